@@ -1,0 +1,235 @@
+//! What a cell is to those who run it.
+
+use std::fmt::Debug;
+
+use crate::{Number, Planes, Rectify};
+
+/// The state between two steps: the hidden state `h`, and what else the cell remembers.
+#[derive(Clone, Debug)]
+pub struct State<N, M> {
+    /// `h`, the output of the step. Behind a projection the next step sees `W_hr h` here.
+    pub hidden: N,
+    /// What else is carried from step to step: `[c]` for an LSTM, `[]` for an RNN or a GRU.
+    pub memory: M,
+}
+
+/// How the recurrent product of one gate, `U h + b_h`, enters the step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recurrent {
+    /// It is added to the input's product: the gate's pre-activation arrives as `W x + U h`.
+    Added,
+    /// The cell wants it by itself, as one of [`Layout::Apart`]; the gate arrives as `W x`.
+    Apart,
+    /// It is a product of [`Cell::inner`] instead of `h`, added like [`Added`](Self::Added).
+    /// At most one gate, the last.
+    Inner,
+}
+
+/// What is fixed about a cell whatever its number: names, counts, and what the planes are.
+pub trait Layout: Copy + Debug + Send + Sync + 'static {
+    /// The name in tables and messages.
+    const NAME: &'static str;
+
+    /// For each gate, in the order of the weights' rows, how its recurrent product enters.
+    const RECURRENT: &'static [Recurrent];
+
+    /// Whether the step reads nothing of the previous `h` by itself, so that a projection
+    /// (`h` of another size than the gates) may stand behind it.
+    const PROJECTABLE: bool;
+
+    /// Pre-activations, one for each gate.
+    type Gates<N: Number>: Planes<N>;
+
+    /// Recurrent products that the cell wants apart, one for each [`Recurrent::Apart`] gate.
+    type Apart<N: Number>: Planes<N>;
+
+    /// What is carried besides `h`.
+    type Memory<N: Number>: Planes<N> + Clone;
+
+    /// What the backward step needs of the forward step, beyond the states before and after.
+    type Kept<N: Number>: Planes<N> + Clone;
+
+    /// `G`, the number of gates.
+    const GATES: usize = Self::RECURRENT.len();
+}
+
+/// The state after a step, and what its backward needs.
+pub type Forward<C, N> = (State<N, <C as Layout>::Memory<N>>, <C as Layout>::Kept<N>);
+
+/// What a backward step gives: `d_x` is dLoss/dx.
+pub struct Backward<C: Layout + ?Sized, N: Number> {
+    /// With respect to the pre-activations.
+    pub d_gates: C::Gates<N>,
+    /// With respect to the recurrent products kept apart.
+    pub d_apart: C::Apart<N>,
+    /// With respect to the previous `h` by the step itself, besides the way through `U h`;
+    /// `None` where there is no such way.
+    pub d_hidden: Option<N>,
+    /// With respect to the previous memory.
+    pub d_memory: C::Memory<N>,
+}
+
+/// The mathematics of one step, for cells of analytic functions only. This is what most cells
+/// implement; each is a [`Cell`] by that.
+pub trait AnalyticCell: Layout {
+    /// See [`Cell::step`].
+    fn step<N: Number>(
+        &self,
+        gates: Self::Gates<N>,
+        apart: Self::Apart<N>,
+        before: &State<N, Self::Memory<N>>,
+    ) -> Forward<Self, N>;
+
+    /// See [`Cell::step_backward`].
+    fn step_backward<N: Number>(
+        &self,
+        kept: Self::Kept<N>,
+        before: &State<N, Self::Memory<N>>,
+        after: &State<N, Self::Memory<N>>,
+        cotangent: State<N, Self::Memory<N>>,
+    ) -> Backward<Self, N>;
+
+    /// See [`Cell::inner`].
+    #[inline(always)]
+    fn inner<N: Number>(&self, gates: &Self::Gates<N>, before: &State<N, Self::Memory<N>>) -> N {
+        let _ = (gates, before);
+        no_inner::<Self>()
+    }
+
+    /// See [`Cell::inner_of_kept`].
+    #[inline(always)]
+    fn inner_of_kept<N: Number>(&self, kept: &Self::Kept<N>, hidden_before: &N) -> N {
+        let _ = (kept, hidden_before);
+        no_inner::<Self>()
+    }
+
+    /// See [`Cell::inner_backward`].
+    #[inline(always)]
+    fn inner_backward<N: Number>(
+        &self,
+        kept: &Self::Kept<N>,
+        before: &State<N, Self::Memory<N>>,
+        d_inner: N,
+        so_far: Backward<Self, N>,
+    ) -> Backward<Self, N> {
+        let _ = (kept, before, d_inner, so_far);
+        no_inner::<Self>()
+    }
+}
+
+/// The mathematics of one step of a recurrent cell, for any real number.
+///
+/// Implemented by way of [`AnalyticCell`] where all functions are analytic, directly where the
+/// cell needs [`Rectify`].
+pub trait Cell: Layout {
+    /// One step forward.
+    ///
+    /// `gates` are the pre-activations (`W x + b`, plus `U h + b_h` where
+    /// [`Layout::RECURRENT`] says so), `apart` the recurrent products the cell wants by
+    /// themselves. Returns the state after the step and what the backward step needs.
+    fn step<N: Rectify>(
+        &self,
+        gates: Self::Gates<N>,
+        apart: Self::Apart<N>,
+        before: &State<N, Self::Memory<N>>,
+    ) -> Forward<Self, N>;
+
+    /// One step backward: the transposed Jacobian of [`step`](Self::step), applied to the
+    /// cotangent (dLoss/d`after`).
+    ///
+    /// `after.hidden` is the step's own `h`, in front of any projection.
+    fn step_backward<N: Rectify>(
+        &self,
+        kept: Self::Kept<N>,
+        before: &State<N, Self::Memory<N>>,
+        after: &State<N, Self::Memory<N>>,
+        cotangent: State<N, Self::Memory<N>>,
+    ) -> Backward<Self, N>;
+
+    /// The operand of the [`Recurrent::Inner`] gate's product, from the other gates.
+    ///
+    /// # Panics
+    ///
+    /// If the cell has no such gate.
+    #[inline(always)]
+    fn inner<N: Rectify>(&self, gates: &Self::Gates<N>, before: &State<N, Self::Memory<N>>) -> N {
+        let _ = (gates, before);
+        no_inner::<Self>()
+    }
+
+    /// The same operand again, from what was kept: the weights' gradient needs it.
+    ///
+    /// # Panics
+    ///
+    /// If the cell has no inner gate.
+    #[inline(always)]
+    fn inner_of_kept<N: Rectify>(&self, kept: &Self::Kept<N>, hidden_before: &N) -> N {
+        let _ = (kept, hidden_before);
+        no_inner::<Self>()
+    }
+
+    /// Completes [`step_backward`](Self::step_backward) once the product behind the inner gate
+    /// has given `d_inner`.
+    ///
+    /// # Panics
+    ///
+    /// If the cell has no inner gate.
+    fn inner_backward<N: Rectify>(
+        &self,
+        kept: &Self::Kept<N>,
+        before: &State<N, Self::Memory<N>>,
+        d_inner: N,
+        so_far: Backward<Self, N>,
+    ) -> Backward<Self, N> {
+        let _ = (kept, before, d_inner, so_far);
+        no_inner::<Self>()
+    }
+}
+
+fn no_inner<C: Layout>() -> ! {
+    unreachable!("{} has no gate with an inner product", C::NAME)
+}
+
+impl<C: AnalyticCell> Cell for C {
+    #[inline(always)]
+    fn step<N: Rectify>(
+        &self,
+        gates: C::Gates<N>,
+        apart: C::Apart<N>,
+        before: &State<N, C::Memory<N>>,
+    ) -> Forward<C, N> {
+        AnalyticCell::step(self, gates, apart, before)
+    }
+
+    #[inline(always)]
+    fn step_backward<N: Rectify>(
+        &self,
+        kept: C::Kept<N>,
+        before: &State<N, C::Memory<N>>,
+        after: &State<N, C::Memory<N>>,
+        cotangent: State<N, C::Memory<N>>,
+    ) -> Backward<C, N> {
+        AnalyticCell::step_backward(self, kept, before, after, cotangent)
+    }
+
+    #[inline(always)]
+    fn inner<N: Rectify>(&self, gates: &C::Gates<N>, before: &State<N, C::Memory<N>>) -> N {
+        AnalyticCell::inner(self, gates, before)
+    }
+
+    #[inline(always)]
+    fn inner_of_kept<N: Rectify>(&self, kept: &C::Kept<N>, hidden_before: &N) -> N {
+        AnalyticCell::inner_of_kept(self, kept, hidden_before)
+    }
+
+    #[inline(always)]
+    fn inner_backward<N: Rectify>(
+        &self,
+        kept: &C::Kept<N>,
+        before: &State<N, C::Memory<N>>,
+        d_inner: N,
+        so_far: Backward<C, N>,
+    ) -> Backward<C, N> {
+        AnalyticCell::inner_backward(self, kept, before, d_inner, so_far)
+    }
+}

@@ -1,0 +1,60 @@
+//! One step of a recurrent cell, forward and backward, generic over its number.
+//!
+//! A cell is the pointwise mathematics of one time step and nothing else: it knows no backend, no
+//! time loop, no matrix and no engine. It is written once, over `N:` [`Number`], and runs on
+//! whatever implements that trait: a plain [`f64`] that one can follow on paper, a Burn tensor, a
+//! backend primitive, later a SIMD vector, a complex or a dual number.
+//!
+//! | cell | file | gates `G` | memory | recurrent products |
+//! | --- | --- | --- | --- | --- |
+//! | [`RnnTanh`], [`RnnRelu`] | `rnn.rs` | 1 | – | added |
+//! | [`Lstm`] | `lstm.rs` | 4: `i f g o` | `c` | added |
+//! | [`GruResetAfter`] | `gru_reset_after.rs` | 3: `r z n` | – | `n` kept apart |
+//! | [`GruResetBefore`] | `gru_reset_before.rs` | 3: `r z n` | – | `n` of `r ⊙ h` |
+//!
+//! Who multiplies matrices reads from [`Layout`] what the cell needs: how many gates, which
+//! recurrent products are added to the input's, which are kept apart and which are of an inner
+//! operand. Then it calls [`Cell::step`], and on the way back [`Cell::step_backward`].
+//!
+//! ```
+//! use bptt_cells::{Cell, RnnTanh, State};
+//!
+//! // h_1 = tanh(w x + u h_0) with w x = 0.5, u h_0 = 0.1
+//! let before = State { hidden: 0.2, memory: [] };
+//! let (after, kept) = Cell::step(&RnnTanh, [0.6], [], &before);
+//! assert_eq!(after.hidden, 0.6_f64.tanh());
+//!
+//! // dLoss/d(pre-activation) for dLoss/dh_1 = 1
+//! let cotangent = State { hidden: 1.0, memory: [] };
+//! let back = Cell::step_backward(&RnnTanh, kept, &before, &after, cotangent);
+//! assert_eq!(back.d_gates, [1.0 - after.hidden * after.hidden]);
+//! ```
+//!
+//! # How to add a cell
+//!
+//! One file: the equations and their paper at the top, a unit struct, [`Layout`], then
+//! [`AnalyticCell`] (or [`Cell`], if it needs [`Rectify`]) with `step` and, right underneath,
+//! `step_backward`. The book's chapter "Adding a cell" walks through one.
+
+mod cell;
+mod gru_reset_after;
+mod gru_reset_before;
+mod lstm;
+mod number;
+mod planes;
+mod rnn;
+
+pub use cell::{AnalyticCell, Backward, Cell, Forward, Layout, Recurrent, State};
+pub use gru_reset_after::GruResetAfter;
+pub use gru_reset_before::GruResetBefore;
+pub use lstm::Lstm;
+pub use number::{Imply, ImplyIs, Number, Rectify};
+pub use planes::Planes;
+pub use rnn::{RnnRelu, RnnTanh};
+
+/// What each cell keeps from its forward step for its backward step.
+pub mod kept {
+    pub use crate::gru_reset_after::Kept as GruResetAfter;
+    pub use crate::gru_reset_before::Kept as GruResetBefore;
+    pub use crate::lstm::Kept as Lstm;
+}

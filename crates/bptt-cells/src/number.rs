@@ -1,0 +1,109 @@
+//! What a cell's equations may do with a value.
+
+use std::ops::{Add, Mul, Neg, Sub};
+
+/// Lets a supertrait bound speak about a type other than `Self` (here `&Self`), so that whoever
+/// writes `N: Number` gets the operators on references without a `where` clause of their own.
+pub trait Imply<T>: ImplyIs<T, Is = T> {}
+
+/// The type equality behind [`Imply`].
+pub trait ImplyIs<T> {
+    /// Always `T`.
+    type Is;
+}
+
+impl<S, T> ImplyIs<T> for S {
+    type Is = T;
+}
+
+impl<S, T> Imply<T> for S {}
+
+/// What a cell's equations may do with a value: `+ - *` on owned and borrowed values alike,
+/// `sigmoid`, `tanh`, and the slopes of both from their outputs.
+///
+/// A number may be a whole tensor: every operation is elementwise, and a clone is cheap.
+pub trait Number:
+    Clone
+    + Neg<Output = Self>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + for<'a> Add<&'a Self, Output = Self>
+    + for<'a> Sub<&'a Self, Output = Self>
+    + for<'a> Mul<&'a Self, Output = Self>
+    + for<'a> Imply<
+        &'a Self,
+        Is: Add<Self, Output = Self>
+                + Sub<Self, Output = Self>
+                + Mul<Self, Output = Self>
+                + Add<&'a Self, Output = Self>
+                + Sub<&'a Self, Output = Self>
+                + Mul<&'a Self, Output = Self>,
+    >
+{
+    /// `1 - x`
+    fn one_minus(&self) -> Self;
+
+    /// `σ(x) = 1 / (1 + e^-x)`
+    fn sigmoid(&self) -> Self;
+
+    /// `tanh(x)`
+    fn tanh(&self) -> Self;
+
+    /// `σ'(x) = s (1 - s)`, where `self` is the *output* `s = σ(x)`.
+    #[inline(always)]
+    fn sigmoid_slope(&self) -> Self {
+        self * self.one_minus()
+    }
+
+    /// `tanh'(x) = 1 - t²`, where `self` is the *output* `t = tanh(x)`.
+    #[inline(always)]
+    fn tanh_slope(&self) -> Self {
+        (self * self).one_minus()
+    }
+}
+
+/// Numbers that have an order, and so a rectifier. Complex numbers are none: relu is not analytic.
+pub trait Rectify: Number {
+    /// `max(x, 0)`
+    fn relu(&self) -> Self;
+
+    /// `1` where the *output* `self` of the rectifier is positive, else `0` (PyTorch's convention
+    /// for the slope at zero).
+    fn relu_slope(&self) -> Self;
+}
+
+macro_rules! float {
+    ($($float:ty)*) => {$(
+        impl Number for $float {
+            #[inline(always)]
+            fn one_minus(&self) -> Self {
+                1.0 - self
+            }
+
+            #[inline(always)]
+            fn sigmoid(&self) -> Self {
+                1.0 / (1.0 + (-self).exp())
+            }
+
+            #[inline(always)]
+            fn tanh(&self) -> Self {
+                <$float>::tanh(*self)
+            }
+        }
+
+        impl Rectify for $float {
+            #[inline(always)]
+            fn relu(&self) -> Self {
+                // Not `max`: a NaN has to come out as a NaN.
+                if *self < 0.0 { 0.0 } else { *self }
+            }
+
+            #[inline(always)]
+            fn relu_slope(&self) -> Self {
+                if *self > 0.0 { 1.0 } else { 0.0 }
+            }
+        }
+    )*};
+}
+float!(f32 f64);

@@ -1,0 +1,143 @@
+//! Each cell's `step_backward` against central differences of its `step`, on plain f64.
+
+use bptt_cells::{
+    Backward, Cell, GruResetAfter, GruResetBefore, Layout, Lstm, Planes, Recurrent, RnnRelu,
+    RnnTanh, State,
+};
+
+/// A scalar inner weight, so that a cell with an inner product is a function of its gates.
+const INNER_WEIGHT: f64 = 0.7;
+
+/// Gates, apart, hidden, memory: all that a step depends on, as one list.
+fn unpack<C: Layout>(all: &[f64]) -> (C::Gates<f64>, C::Apart<f64>, State<f64, C::Memory<f64>>) {
+    let mut all = all.iter().copied();
+    let mut next = || all.next().expect("the list is long enough");
+    let gates = C::Gates::from_fn(|_| next());
+    let apart = C::Apart::from_fn(|_| next());
+    let hidden = next();
+    let memory = C::Memory::from_fn(|_| next());
+    (gates, apart, State { hidden, memory })
+}
+
+fn size<C: Layout>() -> usize {
+    C::GATES + C::Apart::<f64>::LEN + 1 + C::Memory::<f64>::LEN
+}
+
+fn has_inner<C: Layout>() -> bool {
+    C::RECURRENT.contains(&Recurrent::Inner)
+}
+
+/// The last gate with the inner product added, as whoever multiplies would.
+fn with_inner<C: Cell>(
+    cell: &C,
+    gates: C::Gates<f64>,
+    before: &State<f64, C::Memory<f64>>,
+) -> C::Gates<f64> {
+    if !has_inner::<C>() {
+        return gates;
+    }
+    let inner = cell.inner(&gates, before);
+    let mut gates = gates.into_vec();
+    *gates.last_mut().expect("a cell has gates") += INNER_WEIGHT * inner;
+    C::Gates::from_vec(gates)
+}
+
+fn loss<C: Cell>(cell: &C, all: &[f64], cotangent: &[f64]) -> f64 {
+    let (gates, apart, before) = unpack::<C>(all);
+    let gates = with_inner(cell, gates, &before);
+    let (after, _) = cell.step(gates, apart, &before);
+    let mut sum = after.hidden * cotangent[0];
+    after.memory.for_each(|k, m| sum += m * cotangent[1 + k]);
+    sum
+}
+
+fn gradient<C: Cell>(cell: &C, all: &[f64], cotangent: &[f64]) -> Vec<f64> {
+    let (gates, apart, before) = unpack::<C>(all);
+    let gates = with_inner(cell, gates, &before);
+    let (after, kept) = cell.step(gates, apart, &before);
+    let d = State { hidden: cotangent[0], memory: C::Memory::from_fn(|k| cotangent[1 + k]) };
+    let mut back: Backward<C, f64> = cell.step_backward(kept.clone(), &before, &after, d);
+    if has_inner::<C>() {
+        // The last gate is the inner one: d_inner is its weight times its gradient.
+        let Backward { d_gates, d_apart, d_hidden, d_memory } = back;
+        let gates = d_gates.into_vec();
+        let d_inner = INNER_WEIGHT * gates[gates.len() - 1];
+        let so_far = Backward { d_gates: C::Gates::from_vec(gates), d_apart, d_hidden, d_memory };
+        back = cell.inner_backward(&kept, &before, d_inner, so_far);
+    }
+    let mut all = back.d_gates.into_vec();
+    all.extend(back.d_apart.into_vec());
+    all.push(back.d_hidden.unwrap_or(0.0));
+    all.extend(back.d_memory.into_vec());
+    all
+}
+
+fn check<C: Cell>(cell: C) {
+    // A fixed low-discrepancy walk: enough to be generic, away from the rectifier's kink.
+    let value = |k: usize| (k as f64 * 0.618_033_988_749_895 + 0.3).fract() * 3.0 - 1.55;
+    for point in 0..50 {
+        let all: Vec<f64> = (0..size::<C>()).map(|k| value(point * 11 + k)).collect();
+        let cotangent: Vec<f64> = (0..2).map(|k| value(point * 7 + k + 5)).collect();
+        let by_hand = gradient(&cell, &all, &cotangent);
+        for k in 0..all.len() {
+            let h = 1e-5;
+            let at = |offset: f64| {
+                let mut all = all.clone();
+                all[k] += offset;
+                loss(&cell, &all, &cotangent)
+            };
+            // Fourth order: error about 1e-11 here.
+            let slope = (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
+            assert!(
+                (slope - by_hand[k]).abs() < 1e-9,
+                "{} at point {point}, entry {k}: by hand {}, by differences {slope}",
+                C::NAME,
+                by_hand[k],
+            );
+        }
+    }
+}
+
+#[test]
+fn step_backward_is_the_transposed_jacobian_of_step() {
+    check(RnnTanh);
+    check(RnnRelu);
+    check(Lstm);
+    check(GruResetAfter);
+    check(GruResetBefore);
+}
+
+#[test]
+fn layouts_agree_with_their_planes() {
+    fn agree<C: Layout>() {
+        assert_eq!(C::GATES, C::Gates::<f64>::LEN, "{}", C::NAME);
+        let count = |kind| C::RECURRENT.iter().filter(|&&r| r == kind).count();
+        assert_eq!(count(Recurrent::Apart), C::Apart::<f64>::LEN, "{}", C::NAME);
+        assert!(count(Recurrent::Inner) <= 1, "{}", C::NAME);
+        if has_inner::<C>() {
+            assert_eq!(C::RECURRENT.last(), Some(&Recurrent::Inner), "{}", C::NAME);
+        }
+    }
+    agree::<RnnTanh>();
+    agree::<RnnRelu>();
+    agree::<Lstm>();
+    agree::<GruResetAfter>();
+    agree::<GruResetBefore>();
+}
+
+#[test]
+fn lstm_follows_its_equations() {
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let before = State { hidden: 0.0, memory: [0.5] };
+    let (after, _) = Cell::step(&Lstm, [0.1, 0.2, 0.3, 0.4], [], &before);
+    let c = sigmoid(0.2) * 0.5 + sigmoid(0.1) * 0.3_f64.tanh();
+    assert!((after.memory[0] - c).abs() < 1e-15);
+    assert!((after.hidden - sigmoid(0.4) * c.tanh()).abs() < 1e-15);
+}
+
+#[test]
+fn the_rectifier_hides_no_nan() {
+    let before = State { hidden: 0.0, memory: [] };
+    let (after, _) = Cell::step(&RnnRelu, [f64::NAN], [], &before);
+    assert!(after.hidden.is_nan());
+}

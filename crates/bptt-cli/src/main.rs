@@ -1,0 +1,2 @@
+//! bptt
+fn main() {}

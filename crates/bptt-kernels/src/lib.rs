@@ -1,0 +1,28 @@
+//! Whole-sequence recurrent operations behind Burn's backend extension.
+//!
+//! [`RecurrentBackend::recurrent`] runs one layer in one direction over a whole sequence: one call,
+//! and on an autodiff backend one node on the tape. Its parts:
+//!
+//! - [`Operands`]: the tensors that go in; [`Plan`]: the cell, the direction, the lengths.
+//! - [`SequenceKernel`]: how a plain backend runs the sequence forward (keeping a [`Trace`]) and
+//!   backward. Its default is the reference body in tensor operations (`recurrent/reference.rs`),
+//!   which reads like the derivation and runs everywhere.
+//! - `recurrent/autodiff.rs`: the node, with a gradient for each operand that is tracked.
+//! - [`Primitive`]: a backend's tensor as a [`Number`](bptt_cells::Number), so that the reference
+//!   body runs the cells' own `step` and `step_backward`.
+//!
+//! This crate chooses no backend. Each feature (`flex`, `ndarray`, `wgpu`, `cuda`, …) turns on
+//! Burn's feature of that name and implements the operation for it.
+//!
+//! Layers that people use are in the crate `bptt`; this one is for whoever writes another layer
+//! on the same operation, or a kernel for another backend.
+
+mod ops;
+mod primitive;
+mod recurrent;
+
+pub use primitive::Primitive;
+pub use recurrent::{
+    AnyTensor, Kernel, Operand, Operands, Plan, Recurred, RecurrentBackend, RecurrentOperands,
+    SequenceKernel, StepTrace, Trace, recurrent,
+};

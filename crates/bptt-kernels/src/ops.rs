@@ -1,0 +1,115 @@
+//! The few primitive operations that the reference body is written in.
+
+use burn::backend::tensor::{BoolTensor, FloatTensor};
+use burn::backend::{Backend, TensorMetadata, get_device_settings};
+use burn::tensor::{Shape, Slice, TensorData};
+
+/// `a + b`, of one shape or with `b` a row `[1, n]`.
+pub(crate) fn add<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_add(a, b)
+}
+
+/// `x [m, k]` times the transposed `weight [n, k]`: `[m, n]`.
+pub(crate) fn times_transposed<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+) -> FloatTensor<B> {
+    B::float_matmul(x, B::float_transpose(weight))
+}
+
+/// `x weightᵀ + bias`, with `bias [n]`.
+pub(crate) fn linear<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    bias: Option<FloatTensor<B>>,
+) -> FloatTensor<B> {
+    let product = times_transposed::<B>(x, weight);
+    match bias {
+        Some(bias) => {
+            let n = bias.shape()[0];
+            add::<B>(product, reshape::<B>(bias, [1, n]))
+        }
+        None => product,
+    }
+}
+
+/// The transposed `a [m, k]` times `b [m, n]`, the sum over rows of outer products: `[k, n]`.
+pub(crate) fn transposed_times<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
+    B::float_matmul(B::float_transpose(a), b)
+}
+
+/// The sum over the rows of `x [m, n]`: `[n]`.
+pub(crate) fn sum_rows<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
+    let n = x.shape()[1];
+    reshape::<B>(B::float_sum_dim(x, 0), [n])
+}
+
+pub(crate) fn reshape<B: Backend>(x: FloatTensor<B>, shape: impl Into<Shape>) -> FloatTensor<B> {
+    B::float_reshape(x, shape.into())
+}
+
+/// Rows `[from, to)` of a matrix.
+pub(crate) fn rows<B: Backend>(x: &FloatTensor<B>, from: usize, to: usize) -> FloatTensor<B> {
+    let [m, n] = x.shape().dims();
+    if (from, to) == (0, m) {
+        return x.clone();
+    }
+    B::float_slice(x.clone(), &[Slice::from(from..to), Slice::from(0..n)])
+}
+
+/// Columns `[from, to)` of a matrix.
+pub(crate) fn columns<B: Backend>(x: &FloatTensor<B>, from: usize, to: usize) -> FloatTensor<B> {
+    let [m, n] = x.shape().dims();
+    if (from, to) == (0, n) {
+        return x.clone();
+    }
+    B::float_slice(x.clone(), &[Slice::from(0..m), Slice::from(from..to)])
+}
+
+/// Entries `[from, to)` of a vector.
+pub(crate) fn entries<B: Backend>(x: &FloatTensor<B>, from: usize, to: usize) -> FloatTensor<B> {
+    B::float_slice(x.clone(), &[Slice::from(from..to)])
+}
+
+/// Matrices or vectors side by side along `dim`.
+pub(crate) fn concatenate<B: Backend>(
+    mut parts: Vec<FloatTensor<B>>,
+    dim: usize,
+) -> FloatTensor<B> {
+    match parts.len() {
+        1 => parts.remove(0),
+        _ => B::float_cat(parts, dim),
+    }
+}
+
+/// A `[B, width]` mask that is true in the rows that `active` names.
+pub(crate) fn row_mask<B: Backend>(
+    active: &[bool],
+    width: usize,
+    like: &FloatTensor<B>,
+) -> BoolTensor<B> {
+    let data: Vec<f32> =
+        active.iter().flat_map(|&on| std::iter::repeat_n(f32::from(u8::from(on)), width)).collect();
+    let data = TensorData::new(data, [active.len(), width]).convert_dtype(like.dtype());
+    let device = like.device();
+    let ones = B::float_from_data(data, &device);
+    B::float_greater_elem(ones, 0.5f32.into(), get_device_settings::<B>(&device).bool_dtype)
+}
+
+/// `yes` in the rows that are active, `no` in the others; nothing of the other side gets through,
+/// not even a NaN.
+pub(crate) fn select<B: Backend>(
+    active: &[bool],
+    yes: FloatTensor<B>,
+    no: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let width = yes.shape()[1];
+    let mask = row_mask::<B>(active, width, &yes);
+    B::float_mask_where(no, mask, yes)
+}
+
+/// `x` in the rows that are active, zero in the others.
+pub(crate) fn only<B: Backend>(active: &[bool], x: FloatTensor<B>) -> FloatTensor<B> {
+    let zero = B::float_zeros(x.shape(), &x.device(), x.dtype().into());
+    select::<B>(active, x, zero)
+}

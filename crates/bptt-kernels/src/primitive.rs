@@ -1,0 +1,92 @@
+//! A backend's tensor as a number.
+
+use bptt_cells::{Number, Rectify};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::DType;
+use std::ops::{Add, Mul, Neg, Sub};
+
+/// A float tensor primitive of the backend `B`, as the cells' [`Number`].
+///
+/// Nothing is recorded: this is what the manual engine's reference body computes with. All
+/// operands of an operation have one shape.
+#[derive(Debug)]
+pub struct Primitive<B: Backend>(pub FloatTensor<B>);
+
+impl<B: Backend> Clone for Primitive<B> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+macro_rules! operators {
+    ($($Op:ident $op:ident $float_op:ident;)*) => {$(
+        impl<B: Backend> $Op for Primitive<B> {
+            type Output = Primitive<B>;
+            fn $op(self, other: Self) -> Primitive<B> {
+                Primitive(B::$float_op(self.0, other.0))
+            }
+        }
+        impl<B: Backend> $Op<&Primitive<B>> for Primitive<B> {
+            type Output = Primitive<B>;
+            fn $op(self, other: &Self) -> Primitive<B> {
+                self.$op(other.clone())
+            }
+        }
+        impl<B: Backend> $Op<Primitive<B>> for &Primitive<B> {
+            type Output = Primitive<B>;
+            fn $op(self, other: Primitive<B>) -> Primitive<B> {
+                self.clone().$op(other)
+            }
+        }
+        impl<B: Backend> $Op for &Primitive<B> {
+            type Output = Primitive<B>;
+            fn $op(self, other: Self) -> Primitive<B> {
+                self.clone().$op(other.clone())
+            }
+        }
+    )*};
+}
+operators! {
+    Add add float_add;
+    Sub sub float_sub;
+    Mul mul float_mul;
+}
+
+impl<B: Backend> Neg for Primitive<B> {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(B::float_neg(self.0))
+    }
+}
+
+impl<B: Backend> Number for Primitive<B> {
+    fn one_minus(&self) -> Self {
+        Self(B::float_add_scalar(B::float_neg(self.0.clone()), 1f32.into()))
+    }
+
+    fn sigmoid(&self) -> Self {
+        let x = self.0.clone();
+        if x.dtype() != DType::F64 {
+            return Self(B::sigmoid(x));
+        }
+        // Burn's default sigmoid computes through f32. e^-x may be infinite: 1 / ∞ = 0 is right.
+        let e = B::float_exp(B::float_neg(x));
+        Self(B::float_recip(B::float_add_scalar(e, 1f32.into())))
+    }
+
+    fn tanh(&self) -> Self {
+        Self(B::float_tanh(self.0.clone()))
+    }
+}
+
+impl<B: Backend> Rectify for Primitive<B> {
+    fn relu(&self) -> Self {
+        Self(B::relu(self.0.clone()))
+    }
+
+    fn relu_slope(&self) -> Self {
+        // The output of a rectifier is never negative: its sign is 0 or 1.
+        Self(B::float_sign(self.0.clone()))
+    }
+}

@@ -1,0 +1,171 @@
+//! The tensors that go into the operation.
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{
+    Backend, BackendTensor, Dispatch, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind,
+    ExtensionType,
+};
+
+/// Which tensor. Shapes: `T` time steps, `B` batch, `I` input size, `H` hidden size, `P` output
+/// size (`H` without a projection), `G` gates, `M` memories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// The sequence, `[T, B, I]`.
+    Input,
+    /// `W`, `[G·H, I]`.
+    WeightIh,
+    /// `U`, `[G·H, P]`.
+    WeightHh,
+    /// `b`, `[G·H]`; optional.
+    BiasIh,
+    /// `b_h`, `[G·H]`; optional.
+    BiasHh,
+    /// The projection, `[P, H]`; optional.
+    WeightHr,
+    /// The initial hidden state, `[B, P]`.
+    Hidden,
+    /// The initial memory, `[M, B, H]`; for cells that have one.
+    Memory,
+}
+
+impl Operand {
+    /// How many there are.
+    pub const COUNT: usize = 8;
+
+    /// All of them, in the order in which they are stored.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Input,
+        Self::WeightIh,
+        Self::WeightHh,
+        Self::BiasIh,
+        Self::BiasHh,
+        Self::WeightHr,
+        Self::Hidden,
+        Self::Memory,
+    ];
+
+    /// The name in messages; for weights, PyTorch's name without the layer's suffix.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::WeightIh => "weight_ih",
+            Self::WeightHh => "weight_hh",
+            Self::BiasIh => "bias_ih",
+            Self::BiasHh => "bias_hh",
+            Self::WeightHr => "weight_hr",
+            Self::Hidden => "h_0",
+            Self::Memory => "c_0",
+        }
+    }
+}
+
+/// One value for each operand that is there: tensors, their nodes, their gradients.
+#[derive(Clone, Debug)]
+pub struct Operands<T> {
+    slots: [Option<T>; Operand::COUNT],
+}
+
+impl<T> Default for Operands<T> {
+    fn default() -> Self {
+        Self { slots: std::array::from_fn(|_| None) }
+    }
+}
+
+impl<T> Operands<T> {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With this operand.
+    pub fn with(mut self, operand: Operand, value: impl Into<T>) -> Self {
+        self.slots[operand as usize] = Some(value.into());
+        self
+    }
+
+    /// With this operand if there is one.
+    pub fn with_optional(mut self, operand: Operand, value: Option<impl Into<T>>) -> Self {
+        self.slots[operand as usize] = value.map(Into::into);
+        self
+    }
+
+    /// The operand, if it is there.
+    pub fn get(&self, operand: Operand) -> Option<&T> {
+        self.slots[operand as usize].as_ref()
+    }
+
+    /// Whether it is there.
+    pub fn has(&self, operand: Operand) -> bool {
+        self.get(operand).is_some()
+    }
+
+    /// Takes the operand out.
+    pub fn take(&mut self, operand: Operand) -> Option<T> {
+        self.slots[operand as usize].take()
+    }
+
+    /// The same operands, each made into something else.
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Operands<U> {
+        let mut change = change;
+        Operands { slots: self.slots.map(|slot| slot.map(&mut change)) }
+    }
+
+    /// Those that are there, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Operand, &T)> {
+        Operand::ALL.into_iter().zip(&self.slots).filter_map(|(o, slot)| Some((o, slot.as_ref()?)))
+    }
+
+    /// Those that are there, in order, by value.
+    pub fn into_values(self) -> impl Iterator<Item = T> {
+        self.slots.into_iter().flatten()
+    }
+
+    /// The operand that has to be there.
+    pub(crate) fn need(&self, operand: Operand) -> &T {
+        let Some(value) = self.get(operand) else {
+            panic!("the recurrent operation needs its operand `{}`", operand.name())
+        };
+        value
+    }
+}
+
+/// [`Operands`] of one backend, as Burn's dispatch carries them.
+#[derive(Clone, Debug)]
+pub struct RecurrentOperands<B: Backend>(pub Operands<FloatTensor<B>>);
+
+// Burn's derive maps structs of plain tensor fields only; these fields are optional.
+impl<B: Backend> ExtensionType<B> for RecurrentOperands<B> {
+    type Target = RecurrentOperands<Dispatch>;
+
+    fn map_to_dispatch<F>(self, map_kind: F, autodiff: DispatchAutodiffContext) -> Self::Target
+    where
+        F: Fn(BackendTensor<B>) -> DispatchTensorKind,
+    {
+        RecurrentOperands(self.0.map(|tensor| DispatchTensor {
+            kind: map_kind(BackendTensor::Float(tensor)),
+            autodiff,
+        }))
+    }
+
+    fn map_from_dispatch<F>(target: Self::Target, unwrap_kind: F) -> Self
+    where
+        F: Fn(DispatchTensor) -> BackendTensor<B>,
+    {
+        RecurrentOperands(target.0.map(|tensor| unwrap_kind(tensor).float()))
+    }
+
+    fn routing_tensor(target: &Self::Target) -> Option<&DispatchTensor> {
+        target.0.get(Operand::Input)
+    }
+
+    fn routing_float_tensor(target: &Self::Target) -> Option<&DispatchTensor> {
+        target.0.get(Operand::Input)
+    }
+
+    fn autodiff_context(target: &Self::Target) -> DispatchAutodiffContext {
+        target
+            .0
+            .iter()
+            .fold(DispatchAutodiffContext::Disabled, |all, (_, tensor)| all.merge(tensor.autodiff))
+    }
+}

@@ -1,0 +1,1 @@
+//! bptt-probe

@@ -1,0 +1,338 @@
+//! The configs of the layers.
+
+use crate::cell::{AnyCell, CustomCell, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
+use crate::engine::Engine;
+use crate::recurrent::{Options, Recurrent};
+use crate::weights::{Initializers, Sizes, Weights};
+use bptt_cells::Cell;
+use bptt_kernels::Kernel;
+use burn::config::Config;
+use burn::module::Initializer;
+use burn::nn::DropoutConfig;
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+/// Options that do not go together, in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Which cell, by PyTorch's module name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CellKind {
+    /// [`Rnn`](crate::Rnn)
+    Rnn,
+    /// [`Lstm`](crate::Lstm)
+    Lstm,
+    /// [`Gru`](crate::Gru)
+    Gru,
+}
+
+impl CellKind {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Rnn, Self::Lstm, Self::Gru];
+
+    /// The name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rnn => "rnn",
+            Self::Lstm => "lstm",
+            Self::Gru => "gru",
+        }
+    }
+}
+
+/// A config with the options that all layers have, and its own.
+macro_rules! layer_config {
+    (
+        $(#[$meta:meta])*
+        $Config:ident for $Cell:ty {
+            $($(#[$required_meta:meta])* $required:ident: $required_type:ty,)*
+            =>
+            $($(#[$own_meta:meta])* $own:ident: $own_type:ty,)*
+        }
+        cell: |$config:ident| $cell:expr, projection: $projection:expr,
+    ) => {
+        $(#[$meta])*
+        #[derive(Config, Debug)]
+        pub struct $Config {
+            $($(#[$required_meta])* pub $required: $required_type,)*
+            /// The size of the input, `I`.
+            pub d_input: usize,
+            /// The size of the hidden state, `H`.
+            pub d_hidden: usize,
+            $($(#[$own_meta])* pub $own: $own_type,)*
+            /// How many layers are stacked, `L`.
+            #[config(default = 1)]
+            pub num_layers: usize,
+            /// Whether there are biases, `b` and `b_h`.
+            #[config(default = true)]
+            pub bias: bool,
+            /// Whether inputs are `[B, T, I]` (else `[T, B, I]`). PyTorch's default is false.
+            #[config(default = true)]
+            pub batch_first: bool,
+            /// The probability of dropping an output between two layers, while training.
+            #[config(default = 0.0)]
+            pub dropout: f64,
+            /// Whether there is a backward direction beside the forward one.
+            #[config(default = false)]
+            pub bidirectional: bool,
+            /// Whether the one direction runs from the last step to the first.
+            #[config(default = false)]
+            pub reverse: bool,
+            /// How the layer is differentiated.
+            #[config(default = "Engine::Manual")]
+            pub engine: Engine,
+            /// Which kernel the manual engine runs.
+            #[config(default = "Kernel::Auto")]
+            pub kernel: Kernel,
+            /// The input weights' first values; `None` is PyTorch's `U(-1/√H, 1/√H)`.
+            pub input_initializer: Option<Initializer>,
+            /// The recurrent (and projection) weights' first values; `None` is PyTorch's.
+            pub recurrent_initializer: Option<Initializer>,
+            /// The biases' first values; `None` is PyTorch's.
+            pub bias_initializer: Option<Initializer>,
+        }
+
+        impl $Config {
+            /// Makes the layer.
+            ///
+            /// # Panics
+            ///
+            /// If the options do not go together; [`try_init`](Self::try_init) returns that
+            /// instead.
+            pub fn init(&self, device: &Device) -> Recurrent<$Cell> {
+                self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
+            }
+
+            /// Makes the layer, or says which options do not go together.
+            pub fn try_init(&self, device: &Device) -> Result<Recurrent<$Cell>, ConfigError> {
+                let $config = self;
+                self.stack($projection).try_init($cell, device)
+            }
+
+            fn stack(&self, proj_size: Option<usize>) -> StackConfig {
+                StackConfig {
+                    d_input: self.d_input,
+                    d_hidden: self.d_hidden,
+                    num_layers: self.num_layers,
+                    proj_size,
+                    bias: self.bias,
+                    batch_first: self.batch_first,
+                    dropout: self.dropout,
+                    bidirectional: self.bidirectional,
+                    reverse: self.reverse,
+                    engine: self.engine,
+                    kernel: self.kernel,
+                    input_initializer: self.input_initializer.clone(),
+                    recurrent_initializer: self.recurrent_initializer.clone(),
+                    bias_initializer: self.bias_initializer.clone(),
+                }
+            }
+        }
+    };
+}
+
+layer_config! {
+    /// Makes an [`Rnn`](crate::Rnn): `h' = φ(W x + b + U h + b_h)`.
+    ///
+    /// J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990).
+    RnnConfig for RnnCell {
+        =>
+        /// `φ`.
+        #[config(default = "Nonlinearity::Tanh")]
+        nonlinearity: Nonlinearity,
+    }
+    cell: |config| RnnCell(config.nonlinearity), projection: None,
+}
+
+layer_config! {
+    /// Makes an [`Lstm`](crate::Lstm), gates in the order `i f g o`.
+    ///
+    /// S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997);
+    /// the projection is that of H. Sak, A. Senior and F. Beaufays (2014).
+    LstmConfig for LstmCell {
+        =>
+        /// The size `P` of a projection behind each step; `None`: no projection.
+        proj_size: Option<usize>,
+    }
+    cell: |config| LstmCell, projection: config.proj_size,
+}
+
+layer_config! {
+    /// Makes a [`Gru`](crate::Gru), gates in the order `r z n`.
+    ///
+    /// K. Cho et al., "Learning phrase representations using RNN encoder–decoder", EMNLP 2014.
+    GruConfig for GruCell {
+        =>
+        /// Whether the reset gate comes after the recurrent product (PyTorch) or before (Cho).
+        #[config(default = true)]
+        reset_after: bool,
+    }
+    cell: |config| GruCell { reset_after: config.reset_after }, projection: None,
+}
+
+layer_config! {
+    /// Makes an [`AnyRecurrent`](crate::AnyRecurrent): the cell is chosen at run time.
+    AnyRecurrentConfig for AnyCell {
+        /// Which cell.
+        kind: CellKind,
+        =>
+        /// For an RNN.
+        #[config(default = "Nonlinearity::Tanh")]
+        nonlinearity: Nonlinearity,
+        /// For a GRU.
+        #[config(default = true)]
+        reset_after: bool,
+        /// For an LSTM.
+        proj_size: Option<usize>,
+    }
+    cell: |config| config.cell(), projection: config.proj_size,
+}
+
+impl AnyRecurrentConfig {
+    fn cell(&self) -> AnyCell {
+        match self.kind {
+            CellKind::Rnn => AnyCell::Rnn(RnnCell(self.nonlinearity)),
+            CellKind::Lstm => AnyCell::Lstm(LstmCell),
+            CellKind::Gru => AnyCell::Gru(GruCell { reset_after: self.reset_after }),
+        }
+    }
+
+    /// The same options around a cell of your own.
+    ///
+    /// # Errors
+    ///
+    /// If the options do not go together.
+    pub fn try_init_custom<C: Cell>(
+        &self,
+        cell: C,
+        device: &Device,
+    ) -> Result<Recurrent<CustomCell<C>>, ConfigError> {
+        self.stack(self.proj_size).try_init(CustomCell(cell), device)
+    }
+}
+
+/// The options that all layers have, whatever the cell: for layers of a cell of your own.
+#[derive(Clone, Debug)]
+pub struct StackConfig {
+    /// The size of the input, `I`.
+    pub d_input: usize,
+    /// The size of the hidden state, `H`.
+    pub d_hidden: usize,
+    /// How many layers are stacked, `L`.
+    pub num_layers: usize,
+    /// The size `P` of a projection behind each step.
+    pub proj_size: Option<usize>,
+    /// Whether there are biases.
+    pub bias: bool,
+    /// Whether inputs are `[B, T, I]` (else `[T, B, I]`).
+    pub batch_first: bool,
+    /// The probability of dropping an output between two layers, while training.
+    pub dropout: f64,
+    /// Whether there is a backward direction beside the forward one.
+    pub bidirectional: bool,
+    /// Whether the one direction runs from the last step to the first.
+    pub reverse: bool,
+    /// How the layer is differentiated.
+    pub engine: Engine,
+    /// Which kernel the manual engine runs.
+    pub kernel: Kernel,
+    /// The input weights' first values; `None` is PyTorch's `U(-1/√H, 1/√H)`.
+    pub input_initializer: Option<Initializer>,
+    /// The recurrent weights' first values; `None` is PyTorch's.
+    pub recurrent_initializer: Option<Initializer>,
+    /// The biases' first values; `None` is PyTorch's.
+    pub bias_initializer: Option<Initializer>,
+}
+
+impl StackConfig {
+    /// Makes a layer of the cell.
+    ///
+    /// # Errors
+    ///
+    /// If the options do not go together.
+    pub fn try_init<C: SequenceCell>(
+        &self,
+        cell: C,
+        device: &Device,
+    ) -> Result<Recurrent<C>, ConfigError> {
+        self.check(&cell)?;
+        let directions = if self.bidirectional { 2 } else { 1 };
+        let d_state = self.proj_size.unwrap_or(self.d_hidden);
+        let bound = 1.0 / (self.d_hidden as f64).sqrt();
+        let pytorch = Initializer::Uniform { min: -bound, max: bound };
+        let or_pytorch = |chosen: &Option<Initializer>| chosen.clone().unwrap_or(pytorch.clone());
+        let initializers = Initializers {
+            input: or_pytorch(&self.input_initializer),
+            recurrent: or_pytorch(&self.recurrent_initializer),
+            bias: or_pytorch(&self.bias_initializer),
+        };
+        let weights = (0..self.num_layers * directions)
+            .map(|k| {
+                let first = k < directions;
+                let sizes = Sizes {
+                    gates: cell.gates() * self.d_hidden,
+                    input: if first { self.d_input } else { directions * d_state },
+                    hidden: self.d_hidden,
+                    projection: self.proj_size,
+                    bias: self.bias,
+                };
+                Weights::init(&sizes, &initializers, device)
+            })
+            .collect();
+        Ok(Recurrent {
+            weights,
+            dropout: DropoutConfig::new(self.dropout).init(),
+            cell,
+            options: Options {
+                d_input: self.d_input,
+                d_hidden: self.d_hidden,
+                num_layers: self.num_layers,
+                proj_size: self.proj_size,
+                batch_first: self.batch_first,
+                bidirectional: self.bidirectional,
+                reverse: self.reverse,
+                engine: self.engine,
+                kernel: self.kernel,
+            },
+        })
+    }
+
+    fn check(&self, cell: &impl SequenceCell) -> Result<(), ConfigError> {
+        let error = |message: String| Err(ConfigError(format!("{}: {message}", cell.name())));
+        for (name, value) in [
+            ("d_input", self.d_input),
+            ("d_hidden", self.d_hidden),
+            ("num_layers", self.num_layers),
+        ] {
+            if value == 0 {
+                return error(format!("{name} is 0, and has to be at least 1"));
+            }
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return error(format!("dropout is {}, and has to be in [0, 1)", self.dropout));
+        }
+        if self.bidirectional && self.reverse {
+            return error("bidirectional and reverse exclude each other".to_string());
+        }
+        match self.proj_size {
+            Some(_) if !cell.projectable() => {
+                error("this cell cannot stand before a projection (proj_size)".to_string())
+            }
+            Some(size) if size == 0 || size >= self.d_hidden => error(format!(
+                "proj_size is {size}, and has to be at least 1 and smaller than d_hidden = {}",
+                self.d_hidden
+            )),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The autograd engine: the layer as ordinary tensor operations, one step after the other.
+//!
+//! Nothing here reaches a hand-written backward: `step` of the cell runs on recorded tensors, and
+//! Burn differentiates. Its cost is linear in the number of steps, because no step slices a
+//! tracked tensor of full length (see [`steps`]).
+
+use super::{Sequence, Sequenced};
+use bptt_cells::{Cell, Number, Planes, Rectify, Recurrent, State};
+use burn::Tensor;
+use burn::tensor::{Bool, DType, TensorData, activation};
+use std::ops::{Add, Mul, Neg, Sub};
+
+/// The sequence, step by step.
+pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
+    let [time, batch, _] = sequence.input.dims();
+    let hidden_size = sequence.weight_ih.dims()[0] / C::GATES;
+    let weights = Products::of::<C>(&sequence, hidden_size);
+    let project = sequence.weight_hr.map(Tensor::transpose);
+
+    let memory: Vec<Recorded> = sequence.memory.map_or_else(Vec::new, |memory| {
+        memory.split(1, 0).into_iter().map(|c| Recorded(c.reshape([batch, hidden_size]))).collect()
+    });
+    let mut before =
+        State { hidden: Recorded(sequence.hidden), memory: C::Memory::from_vec(memory) };
+    let mut outputs = vec![None; time];
+    let mut inputs: Vec<_> = steps(sequence.input).into_iter().map(Some).collect();
+
+    for k in 0..time {
+        let t = if sequence.reverse { time - 1 - k } else { k };
+        let x_t = inputs[t].take().expect("each step is worked once");
+        let (gates, apart) = weights.pre_activations(&cell, x_t, &before);
+        let (mut after, _kept) = cell.step(gates, apart, &before);
+
+        if let Some(project) = &project {
+            after.hidden = Recorded(after.hidden.0.matmul(project.clone()));
+        }
+        // A row past its length stands still, and its output is zero.
+        let mut out = after.hidden.0.clone();
+        if let Some(past) = past_length(sequence.lengths.as_deref(), t) {
+            let mask = mask(&past, &out);
+            out = out.mask_fill(mask, 0.0);
+            after.hidden = hold(&past, after.hidden, &before.hidden);
+            let (now, then) = (after.memory.into_vec(), before.memory.clone().into_vec());
+            let held = now.into_iter().zip(&then).map(|(now, then)| hold(&past, now, then));
+            after.memory = C::Memory::from_vec(held.collect());
+        }
+        outputs[t] = Some(out);
+        before = after;
+    }
+
+    let outputs = outputs.into_iter().map(|out| out.expect("each step was worked")).collect();
+    let memory: Vec<_> = before.memory.into_vec().into_iter().map(|c| c.0).collect();
+    Sequenced {
+        outputs: Tensor::stack(outputs, 0),
+        hidden: before.hidden.0,
+        memory: (!memory.is_empty()).then(|| Tensor::stack(memory, 0)),
+    }
+}
+
+/// The steps `[B, I]` of a sequence `[T, B, I]`, by halves.
+///
+/// The gradient of a slice is a tensor of zeros as large as what was sliced, so slicing a tracked
+/// sequence once a step costs `O(T²)` backward. Halves of halves cost `O(T log T)`.
+fn steps(sequence: Tensor<3>) -> Vec<Tensor<2>> {
+    let [time, batch, width] = sequence.dims();
+    if time == 1 {
+        return vec![sequence.reshape([batch, width])];
+    }
+    let middle = time / 2;
+    let mut all = steps(sequence.clone().slice([0..middle]));
+    all.extend(steps(sequence.slice([middle..time])));
+    all
+}
+
+/// The matrices of a layer, transposed, and taken apart by what they are multiplied with.
+struct Products {
+    hidden: usize,
+    weight_ih: Tensor<2>,
+    bias_ih: Option<Tensor<2>>,
+    /// For `h`: all gates but the inner one.
+    outer: Tensor<2>,
+    outer_bias: Option<Tensor<2>>,
+    /// For the inner operand: the last gate.
+    inner: Option<(Tensor<2>, Option<Tensor<2>>)>,
+}
+
+impl Products {
+    fn of<C: Cell>(sequence: &Sequence, hidden: usize) -> Self {
+        let weight_hh = &sequence.weight_hh;
+        let bias_hh = &sequence.bias_hh;
+        let all = C::GATES * hidden;
+        let outer = if has_inner::<C>() { all - hidden } else { all };
+        let weight = |from: usize, to: usize| weight_hh.clone().slice([from..to]).transpose();
+        let bias = |from: usize, to: usize| {
+            bias_hh.as_ref().map(|bias| bias.clone().slice([from..to]).unsqueeze::<2>())
+        };
+        Self {
+            hidden,
+            weight_ih: sequence.weight_ih.clone().transpose(),
+            bias_ih: sequence.bias_ih.clone().map(|bias| bias.unsqueeze()),
+            outer: weight(0, outer),
+            outer_bias: bias(0, outer),
+            inner: has_inner::<C>().then(|| (weight(outer, all), bias(outer, all))),
+        }
+    }
+
+    /// `W x + b + U h + b_h`, or the two apart, as the cell wants them.
+    fn pre_activations<C: Cell>(
+        &self,
+        cell: &C,
+        x_t: Tensor<2>,
+        before: &State<Recorded, C::Memory<Recorded>>,
+    ) -> (C::Gates<Recorded>, C::Apart<Recorded>) {
+        let wx = product(x_t, &self.weight_ih, &self.bias_ih);
+        let uh = product(before.hidden.0.clone(), &self.outer, &self.outer_bias);
+        let gate = |all: &Tensor<2>, g: usize| {
+            let [rows, _] = all.dims();
+            Recorded(all.clone().slice([0..rows, g * self.hidden..(g + 1) * self.hidden]))
+        };
+        let mut gates = Vec::with_capacity(C::GATES);
+        let mut apart = Vec::new();
+        for (g, recurrent) in C::RECURRENT.iter().enumerate() {
+            match recurrent {
+                Recurrent::Added => gates.push(gate(&wx, g) + gate(&uh, g)),
+                Recurrent::Apart => {
+                    gates.push(gate(&wx, g));
+                    apart.push(gate(&uh, g));
+                }
+                Recurrent::Inner => gates.push(gate(&wx, g)),
+            }
+        }
+        if let Some((weight, bias)) = &self.inner {
+            let planes = C::Gates::from_vec(gates);
+            let inner = cell.inner(&planes, before).0;
+            gates = planes.into_vec();
+            let last = gates.pop().expect("the inner gate is there");
+            gates.push(last + Recorded(product(inner, weight, bias)));
+        }
+        (C::Gates::from_vec(gates), C::Apart::from_vec(apart))
+    }
+}
+
+fn has_inner<C: Cell>() -> bool {
+    C::RECURRENT.contains(&Recurrent::Inner)
+}
+
+fn product(x: Tensor<2>, weight: &Tensor<2>, bias: &Option<Tensor<2>>) -> Tensor<2> {
+    let product = x.matmul(weight.clone());
+    match bias {
+        Some(bias) => product + bias.clone(),
+        None => product,
+    }
+}
+
+/// Which rows are past their length at step `t`; `None` if none is.
+fn past_length(lengths: Option<&[usize]>, t: usize) -> Option<Vec<bool>> {
+    let past: Vec<bool> = lengths?.iter().map(|&length| t >= length).collect();
+    past.contains(&true).then_some(past)
+}
+
+/// A mask of the shape of `like`, true in the rows named.
+fn mask(rows: &[bool], like: &Tensor<2>) -> Tensor<2, Bool> {
+    let [count, width] = like.dims();
+    let data: Vec<bool> = rows.iter().flat_map(|&on| std::iter::repeat_n(on, width)).collect();
+    Tensor::from_data(TensorData::new(data, [count, width]), &like.device())
+}
+
+/// `then` in the rows named, `now` in the others.
+fn hold(rows: &[bool], now: Recorded, then: &Recorded) -> Recorded {
+    let mask = mask(rows, &now.0);
+    Recorded(now.0.mask_where(mask, then.0.clone()))
+}
+
+/// A Burn tensor as a number: whatever is computed with it is recorded on the tape.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorded(pub(crate) Tensor<2>);
+
+macro_rules! operators {
+    ($($Op:ident $op:ident;)*) => {$(
+        impl $Op for Recorded {
+            type Output = Recorded;
+            fn $op(self, other: Self) -> Recorded {
+                Recorded(self.0.$op(other.0))
+            }
+        }
+        impl $Op<&Recorded> for Recorded {
+            type Output = Recorded;
+            fn $op(self, other: &Self) -> Recorded {
+                self.$op(other.clone())
+            }
+        }
+        impl $Op<Recorded> for &Recorded {
+            type Output = Recorded;
+            fn $op(self, other: Recorded) -> Recorded {
+                self.clone().$op(other)
+            }
+        }
+        impl $Op for &Recorded {
+            type Output = Recorded;
+            fn $op(self, other: Self) -> Recorded {
+                self.clone().$op(other.clone())
+            }
+        }
+    )*};
+}
+operators! {
+    Add add;
+    Sub sub;
+    Mul mul;
+}
+
+impl Neg for Recorded {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(self.0.neg())
+    }
+}
+
+impl Number for Recorded {
+    fn one_minus(&self) -> Self {
+        Self(self.0.clone().neg().add_scalar(1.0))
+    }
+
+    fn sigmoid(&self) -> Self {
+        let x = self.0.clone();
+        if x.dtype() != DType::F64 {
+            return Self(activation::sigmoid(x));
+        }
+        // Burn's default sigmoid computes through f32; 1 / (1 + e^-x) has no finite derivative
+        // once e^-x overflows. This form has neither fault.
+        Self(x.mul_scalar(0.5).tanh().mul_scalar(0.5).add_scalar(0.5))
+    }
+
+    fn tanh(&self) -> Self {
+        Self(self.0.clone().tanh())
+    }
+}
+
+impl Rectify for Recorded {
+    fn relu(&self) -> Self {
+        Self(activation::relu(self.0.clone()))
+    }
+
+    fn relu_slope(&self) -> Self {
+        Self(self.0.clone().sign())
+    }
+}

@@ -1,0 +1,25 @@
+//! The manual engine: the whole sequence as one operation with a hand-written backward.
+
+use super::{Sequence, Sequenced};
+use bptt_cells::Cell;
+use bptt_kernels::{AnyTensor, Operand, Operands, Plan, recurrent};
+
+/// The sequence by [`bptt_kernels::recurrent`]: forward now, back-propagation through time in one
+/// step when Burn's backward pass comes by.
+pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
+    let operands = Operands::<AnyTensor>::new()
+        .with(Operand::Input, sequence.input)
+        .with(Operand::WeightIh, sequence.weight_ih)
+        .with(Operand::WeightHh, sequence.weight_hh)
+        .with_optional(Operand::BiasIh, sequence.bias_ih)
+        .with_optional(Operand::BiasHh, sequence.bias_hh)
+        .with_optional(Operand::WeightHr, sequence.weight_hr)
+        .with(Operand::Hidden, sequence.hidden)
+        .with_optional(Operand::Memory, sequence.memory);
+    let plan = Plan::new(cell)
+        .with_reverse(sequence.reverse)
+        .with_lengths(sequence.lengths)
+        .with_kernel(sequence.kernel);
+    let done = recurrent(operands, plan);
+    Sequenced { outputs: done.outputs, hidden: done.hidden, memory: done.memory }
+}

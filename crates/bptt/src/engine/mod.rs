@@ -1,0 +1,79 @@
+//! How a layer is differentiated: the axis that changes nothing else.
+
+mod autograd;
+mod manual;
+
+use bptt_cells::Cell;
+use bptt_kernels::Kernel;
+use burn::Tensor;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How a layer is differentiated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Engine {
+    /// Back-propagation through time derived by hand: one node on the tape for the sequence.
+    #[default]
+    Manual,
+    /// The same layer as tensor operations, step after step: Burn records and differentiates.
+    Autograd,
+}
+
+impl Engine {
+    /// Both, the default first.
+    pub const ALL: [Self; 2] = [Self::Manual, Self::Autograd];
+
+    /// The name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::Autograd => "autograd",
+        }
+    }
+}
+
+/// One layer's sequence in one direction, time first.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    /// `[T, B, I]`
+    pub input: Tensor<3>,
+    /// `W`, `[G·H, I]`
+    pub weight_ih: Tensor<2>,
+    /// `U`, `[G·H, P]`
+    pub weight_hh: Tensor<2>,
+    /// `b`, `[G·H]`
+    pub bias_ih: Option<Tensor<1>>,
+    /// `b_h`, `[G·H]`
+    pub bias_hh: Option<Tensor<1>>,
+    /// The projection, `[P, H]`
+    pub weight_hr: Option<Tensor<2>>,
+    /// The initial hidden state, `[B, P]`
+    pub hidden: Tensor<2>,
+    /// The initial memory, `[M, B, H]`
+    pub memory: Option<Tensor<3>>,
+    /// From the last step to the first.
+    pub reverse: bool,
+    /// How many steps each row has; `None`: all.
+    pub lengths: Option<Arc<[usize]>>,
+    /// Which kernel the manual engine runs.
+    pub kernel: Kernel,
+}
+
+/// What a [`Sequence`] becomes.
+#[derive(Clone, Debug)]
+pub struct Sequenced {
+    /// The hidden states, `[T, B, P]`; zero past a row's length.
+    pub outputs: Tensor<3>,
+    /// The final hidden state, `[B, P]`
+    pub hidden: Tensor<2>,
+    /// The final memory, `[M, B, H]`
+    pub memory: Option<Tensor<3>>,
+}
+
+/// Runs a sequence by the engine. The two share nothing beyond the cell's `step`.
+pub(crate) fn run<C: Cell>(cell: C, engine: Engine, sequence: Sequence) -> Sequenced {
+    match engine {
+        Engine::Manual => manual::run(cell, sequence),
+        Engine::Autograd => autograd::run(cell, sequence),
+    }
+}

@@ -1,0 +1,72 @@
+//! What all recurrent layers share.
+
+use crate::cell::SequenceCell;
+use crate::engine::Engine;
+use crate::recurrent::Recurrent;
+use crate::state::RecurrentState;
+use burn::Tensor;
+use burn::module::Module;
+
+/// What all recurrent layers share, for models that are generic over the cell.
+///
+/// Each method is the layer's own of that name; see [`Recurrent`].
+pub trait RecurrentLayer: Module {
+    /// The layer's state.
+    type State: RecurrentState;
+
+    /// See [`Recurrent::forward`].
+    fn forward(&self, input: Tensor<3>, state: Option<Self::State>) -> (Tensor<3>, Self::State);
+
+    /// See [`Recurrent::forward_lengths`].
+    fn forward_lengths(
+        &self,
+        input: Tensor<3>,
+        lengths: &[usize],
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State);
+
+    /// See [`Recurrent::step`].
+    fn step(&self, input: Tensor<2>, state: Option<Self::State>) -> (Tensor<2>, Self::State);
+
+    /// See [`Recurrent::with_engine`].
+    fn with_engine(self, engine: Engine) -> Self;
+
+    /// See [`Recurrent::d_input`].
+    fn d_input(&self) -> usize;
+
+    /// See [`Recurrent::d_output`].
+    fn d_output(&self) -> usize;
+}
+
+impl<C: SequenceCell> RecurrentLayer for Recurrent<C> {
+    type State = C::State;
+
+    fn forward(&self, input: Tensor<3>, state: Option<C::State>) -> (Tensor<3>, C::State) {
+        self.forward(input, state)
+    }
+
+    fn forward_lengths(
+        &self,
+        input: Tensor<3>,
+        lengths: &[usize],
+        state: Option<C::State>,
+    ) -> (Tensor<3>, C::State) {
+        self.forward_lengths(input, lengths, state)
+    }
+
+    fn step(&self, input: Tensor<2>, state: Option<C::State>) -> (Tensor<2>, C::State) {
+        self.step(input, state)
+    }
+
+    fn with_engine(self, engine: Engine) -> Self {
+        self.with_engine(engine)
+    }
+
+    fn d_input(&self) -> usize {
+        self.d_input()
+    }
+
+    fn d_output(&self) -> usize {
+        self.d_output()
+    }
+}

@@ -1,0 +1,71 @@
+//! RNN, LSTM and GRU for [Burn](https://burn.dev), whose gradients you can trust, read and afford.
+//!
+//! Every layer can be differentiated two ways, side by side, by one setting:
+//!
+//! - [`Engine::Manual`] (the default): back-propagation through time derived by hand. One node on
+//!   the tape for a layer's whole sequence, weight gradients as one product over all steps.
+//! - [`Engine::Autograd`]: the same layer as ordinary tensor operations, one step after the other;
+//!   Burn records and differentiates. It is the witness.
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use bptt::{Engine, LstmConfig};
+//! use burn::tensor::{Device, Distribution, Tensor};
+//!
+//! let device = Device::flex().autodiff();
+//! let lstm = LstmConfig::new(3, 8)
+//!     .with_num_layers(2)
+//!     .with_bidirectional(true)
+//!     .with_engine(Engine::Manual)
+//!     .init(&device);
+//!
+//! let input = Tensor::<3>::random([4, 10, 3], Distribution::Default, &device); // [B, T, I]
+//! let (output, state) = lstm.forward(input, None);
+//! assert_eq!(output.dims(), [4, 10, 16]); // [B, T, D·H]
+//! assert_eq!(state.hidden.dims(), [4, 4, 8]); // [L·D, B, H]
+//!
+//! let gradients = output.sum().backward();
+//! assert!(lstm.weights[0].weight_hh.grad(&gradients).is_some());
+//! # }
+//! ```
+//!
+//! The central types: a config ([`RnnConfig`], [`LstmConfig`], [`GruConfig`]) makes a layer
+//! ([`Rnn`], [`Lstm`], [`Gru`]), which is a [`Recurrent`] over its cell and an ordinary Burn
+//! module. [`RecurrentLayer`] is what they share, for models that are generic over the cell;
+//! [`AnyRecurrent`] is one type for all, for programs that choose at run time.
+//!
+//! Parameters are named and shaped as in PyTorch (`weight_ih_l0 [G·H, I]`, …, suffix `_reverse`),
+//! in PyTorch's gate order, so that a state dict fits one to one.
+//!
+//! This crate chooses no backend: turn on the feature (`flex`, `ndarray`, `wgpu`, `vulkan`,
+//! `metal`, `cuda`, `rocm`, `cpu`) of each backend that your program uses, here as on Burn.
+
+mod cell;
+mod config;
+mod engine;
+mod layer;
+mod module;
+mod recurrent;
+mod state;
+mod weights;
+
+pub use bptt_cells as cells;
+pub use bptt_kernels::Kernel;
+pub use cell::{AnyCell, CustomCell, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
+pub use config::{
+    AnyRecurrentConfig, CellKind, ConfigError, GruConfig, LstmConfig, RnnConfig, StackConfig,
+};
+pub use engine::{Engine, Sequence, Sequenced};
+pub use layer::RecurrentLayer;
+pub use recurrent::Recurrent;
+pub use state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
+pub use weights::Weights;
+
+/// Elman's network, `tanh` or `relu`. Made by [`RnnConfig`].
+pub type Rnn = Recurrent<RnnCell>;
+/// Long short-term memory. Made by [`LstmConfig`].
+pub type Lstm = Recurrent<LstmCell>;
+/// Gated recurrent unit. Made by [`GruConfig`].
+pub type Gru = Recurrent<GruCell>;
+/// Any of the three, chosen at run time. Made by [`AnyRecurrentConfig`].
+pub type AnyRecurrent = Recurrent<AnyCell>;

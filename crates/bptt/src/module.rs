@@ -1,0 +1,173 @@
+//! A layer as a Burn module.
+//!
+//! Written by hand rather than derived for one reason: the parameters' paths. They are PyTorch's
+//! names, `weight_ih_l0` and so on, directly below the layer.
+
+use crate::cell::SequenceCell;
+use crate::recurrent::Recurrent;
+use crate::weights::Weights;
+use burn::Tensor;
+use burn::module::{
+    Content, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
+    ModuleVisitor, Param,
+};
+use burn::tensor::Device;
+
+impl Weights {
+    /// Each parameter that is there, changed by a function for its rank.
+    fn convert(
+        self,
+        matrix: &mut impl FnMut(&'static str, Param<Tensor<2>>) -> Param<Tensor<2>>,
+        vector: &mut impl FnMut(&'static str, Param<Tensor<1>>) -> Param<Tensor<1>>,
+    ) -> Self {
+        Self {
+            weight_ih: matrix("weight_ih", self.weight_ih),
+            weight_hh: matrix("weight_hh", self.weight_hh),
+            bias_ih: self.bias_ih.map(|bias| vector("bias_ih", bias)),
+            bias_hh: self.bias_hh.map(|bias| vector("bias_hh", bias)),
+            weight_hr: self.weight_hr.map(|weight| matrix("weight_hr", weight)),
+        }
+    }
+}
+
+impl<C: SequenceCell> Recurrent<C> {
+    /// `_l0`, `_l0_reverse`, `_l1`, …: what PyTorch puts behind the name of each of the
+    /// [`weights`](Self::weights).
+    pub fn suffixes(&self) -> impl Iterator<Item = String> + use<C> {
+        let directions = if self.options.bidirectional { 2 } else { 1 };
+        (0..self.options.num_layers * directions).map(move |k| {
+            let reverse = if k % directions == 1 { "_reverse" } else { "" };
+            format!("_l{}{reverse}", k / directions)
+        })
+    }
+
+    fn convert(self, mut each: impl FnMut(Weights) -> Weights) -> Self {
+        Self { weights: self.weights.into_iter().map(&mut each).collect(), ..self }
+    }
+}
+
+/// Between `enter_module` and `exit_module` of a name.
+macro_rules! within {
+    ($walker:ident, $name:expr, $body:expr) => {{
+        let name = $name;
+        $walker.enter_module(&name, "Struct:Recurrent");
+        let done = $body;
+        $walker.exit_module(&name, "Struct:Recurrent");
+        done
+    }};
+}
+
+impl<C: SequenceCell> Module for Recurrent<C> {
+    fn collect_devices(&self, mut devices: Vec<Device>) -> Vec<Device> {
+        for weights in &self.weights {
+            devices = weights.weight_ih.collect_devices(devices);
+            devices = weights.weight_hh.collect_devices(devices);
+            devices = weights.bias_ih.collect_devices(devices);
+            devices = weights.bias_hh.collect_devices(devices);
+            devices = weights.weight_hr.collect_devices(devices);
+        }
+        devices
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        self.convert(|w| w.convert(&mut |_, p| p.fork(device), &mut |_, p| p.fork(device)))
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        self.convert(|w| {
+            w.convert(&mut |_, p| p.to_device(device), &mut |_, p| p.to_device(device))
+        })
+    }
+
+    fn train(self) -> Self {
+        let dropout = self.dropout.clone().train();
+        let weights = self.convert(|w| w.convert(&mut |_, p| p.train(), &mut |_, p| p.train()));
+        Self { dropout, ..weights }
+    }
+
+    fn valid(&self) -> Self {
+        let dropout = self.dropout.valid();
+        let weights = self
+            .clone()
+            .convert(|w| w.convert(&mut |_, p| Module::valid(&p), &mut |_, p| Module::valid(&p)));
+        Self { dropout, ..weights }
+    }
+
+    fn materialize(self) -> Self {
+        self.convert(|w| w.convert(&mut |_, p| p.materialize(), &mut |_, p| p.materialize()))
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        for (suffix, weights) in self.suffixes().zip(&self.weights) {
+            let path = |name: &str| format!("{name}{suffix}");
+            within!(visitor, path("weight_ih"), weights.weight_ih.visit(visitor));
+            within!(visitor, path("weight_hh"), weights.weight_hh.visit(visitor));
+            if let Some(bias) = &weights.bias_ih {
+                within!(visitor, path("bias_ih"), bias.visit(visitor));
+            }
+            if let Some(bias) = &weights.bias_hh {
+                within!(visitor, path("bias_hh"), bias.visit(visitor));
+            }
+            if let Some(weight) = &weights.weight_hr {
+                within!(visitor, path("weight_hr"), weight.visit(visitor));
+            }
+        }
+        within!(visitor, "dropout".to_string(), self.dropout.visit(visitor));
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        let mut suffixes = self.suffixes().collect::<Vec<_>>().into_iter();
+        let dropout = within!(mapper, "dropout".to_string(), self.dropout.clone().map(mapper));
+        // Both closures of `convert` walk with the one mapper, one after the other.
+        let mapper = std::cell::RefCell::new(mapper);
+        let layer = self.convert(|weights| {
+            let suffix = suffixes.next().expect("as many suffixes as weights");
+            weights.convert(
+                &mut |name, param| {
+                    let mut mapper = mapper.borrow_mut();
+                    within!(mapper, format!("{name}{suffix}"), Module::map(param, &mut **mapper))
+                },
+                &mut |name, param| {
+                    let mut mapper = mapper.borrow_mut();
+                    within!(mapper, format!("{name}{suffix}"), Module::map(param, &mut **mapper))
+                },
+            )
+        });
+        Self { dropout, ..layer }
+    }
+}
+
+impl<C: SequenceCell> ModuleDisplayDefault for Recurrent<C> {
+    fn content(&self, content: Content) -> Option<Content> {
+        let options = &self.options;
+        let mut content = content
+            .set_top_level_type(self.cell.name())
+            .add("d_input", &options.d_input)
+            .add("d_hidden", &options.d_hidden)
+            .add("num_layers", &options.num_layers)
+            .add("bidirectional", &options.bidirectional)
+            .add("bias", &self.weights[0].bias_ih.is_some())
+            .add("batch_first", &options.batch_first)
+            .add("dropout", &self.dropout.prob);
+        if let Some(proj_size) = options.proj_size {
+            content = content.add("proj_size", &proj_size);
+        }
+        content.add_debug_attribute("engine", &options.engine).optional()
+    }
+
+    fn num_params(&self) -> usize {
+        Module::num_params(self)
+    }
+}
+
+impl<C: SequenceCell> ModuleDisplay for Recurrent<C> {
+    fn custom_settings(&self) -> Option<DisplaySettings> {
+        DisplaySettings::new().with_new_line_after_attribute(false).optional()
+    }
+}
+
+impl<C: SequenceCell> std::fmt::Display for Recurrent<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", ModuleDisplay::format(self, Default::default()))
+    }
+}

@@ -1,0 +1,333 @@
+//! The layer: stacking, direction, lengths and layout, written once for all cells.
+
+use crate::cell::SequenceCell;
+use crate::engine::{Engine, Sequence, Sequenced};
+use crate::state::RecurrentState;
+use crate::weights::Weights;
+use bptt_kernels::Kernel;
+use burn::Tensor;
+use burn::nn::Dropout;
+use burn::tensor::{Bool, Device, TensorData};
+use std::sync::Arc;
+
+/// A recurrent layer: any number of stacked layers of one cell, in one direction or both.
+///
+/// [`Rnn`](crate::Rnn), [`Lstm`](crate::Lstm) and [`Gru`](crate::Gru) are this, over their cells.
+/// It is a Burn module like any other: save, load, optimise, print.
+///
+/// Shapes: `T` time steps, `B` batch, `I` input size, `H` hidden size, `P` projection size (`H`
+/// without one), `L` layers, `D` directions, `G` gates.
+#[derive(Clone, Debug)]
+pub struct Recurrent<C> {
+    /// The parameters, layer by layer, and in each layer the forward direction first.
+    pub weights: Vec<Weights>,
+    /// Between the layers, while training.
+    pub dropout: Dropout,
+    pub(crate) cell: C,
+    pub(crate) options: Options,
+}
+
+/// What a layer is, besides its cell and its parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) d_input: usize,
+    pub(crate) d_hidden: usize,
+    pub(crate) num_layers: usize,
+    pub(crate) proj_size: Option<usize>,
+    pub(crate) batch_first: bool,
+    pub(crate) bidirectional: bool,
+    pub(crate) reverse: bool,
+    pub(crate) engine: Engine,
+    pub(crate) kernel: Kernel,
+}
+
+impl<C: SequenceCell> Recurrent<C> {
+    /// A whole batch of sequences, all of full length.
+    ///
+    /// # Arguments
+    ///
+    /// - `input`: `[B, T, I]`, or `[T, B, I]` without `batch_first`
+    /// - `state`: the state to start from; `None` means zeros
+    ///
+    /// # Returns
+    ///
+    /// - the hidden states of the last layer, `[B, T, D·P]` (or `[T, B, D·P]`)
+    /// - the state of every layer and direction after its last step, hidden `[L·D, B, P]`
+    ///
+    /// # Panics
+    ///
+    /// If the input or the state has another shape, if there is no time step or no row, or if the
+    /// input is on a backend whose feature of this crate is off. The message names both shapes.
+    pub fn forward(&self, input: Tensor<3>, state: Option<C::State>) -> (Tensor<3>, C::State) {
+        self.run(input, None, state)
+    }
+
+    /// A batch of sequences of different lengths, in any order: what PyTorch means by a packed
+    /// sequence.
+    ///
+    /// Outputs past a row's length are zero. The final state of a row is the one after its own
+    /// last step; the backward direction starts there. The content of the padding changes no
+    /// output and no gradient, and its own gradient is zero.
+    ///
+    /// # Arguments
+    ///
+    /// - `input`: `[B, T, I]`, or `[T, B, I]` without `batch_first`
+    /// - `lengths`: one for each row, `0 ..= T`; a row of length zero keeps its initial state
+    /// - `state`: the state to start from; `None` means zeros
+    ///
+    /// # Returns
+    ///
+    /// As [`forward`](Self::forward).
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward), and if the lengths do not fit.
+    pub fn forward_lengths(
+        &self,
+        input: Tensor<3>,
+        lengths: &[usize],
+        state: Option<C::State>,
+    ) -> (Tensor<3>, C::State) {
+        self.run(input, Some(lengths), state)
+    }
+
+    /// One step of a stream.
+    ///
+    /// On a device with autodiff the steps pile up on the tape until a `backward`; for streaming
+    /// use [`valid`](burn::module::Module::valid)'s layer.
+    ///
+    /// # Arguments
+    ///
+    /// - `input`: `[B, I]`
+    /// - `state`: the state after the step before, or `None` for zeros
+    ///
+    /// # Returns
+    ///
+    /// - the hidden state of the last layer, `[B, P]`
+    /// - the state after the step
+    ///
+    /// # Panics
+    ///
+    /// If the layer is bidirectional or reversed (neither has a next step), or as
+    /// [`forward`](Self::forward).
+    pub fn step(
+        &self,
+        input: Tensor<2>,
+        state: impl Into<Option<C::State>>,
+    ) -> (Tensor<2>, C::State) {
+        assert!(
+            !self.options.bidirectional && !self.options.reverse,
+            "{}: one step at a time needs a layer that runs forward only",
+            self.cell.name(),
+        );
+        let [batch, width] = input.dims();
+        let time_first = [1, batch, width];
+        let batch_first = [batch, 1, width];
+        let shape = if self.options.batch_first { batch_first } else { time_first };
+        let (output, state) = self.run(input.reshape(shape), None, state.into());
+        (output.reshape([batch, self.d_output()]), state)
+    }
+
+    /// A state of zeros, what `None` stands for.
+    ///
+    /// # Arguments
+    ///
+    /// - `batch`: `B`
+    /// - `like`: a tensor whose device and dtype the state shall have
+    pub fn zero_state<const D: usize>(&self, batch: usize, like: &Tensor<D>) -> C::State {
+        let options = (&like.device(), like.dtype());
+        let rows = self.weights.len();
+        let memories = rows * self.cell.memories();
+        let hidden = Tensor::zeros([rows, batch, self.d_state()], options);
+        let memory = (memories > 0)
+            .then(|| Tensor::zeros([memories, batch, self.options.d_hidden], options));
+        C::State::from_parts(hidden, memory)
+    }
+
+    /// The same layer, the same parameters, by another engine.
+    pub fn with_engine(mut self, engine: Engine) -> Self {
+        self.options.engine = engine;
+        self
+    }
+
+    /// The same layer, the manual engine with another kernel.
+    pub fn with_kernel(mut self, kernel: Kernel) -> Self {
+        self.options.kernel = kernel;
+        self
+    }
+
+    /// The engine it runs by.
+    pub fn engine(&self) -> Engine {
+        self.options.engine
+    }
+
+    /// The cell it is made of.
+    pub fn cell(&self) -> &C {
+        &self.cell
+    }
+
+    /// The size of its input, `I`.
+    pub fn d_input(&self) -> usize {
+        self.options.d_input
+    }
+
+    /// The size of its gates, `H`.
+    pub fn d_hidden(&self) -> usize {
+        self.options.d_hidden
+    }
+
+    /// The size of its output, `D·P`.
+    pub fn d_output(&self) -> usize {
+        self.directions() * self.d_state()
+    }
+
+    /// `L`
+    pub fn num_layers(&self) -> usize {
+        self.options.num_layers
+    }
+
+    /// Whether it has a backward direction beside the forward one.
+    pub fn is_bidirectional(&self) -> bool {
+        self.options.bidirectional
+    }
+
+    /// Whether inputs are `[B, T, I]` (else `[T, B, I]`).
+    pub fn is_batch_first(&self) -> bool {
+        self.options.batch_first
+    }
+
+    fn directions(&self) -> usize {
+        if self.options.bidirectional { 2 } else { 1 }
+    }
+
+    /// The size of the hidden state, `P` or `H`.
+    fn d_state(&self) -> usize {
+        self.options.proj_size.unwrap_or(self.options.d_hidden)
+    }
+
+    fn run(
+        &self,
+        input: Tensor<3>,
+        lengths: Option<&[usize]>,
+        state: Option<C::State>,
+    ) -> (Tensor<3>, C::State) {
+        let [batch, _] = self.check_input(&input, lengths);
+        let state = state.unwrap_or_else(|| self.zero_state(batch, &input));
+        let (hidden, memory) = state.into_parts();
+        self.check_state(&hidden, memory.as_ref(), batch);
+
+        let mut x = if self.options.batch_first { input.swap_dims(0, 1) } else { input };
+        let lengths = self.shorter(lengths, x.dims()[0]);
+        if let Some(lengths) = &lengths {
+            x = without_padding(x, lengths);
+        }
+
+        let memories = self.cell.memories();
+        let size = self.d_state();
+        let (mut hidden_n, mut memory_n) = (Vec::new(), Vec::new());
+        let layers = self.weights.chunks(self.directions());
+        let last = layers.len() - 1;
+        for (layer, weights) in layers.enumerate() {
+            let mut outputs = Vec::with_capacity(weights.len());
+            for (direction, weights) in weights.iter().enumerate() {
+                let k = layer * self.directions() + direction;
+                let done = self.cell.run(
+                    self.options.engine,
+                    Sequence {
+                        input: x.clone(),
+                        weight_ih: weights.weight_ih.val(),
+                        weight_hh: weights.weight_hh.val(),
+                        bias_ih: weights.bias_ih.as_ref().map(|bias| bias.val()),
+                        bias_hh: weights.bias_hh.as_ref().map(|bias| bias.val()),
+                        weight_hr: weights.weight_hr.as_ref().map(|weight| weight.val()),
+                        hidden: hidden.clone().slice([k..k + 1]).reshape([batch, size]),
+                        memory: memory
+                            .as_ref()
+                            .map(|memory| memory.clone().slice([k * memories..(k + 1) * memories])),
+                        reverse: (direction == 1) != self.options.reverse,
+                        lengths: lengths.clone(),
+                        kernel: self.options.kernel,
+                    },
+                );
+                let Sequenced { outputs: output, hidden, memory } = done;
+                outputs.push(output);
+                hidden_n.push(hidden);
+                memory_n.extend(memory);
+            }
+            x = if outputs.len() == 1 { outputs.remove(0) } else { Tensor::cat(outputs, 2) };
+            if layer < last {
+                x = self.dropout.forward(x);
+            }
+        }
+
+        let output = if self.options.batch_first { x.swap_dims(0, 1) } else { x };
+        let memory = (memories > 0).then(|| Tensor::cat(memory_n, 0));
+        (output, C::State::from_parts(Tensor::stack(hidden_n, 0), memory))
+    }
+
+    /// The lengths, unless they say nothing.
+    fn shorter(&self, lengths: Option<&[usize]>, time: usize) -> Option<Arc<[usize]>> {
+        let lengths = lengths?;
+        lengths.iter().any(|&length| length < time).then(|| lengths.into())
+    }
+
+    /// `[B, T]`
+    fn check_input(&self, input: &Tensor<3>, lengths: Option<&[usize]>) -> [usize; 2] {
+        let name = self.cell.name();
+        let dims = input.dims();
+        let (layout, batch, time) = match self.options.batch_first {
+            true => ("[B, T, I]", dims[0], dims[1]),
+            false => ("[T, B, I]", dims[1], dims[0]),
+        };
+        assert!(
+            dims[2] == self.options.d_input && batch > 0 && time > 0,
+            "{name}: the input has shape {dims:?}, expected {layout} with at least one row, at \
+             least one step and I = {}",
+            self.options.d_input,
+        );
+        if let Some(lengths) = lengths {
+            assert!(
+                lengths.len() == batch,
+                "{name}: {} lengths for an input of shape {dims:?} ({layout}): expected {batch}",
+                lengths.len(),
+            );
+            if let Some(row) = lengths.iter().position(|&length| length > time) {
+                panic!(
+                    "{name}: row {row} has length {}, and the input of shape {dims:?} ({layout}) \
+                     has {time} steps",
+                    lengths[row],
+                );
+            }
+        }
+        [batch, time]
+    }
+
+    fn check_state(&self, hidden: &Tensor<3>, memory: Option<&Tensor<3>>, batch: usize) {
+        let name = self.cell.name();
+        let rows = self.weights.len();
+        let expected = [rows, batch, self.d_state()];
+        assert!(
+            hidden.dims() == expected,
+            "{name}: the state's `hidden` has shape {:?}, expected [L·D, B, P] = {expected:?}",
+            hidden.dims(),
+        );
+        let memories = self.cell.memories();
+        let expected = (memories > 0).then_some([rows * memories, batch, self.options.d_hidden]);
+        let found = memory.map(|memory| memory.dims());
+        assert!(
+            found == expected,
+            "{name}: the state's `cell` has shape {found:?}, expected [L·D, B, H] = {expected:?}",
+        );
+    }
+}
+
+/// The input `[T, B, I]` with zeros past each row's length: nothing in the padding, not even a
+/// NaN, reaches a product.
+fn without_padding(input: Tensor<3>, lengths: &[usize]) -> Tensor<3> {
+    let [time, batch, width] = input.dims();
+    let past: Vec<bool> =
+        (0..time).flat_map(|t| lengths.iter().map(move |&length| t >= length)).collect();
+    let device: Device = input.device();
+    let mask: Tensor<3, Bool> = Tensor::from_data(TensorData::new(past, [time, batch, 1]), &device);
+    input.mask_fill(mask.expand([time, batch, width]), 0.0)
+}

@@ -1,0 +1,65 @@
+//! The parameters of one layer in one direction.
+
+use burn::Tensor;
+use burn::module::{Initializer, Param};
+use burn::tensor::Device;
+
+/// The parameters of one layer in one direction, PyTorch's names and shapes.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// `W`, `[G·H, I]`
+    pub weight_ih: Param<Tensor<2>>,
+    /// `U`, `[G·H, P]`
+    pub weight_hh: Param<Tensor<2>>,
+    /// `b`, `[G·H]`
+    pub bias_ih: Option<Param<Tensor<1>>>,
+    /// `b_h`, `[G·H]`
+    pub bias_hh: Option<Param<Tensor<1>>>,
+    /// The projection, `[P, H]`
+    pub weight_hr: Option<Param<Tensor<2>>>,
+}
+
+/// What [`Weights`] are made from.
+pub(crate) struct Sizes {
+    /// `G·H`
+    pub(crate) gates: usize,
+    /// The layer's input: `I`, or `D·P` above the first layer.
+    pub(crate) input: usize,
+    /// `H`
+    pub(crate) hidden: usize,
+    /// `P` if there is a projection.
+    pub(crate) projection: Option<usize>,
+    pub(crate) bias: bool,
+}
+
+/// Where each kind of parameter gets its first values from.
+pub(crate) struct Initializers {
+    pub(crate) input: Initializer,
+    pub(crate) recurrent: Initializer,
+    pub(crate) bias: Initializer,
+}
+
+impl Weights {
+    pub(crate) fn init(sizes: &Sizes, initializers: &Initializers, device: &Device) -> Self {
+        let Sizes { gates, input, hidden, projection, bias } = *sizes;
+        let matrix = |initializer: &Initializer, shape: [usize; 2]| {
+            now(initializer.init_with(shape, Some(shape[1]), Some(shape[0]), device))
+        };
+        let vector =
+            || bias.then(|| now(initializers.bias.init_with([gates], Some(hidden), None, device)));
+        // PyTorch's order, so that one seed means one set of weights.
+        Self {
+            weight_ih: matrix(&initializers.input, [gates, input]),
+            weight_hh: matrix(&initializers.recurrent, [gates, projection.unwrap_or(hidden)]),
+            bias_ih: vector(),
+            bias_hh: vector(),
+            weight_hr: projection.map(|p| matrix(&initializers.recurrent, [p, hidden])),
+        }
+    }
+}
+
+/// Draws the values now and not at first use: which engine runs first must not change them.
+fn now<const D: usize>(param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+    let _ = param.val();
+    param
+}
