@@ -1,1 +1,39 @@
-//! bptt-probe
+//! Measures gradients. Never trains.
+//!
+//! The central types: a [`Problem`] is one layer with all its numbers, from the case table
+//! ([`case::table`]) or from a PyTorch reference file ([`reference::read_folder`]).
+//! [`measure`] runs it by one [`Setting`] (engine, kernel, device, dtype) and returns an
+//! [`Outcome`]: outputs, final states and every gradient. [`verify`](verify::verify) compares
+//! outcomes by independent [`Witness`]es and reports a [`Row`] for each tensor.
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use bptt_probe::{DType, Setting, case, measure, relative_error};
+//! use bptt::{Engine, Kernel};
+//!
+//! let problem = case::find("lstm-plain").unwrap().problem();
+//! let device = bptt_probe::device::open("flex").unwrap();
+//! let run = |engine| {
+//!     let setting = Setting { engine, kernel: Kernel::Auto, device: device.clone(), dtype: DType::F64 };
+//!     measure(&problem, &setting).unwrap()
+//! };
+//! let (manual, autograd) = (run(Engine::Manual), run(Engine::Autograd));
+//! let error = relative_error(&manual["grad.weight_hh_l0"], &autograd["grad.weight_hh_l0"]);
+//! assert!(error < 1e-12);
+//! # }
+//! ```
+
+pub mod case;
+pub mod device;
+mod measure;
+mod problem;
+pub mod reference;
+mod report;
+mod sabotage;
+pub mod verify;
+
+pub use measure::{DType, Outcome, Setting, loss, measure, measure_layer, relative_error};
+pub use problem::{Array, LayerOptions, Problem};
+pub use report::{Row, Summary, summaries, table};
+pub use sabotage::Sabotaged;
+pub use verify::{Verification, Witness};

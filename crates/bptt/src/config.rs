@@ -161,10 +161,11 @@ layer_config! {
     /// the projection is that of H. Sak, A. Senior and F. Beaufays (2014).
     LstmConfig for LstmCell {
         =>
-        /// The size `P` of a projection behind each step; `None`: no projection.
-        proj_size: Option<usize>,
+        /// The size `P` of a projection behind each step; 0: no projection.
+        #[config(default = 0)]
+        proj_size: usize,
     }
-    cell: |config| LstmCell, projection: config.proj_size,
+    cell: |config| LstmCell, projection: some(config.proj_size),
 }
 
 layer_config! {
@@ -192,10 +193,16 @@ layer_config! {
         /// For a GRU.
         #[config(default = true)]
         reset_after: bool,
-        /// For an LSTM.
-        proj_size: Option<usize>,
+        /// For an LSTM; 0: none.
+        #[config(default = 0)]
+        proj_size: usize,
     }
-    cell: |config| config.cell(), projection: config.proj_size,
+    cell: |config| config.cell(), projection: some(config.proj_size),
+}
+
+/// A projection's size, as PyTorch writes it: 0 is none.
+fn some(proj_size: usize) -> Option<usize> {
+    (proj_size > 0).then_some(proj_size)
 }
 
 impl AnyRecurrentConfig {
@@ -217,7 +224,7 @@ impl AnyRecurrentConfig {
         cell: C,
         device: &Device,
     ) -> Result<Recurrent<CustomCell<C>>, ConfigError> {
-        self.stack(self.proj_size).try_init(CustomCell(cell), device)
+        self.stack(some(self.proj_size)).try_init(CustomCell(cell), device)
     }
 }
 

@@ -1,0 +1,156 @@
+//! `bptt verify`
+
+use crate::{Failure, output};
+use bptt::CellKind;
+use bptt_probe::verify::{Request, verify};
+use bptt_probe::{DType, Witness, device, table};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Arguments of `bptt verify`.
+#[derive(Args)]
+pub struct VerifyArgs {
+    /// Only this cell [default: all]
+    #[arg(long, value_enum)]
+    cell: Option<Cell>,
+    /// A device; may be given more than once [default: all host devices of this build]
+    #[arg(long, value_name = "D")]
+    device: Vec<String>,
+    /// Only this float type [default: all that the device has]
+    #[arg(long, value_enum)]
+    dtype: Option<Type>,
+    /// A witness; may be given more than once [default: all]
+    #[arg(long, value_enum, value_name = "W")]
+    witness: Vec<By>,
+    /// A folder of PyTorch reference files (*.safetensors) [default: those that come with bptt]
+    #[arg(long, value_name = "DIR")]
+    reference: Option<PathBuf>,
+    /// Write a list of all comparisons as JSON to FILE (`-`: standard output, and nothing else
+    /// there)
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Turn the sign of gate K (0 to 3) in the hand-written backward of the LSTM, to see the
+    /// checks fail
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(0..4))]
+    sabotage: Option<u8>,
+}
+
+/// A cell, as the command line names it.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Cell {
+    /// Elman's network
+    Rnn,
+    /// Long short-term memory
+    Lstm,
+    /// Gated recurrent unit
+    Gru,
+}
+
+impl From<Cell> for CellKind {
+    fn from(cell: Cell) -> Self {
+        match cell {
+            Cell::Rnn => Self::Rnn,
+            Cell::Lstm => Self::Lstm,
+            Cell::Gru => Self::Gru,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Type {
+    F32,
+    F64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum By {
+    /// The other engine, on the same device
+    Engines,
+    /// Central differences at every entry of the tiny cases
+    FiniteDifference,
+    /// What PyTorch computed in f64
+    Reference,
+}
+
+/// Verifies, prints a table and a summary.
+pub fn run(args: VerifyArgs) -> Result<(), Failure> {
+    let started = Instant::now();
+    let request = request(&args);
+    let mut progress = |_: &str| {};
+    let found = verify(&request, &mut progress).map_err(Failure::usage)?;
+    let say = |text: &str| output::say(args.json.as_ref(), text);
+
+    say(table(&found.rows).trim_end());
+    for line in &found.skipped {
+        say(&format!("left out: {line}"));
+    }
+    for line in &found.broken {
+        eprintln!("bptt: {line}");
+    }
+    if let Some(path) = &args.json {
+        output::write_json(path, &found.rows)?;
+    }
+
+    let (count, failed) = (found.rows.len(), found.failures().count());
+    let took = started.elapsed().as_secs_f64();
+    say(&format!(
+        "{} comparisons, {} passed, {failed} failed, in {took:.1} s",
+        count,
+        count - failed,
+    ));
+    if !found.broken.is_empty() {
+        let broken = found.broken.len();
+        return Err(Failure::usage(format!("{broken} reference files could not be read")));
+    }
+    if count == 0 {
+        return Err(Failure::usage("nothing was compared: no case fits these options"));
+    }
+    let Some(first) = found.failures().max_by(|a, b| a.error.total_cmp(&b.error)) else {
+        return Ok(());
+    };
+    Err(Failure::check(format!(
+        "{failed} of {count} comparisons failed; the worst: {} {} by {} on {} in {}, {:.1e} \
+         against {}, allowed {:.0e}",
+        first.case,
+        first.tensor,
+        first.engine,
+        first.device,
+        first.dtype,
+        first.error,
+        first.witness,
+        first.tolerance,
+    )))
+}
+
+fn request(args: &VerifyArgs) -> Request {
+    let devices = match args.device.is_empty() {
+        true => device::names().filter(|name| device::is_host(name)).map(String::from).collect(),
+        false => args.device.clone(),
+    };
+    let dtypes = match args.dtype {
+        Some(Type::F32) => vec![DType::F32],
+        Some(Type::F64) => vec![DType::F64],
+        None => DType::ALL.to_vec(),
+    };
+    let mut witnesses: Vec<_> = args
+        .witness
+        .iter()
+        .map(|by| match by {
+            By::Engines => Witness::Engines,
+            By::FiniteDifference => Witness::FiniteDifference,
+            By::Reference => Witness::Reference,
+        })
+        .collect();
+    if witnesses.is_empty() {
+        witnesses = Witness::ALL.to_vec();
+    }
+    Request {
+        cell: args.cell.map(CellKind::from),
+        devices,
+        dtypes,
+        witnesses,
+        reference: args.reference.clone(),
+        sabotage: args.sabotage.map(usize::from),
+    }
+}

@@ -1,0 +1,195 @@
+//! The case table: every shape and option that is checked, in one place.
+//!
+//! A new cell is one line in [`CELLS`], a new option one entry in [`table`]; each gets every
+//! engine, kernel, device, dtype and witness.
+
+use crate::problem::{Array, LayerOptions, Problem};
+use bptt::{CellKind, Nonlinearity};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand_distr::{Distribution, StandardNormal};
+use std::collections::BTreeMap;
+
+/// One row of the table.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// `CELL-VARIANT`
+    pub name: String,
+    /// What the layer is.
+    pub options: LayerOptions,
+    /// The parameters are normal with deviation `gain / √H`.
+    pub gain: f64,
+    /// Small enough to take differences at every entry.
+    pub tiny: bool,
+    /// Among the few that also run on devices that compile a shader for each new shape.
+    pub brief: bool,
+}
+
+/// The cells.
+pub const CELLS: [(&str, CellKind, Nonlinearity, bool); 5] = [
+    ("rnn-tanh", CellKind::Rnn, Nonlinearity::Tanh, true),
+    ("rnn-relu", CellKind::Rnn, Nonlinearity::Relu, true),
+    ("lstm", CellKind::Lstm, Nonlinearity::Tanh, true),
+    ("gru", CellKind::Gru, Nonlinearity::Tanh, true),
+    ("gru-reset-before", CellKind::Gru, Nonlinearity::Tanh, false),
+];
+
+/// All cases.
+pub fn table() -> Vec<Case> {
+    CELLS.iter().flat_map(|&(name, cell, act, after)| of_cell(name, cell, act, after)).collect()
+}
+
+/// The case of that name.
+pub fn find(name: &str) -> Option<Case> {
+    table().into_iter().find(|case| case.name == name)
+}
+
+fn of_cell(
+    cell_name: &str,
+    cell: CellKind,
+    nonlinearity: Nonlinearity,
+    reset_after: bool,
+) -> Vec<Case> {
+    let base = LayerOptions {
+        cell,
+        nonlinearity,
+        reset_after,
+        input_size: 3,
+        hidden_size: 4,
+        num_layers: 1,
+        bias: true,
+        batch_first: true,
+        bidirectional: false,
+        reverse: false,
+        proj_size: 0,
+        batch: 2,
+        time: 5,
+        lengths: None,
+        initial_state: true,
+    };
+    let mut cases = Vec::new();
+    let mut add = |variant: &str, change: &dyn Fn(&mut Case)| {
+        let name = format!("{cell_name}-{variant}");
+        let mut case = Case { name, options: base.clone(), gain: 1.0, tiny: false, brief: false };
+        change(&mut case);
+        cases.push(case);
+    };
+    let ragged = |case: &mut Case| {
+        case.options.batch = 4;
+        case.options.time = 6;
+        case.options.lengths = Some(vec![6, 2, 5, 1]);
+    };
+    add("plain", &|c| (c.tiny, c.brief) = (true, true));
+    add("zero-state", &|c| {
+        c.options.initial_state = false;
+        c.tiny = true;
+    });
+    add("no-bias", &|c| {
+        c.options.bias = false;
+        c.tiny = true;
+    });
+    add("time-first", &|c| {
+        c.options.batch_first = false;
+        c.tiny = true;
+    });
+    add("reverse", &|c| {
+        c.options.reverse = true;
+        c.tiny = true;
+    });
+    add("bidirectional", &|c| {
+        c.options.bidirectional = true;
+        c.tiny = true;
+    });
+    add("deep", &|c| c.options.num_layers = 3);
+    add("deep-bidirectional", &|c| {
+        (c.options.num_layers, c.options.bidirectional) = (2, true);
+        (c.options.batch_first, c.options.time) = (false, 7);
+        c.brief = true;
+    });
+    add("lengths", &|c| {
+        ragged(c);
+        (c.tiny, c.brief) = (true, true);
+    });
+    add("lengths-reverse", &|c| {
+        ragged(c);
+        c.options.reverse = true;
+    });
+    add("lengths-with-zero", &|c| {
+        ragged(c);
+        c.options.lengths = Some(vec![0, 6, 0, 3]);
+    });
+    add("lengths-deep-bidirectional", &|c| {
+        ragged(c);
+        (c.options.num_layers, c.options.bidirectional) = (2, true);
+    });
+    add("one-step", &|c| {
+        (c.options.time, c.options.batch) = (1, 1);
+        c.tiny = true;
+    });
+    add("one-unit", &|c| {
+        (c.options.input_size, c.options.hidden_size, c.options.time) = (1, 1, 9);
+        c.tiny = true;
+    });
+    add("one-row", &|c| {
+        c.options.batch = 1;
+        c.tiny = true;
+    });
+    add("wide", &|c| {
+        (c.options.input_size, c.options.hidden_size) = (33, 65);
+        (c.options.batch, c.options.time) = (17, 6);
+    });
+    add("long", &|c| {
+        (c.options.hidden_size, c.options.time) = (16, 400);
+        c.gain = 0.7;
+    });
+    add("saturated", &|c| {
+        c.options.time = 12;
+        c.gain = 6.0;
+    });
+    if cell == CellKind::Lstm {
+        add("projection", &|c| {
+            (c.options.hidden_size, c.options.proj_size) = (5, 3);
+            (c.tiny, c.brief) = (true, true);
+        });
+        add("projection-deep-bidirectional", &|c| {
+            (c.options.hidden_size, c.options.proj_size) = (6, 3);
+            (c.options.num_layers, c.options.bidirectional) = (2, true);
+        });
+        add("projection-lengths", &|c| {
+            ragged(c);
+            (c.options.hidden_size, c.options.proj_size) = (5, 2);
+        });
+    }
+    cases
+}
+
+impl Case {
+    /// The case with its numbers. They depend on its name alone.
+    pub fn problem(&self) -> Problem {
+        // FNV-1a: a seed that is the same in every build, unlike the standard hasher's.
+        let seed = self.name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        self.problem_with_seed(seed)
+    }
+
+    /// The case with other numbers.
+    pub fn problem_with_seed(&self, seed: u64) -> Problem {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let options = self.options.clone();
+        let weights = self.gain / (options.hidden_size as f64).sqrt();
+        let mut given = BTreeMap::new();
+        for (name, shape) in options.given().expect("the table's sizes are small") {
+            let is_weight = name.starts_with("weight") || name.starts_with("bias");
+            let deviation = if is_weight { weights } else { 1.0 };
+            let count = shape.iter().product();
+            let values = (0..count).map(|_| -> f64 { deviation * normal(&mut rng) }).collect();
+            given.insert(name, Array { shape, values });
+        }
+        Problem { name: self.name.clone(), options, given, expected: BTreeMap::new() }
+    }
+}
+
+fn normal(rng: &mut StdRng) -> f64 {
+    StandardNormal.sample(rng)
+}

@@ -1,0 +1,190 @@
+//! One layer with all its numbers.
+
+use bptt::{AnyRecurrentConfig, CellKind, Nonlinearity};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Numbers with a shape, in f64, rows first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// The shape.
+    pub shape: Vec<usize>,
+    /// As many values as the shape says.
+    pub values: Vec<f64>,
+}
+
+/// The options of a layer and the sizes of its input, as a reference file's metadata has them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerOptions {
+    /// Which cell.
+    pub cell: CellKind,
+    /// For an RNN.
+    pub nonlinearity: Nonlinearity,
+    /// For a GRU.
+    pub reset_after: bool,
+    /// `I`
+    pub input_size: usize,
+    /// `H`
+    pub hidden_size: usize,
+    /// `L`
+    pub num_layers: usize,
+    /// Whether there are biases.
+    pub bias: bool,
+    /// Whether the input is `[B, T, I]`.
+    pub batch_first: bool,
+    /// Whether there is a backward direction too.
+    pub bidirectional: bool,
+    /// Whether the one direction runs backward.
+    pub reverse: bool,
+    /// `P`; 0 for none.
+    pub proj_size: usize,
+    /// `B`
+    pub batch: usize,
+    /// `T`
+    pub time: usize,
+    /// One for each row.
+    pub lengths: Option<Vec<usize>>,
+    /// Whether the initial state is given (else zeros).
+    pub initial_state: bool,
+}
+
+/// One layer with all its numbers: parameters, input, initial state, cotangents; by the names of
+/// the reference format (`input`, `h_0`, `weight_ih_l0`, `cotangent.output`, …).
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// The name in the case table, or the reference file's stem.
+    pub name: String,
+    /// What the layer is.
+    pub options: LayerOptions,
+    /// The numbers that go in.
+    pub given: BTreeMap<String, Array>,
+    /// The numbers that are known to come out, if they are: `output`, `h_n`, `c_n`, `grad.…`.
+    pub expected: BTreeMap<String, Array>,
+}
+
+impl LayerOptions {
+    /// `D`
+    pub fn directions(&self) -> usize {
+        if self.bidirectional { 2 } else { 1 }
+    }
+
+    /// `P`, or `H` without a projection.
+    pub fn state_size(&self) -> usize {
+        if self.proj_size > 0 { self.proj_size } else { self.hidden_size }
+    }
+
+    /// `G`
+    pub fn gates(&self) -> usize {
+        match self.cell {
+            CellKind::Rnn => 1,
+            CellKind::Lstm => 4,
+            CellKind::Gru => 3,
+        }
+    }
+
+    /// The cell's name in tables: `rnn-tanh`, `rnn-relu`, `lstm`, `gru`, `gru-reset-before`.
+    pub fn cell_name(&self) -> &'static str {
+        match (self.cell, self.nonlinearity, self.reset_after) {
+            (CellKind::Rnn, Nonlinearity::Tanh, _) => "rnn-tanh",
+            (CellKind::Rnn, Nonlinearity::Relu, _) => "rnn-relu",
+            (CellKind::Lstm, ..) => "lstm",
+            (CellKind::Gru, _, true) => "gru",
+            (CellKind::Gru, _, false) => "gru-reset-before",
+        }
+    }
+
+    /// The config of the layer.
+    pub fn config(&self) -> AnyRecurrentConfig {
+        AnyRecurrentConfig::new(self.cell, self.input_size, self.hidden_size)
+            .with_nonlinearity(self.nonlinearity)
+            .with_reset_after(self.reset_after)
+            .with_num_layers(self.num_layers)
+            .with_bias(self.bias)
+            .with_batch_first(self.batch_first)
+            .with_bidirectional(self.bidirectional)
+            .with_reverse(self.reverse)
+            .with_proj_size(self.proj_size)
+    }
+
+    /// The parameters, PyTorch's names and shapes, in PyTorch's order. `None` if a size is absurd.
+    pub fn parameters(&self) -> Option<Vec<(String, Vec<usize>)>> {
+        let gates = self.gates().checked_mul(self.hidden_size)?;
+        let above = self.directions().checked_mul(self.state_size())?;
+        let mut all = Vec::new();
+        for layer in 0..self.num_layers {
+            let input = if layer == 0 { self.input_size } else { above };
+            for reverse in ["", "_reverse"].iter().take(self.directions()) {
+                let mut add = |name: &str, shape: Vec<usize>| {
+                    all.push((format!("{name}_l{layer}{reverse}"), shape));
+                };
+                add("weight_ih", vec![gates, input]);
+                add("weight_hh", vec![gates, self.state_size()]);
+                if self.bias {
+                    add("bias_ih", vec![gates]);
+                    add("bias_hh", vec![gates]);
+                }
+                if self.proj_size > 0 {
+                    add("weight_hr", vec![self.proj_size, self.hidden_size]);
+                }
+            }
+        }
+        Some(all)
+    }
+
+    fn sequence_shape(&self, width: usize) -> Vec<usize> {
+        match self.batch_first {
+            true => vec![self.batch, self.time, width],
+            false => vec![self.time, self.batch, width],
+        }
+    }
+
+    /// The states, `h` and for an LSTM `c`, with their shapes.
+    fn states(&self) -> Option<Vec<(&'static str, Vec<usize>)>> {
+        let rows = self.num_layers.checked_mul(self.directions())?;
+        let mut all = vec![("h", vec![rows, self.batch, self.state_size()])];
+        if self.cell == CellKind::Lstm {
+            all.push(("c", vec![rows, self.batch, self.hidden_size]));
+        }
+        Some(all)
+    }
+
+    /// What goes in: names and shapes. `None` if a size is absurd.
+    pub fn given(&self) -> Option<Vec<(String, Vec<usize>)>> {
+        let width = self.directions().checked_mul(self.state_size())?;
+        let mut all = vec![("input".to_string(), self.sequence_shape(self.input_size))];
+        if self.initial_state {
+            all.extend(self.states()?.into_iter().map(|(s, shape)| (format!("{s}_0"), shape)));
+        }
+        all.extend(self.parameters()?);
+        all.push(("cotangent.output".to_string(), self.sequence_shape(width)));
+        all.extend(
+            self.states()?.into_iter().map(|(s, shape)| (format!("cotangent.{s}_n"), shape)),
+        );
+        Some(all)
+    }
+
+    /// What comes out: names and shapes. `None` if a size is absurd.
+    pub fn results(&self) -> Option<Vec<(String, Vec<usize>)>> {
+        let width = self.directions().checked_mul(self.state_size())?;
+        let mut all = vec![("output".to_string(), self.sequence_shape(width))];
+        all.extend(self.states()?.into_iter().map(|(s, shape)| (format!("{s}_n"), shape)));
+        all.extend(
+            self.given()?
+                .into_iter()
+                .filter(|(name, _)| !name.starts_with("cotangent."))
+                .map(|(name, shape)| (format!("grad.{name}"), shape)),
+        );
+        Some(all)
+    }
+}
+
+impl Problem {
+    /// A number of the problem.
+    ///
+    /// # Panics
+    ///
+    /// If there is none of that name.
+    pub fn array(&self, name: &str) -> &Array {
+        self.given.get(name).unwrap_or_else(|| panic!("{}: no tensor `{name}`", self.name))
+    }
+}

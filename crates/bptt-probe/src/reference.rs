@@ -1,0 +1,226 @@
+//! PyTorch reference cases: layers with the outputs and gradients that PyTorch computed in f64.
+//!
+//! One `*.safetensors` file is one layer. Its metadata (strings; numbers, booleans and lists as
+//! JSON) are the layer's options, its tensors the numbers: what goes in, what comes out, and
+//! `grad.NAME` for everything that goes in. A few such files are part of this crate
+//! ([`built_in`]); any folder of them can be read.
+
+use crate::problem::{Array, LayerOptions, Problem};
+use bptt::{CellKind, Nonlinearity};
+use safetensors::{Dtype, SafeTensors};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// The value of the metadata key `format`.
+pub const FORMAT: &str = "recurrent-reference-1";
+
+/// Larger layers than this are no reference cases; a file that claims one is broken.
+const LARGEST: usize = 1 << 20;
+
+macro_rules! built_in {
+    ($($name:literal)*) => {
+        [$(($name, include_bytes!(concat!("../reference/", $name, ".safetensors")).as_slice())),*]
+    };
+}
+
+/// The reference cases that are part of this crate.
+///
+/// # Panics
+///
+/// If a file of this crate is broken, which a test excludes.
+pub fn built_in() -> Vec<Problem> {
+    built_in![
+        "gru-deep-bidirectional"
+        "gru-lengths"
+        "gru-plain"
+        "lstm-deep-bidirectional"
+        "lstm-lengths"
+        "lstm-plain"
+        "rnn-relu-deep-bidirectional"
+        "rnn-relu-lengths"
+        "rnn-relu-plain"
+        "rnn-tanh-deep-bidirectional"
+        "rnn-tanh-lengths"
+        "rnn-tanh-plain"
+    ]
+    .into_iter()
+    .map(|(name, bytes)| parse(name, bytes).expect("the files of this crate are sound"))
+    .collect()
+}
+
+/// What a folder of reference cases holds.
+#[derive(Clone, Debug, Default)]
+pub struct Folder {
+    /// The sound files, by name.
+    pub problems: Vec<Problem>,
+    /// One line for each file that is not: which, and what is wrong with it.
+    pub broken: Vec<String>,
+}
+
+/// Reads all `*.safetensors` of a folder.
+///
+/// # Errors
+///
+/// One line, if the folder cannot be read or holds no such file.
+pub fn read_folder(folder: &Path) -> Result<Folder, String> {
+    let entries = std::fs::read_dir(folder)
+        .map_err(|error| format!("cannot read the folder {}: {error}", folder.display()))?;
+    let mut paths: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "safetensors"))
+        .collect();
+    paths.sort();
+    if paths.is_empty() {
+        return Err(format!("no *.safetensors file in {}", folder.display()));
+    }
+    let mut found = Folder::default();
+    for path in paths {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let read = std::fs::read(&path)
+            .map_err(|error| format!("cannot read it: {error}"))
+            .and_then(|bytes| parse(&name, &bytes));
+        match read {
+            Ok(problem) => found.problems.push(problem),
+            Err(why) => found.broken.push(format!("{}: {why}", path.display())),
+        }
+    }
+    Ok(found)
+}
+
+/// Reads one file.
+///
+/// # Errors
+///
+/// One line that says what is wrong.
+pub fn parse(name: &str, bytes: &[u8]) -> Result<Problem, String> {
+    let broken = |error| format!("not a whole safetensors file: {error}");
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let none = HashMap::new();
+    let options = options(Metadata(header.metadata().as_ref().unwrap_or(&none)))?;
+
+    let absurd = || "the sizes in the metadata are absurd".to_string();
+    let read = |list: Option<Vec<(String, Vec<usize>)>>| {
+        list.ok_or_else(absurd)?
+            .into_iter()
+            .map(|(tensor, shape)| Ok((tensor.clone(), array(&file, &tensor, shape)?)))
+            .collect::<Result<BTreeMap<_, _>, String>>()
+    };
+    let (given, expected) = (read(options.given())?, read(options.results())?);
+    Ok(Problem { name: name.to_string(), options, given, expected })
+}
+
+fn array(file: &SafeTensors<'_>, name: &str, shape: Vec<usize>) -> Result<Array, String> {
+    let tensor = file
+        .tensor(name)
+        .map_err(|_| format!("tensor `{name}` is missing, expected with shape {shape:?}"))?;
+    if tensor.shape() != shape {
+        return Err(format!(
+            "tensor `{name}` has shape {:?}, expected {shape:?} by the metadata",
+            tensor.shape()
+        ));
+    }
+    if tensor.dtype() != Dtype::F64 {
+        return Err(format!("tensor `{name}` has dtype {:?}, expected F64", tensor.dtype()));
+    }
+    let values = tensor
+        .data()
+        .chunks_exact(8)
+        .map(|bytes| f64::from_le_bytes(bytes.try_into().expect("chunks of eight")))
+        .collect();
+    Ok(Array { shape, values })
+}
+
+/// The strings of the header.
+struct Metadata<'a>(&'a HashMap<String, String>);
+
+impl Metadata<'_> {
+    fn text(&self, key: &str) -> Result<&str, String> {
+        let value = self.0.get(key).map(String::as_str);
+        value.ok_or_else(|| format!("metadata `{key}` is missing"))
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&self, key: &str, what: &str) -> Result<T, String> {
+        let text = self.text(key)?;
+        serde_json::from_str(text)
+            .map_err(|_| format!("metadata `{key}` is '{}', expected {what}", shortened(text)))
+    }
+
+    fn flag(&self, key: &str) -> Result<bool, String> {
+        self.json(key, "true or false")
+    }
+
+    fn size(&self, key: &str, least: usize) -> Result<usize, String> {
+        let what = format!("a number from {least} to {LARGEST}");
+        let size: usize = self.json(key, &what)?;
+        if (least..=LARGEST).contains(&size) {
+            Ok(size)
+        } else {
+            Err(format!("metadata `{key}` is {size}, expected {what}"))
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    let short: String = text.chars().take(40).filter(|c| !c.is_control()).collect();
+    if text.chars().count() > 40 { format!("{short}…") } else { short }
+}
+
+fn options(metadata: Metadata<'_>) -> Result<LayerOptions, String> {
+    let format = metadata.text("format")?;
+    if format != FORMAT {
+        return Err(format!("format is '{}', expected '{FORMAT}'", shortened(format)));
+    }
+    let cell = match metadata.text("cell")? {
+        "rnn" => CellKind::Rnn,
+        "lstm" => CellKind::Lstm,
+        "gru" => CellKind::Gru,
+        other => {
+            return Err(format!("cell is '{}', expected rnn, lstm or gru", shortened(other)));
+        }
+    };
+    let nonlinearity = match (cell, metadata.text("nonlinearity")) {
+        (CellKind::Rnn, Ok("relu")) => Nonlinearity::Relu,
+        (CellKind::Rnn, Ok("tanh")) => Nonlinearity::Tanh,
+        (CellKind::Rnn, Ok(other)) => {
+            return Err(format!("nonlinearity is '{}', expected tanh or relu", shortened(other)));
+        }
+        (CellKind::Rnn, Err(missing)) => return Err(missing),
+        _ => Nonlinearity::Tanh,
+    };
+    let options = LayerOptions {
+        cell,
+        nonlinearity,
+        reset_after: true,
+        input_size: metadata.size("input_size", 1)?,
+        hidden_size: metadata.size("hidden_size", 1)?,
+        num_layers: metadata.size("num_layers", 1)?,
+        bias: metadata.flag("bias")?,
+        batch_first: metadata.flag("batch_first")?,
+        bidirectional: metadata.flag("bidirectional")?,
+        reverse: false,
+        proj_size: metadata.size("proj_size", 0)?,
+        batch: metadata.size("batch", 1)?,
+        time: metadata.size("time", 1)?,
+        lengths: metadata.json("lengths", "null or a list of numbers")?,
+        initial_state: metadata.flag("initial_state")?,
+    };
+    if options.proj_size > 0 && (cell != CellKind::Lstm || options.proj_size >= options.hidden_size)
+    {
+        return Err(format!(
+            "proj_size is {}, expected 0, or for an lstm less than hidden_size = {}",
+            options.proj_size, options.hidden_size
+        ));
+    }
+    if let Some(lengths) = &options.lengths
+        && (lengths.len() != options.batch || lengths.iter().any(|&l| l > options.time))
+    {
+        return Err(format!(
+            "lengths are {}, expected {} numbers up to {}",
+            shortened(&format!("{lengths:?}")),
+            options.batch,
+            options.time
+        ));
+    }
+    Ok(options)
+}

@@ -1,0 +1,287 @@
+//! Comparison of gradients with independent witnesses.
+
+use crate::case::{self, Case};
+use crate::device;
+use crate::measure::{DType, Outcome, Setting, loss, measure, measure_layer, relative_error};
+use crate::problem::{Array, Problem};
+use crate::reference;
+use crate::report::Row;
+use crate::sabotage::Sabotaged;
+use bptt::{CellKind, Engine, Kernel, cells};
+use burn::tensor::Device;
+use std::path::PathBuf;
+
+/// An independent way to get the same gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Witness {
+    /// The other engine, on the same device in the same type.
+    Engines,
+    /// Central differences of the loss, at every entry of the tiny cases, in f64.
+    FiniteDifference,
+    /// What PyTorch computed in f64.
+    Reference,
+}
+
+impl Witness {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Engines, Self::FiniteDifference, Self::Reference];
+
+    /// The name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Engines => "engines",
+            Self::FiniteDifference => "finite-difference",
+            Self::Reference => "reference",
+        }
+    }
+
+    /// What a norm-relative error may be.
+    ///
+    /// Central differences with a step of 1e-5 are good to about 1e-10 of the loss, which may be
+    /// larger than a gradient.
+    pub fn tolerance(self, dtype: DType, device: &str) -> f64 {
+        match (self, dtype) {
+            (Self::Engines, DType::F64) => 1e-12,
+            (Self::Engines, DType::F32) => 2e-6,
+            (Self::FiniteDifference, _) => 1e-7,
+            (Self::Reference, DType::F64) => 1e-11,
+            (Self::Reference, DType::F32) if device::is_host(device) => 2e-5,
+            (Self::Reference, DType::F32) => 1e-4,
+        }
+    }
+}
+
+/// What to verify.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Only this cell.
+    pub cell: Option<CellKind>,
+    /// Devices by name.
+    pub devices: Vec<String>,
+    /// Types.
+    pub dtypes: Vec<DType>,
+    /// Witnesses.
+    pub witnesses: Vec<Witness>,
+    /// A folder of PyTorch reference files instead of those of this crate.
+    pub reference: Option<PathBuf>,
+    /// Turns the sign of this gate in the manual backward of the LSTM: a test of the checks.
+    pub sabotage: Option<usize>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Verification {
+    /// One row for each tensor compared.
+    pub rows: Vec<Row>,
+    /// What was left out, and why.
+    pub skipped: Vec<String>,
+    /// Reference files that could not be read, one line each.
+    pub broken: Vec<String>,
+}
+
+impl Verification {
+    /// The rows that failed.
+    pub fn failures(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| !row.pass)
+    }
+}
+
+/// One device in one type.
+struct Place {
+    name: String,
+    device: Device,
+    dtype: DType,
+}
+
+/// Verifies; `progress` hears a line before each part of the work.
+///
+/// # Errors
+///
+/// One line, if a device or the reference folder cannot be used.
+pub fn verify(request: &Request, progress: &mut dyn FnMut(&str)) -> Result<Verification, String> {
+    let mut found = Verification::default();
+    let references = if request.witnesses.contains(&Witness::Reference) {
+        match &request.reference {
+            Some(folder) => {
+                let folder = reference::read_folder(folder)?;
+                found.broken = folder.broken;
+                folder.problems
+            }
+            None => reference::built_in(),
+        }
+    } else {
+        vec![]
+    };
+
+    for name in &request.devices {
+        let device = device::open(name)?;
+        for &dtype in &request.dtypes {
+            let place = Place { name: name.clone(), device: device.clone(), dtype };
+            if !dtype.works_on(name, &device) {
+                found.skipped.push(format!("{} on {name}: it has no such type", dtype.name()));
+                continue;
+            }
+            for &witness in &request.witnesses {
+                progress(&format!("{} on {name} in {}", witness.name(), dtype.name()));
+                let mut session = Session { request, place: &place, found: &mut found };
+                match witness {
+                    Witness::Engines => session.engines()?,
+                    Witness::FiniteDifference => session.finite_difference()?,
+                    Witness::Reference => session.reference(&references)?,
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+struct Session<'a> {
+    request: &'a Request,
+    place: &'a Place,
+    found: &'a mut Verification,
+}
+
+impl Session<'_> {
+    fn wanted(&self, cell: CellKind) -> bool {
+        self.request.cell.is_none_or(|wanted| wanted == cell)
+    }
+
+    fn setting(&self, engine: Engine) -> Setting {
+        Setting {
+            engine,
+            kernel: Kernel::Auto,
+            device: self.place.device.clone(),
+            dtype: self.place.dtype,
+        }
+    }
+
+    fn measure(&self, problem: &Problem, engine: Engine) -> Result<Outcome, String> {
+        let setting = self.setting(engine);
+        let Some(gate) = self.request.sabotage else { return measure(problem, &setting) };
+        if problem.options.cell != CellKind::Lstm {
+            return measure(problem, &setting);
+        }
+        let cell = Sabotaged { cell: cells::Lstm, gate };
+        let layer = problem
+            .options
+            .config()
+            .try_init_custom(cell, &setting.device.clone().autodiff())
+            .map_err(|error| error.to_string())?;
+        Ok(measure_layer(problem, &setting, layer))
+    }
+
+    /// The cases of the table, in full on the host, in brief where each shape costs a shader.
+    fn cases(&mut self) -> Vec<Case> {
+        let full = device::is_host(&self.place.name);
+        let wanted = |case: &Case| self.wanted(case.options.cell) && (full || case.brief);
+        let cases: Vec<_> = case::table().into_iter().filter(wanted).collect();
+        if !full {
+            self.found.skipped.push(format!(
+                "all but the brief cases on {}: each new shape compiles a shader there",
+                self.place.name
+            ));
+        }
+        cases
+    }
+
+    fn compare(
+        &mut self,
+        problem: &Problem,
+        engine: Engine,
+        witness: Witness,
+        (measured, expected): (&Outcome, &Outcome),
+    ) {
+        let tolerance = witness.tolerance(self.place.dtype, &self.place.name);
+        for (tensor, expected) in expected {
+            let error = measured
+                .get(tensor)
+                .map_or(f64::INFINITY, |measured| relative_error(measured, expected));
+            self.found.rows.push(Row {
+                case: problem.name.clone(),
+                cell: problem.options.cell_name().to_string(),
+                engine: engine.name().to_string(),
+                kernel: if engine == Engine::Manual { "auto" } else { "-" }.to_string(),
+                device: self.place.name.clone(),
+                dtype: self.place.dtype.name().to_string(),
+                witness: witness.name().to_string(),
+                tensor: tensor.clone(),
+                error,
+                tolerance,
+                pass: error <= tolerance,
+            });
+        }
+    }
+
+    fn engines(&mut self) -> Result<(), String> {
+        for case in self.cases() {
+            let problem = case.problem();
+            let manual = self.measure(&problem, Engine::Manual)?;
+            let autograd = self.measure(&problem, Engine::Autograd)?;
+            self.compare(&problem, Engine::Manual, Witness::Engines, (&manual, &autograd));
+        }
+        Ok(())
+    }
+
+    fn finite_difference(&mut self) -> Result<(), String> {
+        if self.place.dtype != DType::F64 {
+            self.found.skipped.push(format!(
+                "finite-difference in {} on {}: differences need f64",
+                self.place.dtype.name(),
+                self.place.name
+            ));
+            return Ok(());
+        }
+        for case in self.cases().into_iter().filter(|case| case.tiny) {
+            let problem = case.problem();
+            let expected = self.differences(&problem)?;
+            for engine in Engine::ALL {
+                let measured = self.measure(&problem, engine)?;
+                let pair = (&measured, &expected);
+                self.compare(&problem, engine, Witness::FiniteDifference, pair);
+            }
+        }
+        Ok(())
+    }
+
+    /// `(loss(x + h) − loss(x − h)) / 2h` at every entry of everything that goes in.
+    fn differences(&self, problem: &Problem) -> Result<Outcome, String> {
+        const STEP: f64 = 1e-5;
+        let setting = self.setting(Engine::Autograd);
+        let mut gradients = Outcome::new();
+        let mut at = problem.clone();
+        for (name, array) in &problem.given {
+            if name.starts_with("cotangent.") {
+                continue;
+            }
+            let mut values = Vec::with_capacity(array.values.len());
+            for (k, &value) in array.values.iter().enumerate() {
+                let move_to = |at: &mut Problem, value: f64| {
+                    at.given.get_mut(name).expect("the same names").values[k] = value;
+                };
+                move_to(&mut at, value + STEP);
+                let above = loss(&at, &setting)?;
+                move_to(&mut at, value - STEP);
+                let below = loss(&at, &setting)?;
+                move_to(&mut at, value);
+                values.push((above - below) / (2.0 * STEP));
+            }
+            let shape = array.shape.clone();
+            gradients.insert(format!("grad.{name}"), Array { shape, values });
+        }
+        Ok(gradients)
+    }
+
+    fn reference(&mut self, problems: &[Problem]) -> Result<(), String> {
+        for problem in problems {
+            if !self.wanted(problem.options.cell) {
+                continue;
+            }
+            for engine in Engine::ALL {
+                let measured = self.measure(problem, engine)?;
+                let pair = (&measured, &problem.expected);
+                self.compare(problem, engine, Witness::Reference, pair);
+            }
+        }
+        Ok(())
+    }
+}
