@@ -1,0 +1,77 @@
+//! `bptt sample`
+
+use crate::{Failure, output};
+use bptt_probe::device;
+use bptt_zoo::RunFolder;
+use bptt_zoo::sample::{Wish, sample};
+use clap::Args;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Characters that one call writes at most.
+const LONGEST: usize = 100_000_000;
+
+/// Arguments of `bptt sample`.
+#[derive(Args)]
+pub struct SampleArgs {
+    /// The run folder of a `bptt train char-lm`
+    #[arg(long, value_name = "DIR")]
+    run: PathBuf,
+    /// What the text begins with
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    prompt: String,
+    /// Characters to write after the prompt
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    length: usize,
+    /// Below 1 the likely gets likelier, above 1 less so; 0 always takes the likeliest
+    #[arg(long, value_name = "X", default_value_t = 0.8, allow_negative_numbers = true)]
+    temperature: f64,
+    /// Fixes the choices
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Where to run, see `bptt devices` [default: the first of this build]
+    #[arg(long, value_name = "D")]
+    device: Option<String>,
+    /// Write prompt and text as JSON to FILE (`-`: standard output, and nothing else there)
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// The JSON.
+#[derive(Serialize)]
+struct Sampled<'a> {
+    run: String,
+    prompt: &'a str,
+    text: &'a str,
+    length: usize,
+    temperature: f64,
+    seed: u64,
+}
+
+/// Writes prompt and text to standard output.
+pub fn run(args: SampleArgs) -> Result<(), Failure> {
+    if args.length > LONGEST {
+        return Err(Failure::usage(format!("--length {}: at most {LONGEST}", args.length)));
+    }
+    let name = args.device.as_deref().unwrap_or_else(|| device::default_name());
+    let device = device::open(name).map_err(Failure::usage)?;
+    let wish = Wish {
+        prompt: args.prompt,
+        length: args.length,
+        temperature: args.temperature,
+        seed: args.seed,
+    };
+    let text = sample(&RunFolder::new(&args.run), &wish, &device)?;
+    if !output::takes_stdout(args.json.as_ref()) {
+        output::say(None, &format!("{}{text}", wish.prompt));
+    }
+    let sampled = Sampled {
+        run: args.run.display().to_string(),
+        prompt: &wish.prompt,
+        text: &text,
+        length: wish.length,
+        temperature: wish.temperature,
+        seed: wish.seed,
+    };
+    args.json.as_ref().map_or(Ok(()), |path| output::write_json(path, &sampled))
+}

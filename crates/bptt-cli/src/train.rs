@@ -1,0 +1,236 @@
+//! `bptt train`
+
+use crate::verify::Cell;
+use crate::{Failure, output};
+use bptt::Engine;
+use bptt_probe::device;
+use bptt_zoo::{Error, RunFolder, RunResult, Session, Settings, TaskKind, train};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Arguments of `bptt train`.
+#[derive(Args)]
+pub struct TrainArgs {
+    /// What to learn
+    #[arg(value_enum)]
+    task: Task,
+    /// The recurrent cell [default: lstm]
+    #[arg(long, value_enum)]
+    cell: Option<Cell>,
+    /// How the recurrent layers are differentiated [default: manual]
+    #[arg(long, value_enum)]
+    engine: Option<By>,
+    /// Where to run, see `bptt devices` [default: the first of this build]
+    #[arg(long, value_name = "D")]
+    device: Option<String>,
+    /// Size of the hidden state [default: adding 64, char-lm 128]
+    #[arg(long, value_name = "H")]
+    hidden: Option<usize>,
+    /// Recurrent layers, one on top of the other [default: 1]
+    #[arg(long, value_name = "L")]
+    layers: Option<usize>,
+    /// Train until step N, counted from the run's very beginning [default: adding 1500, char-lm
+    /// 2000]
+    #[arg(long, value_name = "N", conflicts_with = "seconds")]
+    steps: Option<u64>,
+    /// Train for S seconds instead; a last validation comes on top
+    #[arg(long, value_name = "S")]
+    seconds: Option<f64>,
+    /// Sequences (adding) or streams of text (char-lm) side by side [default: adding 64, char-lm
+    /// 32]
+    #[arg(long, value_name = "B")]
+    batch: Option<usize>,
+    /// char-lm: characters in a chunk, how far gradients go back [default: 64]
+    #[arg(long, value_name = "T")]
+    time: Option<usize>,
+    /// adding: numbers in a sequence [default: 50]
+    #[arg(long, value_name = "T")]
+    length: Option<usize>,
+    /// char-lm: size of a character's vector [default: 64]
+    #[arg(long, value_name = "E")]
+    embedding: Option<usize>,
+    /// Learning rate of Adam [default: adding 0.01, char-lm 0.004]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    lr: Option<f64>,
+    /// Scale gradients down to this global norm; `inf` for never [default: 1]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    clip: Option<f64>,
+    /// Probability of dropping a value between two layers while training [default: 0]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    dropout: Option<f64>,
+    /// Fixes everything random [default: 1]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Steps between two validations; each also saves [default: adding 250, char-lm 500]
+    #[arg(long, value_name = "N")]
+    validate_every: Option<u64>,
+    /// char-lm: a UTF-8 text [default: a text about back-propagation through time that comes with
+    /// bptt]
+    #[arg(long, value_name = "FILE")]
+    text: Option<PathBuf>,
+    /// The run folder: config, metrics, model and learning curve; a new run takes the place of an
+    /// old one [default: runs/TASK-CELL-ENGINE]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Continue the run in the run folder; model and data stay as they were
+    #[arg(long)]
+    resume: bool,
+    /// Write the result as JSON to FILE (`-`: standard output, and nothing else there)
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Task {
+    /// Remember two marked numbers of a sequence and add them
+    Adding,
+    /// Predict the next character of a text
+    CharLm,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum By {
+    /// Back-propagation through time derived by hand
+    Manual,
+    /// Burn's autodiff
+    Autograd,
+}
+
+/// Trains, prints progress and a summary.
+pub fn run(args: TrainArgs) -> Result<(), Failure> {
+    let out = args.out();
+    let settings = args.settings(&out)?;
+    // Wrong sizes are known at once; opening a device may take a while.
+    settings.check().map_err(Failure::from)?;
+    let device = device::open(&settings.device).map_err(Failure::usage)?;
+    let stop = stop_on_interrupt()?;
+
+    let json = args.json.as_ref();
+    let result = train(
+        &settings,
+        Session {
+            device,
+            out,
+            resume: args.resume,
+            stop: &stop,
+            say: &mut |line| output::say(json, line),
+        },
+    )?;
+    output::say(json, &summary(&result, settings.task));
+    json.map_or(Ok(()), |path| output::write_json(path, &result))
+}
+
+impl TrainArgs {
+    fn task(&self) -> TaskKind {
+        match self.task {
+            Task::Adding => TaskKind::Adding,
+            Task::CharLm => TaskKind::CharLm,
+        }
+    }
+
+    fn engine(&self) -> Option<Engine> {
+        self.engine.map(|engine| match engine {
+            By::Manual => Engine::Manual,
+            By::Autograd => Engine::Autograd,
+        })
+    }
+
+    fn out(&self) -> PathBuf {
+        let defaults = Settings::new(self.task());
+        let cell = self.cell.map_or(defaults.cell, Into::into).name();
+        let engine = self.engine().unwrap_or(defaults.engine).name();
+        let name = format!("{}-{cell}-{engine}", self.task().name());
+        self.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name))
+    }
+
+    /// The task's defaults, or the stored settings of the run to resume, with the options over
+    /// them.
+    fn settings(&self, out: &std::path::Path) -> Result<Settings, Failure> {
+        self.check_task()?;
+        let mut settings = match self.resume {
+            true => RunFolder::new(out).settings()?,
+            false => Settings {
+                device: device::default_name().to_string(),
+                ..Settings::new(self.task())
+            },
+        };
+        macro_rules! put {
+            ($($option:ident)*) => {
+                $(if let Some(value) = self.$option.clone() { settings.$option = value.into(); })*
+            };
+        }
+        put!(cell device hidden layers batch time length embedding lr clip dropout seed);
+        put!(validate_every);
+        settings.task = self.task();
+        settings.engine = self.engine().unwrap_or(settings.engine);
+        if self.steps.is_some() || self.seconds.is_some() {
+            (settings.steps, settings.seconds) = (self.steps, self.seconds);
+        }
+        if let Some(text) = &self.text {
+            // By its whole path, so that a resume from another folder finds it.
+            let whole = std::fs::canonicalize(text).map_err(|error| {
+                Failure::usage(format!("cannot read {}: {error}", text.display()))
+            })?;
+            settings.text = Some(whole.display().to_string());
+        }
+        Ok(settings)
+    }
+
+    /// Options that the task would not look at are mistakes.
+    fn check_task(&self) -> Result<(), Failure> {
+        let others = [
+            ("--time", self.time.is_some(), TaskKind::CharLm),
+            ("--embedding", self.embedding.is_some(), TaskKind::CharLm),
+            ("--text", self.text.is_some(), TaskKind::CharLm),
+            ("--length", self.length.is_some(), TaskKind::Adding),
+        ];
+        match others.into_iter().find(|(_, given, task)| *given && *task != self.task()) {
+            Some((option, _, task)) => Err(Failure::usage(format!(
+                "{option} belongs to the task {}, and this is {}: leave it out",
+                task.name(),
+                self.task().name()
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Input(message) => Self::usage(message),
+            Error::Check(message) => Self::check(message),
+        }
+    }
+}
+
+/// Ctrl-C asks for an end after the step; a second one does not wait.
+fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(|error| Failure::usage(format!("cannot listen for Ctrl-C: {error}")))?;
+    Ok(stop)
+}
+
+fn summary(result: &RunResult, task: TaskKind) -> String {
+    let RunResult { steps, seconds, valid_loss, best_step, metric, metric_name, out, .. } = result;
+    let what = match task {
+        TaskKind::Adding => "mean squared error",
+        TaskKind::CharLm => "nats per character",
+    };
+    let next = match task {
+        TaskKind::Adding => String::new(),
+        TaskKind::CharLm => format!("; bptt sample --run {out}"),
+    };
+    format!(
+        "done: {steps} steps in {seconds:.1} s; validation {valid_loss:.4} {what} at step \
+         {best_step} ({metric_name} {metric:.4}); run folder {out}{next}"
+    )
+}

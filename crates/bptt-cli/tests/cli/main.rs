@@ -1,0 +1,116 @@
+//! The command, run as its users run it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn bptt(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_bptt")).args(arguments).output().expect("the command starts")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn all_gradients_agree_on_the_host() {
+    let done = bptt(&["verify"]);
+    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    assert!(stdout(&done).contains(" 0 failed"), "{}", stdout(&done));
+}
+
+#[test]
+fn a_broken_backward_is_noticed_by_every_witness_and_leaves_autograd_alone() {
+    for gate in ["0", "1", "2", "3"] {
+        let done = bptt(&[
+            "verify",
+            "--cell",
+            "lstm",
+            "--device",
+            "flex",
+            "--dtype",
+            "f64",
+            "--sabotage",
+            gate,
+            "--json",
+            "-",
+        ]);
+        assert_eq!(done.status.code(), Some(1), "gate {gate}: {}", stderr(&done));
+        let rows: Vec<serde_json::Value> =
+            serde_json::from_slice(&done.stdout).expect("standard output is JSON and nothing else");
+        for witness in ["engines", "finite-difference", "reference"] {
+            let failed = |row: &&serde_json::Value| row["pass"] == false;
+            let by_witness = rows.iter().filter(|row| row["witness"] == witness);
+            assert!(by_witness.filter(failed).count() > 0, "gate {gate}: {witness} saw nothing");
+        }
+        let autograd = rows.iter().filter(|row| row["engine"] == "autograd");
+        assert!(autograd.clone().count() > 0);
+        assert!(autograd.into_iter().all(|row| row["pass"] == true), "gate {gate}");
+    }
+}
+
+/// Each line is one mistake: exit code 2 and one line that names it.
+#[test]
+fn mistakes_are_one_line_and_exit_code_2() {
+    let mistakes: [(&[&str], &str); 4] = [
+        (&["verify", "--device", "abacus"], "unknown device 'abacus'"),
+        (&["verify", "--reference", "no/such/folder"], "no/such/folder"),
+        (&["verify", "--dtype", "f16"], "f16"),
+        (&["verfy"], "verfy"),
+    ];
+    for (arguments, named) in mistakes {
+        let done = bptt(arguments);
+        assert_eq!(done.status.code(), Some(2), "{arguments:?}: {}", stderr(&done));
+        assert_eq!(stderr(&done).trim().lines().count(), 1, "{arguments:?}: {}", stderr(&done));
+        assert!(stderr(&done).contains(named), "{arguments:?}: {}", stderr(&done));
+    }
+}
+
+#[test]
+fn broken_reference_files_are_named_and_the_others_checked() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bptt-probe/reference");
+    let sound = std::fs::read(source.join("lstm-plain.safetensors")).expect("a reference file");
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(folder.path().join(name), bytes).expect("the folder can be written");
+    };
+    write("sound.safetensors", &sound);
+    write("short.safetensors", &sound[..sound.len() - 9]);
+    write("empty.safetensors", &[]);
+    let text = String::from_utf8_lossy(&sound[..]).into_owned();
+    assert!(text.contains("recurrent-reference-1"));
+    let mut other = sound.clone();
+    let at = sound.windows(21).position(|w| w == b"recurrent-reference-1").expect("the format");
+    other[at + 20] = b'9';
+    write("format.safetensors", &other);
+
+    let done = bptt(&[
+        "verify",
+        "--witness",
+        "reference",
+        "--reference",
+        folder.path().to_str().expect("a plain path"),
+        "--json",
+        "-",
+        "--device",
+        "flex",
+    ]);
+    assert_eq!(done.status.code(), Some(2), "{}", stderr(&done));
+    for file in ["short.safetensors", "empty.safetensors", "format.safetensors"] {
+        let named = stderr(&done).lines().filter(|line| line.contains(file)).count();
+        assert_eq!(named, 1, "{file}: {}", stderr(&done));
+    }
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert!(rows.iter().any(|row| row["case"] == "sound" && row["pass"] == true));
+}
+
+/// On a software or real GPU, where the build has wgpu.
+#[cfg(feature = "wgpu")]
+#[test]
+fn wgpu_agrees_with_the_f64_reference() {
+    let done = bptt(&["verify", "--device", "wgpu", "--witness", "reference", "--cell", "lstm"]);
+    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+}

@@ -1,0 +1,244 @@
+//! The run folder: what a run leaves behind, and what it continues from.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `config.json` | the settings, and what has to be known of the text |
+//! | `metrics.jsonl` | one line for each point of the curves |
+//! | `model.bpk` | the model with the lowest validation loss (burnpack) |
+//! | `learning-curve.svg` | training and validation loss against the step |
+//! | `checkpoint.json` | where the run is, and which of the folders below belongs to that |
+//! | `checkpoint-N/` | model, optimizer and carried state at step N |
+//!
+//! Every file is written under another name first and then renamed: whoever looks, whenever, sees
+//! a whole file. `checkpoint.json` comes last of all, so that it always names a whole checkpoint.
+
+use crate::{Error, Settings};
+use burn::tensor::Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// A folder of one run.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+/// What `config.json` says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Config {
+    pub(crate) settings: Settings,
+    pub(crate) text: Option<TextInfo>,
+}
+
+/// What has to be known of a text to continue with it, and to sample without it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TextInfo {
+    /// How long it is.
+    pub characters: usize,
+    /// A hash of it.
+    pub fingerprint: String,
+    /// The characters that occur, in order.
+    pub vocabulary: String,
+}
+
+/// A point of the learning curve: a line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// After that many steps.
+    pub step: u64,
+    /// Seconds of training until then.
+    pub seconds: f64,
+    /// The mean training loss since the point before.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub train_loss: Option<f64>,
+    /// The validation loss.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub valid_loss: Option<f64>,
+    /// The task's metric on the validation data.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub metric: Option<f64>,
+}
+
+/// What `checkpoint.json` says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Checkpoint {
+    pub(crate) step: u64,
+    pub(crate) seconds: f64,
+    /// The last training losses, the newest last.
+    pub(crate) recent: Vec<f32>,
+    /// The step, loss and metric of `model.bpk`.
+    pub(crate) best: Option<Best>,
+}
+
+/// The best validation so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Best {
+    pub(crate) step: u64,
+    pub(crate) loss: f64,
+    pub(crate) metric: f64,
+}
+
+const CONFIG: &str = "config.json";
+const METRICS: &str = "metrics.jsonl";
+const CHECKPOINT: &str = "checkpoint.json";
+
+impl RunFolder {
+    /// The folder at a path, there or not.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The best model.
+    pub fn model(&self) -> PathBuf {
+        self.path.join("model.bpk")
+    }
+
+    /// The settings of the run in it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no run, or its `config.json` cannot be read.
+    pub fn settings(&self) -> Result<Settings, Error> {
+        Ok(self.config()?.settings)
+    }
+
+    /// Whether there is a run in it.
+    pub fn holds_run(&self) -> bool {
+        self.path.join(CONFIG).is_file()
+    }
+
+    pub(crate) fn config(&self) -> Result<Config, Error> {
+        if !self.holds_run() {
+            return Err(Error::input(format!(
+                "{}: no run here (no {CONFIG}); give the folder that `bptt train` wrote",
+                self.path.display()
+            )));
+        }
+        self.read_json(CONFIG)
+    }
+
+    /// Makes it an empty folder for a new run; a run that was in it is gone.
+    pub(crate) fn begin(&self, config: &Config) -> Result<(), Error> {
+        let make = |error| Error::file("make the folder", &self.path, error);
+        std::fs::create_dir_all(&self.path).map_err(make)?;
+        // Only what a run wrote: the folder may hold notes of its owner.
+        for name in [CHECKPOINT, METRICS, "model.bpk", "learning-curve.svg"] {
+            let path = self.path.join(name);
+            if path.exists() {
+                std::fs::remove_file(&path).map_err(|e| Error::file("remove", &path, e))?;
+            }
+        }
+        self.remove_checkpoints(None)?;
+        self.write_json(CONFIG, config)
+    }
+
+    pub(crate) fn checkpoint(&self) -> Result<Checkpoint, Error> {
+        if !self.path.join(CHECKPOINT).is_file() {
+            return Err(Error::input(format!(
+                "{}: nothing to resume, the run ended before its first checkpoint; start it again \
+                 without --resume",
+                self.path.display()
+            )));
+        }
+        self.read_json(CHECKPOINT)
+    }
+
+    /// Where the parts of a checkpoint are.
+    pub(crate) fn checkpoint_part(&self, step: u64, name: &str) -> PathBuf {
+        self.path.join(format!("checkpoint-{step}")).join(name)
+    }
+
+    /// Writes a checkpoint, its parts first, and drops the one before.
+    pub(crate) fn write_checkpoint(
+        &self,
+        checkpoint: &Checkpoint,
+        parts: Vec<(&str, Bytes)>,
+    ) -> Result<(), Error> {
+        let folder = self.path.join(format!("checkpoint-{}", checkpoint.step));
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Error::file("make the folder", &folder, error))?;
+        for (name, bytes) in parts {
+            write_whole(&folder.join(name), &bytes)?;
+        }
+        self.write_json(CHECKPOINT, checkpoint)?;
+        self.remove_checkpoints(Some(checkpoint.step))
+    }
+
+    fn remove_checkpoints(&self, except: Option<u64>) -> Result<(), Error> {
+        let failed = |error| Error::file("read", &self.path, error);
+        for entry in std::fs::read_dir(&self.path).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let step = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .and_then(|name| name.strip_prefix("checkpoint-"))
+                .and_then(|step| step.parse::<u64>().ok());
+            if step.is_some() && step != except {
+                std::fs::remove_dir_all(&path).map_err(|e| Error::file("remove", &path, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write_metrics(&self, points: &[Point]) -> Result<(), Error> {
+        let mut lines = String::new();
+        for point in points {
+            lines += &to_json(point, false)?;
+            lines.push('\n');
+        }
+        write_whole(&self.path.join(METRICS), lines.as_bytes())
+    }
+
+    pub(crate) fn metrics(&self) -> Result<Vec<Point>, Error> {
+        let path = self.path.join(METRICS);
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::file("read", &path, e))?;
+        let parse = |line| serde_json::from_str(line).map_err(|e| Error::file("read", &path, e));
+        text.lines().map(parse).collect()
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        write_whole(&self.path.join(name), bytes)
+    }
+
+    pub(crate) fn write_config(&self, config: &Config) -> Result<(), Error> {
+        self.write_json(CONFIG, config)
+    }
+
+    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
+        self.write(name, (to_json(value, true)? + "\n").as_bytes())
+    }
+
+    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
+        let path = self.path.join(name);
+        let bytes = std::fs::read(&path).map_err(|e| Error::file("read", &path, e))?;
+        serde_json::from_slice(&bytes).map_err(|e| Error::file("read", &path, e))
+    }
+}
+
+fn to_json(value: &impl Serialize, pretty: bool) -> Result<String, Error> {
+    let json = match pretty {
+        true => serde_json::to_string_pretty(value),
+        false => serde_json::to_string(value),
+    };
+    json.map_err(|error| Error::input(format!("cannot write JSON: {error}")))
+}
+
+/// Writes a whole file or none.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let unfinished = path.with_file_name(format!(".{name}.unfinished"));
+    std::fs::write(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, path)).map_err(
+        |error| {
+            // What is left of a failed attempt helps nobody; that it could not be removed either
+            // would say nothing new.
+            let _ = std::fs::remove_file(&unfinished);
+            Error::file("write", path, error)
+        },
+    )
+}

@@ -1,0 +1,152 @@
+//! Text from a trained character model.
+
+use crate::random::{Purpose, generator};
+use crate::tasks::char_lm::CharModel;
+use crate::trainer::load_model;
+use crate::{Error, RunFolder, TaskKind};
+use bptt::{AnyRecurrent, AnyState};
+use burn::tensor::{Device, Int, Tensor};
+use rand::RngExt;
+
+/// What to write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wish {
+    /// What the text begins with; may be empty.
+    pub prompt: String,
+    /// How many characters to write after it.
+    pub length: usize,
+    /// What the scores are divided by: below 1 the likely gets likelier; 0 always takes the
+    /// likeliest.
+    pub temperature: f64,
+    /// Where the choices come from.
+    pub seed: u64,
+}
+
+/// Writes text by the model in a run folder.
+///
+/// # Returns
+///
+/// What comes after the prompt.
+///
+/// # Errors
+///
+/// If the folder holds no run of `char-lm`, its files cannot be read, or the wish cannot be
+/// granted: a prompt with a character that the model has never seen, a negative temperature.
+pub fn sample(folder: &RunFolder, wish: &Wish, device: &Device) -> Result<String, Error> {
+    if !(wish.temperature >= 0.0 && wish.temperature.is_finite()) {
+        return Err(Error::input(format!(
+            "--temperature {}: has to be 0 or above",
+            wish.temperature
+        )));
+    }
+    let config = folder.config()?;
+    let (TaskKind::CharLm, Some(text)) = (config.settings.task, &config.text) else {
+        return Err(Error::input(format!(
+            "{}: a run of `{}`, which writes no text; sample from a run of `char-lm`",
+            folder.path().display(),
+            config.settings.task.name(),
+        )));
+    };
+    let vocabulary: Vec<char> = text.vocabulary.chars().collect();
+    let prompt = encode(&wish.prompt, &vocabulary)?;
+    let model = CharModel::new(&config.settings, vocabulary.len(), device)?;
+    let path = folder.model();
+    if !path.is_file() {
+        return Err(Error::input(format!(
+            "{}: no model yet, the run ended before its first validation",
+            folder.path().display()
+        )));
+    }
+    let model = load_model(model, &path)?;
+
+    let mut stream = Stream { model, state: None, device };
+    // Without a prompt the model is told that a line ended.
+    let start = vocabulary.binary_search(&'\n').unwrap_or(0);
+    let (&last, before) = prompt.split_last().unwrap_or((&start, &[]));
+    for &number in before {
+        stream.next(number);
+    }
+    let mut random = generator(wish.seed, Purpose::Sampling, 0);
+    let mut number = last;
+    let mut written = String::new();
+    for _ in 0..wish.length {
+        let scores = stream.next(number);
+        number = choose(&scores, wish.temperature, random.random());
+        written.push(vocabulary[number]);
+    }
+    Ok(written)
+}
+
+fn encode(prompt: &str, vocabulary: &[char]) -> Result<Vec<usize>, Error> {
+    let number = |c: char| {
+        vocabulary.binary_search(&c).map_err(|_| {
+            Error::input(format!(
+                "--prompt: the character {c:?} does not occur in the text that the model learned"
+            ))
+        })
+    };
+    prompt.chars().map(number).collect()
+}
+
+/// A model reading one character at a time, without a tape.
+struct Stream<'a> {
+    model: CharModel<AnyRecurrent>,
+    state: Option<AnyState>,
+    device: &'a Device,
+}
+
+impl Stream<'_> {
+    /// Reads a character and says the scores of the next.
+    fn next(&mut self, number: usize) -> Vec<f64> {
+        let input = Tensor::<1, Int>::from_data([number as i32], self.device);
+        let (scores, state) = self.model.step(input, self.state.take());
+        self.state = Some(state);
+        scores.into_data().iter::<f64>().collect()
+    }
+}
+
+/// Draws from the softmax of `scores / temperature`, by a uniform number in [0, 1).
+fn choose(scores: &[f64], temperature: f64, uniform: f64) -> usize {
+    let best = (0..scores.len()).fold(0, |best, i| if scores[i] > scores[best] { i } else { best });
+    if temperature == 0.0 {
+        return best;
+    }
+    let weights: Vec<f64> =
+        scores.iter().map(|score| ((score - scores[best]) / temperature).exp()).collect();
+    let mut left = uniform * weights.iter().sum::<f64>();
+    for (number, weight) in weights.iter().enumerate() {
+        left -= weight;
+        if left < 0.0 {
+            return number;
+        }
+    }
+    // Rounding used up the sum before the end of the list.
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn choices_follow_the_softmax() {
+        // Probabilities 1/4 and 3/4.
+        let scores = [0.0, 3.0f64.ln()];
+        assert_eq!(choose(&scores, 1.0, 0.24), 0);
+        assert_eq!(choose(&scores, 1.0, 0.26), 1);
+        // At temperature 1/2 they are 1/10 and 9/10.
+        assert_eq!(choose(&scores, 0.5, 0.09), 0);
+        assert_eq!(choose(&scores, 0.5, 0.11), 1);
+        assert_eq!(choose(&scores, 0.0, 0.0), 1);
+        assert_eq!(choose(&[5.0, 5.0], 0.0, 0.9), 0);
+        // A temperature next to nothing overflows no exponential.
+        assert_eq!(choose(&[-800.0, 900.0], 1e-300, 0.5), 1);
+    }
+
+    #[test]
+    fn unknown_characters_are_named() {
+        assert_eq!(encode("ba", &['a', 'b']).unwrap(), [1, 0]);
+        let message = encode("a\u{e9}", &['a', 'b']).unwrap_err().to_string();
+        assert!(message.contains("'\u{e9}'"), "{message}");
+    }
+}

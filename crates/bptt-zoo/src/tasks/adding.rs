@@ -1,0 +1,194 @@
+//! The adding problem: a sequence of numbers, two of them marked, and the sum of those two at the
+//! end.
+//!
+//! S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997). One
+//! mark is in the first half, one in the second, as is usual since; numbers are uniform in [0, 1).
+//! Who always says 1, the mean, has a mean squared error of 1/6 = 0.1667, the variance of a sum of
+//! two such numbers.
+
+use super::{Scores, SequenceModel, Task};
+use crate::random::{Purpose, generator};
+use crate::{Error, Settings};
+use bptt::{AnyRecurrent, AnyState, Engine, RecurrentLayer, RecurrentState};
+use burn::Tensor;
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, TensorData};
+use rand::RngExt;
+
+/// Sequences that validation looks at.
+const VALIDATION: usize = 1024;
+/// How close an answer has to be to count as right, as in the paper.
+const RIGHT: f32 = 0.04;
+
+/// Reads a sequence and answers with one number: recurrent layers, and a linear one on the last
+/// hidden state.
+#[derive(Module, Debug)]
+pub struct Adder<R: Module> {
+    /// Any recurrent layer over inputs of size 2.
+    pub recurrent: R,
+    /// `[H] -> [1]`
+    pub head: Linear,
+}
+
+impl<R: RecurrentLayer> Adder<R> {
+    /// `[B, T, 2]` -> `[B]`
+    pub fn forward(&self, input: Tensor<3>) -> Tensor<1> {
+        let batch = input.dims()[0];
+        let (_, state) = self.recurrent.forward(input, None);
+        let (hidden, _) = state.into_parts();
+        let [layers, _, size] = hidden.dims();
+        let last = hidden.slice([layers - 1..layers]).reshape([batch, size]);
+        self.head.forward(last).reshape([batch])
+    }
+}
+
+impl SequenceModel for Adder<AnyRecurrent> {
+    fn with_engine(self, engine: Engine) -> Self {
+        Self { recurrent: self.recurrent.with_engine(engine), ..self }
+    }
+}
+
+/// The adding problem.
+#[derive(Clone, Debug)]
+pub struct Adding {
+    settings: Settings,
+}
+
+/// Some sequences with their answers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Sums {
+    /// `[B, T, 2]`: value and mark
+    pub(crate) input: Vec<f32>,
+    /// `[B]`
+    pub(crate) target: Vec<f32>,
+}
+
+impl Adding {
+    /// The task for some settings.
+    pub fn new(settings: &Settings) -> Self {
+        Self { settings: settings.clone() }
+    }
+
+    pub(crate) fn draw(&self, purpose: Purpose, index: u64, batch: usize) -> Sums {
+        let mut random = generator(self.settings.seed, purpose, index);
+        let time = self.settings.length;
+        let mut input = vec![0.0; batch * time * 2];
+        let mut target = Vec::with_capacity(batch);
+        for row in input.chunks_mut(time * 2) {
+            for value in row.iter_mut().step_by(2) {
+                *value = random.random_range(0.0..1.0);
+            }
+            let marks = [random.random_range(0..time / 2), random.random_range(time / 2..time)];
+            for mark in marks {
+                row[2 * mark + 1] = 1.0;
+            }
+            target.push(row[2 * marks[0]] + row[2 * marks[1]]);
+        }
+        Sums { input, target }
+    }
+
+    fn tensors(&self, sums: Sums, device: &Device) -> (Tensor<3>, Tensor<1>) {
+        let batch = sums.target.len();
+        let input = TensorData::new(sums.input, [batch, self.settings.length, 2]);
+        let target = TensorData::new(sums.target, [batch]);
+        (Tensor::from_data(input, device), Tensor::from_data(target, device))
+    }
+}
+
+impl Task for Adding {
+    type Model = Adder<AnyRecurrent>;
+
+    fn model(&self, device: &Device) -> Result<Self::Model, Error> {
+        let recurrent = self.settings.recurrent(2).try_init(device);
+        let recurrent = recurrent.map_err(|error| Error::input(error.to_string()))?;
+        let head = LinearConfig::new(recurrent.d_output(), 1).init(device);
+        Ok(Adder { recurrent, head })
+    }
+
+    fn loss(
+        &self,
+        model: &Self::Model,
+        step: u64,
+        _state: Option<AnyState>,
+        device: &Device,
+    ) -> (Tensor<1>, Option<AnyState>) {
+        let sums = self.draw(Purpose::Training, step, self.settings.batch);
+        let (input, target) = self.tensors(sums, device);
+        let error = model.forward(input) - target;
+        (error.clone().mul(error).mean(), None)
+    }
+
+    fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
+        let batch = self.settings.batch.min(VALIDATION);
+        let (mut squares, mut right, mut count) = (0.0, 0, 0);
+        for index in 0..VALIDATION.div_ceil(batch) as u64 {
+            let (input, target) =
+                self.tensors(self.draw(Purpose::Validation, index, batch), device);
+            for error in (model.forward(input) - target).into_data().iter::<f32>() {
+                squares += f64::from(error) * f64::from(error);
+                right += usize::from(error.abs() < RIGHT);
+                count += 1;
+            }
+        }
+        Scores { loss: squares / count as f64, metric: right as f64 / count as f64 }
+    }
+
+    fn metric_name(&self) -> &'static str {
+        "within_0.04"
+    }
+
+    fn units(&self) -> (usize, &'static str) {
+        (self.settings.batch, "sequences")
+    }
+
+    fn describe(&self) -> String {
+        format!("sequences of {} numbers; always saying 1 has loss 0.1667", self.settings.length)
+    }
+
+    fn logarithmic(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TaskKind;
+
+    fn task(length: usize) -> Adding {
+        Adding::new(&Settings { length, ..Settings::new(TaskKind::Adding) })
+    }
+
+    #[test]
+    fn the_target_is_the_sum_of_the_two_marked_values() {
+        for length in [2, 7, 50] {
+            let sums = task(length).draw(Purpose::Training, 3, 40);
+            assert_eq!(sums.target.len(), 40);
+            for (row, target) in sums.input.chunks(2 * length).zip(&sums.target) {
+                let marks: Vec<usize> = (0..length).filter(|t| row[2 * t + 1] == 1.0).collect();
+                assert_eq!(marks.len(), 2);
+                assert!(marks[0] < length / 2 && marks[1] >= length / 2);
+                assert_eq!(row[2 * marks[0]] + row[2 * marks[1]], *target);
+            }
+        }
+    }
+
+    #[test]
+    fn the_mean_is_worth_a_sixth() {
+        let sums = task(10).draw(Purpose::Training, 0, 20_000);
+        let error = sums.target.iter().map(|t| (t - 1.0) * (t - 1.0)).sum::<f32>() / 20_000.0;
+        assert!((error - 1.0 / 6.0).abs() < 0.005, "{error}");
+    }
+
+    #[test]
+    fn data_depends_on_seed_purpose_and_step_alone() {
+        let task = task(20);
+        let sums = task.draw(Purpose::Training, 5, 4);
+        assert_eq!(sums, task.draw(Purpose::Training, 5, 4));
+        assert_ne!(sums, task.draw(Purpose::Training, 6, 4));
+        assert_ne!(sums, task.draw(Purpose::Validation, 5, 4));
+        let other = Adding::new(&Settings { seed: 2, ..task.settings });
+        assert_ne!(sums, other.draw(Purpose::Training, 5, 4));
+    }
+}

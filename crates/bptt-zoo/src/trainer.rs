@@ -1,0 +1,432 @@
+//! The one training loop: check, step, validate, save.
+
+use crate::check::TOLERANCE;
+use crate::curve::{self, Labels};
+use crate::folder::{Best, Checkpoint, Config};
+use crate::progress::Progress;
+use crate::random::{Purpose, generator};
+use crate::{
+    Adding, CharLm, Error, Point, RunFolder, Scores, Settings, Task, TaskKind, Text,
+    clip_global_norm, compare_engines,
+};
+use bptt::{AnyState, RecurrentState};
+use burn::Tensor;
+use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, OptimizerRecord};
+use burn::store::ModuleRecord;
+use burn::tensor::{Bytes, Device};
+use rand::RngExt;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Steps between two points of the training curve.
+const POINT_EVERY: u64 = 20;
+/// How many of the last training losses [`RunResult::train_loss`] is the mean of.
+const RECENT: usize = 100;
+
+/// What a run needs besides its settings.
+pub struct Session<'a> {
+    /// Where it runs, without autodiff.
+    pub device: Device,
+    /// The run folder.
+    pub out: PathBuf,
+    /// Whether to continue the run in the folder.
+    pub resume: bool,
+    /// Set by somebody else, ends the run cleanly after the step.
+    pub stop: &'a AtomicBool,
+    /// Gets the lines for a person, the check of the gradients first.
+    pub say: &'a mut dyn FnMut(&str),
+}
+
+/// What came out of a run. Serialises to the fields of `bptt train --json`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunResult {
+    /// The task's name.
+    pub task: &'static str,
+    /// The cell's name.
+    pub cell: &'static str,
+    /// The engine's name.
+    pub engine: &'static str,
+    /// The device's name.
+    pub device: String,
+    /// Steps done, from the very beginning.
+    pub steps: u64,
+    /// Seconds that took.
+    pub seconds: f64,
+    /// The mean training loss of the last 100 steps.
+    pub train_loss: f64,
+    /// The lowest validation loss, that of `model.bpk`.
+    pub valid_loss: f64,
+    /// The metric of `model.bpk` on the validation data.
+    pub metric: f64,
+    /// What the metric is.
+    pub metric_name: &'static str,
+    /// How many numbers are learned.
+    pub parameters: usize,
+    /// After which step `model.bpk` was.
+    pub best_step: u64,
+    /// The run folder.
+    pub out: String,
+}
+
+/// Trains by the settings. See [`train_task`].
+///
+/// # Errors
+///
+/// If the settings make no sense or the text cannot be used, and as [`train_task`].
+pub fn train(settings: &Settings, session: Session<'_>) -> Result<RunResult, Error> {
+    settings.check()?;
+    match settings.task {
+        TaskKind::Adding => train_task(&Adding::new(settings), settings, session),
+        TaskKind::CharLm => {
+            let text = Text::load(settings.text.as_deref().map(Path::new))?;
+            train_task(&CharLm::new(settings, text)?, settings, session)
+        }
+    }
+}
+
+/// Trains a task: compares the engines' gradients, then steps until steps or seconds are used up
+/// or somebody says stop, validates and saves now and then, and at the end.
+///
+/// # Errors
+///
+/// [`Error::Check`] if the engines' gradients differ or the loss is not a number any more;
+/// [`Error::Input`] if the folder cannot be written, or holds nothing that can be resumed.
+pub fn train_task<T: Task>(
+    task: &T,
+    settings: &Settings,
+    session: Session<'_>,
+) -> Result<RunResult, Error> {
+    let Session { device, out, resume, stop, say } = session;
+    let mut run = Run::start(task, settings, device, RunFolder::new(out), resume)?;
+
+    let check = run.check();
+    if check.error.is_nan() || check.error > TOLERANCE {
+        return Err(Error::Check(format!("check: {check}; at most {TOLERANCE:.0e} is fine")));
+    }
+    say(&format!("check: {check}"));
+    say(&format!(
+        "{} {}, {} parameters, engine {}: {}",
+        settings.task.name(),
+        settings.cell.name(),
+        run.model.num_params(),
+        settings.engine.name(),
+        task.describe(),
+    ));
+    run.begin(resume)?;
+
+    let first = run.step;
+    let mut progress = Progress::new(first, (settings.steps, settings.seconds), task.units());
+    let mut validated = None;
+    while !progress.finished(run.step) && !stop.load(Ordering::Relaxed) {
+        run.train_step()?;
+        run.seconds = run.seconds_before + progress.elapsed();
+        if run.step.is_multiple_of(settings.validate_every) {
+            say(&run.validate_and_save()?);
+            validated = Some(run.step);
+        } else if run.step.is_multiple_of(POINT_EVERY) {
+            run.add_point(None);
+        }
+        if let Some(line) = progress.line(run.step, run.recent_loss(POINT_EVERY as usize)) {
+            say(&line);
+        }
+    }
+    run.seconds = run.seconds_before + progress.elapsed();
+    if validated != Some(run.step) {
+        say(&run.validate_and_save()?);
+    }
+    if stop.load(Ordering::Relaxed) {
+        say(&format!("stopped at step {}; --resume goes on from there", run.step));
+    }
+    Ok(run.result())
+}
+
+/// A run under way.
+struct Run<'a, T: Task> {
+    task: &'a T,
+    settings: &'a Settings,
+    folder: RunFolder,
+    /// Without autodiff: for validation.
+    plain: Device,
+    device: Device,
+    model: T::Model,
+    optimizer: ModuleOptimizer,
+    /// Carried from one chunk to the next.
+    state: Option<AnyState>,
+    step: u64,
+    seconds: f64,
+    /// Seconds of the parts before this one.
+    seconds_before: f64,
+    /// The last training losses, the newest last.
+    recent: Vec<f32>,
+    points: Vec<Point>,
+    best: Option<Best>,
+}
+
+impl<'a, T: Task> Run<'a, T> {
+    fn start(
+        task: &'a T,
+        settings: &'a Settings,
+        plain: Device,
+        folder: RunFolder,
+        resume: bool,
+    ) -> Result<Self, Error> {
+        let device = plain.clone().autodiff();
+        device.seed(settings.seed);
+        let model = numbered(task.model(&device)?.materialize());
+        // Burn's default epsilon, 1e-5, is large beside the gradients of long sequences.
+        let optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+        let mut run = Self {
+            task,
+            settings,
+            folder,
+            plain,
+            device,
+            model,
+            optimizer,
+            state: None,
+            step: 0,
+            seconds: 0.0,
+            seconds_before: 0.0,
+            recent: Vec::new(),
+            points: Vec::new(),
+            best: None,
+        };
+        if resume {
+            run.restore()?;
+        }
+        Ok(run)
+    }
+
+    /// The model, optimizer and state of the folder's checkpoint.
+    fn restore(&mut self) -> Result<(), Error> {
+        let config = self.folder.config()?;
+        self.settings.check_resume(&config.settings)?;
+        if config.text != self.task.text_info() {
+            return Err(Error::input(format!(
+                "{}: the text is not the one that the run began with; give that one, or start a \
+                 new run with another --out",
+                self.settings.text.as_deref().unwrap_or("the shipped text"),
+            )));
+        }
+        let checkpoint = self.folder.checkpoint()?;
+        if let Some(steps) = self.settings.steps.filter(|&steps| steps <= checkpoint.step) {
+            return Err(Error::input(format!(
+                "{}: the run is at step {} already, and --steps {steps} counts from its beginning; \
+                 give more steps, or --seconds",
+                self.folder.path().display(),
+                checkpoint.step,
+            )));
+        }
+        let part = |name| self.folder.checkpoint_part(checkpoint.step, name);
+        let path = part("model.bpk");
+        self.model = load_model(self.model.clone(), &path)?;
+        let path = part("optimizer.bpk");
+        let record =
+            OptimizerRecord::load(&path).map_err(|error| Error::file("read", &path, error))?;
+        self.optimizer = self.optimizer.clone().load_record(record);
+        let path = part("state.bpk");
+        if path.is_file() {
+            let (_, like) = self.task.loss(&self.model.valid(), 0, None, &self.plain);
+            let like = like.ok_or_else(|| Error::file("read", &path, "no state is carried"))?;
+            self.state = Some(Carried::load(&path, like, &self.device)?);
+        }
+        self.points = self.folder.metrics()?;
+        self.points.retain(|point| point.step <= checkpoint.step);
+        self.step = checkpoint.step;
+        self.seconds_before = checkpoint.seconds;
+        self.seconds = checkpoint.seconds;
+        self.recent = checkpoint.recent;
+        self.best = checkpoint.best;
+        Ok(())
+    }
+
+    /// The two engines on this model and the step to come.
+    fn check(&self) -> crate::GradientCheck {
+        compare_engines(&self.model, |model| {
+            self.seed_dropout();
+            self.task.loss(model, self.step, self.state.clone(), &self.device).0
+        })
+    }
+
+    /// Writes that there is a run.
+    fn begin(&self, resume: bool) -> Result<(), Error> {
+        let config = Config { settings: self.settings.clone(), text: self.task.text_info() };
+        if resume { self.folder.write_config(&config) } else { self.folder.begin(&config) }
+    }
+
+    /// Dropout draws from the device: what it draws must depend on the step, and not on what was
+    /// drawn before a resume.
+    fn seed_dropout(&self) {
+        if self.settings.dropout > 0.0 {
+            let mut random = generator(self.settings.seed, Purpose::Dropout, self.step);
+            self.device.seed(random.random());
+        }
+    }
+
+    fn train_step(&mut self) -> Result<(), Error> {
+        self.seed_dropout();
+        let state = self.state.take();
+        let (loss, state) = self.task.loss(&self.model, self.step, state, &self.device);
+        let value = loss.clone().detach().into_scalar::<f32>();
+        let mut gradients = GradientsParams::from_grads(loss.backward(), &self.model);
+        let norm = clip_global_norm(&self.model, &mut gradients, self.settings.clip);
+        if !value.is_finite() || !norm.is_finite() {
+            return Err(Error::Check(format!(
+                "step {}: the loss is {value} and its gradient's norm {norm}; take a smaller --lr \
+                 or --clip ({} and {} now)",
+                self.step + 1,
+                self.settings.lr,
+                self.settings.clip,
+            )));
+        }
+        self.model = self.optimizer.step(self.settings.lr, self.model.clone(), gradients);
+        self.state = state.map(RecurrentState::detach);
+        self.step += 1;
+        if self.recent.len() == RECENT {
+            self.recent.remove(0);
+        }
+        self.recent.push(value);
+        Ok(())
+    }
+
+    /// The mean of the last training losses, at most so many.
+    fn recent_loss(&self, count: usize) -> f64 {
+        let recent = &self.recent[self.recent.len().saturating_sub(count)..];
+        recent.iter().map(|&loss| f64::from(loss)).sum::<f64>() / recent.len() as f64
+    }
+
+    fn add_point(&mut self, scores: Option<Scores>) {
+        let since = self.step - self.points.last().map_or(0, |point| point.step);
+        let train_loss = (since > 0).then(|| self.recent_loss(since as usize));
+        self.points.push(Point {
+            step: self.step,
+            seconds: (self.seconds * 1e3).round() / 1e3,
+            train_loss,
+            valid_loss: scores.map(|scores| scores.loss),
+            metric: scores.map(|scores| scores.metric),
+        });
+    }
+
+    /// Validates, keeps the model if it is the best so far, and writes everything.
+    fn validate_and_save(&mut self) -> Result<String, Error> {
+        let scores = self.task.validate(&self.model.valid(), &self.plain);
+        let Scores { loss, metric } = scores;
+        self.add_point(Some(scores));
+        let better = self.best.is_none_or(|best| loss < best.loss);
+        let model = bytes(self.model.clone().into_record())?;
+        if better {
+            self.folder.write("model.bpk", &model)?;
+            self.best = Some(Best { step: self.step, loss, metric });
+        }
+        self.save(model)?;
+        let best = if better { ", the best so far" } else { "" };
+        Ok(format!(
+            "step {}  validation loss {loss:.4}, {} {metric:.4}{best}",
+            self.step,
+            self.task.metric_name(),
+        ))
+    }
+
+    fn save(&self, model: Bytes) -> Result<(), Error> {
+        let optimizer = self.optimizer.to_record().into_bytes();
+        let optimizer = optimizer.map_err(|error| {
+            Error::file("write", &self.folder.path().join("optimizer.bpk"), error)
+        })?;
+        let mut parts = vec![("model.bpk", model), ("optimizer.bpk", optimizer)];
+        if let Some(state) = &self.state {
+            parts.push(("state.bpk", bytes(Carried::new(state.clone()).into_record())?));
+        }
+        let checkpoint = Checkpoint {
+            step: self.step,
+            seconds: self.seconds,
+            recent: self.recent.clone(),
+            best: self.best,
+        };
+        self.folder.write_metrics(&self.points)?;
+        let settings = self.settings;
+        let title = format!(
+            "{}: {} {} x {}, engine {}",
+            settings.task.name(),
+            settings.cell.name(),
+            settings.layers,
+            settings.hidden,
+            settings.engine.name(),
+        );
+        let loss = match settings.task {
+            TaskKind::Adding => "mean squared error",
+            TaskKind::CharLm => "nats per character",
+        };
+        let labels = Labels { title: &title, loss, logarithmic: self.task.logarithmic() };
+        self.folder.write("learning-curve.svg", curve::draw(&self.points, &labels)?.as_bytes())?;
+        self.folder.write_checkpoint(&checkpoint, parts)
+    }
+
+    fn result(&self) -> RunResult {
+        let best = self.best.unwrap_or(Best { step: 0, loss: f64::NAN, metric: f64::NAN });
+        RunResult {
+            task: self.settings.task.name(),
+            cell: self.settings.cell.name(),
+            engine: self.settings.engine.name(),
+            device: self.settings.device.clone(),
+            steps: self.step,
+            seconds: self.seconds,
+            train_loss: self.recent_loss(RECENT),
+            valid_loss: best.loss,
+            metric: best.metric,
+            metric_name: self.task.metric_name(),
+            parameters: self.model.num_params(),
+            best_step: best.step,
+            out: self.folder.path().display().to_string(),
+        }
+    }
+}
+
+/// The state that is carried over, as a module: burnpack files hold modules.
+#[derive(Module, Debug)]
+struct Carried {
+    hidden: Param<Tensor<3>>,
+    memory: Option<Param<Tensor<3>>>,
+}
+
+impl Carried {
+    fn new(state: AnyState) -> Self {
+        let (hidden, memory) = state.into_parts();
+        let param = |tensor, id: u64| Param::initialized(ParamId::from(id), tensor);
+        Self { hidden: param(hidden, 1), memory: memory.map(|memory| param(memory, 2)) }
+    }
+
+    /// The state in a file, which has to be shaped as another one is.
+    fn load(path: &Path, like: AnyState, device: &Device) -> Result<AnyState, Error> {
+        let zeros = |tensor: Tensor<3>| Tensor::zeros(tensor.dims(), device);
+        let (hidden, memory) = like.into_parts();
+        let like = AnyState::from_parts(zeros(hidden), memory.map(zeros));
+        let Self { hidden, memory } = load_model(Self::new(like), path)?;
+        let state = AnyState::from_parts(hidden.val(), memory.map(|memory| memory.val()));
+        Ok(state.detach())
+    }
+}
+
+fn bytes(record: ModuleRecord) -> Result<Bytes, Error> {
+    record.into_bytes().map_err(|error| Error::input(format!("cannot write the model: {error}")))
+}
+
+/// Loads a model's parameters from a file.
+pub(crate) fn load_model<M: Module>(model: M, path: &Path) -> Result<M, Error> {
+    model.try_load_file(path).map_err(|error| Error::file("read", path, error))
+}
+
+/// The same model, its parameters numbered in order: Burn gives them random numbers, and the same
+/// seed is to give the same file.
+fn numbered<M: Module>(model: M) -> M {
+    struct Number(u64);
+    impl ModuleMapper for Number {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            self.0 += 1;
+            let (_, tensor, mapper) = param.consume();
+            Param::from_mapped_value(ParamId::from(self.0), tensor, mapper)
+        }
+    }
+    model.map(&mut Number(0))
+}
