@@ -57,7 +57,7 @@ pub trait Layout: Copy + Debug + Send + Sync + 'static {
 pub type Forward<C, N> = (State<N, <C as Layout>::Memory<N>>, <C as Layout>::Kept<N>);
 
 /// What a backward step gives: `d_x` is dLoss/dx.
-pub struct Backward<C: Layout + ?Sized, N: Number> {
+pub struct Backward<C: Layout, N: Number> {
     /// With respect to the pre-activations.
     pub d_gates: C::Gates<N>,
     /// With respect to the recurrent products kept apart.

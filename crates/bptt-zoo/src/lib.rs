@@ -1,8 +1,35 @@
 //! Tasks, models and trainers built on [`bptt`].
 //!
-//! [`Settings`] say everything about a run; a [`Task`] makes its model, its batches and its losses
-//! out of them ([`Adding`], [`CharLm`]). [`compare_engines`] compares the two engines' gradients
-//! on a model and batch, and a [`RunFolder`] keeps what a run leaves behind.
+//! The central types: [`Settings`] say everything about a run; a [`Task`] makes its model, its
+//! batches and its losses out of them ([`Adding`], [`CharLm`]); [`train`] is the one loop for all
+//! tasks. It compares the two engines' gradients on the run's own model and first batch, then
+//! trains, and keeps a [`RunFolder`] from which [`sample`](sample::sample) writes text and a later
+//! run continues.
+//!
+//! ```no_run
+//! # #[cfg(feature = "flex")] {
+//! use bptt_zoo::{Session, Settings, TaskKind, train};
+//! use burn::tensor::Device;
+//!
+//! let settings = Settings { hidden: 32, steps: Some(200), ..Settings::new(TaskKind::Adding) };
+//! let stop = std::sync::atomic::AtomicBool::new(false);
+//! let result = train(
+//!     &settings,
+//!     Session {
+//!         device: Device::flex(),
+//!         out: "runs/adding".into(),
+//!         resume: false,
+//!         stop: &stop,
+//!         say: &mut |line| println!("{line}"),
+//!     },
+//! )
+//! .unwrap();
+//! println!("mean squared error {}", result.valid_loss);
+//! # }
+//! ```
+//!
+//! Nothing here prints, parses arguments or ends the process; lines for a person go through
+//! [`Session::say`].
 
 mod check;
 mod clip;
@@ -26,3 +53,4 @@ pub use tasks::adding::{Adder, Adding};
 pub use tasks::char_lm::{CharLm, CharModel};
 pub use tasks::{Scores, SequenceModel, Task};
 pub use text::Text;
+pub use trainer::{RunResult, Session, train, train_task};
