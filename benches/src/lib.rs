@@ -1,1 +1,1 @@
-//! benches
+//! Benchmarks; see `benches/`.

@@ -6,6 +6,8 @@
 
 mod devices;
 mod output;
+mod sample;
+mod train;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -25,6 +27,10 @@ enum Command {
     Devices(devices::DevicesArgs),
     /// Prove that the engines' gradients are the same, and right
     Verify(verify::VerifyArgs),
+    /// Train a model
+    Train(train::TrainArgs),
+    /// Write text with a trained character model
+    Sample(sample::SampleArgs),
 }
 
 /// Why the command ends with another exit code than 0.
@@ -56,6 +62,8 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Devices(args) => devices::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Train(args) => train::run(args),
+        Command::Sample(args) => sample::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
