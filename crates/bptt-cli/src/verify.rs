@@ -82,6 +82,9 @@ pub fn run(args: VerifyArgs) -> Result<(), Failure> {
     let say = |text: &str| output::say(args.json.as_ref(), text);
 
     say(table(&found.rows).trim_end());
+    for line in &found.conditions {
+        say(&format!("condition: {line}"));
+    }
     for line in &found.skipped {
         say(&format!("left out: {line}"));
     }
