@@ -24,9 +24,9 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, TensorData};
 
-const TIME: usize = 30;
+const TIME: usize = 20;
 const BATCH: usize = 64;
-const STEPS: usize = 1000;
+const STEPS: usize = 800;
 
 #[derive(Module, Debug)]
 struct Adder {
@@ -85,7 +85,7 @@ fn main() {
         let loss = model.loss(batch(&mut random, &device));
         recent += loss.clone().into_scalar::<f32>();
         let grads = GradientsParams::from_grads(loss.backward(), &model);
-        model = optimizer.step(3e-3, model, grads);
+        model = optimizer.step(5e-3, model, grads);
         if step % 100 == 0 {
             println!("step {step:5}  {:.5}", recent / 100.0);
             recent = 0.0;

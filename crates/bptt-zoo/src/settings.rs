@@ -267,7 +267,7 @@ mod tests {
         assert!(complaint(|s| s.dropout = 0.5).contains("--layers 2"));
         assert!(complaint(|s| s.steps = Some(0)).starts_with("--steps 0:"));
         assert!(complaint(|s| s.seconds = Some(1.0)).contains("either"));
-        assert!(complaint(|s| s.batch = 1 << 20).contains(" GB "));
+        assert!(complaint(|s| (s.batch, s.time) = (1 << 20, 1 << 12)).contains(" GB "));
     }
 
     #[test]
