@@ -12,7 +12,16 @@
 //! What to expect:
 //!
 //! ```text
-//! @@adding@@
+//! adding, T = 20: mean squared error (answering 1 always: 0.167)
+//! step   100  0.19164
+//! step   200  0.16619
+//! step   300  0.16199
+//! step   400  0.15849
+//! step   500  0.12405
+//! step   600  0.01570
+//! step   700  0.00628
+//! step   800  0.00423
+//! unseen      0.00345
 //! ```
 
 use bptt::{Lstm, LstmConfig};

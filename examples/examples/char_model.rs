@@ -10,7 +10,15 @@
 //! What to expect:
 //!
 //! ```text
-//! @@char_model@@
+//! 7734 characters, 85 of them different
+//! epoch   1  3.456 nats per character
+//! epoch  10  1.392 nats per character
+//! epoch  20  0.798 nats per character
+//! epoch  30  0.430 nats per character
+//! epoch  40  0.248 nats per character
+//! ---
+//! The dos, and needs at end of `U` the hidden state, `he; the step `T`, and a sing in lart what the path
+//! from `werside thes hrom step, `Uᵀ d_a_t`, which no rearranges `d_a_r` and the sumo `T` sum hout r
 //! ```
 
 use bptt::{Gru, GruConfig, GruState};

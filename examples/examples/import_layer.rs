@@ -7,7 +7,7 @@
 //! A project of its own has these lines in its `Cargo.toml`, and nothing else:
 //!
 //! ```toml
-//! bptt = { version = "0.1", features = ["flex"] }
+//! bptt = { path = "WHERE THIS REPOSITORY IS/crates/bptt", features = ["flex"] }
 //! burn = { version = "=0.22.1", default-features = false, features = ["std", "autodiff", "optim"] }
 //! ```
 //!
@@ -17,7 +17,18 @@
 //! What to expect:
 //!
 //! ```text
-//! @@import_layer@@
+//! Classifier {
+//!   recurrent: lstm {d_input: 1, d_hidden: 16, num_layers: 1, bidirectional: true, bias: true, batch_first: true, dropout: 0, engine: Manual, params: 2432}
+//!   head: Linear {d_input: 32, d_output: 2, bias: true, params: 66}
+//!   params: 2498
+//! }
+//! step  50  cross-entropy 0.397
+//! step 100  cross-entropy 0.373
+//! step 150  cross-entropy 0.256
+//! step 200  cross-entropy 0.183
+//! the loaded model predicts what the saved one does: true
+//! right on 31 of 32 sequences that it has not seen
+//! with a GRU: 946 parameters
 //! ```
 
 use bptt::{GruConfig, LstmConfig, RecurrentLayer, RecurrentState};

@@ -13,6 +13,8 @@ const LONGEST: usize = 100_000_000;
 
 /// Arguments of `bptt sample`.
 #[derive(Args)]
+// So that `-3` is a bad number, and not an unknown option.
+#[command(allow_negative_numbers = true)]
 pub struct SampleArgs {
     /// The run folder of a `bptt train char-lm`
     #[arg(long, value_name = "DIR")]
@@ -24,7 +26,7 @@ pub struct SampleArgs {
     #[arg(long, value_name = "N", default_value_t = 500)]
     length: usize,
     /// Below 1 the likely gets likelier, above 1 less so; 0 always takes the likeliest
-    #[arg(long, value_name = "X", default_value_t = 0.8, allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", default_value_t = 0.8)]
     temperature: f64,
     /// Fixes the choices
     #[arg(long, value_name = "N", default_value_t = 1)]

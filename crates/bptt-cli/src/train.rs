@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Arguments of `bptt train`.
 #[derive(Args)]
+// So that `-3` is a bad number, and not an unknown option.
+#[command(allow_negative_numbers = true)]
 pub struct TrainArgs {
     /// What to learn
     #[arg(value_enum)]
@@ -52,13 +54,13 @@ pub struct TrainArgs {
     #[arg(long, value_name = "E")]
     embedding: Option<usize>,
     /// Learning rate of Adam [default: adding 0.01, char-lm 0.004]
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    #[arg(long, value_name = "X")]
     lr: Option<f64>,
     /// Scale gradients down to this global norm; `inf` for never [default: 1]
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    #[arg(long, value_name = "X")]
     clip: Option<f64>,
     /// Probability of dropping a value between two layers while training [default: 0]
-    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    #[arg(long, value_name = "P")]
     dropout: Option<f64>,
     /// Fixes everything random [default: 1]
     #[arg(long, value_name = "N")]

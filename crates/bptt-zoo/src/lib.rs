@@ -40,6 +40,7 @@ mod progress;
 mod random;
 pub mod sample;
 mod settings;
+mod store;
 mod tasks;
 mod text;
 mod trainer;

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-/// Between two lines, at least.
-const PAUSE: Duration = Duration::from_secs(2);
+/// Between two lines, at least: often while the run is new, a line in half a minute later on.
+fn pause(elapsed: f64) -> Duration {
+    Duration::from_secs_f64((elapsed / 10.0).clamp(2.0, 30.0))
+}
 
 /// How fast a run goes and how long it will take.
 #[derive(Debug)]
@@ -40,7 +42,7 @@ impl Progress {
 
     /// A line, if the last one is long enough ago.
     pub(crate) fn line(&mut self, step: u64, loss: f64) -> Option<String> {
-        if self.last_line.elapsed() < PAUSE {
+        if self.last_line.elapsed() < pause(self.elapsed()) {
             return None;
         }
         self.last_line = Instant::now();

@@ -1,8 +1,8 @@
 //! Text from a trained character model.
 
 use crate::random::{Purpose, generator};
+use crate::store::load_model;
 use crate::tasks::char_lm::CharModel;
-use crate::trainer::load_model;
 use crate::{Error, RunFolder, TaskKind};
 use bptt::{AnyRecurrent, AnyState};
 use burn::tensor::{Device, Int, Tensor};

@@ -71,6 +71,9 @@ pub struct Settings {
     pub text: Option<String>,
 }
 
+/// More memory than this is a mistake in the sizes rather than a wish.
+const MOST_GIGABYTES: f64 = 64.0;
+
 /// What `--resume` may change; everything else belongs to the run.
 const FREE: [&str; 7] = ["engine", "device", "lr", "clip", "steps", "seconds", "validate_every"];
 
@@ -173,7 +176,7 @@ impl Settings {
         let weights = 4.0 * 8.0 * hidden * hidden * self.layers as f64;
         let kept = 10.0 * hidden * self.layers as f64 * self.batch as f64 * steps as f64;
         let gigabytes = (weights + kept) * 4.0 / 1e9;
-        if gigabytes > 1000.0 {
+        if gigabytes > MOST_GIGABYTES {
             return input(format!(
                 "--hidden {}, --layers {}, --batch {} and --{name} {steps} need about \
                  {gigabytes:.0} GB together: take smaller ones",
@@ -193,6 +196,14 @@ impl Settings {
             Ok(serde_json::Value::Object(fields)) => fields,
             _ => serde_json::Map::new(),
         };
+        if self.task != stored.task {
+            return input(format!(
+                "{}: the run to resume is one of {}; name that task, or start a new run with \
+                 another --out",
+                self.task.name(),
+                stored.task.name(),
+            ));
+        }
         let stored = fields(stored);
         for (name, value) in fields(self) {
             if FREE.contains(&name.as_str()) || stored.get(&name) == Some(&value) {
@@ -278,6 +289,8 @@ mod tests {
         let other = Settings { hidden: 99, ..stored.clone() };
         let message = other.check_resume(&stored).unwrap_err().to_string();
         assert!(message.starts_with("--hidden 99: the run to resume has 128;"), "{message}");
+        let message = Settings::new(TaskKind::Adding).check_resume(&stored).unwrap_err();
+        assert!(message.to_string().starts_with("adding: the run to resume is one of char-lm;"));
     }
 
     #[test]

@@ -5,15 +5,14 @@ use crate::curve::{self, Labels};
 use crate::folder::{Best, Checkpoint, Config};
 use crate::progress::Progress;
 use crate::random::{Purpose, generator};
+use crate::store::{Carried, bytes, load_model, numbered};
 use crate::{
     Adding, CharLm, Error, Point, RunFolder, Scores, Settings, Task, TaskKind, Text,
     clip_global_norm, compare_engines,
 };
 use bptt::{AnyState, RecurrentState};
-use burn::Tensor;
-use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, OptimizerRecord};
-use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device};
 use rand::RngExt;
 use serde::Serialize;
@@ -300,13 +299,18 @@ impl<'a, T: Task> Run<'a, T> {
     fn add_point(&mut self, scores: Option<Scores>) {
         let since = self.step - self.points.last().map_or(0, |point| point.step);
         let train_loss = (since > 0).then(|| self.recent_loss(since as usize));
-        self.points.push(Point {
+        let mut point = Point {
             step: self.step,
             seconds: (self.seconds * 1e3).round() / 1e3,
             train_loss,
             valid_loss: scores.map(|scores| scores.loss),
             metric: scores.map(|scores| scores.metric),
-        });
+        };
+        // The last validation may come where the training curve has a point already.
+        if let Some(same) = self.points.pop_if(|last| last.step == self.step) {
+            point.train_loss = same.train_loss;
+        }
+        self.points.push(point);
     }
 
     /// Validates, keeps the model if it is the best so far, and writes everything.
@@ -381,52 +385,4 @@ impl<'a, T: Task> Run<'a, T> {
             out: self.folder.path().display().to_string(),
         }
     }
-}
-
-/// The state that is carried over, as a module: burnpack files hold modules.
-#[derive(Module, Debug)]
-struct Carried {
-    hidden: Param<Tensor<3>>,
-    memory: Option<Param<Tensor<3>>>,
-}
-
-impl Carried {
-    fn new(state: AnyState) -> Self {
-        let (hidden, memory) = state.into_parts();
-        let param = |tensor, id: u64| Param::initialized(ParamId::from(id), tensor);
-        Self { hidden: param(hidden, 1), memory: memory.map(|memory| param(memory, 2)) }
-    }
-
-    /// The state in a file, which has to be shaped as another one is.
-    fn load(path: &Path, like: AnyState, device: &Device) -> Result<AnyState, Error> {
-        let zeros = |tensor: Tensor<3>| Tensor::zeros(tensor.dims(), device);
-        let (hidden, memory) = like.into_parts();
-        let like = AnyState::from_parts(zeros(hidden), memory.map(zeros));
-        let Self { hidden, memory } = load_model(Self::new(like), path)?;
-        let state = AnyState::from_parts(hidden.val(), memory.map(|memory| memory.val()));
-        Ok(state.detach())
-    }
-}
-
-fn bytes(record: ModuleRecord) -> Result<Bytes, Error> {
-    record.into_bytes().map_err(|error| Error::input(format!("cannot write the model: {error}")))
-}
-
-/// Loads a model's parameters from a file.
-pub(crate) fn load_model<M: Module>(model: M, path: &Path) -> Result<M, Error> {
-    model.try_load_file(path).map_err(|error| Error::file("read", path, error))
-}
-
-/// The same model, its parameters numbered in order: Burn gives them random numbers, and the same
-/// seed is to give the same file.
-fn numbered<M: Module>(model: M) -> M {
-    struct Number(u64);
-    impl ModuleMapper for Number {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            self.0 += 1;
-            let (_, tensor, mapper) = param.consume();
-            Param::from_mapped_value(ParamId::from(self.0), tensor, mapper)
-        }
-    }
-    model.map(&mut Number(0))
 }

@@ -1,0 +1,58 @@
+//! Models and states as burnpack files.
+
+use crate::Error;
+use bptt::{AnyState, RecurrentState};
+use burn::Tensor;
+use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::store::ModuleRecord;
+use burn::tensor::{Bytes, Device};
+use std::path::Path;
+
+/// The state that is carried over, as a module: burnpack files hold modules.
+#[derive(Module, Debug)]
+pub(crate) struct Carried {
+    hidden: Param<Tensor<3>>,
+    memory: Option<Param<Tensor<3>>>,
+}
+
+impl Carried {
+    pub(crate) fn new(state: AnyState) -> Self {
+        let (hidden, memory) = state.into_parts();
+        let param = |tensor, id: u64| Param::initialized(ParamId::from(id), tensor);
+        Self { hidden: param(hidden, 1), memory: memory.map(|memory| param(memory, 2)) }
+    }
+
+    /// The state in a file, which has to be shaped as another one is.
+    pub(crate) fn load(path: &Path, like: AnyState, device: &Device) -> Result<AnyState, Error> {
+        let zeros = |tensor: Tensor<3>| Tensor::zeros(tensor.dims(), device);
+        let (hidden, memory) = like.into_parts();
+        let like = AnyState::from_parts(zeros(hidden), memory.map(zeros));
+        let Self { hidden, memory } = load_model(Self::new(like), path)?;
+        let state = AnyState::from_parts(hidden.val(), memory.map(|memory| memory.val()));
+        Ok(state.detach())
+    }
+}
+
+/// What a file of the record contains.
+pub(crate) fn bytes(record: ModuleRecord) -> Result<Bytes, Error> {
+    record.into_bytes().map_err(|error| Error::input(format!("cannot write the model: {error}")))
+}
+
+/// Loads a model's parameters from a file.
+pub(crate) fn load_model<M: Module>(model: M, path: &Path) -> Result<M, Error> {
+    model.try_load_file(path).map_err(|error| Error::file("read", path, error))
+}
+
+/// The same model, its parameters numbered in order: Burn gives them random numbers, and the same
+/// seed is to give the same file.
+pub(crate) fn numbered<M: Module>(model: M) -> M {
+    struct Number(u64);
+    impl ModuleMapper for Number {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            self.0 += 1;
+            let (_, tensor, mapper) = param.consume();
+            Param::from_mapped_value(ParamId::from(self.0), tensor, mapper)
+        }
+    }
+    model.map(&mut Number(0))
+}

@@ -1,0 +1,391 @@
+//! Whole runs, small ones: what is promised of curves, resumed runs, folders and samples.
+//!
+//! `cargo test --release -p bptt-zoo --features flex`
+#![cfg(feature = "flex")]
+
+use bptt::{AnyRecurrent, AnyState, CellKind, Engine};
+use bptt_zoo::sample::{Wish, sample};
+use bptt_zoo::{
+    Adding, CharLm, CharModel, Error, RunFolder, RunResult, Scores, SequenceModel, Session,
+    Settings, Task, TaskKind, Text, train, train_task,
+};
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Int, Tensor};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, MutexGuard};
+use tempfile::tempdir;
+
+/// The device's random numbers belong to the whole process: one run at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn tiny(task: TaskKind) -> Settings {
+    let settings = Settings::new(task);
+    Settings {
+        hidden: 8,
+        layers: 2,
+        batch: 4,
+        time: 12,
+        length: 12,
+        embedding: 5,
+        dropout: 0.2,
+        steps: Some(20),
+        validate_every: 1000,
+        device: "flex".to_string(),
+        ..settings
+    }
+}
+
+fn start(settings: &Settings, out: &Path, resume: bool) -> Result<(RunResult, Vec<String>), Error> {
+    let stop = AtomicBool::new(false);
+    let mut lines = Vec::new();
+    let say = &mut |line: &str| lines.push(line.to_string());
+    let device = Device::flex();
+    let session = Session { device, out: out.to_path_buf(), resume, stop: &stop, say };
+    train(settings, session).map(|result| (result, lines))
+}
+
+/// The training losses of the last steps, one by one.
+fn losses(out: &Path) -> Vec<f64> {
+    let text = std::fs::read_to_string(out.join("checkpoint.json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    json["recent"].as_array().unwrap().iter().map(|loss| loss.as_f64().unwrap()).collect()
+}
+
+#[test]
+fn either_engine_has_the_same_curve() {
+    let _alone = alone();
+    for task in TaskKind::ALL {
+        for cell in CellKind::ALL {
+            let folder = tempdir().unwrap();
+            let curve = |engine: Engine| {
+                let out = folder.path().join(engine.name());
+                start(&Settings { cell, engine, ..tiny(task) }, &out, false).unwrap();
+                losses(&out)
+            };
+            let (manual, autograd) = (curve(Engine::Manual), curve(Engine::Autograd));
+            assert_eq!(manual.len(), 20);
+            assert!(manual[0] != manual[19], "nothing was learned");
+            for (step, (a, b)) in manual.iter().zip(&autograd).enumerate() {
+                assert!((a - b).abs() < 1e-4 * b.abs(), "{task:?} {cell:?} step {step}: {a}, {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_and_another_does_not() {
+    let _alone = alone();
+    for task in TaskKind::ALL {
+        let folder = tempdir().unwrap();
+        let run = |name: &str, seed: u64| {
+            let out = folder.path().join(name);
+            start(&Settings { seed, ..tiny(task) }, &out, false).unwrap();
+            (losses(&out), std::fs::read(out.join("model.bpk")).unwrap())
+        };
+        let first = run("first", 7);
+        assert!(first == run("second", 7));
+        assert!(first.0 != run("other", 8).0);
+    }
+}
+
+#[test]
+fn a_resumed_run_goes_on_as_the_uninterrupted_one() {
+    let _alone = alone();
+    for task in TaskKind::ALL {
+        let folder = tempdir().unwrap();
+        let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+        // Not at a chunk's or an epoch's border, and with dropout.
+        start(&tiny(task), &whole, false).unwrap();
+        start(&Settings { steps: Some(9), ..tiny(task) }, &parts, false).unwrap();
+        let (result, lines) = start(&tiny(task), &parts, true).unwrap();
+        assert_eq!(result.steps, 20);
+        assert!(
+            lines[0].starts_with("check: manual and autograd gradients agree to "),
+            "{lines:?}"
+        );
+        assert_eq!(losses(&whole), losses(&parts));
+        let model = |out: &Path| std::fs::read(out.join("checkpoint-20/model.bpk")).unwrap();
+        assert!(model(&whole) == model(&parts));
+        assert!(!parts.join("checkpoint-9").exists());
+        let steps: Vec<u64> = std::fs::read_to_string(parts.join("metrics.jsonl"))
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str::<bptt_zoo::Point>(line).unwrap().step)
+            .collect();
+        assert_eq!(steps, [9, 20]);
+
+        let message = start(&tiny(task), &parts, true).unwrap_err().to_string();
+        assert!(message.contains("at step 20 already"), "{message}");
+        let other = Settings { hidden: 9, steps: Some(30), ..tiny(task) };
+        assert!(start(&other, &parts, true).unwrap_err().to_string().starts_with("--hidden 9:"));
+    }
+}
+
+#[test]
+fn a_run_folder_is_complete_and_a_stop_is_clean() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let out = folder.path().join("run");
+    let (stop, mut lines) = (AtomicBool::new(true), Vec::new());
+    let say = &mut |line: &str| lines.push(line.to_string());
+    let device = Device::flex();
+    let session = Session { device, out: out.clone(), resume: false, stop: &stop, say };
+    let result = train(&tiny(TaskKind::CharLm), session).unwrap();
+    assert_eq!((result.steps, result.best_step), (0, 0));
+    assert!(lines[0].starts_with("check: "), "{lines:?}");
+    assert!(lines.last().unwrap().starts_with("stopped at step 0"), "{lines:?}");
+
+    let (result, _) = start(&tiny(TaskKind::CharLm), &out, true).unwrap();
+    assert_eq!((result.steps, result.task, result.cell), (20, "char-lm", "lstm"));
+    let mut names: Vec<String> = std::fs::read_dir(&out)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let expected = [
+        "checkpoint-20",
+        "checkpoint.json",
+        "config.json",
+        "learning-curve.svg",
+        "metrics.jsonl",
+        "model.bpk",
+    ];
+    assert_eq!(names, expected);
+    let json = serde_json::to_string(&result).unwrap();
+    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&json).unwrap();
+    let mut fields: Vec<&str> = fields.keys().map(String::as_str).collect();
+    fields.sort_unstable();
+    let mut expected = [
+        "task",
+        "cell",
+        "engine",
+        "device",
+        "steps",
+        "seconds",
+        "train_loss",
+        "valid_loss",
+        "metric",
+        "metric_name",
+        "parameters",
+        "best_step",
+        "out",
+    ];
+    expected.sort_unstable();
+    assert_eq!(fields, expected);
+}
+
+#[test]
+fn a_short_adding_problem_is_learned() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let settings = Settings {
+        hidden: 16,
+        layers: 1,
+        dropout: 0.0,
+        batch: 32,
+        length: 6,
+        steps: Some(300),
+        ..tiny(TaskKind::Adding)
+    };
+    let (result, _) = start(&settings, folder.path(), false).unwrap();
+    // The mean alone is worth 0.167.
+    assert!(result.valid_loss < 0.03, "{result:?}");
+}
+
+#[test]
+fn a_model_without_preferences_has_the_entropy_of_the_vocabulary() {
+    let _alone = alone();
+    let device = Device::flex();
+    let text = Text::load(None).unwrap();
+    let characters = text.vocabulary.len() as f64;
+    let task = CharLm::new(&tiny(TaskKind::CharLm), text).unwrap();
+    let mut model = task.model(&device).unwrap();
+    model.head.weight = model.head.weight.map(|weight| weight * 0.0);
+    model.head.bias = model.head.bias.map(|bias| bias.map(|bias| bias * 0.0));
+    let scores = task.validate(&model, &device);
+    assert!((scores.loss - characters.ln()).abs() < 1e-5, "{scores:?}");
+    assert!((scores.metric - characters.log2()).abs() < 1e-5, "{scores:?}");
+}
+
+#[test]
+fn one_character_at_a_time_is_the_same_as_a_chunk() {
+    let _alone = alone();
+    let device = Device::flex();
+    for cell in CellKind::ALL {
+        let settings = Settings { cell, ..tiny(TaskKind::CharLm) };
+        let model = CharModel::new(&settings, 7, &device).unwrap();
+        let numbers = [3, 1, 6, 0, 2];
+        let (whole, _) = model.forward(Tensor::<2, Int>::from_data([numbers], &device), None);
+        let mut state = None;
+        for (t, number) in numbers.into_iter().enumerate() {
+            let input = Tensor::<1, Int>::from_data([number], &device);
+            let (scores, next) = model.step(input, state.take());
+            state = Some(next);
+            let difference = (scores - whole.clone().slice([t..t + 1])).abs().max();
+            assert!(difference.into_scalar::<f32>() < 1e-5, "{cell:?}, step {t}");
+        }
+    }
+}
+
+fn wish(prompt: &str, seed: u64) -> Wish {
+    Wish { prompt: prompt.to_string(), length: 60, temperature: 1.0, seed }
+}
+
+#[test]
+fn samples_follow_seed_and_prompt() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let run = RunFolder::new(folder.path().join("run"));
+    start(&tiny(TaskKind::CharLm), run.path(), false).unwrap();
+    let write = |prompt, seed| sample(&run, &wish(prompt, seed), &Device::flex());
+    let text = write("The gate", 1).unwrap();
+    assert_eq!(text.chars().count(), 60);
+    assert_eq!(text, write("The gate", 1).unwrap());
+    assert_ne!(text, write("The gate", 2).unwrap());
+    write("", 1).unwrap();
+    let message = write("caf\u{e9}", 1).unwrap_err().to_string();
+    assert!(message.contains("'\u{e9}'") && message.lines().count() == 1, "{message}");
+    let cold = Wish { temperature: -1.0, ..wish("", 1) };
+    assert!(sample(&run, &cold, &Device::flex()).unwrap_err().to_string().contains("-1"));
+}
+
+#[test]
+fn broken_folders_are_one_line() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let run = RunFolder::new(folder.path().join("run"));
+    let complaint = || {
+        let error = sample(&run, &wish("", 1), &Device::flex()).expect_err("should not work");
+        let message = error.to_string();
+        assert!(matches!(error, Error::Input(_)) && message.lines().count() == 1, "{message}");
+        message
+    };
+    assert!(complaint().contains("no run here"));
+    start(&tiny(TaskKind::Adding), run.path(), false).unwrap();
+    assert!(complaint().contains("a run of `adding`"));
+
+    start(&tiny(TaskKind::CharLm), run.path(), false).unwrap();
+    let model = std::fs::read(run.model()).unwrap();
+    for length in [0, 3, 40, model.len() / 2, model.len() - 1] {
+        std::fs::write(run.model(), &model[..length]).unwrap();
+        assert!(complaint().contains("model.bpk"), "{length} bytes");
+    }
+    // A whole file of another model.
+    let other = tempdir().unwrap();
+    start(&Settings { hidden: 9, ..tiny(TaskKind::CharLm) }, other.path(), false).unwrap();
+    std::fs::copy(other.path().join("model.bpk"), run.model()).unwrap();
+    assert!(complaint().contains("model.bpk"));
+    std::fs::remove_file(run.model()).unwrap();
+    assert!(complaint().contains("no model yet"));
+    std::fs::write(run.path().join("config.json"), "{ \"settings\": 3 }").unwrap();
+    assert!(complaint().contains("config.json"));
+}
+
+#[test]
+fn another_text_is_not_resumed() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let (file, out) = (folder.path().join("text.txt"), folder.path().join("run"));
+    let settings = Settings { text: Some(file.display().to_string()), ..tiny(TaskKind::CharLm) };
+    std::fs::write(&file, "to be or not to be. ".repeat(20)).unwrap();
+    start(&settings, &out, false).unwrap();
+    std::fs::write(&file, "to be or not to bee. ".repeat(20)).unwrap();
+    let longer = Settings { steps: Some(30), ..settings };
+    let message = start(&longer, &out, true).unwrap_err().to_string();
+    assert!(message.contains("not the one that the run began with"), "{message}");
+}
+
+/// The adding problem, spoilt in one place.
+struct Spoilt {
+    task: Adding,
+    /// What the manual engine's loss is multiplied by.
+    manual: f64,
+    /// The step whose loss is not a number.
+    nan: Option<u64>,
+}
+
+#[derive(Module, Debug)]
+struct SpoiltModel {
+    model: bptt_zoo::Adder<AnyRecurrent>,
+    scale: Param<Tensor<1>>,
+}
+
+impl SequenceModel for SpoiltModel {
+    fn with_engine(self, engine: Engine) -> Self {
+        Self { model: self.model.with_engine(engine), ..self }
+    }
+}
+
+impl Task for Spoilt {
+    type Model = SpoiltModel;
+
+    fn model(&self, device: &Device) -> Result<SpoiltModel, Error> {
+        let scale = Param::from_tensor(Tensor::ones([1], device));
+        Ok(SpoiltModel { model: self.task.model(device)?, scale })
+    }
+
+    fn loss(
+        &self,
+        model: &SpoiltModel,
+        step: u64,
+        state: Option<AnyState>,
+        device: &Device,
+    ) -> (Tensor<1>, Option<AnyState>) {
+        let (loss, state) = self.task.loss(&model.model, step, state, device);
+        let manual = model.model.recurrent.engine() == Engine::Manual;
+        let factor = if manual { self.manual } else { 1.0 };
+        let factor = if self.nan == Some(step) { f64::NAN } else { factor };
+        (loss * model.scale.val() * factor, state)
+    }
+
+    fn validate(&self, model: &SpoiltModel, device: &Device) -> Scores {
+        self.task.validate(&model.model, device)
+    }
+
+    fn metric_name(&self) -> &'static str {
+        self.task.metric_name()
+    }
+
+    fn units(&self) -> (usize, &'static str) {
+        self.task.units()
+    }
+
+    fn describe(&self) -> String {
+        self.task.describe()
+    }
+
+    fn logarithmic(&self) -> bool {
+        self.task.logarithmic()
+    }
+}
+
+fn start_spoilt(manual: f64, nan: Option<u64>) -> Result<RunResult, Error> {
+    let _alone = alone();
+    let settings = tiny(TaskKind::Adding);
+    let (folder, stop) = (tempdir().unwrap(), AtomicBool::new(false));
+    let session = Session {
+        device: Device::flex(),
+        out: folder.path().to_path_buf(),
+        resume: false,
+        stop: &stop,
+        say: &mut |_| {},
+    };
+    train_task(&Spoilt { task: Adding::new(&settings), manual, nan }, &settings, session)
+}
+
+#[test]
+fn engines_that_differ_stop_the_run() {
+    start_spoilt(1.0, None).unwrap();
+    let error = start_spoilt(1.001, None).unwrap_err();
+    assert!(matches!(&error, Error::Check(message) if message.contains("differ")), "{error}");
+}
+
+#[test]
+fn a_loss_that_is_not_a_number_stops_the_run() {
+    let error = start_spoilt(1.0, Some(3)).unwrap_err();
+    assert!(matches!(&error, Error::Check(message) if message.starts_with("step 4:")), "{error}");
+}
