@@ -22,7 +22,7 @@ pub trait RecurrentBackend: Backend {
     ///
     /// Returns, packed into one vector (a node has one output):
     /// the outputs `[T, B, P]`, the final hidden state `[B, P]`, the final memory `[M, B, H]`.
-    /// [`recurrent`] takes it apart.
+    /// [`recurrent`](super::recurrent) takes it apart.
     fn recurrent<C: Cell>(
         #[extension_type] operands: RecurrentOperands<Self>,
         plan: Plan<C>,
