@@ -2,7 +2,7 @@
 //!
 //! Nothing here reaches a hand-written backward: `step` of the cell runs on recorded tensors, and
 //! Burn differentiates. Its cost is linear in the number of steps, because no step slices a
-//! tracked tensor of full length (see [`steps`]).
+//! tracked tensor of full length (see [`input_products`]).
 
 use super::{Sequence, Sequenced};
 use bptt_cells::{Cell, Number, Planes, Rectify, Recurrent, State};
@@ -23,12 +23,13 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
     let mut before =
         State { hidden: Recorded(sequence.hidden), memory: C::Memory::from_vec(memory) };
     let mut outputs = vec![None; time];
-    let mut inputs: Vec<_> = steps(sequence.input).into_iter().map(Some).collect();
+    let products = input_products(sequence.input, &weights.weight_ih, &weights.bias_ih);
+    let mut products: Vec<_> = products.into_iter().map(Some).collect();
 
     for k in 0..time {
         let t = if sequence.reverse { time - 1 - k } else { k };
-        let x_t = inputs[t].take().expect("each step is worked once");
-        let (gates, apart) = weights.pre_activations(&cell, x_t, &before);
+        let wx = products[t].take().expect("each step is worked once");
+        let (gates, apart) = weights.pre_activations(&cell, wx, &before);
         let (mut after, _kept) = cell.step(gates, apart, &before);
 
         if let Some(project) = &project {
@@ -57,19 +58,48 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
     }
 }
 
-/// The steps `[B, I]` of a sequence `[T, B, I]`, by halves.
+/// `W x + b` of each step, `[B, G·H]`, from a sequence `[T, B, I]`.
 ///
 /// The gradient of a slice is a tensor of zeros as large as what was sliced, so slicing a tracked
-/// sequence once a step costs `O(T²)` backward. Halves of halves cost `O(T log T)`.
+/// sequence once a step costs `O(T²)` backward; halves of halves cost `O(T log T)`. The product is
+/// taken once for each block of [`BLOCK`] steps: above it the halves are of the narrow input, and
+/// fewer products mean fewer checkpoints, of which Burn's backward makes a list that it searches
+/// anew for each of them.
+fn input_products(
+    input: Tensor<3>,
+    weight: &Tensor<2>,
+    bias: &Option<Tensor<2>>,
+) -> Vec<Tensor<2>> {
+    let [time, batch, width] = input.dims();
+    if time > BLOCK {
+        let (first, rest) = halves(input);
+        let mut all = input_products(first, weight, bias);
+        all.extend(input_products(rest, weight, bias));
+        return all;
+    }
+    let block = product(input.reshape([time * batch, width]), weight, bias);
+    let [_, gates] = block.dims();
+    steps(block.reshape([time, batch, gates]))
+}
+
+/// How many steps share one input product.
+const BLOCK: usize = 32;
+
+/// The steps `[B, n]` of a sequence `[T, B, n]`, by halves.
 fn steps(sequence: Tensor<3>) -> Vec<Tensor<2>> {
     let [time, batch, width] = sequence.dims();
     if time == 1 {
         return vec![sequence.reshape([batch, width])];
     }
-    let middle = time / 2;
-    let mut all = steps(sequence.clone().slice([0..middle]));
-    all.extend(steps(sequence.slice([middle..time])));
+    let (first, rest) = halves(sequence);
+    let mut all = steps(first);
+    all.extend(steps(rest));
     all
+}
+
+fn halves(sequence: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+    let [time, _, _] = sequence.dims();
+    (sequence.clone().slice([0..time / 2]), sequence.slice([time / 2..time]))
 }
 
 /// The matrices of a layer, transposed, and taken apart by what they are multiplied with.
@@ -108,10 +138,9 @@ impl Products {
     fn pre_activations<C: Cell>(
         &self,
         cell: &C,
-        x_t: Tensor<2>,
+        wx: Tensor<2>,
         before: &State<Recorded, C::Memory<Recorded>>,
     ) -> (C::Gates<Recorded>, C::Apart<Recorded>) {
-        let wx = product(x_t, &self.weight_ih, &self.bias_ih);
         let uh = product(before.hidden.0.clone(), &self.outer, &self.outer_bias);
         let gate = |all: &Tensor<2>, g: usize| {
             let [rows, _] = all.dims();
