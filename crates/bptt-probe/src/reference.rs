@@ -30,17 +30,17 @@ macro_rules! built_in {
 /// If a file of this crate is broken, which a test excludes.
 pub fn built_in() -> Vec<Problem> {
     built_in![
-        "gru-deep-bidirectional"
-        "gru-lengths"
+        "gru-lengths-deep"
+        "gru-one-step"
         "gru-plain"
-        "lstm-deep-bidirectional"
-        "lstm-lengths"
+        "lstm-lengths-deep"
+        "lstm-one-unit"
         "lstm-plain"
-        "rnn-relu-deep-bidirectional"
-        "rnn-relu-lengths"
+        "lstm-projection"
+        "rnn-relu-lengths-deep"
         "rnn-relu-plain"
-        "rnn-tanh-deep-bidirectional"
-        "rnn-tanh-lengths"
+        "rnn-tanh-l3-bi-bias-bf"
+        "rnn-tanh-lengths-deep"
         "rnn-tanh-plain"
     ]
     .into_iter()

@@ -1,0 +1,233 @@
+//! The layers as Burn modules: what their users rely on, beyond the gradients that the probe checks.
+#![cfg(feature = "flex")]
+
+use bptt::{
+    AnyRecurrentConfig, CellKind, Engine, GruConfig, Lstm, LstmConfig, RecurrentLayer, RnnConfig,
+};
+use burn::Tensor;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Distribution, TensorData, Tolerance};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+fn plain() -> Device {
+    Device::flex()
+}
+
+fn tracked() -> Device {
+    Device::flex().autodiff()
+}
+
+fn noise(shape: [usize; 3], device: &Device) -> Tensor<3> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
+}
+
+fn close(a: Tensor<3>, b: Tensor<3>) {
+    a.into_data().assert_approx_eq::<f32>(&b.into_data(), Tolerance::absolute(1e-6));
+}
+
+/// The message of a panic that has to happen.
+fn complaint<T>(act: impl FnOnce() -> T) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(act)).err().expect("should panic");
+    panic.downcast_ref::<String>().cloned().expect("a formatted message")
+}
+
+#[derive(Default)]
+struct Paths {
+    stack: Vec<String>,
+    found: Vec<(String, Vec<usize>)>,
+}
+
+impl ModuleVisitor for Paths {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.found.push((self.stack.join("."), param.val().dims().to_vec()));
+    }
+
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.stack.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.stack.pop();
+    }
+}
+
+#[test]
+fn parameters_are_named_and_shaped_as_in_pytorch() {
+    let config = LstmConfig::new(3, 5).with_num_layers(2).with_bidirectional(true);
+    let mut paths = Paths::default();
+    config.with_proj_size(2).init(&plain()).visit(&mut paths);
+    let expected = [
+        ("weight_ih_l0", vec![20, 3]),
+        ("weight_hh_l0", vec![20, 2]),
+        ("bias_ih_l0", vec![20]),
+        ("bias_hh_l0", vec![20]),
+        ("weight_hr_l0", vec![2, 5]),
+        ("weight_ih_l0_reverse", vec![20, 3]),
+    ];
+    for (found, (name, shape)) in paths.found.iter().zip(expected) {
+        assert_eq!(found, &(name.to_string(), shape));
+    }
+    assert_eq!(paths.found.len(), 20);
+    let last = paths.found.last().expect("twenty");
+    assert_eq!(last, &("weight_hr_l1_reverse".to_string(), vec![2, 5]));
+    let above = ("weight_ih_l1".to_string(), vec![20, 4]);
+    assert!(paths.found.contains(&above), "{:?}", paths.found);
+}
+
+#[test]
+fn a_saved_layer_loads_into_another() {
+    let file = tempfile::tempdir().expect("a folder").path().join("layer");
+    std::fs::create_dir_all(file.parent().expect("a parent")).expect("the folder again");
+    let config = GruConfig::new(3, 4).with_num_layers(2);
+    let (saved, other) = (config.init(&plain()), config.init(&plain()));
+    let input = noise([2, 5, 3], &plain());
+    let expected = saved.forward(input.clone(), None).0;
+    assert!(other.forward(input.clone(), None).0.into_data() != expected.to_data());
+    saved.into_record().save(&file).expect("saved");
+    let record = burn::store::ModuleRecord::load(&file).expect("read");
+    let loaded = other.try_load_record(record).expect("loaded");
+    loaded.forward(input, None).0.into_data().assert_eq(&expected.into_data(), true);
+}
+
+#[test]
+fn steps_and_chunks_are_the_sequence() {
+    for engine in Engine::ALL {
+        let lstm = LstmConfig::new(3, 4).with_num_layers(2).with_engine(engine).init(&plain());
+        let input = noise([2, 7, 3], &plain());
+        let (whole, end) = lstm.forward(input.clone(), None);
+
+        let mut state = None;
+        let mut outputs = Vec::new();
+        for x_t in input.clone().split(1, 1) {
+            let (y_t, after) = lstm.step(x_t.reshape([2, 3]), state);
+            outputs.push(y_t.reshape([2, 1, 4]));
+            state = Some(after);
+        }
+        close(Tensor::cat(outputs, 1), whole.clone());
+
+        let (first, state) = lstm.forward(input.clone().slice([0..2, 0..3]), None);
+        let (rest, state) = lstm.forward(input.slice([0..2, 3..7]), Some(state.detach()));
+        close(Tensor::cat(vec![first, rest], 1), whole);
+        close(state.cell, end.cell);
+    }
+}
+
+#[test]
+fn the_padding_changes_nothing_even_if_it_is_not_a_number() {
+    for engine in Engine::ALL {
+        for bidirectional in [false, true] {
+            let device = tracked();
+            let lstm = LstmConfig::new(2, 3)
+                .with_bidirectional(bidirectional)
+                .with_engine(engine)
+                .init(&device);
+            let clean = noise([2, 4, 2], &plain());
+            let lengths = [4, 2];
+            let mut run = |padding: f32| {
+                let mut values = clean.to_data().try_to_vec::<f32>().expect("f32");
+                values[12..].fill(padding);
+                let input = Tensor::<3>::from_data(TensorData::new(values, [2, 4, 2]), &device);
+                let input = input.require_grad();
+                let (output, state) = lstm.forward_lengths(input.clone(), &lengths, None);
+                let loss = output.clone().sum() + state.cell.sum();
+                let grads = loss.backward();
+                let d_input = input.grad(&grads).expect("tracked").into_data();
+                let d_weight = lstm.weights[0].weight_ih.grad(&grads).expect("tracked");
+                (output.into_data(), d_input, d_weight.into_data())
+            };
+            let (zero, nan) = (run(0.0), run(f32::NAN));
+            zero.0.assert_eq(&nan.0, true);
+            zero.1.assert_eq(&nan.1, true);
+            zero.2.assert_eq(&nan.2, true);
+            let d_input = zero.1.try_to_vec::<f32>().expect("f32");
+            assert!(d_input[12..].iter().all(|&d| d == 0.0), "{d_input:?}");
+            assert!(d_input[..12].iter().all(|&d| d != 0.0), "{d_input:?}");
+        }
+    }
+}
+
+#[test]
+fn a_row_of_a_ragged_batch_is_the_row_alone() {
+    let gru = GruConfig::new(2, 3).with_bidirectional(true).init(&plain());
+    let input = noise([3, 5, 2], &plain());
+    let lengths = [2, 5, 3];
+    let (output, state) = gru.forward_lengths(input.clone(), &lengths, None);
+    for (row, length) in lengths.into_iter().enumerate() {
+        let alone = input.clone().slice([row..row + 1, 0..length]);
+        let (expected, end) = gru.forward(alone, None);
+        close(output.clone().slice([row..row + 1, 0..length]), expected);
+        close(state.hidden.clone().slice([0..2, row..row + 1]), end.hidden);
+    }
+}
+
+#[test]
+fn wrong_shapes_are_named_with_what_was_expected() {
+    let lstm = LstmConfig::new(3, 4).init(&plain());
+    let message = complaint(|| lstm.forward(noise([2, 5, 7], &plain()), None));
+    assert!(message.contains("[2, 5, 7]") && message.contains("I = 3"), "{message}");
+    let state = lstm.zero_state(9, &noise([1, 1, 1], &plain()));
+    let message = complaint(|| lstm.forward(noise([2, 5, 3], &plain()), Some(state)));
+    assert!(message.contains("[1, 9, 4]") && message.contains("[1, 2, 4]"), "{message}");
+    let input = noise([2, 5, 3], &plain());
+    let message = complaint(|| lstm.forward_lengths(input.clone(), &[5], None));
+    assert!(message.contains("1 lengths") && message.contains("expected 2"), "{message}");
+    let message = complaint(|| lstm.forward_lengths(input, &[5, 6], None));
+    assert!(message.contains("row 1 has length 6"), "{message}");
+    let both = LstmConfig::new(3, 4).with_bidirectional(true).init(&plain());
+    let message = complaint(|| both.step(Tensor::zeros([2, 3], &plain()), None));
+    assert!(message.contains("forward only"), "{message}");
+}
+
+#[test]
+fn options_that_do_not_go_together_are_one_line() {
+    let device = plain();
+    let error = |config: LstmConfig| config.try_init(&device).expect_err("refused").to_string();
+    assert!(error(LstmConfig::new(3, 0)).contains("d_hidden is 0"));
+    assert!(error(LstmConfig::new(3, 4).with_proj_size(4)).contains("smaller than d_hidden = 4"));
+    assert!(error(LstmConfig::new(3, 4).with_dropout(1.0)).contains("dropout is 1"));
+    let both = LstmConfig::new(3, 4).with_bidirectional(true).with_reverse(true);
+    assert!(error(both).contains("exclude each other"));
+    let gru = AnyRecurrentConfig::new(CellKind::Gru, 3, 4).with_proj_size(2);
+    assert!(gru.try_init(&device).is_err());
+}
+
+#[test]
+fn dropout_acts_between_layers_and_only_while_training() {
+    let config = RnnConfig::new(3, 16).with_num_layers(2).with_dropout(0.5);
+    let rnn = config.init(&tracked());
+    let input = noise([2, 5, 3], &tracked());
+    let run = |input| rnn.forward(input, None).0.into_data();
+    assert!(run(input.clone()) != run(input.clone()));
+    let valid = Module::valid(&rnn);
+    let run = |input| valid.forward(input, None).0.into_data();
+    assert!(run(input.clone().inner()) == run(input.inner()));
+}
+
+#[test]
+fn only_what_is_tracked_gets_a_gradient() {
+    let lstm = LstmConfig::new(3, 4).init(&tracked()).no_grad();
+    let input = noise([2, 5, 3], &tracked()).require_grad();
+    let grads = lstm.forward(input.clone(), None).0.sum().backward();
+    assert!(input.grad(&grads).is_some());
+    assert!(lstm.weights[0].weight_ih.grad(&grads).is_none());
+}
+
+/// A model that is generic over the cell.
+fn last_output<R: RecurrentLayer>(layer: &R, input: Tensor<3>) -> [usize; 3] {
+    assert_eq!(layer.d_input(), 3);
+    layer.forward(input, None).0.dims()
+}
+
+#[test]
+fn a_model_can_be_generic_over_the_cell_and_print_it() {
+    let input = noise([2, 5, 3], &plain());
+    assert_eq!(last_output(&RnnConfig::new(3, 4).init(&plain()), input.clone()), [2, 5, 4]);
+    assert_eq!(last_output(&GruConfig::new(3, 4).init(&plain()), input.clone()), [2, 5, 4]);
+    let lstm: Lstm = LstmConfig::new(3, 4).with_bidirectional(true).init(&plain());
+    assert_eq!(last_output(&lstm, input), [2, 5, 8]);
+    let text = lstm.to_string();
+    for part in ["lstm", "d_input: 3", "d_hidden: 4", "Manual"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert_eq!(lstm.num_params(), 2 * (16 * 3 + 16 * 4 + 32));
+}
