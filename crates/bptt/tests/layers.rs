@@ -123,7 +123,7 @@ fn the_padding_changes_nothing_even_if_it_is_not_a_number() {
                 .init(&device);
             let clean = noise([2, 4, 2], &plain());
             let lengths = [4, 2];
-            let mut run = |padding: f32| {
+            let run = |padding: f32| {
                 let mut values = clean.to_data().try_to_vec::<f32>().expect("f32");
                 values[12..].fill(padding);
                 let input = Tensor::<3>::from_data(TensorData::new(values, [2, 4, 2]), &device);
