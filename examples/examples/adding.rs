@@ -6,7 +6,7 @@
 //!
 //! S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997).
 //!
-//! Command: `cargo run --release -p bptt-examples --example adding`
+//! Command: `cargo run --release --example adding`
 //! (`--features wgpu` trains on another backend)
 //!
 //! What to expect:

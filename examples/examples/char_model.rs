@@ -4,7 +4,7 @@
 //! streams into chunks; the state is carried from chunk to chunk, and detached in between, because
 //! the tape of a chunk is gone after its backward pass. Then the model writes, one step at a time.
 //!
-//! Command: `cargo run --release -p bptt-examples --example char_model`
+//! Command: `cargo run --release --example char_model`
 //! (`--features wgpu` trains on another backend)
 //!
 //! What to expect:

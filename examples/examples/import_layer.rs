@@ -11,7 +11,7 @@
 //! burn = { version = "=0.22.1", default-features = false, features = ["std", "autodiff", "optim"] }
 //! ```
 //!
-//! Command: `cargo run --release -p bptt-examples --example import_layer`
+//! Command: `cargo run --release --example import_layer`
 //! (`--features wgpu` runs on another backend)
 //!
 //! What to expect:

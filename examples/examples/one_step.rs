@@ -3,7 +3,7 @@
 //! Shows: the equations of the book's chapter "Cells" at `H = 1` on plain `f64`, forward and
 //! backward; then the same step as a layer, differentiated by both engines.
 //!
-//! Command: `cargo run --release -p bptt-examples --example one_step`
+//! Command: `cargo run --release --example one_step`
 //! (`--features wgpu` runs the layer on another backend)
 //!
 //! What to expect:

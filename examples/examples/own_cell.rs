@@ -22,7 +22,7 @@
 //! Shows: everything that a new cell is, and that it has both engines at once: the hand-written
 //! backward below against Burn's autograd of the `step` above it. Nothing is trained.
 //!
-//! Command: `cargo run --release -p bptt-examples --example own_cell`
+//! Command: `cargo run --release --example own_cell`
 //! (`--features wgpu` compares on another backend)
 //!
 //! What to expect (in f64; on a backend without f64 the errors are those of f32):
