@@ -5,8 +5,7 @@ use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Writes the result as JSON: to a file, by way of a temporary name so that nothing is ever half
-/// written, or to standard output for `-`.
+/// Writes the result as JSON: to a file, whole or not at all, or to standard output for `-`.
 pub fn write_json(to: &Path, result: &impl Serialize) -> Result<(), Failure> {
     let mut text = serde_json::to_string_pretty(result)
         .map_err(|error| Failure::usage(format!("cannot write the result as JSON: {error}")))?;
@@ -15,12 +14,7 @@ pub fn write_json(to: &Path, result: &impl Serialize) -> Result<(), Failure> {
         let _ = std::io::stdout().write_all(text.as_bytes());
         return Ok(());
     }
-    let mut temporary = to.as_os_str().to_owned();
-    temporary.push(".part");
-    let temporary = PathBuf::from(temporary);
-    std::fs::write(&temporary, text)
-        .and_then(|()| std::fs::rename(&temporary, to))
-        .map_err(|error| Failure::usage(format!("cannot write {}: {error}", to.display())))
+    Ok(bptt_zoo::write_whole(to, text.as_bytes())?)
 }
 
 /// Whether standard output belongs to the JSON alone.

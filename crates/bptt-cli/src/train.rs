@@ -223,10 +223,7 @@ fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
 
 fn summary(result: &RunResult, task: TaskKind) -> String {
     let RunResult { steps, seconds, valid_loss, best_step, metric, metric_name, out, .. } = result;
-    let what = match task {
-        TaskKind::Adding => "mean squared error",
-        TaskKind::CharLm => "nats per character",
-    };
+    let what = task.loss_name();
     let next = match task {
         TaskKind::Adding => String::new(),
         TaskKind::CharLm => format!("; bptt sample --run {out}"),

@@ -77,8 +77,7 @@ enum By {
 pub fn run(args: VerifyArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let request = request(&args);
-    let mut progress = |_: &str| {};
-    let found = verify(&request, &mut progress).map_err(Failure::usage)?;
+    let found = verify(&request).map_err(Failure::usage)?;
     let say = |text: &str| output::say(args.json.as_ref(), text);
 
     say(table(&found.rows).trim_end());

@@ -170,11 +170,6 @@ impl Case {
         let seed = self.name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        self.problem_with_seed(seed)
-    }
-
-    /// The case with other numbers.
-    pub fn problem_with_seed(&self, seed: u64) -> Problem {
         let mut rng = StdRng::seed_from_u64(seed);
         let options = self.options.clone();
         let weights = self.gain / (options.hidden_size as f64).sqrt();

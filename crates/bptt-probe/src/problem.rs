@@ -1,6 +1,7 @@
 //! One layer with all its numbers.
 
 use bptt::{AnyRecurrentConfig, CellKind, Nonlinearity};
+use burn::module::Initializer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -93,7 +94,7 @@ impl LayerOptions {
         }
     }
 
-    /// The config of the layer.
+    /// The config of the layer. Its parameters begin as zeros: the problem brings the numbers.
     pub fn config(&self) -> AnyRecurrentConfig {
         AnyRecurrentConfig::new(self.cell, self.input_size, self.hidden_size)
             .with_nonlinearity(self.nonlinearity)
@@ -104,6 +105,9 @@ impl LayerOptions {
             .with_bidirectional(self.bidirectional)
             .with_reverse(self.reverse)
             .with_proj_size(self.proj_size)
+            .with_input_initializer(Some(Initializer::Zeros))
+            .with_recurrent_initializer(Some(Initializer::Zeros))
+            .with_bias_initializer(Some(Initializer::Zeros))
     }
 
     /// The parameters, PyTorch's names and shapes, in PyTorch's order. `None` if a size is absurd.

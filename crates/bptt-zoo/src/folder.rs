@@ -229,8 +229,12 @@ fn to_json(value: &impl Serialize, pretty: bool) -> Result<String, Error> {
     json.map_err(|error| Error::input(format!("cannot write JSON: {error}")))
 }
 
-/// Writes a whole file or none.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+/// Writes a whole file or none: under another name first, then renamed.
+///
+/// # Errors
+///
+/// If it cannot be written; nothing is left behind then.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let unfinished = path.with_file_name(format!(".{name}.unfinished"));
     std::fs::write(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, path)).map_err(

@@ -48,7 +48,7 @@ mod trainer;
 pub use check::{GradientCheck, TOLERANCE, compare_engines};
 pub use clip::clip_global_norm;
 pub use error::Error;
-pub use folder::{Point, RunFolder, TextInfo};
+pub use folder::{Point, RunFolder, TextInfo, write_whole};
 pub use settings::{Settings, TaskKind};
 pub use tasks::adding::{Adder, Adding};
 pub use tasks::char_lm::{CharLm, CharModel};

@@ -1,7 +1,8 @@
 //! Everything that a run is made from.
 
 use crate::Error;
-use bptt::{AnyRecurrentConfig, CellKind, Engine};
+use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Engine};
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 /// Which task.
@@ -23,6 +24,14 @@ impl TaskKind {
         match self {
             Self::Adding => "adding",
             Self::CharLm => "char-lm",
+        }
+    }
+
+    /// What the loss is.
+    pub fn loss_name(self) -> &'static str {
+        match self {
+            Self::Adding => "mean squared error",
+            Self::CharLm => "nats per character",
         }
     }
 }
@@ -219,11 +228,13 @@ impl Settings {
     }
 
     /// The recurrent layers for inputs of a size.
-    pub(crate) fn recurrent(&self, d_input: usize) -> AnyRecurrentConfig {
+    pub(crate) fn recurrent(&self, d_input: usize, device: &Device) -> Result<AnyRecurrent, Error> {
         AnyRecurrentConfig::new(self.cell, d_input, self.hidden)
             .with_num_layers(self.layers)
             .with_dropout(self.dropout)
             .with_engine(self.engine)
+            .try_init(device)
+            .map_err(|error| Error::input(error.to_string()))
     }
 }
 

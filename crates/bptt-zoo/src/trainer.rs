@@ -358,10 +358,7 @@ impl<'a, T: Task> Run<'a, T> {
             settings.hidden,
             settings.engine.name(),
         );
-        let loss = match settings.task {
-            TaskKind::Adding => "mean squared error",
-            TaskKind::CharLm => "nats per character",
-        };
+        let loss = settings.task.loss_name();
         let labels = Labels { title: &title, loss, logarithmic: self.task.logarithmic() };
         self.folder.write("learning-curve.svg", curve::draw(&self.points, &labels)?.as_bytes())?;
         self.folder.write_checkpoint(&checkpoint, parts)

@@ -90,17 +90,8 @@ impl<C: Cell> Plan<C> {
     /// If it does not.
     pub(crate) fn check(&self, operands: &Operands<AnyTensor>) -> Sizes {
         let shape = |operand: Operand| operands.need(operand).shape();
-        let input = shape(Operand::Input);
-        let hidden = shape(Operand::WeightIh)[0] / C::GATES;
-        let sizes = Sizes {
-            time: input[0],
-            batch: input[1],
-            input: input[2],
-            hidden,
-            output: shape(Operand::Hidden)[1],
-            memories: C::Memory::<f64>::LEN,
-        };
-        let Sizes { batch, input, output, memories, .. } = sizes;
+        let sizes = Sizes::of::<C>(shape);
+        let Sizes { batch, input, hidden, output, memories, .. } = sizes;
         let rows = C::GATES * hidden;
         let expected = [
             (Operand::WeightIh, vec![rows, input]),
@@ -149,7 +140,7 @@ impl<C: Cell> Plan<C> {
 }
 
 impl Sizes {
-    /// Read off tensors that were checked before.
+    /// Read off the operands' shapes.
     pub(crate) fn of<C: Cell>(shape: impl Fn(Operand) -> Vec<usize>) -> Self {
         let input = shape(Operand::Input);
         Self {

@@ -100,8 +100,7 @@ impl Task for Adding {
     type Model = Adder<AnyRecurrent>;
 
     fn model(&self, device: &Device) -> Result<Self::Model, Error> {
-        let recurrent = self.settings.recurrent(2).try_init(device);
-        let recurrent = recurrent.map_err(|error| Error::input(error.to_string()))?;
+        let recurrent = self.settings.recurrent(2, device)?;
         let head = LinearConfig::new(recurrent.d_output(), 1).init(device);
         Ok(Adder { recurrent, head })
     }

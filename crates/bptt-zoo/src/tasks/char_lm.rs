@@ -32,8 +32,7 @@ impl CharModel<AnyRecurrent> {
     ///
     /// If the settings do not make one.
     pub fn new(settings: &Settings, vocabulary: usize, device: &Device) -> Result<Self, Error> {
-        let recurrent = settings.recurrent(settings.embedding).try_init(device);
-        let recurrent = recurrent.map_err(|error| Error::input(error.to_string()))?;
+        let recurrent = settings.recurrent(settings.embedding, device)?;
         Ok(Self {
             embedding: EmbeddingConfig::new(vocabulary, settings.embedding).init(device),
             head: LinearConfig::new(recurrent.d_output(), vocabulary).init(device),

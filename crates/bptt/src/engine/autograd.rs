@@ -1,8 +1,9 @@
 //! The autograd engine: the layer as ordinary tensor operations, one step after the other.
 //!
 //! Nothing here reaches a hand-written backward: `step` of the cell runs on recorded tensors, and
-//! Burn differentiates. Its cost is linear in the number of steps, because no step slices a
-//! tracked tensor of full length (see [`input_products`]).
+//! Burn differentiates. No step slices a tracked tensor of full length, which would make the
+//! backward pass quadratic in the number of steps (see [`input_products`]); what is left above
+//! linear is Burn's search through its checkpoints.
 
 use super::{Sequence, Sequenced};
 use bptt_cells::{Cell, Number, Planes, Rectify, Recurrent, State};
