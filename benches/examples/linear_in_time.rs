@@ -2,43 +2,57 @@
 //!
 //! Command: `cargo run --release -p bptt-benches --example linear_in_time`
 //!
-//! Expect a line for each engine and length, and for each engine how much longer the backward pass
-//! at T = 4096 takes than at T = 512, for eight times the steps: manual 8 to 10, autograd 10 to 13.
-//! What the autograd engine has above that is Burn's: it searches its list of checkpoints once for
-//! each of them. At B = 32, I = H = 128, the input tracked, on flex; medians of three; a minute.
+//! Expect a line for each engine, size and length, and how much longer the backward pass at
+//! T = 4096 takes than at T = 512, for eight times the steps. Autograd: about 10 at I = H = 256 and
+//! 11 to 12 at I = H = 128. What it has above 8 is Burn's: it searches its list of checkpoints once
+//! for each of them, at a cost that does not depend on the size. At B = 32, the input tracked, on
+//! flex; medians of three; three minutes.
 
-use bptt::{Engine, LstmConfig};
+use bptt::{Engine, Lstm, LstmConfig};
+use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use std::time::Instant;
+
+/// The batch `B`.
+const BATCH: usize = 32;
 
 fn main() {
     let device = Device::flex().autodiff();
     device.seed(1);
-    for engine in Engine::ALL {
-        let lstm = LstmConfig::new(128, 128).with_engine(engine).init(&device);
-        let backward = |time: usize| {
-            let mut times: Vec<[f64; 2]> = (0..3)
-                .map(|_| {
-                    let shape = [32, time, 128];
-                    let input = Tensor::<3>::random(shape, Distribution::Default, &device);
-                    let start = Instant::now();
-                    let loss = lstm.forward(input.require_grad(), None).0.sum();
-                    let forward = start.elapsed().as_secs_f64() * 1e3;
-                    let start = Instant::now();
-                    let _ = loss.backward();
-                    [forward, start.elapsed().as_secs_f64() * 1e3]
-                })
-                .collect();
-            let mut median = |which: usize| {
-                times.sort_by(|a, b| a[which].total_cmp(&b[which]));
-                times[1][which]
+    for (hidden, repeats) in [(128, 3), (256, 3)] {
+        for engine in Engine::ALL {
+            let lstm = LstmConfig::new(hidden, hidden).with_engine(engine).init(&device);
+            let backward = |time: usize| {
+                let [forward, backward] = median(&lstm, time, hidden, repeats);
+                println!(
+                    "{:<8} I = H = {hidden}  T {time:>4}  forward {forward:8.1} ms  backward \
+                     {backward:8.1} ms",
+                    engine.name(),
+                );
+                backward
             };
-            let (forward, backward) = (median(0), median(1));
-            let name = engine.name();
-            println!("{name:<8} T {time:>4}  forward {forward:8.1} ms  backward {backward:8.1} ms");
-            backward
-        };
-        let (short, long) = (backward(512), backward(4096));
-        println!("{:<8} backward at T 4096 over T 512: {:.1}", engine.name(), long / short);
+            let (short, long) = (backward(512), backward(4096));
+            println!("{:<8} backward at T 4096 over T 512: {:.1}", engine.name(), long / short);
+        }
     }
+}
+
+/// The median times of the forward and the backward pass, in milliseconds.
+fn median(lstm: &Lstm, time: usize, width: usize, repeats: usize) -> [f64; 2] {
+    let device = lstm.devices()[0].clone();
+    let mut times: [Vec<f64>; 2] = Default::default();
+    for _ in 0..repeats {
+        let shape = [BATCH, time, width];
+        let input = Tensor::<3>::random(shape, Distribution::Default, &device);
+        let start = Instant::now();
+        let loss = lstm.forward(input.require_grad(), None).0.sum();
+        times[0].push(start.elapsed().as_secs_f64() * 1e3);
+        let start = Instant::now();
+        let _ = loss.backward();
+        times[1].push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    })
 }

@@ -147,6 +147,11 @@ impl Products {
             let [rows, _] = all.dims();
             Recorded(all.clone().slice([0..rows, g * self.hidden..(g + 1) * self.hidden]))
         };
+        if C::RECURRENT.iter().all(|recurrent| *recurrent == Recurrent::Added) {
+            // One sum, then the slices: half as many of them.
+            let sum = wx + uh;
+            return (C::Gates::from_fn(|g| gate(&sum, g)), C::Apart::from_vec(Vec::new()));
+        }
         let mut gates = Vec::with_capacity(C::GATES);
         let mut apart = Vec::new();
         for (g, recurrent) in C::RECURRENT.iter().enumerate() {
