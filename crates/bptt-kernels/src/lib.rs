@@ -17,6 +17,8 @@
 //! Layers that people use are in the crate `bptt`; this one is for whoever writes another layer
 //! on the same operation, or a kernel for another backend.
 
+#[cfg(feature = "host")]
+mod host;
 mod ops;
 mod primitive;
 mod recurrent;
@@ -26,3 +28,6 @@ pub use recurrent::{
     AnyTensor, Kernel, Operand, Operands, Plan, Recurred, RecurrentBackend, RecurrentOperands,
     SequenceKernel, StepTrace, Trace, recurrent,
 };
+
+#[cfg(feature = "host")]
+pub use recurrent::HostTrace;

@@ -44,20 +44,96 @@ macro_rules! plain {
     };
 }
 
+/// A backend in host memory runs the host kernels.
+#[allow(unused_macros, reason = "without any host backend there is nothing to implement")]
+macro_rules! host {
+    ($Backend:ty) => {
+        impl SequenceKernel for $Backend {
+            fn sequence_forward<C: Cell>(
+                plan: &Plan<C>,
+                operands: &Operands<FloatTensor<Self>>,
+                keep: bool,
+            ) -> (FloatTensor<Self>, Option<Trace<FloatTensor<Self>>>) {
+                host::forward::<Self, C>(plan, operands, keep)
+            }
+
+            fn sequence_backward<C: Cell>(
+                plan: &Plan<C>,
+                operands: &Operands<FloatTensor<Self>>,
+                trace: Trace<FloatTensor<Self>>,
+                d_packed: FloatTensor<Self>,
+                wanted: &Operands<()>,
+            ) -> Operands<FloatTensor<Self>> {
+                host::backward::<Self, C>(plan, operands, trace, d_packed, wanted)
+            }
+        }
+        plain!($Backend);
+    };
+}
+
 #[cfg(feature = "flex")]
 mod flex {
     use super::*;
+    use crate::host::Real;
+    use crate::recurrent::host::{self, HostMemory};
+    use crate::recurrent::{Operands, Trace};
+    use burn::backend::Flex;
+    use burn::tensor::Element;
 
-    impl SequenceKernel for burn::backend::Flex {}
-    plain!(burn::backend::Flex);
+    impl HostMemory for Flex {
+        fn contiguous<T: Real + Element>(tensor: FloatTensor<Self>) -> FloatTensor<Self> {
+            tensor.to_contiguous()
+        }
+
+        fn numbers<T: Real + Element>(tensor: &FloatTensor<Self>) -> &[T] {
+            tensor.as_slice().expect("a contiguous tensor of this type")
+        }
+    }
+    host!(Flex);
 }
 
 #[cfg(feature = "ndarray")]
 mod ndarray {
     use super::*;
+    use crate::host::Real;
+    use crate::recurrent::host::{self, HostMemory};
+    use crate::recurrent::{Operands, Trace};
+    use burn::backend::NdArray;
+    use burn::backend::ops::FloatTensorOps;
+    use burn::tensor::{Element, TensorData};
+    use burn_ndarray::{NdArrayDevice, NdArrayTensor};
 
-    impl SequenceKernel for burn::backend::NdArray {}
-    plain!(burn::backend::NdArray);
+    fn slice<T: Real + Element>(tensor: &FloatTensor<NdArray>) -> Option<&[T]> {
+        match tensor {
+            NdArrayTensor::F32(storage) => storage.view().to_slice().map(bytemuck::cast_slice),
+            NdArrayTensor::F64(storage) => storage.view().to_slice().map(bytemuck::cast_slice),
+            _ => unreachable!("the kernels are for f32 and f64"),
+        }
+    }
+
+    impl HostMemory for NdArray {
+        fn contiguous<T: Real + Element>(tensor: FloatTensor<Self>) -> FloatTensor<Self> {
+            if slice::<T>(&tensor).is_some() {
+                return tensor;
+            }
+            let shape = burn::backend::TensorMetadata::shape(&tensor);
+            let data = match &tensor {
+                NdArrayTensor::F32(storage) => {
+                    TensorData::new(storage.view().iter().copied().collect(), shape)
+                }
+                NdArrayTensor::F64(storage) => {
+                    TensorData::new(storage.view().iter().copied().collect(), shape)
+                }
+                _ => unreachable!("the kernels are for f32 and f64"),
+            };
+            Self::float_from_data(data, &NdArrayDevice::Cpu)
+        }
+
+        fn numbers<T: Real + Element>(tensor: &FloatTensor<Self>) -> &[T] {
+            slice(tensor).expect("a contiguous tensor")
+        }
+    }
+    host!(NdArray);
 }
 
 #[cfg(feature = "cube")]

@@ -2,14 +2,21 @@
 
 mod autodiff;
 mod backends;
+#[cfg(feature = "host")]
+mod host;
 mod operands;
 mod plan;
 mod reference;
+mod trace;
 
 pub use backends::RecurrentBackend;
+pub(crate) use plan::Sizes;
 pub use operands::{Operand, Operands, RecurrentOperands};
 pub use plan::{Kernel, Plan};
-pub use reference::{StepTrace, Trace};
+pub use trace::{StepTrace, Trace};
+
+#[cfg(feature = "host")]
+pub use trace::HostTrace;
 
 use bptt_cells::Cell;
 use burn::Tensor;
@@ -26,7 +33,8 @@ pub trait SequenceKernel: Backend {
         operands: &Operands<FloatTensor<Self>>,
         keep: bool,
     ) -> (FloatTensor<Self>, Option<Trace<FloatTensor<Self>>>) {
-        reference::forward::<Self, C>(plan, operands, keep)
+        let (packed, steps) = reference::forward::<Self, C>(plan, operands, keep);
+        (packed, steps.map(Trace::Steps))
     }
 
     /// Backward: dLoss/d(operand) for each operand that is `wanted`, from dLoss/d(packed output).
@@ -37,7 +45,13 @@ pub trait SequenceKernel: Backend {
         d_packed: FloatTensor<Self>,
         wanted: &Operands<()>,
     ) -> Operands<FloatTensor<Self>> {
-        reference::backward::<Self, C>(plan, operands, trace, d_packed, wanted)
+        match trace {
+            Trace::Steps(steps) => {
+                reference::backward::<Self, C>(plan, operands, steps, d_packed, wanted)
+            }
+            #[cfg(feature = "host")]
+            Trace::Host(_) => unreachable!("only host kernels make such a trace, and take it back"),
+        }
     }
 }
 

@@ -70,6 +70,12 @@ impl<C: Cell> Plan<C> {
         self.kernel
     }
 
+    /// Whether time runs from the last step to the first.
+    #[cfg(feature = "host")]
+    pub(crate) fn is_reverse(&self) -> bool {
+        self.reverse
+    }
+
     /// The time steps in the order in which they are worked.
     pub(crate) fn order(&self, time: usize) -> impl DoubleEndedIterator<Item = usize> + use<C> {
         let reverse = self.reverse;

@@ -4,7 +4,7 @@
 //! through time"). Fast kernels are held against it.
 
 use super::plan::{Plan, Sizes};
-use super::{Operand, Operands};
+use super::{Operand, Operands, StepTrace};
 use crate::Primitive;
 use crate::ops::{
     add, columns, concatenate, entries, linear, only, reshape, rows, select, sum_rows,
@@ -13,33 +13,6 @@ use crate::ops::{
 use bptt_cells::{Backward, Cell, Layout, Planes, Recurrent, State};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
-
-/// What the forward pass keeps for the backward pass.
-///
-/// Beyond the packed output: `T · B · (K + M) · H` numbers, with `K` the number of values that the
-/// cell keeps (LSTM 4, GRU 4 or 3, RNN 0) and `M` its memories (LSTM 1); behind a projection
-/// another `T · B · H` for the hidden states in front of it. The hidden states are shared with the
-/// output where the backend shares slices, else `T · B · P` more.
-#[derive(Clone, Debug)]
-pub struct Trace<T> {
-    /// One entry a step, in the order in which they were worked.
-    pub steps: Vec<StepTrace<T>>,
-}
-
-/// What is kept of one step.
-#[derive(Clone, Debug)]
-pub struct StepTrace<T> {
-    /// The cell's kept values, `[B, H]` each.
-    pub kept: Vec<T>,
-    /// The hidden state before the step, `[B, P]`.
-    pub hidden_before: T,
-    /// The memories before the step, `[B, H]` each.
-    pub memory_before: Vec<T>,
-    /// The step's own hidden state, in front of any projection, `[B, H]`.
-    pub hidden_own: T,
-    /// The memories after the step, `[B, H]` each.
-    pub memory_after: Vec<T>,
-}
 
 type Step<B, C> = State<Primitive<B>, <C as Layout>::Memory<Primitive<B>>>;
 
@@ -117,7 +90,7 @@ pub(crate) fn forward<B: Backend, C: Cell>(
     plan: &Plan<C>,
     operands: &Operands<FloatTensor<B>>,
     keep: bool,
-) -> (FloatTensor<B>, Option<Trace<FloatTensor<B>>>) {
+) -> (FloatTensor<B>, Option<Vec<StepTrace<FloatTensor<B>>>>) {
     let sizes = sizes::<B, C>(operands);
     let Sizes { time, batch, input, hidden, output, .. } = sizes;
     let cell = &plan.cell;
@@ -174,7 +147,7 @@ pub(crate) fn forward<B: Backend, C: Cell>(
         .collect();
     packed.push(flat(before.hidden.0, batch * output));
     packed.extend(tensors::<B>(before.memory).into_iter().map(|c| flat(c, batch * hidden)));
-    (concatenate::<B>(packed, 0), keep.then_some(Trace { steps }))
+    (concatenate::<B>(packed, 0), keep.then_some(steps))
 }
 
 /// `W x + b + U h + b_h`, or the two apart, as the cell wants them.
@@ -230,7 +203,7 @@ fn hold<B: Backend, C: Cell>(
 pub(crate) fn backward<B: Backend, C: Cell>(
     plan: &Plan<C>,
     operands: &Operands<FloatTensor<B>>,
-    trace: Trace<FloatTensor<B>>,
+    trace: Vec<StepTrace<FloatTensor<B>>>,
     d_packed: FloatTensor<B>,
     wanted: &Operands<()>,
 ) -> Operands<FloatTensor<B>> {
@@ -253,7 +226,7 @@ pub(crate) fn backward<B: Backend, C: Cell>(
     let mut d_recurrent_all = vec![None; time];
     let mut sums = StepSums::<B>::new(time);
 
-    for (t, step) in plan.order(time).rev().zip(trace.steps.into_iter().rev()) {
+    for (t, step) in plan.order(time).rev().zip(trace.into_iter().rev()) {
         let StepTrace { kept, hidden_before, memory_before, hidden_own, memory_after } = step;
         let active = plan.active(t);
         let held = active.as_ref().map(|_| (d_hidden.clone(), d_memory.clone()));

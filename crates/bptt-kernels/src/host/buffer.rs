@@ -1,0 +1,130 @@
+//! Memory that the threads of one sequence share.
+
+use super::real::Real;
+use bytemuck::{Pod, Zeroable};
+use std::marker::PhantomData;
+
+/// As long as a cache line, so that no register of a row lies across two.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u8; Self::BYTES]);
+
+impl Line {
+    const BYTES: usize = 64;
+}
+
+// SAFETY: an array of bytes, for which zeros are a value like any other.
+unsafe impl Zeroable for Line {}
+// SAFETY: an array of bytes without padding (its size is its alignment), of any bit pattern.
+unsafe impl Pod for Line {}
+
+/// Numbers in memory that starts at a cache line, zero at first.
+///
+/// The system hands large memory out in pages that are zeroed when they are first touched, which
+/// is by the thread that works on them.
+#[derive(Clone)]
+pub(crate) struct Buffer<T> {
+    lines: Vec<Line>,
+    len: usize,
+    of: PhantomData<T>,
+}
+
+impl<T> std::fmt::Debug for Buffer<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Buffer({} numbers)", self.len)
+    }
+}
+
+impl<T: Real> Buffer<T> {
+    /// # Panics
+    ///
+    /// If there is no such memory, or if the sizes' product overflows.
+    pub(crate) fn new(sizes: &[usize]) -> Self {
+        let len = volume(sizes);
+        let bytes = len.checked_mul(size_of::<T>()).expect("a size overflows");
+        let lines = bytemuck::allocation::try_zeroed_vec(bytes.div_ceil(Line::BYTES))
+            .unwrap_or_else(|()| panic!("no memory for {bytes} bytes"));
+        Self { lines, len, of: PhantomData }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[T] {
+        &bytemuck::cast_slice(&self.lines)[..self.len]
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
+    }
+
+    /// To be written by several threads.
+    pub(crate) fn shared(&mut self) -> Shared<'_, T> {
+        Shared::new(self.as_mut_slice())
+    }
+
+    /// How much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lines.len() * Line::BYTES
+    }
+}
+
+/// The product of sizes.
+///
+/// # Panics
+///
+/// If it overflows.
+pub(crate) fn volume(sizes: &[usize]) -> usize {
+    let product = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
+    product.unwrap_or_else(|| panic!("the product of the sizes {sizes:?} overflows"))
+}
+
+/// A slice that several threads read and write, each its own part of it.
+pub(crate) struct Shared<'a, T> {
+    start: *mut T,
+    len: usize,
+    of: PhantomData<&'a mut [T]>,
+}
+
+impl<T> Clone for Shared<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Shared<'_, T> {}
+
+// SAFETY: it gives access by `unsafe` functions only, whose callers promise not to race.
+unsafe impl<T: Send> Send for Shared<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
+
+impl<'a, T> Shared<'a, T> {
+    pub(crate) fn new(slice: &'a mut [T]) -> Self {
+        Self { start: slice.as_mut_ptr(), len: slice.len(), of: PhantomData }
+    }
+
+    /// Where `len` elements from `from` on are; they are inside.
+    #[inline(always)]
+    pub(crate) fn at(&self, from: usize, len: usize) -> *mut T {
+        assert!(from <= self.len && len <= self.len - from, "outside of a buffer");
+        // SAFETY: checked, not beyond the end of the slice.
+        unsafe { self.start.add(from) }
+    }
+
+    /// # Safety
+    ///
+    /// No other thread writes to these elements while the slice lives.
+    #[inline(always)]
+    pub(crate) unsafe fn slice(&self, from: usize, len: usize) -> &'a [T] {
+        // SAFETY: inside, as `at` checks; not written meanwhile, as the caller promises.
+        unsafe { std::slice::from_raw_parts(self.at(from, len), len) }
+    }
+
+    /// # Safety
+    ///
+    /// Nothing else reads or writes these elements while the slice lives.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref, reason = "the caller promises that there is no other")]
+    pub(crate) unsafe fn slice_mut(&self, from: usize, len: usize) -> &'a mut [T] {
+        // SAFETY: inside, as `at` checks; exclusive, as the caller promises.
+        unsafe { std::slice::from_raw_parts_mut(self.at(from, len), len) }
+    }
+}

@@ -1,0 +1,429 @@
+//! The sequence forward.
+
+use super::buffer::{Buffer, Shared, volume};
+use super::gates::{Part, StepForward};
+use super::layer::{Layer, Schedule, Share, Split};
+use super::product::{Panels, Product, Rows, Source};
+use super::real::Real;
+use super::team::{Member, part, team};
+use super::{Slices, Trace};
+use crate::recurrent::Operand;
+use bptt_cells::Cell;
+use std::ops::Range;
+
+/// How many rows of pre-activations are worked before the steps use them: enough to be worth the
+/// reading of the input's weights, few enough to be in the cache when the steps come.
+const ROWS: usize = 128;
+
+/// What all threads of the forward pass share.
+struct Forward<'a, C, T> {
+    cell: &'a C,
+    layer: &'a Layer,
+    operands: &'a Slices<'a, T>,
+    lengths: Option<&'a [usize]>,
+    /// `W x + U h` and so on: the weights, packed.
+    weight_ih: &'a Panels<T>,
+    weight_hh: &'a Panels<T>,
+    inner: Option<&'a Panels<T>>,
+    project: Option<&'a Panels<T>>,
+    /// A row of biases, as the planes are.
+    bias: &'a [T],
+    /// Pre-activations of one block, or of two.
+    planes: [Shared<'a, T>; 2],
+    /// `h` before and after a step.
+    hidden: [Shared<'a, T>; 2],
+    /// The memories: of all steps if they are kept, else of two.
+    memory: Shared<'a, T>,
+    slots: usize,
+    kept: Option<Shared<'a, T>>,
+    /// `h` in front of the projection: of all steps if it is kept, else of one.
+    own: Option<Shared<'a, T>>,
+    keep: bool,
+    inner_operand: Option<Shared<'a, T>>,
+    packed: Shared<'a, T>,
+}
+
+/// Runs the sequence; returns the packed output and, with `keep`, the trace.
+pub(crate) fn forward<C: Cell, T: Real>(
+    cell: &C,
+    layer: &Layer,
+    operands: &Slices<'_, T>,
+    lengths: Option<&[usize]>,
+    keep: bool,
+    Schedule { count, split }: Schedule,
+) -> (Vec<T>, Option<Trace<T>>) {
+    let Layer { time, batch, input, hidden, output, memories, hp, pp, isa, .. } = *layer;
+    let sizes = [volume(&[time, batch, output]), batch * output, volume(&[memories, batch, hidden])];
+    let mut packed = vec![T::ZERO; sizes.iter().sum()];
+
+    // Packed by all threads, then read by all.
+    let mut weight_ih = Panels::new(isa, input, layer.gates, hidden, hp);
+    let mut weight_hh = Panels::new(isa, output, layer.outer(), hidden, hp);
+    let mut inner = layer.inner.then(|| Panels::new(isa, hidden, 1, hidden, hp));
+    let mut project = layer.projected.then(|| Panels::new(isa, hidden, 1, output, pp));
+    {
+        let packers = [
+            Some((weight_ih.packer(), weight_ih_source(layer, operands))),
+            Some((weight_hh.packer(), outer_source(layer, operands))),
+            inner.as_mut().map(|panels| (panels.packer(), inner_source(layer, operands))),
+            project.as_mut().map(|panels| (panels.packer(), project_source(layer, operands))),
+        ];
+        let elements = (input + output) * layer.gates * hidden;
+        let count = if elements > 1 << 16 { count } else { 1 };
+        team(count, |member| {
+            for (packer, source) in packers.iter().flatten() {
+                // SAFETY: each thread has panels of its own, and `team` ends before they are read.
+                unsafe { packer.pack(member.part(packer.count(), 1), source) };
+            }
+        });
+    }
+
+    let bias = bias_row(layer, operands);
+    let steps = layer.block(ROWS);
+    let mut planes = [(); 2].map(|()| Buffer::new(&[steps, batch, layer.row()]));
+    let mut hiddens = [(); 2].map(|()| Buffer::new(&[batch, pp]));
+    let slots = if keep { time + 1 } else { 2 };
+    let mut memory = Buffer::new(&[slots, batch, memories, hp]);
+    let mut kept = keep.then(|| Buffer::new(&[time, batch, layer.kept, hp]));
+    let mut own = layer
+        .projected
+        .then(|| Buffer::new(&[if keep { time } else { 1 }, batch, hp]));
+    let mut inner_operand = layer.inner.then(|| Buffer::new(&[batch, hp]));
+    initial_state(layer, operands, hiddens[0].as_mut_slice(), memory.as_mut_slice());
+    let forward = Forward {
+        cell,
+        layer,
+        operands,
+        lengths,
+        weight_ih: &weight_ih,
+        weight_hh: &weight_hh,
+        inner: inner.as_ref(),
+        project: project.as_ref(),
+        bias: bias.as_slice(),
+        planes: planes.each_mut().map(Buffer::shared),
+        hidden: hiddens.each_mut().map(Buffer::shared),
+        memory: memory.shared(),
+        slots,
+        kept: kept.as_mut().map(Buffer::shared),
+        own: own.as_mut().map(Buffer::shared),
+        keep,
+        inner_operand: inner_operand.as_mut().map(Buffer::shared),
+        packed: Shared::new(&mut packed),
+    };
+    team(count, |member| forward.run(member, split, steps));
+
+    let last = hiddens[time % 2].as_slice();
+    for b in 0..batch {
+        packed[sizes[0] + b * output..][..output].copy_from_slice(&last[b * pp..][..output]);
+        for m in 0..memories {
+            let from = &memory.as_slice()[((time % slots * batch + b) * memories + m) * hp..];
+            let to = &mut packed[sizes[0] + sizes[1] + (m * batch + b) * hidden..];
+            to[..hidden].copy_from_slice(&from[..hidden]);
+        }
+    }
+    let trace = keep.then(|| Trace { kept: kept.expect("it was kept"), memory, own });
+    (packed, trace)
+}
+
+impl<C: Cell, T: Real> Forward<'_, C, T> {
+    /// What one thread does.
+    fn run(&self, member: &Member<'_>, split: Split, steps: usize) {
+        let Layer { time, batch, hp, .. } = *self.layer;
+        let blocks = time.div_ceil(steps);
+        let block = |index: usize| index * steps..((index + 1) * steps).min(time);
+        let all = Share { rows: 0..batch, units: 0..hp };
+        match split {
+            Split::Rows | Split::Units => {
+                let share = match split {
+                    Split::Units => {
+                        Share { units: member.part(hp, self.weight_hh.columns()), ..all }
+                    }
+                    _ => Share { rows: member.part(batch, 1), ..all },
+                };
+                for index in 0..blocks {
+                    let rows = Rows::of_block(self.layer, &share);
+                    let count = block(index).len() * share.rows.len();
+                    self.input_products(block(index), 0, &share, rows, 0..count);
+                    for k in block(index) {
+                        self.step(k, k - block(index).start, 0, &share);
+                        if split == Split::Units {
+                            member.wait();
+                        }
+                    }
+                }
+            }
+            Split::Pipeline => {
+                let products = |index: usize, part: Range<usize>| {
+                    let rows = Rows::of_block(self.layer, &all);
+                    self.input_products(block(index), index % 2, &all, rows, part);
+                };
+                if blocks > 0 {
+                    products(0, member.part(block(0).len() * batch, 1));
+                }
+                member.wait();
+                for index in 0..blocks {
+                    if member.index == 0 {
+                        for k in block(index) {
+                            self.step(k, k - block(index).start, index % 2, &all);
+                        }
+                    } else if index + 1 < blocks {
+                        let count = block(index + 1).len() * batch;
+                        products(index + 1, part(member.index - 1, member.count - 1, count, 1));
+                    }
+                    member.wait();
+                }
+            }
+        }
+    }
+
+    /// `W x + b`, and the biases of what has no `W x`, for rows of a block.
+    fn input_products(
+        &self,
+        steps: Range<usize>,
+        slot: usize,
+        share: &Share,
+        rows: BlockRows,
+        part: Range<usize>,
+    ) {
+        let Layer { batch, input, hp, isa, .. } = *self.layer;
+        let row = self.layer.row();
+        let planes = self.planes[slot];
+        for index in part.clone() {
+            let at = rows.planes.index(index, row) * row + share.rows.start * row;
+            for plane in 0..self.layer.planes() {
+                let first = plane * hp + share.units.start;
+                let units = share.units.len();
+                // SAFETY: these rows and units are this thread's own.
+                let to = unsafe { planes.slice_mut(at + first, units) };
+                to.copy_from_slice(&self.bias[first..first + units]);
+            }
+        }
+        let x = self.operands.need(Operand::Input);
+        let t = self.layer.time_of(steps.start);
+        for panels in panels(self.weight_ih, &share.units) {
+            let product = Product {
+                a: x[(t * batch + share.rows.start) * input..].as_ptr(),
+                a_rows: rows.sequence(self.layer, input),
+                b: self.weight_ih,
+                panels,
+                c: planes.at(share.rows.start * row, 0),
+                c_rows: rows.planes,
+                rows: part.clone(),
+                add: true,
+                padded: true,
+            };
+            // SAFETY: the input has these rows, the planes' rows and units are this thread's own.
+            unsafe { product.run(isa) };
+        }
+    }
+
+    /// Step `k`, the `in_block`th of its block.
+    fn step(&self, k: usize, in_block: usize, slot: usize, share: &Share) {
+        let Layer { batch, output, hp, pp, isa, .. } = *self.layer;
+        let row = self.layer.row();
+        let t = self.layer.time_of(k);
+        let (before, after) = (self.hidden[k % 2], self.hidden[(k + 1) % 2]);
+        let planes = self.planes[slot];
+        let first_row = in_block * batch;
+        let active = |b: usize| self.lengths.is_none_or(|lengths| t < lengths[b]);
+        let add = |a: *const T, a_row, b: &Panels<T>, plane: usize| {
+            for panels in panels(b, &share.units) {
+                let product = Product {
+                    a,
+                    a_rows: Rows::plain(a_row),
+                    b,
+                    panels,
+                    c: planes.at((first_row + share.rows.start) * row + plane * hp, 0),
+                    c_rows: Rows::plain(row),
+                    rows: 0..share.rows.len(),
+                    add: true,
+                    padded: true,
+                };
+                // SAFETY: `a` has these rows and nobody writes them now; the planes' rows and
+                // units are this thread's own.
+                unsafe { product.run(isa) };
+            }
+        };
+        let gates = |part| {
+            let keep = self.keep;
+            isa.dispatch(StepForward {
+                cell: self.cell,
+                layer: self.layer,
+                share,
+                active: &active,
+                part,
+                planes,
+                planes_row: first_row,
+                hidden: before,
+                hidden_next: after,
+                memory: self.memory,
+                memory_row: k % self.slots * batch,
+                memory_next_row: (k + 1) % self.slots * batch,
+                kept: self.kept.map(|kept| (kept, k * batch)),
+                own: self.own.map(|own| (own, if keep { k * batch } else { 0 })),
+                inner: self.inner_operand,
+                output: self.packed,
+                output_row: t * batch,
+            });
+        };
+        add(before.at(share.rows.start * pp, 0), pp, self.weight_hh, self.layer.first_h());
+        if let Some(inner) = self.inner {
+            gates(Part::Inner);
+            let operand = self.inner_operand.expect("there is room for it");
+            let last = self.layer.plane(self.layer.gates - 1);
+            add(operand.at(share.rows.start * hp, 0), hp, inner, last);
+        }
+        gates(Part::Step);
+        if let (Some(project), Some(own)) = (self.project, self.own) {
+            let own_row = if self.keep { k * batch } else { 0 };
+            for rows in runs(share.rows.clone(), active) {
+                let product = Product {
+                    a: own.at((own_row + rows.start) * hp, 0),
+                    a_rows: Rows::plain(hp),
+                    b: project,
+                    panels: 0..project.count(),
+                    c: after.at(rows.start * pp, 0),
+                    c_rows: Rows::plain(pp),
+                    rows: 0..rows.len(),
+                    add: false,
+                    padded: true,
+                };
+                // SAFETY: rows of this thread's own.
+                unsafe { product.run(isa) };
+                for b in rows {
+                    // SAFETY: as above.
+                    unsafe {
+                        let out = self.packed.slice_mut((t * batch + b) * output, output);
+                        out.copy_from_slice(after.slice(b * pp, output));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The rows that `take` takes, in runs without a gap.
+pub(crate) fn runs(
+    rows: Range<usize>,
+    take: impl Fn(usize) -> bool,
+) -> impl Iterator<Item = Range<usize>> {
+    let mut next = rows.start;
+    std::iter::from_fn(move || {
+        let start = (next..rows.end).find(|&b| take(b))?;
+        let end = (start..rows.end).find(|&b| !take(b)).unwrap_or(rows.end);
+        next = end;
+        Some(start..end)
+    })
+}
+
+/// The panels, plane by plane, of some units (all that begin in them).
+pub(crate) fn panels<'a, T: Real>(
+    of: &'a Panels<T>,
+    units: &Range<usize>,
+) -> impl Iterator<Item = Range<usize>> + use<'a, T> {
+    let per_plane = of.per_plane();
+    let from = units.start / of.columns();
+    let to = units.end.div_ceil(of.columns()).min(per_plane);
+    let whole = from == 0 && to == per_plane;
+    let planes = if whole { 1 } else { of.count() / per_plane.max(1) };
+    let to = if whole { of.count() } else { to };
+    (0..planes).map(move |plane| plane * per_plane + from..plane * per_plane + to)
+}
+
+/// How the rows of a block lie in memory, in the order in which they are worked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockRows {
+    pub(crate) planes: Rows,
+}
+
+impl BlockRows {
+    /// The same rows in a sequence `[T, B, width]`.
+    pub(crate) fn sequence(&self, layer: &Layer, width: usize) -> Rows {
+        Rows { per_group: self.planes.per_group, group: layer.stride(width), row: width }
+    }
+}
+
+impl Rows {
+    /// Some rows of each step of a block, in planes.
+    pub(crate) fn of_block(layer: &Layer, share: &Share) -> BlockRows {
+        let row = layer.row();
+        let group = (layer.batch * row) as isize;
+        BlockRows { planes: Self { per_group: share.rows.len().max(1), group, row } }
+    }
+
+    /// The number of a row, counted in rows of memory.
+    pub(crate) fn index(&self, index: usize, row: usize) -> usize {
+        let (group, index) = (index / self.per_group, index % self.per_group);
+        group * (self.group as usize / row.max(1)) + index
+    }
+}
+
+/// The state before the first step, in padded rows.
+fn initial_state<T: Real>(
+    layer: &Layer,
+    operands: &Slices<'_, T>,
+    hiddens: &mut [T],
+    memory: &mut [T],
+) {
+    let Layer { batch, hidden, output, memories, hp, pp, .. } = *layer;
+    let h_0 = operands.need(Operand::Hidden);
+    for b in 0..batch {
+        hiddens[b * pp..][..output].copy_from_slice(&h_0[b * output..][..output]);
+        for m in 0..memories {
+            let c_0 = operands.need(Operand::Memory);
+            let to = &mut memory[(b * memories + m) * hp..][..hidden];
+            to.copy_from_slice(&c_0[(m * batch + b) * hidden..][..hidden]);
+        }
+    }
+}
+
+/// The biases as the planes want them: both where both products are added.
+fn bias_row<T: Real>(layer: &Layer, operands: &Slices<'_, T>) -> Buffer<T> {
+    let Layer { hidden, hp, gates, added, apart, .. } = *layer;
+    let mut row = Buffer::new(&[layer.row()]);
+    let mut add = |operand, gate: usize, plane: usize| {
+        if let Some(bias) = operands.get(operand) {
+            let to = &mut row.as_mut_slice()[plane * hp..][..hidden];
+            for (to, &b) in to.iter_mut().zip(&bias[gate * hidden..]) {
+                *to = T::plus(*to, b);
+            }
+        }
+    };
+    for gate in 0..gates {
+        add(Operand::BiasIh, gate, layer.plane(gate));
+        let is_apart = (added..added + apart).contains(&gate);
+        let plane = if is_apart { gates + gate - added } else { layer.plane(gate) };
+        add(Operand::BiasHh, gate, plane);
+    }
+    row
+}
+
+/// `W [G·H, I]`, transposed.
+fn weight_ih_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
+    let Layer { input, hidden, gates, .. } = *layer;
+    let planes = (0..gates).map(|plane| layer.gate(plane) * hidden * input).collect();
+    transposed(operands.need(Operand::WeightIh), planes, input)
+}
+
+/// The rows of `U [G·H, P]` that are multiplied with `h`, transposed.
+fn outer_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
+    let Layer { hidden, output, .. } = *layer;
+    let planes = (0..layer.outer()).map(|gate| gate * hidden * output).collect();
+    transposed(operands.need(Operand::WeightHh), planes, output)
+}
+
+/// The rows of `U` that are multiplied with the inner operand, transposed.
+fn inner_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
+    let Layer { hidden, output, gates, .. } = *layer;
+    transposed(operands.need(Operand::WeightHh), vec![(gates - 1) * hidden * output], output)
+}
+
+/// `W_hr [P, H]`, transposed.
+fn project_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
+    transposed(operands.need(Operand::WeightHr), vec![0], layer.hidden)
+}
+
+/// Rows of `depth` elements become columns.
+fn transposed<T>(data: &[T], planes: Vec<usize>, depth: usize) -> Source<'_, T> {
+    Source { data, planes, column: depth, groups: vec![0], rows: depth, padded: depth, row: 1 }
+}

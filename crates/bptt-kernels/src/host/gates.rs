@@ -1,0 +1,319 @@
+//! The cell's own mathematics, over the rows and units of one step.
+
+use super::buffer::Shared;
+use super::lane::Lane;
+use super::layer::{Layer, Share};
+use super::real::Real;
+use bptt_cells::{Backward, Cell, Planes, State};
+use pulp::{Simd, WithSimd};
+
+/// The registers of one row that is not padded: the last one may hang over its end.
+#[inline(always)]
+fn load_row<S: Simd, T: Real>(simd: S, row: &[T], unit: usize) -> T::Register<S> {
+    match row.get(unit..unit + T::lanes::<S>()) {
+        // SAFETY: the slice has as many elements as a register.
+        Some(whole) => unsafe { T::load(simd, whole.as_ptr()) },
+        None => T::load_partial(simd, row.get(unit..).unwrap_or(&[])),
+    }
+}
+
+#[inline(always)]
+fn store_row<S: Simd, T: Real>(simd: S, row: &mut [T], unit: usize, x: T::Register<S>) {
+    match row.get_mut(unit..unit + T::lanes::<S>()) {
+        // SAFETY: the slice has as many elements as a register.
+        Some(whole) => unsafe { T::store(simd, whole.as_mut_ptr(), x) },
+        None => T::store_partial(simd, row.get_mut(unit..).unwrap_or(&mut []), x),
+    }
+}
+
+/// A padded row of planes, of which one thread has some units.
+#[derive(Clone, Copy)]
+struct Row<T> {
+    start: *mut T,
+    hp: usize,
+}
+
+impl<T: Real> Row<T> {
+    #[inline(always)]
+    fn new(of: Shared<'_, T>, index: usize, planes: usize, hp: usize) -> Self {
+        Self { start: of.at(index * planes * hp, planes * hp), hp }
+    }
+
+    /// # Safety
+    ///
+    /// The plane is one of the row's, `unit` and the register's units behind it are below `hp`, and
+    /// no other thread writes to them.
+    #[inline(always)]
+    unsafe fn load<S: Simd>(self, simd: S, plane: usize, unit: usize) -> Lane<S, T> {
+        // SAFETY: inside of the row, by the caller's promise.
+        Lane { simd, value: unsafe { T::load(simd, self.start.add(plane * self.hp + unit)) } }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`load`](Self::load), and no other thread reads them.
+    #[inline(always)]
+    unsafe fn store<S: Simd>(self, simd: S, plane: usize, unit: usize, x: Lane<S, T>) {
+        // SAFETY: inside of the row, by the caller's promise.
+        unsafe { T::store(simd, self.start.add(plane * self.hp + unit), x.value) }
+    }
+}
+
+/// What is there in one step forward. Rows are those of the batch.
+pub(crate) struct StepForward<'a, C, T> {
+    pub(crate) cell: &'a C,
+    pub(crate) layer: &'a Layer,
+    pub(crate) share: &'a Share,
+    /// Whether a row takes part.
+    pub(crate) active: &'a (dyn Fn(usize) -> bool + Sync),
+    pub(crate) part: Part,
+    /// Pre-activations, from this step's first row on.
+    pub(crate) planes: Shared<'a, T>,
+    pub(crate) planes_row: usize,
+    /// `h` before and after, `[B, pp]`.
+    pub(crate) hidden: Shared<'a, T>,
+    pub(crate) hidden_next: Shared<'a, T>,
+    /// The memories before and after: rows from these on.
+    pub(crate) memory: Shared<'a, T>,
+    pub(crate) memory_row: usize,
+    pub(crate) memory_next_row: usize,
+    /// What is kept, rows from this on; `None` if nothing is.
+    pub(crate) kept: Option<(Shared<'a, T>, usize)>,
+    /// This step's own `h`, in front of the projection: rows from this on.
+    pub(crate) own: Option<(Shared<'a, T>, usize)>,
+    /// The inner operand, `[B, hp]`.
+    pub(crate) inner: Option<Shared<'a, T>>,
+    /// The output `[.., P]`, from this row on.
+    pub(crate) output: Shared<'a, T>,
+    pub(crate) output_row: usize,
+}
+
+/// Which part of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The operand of the inner product, in front of the step.
+    Inner,
+    /// The step itself; backward, all but what needs the inner product.
+    Step,
+    /// Backward: what the inner product's gradient completes.
+    Completion,
+}
+
+impl<C: Cell, T: Real> WithSimd for StepForward<'_, C, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Layer { hp, pp, output, .. } = *self.layer;
+        let layer = self.layer;
+        let units = || self.share.units.clone().step_by(T::lanes::<S>());
+        for b in self.share.rows.clone() {
+            let planes = Row::new(self.planes, self.planes_row + b, layer.planes(), hp);
+            let hidden = Row::new(self.hidden, b, 1, pp);
+            let hidden_next = Row::new(self.hidden_next, b, 1, pp);
+            let memory = Row::new(self.memory, self.memory_row + b, layer.memories, hp);
+            let memory_next = Row::new(self.memory, self.memory_next_row + b, layer.memories, hp);
+            let output_at = (self.output_row + b) * output;
+            // SAFETY (of the whole body): the rows were checked to be inside of their buffers,
+            // planes and units are below the layer's, and rows and units are this thread's own.
+            unsafe {
+                let before = |unit| State {
+                    hidden: match C::PROJECTABLE {
+                        // Such a cell does not read it, and behind a projection it has another size.
+                        true => Lane::splat(simd, T::ZERO),
+                        false => hidden.load(simd, 0, unit),
+                    },
+                    memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
+                };
+                let gates = |unit| {
+                    C::Gates::from_fn(|gate| planes.load(simd, layer.plane(gate), unit))
+                };
+                if self.part == Part::Inner {
+                    let inner = self.inner.expect("a cell with an inner gate has room for it");
+                    let inner = Row::new(inner, b, 1, hp);
+                    for unit in units() {
+                        inner.store(simd, 0, unit, self.cell.inner(&gates(unit), &before(unit)));
+                    }
+                    continue;
+                }
+                if !(self.active)(b) {
+                    // It stands still. Its output is zero, as the buffer is.
+                    for unit in units() {
+                        for m in 0..layer.memories {
+                            memory_next.store(simd, m, unit, memory.load(simd, m, unit));
+                        }
+                        if !layer.projected {
+                            hidden_next.store(simd, 0, unit, hidden.load(simd, 0, unit));
+                        }
+                    }
+                    if layer.projected {
+                        hidden_next.start.copy_from(hidden.start, pp);
+                    }
+                    continue;
+                }
+                let kept_row = self.kept.map(|(kept, row)| Row::new(kept, row + b, layer.kept, hp));
+                let own = self.own.map(|(own, row)| Row::new(own, row + b, 1, hp));
+                let first = self.share.units.start.min(output);
+                let last = self.share.units.end.min(output);
+                let out: &mut [T] = match own {
+                    None => self.output.slice_mut(output_at + first, last - first),
+                    Some(_) => &mut [],
+                };
+                for unit in units() {
+                    let apart = C::Apart::from_fn(|a| planes.load(simd, layer.gates + a, unit));
+                    let (after, kept) = self.cell.step(gates(unit), apart, &before(unit));
+                    after.memory.for_each(|m, x| memory_next.store(simd, m, unit, x));
+                    if let Some(row) = kept_row {
+                        kept.for_each(|i, x| row.store(simd, i, unit, x));
+                    }
+                    match own {
+                        Some(own) => own.store(simd, 0, unit, after.hidden),
+                        None => {
+                            hidden_next.store(simd, 0, unit, after.hidden);
+                            store_row(simd, out, unit - first, after.hidden.value);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is there in one step backward.
+pub(crate) struct StepBackward<'a, C, T> {
+    pub(crate) cell: &'a C,
+    pub(crate) layer: &'a Layer,
+    pub(crate) share: &'a Share,
+    pub(crate) active: &'a (dyn Fn(usize) -> bool + Sync),
+    pub(crate) part: Part,
+    /// Gradients of the planes, rows from this on.
+    pub(crate) d_planes: Shared<'a, T>,
+    pub(crate) d_planes_row: usize,
+    /// `dLoss/dh` that came from the steps after, `[B, pp]`; then what goes to the step before by
+    /// the cell itself, to which the product is added.
+    pub(crate) d_hidden: Shared<'a, T>,
+    /// `dLoss/dh` in front of the projection, `[B, hp]`; `None` without one.
+    pub(crate) d_own: Option<Shared<'a, T>>,
+    /// `dLoss/dh` by the outputs, `[.., P]`, rows from this on.
+    pub(crate) d_output: &'a [T],
+    pub(crate) d_output_row: usize,
+    /// `dLoss/d(memory)`, `[B, M, hp]`.
+    pub(crate) d_memory: Shared<'a, T>,
+    pub(crate) kept: Shared<'a, T>,
+    pub(crate) kept_row: usize,
+    pub(crate) memory: Shared<'a, T>,
+    pub(crate) memory_row: usize,
+    pub(crate) memory_next_row: usize,
+    /// `h` before the step, for cells that read it: the row of the batch, `[P]`.
+    pub(crate) hidden_before: &'a (dyn Fn(usize) -> &'a [T] + Sync),
+    /// The step's own `h`, in front of any projection, `[H]`.
+    pub(crate) hidden_own: &'a (dyn Fn(usize) -> &'a [T] + Sync),
+    /// `dLoss/d(inner operand)`, `[B, hp]`.
+    pub(crate) d_inner: Option<Shared<'a, T>>,
+    /// The inner operand again, rows as those of `d_planes`.
+    pub(crate) inner: Option<Shared<'a, T>>,
+}
+
+impl<C: Cell, T: Real> WithSimd for StepBackward<'_, C, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let layer = self.layer;
+        let Layer { hp, pp, output, memories, gates, .. } = *layer;
+        let units = || self.share.units.clone().step_by(T::lanes::<S>());
+        let zero = Lane::splat(simd, T::ZERO);
+        for b in self.share.rows.clone() {
+            let d_planes = Row::new(self.d_planes, self.d_planes_row + b, layer.planes(), hp);
+            let d_hidden = Row::new(self.d_hidden, b, 1, pp);
+            let d_memory = Row::new(self.d_memory, b, memories, hp);
+            let inner = self.inner.map(|inner| Row::new(inner, self.d_planes_row + b, 1, hp));
+            // SAFETY (of the whole body): the rows were checked to be inside of their buffers,
+            // planes and units are below the layer's, and rows and units are this thread's own.
+            unsafe {
+                if !(self.active)(b) {
+                    if self.part == Part::Step {
+                        for unit in units() {
+                            for plane in 0..layer.planes() {
+                                d_planes.store(simd, plane, unit, zero);
+                            }
+                            if let Some(inner) = inner {
+                                inner.store(simd, 0, unit, zero);
+                            }
+                        }
+                    }
+                    continue;
+                }
+                let kept = Row::new(self.kept, self.kept_row + b, layer.kept, hp);
+                let memory = Row::new(self.memory, self.memory_row + b, memories, hp);
+                let memory_next = Row::new(self.memory, self.memory_next_row + b, memories, hp);
+                let hidden_before = (self.hidden_before)(b);
+                let kept = |unit| C::Kept::from_fn(|i| kept.load(simd, i, unit));
+                let before = |unit| State {
+                    hidden: match C::PROJECTABLE {
+                        true => zero,
+                        false => Lane { simd, value: load_row(simd, hidden_before, unit) },
+                    },
+                    memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
+                };
+                if self.part == Part::Completion {
+                    let d_inner = self.d_inner.expect("a cell with an inner gate has room for it");
+                    let d_inner = Row::new(d_inner, b, 1, hp);
+                    for unit in units() {
+                        let so_far = Backward {
+                            d_gates: C::Gates::from_fn(|g| d_planes.load(simd, layer.plane(g), unit)),
+                            d_apart: C::Apart::from_fn(|a| d_planes.load(simd, gates + a, unit)),
+                            d_hidden: Some(d_hidden.load(simd, 0, unit)),
+                            d_memory: C::Memory::from_fn(|m| d_memory.load(simd, m, unit)),
+                        };
+                        let (kept, before) = (kept(unit), before(unit));
+                        let operand = self.cell.inner_of_kept(&kept, &before.hidden);
+                        let d = d_inner.load(simd, 0, unit);
+                        let back: Backward<C, _> =
+                            self.cell.inner_backward(&kept, &before, d, so_far);
+                        back.d_gates.for_each(|g, x| d_planes.store(simd, layer.plane(g), unit, x));
+                        back.d_apart.for_each(|a, x| d_planes.store(simd, gates + a, unit, x));
+                        back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
+                        d_hidden.store(simd, 0, unit, back.d_hidden.unwrap_or(zero));
+                        if let Some(inner) = inner {
+                            inner.store(simd, 0, unit, operand);
+                        }
+                    }
+                    continue;
+                }
+                let hidden_own = (self.hidden_own)(b);
+                let d_own = self.d_own.map(|d_own| Row::new(d_own, b, 1, hp));
+                let d_output = &self.d_output[(self.d_output_row + b) * output..][..output];
+                for unit in units() {
+                    let d_h = match d_own {
+                        Some(d_own) => d_own.load(simd, 0, unit),
+                        None => {
+                            let d_output = Lane { simd, value: load_row(simd, d_output, unit) };
+                            d_hidden.load(simd, 0, unit) + d_output
+                        }
+                    };
+                    let after = State {
+                        hidden: Lane { simd, value: load_row(simd, hidden_own, unit) },
+                        memory: C::Memory::from_fn(|m| memory_next.load(simd, m, unit)),
+                    };
+                    let cotangent = State {
+                        hidden: d_h,
+                        memory: C::Memory::from_fn(|m| d_memory.load(simd, m, unit)),
+                    };
+                    let before = before(unit);
+                    let back = self.cell.step_backward(kept(unit), &before, &after, cotangent);
+                    back.d_gates.for_each(|g, x| d_planes.store(simd, layer.plane(g), unit, x));
+                    back.d_apart.for_each(|a, x| d_planes.store(simd, gates + a, unit, x));
+                    back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
+                    if d_own.is_none() {
+                        d_hidden.store(simd, 0, unit, back.d_hidden.unwrap_or(zero));
+                    }
+                }
+                if d_own.is_some() {
+                    // A cell that can be projected hands nothing on by itself.
+                    std::slice::from_raw_parts_mut(d_hidden.start, pp).fill(T::ZERO);
+                }
+            }
+        }
+    }
+}

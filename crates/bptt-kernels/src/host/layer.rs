@@ -1,0 +1,184 @@
+//! Where everything is: sizes, planes, the order of time, and who works on what.
+
+use super::product::Isa;
+use super::real::Real;
+use crate::recurrent::{Plan, Sizes};
+use bptt_cells::{Cell, Planes, Recurrent};
+use std::ops::Range;
+
+/// The shape of one layer in one direction, as the kernels lay it out.
+///
+/// What a step computes for each unit lies in *planes* of `hp` columns: `H`, padded to whole
+/// registers. The planes of one row are, in this order,
+///
+/// ```text
+/// gates that are not added   W x alone (GRU's candidate; a gate with an inner product)
+/// added gates                W x + U h
+/// products kept apart        U h alone
+/// ```
+///
+/// so that the planes that `x` enters, `0..gates`, and those that `h` enters, `apart_x..planes`,
+/// are both without a gap: each is one product, forward and backward.
+#[derive(Clone, Debug)]
+pub(crate) struct Layer {
+    pub(crate) time: usize,
+    pub(crate) batch: usize,
+    pub(crate) input: usize,
+    pub(crate) hidden: usize,
+    /// `P`
+    pub(crate) output: usize,
+    pub(crate) memories: usize,
+    /// How many values the cell keeps.
+    pub(crate) kept: usize,
+    /// `G`
+    pub(crate) gates: usize,
+    /// How many gates are added.
+    pub(crate) added: usize,
+    /// How many products are kept apart.
+    pub(crate) apart: usize,
+    /// Whether the last gate has an inner product.
+    pub(crate) inner: bool,
+    pub(crate) projected: bool,
+    /// `H` and `P`, padded to whole registers.
+    pub(crate) hp: usize,
+    pub(crate) pp: usize,
+    pub(crate) reverse: bool,
+    pub(crate) isa: Isa,
+}
+
+impl Layer {
+    pub(crate) fn new<C: Cell, T: Real>(
+        plan: &Plan<C>,
+        sizes: &Sizes,
+        projected: bool,
+        isa: Isa,
+    ) -> Self {
+        let count = |kind| C::RECURRENT.iter().filter(|&&r| r == kind).count();
+        let lanes = isa.lanes::<T>();
+        let Sizes { time, batch, input, hidden, output, memories } = *sizes;
+        Self {
+            time,
+            batch,
+            input,
+            hidden,
+            output,
+            memories,
+            kept: C::Kept::<f64>::LEN,
+            gates: C::GATES,
+            added: count(Recurrent::Added),
+            apart: count(Recurrent::Apart),
+            inner: count(Recurrent::Inner) > 0,
+            projected,
+            hp: hidden.next_multiple_of(lanes),
+            pp: output.next_multiple_of(lanes),
+            reverse: plan.is_reverse(),
+            isa,
+        }
+    }
+
+    /// How many planes a row has.
+    pub(crate) fn planes(&self) -> usize {
+        self.gates + self.apart
+    }
+
+    /// How many columns a row of planes has.
+    pub(crate) fn row(&self) -> usize {
+        self.planes() * self.hp
+    }
+
+    /// The first plane that `h` enters.
+    pub(crate) fn first_h(&self) -> usize {
+        self.gates - self.added
+    }
+
+    /// How many planes `h` enters.
+    pub(crate) fn outer(&self) -> usize {
+        self.added + self.apart
+    }
+
+    /// The plane of a gate.
+    #[inline(always)]
+    pub(crate) fn plane(&self, gate: usize) -> usize {
+        if gate < self.added { self.first_h() + gate } else { gate - self.added }
+    }
+
+    /// The gate of a plane that `x` enters.
+    pub(crate) fn gate(&self, plane: usize) -> usize {
+        let first = self.first_h();
+        if plane < first { self.added + plane } else { plane - first }
+    }
+
+    /// Steps are counted as they are worked; this is the time of one.
+    #[inline(always)]
+    pub(crate) fn time_of(&self, k: usize) -> usize {
+        if self.reverse { self.time - 1 - k } else { k }
+    }
+
+    /// From one step to the next in a sequence of `width` columns.
+    pub(crate) fn stride(&self, width: usize) -> isize {
+        let stride = (self.batch * width) as isize;
+        if self.reverse { -stride } else { stride }
+    }
+
+    /// How many steps are worked between two large products.
+    pub(crate) fn block(&self, rows: usize) -> usize {
+        (rows / self.batch.max(1)).clamp(1, self.time.max(1))
+    }
+
+    /// Multiplications and additions of the forward pass.
+    fn flops(&self) -> f64 {
+        let rows = (self.time * self.batch) as f64;
+        2.0 * rows * ((self.input + self.output) * self.gates * self.hidden) as f64
+    }
+
+    /// How many threads, of those that there are, and how they share the steps.
+    ///
+    /// Nothing that is computed depends on it.
+    pub(crate) fn schedule<T: Real>(&self, threads: usize) -> Schedule {
+        // A thread has to be worth its start, some 20 µs.
+        let count = threads.min((self.flops() / 4e6) as usize).max(1);
+        if count == 1 {
+            return Schedule { count, split: Split::Rows };
+        }
+        let columns = 2 * self.isa.lanes::<T>();
+        let weights = self.outer() * self.hidden * self.output * size_of::<T>();
+        let rows = self.batch / count;
+        // Shared out by rows, each thread reads all weights for each step, and needs no barrier:
+        // right if they fit its cache, or if there are rows enough to be worth the reading.
+        let by_rows = rows >= 1 && (weights <= 1 << 18 || rows >= 16);
+        let by_units = !self.projected && !self.inner && self.hidden >= count * columns;
+        let step = weights * self.batch;
+        let split = match () {
+            () if by_rows || (rows >= 1 && !by_units) => Split::Rows,
+            () if by_units && step >= 1 << 18 => Split::Units,
+            () => Split::Pipeline,
+        };
+        Schedule { count, split }
+    }
+}
+
+/// How many threads, and how they share the steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Schedule {
+    pub(crate) count: usize,
+    pub(crate) split: Split,
+}
+
+/// How threads share the steps of a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Split {
+    /// Each has some of the rows.
+    Rows,
+    /// Each has some of the units, and waits for the others after each step.
+    Units,
+    /// One works the steps, while the others are at the large products of a neighbouring block.
+    Pipeline,
+}
+
+/// What one thread works of a step.
+#[derive(Clone, Debug)]
+pub(crate) struct Share {
+    pub(crate) rows: Range<usize>,
+    /// In `0..hp`, whole panels.
+    pub(crate) units: Range<usize>,
+}

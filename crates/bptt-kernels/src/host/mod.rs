@@ -1,0 +1,66 @@
+//! Whole-sequence kernels for host memory: one source for flex and ndarray, f32 and f64, any cell.
+//!
+//! What is computed is what the reference body computes (`recurrent/reference.rs`); how:
+//!
+//! - `real.rs`, `functions.rs`, `lane.rs`: a register of numbers as a cell's `Number`, so that the
+//!   cells' own `step` and `step_backward` run here, with sigmoid and tanh good to two units in
+//!   the last place. The instruction set is found out at run time, by `pulp`.
+//! - `product.rs`: matrix products on packed matrices.
+//! - `layer.rs`: sizes, the order of planes, who works on what. `team.rs`: the threads.
+//! - `gates.rs`: one step of the cell over rows and units.
+//! - `forward.rs`, `backward.rs`: the sequence.
+//!
+//! Threads share the work by rows, by units or by stages, and no sum depends on how: the same bits
+//! for any number of them. Only in this module is there unsafe code, for memory that threads share
+//! and for loops without bounds checks; each block says why it is sound.
+#![allow(unsafe_code, reason = "the kernels; see above")]
+
+mod backward;
+mod buffer;
+mod forward;
+mod functions;
+mod gates;
+mod lane;
+mod layer;
+mod product;
+mod real;
+mod team;
+
+use crate::recurrent::Operands;
+use buffer::Buffer;
+
+pub(crate) use backward::{Given, backward};
+pub(crate) use forward::forward;
+pub(crate) use layer::Layer;
+pub(crate) use product::Isa;
+pub(crate) use real::Real;
+
+/// The operands' numbers, row after row.
+pub(crate) type Slices<'a, T> = Operands<&'a [T]>;
+
+/// What the forward pass keeps for the backward pass, beside the packed output.
+///
+/// With `Hp = H` padded to whole registers (at most 15 more), `K` kept values of the cell and `M`
+/// memories, in numbers:
+///
+/// ```text
+/// T · B · K · Hp  +  (T + 1) · B · M · Hp  +  T · B · Hp behind a projection
+/// ```
+///
+/// An LSTM keeps five numbers for each unit and step, a GRU four, an RNN none.
+#[derive(Clone, Debug)]
+pub(crate) struct Trace<T> {
+    /// `[T, B, K, Hp]`, in the order in which the steps were worked.
+    kept: Buffer<T>,
+    /// The memories before each step and after the last, `[T + 1, B, M, Hp]`.
+    memory: Buffer<T>,
+    /// `h` in front of the projection, `[T, B, Hp]`.
+    own: Option<Buffer<T>>,
+}
+
+impl<T: Real> Trace<T> {
+    /// How much memory it takes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.kept.bytes() + self.memory.bytes() + self.own.as_ref().map_or(0, Buffer::bytes)
+    }
+}

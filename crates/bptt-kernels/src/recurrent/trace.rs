@@ -1,0 +1,64 @@
+//! What the forward pass keeps for the backward pass.
+
+#[cfg(feature = "host")]
+use crate::host;
+
+/// What the forward pass keeps for the backward pass, by the kernel that ran it.
+#[derive(Clone, Debug)]
+pub enum Trace<T> {
+    /// The reference body's: one entry a step, in the order in which they were worked.
+    ///
+    /// Beyond the packed output: `T · B · (K + M) · H` numbers, with `K` the number of values that
+    /// the cell keeps (LSTM 4, GRU 4 or 3, RNN 0) and `M` its memories (LSTM 1); behind a
+    /// projection another `T · B · H` for the hidden states in front of it. The hidden states are
+    /// shared with the output where the backend shares slices, else `T · B · P` more.
+    Steps(Vec<StepTrace<T>>),
+    /// The host kernels'.
+    #[cfg(feature = "host")]
+    Host(HostTrace<T>),
+}
+
+/// What is kept of one step.
+#[derive(Clone, Debug)]
+pub struct StepTrace<T> {
+    /// The cell's kept values, `[B, H]` each.
+    pub kept: Vec<T>,
+    /// The hidden state before the step, `[B, P]`.
+    pub hidden_before: T,
+    /// The memories before the step, `[B, H]` each.
+    pub memory_before: Vec<T>,
+    /// The step's own hidden state, in front of any projection, `[B, H]`.
+    pub hidden_own: T,
+    /// The memories after the step, `[B, H]` each.
+    pub memory_after: Vec<T>,
+}
+
+/// What the host kernels keep, beside the packed output, which they share with whoever has it.
+///
+/// With `Hp = H` padded to whole registers (at most 15 more), `K` kept values of the cell and `M`
+/// memories: `T · B · K · Hp + (T + 1) · B · M · Hp` numbers, and `T · B · Hp` more behind a
+/// projection. An LSTM keeps five numbers for each unit and step, a GRU four, an RNN none.
+#[cfg(feature = "host")]
+#[derive(Clone, Debug)]
+pub struct HostTrace<T> {
+    pub(crate) packed: T,
+    pub(crate) numbers: Numbers,
+}
+
+#[cfg(feature = "host")]
+#[derive(Clone, Debug)]
+pub(crate) enum Numbers {
+    F32(host::Trace<f32>),
+    F64(host::Trace<f64>),
+}
+
+#[cfg(feature = "host")]
+impl<T> HostTrace<T> {
+    /// How much memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        match &self.numbers {
+            Numbers::F32(trace) => trace.bytes(),
+            Numbers::F64(trace) => trace.bytes(),
+        }
+    }
+}
