@@ -104,9 +104,9 @@ pub(crate) fn backward<C: Cell, T: Real>(
                 let source = straight(weight(Operand::WeightIh), ih_groups, (hidden, hp), input);
                 (panels.packer(), source)
             }),
-            inner.as_mut().map(|panels| {
-                (panels.packer(), straight(hh, inner_group, (hidden, hp), output))
-            }),
+            inner
+                .as_mut()
+                .map(|panels| (panels.packer(), straight(hh, inner_group, (hidden, hp), output))),
             project.as_mut().map(|panels| {
                 let weight_hr = weight(Operand::WeightHr);
                 (panels.packer(), straight(weight_hr, vec![0], (output, output), hidden))
@@ -126,7 +126,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
     let rows = steps * batch;
     let blocks = if split == Split::Pipeline { 2 } else { 1 };
     let two = |sizes: [usize; 2]| {
-        [Buffer::new(&sizes), Buffer::new(if blocks == 2 { &sizes } else { &[0] })]
+        [Buffer::scratch(&sizes), Buffer::scratch(if blocks == 2 { &sizes } else { &[0] })]
     };
     let mut d_planes = two([rows, layer.row()]);
     let mut x_tiles = two([rows, input]);
@@ -134,24 +134,23 @@ pub(crate) fn backward<C: Cell, T: Real>(
     let mut own_tiles = layer.projected.then(|| two([rows, hidden]));
     let mut inner_operand = layer.inner.then(|| two([rows, hp]));
     let mut d_projected = layer.projected.then(|| two([rows, pp]));
-    let mut d_hidden = Buffer::new(&[batch, pp]);
-    let mut d_memory = Buffer::new(&[batch, memories, hp]);
-    let mut d_own = layer.projected.then(|| Buffer::new(&[batch, hp]));
-    let mut d_inner = layer.inner.then(|| Buffer::new(&[batch, hp]));
-    let mut sum_ih = Buffer::new(&[input, gates * hp]);
-    let mut sum_hh = Buffer::new(&[output, outer * hp]);
-    let mut sum_inner = layer.inner.then(|| Buffer::new(&[hidden, hp]));
-    let mut sum_hr = layer.projected.then(|| Buffer::new(&[hidden, pp]));
-    let mut sum_bias = Buffer::new(&[layer.row()]);
+    let mut d_hidden = Buffer::zeros(&[batch, pp]);
+    let mut d_memory = Buffer::zeros(&[batch, memories, hp]);
+    let mut d_own = layer.projected.then(|| Buffer::zeros(&[batch, hp]));
+    let mut d_inner = layer.inner.then(|| Buffer::zeros(&[batch, hp]));
+    let mut sum_ih = Buffer::zeros(&[input, gates * hp]);
+    let mut sum_hh = Buffer::zeros(&[output, outer * hp]);
+    let mut sum_inner = layer.inner.then(|| Buffer::zeros(&[hidden, hp]));
+    let mut sum_hr = layer.projected.then(|| Buffer::zeros(&[hidden, pp]));
+    let mut sum_bias = Buffer::zeros(&[layer.row()]);
     final_state(layer, &d_packed[outputs..], d_hidden.as_mut_slice(), d_memory.as_mut_slice());
 
-    let gradient = |operand: Operand| {
-        wanted.has(operand).then(|| vec![T::ZERO; operands.need(operand).len()])
-    };
-    let mut d_input = gradient(Operand::Input);
-    let mut d_weight_ih = gradient(Operand::WeightIh);
-    let mut d_weight_hh = gradient(Operand::WeightHh);
-    let mut d_weight_hr = gradient(Operand::WeightHr);
+    let gradient =
+        |operand, size: &[usize]| wanted.has(operand).then(|| vec![T::ZERO; volume(size)]);
+    let mut d_input = gradient(Operand::Input, &[time, batch, input]);
+    let mut d_weight_ih = gradient(Operand::WeightIh, &[gates, hidden, input]);
+    let mut d_weight_hh = gradient(Operand::WeightHh, &[gates, hidden, output]);
+    let mut d_weight_hr = gradient(Operand::WeightHr, &[output, hidden]);
     fn pair<T: Real>(of: &mut [Buffer<T>; 2]) -> [Shared<'_, T>; 2] {
         of.each_mut().map(Buffer::shared)
     }
@@ -217,7 +216,10 @@ pub(crate) fn backward<C: Cell, T: Real>(
     }
     if wanted.has(Operand::Hidden) {
         let rows = d_hidden.as_slice().chunks_exact(pp.max(1)).take(batch);
-        d = d.with(Operand::Hidden, rows.flat_map(|row| &row[..output]).copied().collect::<Vec<_>>());
+        d = d.with(
+            Operand::Hidden,
+            rows.flat_map(|row| &row[..output]).copied().collect::<Vec<_>>(),
+        );
     }
     if wanted.has(Operand::Memory) {
         let of = d_memory.as_slice();
@@ -312,7 +314,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             };
             if self.wanted.has(Operand::WeightIh) {
                 let t = self.layer.time_of(k);
-                lay(&x[(t * batch + b) * input..][..input], self.x_tiles[slot]);
+                lay(&x[self.layer.input_at(t, b)..][..input], self.x_tiles[slot]);
             }
             if self.wanted.has(Operand::WeightHh) {
                 lay(&self.hidden_before(k, b)[..output], self.h_tiles[slot]);
@@ -447,7 +449,11 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 b: weight_ih,
                 panels: 0..weight_ih.count(),
                 c: d_input.at(t * batch * input, batch * input),
-                c_rows: Rows { per_group: batch, group: self.layer.stride(input), row: input },
+                c_rows: Rows {
+                    per_group: batch,
+                    group: self.layer.step_stride(batch * input),
+                    row: input,
+                },
                 rows: part(index, parts, rows, 1),
                 add: false,
                 padded: false,
@@ -457,9 +463,15 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             unsafe { product.run(isa) };
         }
         let columns = self.weight_hh.columns();
-        let mut scratch = Buffer::new(&[DEPTH, columns]);
-        let mut sum = |tiles: Shared<'_, T>, width: usize, d: *const T, d_row: usize, planes: usize,
-                       pitch: usize, c: Shared<'_, T>, bias: Option<*mut T>| {
+        let mut scratch = Buffer::scratch(&[DEPTH, columns]);
+        let mut sum = |tiles: Shared<'_, T>,
+                       width: usize,
+                       d: *const T,
+                       d_row: usize,
+                       planes: usize,
+                       pitch: usize,
+                       c: Shared<'_, T>,
+                       bias: Option<*mut T>| {
             let panels = part(index, parts, planes * pitch.div_ceil(columns), 1);
             for first in (0..rows).step_by(DEPTH) {
                 let depth = depth(first, rows);
@@ -491,7 +503,16 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         }
         let first = self.layer.first_h();
         if wants(Operand::WeightHh) {
-            sum(self.h_tiles[slot], output, planes_at(first), row, self.layer.outer(), hp, self.sum_hh, None);
+            sum(
+                self.h_tiles[slot],
+                output,
+                planes_at(first),
+                row,
+                self.layer.outer(),
+                hp,
+                self.sum_hh,
+                None,
+            );
         }
         // Columns that no product above has summed.
         let summed = if wants(Operand::WeightIh) { gates } else { 0 };
@@ -510,14 +531,19 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             (self.inner_operand, self.sum_inner, wants(Operand::WeightHh))
         {
             // Known only now; each thread lays out all of it for itself.
-            let mut tiles = Buffer::new(&[rows, hidden]);
+            let mut tiles = Buffer::scratch(&[rows, hidden]);
             let to = tiles.shared();
             for r in 0..rows {
                 let (first, depth) = (r / DEPTH * DEPTH, depth(r, rows));
                 // SAFETY: the operand of the block is written; the tiles are this thread's own.
                 unsafe {
                     let values = inner[slot].slice(r * hp, hidden);
-                    self.tiles.pack(values, r - first, depth, to.at(first * hidden, depth * hidden));
+                    self.tiles.pack(
+                        values,
+                        r - first,
+                        depth,
+                        to.at(first * hidden, depth * hidden),
+                    );
                 }
             }
             let last = self.layer.plane(gates - 1);
@@ -535,7 +561,13 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         let Layer { input, hidden, output, hp, pp, gates, .. } = *self.layer;
         let mut next = 0;
         // Sixteen columns of the sums are a line or two of the cache, and become sixteen rows.
-        let mut transpose = |from: Shared<'_, T>, row: usize, column: usize, to: Shared<'_, T>, first: usize, rows: usize, width: usize| {
+        let mut transpose = |from: Shared<'_, T>,
+                             row: usize,
+                             column: usize,
+                             to: Shared<'_, T>,
+                             first: usize,
+                             rows: usize,
+                             width: usize| {
             for j in (0..rows).step_by(16) {
                 next += 1;
                 if next % member.count != member.index {

@@ -53,7 +53,8 @@ pub(crate) fn forward<C: Cell, T: Real>(
     Schedule { count, split }: Schedule,
 ) -> (Vec<T>, Option<Trace<T>>) {
     let Layer { time, batch, input, hidden, output, memories, hp, pp, isa, .. } = *layer;
-    let sizes = [volume(&[time, batch, output]), batch * output, volume(&[memories, batch, hidden])];
+    let sizes =
+        [volume(&[time, batch, output]), batch * output, volume(&[memories, batch, hidden])];
     let mut packed = vec![T::ZERO; sizes.iter().sum()];
 
     // Packed by all threads, then read by all.
@@ -80,15 +81,13 @@ pub(crate) fn forward<C: Cell, T: Real>(
 
     let bias = bias_row(layer, operands);
     let steps = layer.block(ROWS);
-    let mut planes = [(); 2].map(|()| Buffer::new(&[steps, batch, layer.row()]));
-    let mut hiddens = [(); 2].map(|()| Buffer::new(&[batch, pp]));
+    let mut planes = [(); 2].map(|()| Buffer::scratch(&[steps, batch, layer.row()]));
+    let mut hiddens = [(); 2].map(|()| Buffer::zeros(&[batch, pp]));
     let slots = if keep { time + 1 } else { 2 };
-    let mut memory = Buffer::new(&[slots, batch, memories, hp]);
-    let mut kept = keep.then(|| Buffer::new(&[time, batch, layer.kept, hp]));
-    let mut own = layer
-        .projected
-        .then(|| Buffer::new(&[if keep { time } else { 1 }, batch, hp]));
-    let mut inner_operand = layer.inner.then(|| Buffer::new(&[batch, hp]));
+    let mut memory = Buffer::scratch(&[slots, batch, memories, hp]);
+    let mut kept = keep.then(|| Buffer::scratch(&[time, batch, layer.kept, hp]));
+    let mut own = layer.projected.then(|| Buffer::zeros(&[if keep { time } else { 1 }, batch, hp]));
+    let mut inner_operand = layer.inner.then(|| Buffer::scratch(&[batch, hp]));
     initial_state(layer, operands, hiddens[0].as_mut_slice(), memory.as_mut_slice());
     let forward = Forward {
         cell,
@@ -185,7 +184,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
         rows: BlockRows,
         part: Range<usize>,
     ) {
-        let Layer { batch, input, hp, isa, .. } = *self.layer;
+        let Layer { hp, isa, .. } = *self.layer;
         let row = self.layer.row();
         let planes = self.planes[slot];
         for index in part.clone() {
@@ -202,8 +201,8 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
         let t = self.layer.time_of(steps.start);
         for panels in panels(self.weight_ih, &share.units) {
             let product = Product {
-                a: x[(t * batch + share.rows.start) * input..].as_ptr(),
-                a_rows: rows.sequence(self.layer, input),
+                a: x[self.layer.input_at(t, share.rows.start)..].as_ptr(),
+                a_rows: rows.input(self.layer),
                 b: self.weight_ih,
                 panels,
                 c: planes.at(share.rows.start * row, 0),
@@ -337,9 +336,10 @@ pub(crate) struct BlockRows {
 }
 
 impl BlockRows {
-    /// The same rows in a sequence `[T, B, width]`.
-    pub(crate) fn sequence(&self, layer: &Layer, width: usize) -> Rows {
-        Rows { per_group: self.planes.per_group, group: layer.stride(width), row: width }
+    /// The same rows in the input.
+    pub(crate) fn input(&self, layer: &Layer) -> Rows {
+        let [time, row] = layer.input_strides;
+        Rows { per_group: self.planes.per_group, group: layer.step_stride(time), row }
     }
 }
 
@@ -371,8 +371,9 @@ fn initial_state<T: Real>(
         hiddens[b * pp..][..output].copy_from_slice(&h_0[b * output..][..output]);
         for m in 0..memories {
             let c_0 = operands.need(Operand::Memory);
-            let to = &mut memory[(b * memories + m) * hp..][..hidden];
-            to.copy_from_slice(&c_0[(m * batch + b) * hidden..][..hidden]);
+            let to = &mut memory[(b * memories + m) * hp..][..hp];
+            to[..hidden].copy_from_slice(&c_0[(m * batch + b) * hidden..][..hidden]);
+            to[hidden..].fill(T::ZERO);
         }
     }
 }
@@ -380,7 +381,7 @@ fn initial_state<T: Real>(
 /// The biases as the planes want them: both where both products are added.
 fn bias_row<T: Real>(layer: &Layer, operands: &Slices<'_, T>) -> Buffer<T> {
     let Layer { hidden, hp, gates, added, apart, .. } = *layer;
-    let mut row = Buffer::new(&[layer.row()]);
+    let mut row = Buffer::zeros(&[layer.row()]);
     let mut add = |operand, gate: usize, plane: usize| {
         if let Some(bias) = operands.get(operand) {
             let to = &mut row.as_mut_slice()[plane * hp..][..hidden];

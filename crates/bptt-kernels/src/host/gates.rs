@@ -125,9 +125,8 @@ impl<C: Cell, T: Real> WithSimd for StepForward<'_, C, T> {
                     },
                     memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
                 };
-                let gates = |unit| {
-                    C::Gates::from_fn(|gate| planes.load(simd, layer.plane(gate), unit))
-                };
+                let gates =
+                    |unit| C::Gates::from_fn(|gate| planes.load(simd, layer.plane(gate), unit));
                 if self.part == Part::Inner {
                     let inner = self.inner.expect("a cell with an inner gate has room for it");
                     let inner = Row::new(inner, b, 1, hp);
@@ -261,7 +260,9 @@ impl<C: Cell, T: Real> WithSimd for StepBackward<'_, C, T> {
                     let d_inner = Row::new(d_inner, b, 1, hp);
                     for unit in units() {
                         let so_far = Backward {
-                            d_gates: C::Gates::from_fn(|g| d_planes.load(simd, layer.plane(g), unit)),
+                            d_gates: C::Gates::from_fn(|g| {
+                                d_planes.load(simd, layer.plane(g), unit)
+                            }),
                             d_apart: C::Apart::from_fn(|a| d_planes.load(simd, gates + a, unit)),
                             d_hidden: Some(d_hidden.load(simd, 0, unit)),
                             d_memory: C::Memory::from_fn(|m| d_memory.load(simd, m, unit)),

@@ -42,6 +42,8 @@ pub(crate) struct Layer {
     /// `H` and `P`, padded to whole registers.
     pub(crate) hp: usize,
     pub(crate) pp: usize,
+    /// From one step of the input to the next, and from one row to the next.
+    pub(crate) input_strides: [usize; 2],
     pub(crate) reverse: bool,
     pub(crate) isa: Isa,
 }
@@ -50,6 +52,7 @@ impl Layer {
     pub(crate) fn new<C: Cell, T: Real>(
         plan: &Plan<C>,
         sizes: &Sizes,
+        input_strides: [usize; 2],
         projected: bool,
         isa: Isa,
     ) -> Self {
@@ -71,6 +74,7 @@ impl Layer {
             projected,
             hp: hidden.next_multiple_of(lanes),
             pp: output.next_multiple_of(lanes),
+            input_strides,
             reverse: plan.is_reverse(),
             isa,
         }
@@ -114,10 +118,16 @@ impl Layer {
         if self.reverse { self.time - 1 - k } else { k }
     }
 
-    /// From one step to the next in a sequence of `width` columns.
-    pub(crate) fn stride(&self, width: usize) -> isize {
-        let stride = (self.batch * width) as isize;
-        if self.reverse { -stride } else { stride }
+    /// Where row `b` of the input at time `t` begins.
+    #[inline(always)]
+    pub(crate) fn input_at(&self, t: usize, b: usize) -> usize {
+        let [time, batch] = self.input_strides;
+        t * time + b * batch
+    }
+
+    /// From one step, as they are worked, to the next, where time steps are `stride` apart.
+    pub(crate) fn step_stride(&self, stride: usize) -> isize {
+        if self.reverse { -(stride as isize) } else { stride as isize }
     }
 
     /// How many steps are worked between two large products.

@@ -101,7 +101,7 @@ impl<T: Real> Panels<T> {
         let columns = WIDE * isa.lanes::<T>();
         let per_plane = width.div_ceil(columns);
         let count = planes * per_plane;
-        let data = Buffer::new(&[count, depth, columns]);
+        let data = Buffer::zeros(&[count, depth, columns]);
         Self { data, depth, width, pitch, per_plane, count, columns }
     }
 
@@ -164,12 +164,12 @@ impl<T: Real> Packer<'_, T> {
                         to[..count].copy_from_slice(&from.data[row..row + count]);
                     }
                 } else {
-                    // Transposed: along the rows of the source, a few at a time.
+                    // Transposed: the panel is in the cache, the source is read in order.
                     for j in 0..count {
                         let at = group + start + j * from.column;
-                        let source = from.data[at..].iter().step_by(from.row);
-                        for (to, &x) in to[j..].iter_mut().step_by(self.columns).zip(source) {
-                            *to = x;
+                        let source = &from.data[at..][..from.rows];
+                        for (to, &x) in to.chunks_exact_mut(self.columns).zip(source) {
+                            to[j] = x;
                         }
                     }
                 }

@@ -50,7 +50,7 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
         magnitude: Self::Register<S>,
         of: Self::Register<S>,
     ) -> Self::Register<S>;
-    /// The sum over the register, in a fixed order.
+    /// The sum over the register.
     fn sum<S: Simd>(simd: S, a: Self::Register<S>) -> Self;
 
     /// `e^x` for `x ≤ 0`, down to the smallest number there is.
@@ -207,7 +207,8 @@ macro_rules! real {
                 let y = <Self as Real>::mul_add(simd, p, simd.$mul(r, r), r);
                 let y = simd.$add(y, splat(1.0));
                 // 2^n; if that is subnormal, 2^(n + 64) first, so that one rounding is left.
-                let low = |yes, no| Self::if_less(simd, x, splat(E.subnormal), splat(yes), splat(no));
+                let low =
+                    |yes, no| Self::if_less(simd, x, splat(E.subnormal), splat(yes), splat(no));
                 let shifted = simd.$add(shifted, low(E.step[0], 0.0));
                 let bits = shift(simd, simd.$to_bits(shifted));
                 let one = simd.$splat_bits(<$T>::to_bits(1.0));

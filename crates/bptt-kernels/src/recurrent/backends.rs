@@ -88,6 +88,12 @@ mod flex {
         fn numbers<T: Real + Element>(tensor: &FloatTensor<Self>) -> &[T] {
             tensor.as_slice().expect("a contiguous tensor of this type")
         }
+
+        fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])> {
+            let layout = tensor.layout();
+            let strides = host::row_strides(layout.shape().as_slice(), layout.strides())?;
+            Some((&tensor.storage()[layout.start_offset()..], strides))
+        }
     }
     host!(Flex);
 }
@@ -131,6 +137,13 @@ mod ndarray {
 
         fn numbers<T: Real + Element>(tensor: &FloatTensor<Self>) -> &[T] {
             slice(tensor).expect("a contiguous tensor")
+        }
+
+        fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])> {
+            // An array in another order than its memory's does not give its memory away.
+            let shape = burn::backend::TensorMetadata::shape(tensor);
+            let [_, batch, input] = shape.dims();
+            Some((slice(tensor)?, [batch * input, input]))
         }
     }
     host!(NdArray);

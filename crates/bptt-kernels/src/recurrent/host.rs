@@ -15,6 +15,18 @@ pub(crate) trait HostMemory: Backend {
 
     /// The numbers of such a tensor, whose type is `T`.
     fn numbers<T: Real + Element>(tensor: &FloatTensor<Self>) -> &[T];
+
+    /// The numbers of a sequence `[T, B, I]` whose rows have no gap, from its first one on, and how
+    /// far it is from one step to the next and from one row to the next; `None` if its rows are
+    /// not like that.
+    fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])>;
+}
+
+/// Strides in elements, if they are those of such a sequence.
+pub(crate) fn row_strides(shape: &[usize], strides: &[isize]) -> Option<[usize; 2]> {
+    let [time, batch, element] = *<&[isize; 3]>::try_from(strides).ok()?;
+    let whole = shape.iter().all(|&size| size > 0) && (element == 1 || shape[2] == 1);
+    Some([usize::try_from(time).ok()?, usize::try_from(batch).ok()?]).filter(|_| whole)
 }
 
 /// A float type of the kernels, and its variant of the trace.
@@ -69,9 +81,7 @@ pub(crate) fn backward<B: HostMemory, C: Cell>(
     wanted: &Operands<()>,
 ) -> Operands<FloatTensor<B>> {
     match trace {
-        Trace::Steps(steps) => {
-            reference::backward::<B, C>(plan, operands, steps, d_packed, wanted)
-        }
+        Trace::Steps(steps) => reference::backward::<B, C>(plan, operands, steps, d_packed, wanted),
         Trace::Host(trace) => match trace.numbers {
             Numbers::F32(_) => typed_backward::<B, C, f32>(plan, operands, trace, d_packed, wanted),
             Numbers::F64(_) => typed_backward::<B, C, f64>(plan, operands, trace, d_packed, wanted),
@@ -84,8 +94,8 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
     operands: &Operands<FloatTensor<B>>,
     keep: bool,
 ) -> (FloatTensor<B>, Option<Trace<FloatTensor<B>>>) {
-    let held = operands.clone().map(B::contiguous::<T>);
-    let layer = layer::<B, C, T>(plan, operands);
+    let held = held::<B, T>(operands);
+    let layer = layer::<B, C, T>(plan, &held);
     let (packed, trace) = host::forward(
         &plan.cell,
         &layer,
@@ -97,9 +107,8 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
     let device = operands.need(Operand::Input).device();
     let shape = [packed.len()];
     let packed = tensor::<B, T>(packed, shape, &device);
-    let trace = trace.map(|trace| {
-        Trace::Host(HostTrace { packed: packed.clone(), numbers: T::wrap(trace) })
-    });
+    let trace = trace
+        .map(|trace| Trace::Host(HostTrace { packed: packed.clone(), numbers: T::wrap(trace) }));
     (packed, trace)
 }
 
@@ -110,10 +119,10 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
     d_packed: FloatTensor<B>,
     wanted: &Operands<()>,
 ) -> Operands<FloatTensor<B>> {
-    let held = operands.clone().map(B::contiguous::<T>);
+    let held = held::<B, T>(operands);
     let packed = B::contiguous::<T>(trace.packed);
     let d_packed = B::contiguous::<T>(d_packed);
-    let layer = layer::<B, C, T>(plan, operands);
+    let layer = layer::<B, C, T>(plan, &held);
     let given = host::Given {
         trace: T::unwrap(&mut trace.numbers),
         packed: B::numbers(&packed),
@@ -139,20 +148,36 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
     tensors
 }
 
-fn layer<B: HostMemory, C: Cell, T: Real>(
+fn layer<B: HostMemory, C: Cell, T: Real + Element>(
     plan: &Plan<C>,
     operands: &Operands<FloatTensor<B>>,
 ) -> Layer {
     let sizes = Sizes::of::<C>(|operand| operands.need(operand).shape().to_vec());
-    Layer::new::<C, T>(plan, &sizes, operands.has(Operand::WeightHr), Isa::detect())
+    let strides = B::rows::<T>(operands.need(Operand::Input)).map(|(_, strides)| strides);
+    let strides = strides.unwrap_or([sizes.batch * sizes.input, sizes.input]);
+    Layer::new::<C, T>(plan, &sizes, strides, operands.has(Operand::WeightHr), Isa::detect())
 }
 
-fn slices<B: HostMemory, T: Real + Element>(
-    held: &Operands<FloatTensor<B>>,
-) -> Operands<&[T]> {
+/// The operands as the kernels can read them: without gaps, but for the input, which may come
+/// batch first.
+fn held<B: HostMemory, T: Real + Element>(
+    operands: &Operands<FloatTensor<B>>,
+) -> Operands<FloatTensor<B>> {
+    let mut held = Operands::new();
+    for (operand, tensor) in operands.iter() {
+        let as_it_is = operand == Operand::Input && B::rows::<T>(tensor).is_some();
+        let tensor = tensor.clone();
+        held = held.with(operand, if as_it_is { tensor } else { B::contiguous::<T>(tensor) });
+    }
+    held
+}
+
+fn slices<B: HostMemory, T: Real + Element>(held: &Operands<FloatTensor<B>>) -> Operands<&[T]> {
     let mut slices = Operands::new();
     for (operand, tensor) in held.iter() {
-        slices = slices.with(operand, B::numbers::<T>(tensor));
+        let rows = (operand == Operand::Input).then(|| B::rows::<T>(tensor)).flatten();
+        let slice = rows.map_or_else(|| B::numbers::<T>(tensor), |(slice, _)| slice);
+        slices = slices.with(operand, slice);
     }
     slices
 }

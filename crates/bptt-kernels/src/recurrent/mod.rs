@@ -10,8 +10,8 @@ mod reference;
 mod trace;
 
 pub use backends::RecurrentBackend;
-pub(crate) use plan::Sizes;
 pub use operands::{Operand, Operands, RecurrentOperands};
+pub(crate) use plan::Sizes;
 pub use plan::{Kernel, Plan};
 pub use trace::{StepTrace, Trace};
 
