@@ -67,6 +67,8 @@ enum Type {
 enum By {
     /// The other engine, on the same device
     Engines,
+    /// The manual engine's reference kernel, on the same device
+    Kernels,
     /// Central differences at every entry of the tiny cases
     FiniteDifference,
     /// What PyTorch computed in f64

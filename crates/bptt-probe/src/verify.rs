@@ -16,6 +16,8 @@ use std::path::PathBuf;
 pub enum Witness {
     /// The other engine, on the same device in the same type.
     Engines,
+    /// The reference kernel, on the same device in the same type.
+    Kernels,
     /// Central differences of the loss, at every entry of the tiny cases, in f64.
     FiniteDifference,
     /// What PyTorch computed in f64.
@@ -24,12 +26,14 @@ pub enum Witness {
 
 impl Witness {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Engines, Self::FiniteDifference, Self::Reference];
+    pub const ALL: [Self; 4] =
+        [Self::Engines, Self::Kernels, Self::FiniteDifference, Self::Reference];
 
     /// The name on the command line and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Engines => "engines",
+            Self::Kernels => "kernels",
             Self::FiniteDifference => "finite-difference",
             Self::Reference => "reference",
         }
@@ -43,6 +47,8 @@ impl Witness {
         match (self, dtype) {
             (Self::Engines, DType::F64) => 1e-12,
             (Self::Engines, DType::F32) => 2e-6,
+            (Self::Kernels, DType::F64) => 1e-13,
+            (Self::Kernels, DType::F32) => 1e-5,
             (Self::FiniteDifference, _) => 1e-7,
             (Self::Reference, DType::F64) => 1e-11,
             (Self::Reference, DType::F32) if device::is_host(device) => 2e-5,
@@ -127,6 +133,7 @@ pub fn verify(request: &Request) -> Result<Verification, String> {
                 let mut session = Session { request, place: &place, found: &mut found };
                 match witness {
                     Witness::Engines => session.engines()?,
+                    Witness::Kernels => session.kernels()?,
                     Witness::FiniteDifference => session.finite_difference()?,
                     Witness::Reference => session.reference(&references)?,
                 }
@@ -134,6 +141,33 @@ pub fn verify(request: &Request) -> Result<Verification, String> {
         }
     }
     Ok(found)
+}
+
+/// What is measured: an engine, and its kernel.
+#[derive(Clone, Copy)]
+struct By {
+    engine: Engine,
+    kernel: Kernel,
+}
+
+impl From<Engine> for By {
+    fn from(engine: Engine) -> Self {
+        Self { engine, kernel: Kernel::Auto }
+    }
+}
+
+impl From<Kernel> for By {
+    fn from(kernel: Kernel) -> Self {
+        Self { engine: Engine::Manual, kernel }
+    }
+}
+
+fn kernel_name(engine: Engine, kernel: Kernel) -> &'static str {
+    match (engine, kernel) {
+        (Engine::Autograd, _) => "-",
+        (Engine::Manual, Kernel::Auto) => "auto",
+        (Engine::Manual, Kernel::Reference) => "reference",
+    }
 }
 
 struct Session<'a> {
@@ -156,8 +190,9 @@ impl Session<'_> {
         }
     }
 
-    fn measure(&self, problem: &Problem, engine: Engine) -> Result<Outcome, String> {
-        let setting = self.setting(engine);
+    fn measure(&self, problem: &Problem, by: impl Into<By>) -> Result<Outcome, String> {
+        let By { engine, kernel } = by.into();
+        let setting = Setting { kernel, ..self.setting(engine) };
         let Some(gate) = self.request.sabotage else { return measure(problem, &setting) };
         if problem.options.cell != CellKind::Lstm {
             return measure(problem, &setting);
@@ -188,10 +223,11 @@ impl Session<'_> {
     fn compare(
         &mut self,
         problem: &Problem,
-        engine: Engine,
+        by: impl Into<By>,
         witness: Witness,
         (measured, expected): (&Outcome, &Outcome),
     ) {
+        let By { engine, kernel } = by.into();
         let tolerance = witness.tolerance(self.place.dtype, &self.place.name);
         for (tensor, expected) in expected {
             let error = measured
@@ -201,7 +237,7 @@ impl Session<'_> {
                 case: problem.name.clone(),
                 cell: problem.options.cell_name().to_string(),
                 engine: engine.name().to_string(),
-                kernel: if engine == Engine::Manual { "auto" } else { "-" }.to_string(),
+                kernel: kernel_name(engine, kernel).to_string(),
                 device: self.place.name.clone(),
                 dtype: self.place.dtype.name().to_string(),
                 witness: witness.name().to_string(),
@@ -216,13 +252,39 @@ impl Session<'_> {
     fn engines(&mut self) -> Result<(), String> {
         for case in self.cases() {
             let problem = case.problem();
-            let manual = self.measure(&problem, Engine::Manual)?;
             let autograd = self.measure(&problem, Engine::Autograd)?;
             let first = self.found.rows.len();
-            self.compare(&problem, Engine::Manual, Witness::Engines, (&manual, &autograd));
+            for kernel in self.kernels_here() {
+                let manual = self.measure(&problem, kernel)?;
+                self.compare(&problem, kernel, Witness::Engines, (&manual, &autograd));
+            }
             if self.found.rows[first..].iter().any(|row| !row.pass) {
                 self.judge_by_condition(&problem, &autograd, first)?;
             }
+        }
+        Ok(())
+    }
+
+    /// The kernels that differ on this device.
+    fn kernels_here(&self) -> Vec<Kernel> {
+        match device::is_host(&self.place.name) {
+            true => vec![Kernel::Auto, Kernel::Reference],
+            false => vec![Kernel::Auto],
+        }
+    }
+
+    /// The fast kernel against the reference body, of the same engine: where there is a fast one.
+    fn kernels(&mut self) -> Result<(), String> {
+        if self.kernels_here().len() < 2 {
+            let name = &self.place.name;
+            self.found.skipped.push(format!("kernels on {name}: it has the reference alone"));
+            return Ok(());
+        }
+        for case in self.cases() {
+            let problem = case.problem();
+            let fast = self.measure(&problem, Kernel::Auto)?;
+            let reference = self.measure(&problem, Kernel::Reference)?;
+            self.compare(&problem, Kernel::Auto, Witness::Kernels, (&fast, &reference));
         }
         Ok(())
     }

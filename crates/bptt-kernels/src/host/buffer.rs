@@ -34,8 +34,8 @@ pub(crate) struct Buffer<T> {
 /// How many bytes are kept for later buffers, at most.
 const KEPT: usize = 256 << 20;
 
-/// Smaller ones are not worth keeping.
-const SMALL: usize = 16 << 10;
+/// And how many pieces of it.
+const PIECES: usize = 64;
 
 /// Memory that waits for its next buffer.
 static POOL: Mutex<Vec<Vec<Line>>> = Mutex::new(Vec::new());
@@ -55,13 +55,13 @@ impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
         let lines = std::mem::take(&mut self.lines);
         let bytes = |lines: &Vec<Line>| lines.len() * Line::BYTES;
-        if !(SMALL..=KEPT).contains(&bytes(&lines)) {
+        if !(1..=KEPT).contains(&bytes(&lines)) {
             return;
         }
         let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
         pool.push(lines);
         // The oldest go first.
-        while pool.iter().map(bytes).sum::<usize>() > KEPT {
+        while pool.len() > PIECES || pool.iter().map(bytes).sum::<usize>() > KEPT {
             pool.remove(0);
         }
     }

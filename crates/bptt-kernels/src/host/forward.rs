@@ -3,7 +3,7 @@
 use super::buffer::{Buffer, Shared, volume};
 use super::gates::{Part, StepForward};
 use super::layer::{Layer, Schedule, Share, Split};
-use super::product::{Panels, Product, Rows, Source};
+use super::product::{Isa, Panels, Product, Rows, Rowwise, Source};
 use super::real::Real;
 use super::team::{Member, part, team};
 use super::{Slices, Trace};
@@ -15,17 +15,56 @@ use std::ops::Range;
 /// reading of the input's weights, few enough to be in the cache when the steps come.
 const ROWS: usize = 128;
 
+/// A matrix to multiply with.
+#[derive(Clone, Copy)]
+enum Matrix<'a, T> {
+    Packed(&'a Panels<T>),
+    AsItIs { source: &'a Source<'a, T>, width: usize, pitch: usize },
+}
+
+impl<T: Real> Matrix<'_, T> {
+    /// `C += A B`, or `C = A B`, in the columns of some units.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Product::run`].
+    unsafe fn multiply(
+        &self,
+        isa: Isa,
+        units: &Range<usize>,
+        (a, a_rows): (*const T, Rows),
+        (c, c_rows): (*mut T, Rows),
+        rows: Range<usize>,
+    ) {
+        match *self {
+            Matrix::Packed(b) => {
+                for panels in panels(b, units) {
+                    let (rows, add, padded) = (rows.clone(), true, true);
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        Product { a, a_rows, b, panels, c, c_rows, rows, add, padded }.run(isa);
+                    }
+                }
+            }
+            Matrix::AsItIs { source: b, width, pitch } => {
+                // SAFETY: the caller's promise.
+                unsafe { Rowwise { a, a_rows, b, width, pitch, c, c_rows, rows }.run(isa) };
+            }
+        }
+    }
+}
+
 /// What all threads of the forward pass share.
 struct Forward<'a, C, T> {
     cell: &'a C,
     layer: &'a Layer,
     operands: &'a Slices<'a, T>,
     lengths: Option<&'a [usize]>,
-    /// `W x + U h` and so on: the weights, packed.
-    weight_ih: &'a Panels<T>,
-    weight_hh: &'a Panels<T>,
-    inner: Option<&'a Panels<T>>,
-    project: Option<&'a Panels<T>>,
+    /// For `x`, for `h`, for the inner operand, for the projection.
+    weight_ih: Matrix<'a, T>,
+    weight_hh: Matrix<'a, T>,
+    inner: Option<Matrix<'a, T>>,
+    project: Option<Matrix<'a, T>>,
     /// A row of biases, as the planes are.
     bias: &'a [T],
     /// Pre-activations of one block, or of two.
@@ -57,27 +96,39 @@ pub(crate) fn forward<C: Cell, T: Real>(
         [volume(&[time, batch, output]), batch * output, volume(&[memories, batch, hidden])];
     let mut packed = vec![T::ZERO; sizes.iter().sum()];
 
-    // Packed by all threads, then read by all.
-    let mut weight_ih = Panels::new(isa, input, layer.gates, hidden, hp);
-    let mut weight_hh = Panels::new(isa, output, layer.outer(), hidden, hp);
-    let mut inner = layer.inner.then(|| Panels::new(isa, hidden, 1, hidden, hp));
-    let mut project = layer.projected.then(|| Panels::new(isa, hidden, 1, output, pp));
-    {
-        let packers = [
-            Some((weight_ih.packer(), weight_ih_source(layer, operands))),
-            Some((weight_hh.packer(), outer_source(layer, operands))),
-            inner.as_mut().map(|panels| (panels.packer(), inner_source(layer, operands))),
-            project.as_mut().map(|panels| (panels.packer(), project_source(layer, operands))),
-        ];
+    let sources = [
+        Some((weight_ih_source(layer, operands), input, layer.gates, hidden, hp)),
+        Some((outer_source(layer, operands), output, layer.outer(), hidden, hp)),
+        layer.inner.then(|| (inner_source(layer, operands), hidden, 1, hidden, hp)),
+        layer.projected.then(|| (project_source(layer, operands), hidden, 1, output, pp)),
+    ];
+    // A matrix that is used for a few rows only is read as it is. (Kept or not, and by however
+    // many threads, so that the bits do not depend on it.)
+    let direct = layer.is_few();
+    let mut packed_weights = sources.each_ref().map(|source| {
+        let &(_, depth, planes, width, pitch) = source.as_ref().filter(|_| !direct)?;
+        Some(Panels::new(isa, depth, planes, width, pitch))
+    });
+    if !direct {
+        // Packed by all threads, then read by all.
+        let packers = packed_weights.each_mut().map(|panels| Some(panels.as_mut()?.packer()));
         let elements = (input + output) * layer.gates * hidden;
         let count = if elements > 1 << 16 { count } else { 1 };
         team(count, |member| {
-            for (packer, source) in packers.iter().flatten() {
+            for (packer, source) in packers.iter().zip(&sources) {
+                let (Some(packer), Some((source, ..))) = (packer, source) else { continue };
                 // SAFETY: each thread has panels of its own, and `team` ends before they are read.
                 unsafe { packer.pack(member.part(packer.count(), 1), source) };
             }
         });
     }
+    let matrix = |index: usize| {
+        let (source, _, _, width, pitch) = sources[index].as_ref()?;
+        Some(match &packed_weights[index] {
+            Some(panels) => Matrix::Packed(panels),
+            None => Matrix::AsItIs { source, width: *width, pitch: *pitch },
+        })
+    };
 
     let bias = bias_row(layer, operands);
     let steps = layer.block(ROWS);
@@ -94,10 +145,10 @@ pub(crate) fn forward<C: Cell, T: Real>(
         layer,
         operands,
         lengths,
-        weight_ih: &weight_ih,
-        weight_hh: &weight_hh,
-        inner: inner.as_ref(),
-        project: project.as_ref(),
+        weight_ih: matrix(0).expect("there is one for x"),
+        weight_hh: matrix(1).expect("there is one for h"),
+        inner: matrix(2),
+        project: matrix(3),
         bias: bias.as_slice(),
         planes: planes.each_mut().map(Buffer::shared),
         hidden: hiddens.each_mut().map(Buffer::shared),
@@ -135,7 +186,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
             Split::Rows | Split::Units => {
                 let share = match split {
                     Split::Units => {
-                        Share { units: member.part(hp, self.weight_hh.columns()), ..all }
+                        Share { units: member.part(hp, self.layer.panel::<T>()), ..all }
                     }
                     _ => Share { rows: member.part(batch, 1), ..all },
                 };
@@ -199,21 +250,10 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
         }
         let x = self.operands.need(Operand::Input);
         let t = self.layer.time_of(steps.start);
-        for panels in panels(self.weight_ih, &share.units) {
-            let product = Product {
-                a: x[self.layer.input_at(t, share.rows.start)..].as_ptr(),
-                a_rows: rows.input(self.layer),
-                b: self.weight_ih,
-                panels,
-                c: planes.at(share.rows.start * row, 0),
-                c_rows: rows.planes,
-                rows: part.clone(),
-                add: true,
-                padded: true,
-            };
-            // SAFETY: the input has these rows, the planes' rows and units are this thread's own.
-            unsafe { product.run(isa) };
-        }
+        let a = (x[self.layer.input_at(t, share.rows.start)..].as_ptr(), rows.input(self.layer));
+        let c = (planes.at(share.rows.start * row, 0), rows.planes);
+        // SAFETY: the input has these rows, the planes' rows and units are this thread's own.
+        unsafe { self.weight_ih.multiply(isa, &share.units, a, c, part) };
     }
 
     /// Step `k`, the `in_block`th of its block.
@@ -225,23 +265,12 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
         let planes = self.planes[slot];
         let first_row = in_block * batch;
         let active = |b: usize| self.lengths.is_none_or(|lengths| t < lengths[b]);
-        let add = |a: *const T, a_row, b: &Panels<T>, plane: usize| {
-            for panels in panels(b, &share.units) {
-                let product = Product {
-                    a,
-                    a_rows: Rows::plain(a_row),
-                    b,
-                    panels,
-                    c: planes.at((first_row + share.rows.start) * row + plane * hp, 0),
-                    c_rows: Rows::plain(row),
-                    rows: 0..share.rows.len(),
-                    add: true,
-                    padded: true,
-                };
-                // SAFETY: `a` has these rows and nobody writes them now; the planes' rows and
-                // units are this thread's own.
-                unsafe { product.run(isa) };
-            }
+        let add = |a: *const T, a_row, b: Matrix<'_, T>, plane: usize| {
+            let c = planes.at((first_row + share.rows.start) * row + plane * hp, 0);
+            let (a, c) = ((a, Rows::plain(a_row)), (c, Rows::plain(row)));
+            // SAFETY: `a` has these rows and nobody writes them now; the planes' rows and units
+            // are this thread's own.
+            unsafe { b.multiply(isa, &share.units, a, c, 0..share.rows.len()) };
         };
         let gates = |part| {
             let keep = self.keep;
@@ -276,19 +305,14 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
         if let (Some(project), Some(own)) = (self.project, self.own) {
             let own_row = if self.keep { k * batch } else { 0 };
             for rows in runs(share.rows.clone(), active) {
-                let product = Product {
-                    a: own.at((own_row + rows.start) * hp, 0),
-                    a_rows: Rows::plain(hp),
-                    b: project,
-                    panels: 0..project.count(),
-                    c: after.at(rows.start * pp, 0),
-                    c_rows: Rows::plain(pp),
-                    rows: 0..rows.len(),
-                    add: false,
-                    padded: true,
-                };
+                let a = own.at((own_row + rows.start) * hp, 0).cast_const();
+                let c = after.at(rows.start * pp, rows.len() * pp);
                 // SAFETY: rows of this thread's own.
-                unsafe { product.run(isa) };
+                unsafe {
+                    std::slice::from_raw_parts_mut(c, rows.len() * pp).fill(T::ZERO);
+                    let (a, c) = ((a, Rows::plain(hp)), (c, Rows::plain(pp)));
+                    project.multiply(isa, &(0..pp), a, c, 0..rows.len());
+                }
                 for b in rows {
                     // SAFETY: as above.
                     unsafe {

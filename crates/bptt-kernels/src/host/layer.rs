@@ -1,6 +1,6 @@
 //! Where everything is: sizes, planes, the order of time, and who works on what.
 
-use super::product::Isa;
+use super::product::{Isa, WIDE};
 use super::real::Real;
 use crate::recurrent::{Plan, Sizes};
 use bptt_cells::{Cell, Planes, Recurrent};
@@ -90,6 +90,11 @@ impl Layer {
         self.planes() * self.hp
     }
 
+    /// How many columns a panel of a packed matrix has.
+    pub(crate) fn panel<T: Real>(&self) -> usize {
+        WIDE * self.isa.lanes::<T>()
+    }
+
     /// The first plane that `h` enters.
     pub(crate) fn first_h(&self) -> usize {
         self.gates - self.added
@@ -135,6 +140,12 @@ impl Layer {
         (rows / self.batch.max(1)).clamp(1, self.time.max(1))
     }
 
+    /// Whether there are so few rows that the weights are read as they are: packing them would
+    /// cost more than the products.
+    pub(crate) fn is_few(&self) -> bool {
+        self.time * self.batch <= 4
+    }
+
     /// Multiplications and additions of the forward pass.
     fn flops(&self) -> f64 {
         let rows = (self.time * self.batch) as f64;
@@ -147,10 +158,11 @@ impl Layer {
     pub(crate) fn schedule<T: Real>(&self, threads: usize) -> Schedule {
         // A thread has to be worth its start, some 20 µs.
         let count = threads.min((self.flops() / 4e6) as usize).max(1);
-        if count == 1 {
+        if count == 1 || self.is_few() {
+            let count = 1;
             return Schedule { count, split: Split::Rows };
         }
-        let columns = 2 * self.isa.lanes::<T>();
+        let columns = self.panel::<T>();
         let weights = self.outer() * self.hidden * self.output * size_of::<T>();
         let rows = self.batch / count;
         // Shared out by rows, each thread reads all weights for each step, and needs no barrier:

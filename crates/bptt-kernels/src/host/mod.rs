@@ -25,7 +25,11 @@ mod layer;
 mod product;
 mod real;
 mod team;
+#[cfg(all(test, feature = "flex"))]
+mod tests;
 
+#[cfg(test)]
+use crate::recurrent::Operand;
 use crate::recurrent::Operands;
 use buffer::Buffer;
 

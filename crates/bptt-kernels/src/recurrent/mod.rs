@@ -6,7 +6,7 @@ mod backends;
 mod host;
 mod operands;
 mod plan;
-mod reference;
+pub(crate) mod reference;
 mod trace;
 
 pub use backends::RecurrentBackend;

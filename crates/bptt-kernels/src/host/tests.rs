@@ -1,0 +1,339 @@
+//! The kernels against plain arithmetic, against the reference body, and against themselves.
+
+use super::layer::{Schedule, Split};
+use super::*;
+use crate::recurrent::{Plan, Sizes, StepTrace, reference};
+use bptt_cells::{Cell, GruResetAfter, GruResetBefore, Lstm, RnnRelu, RnnTanh};
+use burn::backend::Flex;
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::{DType, Element, TensorData};
+use pulp::{Simd, WithSimd};
+use std::sync::Arc;
+
+const ISAS: [fn() -> Isa; 2] = [Isa::detect, || Isa::Portable];
+
+/// Applies sigmoid or tanh.
+struct Map<'a, T>(bool, &'a [T], &'a mut [T]);
+
+impl<T: Real> WithSimd for Map<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let lanes = T::lanes::<S>();
+        for (x, y) in self.1.chunks(lanes).zip(self.2.chunks_mut(lanes)) {
+            let x = T::load_partial(simd, x);
+            let result = match self.0 {
+                true => functions::sigmoid::<S, T>(simd, x),
+                false => functions::tanh::<S, T>(simd, x),
+            };
+            T::store_partial(simd, y, result);
+        }
+    }
+}
+
+fn map<T: Real>(isa: Isa, sigmoid: bool, x: &[T]) -> Vec<T> {
+    let mut y = vec![T::ZERO; x.len()];
+    isa.dispatch(Map(sigmoid, x, &mut y));
+    y
+}
+
+/// Every 613th of all `f32`: seven million, of every sign, size and kind.
+#[test]
+fn f32_gates_are_good_to_two_units_in_the_last_place() {
+    let all: Vec<f32> = (0..=u32::MAX).step_by(613).map(f32::from_bits).collect();
+    for isa in ISAS.map(|isa| isa()) {
+        for sigmoid in [true, false] {
+            for (&x, y) in all.iter().zip(map(isa, sigmoid, &all)) {
+                let wide = f64::from(x);
+                let exact = match sigmoid {
+                    true if wide < 0.0 => wide.exp() / (1.0 + wide.exp()),
+                    true => 1.0 / (1.0 + (-wide).exp()),
+                    false => wide.tanh(),
+                };
+                if x.is_nan() {
+                    assert!(y.is_nan(), "NaN in, {y} out");
+                    continue;
+                }
+                // A unit in the last place of the exact value, rounded down to a f32's size.
+                let exponent = exact.abs().max(f64::from(f32::MIN_POSITIVE)).log2().floor();
+                let error = (f64::from(y) - exact).abs() / (exponent - 23.0).exp2();
+                assert!(error <= 2.0, "{isa:?} sigmoid {sigmoid} at {x:e}: {y:e}, {error} units");
+            }
+        }
+    }
+}
+
+/// `x`, then `σ(x)` and `tanh(x)`, each in two parts, by arithmetic of 200 bits.
+#[rustfmt::skip]
+const EXACT: [[f64; 5]; 31] = [
+    [-745.2, 0.0, 0.0, -1.0, 0.0],
+    [-708.5, 2.006132305331306e-308, -0.0, -1.0, 0.0],
+    [-300.0, 5.148200222412013e-131, 2.962376373372979e-147, -1.0, 0.0],
+    [-88.8, 2.720507997802789e-39, 2.386945166634304e-56, -1.0, 0.0],
+    [-40.0, 4.248354255291589e-18, 1.063261941480036e-34, -1.0, 3.6097027756908306e-35],
+    [-20.5, 1.2501528648238605e-09, -4.2505891149696525e-26, -1.0, 3.1257643786699776e-18],
+    [-9.3, 9.141587385216144e-05, -6.452404776122155e-21, -0.9999999832832199, -8.289204722106864e-18],
+    [-4.143857205844201, 0.015613891533039333, 3.4044119762022693e-19, -0.9994969488928328, -5.499840270464408e-17],
+    [-3.452382352139589, 0.030697891892326034, -8.049389333501885e-19, -0.9979960198802772, 2.7033892094987688e-17],
+    [-2.1, 0.10909682119561293, 4.429353775552454e-18, -0.9704519366134539, -3.139884906055107e-17],
+    [-1.0, 0.2689414213699951, 1.679727399649845e-17, -0.7615941559557649, -3.7090214482164924e-17],
+    [-0.6473351, 0.3435903174723576, -1.3025975085698283e-17, -0.5698732399033551, 4.9723740196644074e-17],
+    [-0.624999, 0.34864536242568506, 1.9277003234961336e-17, -0.5545990299298503, 4.033983332471079e-17],
+    [-0.3, 0.425557483188341, -8.05466865782085e-18, -0.2913126124515909, 6.4602656586469586e-18],
+    [-0.001, 0.4997500000208333, 2.416532519975948e-17, -0.0009999996666668, -1.7800613799166557e-20],
+    [-1e-10, 0.499999999975, 2.0685092740664752e-18, -1e-10, 3.3333333333333338e-31],
+    [-1e-310, 0.5, 0.0, -1e-310, 0.0],
+    [1e-300, 0.5, 0.0, 1e-300, 0.0],
+    [1e-05, 0.5000025, -3.721113888476053e-17, 9.999999999666668e-06, -4.5758701526937e-22],
+    [0.1, 0.52497918747894, -2.5084310194303448e-17, 0.09966799462495582, 3.542433877641546e-18],
+    [0.5, 0.6224593312018546, -2.855738705812305e-17, 0.46211715726000974, 2.1916603238260928e-17],
+    [0.62500001, 0.6513548669369713, -9.650646065097921e-18, 0.5545997292735738, -4.591211743314055e-17],
+    [0.92822530316373, 0.7167150993149565, -3.273879155869843e-17, 0.7297654013063463, 2.1069535159666193e-17],
+    [1.7, 0.8455347349164652, 4.2798323079227154e-17, 0.935409070603099, 6.160665782786146e-18],
+    [3.3, 0.9644288107273639, -3.992634414087213e-17, 0.9972829600991421, 2.0750489070819206e-18],
+    [7.7, 0.9995473777767595, -3.972661436200505e-17, 0.999999589895169, -4.5910947593580676e-17],
+    [12.5, 0.9999962733607158, -2.372542274476846e-17, 0.9999999999722241, 4.967437262655545e-18],
+    [19.0, 0.9999999943972036, 4.286535379372559e-17, 0.9999999999999999, 4.823964662155506e-17],
+    [25.0, 0.9999999999861121, -5.3027432599930054e-17, 1.0, -3.8574996959278356e-22],
+    [36.7, 0.9999999999999999, -4.161792468245296e-18, 1.0, -2.653475145003711e-32],
+    [100.0, 1.0, -3.720075976020836e-44, 1.0, 0.0],
+];
+
+#[test]
+fn f64_gates_are_good_to_two_units_in_the_last_place() {
+    let x = EXACT.map(|row| row[0]);
+    for isa in ISAS.map(|isa| isa()) {
+        for (sigmoid, column) in [(true, 1), (false, 3)] {
+            for (row, y) in EXACT.iter().zip(map(isa, sigmoid, &x)) {
+                let (high, low) = (row[column], row[column + 1]);
+                let unit = high.abs().next_up() - high.abs();
+                let error = ((y - high) / unit - low / unit).abs();
+                assert!(error <= 2.0, "{isa:?} sigmoid {sigmoid} at {}: {error} units", row[0]);
+            }
+        }
+    }
+}
+
+#[test]
+fn gates_have_limits_and_pass_nan_on() {
+    let x = [f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1e308, -1e308, f64::NAN];
+    for isa in ISAS.map(|isa| isa()) {
+        let y = map(isa, true, &x);
+        assert_eq!(y[..6], [1.0, 0.0, 0.5, 0.5, 1.0, 0.0]);
+        assert!(y[6].is_nan());
+        let y = map(isa, false, &x);
+        assert_eq!(y[..6], [1.0, -1.0, 0.0, 0.0, 1.0, -1.0]);
+        assert!(y[3].is_sign_negative() && y[6].is_nan());
+    }
+}
+
+/// Numbers that look random, in ±1.
+fn numbers<T: Element>(count: usize, seed: u64) -> Vec<T> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        T::from_elem((state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0)
+    };
+    (0..count).map(next).collect()
+}
+
+/// One problem: sizes, options, operands and the cotangent.
+struct Problem<C, T> {
+    plan: Plan<C>,
+    sizes: Sizes,
+    projected: bool,
+    operands: Operands<Vec<T>>,
+    cotangent: Vec<T>,
+}
+
+impl<C: Cell, T: Real + Element> Problem<C, T> {
+    fn new(cell: C, [time, batch, input, hidden]: [usize; 4], output: Option<usize>) -> Self {
+        use bptt_cells::Planes;
+        let memories = C::Memory::<f64>::LEN;
+        let projected = output.is_some();
+        let output = output.unwrap_or(hidden);
+        let sizes = Sizes { time, batch, input, hidden, output, memories };
+        let rows = C::GATES * hidden;
+        let mut operands = Operands::new();
+        for operand in Operand::ALL {
+            let size = match operand {
+                Operand::Input => time * batch * input,
+                Operand::WeightIh => rows * input,
+                Operand::WeightHh => rows * output,
+                Operand::BiasIh | Operand::BiasHh => rows,
+                Operand::WeightHr if projected => output * hidden,
+                Operand::Hidden => batch * output,
+                Operand::Memory if memories > 0 => memories * batch * hidden,
+                Operand::WeightHr | Operand::Memory => continue,
+            };
+            let mut values = numbers::<T>(size, 1 + operand as u64);
+            if matches!(operand, Operand::WeightIh | Operand::WeightHh | Operand::WeightHr) {
+                // As large as layers begin with.
+                let scale = 1.0 / (hidden as f64).sqrt();
+                let scaled = |x: &mut T| *x = T::from_elem(x.to_f64() * scale);
+                values.iter_mut().for_each(scaled);
+            }
+            operands = operands.with(operand, values);
+        }
+        let cotangent = numbers((time + 1) * batch * output + memories * batch * hidden, 99);
+        Self { plan: Plan::new(cell), sizes, projected, operands, cotangent }
+    }
+
+    /// The output and all gradients, in one list, by the kernels.
+    fn by_kernels(&self, isa: Isa, schedule: Schedule) -> Vec<Vec<T>> {
+        let Sizes { batch, input, .. } = self.sizes;
+        let strides = [batch * input, input];
+        let layer = Layer::new::<C, T>(&self.plan, &self.sizes, strides, self.projected, isa);
+        let mut slices = Operands::new();
+        for (operand, values) in self.operands.iter() {
+            slices = slices.with(operand, values.as_slice());
+        }
+        let lengths = self.plan.lengths.as_deref();
+        let (packed, trace) = forward(&self.plan.cell, &layer, &slices, lengths, true, schedule);
+        let (without, none) = forward(&self.plan.cell, &layer, &slices, lengths, false, schedule);
+        assert!(none.is_none() && without == packed, "the trace changes the output");
+        let mut trace = trace.expect("it was asked for");
+        self.check_memory(&layer, &trace);
+        let given = Given { trace: &mut trace, packed: &packed, d_packed: &self.cotangent };
+        let wanted = self.operands.clone().map(|_| ());
+        let gradients =
+            backward(&self.plan.cell, &layer, &slices, lengths, given, &wanted, schedule);
+        std::iter::once(packed).chain(gradients.into_values()).collect()
+    }
+
+    /// The formula on [`Trace`].
+    fn check_memory(&self, layer: &Layer, trace: &Trace<T>) {
+        let Layer { time, batch, memories, hp, kept, .. } = *layer;
+        let own = if self.projected { time * batch * hp } else { 0 };
+        let numbers = time * batch * kept * hp + (time + 1) * batch * memories * hp + own;
+        assert_eq!(trace.bytes(), numbers * size_of::<T>());
+    }
+
+    /// The same by the reference body.
+    fn by_reference(&self) -> Vec<Vec<T>> {
+        let Sizes { time, batch, input, hidden, output, memories } = self.sizes;
+        let rows = C::GATES * hidden;
+        let device = burn::backend::tensor::Device::<Flex>::default();
+        let tensor = |values: &[T], shape: Vec<usize>| -> FloatTensor<Flex> {
+            Flex::float_from_data(TensorData::new(values.to_vec(), shape), &device)
+        };
+        let mut operands = Operands::new();
+        for (operand, values) in self.operands.iter() {
+            let shape = match operand {
+                Operand::Input => vec![time, batch, input],
+                Operand::WeightIh => vec![rows, input],
+                Operand::WeightHh => vec![rows, output],
+                Operand::BiasIh | Operand::BiasHh => vec![rows],
+                Operand::WeightHr => vec![output, hidden],
+                Operand::Hidden => vec![batch, output],
+                Operand::Memory => vec![memories, batch, hidden],
+            };
+            operands = operands.with(operand, tensor(values, shape));
+        }
+        let (packed, steps) = reference::forward::<Flex, C>(&self.plan, &operands, true);
+        let steps: Vec<StepTrace<_>> = steps.expect("they were asked for");
+        let cotangent = tensor(&self.cotangent, vec![self.cotangent.len()]);
+        let wanted = self.operands.clone().map(|_| ());
+        let gradients =
+            reference::backward::<Flex, C>(&self.plan, &operands, steps, cotangent, &wanted);
+        let all = std::iter::once(packed).chain(gradients.into_values());
+        all.map(|tensor| tensor.to_contiguous().as_slice::<T>().expect("contiguous").to_vec())
+            .collect()
+    }
+
+    /// The same bits by every schedule, and the reference body's numbers.
+    fn check(&self, what: &str) {
+        let reference = self.by_reference();
+        let tolerance = if T::dtype() == DType::F64 { 1e-13 } else { 1e-5 };
+        for isa in ISAS.map(|isa| isa()) {
+            let alone = self.by_kernels(isa, Schedule { count: 1, split: Split::Rows });
+            for (n, (got, expected)) in alone.iter().zip(&reference).enumerate() {
+                let norm = |of: &dyn Fn(usize) -> f64| {
+                    (0..expected.len()).map(|i| of(i).powi(2)).sum::<f64>().sqrt()
+                };
+                let off = norm(&|i| got[i].to_f64() - expected[i].to_f64());
+                let error = off / norm(&|i| expected[i].to_f64()).max(1e-300);
+                assert!(
+                    error <= tolerance,
+                    "{} {what} {:?} {isa:?}: result {n} is {error:e} off",
+                    C::NAME,
+                    T::dtype(),
+                );
+            }
+            let mut splits = vec![Split::Rows, Split::Pipeline];
+            if !self.projected && !C::RECURRENT.contains(&bptt_cells::Recurrent::Inner) {
+                splits.push(Split::Units);
+            }
+            for split in splits {
+                for count in [2, 3] {
+                    let together = self.by_kernels(isa, Schedule { count, split });
+                    // Bits, so that a NaN or a signed zero counts.
+                    let bits = |all: &[Vec<T>]| format!("{all:?}");
+                    assert!(
+                        bits(&together) == bits(&alone),
+                        "{} {what} {isa:?}: other bits with {count} threads by {split:?}",
+                        C::NAME,
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn check_cell<C: Cell, T: Real + Element>(cell: C) {
+    for sizes in [[5, 2, 3, 4], [1, 1, 1, 1], [3, 7, 13, 37], [140, 1, 9, 33], [2, 5, 8, 16]] {
+        let mut problem = Problem::<C, T>::new(cell, sizes, None);
+        problem.check("plain");
+        problem.plan = problem.plan.with_reverse(true);
+        problem.check("in reverse");
+    }
+    let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], None);
+    problem.plan = problem.plan.with_lengths(Some(Arc::from([6, 2, 0, 5])));
+    problem.check("with lengths");
+    problem.plan = problem.plan.with_reverse(true);
+    problem.check("with lengths in reverse");
+    if C::PROJECTABLE {
+        let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], Some(7));
+        problem.check("projected");
+        problem.plan = problem.plan.with_lengths(Some(Arc::from([3, 6, 1, 0])));
+        problem.check("projected, with lengths");
+    }
+}
+
+#[test]
+fn lstm_is_the_reference_and_the_same_for_any_threads() {
+    check_cell::<_, f64>(Lstm);
+    check_cell::<_, f32>(Lstm);
+}
+
+#[test]
+fn gru_is_the_reference_and_the_same_for_any_threads() {
+    check_cell::<_, f64>(GruResetAfter);
+    check_cell::<_, f32>(GruResetAfter);
+    check_cell::<_, f64>(GruResetBefore);
+    check_cell::<_, f32>(GruResetBefore);
+}
+
+#[test]
+fn rnn_is_the_reference_and_the_same_for_any_threads() {
+    check_cell::<_, f64>(RnnTanh);
+    check_cell::<_, f32>(RnnTanh);
+    check_cell::<_, f64>(RnnRelu);
+}
+
+/// More rows than a block of the large products has.
+#[test]
+fn long_sequences_are_worked_in_blocks() {
+    Problem::<_, f64>::new(Lstm, [70, 17, 12, 20], None).check("long");
+    Problem::<_, f64>::new(GruResetBefore, [300, 2, 12, 20], None).check("long");
+    Problem::<_, f64>::new(Lstm, [700, 1, 5, 8], Some(3)).check("long and projected");
+}
+
+#[test]
+#[should_panic(expected = "overflows")]
+fn sizes_that_overflow_are_refused() {
+    let _ = Buffer::<f32>::zeros(&[usize::MAX / 2, 3]);
+}
