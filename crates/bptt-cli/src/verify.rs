@@ -142,6 +142,7 @@ fn request(args: &VerifyArgs) -> Request {
         .iter()
         .map(|by| match by {
             By::Engines => Witness::Engines,
+            By::Kernels => Witness::Kernels,
             By::FiniteDifference => Witness::FiniteDifference,
             By::Reference => Witness::Reference,
         })

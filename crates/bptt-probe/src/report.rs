@@ -73,8 +73,8 @@ pub fn summaries(rows: &[Row]) -> Vec<Summary> {
 /// The summaries as a table that a person can read.
 pub fn table(rows: &[Row]) -> String {
     let head = [
-        "witness", "device", "dtype", "engine", "cell", "cases", "tensors", "worst", "allowed", "",
-        "where",
+        "witness", "device", "dtype", "engine", "kernel", "cell", "cases", "tensors", "worst",
+        "allowed", "", "where",
     ];
     let mut lines = vec![head.map(str::to_string)];
     for Summary { worst, cases, tensors, failed } in summaries(rows) {
@@ -84,6 +84,7 @@ pub fn table(rows: &[Row]) -> String {
             worst.device,
             worst.dtype,
             worst.engine,
+            worst.kernel,
             worst.cell,
             cases.to_string(),
             tensors.to_string(),
@@ -104,7 +105,7 @@ pub fn table(rows: &[Row]) -> String {
             .zip(&widths)
             .enumerate()
             .map(|(column, (cell, &width))| match column {
-                5..=8 => format!("{cell:>width$}"),
+                6..=9 => format!("{cell:>width$}"),
                 _ => format!("{cell:<width$}"),
             })
             .collect();

@@ -92,6 +92,7 @@ pub(crate) fn tanh<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Register<
     let a = T::abs(simd, x);
     let e = T::exp_negative(simd, T::neg(simd, T::add(simd, a, a)));
     let rest = T::div(simd, T::add(simd, e, e), T::add(simd, one, e));
-    let large = T::with_sign(simd, T::sub(simd, one, rest), x);
-    T::if_less(simd, a, T::splat(simd, T::SMALL), T::tanh_small(simd, x), large)
+    let large = T::sub(simd, one, rest);
+    let small = T::tanh_small(simd, a);
+    T::with_sign(simd, T::if_less(simd, a, T::splat(simd, T::SMALL), small, large), x)
 }

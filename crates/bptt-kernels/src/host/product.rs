@@ -230,7 +230,7 @@ impl<T: Real> Product<'_, T> {
     /// of the panels, and no other thread touches those, nor writes to `a`.
     #[inline]
     pub(crate) unsafe fn run(self, isa: Isa) {
-        isa.dispatch(self);
+        T::product(isa, self);
     }
 }
 
@@ -324,7 +324,7 @@ impl<T: Real> Rowwise<'_, T> {
     /// As for [`Product::run`].
     #[inline]
     pub(crate) unsafe fn run(self, isa: Isa) {
-        isa.dispatch(self);
+        T::rowwise(isa, self);
     }
 
     /// Adds `R` neighbouring elements of a row of `C`.
@@ -469,7 +469,7 @@ impl<T: Real> OuterSum<'_, T> {
     /// and writes of the panels' columns, and no other thread touches those.
     #[inline]
     pub(crate) unsafe fn run(self, isa: Isa) {
-        isa.dispatch(self);
+        T::outer_sum(isa, self);
     }
 }
 
@@ -600,6 +600,8 @@ impl<T: Real> Tile<T> {
                 4 => self.exactly::<S, 4, 1>(simd),
                 5 => self.exactly::<S, 5, 1>(simd),
                 6 => self.exactly::<S, 6, 1>(simd),
+                // Known when this is compiled: no code for tiles that no register holds.
+                _ if most_rows::<S>() <= 6 => unreachable!("a tile has at most 6 rows here"),
                 7 => self.exactly::<S, 7, 1>(simd),
                 8 => self.exactly::<S, 8, 1>(simd),
                 9 => self.exactly::<S, 9, 1>(simd),

@@ -1,6 +1,7 @@
 //! `f32` and `f64` as the kernels see them: one element, and a register full of them.
 
 use super::functions::{Polynomial, evaluate};
+use super::product::{Isa, OuterSum, Product, Rowwise};
 use pulp::bytemuck::Pod;
 use pulp::{Scalar128b, Simd};
 use std::any::TypeId;
@@ -84,6 +85,16 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
     fn load_partial<S: Simd>(simd: S, from: &[Self]) -> Self::Register<S>;
     /// Writes the first elements of a register.
     fn store_partial<S: Simd>(simd: S, to: &mut [Self], x: Self::Register<S>);
+
+    // The products, for each instruction set. Of a concrete type, and so compiled here once, not
+    // again in each crate that names a cell.
+
+    /// See [`Product`].
+    fn product(isa: Isa, product: Product<'_, Self>);
+    /// See [`Rowwise`].
+    fn rowwise(isa: Isa, product: Rowwise<'_, Self>);
+    /// See [`OuterSum`].
+    fn outer_sum(isa: Isa, sum: OuterSum<'_, Self>);
 }
 
 /// Whether `S` is the portable path, where a fused multiply-add would be a call to a library.
@@ -92,7 +103,7 @@ fn is_portable<S: Simd>() -> bool {
     TypeId::of::<S>() == TypeId::of::<Scalar128b>()
 }
 
-/// 2^(x) in the exponent's bits, and back: what `exp_negative` needs to know of a float format.
+/// What `exp_negative` needs to know of a float format.
 struct Exponent<T> {
     /// `1.5 · 2^(mantissa bits)`: adding it leaves the rounded integer in the lowest bits.
     round: T,
@@ -189,6 +200,19 @@ macro_rules! real {
             #[inline(always)]
             fn store_partial<S: Simd>(simd: S, to: &mut [Self], x: S::$regs) {
                 simd.$store(to, x)
+            }
+
+            #[inline(never)]
+            fn product(isa: Isa, product: Product<'_, Self>) {
+                isa.dispatch(product);
+            }
+            #[inline(never)]
+            fn rowwise(isa: Isa, product: Rowwise<'_, Self>) {
+                isa.dispatch(product);
+            }
+            #[inline(never)]
+            fn outer_sum(isa: Isa, sum: OuterSum<'_, Self>) {
+                isa.dispatch(sum);
             }
 
             #[inline(always)]
