@@ -114,7 +114,7 @@ impl<C: Cell, T: Real> WithSimd for StepForward<'_, C, T> {
             let memory = Row::new(self.memory, self.memory_row + b, layer.memories, hp);
             let memory_next = Row::new(self.memory, self.memory_next_row + b, layer.memories, hp);
             let output_at = (self.output_row + b) * output;
-            // SAFETY (of the whole body): the rows were checked to be inside of their buffers,
+            // SAFETY: the rows were checked to be inside of their buffers,
             // planes and units are below the layer's, and rows and units are this thread's own.
             unsafe {
                 let before = |unit| State {
@@ -227,7 +227,7 @@ impl<C: Cell, T: Real> WithSimd for StepBackward<'_, C, T> {
             let d_hidden = Row::new(self.d_hidden, b, 1, pp);
             let d_memory = Row::new(self.d_memory, b, memories, hp);
             let inner = self.inner.map(|inner| Row::new(inner, self.d_planes_row + b, 1, hp));
-            // SAFETY (of the whole body): the rows were checked to be inside of their buffers,
+            // SAFETY: the rows were checked to be inside of their buffers,
             // planes and units are below the layer's, and rows and units are this thread's own.
             unsafe {
                 if !(self.active)(b) {

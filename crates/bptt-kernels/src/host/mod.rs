@@ -14,6 +14,7 @@
 //! for any number of them. Only in this module is there unsafe code, for memory that threads share
 //! and for loops without bounds checks; each block says why it is sound.
 #![allow(unsafe_code, reason = "the kernels; see above")]
+#![allow(clippy::excessive_precision, reason = "coefficients as they were published")]
 
 mod backward;
 mod buffer;
