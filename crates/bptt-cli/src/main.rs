@@ -4,6 +4,7 @@
 //! usage or bad input, with one line on standard error that says what, where, and what would be
 //! right.
 
+mod bench;
 mod devices;
 mod output;
 mod sample;
@@ -27,6 +28,8 @@ enum Command {
     Devices(devices::DevicesArgs),
     /// Prove that the engines' gradients are the same, and right
     Verify(verify::VerifyArgs),
+    /// Measure what a layer costs: time, operations a second, memory
+    Bench(bench::BenchArgs),
     /// Train a model
     Train(train::TrainArgs),
     /// Write text with a trained character model
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Devices(args) => devices::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Train(args) => train::run(args),
         Command::Sample(args) => sample::run(args),
     };

@@ -1,10 +1,11 @@
-//! Measures gradients. Never trains.
+//! Measures gradients, and what they cost. Never trains.
 //!
 //! The central types: a [`Problem`] is one layer with all its numbers, from the case table
 //! ([`case::table`]) or from a PyTorch reference file ([`reference::read_folder`]).
 //! [`measure`] runs it by one [`Setting`] (engine, kernel, device, dtype) and returns an
 //! [`Outcome`]: outputs, final states and every gradient. [`verify`](verify::verify) compares
-//! outcomes by independent [`Witness`]es and reports a [`Row`] for each tensor.
+//! outcomes by independent [`Witness`]es and reports a [`Row`] for each tensor. Apart from these,
+//! [`bench`](bench::bench) measures time and memory.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
@@ -23,6 +24,7 @@
 //! # }
 //! ```
 
+pub mod bench;
 pub mod case;
 pub mod device;
 mod measure;

@@ -63,6 +63,15 @@ pub struct Problem {
     pub expected: BTreeMap<String, Array>,
 }
 
+/// `G`
+pub(crate) fn gates(cell: CellKind) -> usize {
+    match cell {
+        CellKind::Rnn => 1,
+        CellKind::Lstm => 4,
+        CellKind::Gru => 3,
+    }
+}
+
 impl LayerOptions {
     /// `D`
     pub fn directions(&self) -> usize {
@@ -76,11 +85,7 @@ impl LayerOptions {
 
     /// `G`
     pub fn gates(&self) -> usize {
-        match self.cell {
-            CellKind::Rnn => 1,
-            CellKind::Lstm => 4,
-            CellKind::Gru => 3,
-        }
+        gates(self.cell)
     }
 
     /// The cell's name in tables: `rnn-tanh`, `rnn-relu`, `lstm`, `gru`, `gru-reset-before`.

@@ -1,0 +1,491 @@
+//! What a layer costs: time, work and memory of one run.
+
+use crate::device;
+use crate::problem::gates;
+use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, Engine, Kernel};
+use burn::Tensor;
+use burn::nn;
+use burn::tensor::{Device, Distribution};
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+
+/// Whose layer is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contender {
+    /// A layer of this project, by one of its engines.
+    Ours(Engine),
+    /// The layer of that name in `burn::nn`: one layer, one direction.
+    BurnNn,
+}
+
+impl Contender {
+    /// The name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ours(engine) => engine.name(),
+            Self::BurnNn => "burn-nn",
+        }
+    }
+}
+
+/// What one run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Forward and backward: the gradients of the input and of all parameters, the loss being the
+    /// sum of the outputs.
+    Train,
+    /// Forward on a device without autodiff.
+    Infer,
+    /// `T` steps of a stream, the state carried on, on a device without autodiff. Times are those
+    /// of one step.
+    Step,
+}
+
+impl Mode {
+    /// The name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Infer => "infer",
+            Self::Step => "step",
+        }
+    }
+}
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which cell.
+    pub cell: CellKind,
+    /// Whose layer.
+    pub engine: Contender,
+    /// Which kernel the manual engine runs.
+    pub kernel: Kernel,
+    /// The device's name.
+    pub device: String,
+    /// What one run is.
+    pub mode: Mode,
+    /// `B`
+    pub batch: usize,
+    /// `T`
+    pub time: usize,
+    /// `I`
+    pub input: usize,
+    /// `H`
+    pub hidden: usize,
+    /// `L`
+    pub layers: usize,
+    /// Whether there is a backward direction too.
+    pub bidirectional: bool,
+    /// Measured runs.
+    pub repeats: usize,
+    /// Whether a large matrix product is measured too.
+    pub ceiling: bool,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// The cell: `rnn`, `lstm`, `gru`.
+    pub cell: String,
+    /// `manual`, `autograd` or `burn-nn`.
+    pub engine: String,
+    /// The manual engine's kernel, `auto` or `reference`; `-` for others.
+    pub kernel: String,
+    /// The device's name.
+    pub device: String,
+    /// `train`, `infer` or `step`.
+    pub mode: String,
+    /// Threads of the host's pool.
+    pub threads: usize,
+    /// `B`
+    pub batch: usize,
+    /// `T`
+    pub time: usize,
+    /// `I`
+    pub input: usize,
+    /// `H`
+    pub hidden: usize,
+    /// `L`
+    pub layers: usize,
+    /// The median of the runs, in milliseconds; for `step`, of one step.
+    pub median_ms: f64,
+    /// The shortest.
+    pub min_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
+    /// Billions of operations a second: those of the matrix products over the median time.
+    pub gflops: f64,
+    /// The most bytes that a run had allocated above the parameters and the input, where they can
+    /// be counted: on host devices.
+    pub peak_bytes: Option<u64>,
+    /// Measured runs.
+    pub repeats: usize,
+}
+
+/// What the device's own matrix product reaches, in billions of operations a second: the best of
+/// several products of `1024 × 1024` matrices, before the layer was measured and after.
+#[derive(Clone, Copy, Debug)]
+pub struct Ceiling {
+    /// Before.
+    pub before: f64,
+    /// After.
+    pub after: f64,
+}
+
+impl Ceiling {
+    /// The better of both.
+    pub fn best(self) -> f64 {
+        self.before.max(self.after)
+    }
+}
+
+/// How the program counts what it allocates: only a program can have a counting allocator.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Count from here.
+    pub reset: fn(),
+    /// The most bytes allocated since, above those at the reset.
+    pub peak: fn() -> usize,
+}
+
+/// Runs that come before the measured ones, the first of which is that whose memory is counted.
+const WARM_UPS: usize = 2;
+
+/// More numbers than this are a slip of the keyboard: 64 GiB.
+const MOST_NUMBERS: usize = 1 << 34;
+
+impl Settings {
+    /// Whether there is something to measure.
+    ///
+    /// # Errors
+    ///
+    /// One line that says which setting is wrong, and what would be right.
+    pub fn check(&self) -> Result<(), String> {
+        let sizes = [
+            ("batch", self.batch),
+            ("time", self.time),
+            ("input", self.input),
+            ("hidden", self.hidden),
+            ("layers", self.layers),
+            ("repeats", self.repeats),
+        ];
+        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+            return Err(format!("{name} is 0: expected at least 1"));
+        }
+        if self.engine == Contender::BurnNn && (self.layers > 1 || self.bidirectional) {
+            return Err("burn-nn has one layer in one direction: leave out --layers and \
+                        --bidirectional, or take the engine manual or autograd"
+                .into());
+        }
+        if self.kernel == Kernel::Reference && self.engine != Contender::Ours(Engine::Manual) {
+            return Err(format!(
+                "the engine {} has no kernels to choose from: leave out --kernel, or take the \
+                 engine manual",
+                self.engine.name(),
+            ));
+        }
+        if self.mode == Mode::Step && self.bidirectional {
+            return Err("a bidirectional layer has no next step: leave out --bidirectional, or \
+                        take the mode infer"
+                .into());
+        }
+        match self.numbers() {
+            Some(numbers) if numbers <= MOST_NUMBERS => Ok(()),
+            _ => Err(format!(
+                "a layer of batch {}, time {}, input {}, hidden {}, layers {} is too large to \
+                 measure: take smaller sizes",
+                self.batch, self.time, self.input, self.hidden, self.layers,
+            )),
+        }
+    }
+
+    fn directions(&self) -> usize {
+        if self.bidirectional { 2 } else { 1 }
+    }
+
+    /// Numbers in the input, the weights, and the gates of all steps; `None` if it overflows.
+    fn numbers(&self) -> Option<usize> {
+        let wide = self.directions().checked_mul(self.hidden)?;
+        let gates = wide.checked_mul(gates(self.cell))?;
+        let rows = self.batch.checked_mul(self.time)?;
+        let first = gates.checked_mul(self.input.checked_add(self.hidden)?)?;
+        let upper = gates.checked_mul(wide.checked_add(self.hidden)?)?;
+        let weights = first.checked_add(upper.checked_mul(self.layers - 1)?)?;
+        let planes = self.input.checked_add(gates.checked_mul(self.layers)?)?;
+        weights.checked_add(rows.checked_mul(planes)?)
+    }
+
+    /// Multiplications and additions of the matrix products of one run (of one step for
+    /// [`Mode::Step`]). The backward pass has two products for each of the forward pass.
+    pub fn flops(&self) -> f64 {
+        let [batch, time, input, hidden] =
+            [self.batch, self.time, self.input, self.hidden].map(|size| size as f64);
+        let directions = self.directions() as f64;
+        let layer = |input: f64| {
+            2.0 * batch * (input + hidden) * gates(self.cell) as f64 * hidden * directions
+        };
+        let step = layer(input) + (self.layers - 1) as f64 * layer(directions * hidden);
+        match self.mode {
+            Mode::Train => 3.0 * time * step,
+            Mode::Infer => time * step,
+            Mode::Step => step,
+        }
+    }
+
+    fn kernel_name(&self) -> &'static str {
+        match (self.engine, self.kernel) {
+            (Contender::Ours(Engine::Manual), Kernel::Auto) => "auto",
+            (Contender::Ours(Engine::Manual), Kernel::Reference) => "reference",
+            _ => "-",
+        }
+    }
+}
+
+/// Measures.
+///
+/// # Arguments
+///
+/// - `threads`: how many the host's pool has, for the report
+/// - `memory`: how to count what is allocated, if the program can
+///
+/// # Errors
+///
+/// One line, if the settings are wrong or the device does not work here.
+pub fn bench(
+    settings: &Settings,
+    threads: usize,
+    memory: Option<Memory>,
+) -> Result<(Report, Option<Ceiling>), String> {
+    settings.check()?;
+    let plain = device::open(&settings.device)?;
+    let memory = memory.filter(|_| device::is_host(&settings.device));
+    let device = match settings.mode {
+        Mode::Train => plain.clone().autodiff(),
+        Mode::Infer | Mode::Step => plain.clone(),
+    };
+    device.seed(1);
+    let model = Model::new(settings, &device)?;
+    let shape = [settings.batch, settings.time, settings.input];
+    let input = Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+    // One step's rows stand for all: no slicing in the measured time.
+    let row = input.clone().slice([0..settings.batch, 0..1]);
+    let row = row.reshape([settings.batch, settings.input]);
+    let run = || {
+        match settings.mode {
+            Mode::Train => model.train(&input, &device),
+            Mode::Infer => drop(model.forward(input.clone())),
+            Mode::Step => model.stream(&row, settings.time),
+        }
+        wait(&device);
+    };
+
+    wait(&device);
+    // The first run's: buffers that a kernel keeps for the next run are its memory as well.
+    let peak_bytes = memory.map(|memory| {
+        (memory.reset)();
+        run();
+        (memory.peak)() as u64
+    });
+    for _ in peak_bytes.iter().len()..WARM_UPS {
+        run();
+    }
+    let before = settings.ceiling.then(|| product(&plain));
+    let per_run = if settings.mode == Mode::Step { settings.time as f64 } else { 1.0 };
+    let mut times: Vec<f64> = (0..settings.repeats).map(|_| seconds(run) * 1e3 / per_run).collect();
+    let ceiling = before.map(|before| Ceiling { before, after: product(&plain) });
+
+    times.sort_by(f64::total_cmp);
+    let median_ms = median(&times);
+    let report = Report {
+        cell: settings.cell.name().into(),
+        engine: settings.engine.name().into(),
+        kernel: settings.kernel_name().into(),
+        device: settings.device.clone(),
+        mode: settings.mode.name().into(),
+        threads,
+        batch: settings.batch,
+        time: settings.time,
+        input: settings.input,
+        hidden: settings.hidden,
+        layers: settings.layers,
+        median_ms,
+        min_ms: times[0],
+        max_ms: times[times.len() - 1],
+        gflops: settings.flops() / median_ms / 1e6,
+        peak_bytes,
+        repeats: settings.repeats,
+    };
+    Ok((report, ceiling))
+}
+
+/// Of numbers in order.
+fn median(sorted: &[f64]) -> f64 {
+    let middle = sorted.len() / 2;
+    match sorted.len() % 2 {
+        0 => (sorted[middle - 1] + sorted[middle]) / 2.0,
+        _ => sorted[middle],
+    }
+}
+
+fn seconds(run: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    run();
+    // A clock's smallest step, so that a rate stays a number.
+    start.elapsed().as_secs_f64().max(1e-9)
+}
+
+/// Until the device has done what it was told.
+fn wait(device: &Device) {
+    device.sync().expect("the device works");
+}
+
+/// The best of several large matrix products, in billions of operations a second.
+fn product(device: &Device) -> f64 {
+    const SIZE: usize = 1024;
+    const TIMES: usize = 6;
+    let matrix =
+        || Tensor::<2>::random([SIZE, SIZE], Distribution::Normal(0.0, 1.0), (device, F32));
+    let (a, b) = (matrix(), matrix());
+    let run = || {
+        let product = a.clone().matmul(b.clone());
+        wait(device);
+        drop(product);
+    };
+    run();
+    let best = (0..TIMES).map(|_| seconds(run)).fold(f64::INFINITY, f64::min);
+    2.0 * (SIZE as f64).powi(3) / best / 1e9
+}
+
+const F32: burn::tensor::DType = burn::tensor::DType::F32;
+
+/// A layer, whosesoever.
+enum Model {
+    Ours(AnyRecurrent),
+    Rnn(nn::Rnn),
+    Lstm(nn::Lstm),
+    Gru(nn::Gru),
+}
+
+/// What a [`Model`] carries from step to step.
+enum State {
+    Ours(AnyState),
+    Rnn(nn::RnnState<2>),
+    Lstm(nn::LstmState<2>),
+    Gru(Tensor<2>),
+}
+
+impl Model {
+    fn new(settings: &Settings, device: &Device) -> Result<Self, String> {
+        let (input, hidden) = (settings.input, settings.hidden);
+        Ok(match (settings.engine, settings.cell) {
+            (Contender::Ours(engine), cell) => Self::Ours(
+                AnyRecurrentConfig::new(cell, input, hidden)
+                    .with_num_layers(settings.layers)
+                    .with_bidirectional(settings.bidirectional)
+                    .with_engine(engine)
+                    .with_kernel(settings.kernel)
+                    .try_init(device)
+                    .map_err(|error| error.to_string())?,
+            ),
+            (_, CellKind::Rnn) => Self::Rnn(nn::RnnConfig::new(input, hidden, true).init(device)),
+            (_, CellKind::Lstm) => {
+                Self::Lstm(nn::LstmConfig::new(input, hidden, true).init(device))
+            }
+            (_, CellKind::Gru) => Self::Gru(nn::GruConfig::new(input, hidden, true).init(device)),
+        })
+    }
+
+    /// `[B, T, I]` to `[B, T, D·H]`.
+    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::Ours(layer) => layer.forward(input, None).0,
+            Self::Rnn(layer) => layer.forward(input, None).0,
+            Self::Lstm(layer) => layer.forward(input, None).0,
+            Self::Gru(layer) => layer.forward(input, None),
+        }
+    }
+
+    fn train(&self, input: &Tensor<3>, device: &Device) {
+        let input = input.clone().detach().require_grad();
+        let gradients = self.forward(input.clone()).sum().backward();
+        let of_input = input.grad(&gradients);
+        wait(device);
+        drop((of_input, gradients));
+    }
+
+    fn stream(&self, row: &Tensor<2>, steps: usize) {
+        let mut state = None;
+        for _ in 0..steps {
+            state = Some(self.step(row.clone(), state));
+        }
+    }
+
+    fn step(&self, input: Tensor<2>, state: Option<State>) -> State {
+        // Burn's layers have no step: a sequence of one.
+        let one = |input: Tensor<2>| input.unsqueeze_dim::<3>(1);
+        match (self, state) {
+            (Self::Ours(layer), Some(State::Ours(state))) => {
+                State::Ours(layer.step(input, state).1)
+            }
+            (Self::Ours(layer), _) => State::Ours(layer.step(input, None).1),
+            (Self::Rnn(layer), Some(State::Rnn(state))) => {
+                State::Rnn(layer.forward(one(input), Some(state)).1)
+            }
+            (Self::Rnn(layer), _) => State::Rnn(layer.forward(one(input), None).1),
+            (Self::Lstm(layer), Some(State::Lstm(state))) => {
+                State::Lstm(layer.forward(one(input), Some(state)).1)
+            }
+            (Self::Lstm(layer), _) => State::Lstm(layer.forward(one(input), None).1),
+            (Self::Gru(layer), Some(State::Gru(state))) => {
+                State::Gru(layer.forward(one(input), Some(state)).squeeze_dim(1))
+            }
+            (Self::Gru(layer), _) => State::Gru(layer.forward(one(input), None).squeeze_dim(1)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            cell: CellKind::Gru,
+            engine: Contender::Ours(Engine::Manual),
+            kernel: Kernel::Auto,
+            device: "flex".into(),
+            mode: Mode::Infer,
+            batch: 2,
+            time: 3,
+            input: 4,
+            hidden: 5,
+            layers: 2,
+            bidirectional: true,
+            repeats: 1,
+            ceiling: false,
+        }
+    }
+
+    #[test]
+    fn operations_are_those_of_the_products() {
+        // 2·B·T, two directions, G·H, the input's and the state's columns of both layers.
+        let forward = 2.0 * 2.0 * 3.0 * 2.0 * 15.0 * ((4.0 + 5.0) + (10.0 + 5.0));
+        assert_eq!(settings().flops(), forward);
+        assert_eq!(Settings { mode: Mode::Train, ..settings() }.flops(), 3.0 * forward);
+        assert_eq!(Settings { mode: Mode::Step, ..settings() }.flops(), forward / 3.0);
+    }
+
+    #[test]
+    fn sizes_that_overflow_are_too_large() {
+        let huge = Settings { hidden: usize::MAX / 2, ..settings() };
+        assert!(huge.check().is_err_and(|line| line.contains("too large")));
+        assert_eq!(settings().check(), Ok(()));
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between() {
+        assert_eq!(median(&[1.0, 2.0, 4.0, 8.0]), 3.0);
+        assert_eq!(median(&[1.0, 2.0, 4.0]), 2.0);
+    }
+}
