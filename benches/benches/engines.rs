@@ -1,55 +1,114 @@
-//! Forward and backward pass of one LSTM layer: both engines, and Burn's own layer.
+//! One layer of each cell: both engines, and Burn's own layer.
 //!
-//! Shows: what a training step of a small layer costs by each way of differentiating it, on the
-//! backend `flex` in f32, side by side in one run. The loss is the sum of the outputs; gradients
-//! are taken with respect to the input and all parameters.
+//! Shows: what a training step, a forward pass and a step of a stream cost, on the backend `flex`
+//! in f32, side by side in one run. The loss is the sum of the outputs; gradients are taken with
+//! respect to the input and all parameters.
 //!
-//! Command: `cargo bench -p bptt-benches --bench engines`
+//! Command: `cargo bench -p bptt-benches --bench engines` (a quarter of an hour; a name such as
+//! `train/lstm` at its end chooses)
 //!
-//! What to expect: three lines with the time of one forward and backward pass, the manual engine's
-//! the shortest. Small on purpose: larger sizes and other devices are for `bptt bench`.
+//! What to expect: a line with a time for each cell, size and engine. At the first size all engines
+//! run, and the manual engine's time is the shortest; at the others only the manual engine does. For
+//! other sizes and devices: `bptt bench`.
 
-use bptt::{Engine, LstmConfig};
+use bptt::{AnyRecurrentConfig, CellKind, Engine};
 use burn::Tensor;
+use burn::nn;
 use burn::tensor::{Device, Distribution};
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 
-const BATCH: usize = 16;
-const TIME: usize = 64;
-const INPUT: usize = 32;
-const HIDDEN: usize = 64;
+/// `B`, `T`, `I`, `H`; the last one fits no register and no tile.
+const SIZES: [[usize; 4]; 5] = [
+    [32, 100, 128, 128],
+    [64, 128, 256, 256],
+    [1, 512, 64, 64],
+    [16, 512, 256, 512],
+    [7, 61, 75, 100],
+];
 
-fn engines(criterion: &mut Criterion) {
-    let device = Device::flex().autodiff();
+type Forward = Box<dyn Fn(Tensor<3>) -> Tensor<3>>;
+
+fn train(criterion: &mut Criterion) {
+    sequences(criterion, "train", &Device::flex().autodiff(), |forward, input| {
+        let input = input.clone().detach().require_grad();
+        let gradients = forward(input.clone()).sum().backward();
+        drop(black_box((input.grad(&gradients), gradients)));
+    });
+}
+
+fn infer(criterion: &mut Criterion) {
+    sequences(criterion, "infer", &Device::flex(), |forward, input| {
+        drop(black_box(forward(input.clone())));
+    });
+}
+
+fn sequences(
+    criterion: &mut Criterion,
+    what: &str,
+    device: &Device,
+    run: impl Fn(&Forward, &Tensor<3>),
+) {
     device.seed(1);
-    let shape = [BATCH, TIME, INPUT];
-    let input = Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device);
-    let size = format!("lstm B={BATCH} T={TIME} I={INPUT} H={HIDDEN}");
-    let mut group = criterion.benchmark_group(size);
-    group.sample_size(10);
+    for cell in CellKind::ALL {
+        let mut group = criterion.benchmark_group(format!("{what}/{}", cell.name()));
+        group.sample_size(10);
+        for (k, size) in SIZES.into_iter().enumerate() {
+            let [batch, time, width, _] = size;
+            let input = Tensor::random([batch, time, width], Distribution::Default, device);
+            let engines = if k == 0 { &["manual", "autograd", "burn-nn"][..] } else { &["manual"] };
+            for engine in engines {
+                let forward = layer(cell, engine, size, device);
+                let id = BenchmarkId::new(*engine, format!("{size:?}"));
+                group.bench_function(id, |bencher| bencher.iter(|| run(&forward, &input)));
+            }
+        }
+        group.finish();
+    }
+}
 
-    let layer = LstmConfig::new(INPUT, HIDDEN).init(&device);
-    for engine in Engine::ALL {
-        let layer = layer.clone().with_engine(engine);
-        group.bench_function(engine.name(), |bencher| {
-            bencher.iter(|| train_step(&input, |x| layer.forward(x, None).0));
+/// The layer's forward pass.
+fn layer(cell: CellKind, engine: &str, size: [usize; 4], device: &Device) -> Forward {
+    let [_, _, width, hidden] = size;
+    let ours = |engine| -> Forward {
+        let config = AnyRecurrentConfig::new(cell, width, hidden).with_engine(engine);
+        let layer = config.init(device);
+        Box::new(move |x| layer.forward(x, None).0)
+    };
+    match (engine, cell) {
+        ("manual", _) => ours(Engine::Manual),
+        ("autograd", _) => ours(Engine::Autograd),
+        (_, CellKind::Rnn) => {
+            let layer = nn::RnnConfig::new(width, hidden, true).init(device);
+            Box::new(move |x| layer.forward(x, None).0)
+        }
+        (_, CellKind::Lstm) => {
+            let layer = nn::LstmConfig::new(width, hidden, true).init(device);
+            Box::new(move |x| layer.forward(x, None).0)
+        }
+        (_, CellKind::Gru) => {
+            let layer = nn::GruConfig::new(width, hidden, true).init(device);
+            Box::new(move |x| layer.forward(x, None))
+        }
+    }
+}
+
+/// One step of a stream, by the manual engine.
+fn step(criterion: &mut Criterion) {
+    const HIDDEN: usize = 256;
+    let device = Device::flex();
+    device.seed(1);
+    let row = Tensor::<2>::random([1, HIDDEN], Distribution::Default, &device);
+    let mut group = criterion.benchmark_group("step");
+    for cell in CellKind::ALL {
+        let layer = AnyRecurrentConfig::new(cell, HIDDEN, HIDDEN).init(&device);
+        let mut state = None;
+        group.bench_function(cell.name(), |bencher| {
+            bencher.iter(|| state = Some(layer.step(row.clone(), state.take()).1));
         });
     }
-    let layer = burn::nn::LstmConfig::new(INPUT, HIDDEN, true).init(&device);
-    group.bench_function("burn-nn", |bencher| {
-        bencher.iter(|| train_step(&input, |x| layer.forward(x, None).0));
-    });
     group.finish();
 }
 
-/// One forward and one backward pass.
-fn train_step(input: &Tensor<3>, forward: impl Fn(Tensor<3>) -> Tensor<3>) {
-    let input = input.clone().detach().require_grad();
-    let grads = forward(input.clone()).sum().backward();
-    // Reads a number, so that a backend that works later has worked.
-    black_box(input.grad(&grads).map(|d| d.sum().into_scalar::<f32>()));
-}
-
-criterion_group!(benches, engines);
+criterion_group!(benches, train, infer, step);
 criterion_main!(benches);

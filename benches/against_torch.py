@@ -1,0 +1,255 @@
+"""Measures layers of bptt beside those of PyTorch, on the CPU, in f32.
+
+Command: `cargo build --release` and then `python benches/against_torch.py` (needs torch; a quarter
+of an hour), or with options, see `--help`.
+
+What to expect: progress on standard error, and one table in Markdown on standard output. Ratios are
+bptt over torch: below 1, bptt takes less. Both work in turns, so that a machine that slows down slows
+both down; the figures are medians over the rounds' medians. A training step is a forward and a backward
+pass with the gradients of the input and of all parameters, the loss being the sum of the outputs.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SIZES = ["32,100,128,128", "64,128,256,256", "1,512,64,64", "16,512,256,512", "7,61,75,100"]
+TINY = (1, 1, 1, 1)
+WARM_UPS = 2
+
+# Starts a program, and says how much memory it had at most, in KiB. A process counts the memory of
+# the one that it was forked from: so this is as small as Python gets.
+SMALL = """
+import posix, sys
+child = posix.fork()
+if child == 0:
+    posix.dup2(2, 1)
+    posix.execve(sys.argv[1], sys.argv[1:], posix.environ)
+_, status, usage = posix.wait4(child, 0)
+print(usage.ru_maxrss if status == 0 else -1)
+"""
+
+
+def main():
+    args = arguments()
+    try:
+        table(args)
+    except Failed as failed:
+        sys.exit(f"against_torch.py: {failed}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+class Failed(Exception):
+    """One line for the user."""
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--size", action="append", metavar="B,T,I,H", help=f"default: {' '.join(SIZES)}")
+    add("--cell", action="append", choices=["rnn", "lstm", "gru"], help="default: all")
+    add("--mode", action="append", choices=["train", "infer"], help="default: both")
+    add("--threads", type=int, default=os.cpu_count(), help="of both (default: %(default)s)")
+    add("--rounds", type=int, default=5, help="in turns (default: %(default)s)")
+    add("--repeats", type=int, default=5, help="runs in a round (default: %(default)s)")
+    add("--memory", action="store_true", help="also peak memory, above that of a tiny layer")
+    add("--burn-nn", action="store_true", help="also Burn's own layers, on flex")
+    add("--bptt", type=Path, help="the program (default: the release build)")
+    add("--device", default="flex", help="bptt's (default: %(default)s)")
+    add("--torch-child", metavar="REQUEST", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.torch_child is not None:
+        torch_child(args.torch_child)
+        sys.exit()
+    for name in ["threads", "rounds", "repeats"]:
+        if getattr(args, name) < 1:
+            parser.error(f"--{name} is {getattr(args, name)}: expected at least 1")
+    try:
+        args.size = [tuple(map(int, size.split(","))) for size in args.size or SIZES]
+        assert all(len(size) == 4 and min(size) > 0 for size in args.size)
+    except (ValueError, AssertionError):
+        parser.error("--size: expected four positive numbers, as in 32,100,128,128")
+    root = Path(__file__).resolve().parents[1]
+    target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
+    args.bptt = (args.bptt or target / "release" / "bptt").resolve()
+    return args
+
+
+# PyTorch's side, in a process of its own.
+
+
+def torch_child(request):
+    """Answers requests: the one given, or those on standard input."""
+    try:
+        import torch
+    except ImportError:
+        print(json.dumps({"error": "PyTorch is missing"}), flush=True)
+        return
+    if request == "-":
+        print(json.dumps({"version": torch.__version__}), flush=True)
+    for line in sys.stdin if request == "-" else [request]:
+        print(json.dumps(torch_times(torch, **json.loads(line))), flush=True)
+
+
+LAST = {}
+
+
+def torch_times(torch, cell, size, mode, threads, repeats):
+    """Milliseconds of each run."""
+    torch.set_num_threads(threads)
+    batch, steps, width, hidden = size
+    key = (cell, tuple(size), mode)
+    if key not in LAST:
+        LAST.clear()
+        torch.manual_seed(1)
+        layer = getattr(torch.nn, cell.upper())(width, hidden, batch_first=True)
+        LAST[key] = layer, torch.randn(batch, steps, width, requires_grad=mode == "train")
+    layer, x = LAST[key]
+
+    def train():
+        layer(x)[0].sum().backward()
+        x.grad = None
+        for parameter in layer.parameters():
+            parameter.grad = None
+
+    def infer():
+        with torch.inference_mode():
+            layer(x)
+
+    run = {"train": train, "infer": infer}[mode]
+    times = []
+    for _ in range(WARM_UPS + repeats):
+        start = time.perf_counter()
+        run()
+        times.append((time.perf_counter() - start) * 1e3)
+    return times[WARM_UPS:]
+
+
+class Torch:
+    """The process that measures PyTorch."""
+
+    def __init__(self):
+        pipe = subprocess.PIPE
+        command = [sys.executable, __file__, "--torch-child", "-"]
+        self.child = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+        first = self.answer()
+        if "error" in first:
+            raise Failed(f"{first['error']} in {sys.executable}: pip install torch")
+        print(f"torch {first['version']}", file=sys.stderr)
+
+    def answer(self):
+        line = self.child.stdout.readline()
+        if not line:
+            raise Failed("the process that runs PyTorch has ended")
+        return json.loads(line)
+
+    def times(self, **request):
+        print(json.dumps(request), file=self.child.stdin, flush=True)
+        return self.answer()
+
+
+# bptt's side.
+
+
+def bptt_command(args, cell, size, mode, repeats, engine="manual"):
+    batch, steps, width, hidden = map(str, size)
+    device = "flex" if engine == "burn-nn" else args.device
+    sizes = ["--batch", batch, "--time", steps, "--input", width, "--hidden", hidden]
+    what = ["--cell", cell, "--mode", mode, "--engine", engine, "--device", device]
+    how = ["--threads", str(args.threads), "--repeats", str(repeats), "--no-ceiling"]
+    return [str(args.bptt), "bench", *sizes, *what, *how, "--json", "-"]
+
+
+def bptt_report(*request):
+    done = subprocess.run(bptt_command(*request), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(done.stderr.strip() or f"bptt ended with {done.returncode}")
+    return json.loads(done.stdout)
+
+
+# Both.
+
+
+def peak(command):
+    """The most memory that the program had, in MB."""
+    helper = [sys.executable, "-I", "-S", "-c", SMALL, *command]
+    done = subprocess.run(helper, capture_output=True, text=True)
+    kib = int(done.stdout or -1)
+    if kib < 0:
+        raise Failed(f"a run for its memory failed: {done.stderr.strip()}")
+    return kib * 1024 / 1e6
+
+
+def peaks(args, cell, size, mode, tiny={}):
+    """Peak memory of torch and bptt above that of the same run of a tiny layer, in MB."""
+
+    def torch(size):
+        request = dict(cell=cell, size=size, mode=mode, threads=args.threads, repeats=3)
+        script = str(Path(__file__).resolve())
+        return [sys.executable, script, "--torch-child", json.dumps(request)]
+
+    def bptt(size):
+        return bptt_command(args, cell, size, mode, 3)
+
+    above = []
+    for side in [torch, bptt]:
+        key = (side.__name__, cell, mode)
+        if key not in tiny:
+            tiny[key] = peak(side(TINY))
+        above.append(peak(side(size)) - tiny[key])
+    return above
+
+
+def measure(args, torch, cell, size, mode):
+    """One row of the table."""
+    medians = {"torch": [], "bptt": []}
+    gflops = []
+    for _ in range(args.rounds):
+        request = dict(cell=cell, size=size, mode=mode)
+        times = torch.times(**request, threads=args.threads, repeats=args.repeats)
+        medians["torch"].append(statistics.median(times))
+        # PyTorch's threads look for work for a while.
+        time.sleep(0.05)
+        report = bptt_report(args, cell, size, mode, args.repeats)
+        medians["bptt"].append(report["median_ms"])
+        gflops.append(report["gflops"])
+    by_torch, by_bptt = (statistics.median(medians[side]) for side in ["torch", "bptt"])
+    sizes = ", ".join(map(str, size))
+    row = [cell, sizes, mode, f"{by_torch:.3g}", f"{by_bptt:.3g}", f"{by_bptt / by_torch:.2f}"]
+    row.append(f"{statistics.median(gflops):.1f}")
+    if args.burn_nn:
+        report = bptt_report(args, cell, size, mode, args.repeats, "burn-nn")
+        row.append(f"{report['median_ms']:.3g}")
+    if args.memory:
+        of_torch, of_bptt = peaks(args, cell, size, mode)
+        ratio = f"{of_bptt / of_torch:.2f}" if of_torch > 0 else "–"
+        row += [f"{of_torch:.1f}", f"{of_bptt:.1f}", ratio]
+    return row
+
+
+def table(args):
+    if not args.bptt.is_file():
+        raise Failed(f"no program {args.bptt}: cargo build --release, or say where with --bptt")
+    torch = Torch()
+    head = ["cell", "B, T, I, H", "mode", "torch ms", "bptt ms", "ratio", "GF/s"]
+    head += ["burn-nn ms"] * args.burn_nn
+    head += ["torch MB", "bptt MB", "ratio"] * args.memory
+    rows = []
+    for cell in args.cell or ["lstm", "gru", "rnn"]:
+        for size in args.size:
+            for mode in args.mode or ["train", "infer"]:
+                rows.append(measure(args, torch, cell, size, mode))
+                print(*rows[-1], sep="  ", file=sys.stderr)
+    rule = ["---"] * 3 + ["---:"] * (len(head) - 3)
+    for row in [head, rule, *rows]:
+        print(f"| {' | '.join(row)} |")
+
+
+if __name__ == "__main__":
+    main()
