@@ -360,6 +360,7 @@ fn product(device: &Device) -> f64 {
 const F32: burn::tensor::DType = burn::tensor::DType::F32;
 
 /// A layer, whosesoever.
+#[allow(clippy::large_enum_variant, reason = "there is one, on the stack")]
 enum Model {
     Ours(AnyRecurrent),
     Rnn(nn::Rnn),
