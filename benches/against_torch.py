@@ -21,6 +21,8 @@ from pathlib import Path
 SIZES = ["32,100,128,128", "64,128,256,256", "1,512,64,64", "16,512,256,512", "7,61,75,100"]
 TINY = (1, 1, 1, 1)
 WARM_UPS = 2
+# Peaks in MB that differ by less are the same.
+NOISE = 1.0
 
 # Starts a program, and says how much memory it had at most, in KiB. A process counts the memory of
 # the one that it was forked from: so this is as small as Python gets.
@@ -197,12 +199,16 @@ def peaks(args, cell, size, mode, tiny={}):
     def bptt(size):
         return bptt_command(args, cell, size, mode, 3)
 
+    def several(command):
+        # The first run of a program was seen to peak lower than all that follow: it does not count.
+        return statistics.median([peak(command) for _ in range(4)][1:])
+
     above = []
     for side in [torch, bptt]:
         key = (side.__name__, cell, mode)
         if key not in tiny:
-            tiny[key] = peak(side(TINY))
-        above.append(peak(side(size)) - tiny[key])
+            tiny[key] = several(side(TINY))
+        above.append(several(side(size)) - tiny[key])
     return above
 
 
@@ -228,7 +234,7 @@ def measure(args, torch, cell, size, mode):
         row.append(f"{report['median_ms']:.3g}")
     if args.memory:
         of_torch, of_bptt = peaks(args, cell, size, mode)
-        ratio = f"{of_bptt / of_torch:.2f}" if of_torch > 0 else "–"
+        ratio = f"{of_bptt / of_torch:.2f}" if min(of_torch, of_bptt) > NOISE else "–"
         row += [f"{of_torch:.1f}", f"{of_bptt:.1f}", ratio]
     return row
 
