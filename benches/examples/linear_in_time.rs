@@ -19,11 +19,11 @@ const BATCH: usize = 32;
 fn main() {
     let device = Device::flex().autodiff();
     device.seed(1);
-    for (hidden, repeats) in [(128, 3), (256, 3)] {
+    for hidden in [128, 256] {
         for engine in Engine::ALL {
             let lstm = LstmConfig::new(hidden, hidden).with_engine(engine).init(&device);
             let backward = |time: usize| {
-                let [forward, backward] = median(&lstm, time, hidden, repeats);
+                let [forward, backward] = median(&lstm, time, hidden);
                 println!(
                     "{:<8} I = H = {hidden}  T {time:>4}  forward {forward:8.1} ms  backward \
                      {backward:8.1} ms",
@@ -38,10 +38,10 @@ fn main() {
 }
 
 /// The median times of the forward and the backward pass, in milliseconds.
-fn median(lstm: &Lstm, time: usize, width: usize, repeats: usize) -> [f64; 2] {
+fn median(lstm: &Lstm, time: usize, width: usize) -> [f64; 2] {
     let device = lstm.devices()[0].clone();
     let mut times: [Vec<f64>; 2] = Default::default();
-    for _ in 0..repeats {
+    for _ in 0..3 {
         let shape = [BATCH, time, width];
         let input = Tensor::<3>::random(shape, Distribution::Default, &device);
         let start = Instant::now();

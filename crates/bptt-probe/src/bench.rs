@@ -2,6 +2,7 @@
 
 use crate::device;
 use crate::problem::gates;
+use crate::report::kernel_name;
 use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, Engine, Kernel};
 use burn::Tensor;
 use burn::nn;
@@ -234,10 +235,9 @@ impl Settings {
     }
 
     fn kernel_name(&self) -> &'static str {
-        match (self.engine, self.kernel) {
-            (Contender::Ours(Engine::Manual), Kernel::Auto) => "auto",
-            (Contender::Ours(Engine::Manual), Kernel::Reference) => "reference",
-            _ => "-",
+        match self.engine {
+            Contender::Ours(engine) => kernel_name(engine, self.kernel),
+            Contender::BurnNn => "-",
         }
     }
 }

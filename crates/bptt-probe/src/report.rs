@@ -1,5 +1,6 @@
 //! What comparisons found, for people and for programs.
 
+use bptt::{Engine, Kernel};
 use serde::Serialize;
 
 /// One tensor, compared with a witness.
@@ -27,6 +28,14 @@ pub struct Row {
     pub tolerance: f64,
     /// Whether it is.
     pub pass: bool,
+}
+
+/// The kernel's name, `-` for what has none.
+pub(crate) fn kernel_name(engine: Engine, kernel: Kernel) -> &'static str {
+    match engine {
+        Engine::Manual => kernel.name(),
+        Engine::Autograd => "-",
+    }
 }
 
 /// All rows of one cell, engine, kernel, device, dtype and witness together.

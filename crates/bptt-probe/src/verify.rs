@@ -5,7 +5,7 @@ use crate::device;
 use crate::measure::{DType, Outcome, Setting, loss, measure, measure_layer, relative_error};
 use crate::problem::{Array, Problem};
 use crate::reference;
-use crate::report::Row;
+use crate::report::{Row, kernel_name};
 use crate::sabotage::Sabotaged;
 use bptt::{CellKind, Engine, Kernel, cells};
 use burn::tensor::Device;
@@ -159,14 +159,6 @@ impl From<Engine> for By {
 impl From<Kernel> for By {
     fn from(kernel: Kernel) -> Self {
         Self { engine: Engine::Manual, kernel }
-    }
-}
-
-fn kernel_name(engine: Engine, kernel: Kernel) -> &'static str {
-    match (engine, kernel) {
-        (Engine::Autograd, _) => "-",
-        (Engine::Manual, Kernel::Auto) => "auto",
-        (Engine::Manual, Kernel::Reference) => "reference",
     }
 }
 

@@ -1,16 +1,19 @@
-//! The sequence backward.
+//! The sequence backward: the steps here, what is summed over them in `sums.rs`.
+
+mod sums;
 
 use super::buffer::{Buffer, Shared, volume};
 use super::forward::{panels, runs};
 use super::gates::{Part, StepBackward};
 use super::layer::{Layer, Schedule, Share, Split};
-use super::product::{DEPTH, OuterSum, Panels, Product, Rows, Source, Tiles};
+use super::outer_sum::Tiles;
+use super::panels::{Panels, Source, pack_all};
+use super::product::{DEPTH, Product, Rows};
 use super::real::Real;
-use super::team::{Member, part, team};
+use super::team::{Member, team};
 use super::{Slices, Trace};
 use crate::recurrent::{Operand, Operands};
 use bptt_cells::Cell;
-use std::ops::Range;
 
 /// How many rows of gradients are gathered before the large products take them: some blocks of
 /// their inner dimension; fewer where one thread works the steps, and others could be waiting.
@@ -92,42 +95,28 @@ pub(crate) fn backward<C: Cell, T: Real>(
     let mut weight_ih = wants_input.then(|| Panels::new(isa, gates * hp, 1, input, input));
     let mut inner = layer.inner.then(|| Panels::new(isa, hp, 1, hidden, hp));
     let mut project = layer.projected.then(|| Panels::new(isa, output, 1, hidden, hp));
-    {
-        let weight = |operand| -> &[T] { operands.need(operand) };
-        let hh = weight(Operand::WeightHh);
-        let ih_groups = (0..gates).map(|plane| layer.gate(plane) * hidden * input).collect();
-        let hh_groups = (0..outer).map(|gate| gate * hidden * output).collect();
-        let inner_group = vec![(gates - 1) * hidden * output];
-        let packers = [
-            Some((weight_hh.packer(), straight(hh, hh_groups, (hidden, hp), output))),
-            weight_ih.as_mut().map(|panels| {
-                let source = straight(weight(Operand::WeightIh), ih_groups, (hidden, hp), input);
-                (panels.packer(), source)
-            }),
-            inner
-                .as_mut()
-                .map(|panels| (panels.packer(), straight(hh, inner_group, (hidden, hp), output))),
-            project.as_mut().map(|panels| {
-                let weight_hr = weight(Operand::WeightHr);
-                (panels.packer(), straight(weight_hr, vec![0], (output, output), hidden))
-            }),
-        ];
-        let elements = (input + output) * gates * hidden;
-        let count = if elements > 1 << 16 { count } else { 1 };
-        team(count, |member| {
-            for (packer, source) in packers.iter().flatten() {
-                // SAFETY: each thread has panels of its own, and `team` ends before they are read.
-                unsafe { packer.pack(member.part(packer.count(), 1), source) };
-            }
-        });
-    }
+    let rows_of = |operand, gates: &mut dyn Iterator<Item = usize>, (rows, padded), row| {
+        let groups = gates.map(|gate| gate * hidden * row).collect();
+        let data = operands.get(operand).copied().unwrap_or(&[]);
+        Source { data, planes: vec![0], column: 1, groups, rows, padded, row }
+    };
+    let (units, whole) = ((hidden, hp), (output, output));
+    let hh_source = rows_of(Operand::WeightHh, &mut (0..outer), units, output);
+    let ih_gates = &mut (0..gates).map(|plane| layer.gate(plane));
+    let ih_source = rows_of(Operand::WeightIh, ih_gates, units, input);
+    let inner_source = rows_of(Operand::WeightHh, &mut (gates - 1..gates), units, output);
+    let project_source = rows_of(Operand::WeightHr, &mut (0..1), whole, hidden);
+    let packers = [
+        Some((weight_hh.packer(), &hh_source)),
+        weight_ih.as_mut().map(|panels| (panels.packer(), &ih_source)),
+        inner.as_mut().map(|panels| (panels.packer(), &inner_source)),
+        project.as_mut().map(|panels| (panels.packer(), &project_source)),
+    ];
+    pack_all(count, &packers.into_iter().flatten().collect::<Vec<_>>());
 
     let steps = layer.block(rows_per_block(layer));
     let rows = steps * batch;
-    let blocks = if split == Split::Pipeline { 2 } else { 1 };
-    let two = |sizes: [usize; 2]| {
-        [Buffer::scratch(&sizes), Buffer::scratch(if blocks == 2 { &sizes } else { &[0] })]
-    };
+    let two = |sizes: [usize; 2]| split.buffers(&sizes);
     let mut d_planes = two([rows, layer.row()]);
     let mut x_tiles = two([rows, input]);
     let mut h_tiles = two([rows, output]);
@@ -233,22 +222,16 @@ pub(crate) fn backward<C: Cell, T: Real>(
 impl<C: Cell, T: Real> Sequence<'_, C, T> {
     /// What one thread does.
     fn run(&self, member: &Member<'_>, split: Split) {
-        let Layer { time, batch, hp, .. } = *self.layer;
+        let time = self.layer.time;
         let blocks = time.div_ceil(self.steps);
         // From the last block to the first.
         let block = |index: usize| {
             let index = blocks - 1 - index;
             index * self.steps..((index + 1) * self.steps).min(time)
         };
-        let all = Share { rows: 0..batch, units: 0..hp };
+        let share = Share::of::<T>(self.layer, split, member);
         match split {
             Split::Rows | Split::Units => {
-                let share = match split {
-                    Split::Units => {
-                        Share { units: member.part(hp, self.weight_hh.columns()), ..all }
-                    }
-                    _ => Share { rows: member.part(batch, 1), ..all },
-                };
                 for index in 0..blocks {
                     self.lay_out(block(index), 0, member.index, member.count);
                     for k in block(index).rev() {
@@ -263,7 +246,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 for index in 0..blocks {
                     if member.index == 0 {
                         for k in block(index).rev() {
-                            self.step(k, k - block(index).start, index % 2, &all, member, split);
+                            self.step(k, k - block(index).start, index % 2, &share, member, split);
                         }
                     } else {
                         let (at, of) = (member.index - 1, member.count - 1);
@@ -297,33 +280,6 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             return &self.operands.need(Operand::Hidden)[b * output..][..output];
         }
         &self.outputs[(self.layer.time_of(k - 1) * batch + b) * output..][..output]
-    }
-
-    /// Lays out what the sums over a block multiply with, as tiles: a part of it.
-    fn lay_out(&self, steps: Range<usize>, slot: usize, index: usize, parts: usize) {
-        let Layer { batch, input, hidden, output, hp, .. } = *self.layer;
-        let x = self.operands.need(Operand::Input);
-        let rows = steps.len() * batch;
-        for row in part(index, parts, rows, 1) {
-            let (k, b) = (steps.start + row / batch, row % batch);
-            let (first, depth) = (row / DEPTH * DEPTH, depth(row, rows));
-            let lay = |values: &[T], to: Shared<'_, T>| {
-                let to = to.at(first * values.len(), depth * values.len());
-                // SAFETY: this row of the tiles is this thread's own.
-                unsafe { self.tiles.pack(values, row - first, depth, to) };
-            };
-            if self.wanted.has(Operand::WeightIh) {
-                let t = self.layer.time_of(k);
-                lay(&x[self.layer.input_at(t, b)..][..input], self.x_tiles[slot]);
-            }
-            if self.wanted.has(Operand::WeightHh) {
-                lay(&self.hidden_before(k, b)[..output], self.h_tiles[slot]);
-            }
-            if let (Some(tiles), Some(own)) = (self.own_tiles, self.own) {
-                // SAFETY: the trace is only read.
-                lay(unsafe { own.slice((k * batch + b) * hp, hidden) }, tiles[slot]);
-            }
-        }
     }
 
     /// Step `k`, the `in_block`th of its block.
@@ -401,14 +357,14 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             }
             let a = d_projected.at((first_row + share.rows.start) * pp, 0);
             let c = d_own.at(share.rows.start * hp, 0);
-            product(a, pp, project, 0..project.count(), c, hp, false);
+            product(a, pp, project, 0..project.count, c, hp, false);
         }
         gates(Part::Step);
         if let (Some(inner), Some(d_inner)) = (self.inner, self.d_inner) {
             let last = self.layer.plane(self.layer.gates - 1);
             let a = d_planes.at((first_row + share.rows.start) * row + last * hp, 0);
             let c = d_inner.at(share.rows.start * hp, 0);
-            product(a, row, inner, 0..inner.count(), c, hp, false);
+            product(a, row, inner, 0..inner.count, c, hp, false);
             gates(Part::Completion);
         }
         if split == Split::Units {
@@ -434,182 +390,6 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             }
         }
     }
-
-    /// A part of the large products of a block.
-    fn sums(&self, steps: Range<usize>, slot: usize, index: usize, parts: usize) {
-        let Layer { batch, input, hidden, output, hp, pp, gates, isa, .. } = *self.layer;
-        let row = self.layer.row();
-        let rows = steps.len() * batch;
-        let d_planes = self.d_planes[slot];
-        if let (Some(d_input), Some(weight_ih)) = (self.d_input, self.weight_ih) {
-            let t = self.layer.time_of(steps.start);
-            let product = Product {
-                a: d_planes.at(0, rows * row),
-                a_rows: Rows::plain(row),
-                b: weight_ih,
-                panels: 0..weight_ih.count(),
-                c: d_input.at(t * batch * input, batch * input),
-                c_rows: Rows {
-                    per_group: batch,
-                    group: self.layer.step_stride(batch * input),
-                    row: input,
-                },
-                rows: part(index, parts, rows, 1),
-                add: false,
-                padded: false,
-            };
-            // SAFETY: the planes of the block are written; the rows of `d_input` are this
-            // thread's own.
-            unsafe { product.run(isa) };
-        }
-        let columns = self.weight_hh.columns();
-        let mut scratch = Buffer::scratch(&[DEPTH, columns]);
-        let mut sum = |tiles: Shared<'_, T>,
-                       width: usize,
-                       d: *const T,
-                       d_row: usize,
-                       planes: usize,
-                       pitch: usize,
-                       c: Shared<'_, T>,
-                       bias: Option<*mut T>| {
-            let panels = part(index, parts, planes * pitch.div_ceil(columns), 1);
-            for first in (0..rows).step_by(DEPTH) {
-                let depth = depth(first, rows);
-                let sum = OuterSum {
-                    tiles: tiles.at(first * width, depth * width),
-                    rows: width,
-                    depth,
-                    // SAFETY: a row of the planes of this block.
-                    d: unsafe { d.add(first * d_row) },
-                    d_row,
-                    pitch,
-                    panels: panels.clone(),
-                    c: c.at(0, width * planes * pitch),
-                    c_row: planes * pitch,
-                    column_sums: bias,
-                    scratch: scratch.as_mut_slice(),
-                };
-                // SAFETY: tiles and planes of the block are written; the columns of `c` that
-                // belong to these panels are this thread's own.
-                unsafe { sum.run(isa) };
-            }
-        };
-        let planes_at = |plane: usize| d_planes.at(plane * hp, 0).cast_const();
-        let wants = |operand| self.wanted.has(operand);
-        let wants_bias = wants(Operand::BiasIh) || wants(Operand::BiasHh);
-        if wants(Operand::WeightIh) {
-            let bias = wants_bias.then(|| self.sum_bias.at(0, row));
-            sum(self.x_tiles[slot], input, planes_at(0), row, gates, hp, self.sum_ih, bias);
-        }
-        let first = self.layer.first_h();
-        if wants(Operand::WeightHh) {
-            sum(
-                self.h_tiles[slot],
-                output,
-                planes_at(first),
-                row,
-                self.layer.outer(),
-                hp,
-                self.sum_hh,
-                None,
-            );
-        }
-        // Columns that no product above has summed.
-        let summed = if wants(Operand::WeightIh) { gates } else { 0 };
-        if wants_bias {
-            for column in part(index, parts, (self.layer.planes() - summed) * hp, 1) {
-                let column = summed * hp + column;
-                // SAFETY: this column is this thread's own.
-                let to = unsafe { &mut self.sum_bias.slice_mut(column, 1)[0] };
-                for r in 0..rows {
-                    // SAFETY: the planes of the block are written.
-                    *to = T::plus(*to, unsafe { d_planes.slice(r * row + column, 1)[0] });
-                }
-            }
-        }
-        if let (Some(inner), Some(sum_inner), true) =
-            (self.inner_operand, self.sum_inner, wants(Operand::WeightHh))
-        {
-            // Known only now; each thread lays out all of it for itself.
-            let mut tiles = Buffer::scratch(&[rows, hidden]);
-            let to = tiles.shared();
-            for r in 0..rows {
-                let (first, depth) = (r / DEPTH * DEPTH, depth(r, rows));
-                // SAFETY: the operand of the block is written; the tiles are this thread's own.
-                unsafe {
-                    let values = inner[slot].slice(r * hp, hidden);
-                    self.tiles.pack(
-                        values,
-                        r - first,
-                        depth,
-                        to.at(first * hidden, depth * hidden),
-                    );
-                }
-            }
-            let last = self.layer.plane(gates - 1);
-            sum(to, hidden, planes_at(last), row, 1, hp, sum_inner, None);
-        }
-        if let (Some(tiles), Some(d), Some(sum_hr), true) =
-            (self.own_tiles, self.d_projected, self.sum_hr, wants(Operand::WeightHr))
-        {
-            sum(tiles[slot], hidden, d[slot].at(0, rows * pp), pp, 1, pp, sum_hr, None);
-        }
-    }
-
-    /// A part of the weights' gradients, from the sums, which lie transposed.
-    fn finish(&self, member: &Member<'_>) {
-        let Layer { input, hidden, output, hp, pp, gates, .. } = *self.layer;
-        let mut next = 0;
-        // Sixteen columns of the sums are a line or two of the cache, and become sixteen rows.
-        let mut transpose = |from: Shared<'_, T>,
-                             row: usize,
-                             column: usize,
-                             to: Shared<'_, T>,
-                             first: usize,
-                             rows: usize,
-                             width: usize| {
-            for j in (0..rows).step_by(16) {
-                next += 1;
-                if next % member.count != member.index {
-                    continue;
-                }
-                for i in 0..width {
-                    let count = (rows - j).min(16);
-                    // SAFETY: the sums are complete; these rows of the gradient are this
-                    // thread's own.
-                    unsafe {
-                        let from = from.slice(i * row + column + j, count);
-                        for (r, &x) in from.iter().enumerate() {
-                            to.slice_mut((first + j + r) * width + i, 1)[0] = x;
-                        }
-                    }
-                }
-            }
-        };
-        if let Some(to) = self.d_weight_ih {
-            for plane in 0..gates {
-                let first = self.layer.gate(plane) * hidden;
-                transpose(self.sum_ih, gates * hp, plane * hp, to, first, hidden, input);
-            }
-        }
-        if let Some(to) = self.d_weight_hh {
-            let outer = self.layer.outer();
-            for gate in 0..outer {
-                transpose(self.sum_hh, outer * hp, gate * hp, to, gate * hidden, hidden, output);
-            }
-            if let Some(from) = self.sum_inner {
-                transpose(from, hp, 0, to, (gates - 1) * hidden, hidden, output);
-            }
-        }
-        if let (Some(to), Some(from)) = (self.d_weight_hr, self.sum_hr) {
-            transpose(from, pp, 0, to, 0, output, hidden);
-        }
-    }
-}
-
-/// How many rows the block of the inner dimension has that a row is in.
-fn depth(row: usize, rows: usize) -> usize {
-    DEPTH.min(rows - row / DEPTH * DEPTH)
 }
 
 /// dLoss/d(final state), in padded rows.
@@ -622,14 +402,4 @@ fn final_state<T: Real>(layer: &Layer, d: &[T], d_hidden: &mut [T], d_memory: &m
             d_memory[(b * memories + m) * hp..][..hidden].copy_from_slice(from);
         }
     }
-}
-
-/// Rows as they are, in groups that are padded.
-fn straight<T>(
-    data: &[T],
-    groups: Vec<usize>,
-    (rows, padded): (usize, usize),
-    row: usize,
-) -> Source<'_, T> {
-    Source { data, planes: vec![0], column: 1, groups, rows, padded, row }
 }

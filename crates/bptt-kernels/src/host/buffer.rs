@@ -164,6 +164,10 @@ impl<'a, T> Shared<'a, T> {
         Self { start: slice.as_mut_ptr(), len: slice.len(), of: PhantomData }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Where `len` elements from `from` on are; they are inside.
     #[inline(always)]
     pub(crate) fn at(&self, from: usize, len: usize) -> *mut T {

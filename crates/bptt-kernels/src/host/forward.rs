@@ -2,9 +2,12 @@
 
 use super::buffer::{Buffer, Shared, volume};
 use super::gates::{Part, StepForward};
+use super::isa::Isa;
 use super::layer::{Layer, Schedule, Share, Split};
-use super::product::{Isa, Panels, Product, Rows, Rowwise, Source};
+use super::panels::{Panels, Source, pack_all};
+use super::product::{Product, Rows};
 use super::real::Real;
+use super::rowwise::Rowwise;
 use super::team::{Member, part, team};
 use super::{Slices, Trace};
 use crate::recurrent::Operand;
@@ -23,7 +26,7 @@ enum Matrix<'a, T> {
 }
 
 impl<T: Real> Matrix<'_, T> {
-    /// `C += A B`, or `C = A B`, in the columns of some units.
+    /// `C += A B`, in the columns of some units.
     ///
     /// # Safety
     ///
@@ -109,19 +112,11 @@ pub(crate) fn forward<C: Cell, T: Real>(
         let &(_, depth, planes, width, pitch) = source.as_ref().filter(|_| !direct)?;
         Some(Panels::new(isa, depth, planes, width, pitch))
     });
-    if !direct {
-        // Packed by all threads, then read by all.
-        let packers = packed_weights.each_mut().map(|panels| Some(panels.as_mut()?.packer()));
-        let elements = (input + output) * layer.gates * hidden;
-        let count = if elements > 1 << 16 { count } else { 1 };
-        team(count, |member| {
-            for (packer, source) in packers.iter().zip(&sources) {
-                let (Some(packer), Some((source, ..))) = (packer, source) else { continue };
-                // SAFETY: each thread has panels of its own, and `team` ends before they are read.
-                unsafe { packer.pack(member.part(packer.count(), 1), source) };
-            }
-        });
-    }
+    let packers = packed_weights
+        .iter_mut()
+        .zip(&sources)
+        .filter_map(|(panels, source)| Some((panels.as_mut()?.packer(), &source.as_ref()?.0)));
+    pack_all(count, &packers.collect::<Vec<_>>());
     let matrix = |index: usize| {
         let (source, _, _, width, pitch) = sources[index].as_ref()?;
         Some(match &packed_weights[index] {
@@ -132,7 +127,7 @@ pub(crate) fn forward<C: Cell, T: Real>(
 
     let bias = bias_row(layer, operands);
     let steps = layer.block(ROWS);
-    let mut planes = [(); 2].map(|()| Buffer::scratch(&[steps, batch, layer.row()]));
+    let mut planes = split.buffers(&[steps, batch, layer.row()]);
     let mut hiddens = [(); 2].map(|()| Buffer::zeros(&[batch, pp]));
     let slots = if keep { time + 1 } else { 2 };
     let mut memory = Buffer::scratch(&[slots, batch, memories, hp]);
@@ -178,22 +173,15 @@ pub(crate) fn forward<C: Cell, T: Real>(
 impl<C: Cell, T: Real> Forward<'_, C, T> {
     /// What one thread does.
     fn run(&self, member: &Member<'_>, split: Split, steps: usize) {
-        let Layer { time, batch, hp, .. } = *self.layer;
+        let Layer { time, batch, .. } = *self.layer;
         let blocks = time.div_ceil(steps);
         let block = |index: usize| index * steps..((index + 1) * steps).min(time);
-        let all = Share { rows: 0..batch, units: 0..hp };
+        let share = Share::of::<T>(self.layer, split, member);
         match split {
             Split::Rows | Split::Units => {
-                let share = match split {
-                    Split::Units => {
-                        Share { units: member.part(hp, self.layer.panel::<T>()), ..all }
-                    }
-                    _ => Share { rows: member.part(batch, 1), ..all },
-                };
                 for index in 0..blocks {
-                    let rows = Rows::of_block(self.layer, &share);
                     let count = block(index).len() * share.rows.len();
-                    self.input_products(block(index), 0, &share, rows, 0..count);
+                    self.input_products(block(index), 0, &share, 0..count);
                     for k in block(index) {
                         self.step(k, k - block(index).start, 0, &share);
                         if split == Split::Units {
@@ -204,8 +192,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
             }
             Split::Pipeline => {
                 let products = |index: usize, part: Range<usize>| {
-                    let rows = Rows::of_block(self.layer, &all);
-                    self.input_products(block(index), index % 2, &all, rows, part);
+                    self.input_products(block(index), index % 2, &share, part);
                 };
                 if blocks > 0 {
                     products(0, member.part(block(0).len() * batch, 1));
@@ -214,7 +201,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                 for index in 0..blocks {
                     if member.index == 0 {
                         for k in block(index) {
-                            self.step(k, k - block(index).start, index % 2, &all);
+                            self.step(k, k - block(index).start, index % 2, &share);
                         }
                     } else if index + 1 < blocks {
                         let count = block(index + 1).len() * batch;
@@ -227,19 +214,16 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
     }
 
     /// `W x + b`, and the biases of what has no `W x`, for rows of a block.
-    fn input_products(
-        &self,
-        steps: Range<usize>,
-        slot: usize,
-        share: &Share,
-        rows: BlockRows,
-        part: Range<usize>,
-    ) {
-        let Layer { hp, isa, .. } = *self.layer;
+    fn input_products(&self, steps: Range<usize>, slot: usize, share: &Share, part: Range<usize>) {
+        let Layer { batch, hp, isa, input_strides: [stride, input_row], .. } = *self.layer;
         let row = self.layer.row();
         let planes = self.planes[slot];
+        // Some rows of each step.
+        let per_group = share.rows.len();
+        let c_rows = Rows { per_group, group: (batch * row) as isize, row };
+        let a_rows = Rows { per_group, group: self.layer.step_stride(stride), row: input_row };
         for index in part.clone() {
-            let at = rows.planes.index(index, row) * row + share.rows.start * row;
+            let at = c_rows.offset(index) as usize + share.rows.start * row;
             for plane in 0..self.layer.planes() {
                 let first = plane * hp + share.units.start;
                 let units = share.units.len();
@@ -250,8 +234,8 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
         }
         let x = self.operands.need(Operand::Input);
         let t = self.layer.time_of(steps.start);
-        let a = (x[self.layer.input_at(t, share.rows.start)..].as_ptr(), rows.input(self.layer));
-        let c = (planes.at(share.rows.start * row, 0), rows.planes);
+        let a = (x[self.layer.input_at(t, share.rows.start)..].as_ptr(), a_rows);
+        let c = (planes.at(share.rows.start * row, 0), c_rows);
         // SAFETY: the input has these rows, the planes' rows and units are this thread's own.
         unsafe { self.weight_ih.multiply(isa, &share.units, a, c, part) };
     }
@@ -344,42 +328,13 @@ pub(crate) fn panels<'a, T: Real>(
     of: &'a Panels<T>,
     units: &Range<usize>,
 ) -> impl Iterator<Item = Range<usize>> + use<'a, T> {
-    let per_plane = of.per_plane();
-    let from = units.start / of.columns();
-    let to = units.end.div_ceil(of.columns()).min(per_plane);
+    let Panels { per_plane, columns, count, .. } = *of;
+    let from = units.start / columns;
+    let to = units.end.div_ceil(columns).min(per_plane);
     let whole = from == 0 && to == per_plane;
-    let planes = if whole { 1 } else { of.count() / per_plane.max(1) };
-    let to = if whole { of.count() } else { to };
+    let planes = if whole { 1 } else { count / per_plane.max(1) };
+    let to = if whole { count } else { to };
     (0..planes).map(move |plane| plane * per_plane + from..plane * per_plane + to)
-}
-
-/// How the rows of a block lie in memory, in the order in which they are worked.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BlockRows {
-    pub(crate) planes: Rows,
-}
-
-impl BlockRows {
-    /// The same rows in the input.
-    pub(crate) fn input(&self, layer: &Layer) -> Rows {
-        let [time, row] = layer.input_strides;
-        Rows { per_group: self.planes.per_group, group: layer.step_stride(time), row }
-    }
-}
-
-impl Rows {
-    /// Some rows of each step of a block, in planes.
-    pub(crate) fn of_block(layer: &Layer, share: &Share) -> BlockRows {
-        let row = layer.row();
-        let group = (layer.batch * row) as isize;
-        BlockRows { planes: Self { per_group: share.rows.len().max(1), group, row } }
-    }
-
-    /// The number of a row, counted in rows of memory.
-    pub(crate) fn index(&self, index: usize, row: usize) -> usize {
-        let (group, index) = (index / self.per_group, index % self.per_group);
-        group * (self.group as usize / row.max(1)) + index
-    }
 }
 
 /// The state before the first step, in padded rows.

@@ -1,7 +1,10 @@
 //! Where everything is: sizes, planes, the order of time, and who works on what.
 
-use super::product::{Isa, WIDE};
+use super::buffer::Buffer;
+use super::isa::Isa;
+use super::panels::WIDE;
 use super::real::Real;
+use super::team::Member;
 use crate::recurrent::{Plan, Sizes};
 use bptt_cells::{Cell, Planes, Recurrent};
 use std::ops::Range;
@@ -17,7 +20,7 @@ use std::ops::Range;
 /// products kept apart        U h alone
 /// ```
 ///
-/// so that the planes that `x` enters, `0..gates`, and those that `h` enters, `apart_x..planes`,
+/// so that the planes that `x` enters, `0..gates`, and those that `h` enters, `first_h..planes`,
 /// are both without a gap: each is one product, forward and backward.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
@@ -203,4 +206,29 @@ pub(crate) struct Share {
     pub(crate) rows: Range<usize>,
     /// In `0..hp`, whole panels.
     pub(crate) units: Range<usize>,
+}
+
+impl Share {
+    /// All of a step.
+    pub(crate) fn all(layer: &Layer) -> Self {
+        Self { rows: 0..layer.batch, units: 0..layer.hp }
+    }
+
+    /// A thread's part of all steps, where they are shared out.
+    pub(crate) fn of<T: Real>(layer: &Layer, split: Split, member: &Member<'_>) -> Self {
+        let all = Self::all(layer);
+        match split {
+            Split::Rows => Self { rows: member.part(layer.batch, 1), ..all },
+            Split::Units => Self { units: member.part(layer.hp, layer.panel::<T>()), ..all },
+            Split::Pipeline => all,
+        }
+    }
+}
+
+impl Split {
+    /// One buffer for the block that is worked, and one more where another is worked beside it.
+    pub(crate) fn buffers<T: Real>(self, sizes: &[usize]) -> [Buffer<T>; 2] {
+        let other = if self == Self::Pipeline { sizes } else { &[0] };
+        [Buffer::scratch(sizes), Buffer::scratch(other)]
+    }
 }

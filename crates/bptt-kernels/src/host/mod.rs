@@ -4,8 +4,10 @@
 //!
 //! - `real.rs`, `functions.rs`, `lane.rs`: a register of numbers as a cell's `Number`, so that the
 //!   cells' own `step` and `step_backward` run here, with sigmoid and tanh good to two units in
-//!   the last place. The instruction set is found out at run time, by `pulp`.
-//! - `product.rs`: matrix products on packed matrices.
+//!   the last place. The instruction set is found out at run time, by
+//!   `pulp` (`isa.rs`).
+//! - `panels.rs`, `product.rs`, `outer_sum.rs`: packed matrices, and products with them;
+//!   `rowwise.rs`: products that are not worth packing for.
 //! - `layer.rs`: sizes, the order of planes, who works on what. `team.rs`: the threads.
 //! - `gates.rs`: one step of the cell over rows and units.
 //! - `forward.rs`, `backward.rs`: the sequence.
@@ -21,10 +23,14 @@ mod buffer;
 mod forward;
 mod functions;
 mod gates;
+mod isa;
 mod lane;
 mod layer;
+mod outer_sum;
+mod panels;
 mod product;
 mod real;
+mod rowwise;
 mod team;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
@@ -36,23 +42,15 @@ use buffer::Buffer;
 
 pub(crate) use backward::{Given, backward};
 pub(crate) use forward::forward;
+pub(crate) use isa::Isa;
 pub(crate) use layer::Layer;
-pub(crate) use product::Isa;
 pub(crate) use real::Real;
 
 /// The operands' numbers, row after row.
 pub(crate) type Slices<'a, T> = Operands<&'a [T]>;
 
-/// What the forward pass keeps for the backward pass, beside the packed output.
-///
-/// With `Hp = H` padded to whole registers (at most 15 more), `K` kept values of the cell and `M`
-/// memories, in numbers:
-///
-/// ```text
-/// T · B · K · Hp  +  (T + 1) · B · M · Hp  +  T · B · Hp behind a projection
-/// ```
-///
-/// An LSTM keeps five numbers for each unit and step, a GRU four, an RNN none.
+/// What the forward pass keeps for the backward pass, beside the packed output. How much that is:
+/// [`HostTrace`](crate::HostTrace).
 #[derive(Clone, Debug)]
 pub(crate) struct Trace<T> {
     /// `[T, B, K, Hp]`, in the order in which the steps were worked.

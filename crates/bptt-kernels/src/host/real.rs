@@ -1,7 +1,10 @@
 //! `f32` and `f64` as the kernels see them: one element, and a register full of them.
 
 use super::functions::{Polynomial, evaluate};
-use super::product::{Isa, OuterSum, Product, Rowwise};
+use super::isa::Isa;
+use super::outer_sum::OuterSum;
+use super::product::Product;
+use super::rowwise::Rowwise;
 use pulp::bytemuck::Pod;
 use pulp::{Scalar128b, Simd};
 use std::any::TypeId;

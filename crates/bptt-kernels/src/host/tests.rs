@@ -2,7 +2,7 @@
 
 use super::layer::{Schedule, Split};
 use super::*;
-use crate::recurrent::{Plan, Sizes, StepTrace, reference};
+use crate::recurrent::{Plan, Sizes, reference};
 use bptt_cells::{Cell, GruResetAfter, GruResetBefore, Lstm, RnnRelu, RnnTanh};
 use burn::backend::Flex;
 use burn::backend::ops::FloatTensorOps;
@@ -204,7 +204,7 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
         std::iter::once(packed).chain(gradients.into_values()).collect()
     }
 
-    /// The formula on [`Trace`].
+    /// The formula on [`HostTrace`](crate::HostTrace).
     fn check_memory(&self, layer: &Layer, trace: &Trace<T>) {
         let Layer { time, batch, memories, hp, kept, .. } = *layer;
         let own = if self.projected { time * batch * hp } else { 0 };
@@ -233,8 +233,8 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
             };
             operands = operands.with(operand, tensor(values, shape));
         }
-        let (packed, steps) = reference::forward::<Flex, C>(&self.plan, &operands, true);
-        let steps: Vec<StepTrace<_>> = steps.expect("they were asked for");
+        let (packed, trace) = reference::forward::<Flex, C>(&self.plan, &operands, true);
+        let Some(crate::Trace::Steps(steps)) = trace else { panic!("it was asked for") };
         let cotangent = tensor(&self.cotangent, vec![self.cotangent.len()]);
         let wanted = self.operands.clone().map(|_| ());
         let gradients =

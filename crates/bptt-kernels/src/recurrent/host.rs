@@ -65,10 +65,7 @@ pub(crate) fn forward<B: HostMemory, C: Cell>(
     match (plan.kernel, operands.need(Operand::Input).dtype()) {
         (Kernel::Auto, DType::F32) => typed_forward::<B, C, f32>(plan, operands, keep),
         (Kernel::Auto, DType::F64) => typed_forward::<B, C, f64>(plan, operands, keep),
-        _ => {
-            let (packed, steps) = reference::forward::<B, C>(plan, operands, keep);
-            (packed, steps.map(Trace::Steps))
-        }
+        _ => reference::forward::<B, C>(plan, operands, keep),
     }
 }
 

@@ -15,6 +15,16 @@ pub enum Kernel {
     Reference,
 }
 
+impl Kernel {
+    /// The name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Reference => "reference",
+        }
+    }
+}
+
 /// The cell, the direction, the lengths, the kernel.
 #[derive(Clone, Debug)]
 pub struct Plan<C> {

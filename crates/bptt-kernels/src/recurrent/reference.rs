@@ -4,7 +4,7 @@
 //! through time"). Fast kernels are held against it.
 
 use super::plan::{Plan, Sizes};
-use super::{Operand, Operands, StepTrace};
+use super::{Operand, Operands, StepTrace, Trace};
 use crate::Primitive;
 use crate::ops::{
     add, columns, concatenate, entries, linear, only, reshape, rows, select, sum_rows,
@@ -90,7 +90,7 @@ pub(crate) fn forward<B: Backend, C: Cell>(
     plan: &Plan<C>,
     operands: &Operands<FloatTensor<B>>,
     keep: bool,
-) -> (FloatTensor<B>, Option<Vec<StepTrace<FloatTensor<B>>>>) {
+) -> (FloatTensor<B>, Option<Trace<FloatTensor<B>>>) {
     let sizes = sizes::<B, C>(operands);
     let Sizes { time, batch, input, hidden, output, .. } = sizes;
     let cell = &plan.cell;
@@ -147,7 +147,7 @@ pub(crate) fn forward<B: Backend, C: Cell>(
         .collect();
     packed.push(flat(before.hidden.0, batch * output));
     packed.extend(tensors::<B>(before.memory).into_iter().map(|c| flat(c, batch * hidden)));
-    (concatenate::<B>(packed, 0), keep.then_some(steps))
+    (concatenate::<B>(packed, 0), keep.then_some(Trace::Steps(steps)))
 }
 
 /// `W x + b + U h + b_h`, or the two apart, as the cell wants them.

@@ -1,0 +1,151 @@
+//! Sums of outer products over many rows: weight gradients.
+
+use super::buffer::Shared;
+use super::isa::Isa;
+use super::panels::WIDE;
+use super::product::{DEPTH, Rows, Tile, even, most_rows};
+use super::real::Real;
+use pulp::{Simd, WithSimd};
+use std::ops::Range;
+
+/// How the columns of a matrix `[depth, columns]` are laid out as rows of tiles: tile by tile,
+/// `[depth, rows of the tile]`, so that a sum over `depth` reads them in one stream.
+pub(crate) struct Tiles {
+    most: usize,
+}
+
+impl Tiles {
+    pub(crate) fn new(isa: Isa) -> Self {
+        struct Most;
+        impl WithSimd for Most {
+            type Output = usize;
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, _simd: S) -> usize {
+                most_rows::<S>()
+            }
+        }
+        Self { most: isa.dispatch(Most) }
+    }
+
+    /// Lays out row `row` of `rows`, which are in blocks of [`DEPTH`].
+    ///
+    /// # Safety
+    ///
+    /// No one else touches this row of `to`.
+    #[inline]
+    pub(crate) unsafe fn pack<T: Real>(
+        &self,
+        values: &[T],
+        row: usize,
+        rows: usize,
+        to: Shared<'_, T>,
+    ) {
+        let (k, depth) = (row % DEPTH, block_depth(row, rows));
+        let to = to.at((row - k) * values.len(), depth * values.len());
+        let tiles = values.len().div_ceil(self.most);
+        let mut first = 0;
+        for tile in 0..tiles {
+            let count = even(values.len() - first, tiles - tile);
+            for (r, &x) in values[first..first + count].iter().enumerate() {
+                // SAFETY: the tile begins at `first * depth` and has `count * depth` elements.
+                unsafe { *to.add(first * depth + k * count + r) = x };
+            }
+            first += count;
+        }
+    }
+}
+
+/// How many rows the block of [`DEPTH`] has that row `row` of `rows` is in.
+pub(crate) fn block_depth(row: usize, rows: usize) -> usize {
+    DEPTH.min(rows - row / DEPTH * DEPTH)
+}
+
+/// A sum of outer products, `C += Aᵀ D`: weight gradients, with the sums of the columns of `D`,
+/// bias gradients, on the way.
+pub(crate) struct OuterSum<'a, T> {
+    /// `A [depth, rows]` as [`Tiles`] lay it out.
+    pub(crate) tiles: *const T,
+    pub(crate) rows: usize,
+    pub(crate) depth: usize,
+    /// `D [depth, planes · pitch]`, from the first column of the first plane on.
+    pub(crate) d: *const T,
+    /// From one row of `D` to the next.
+    pub(crate) d_row: usize,
+    /// How many columns a plane has, padded.
+    pub(crate) pitch: usize,
+    /// Which panels of the planes, as [`Panels`](super::panels::Panels) counts them.
+    pub(crate) panels: Range<usize>,
+    /// `C [rows, c_row]`, its first column that of the first plane.
+    pub(crate) c: *mut T,
+    pub(crate) c_row: usize,
+    /// The sums of the columns, from the first plane's first column on.
+    pub(crate) column_sums: Option<*mut T>,
+    /// Room for one panel, `depth` rows of it.
+    pub(crate) scratch: &'a mut [T],
+}
+
+impl<T: Real> OuterSum<'_, T> {
+    /// # Safety
+    ///
+    /// `tiles` and `d` are valid for reads of what the sizes say, `c` and `column_sums` for reads
+    /// and writes of the panels' columns, and no other thread touches those.
+    #[inline]
+    pub(crate) unsafe fn run(self, isa: Isa) {
+        T::outer_sum(isa, self);
+    }
+}
+
+impl<T: Real> WithSimd for OuterSum<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let lanes = T::lanes::<S>();
+        let columns = WIDE * lanes;
+        let per_plane = self.pitch.div_ceil(columns);
+        let tiles = self.rows.div_ceil(most_rows::<S>());
+        let scratch = self.scratch[..self.depth * columns].as_mut_ptr();
+        for panel in self.panels {
+            let first = panel % per_plane * columns;
+            let column = panel / per_plane * self.pitch + first;
+            let registers = ((self.pitch - first) / lanes).min(WIDE);
+            // SAFETY: the caller of `run` promises that all is there; `scratch` was checked.
+            unsafe {
+                let mut sums = [T::splat(simd, T::ZERO); WIDE];
+                for k in 0..self.depth {
+                    for (v, sum) in sums.iter_mut().enumerate().take(registers) {
+                        let x = T::load(simd, self.d.add(k * self.d_row + column + v * lanes));
+                        T::store(simd, scratch.add(k * columns + v * lanes), x);
+                        *sum = T::add(simd, *sum, x);
+                    }
+                }
+                if let Some(to) = self.column_sums {
+                    for (v, &sum) in sums.iter().enumerate().take(registers) {
+                        let to = to.add(column + v * lanes);
+                        T::store(simd, to, T::add(simd, T::load(simd, to), sum));
+                    }
+                }
+                let mut row = 0;
+                for tile in 0..tiles {
+                    let count = even(self.rows - row, tiles - tile);
+                    let tile = Tile {
+                        a: self.tiles.add(row * self.depth),
+                        a_rows: Rows::plain(1),
+                        row: 0,
+                        skip: 0,
+                        step: count,
+                        depth: self.depth,
+                        b: scratch,
+                        next: 0,
+                        c: self.c.add(row * self.c_row + column),
+                        c_rows: Rows::plain(self.c_row),
+                        add: true,
+                        columns: registers * lanes,
+                    };
+                    tile.any::<S>(simd, count);
+                    row += count;
+                }
+            }
+        }
+    }
+}
