@@ -9,8 +9,11 @@
 //! | --- | --- | --- | --- | --- |
 //! | [`RnnTanh`], [`RnnRelu`] | `rnn.rs` | 1 | – | added |
 //! | [`Lstm`] | `lstm.rs` | 4: `i f g o` | `c` | added |
+//! | [`LstmCoupled`] | `lstm_coupled.rs` | 3: `i g o` | `c` | added |
 //! | [`GruResetAfter`] | `gru_reset_after.rs` | 3: `r z n` | – | `n` kept apart |
 //! | [`GruResetBefore`] | `gru_reset_before.rs` | 3: `r z n` | – | `n` of `r ⊙ h` |
+//!
+//! [`Clipped`] (`clipped.rs`) bounds the memory of an LSTM.
 //!
 //! Who multiplies matrices reads from [`Layout`] what the cell needs: how many gates, which
 //! recurrent products are added to the input's, which are kept apart and which are of an inner
@@ -37,17 +40,21 @@
 //! `step_backward`. The book's chapter "Adding a cell" walks through one.
 
 mod cell;
+mod clipped;
 mod gru_reset_after;
 mod gru_reset_before;
 mod lstm;
+mod lstm_coupled;
 mod number;
 mod planes;
 mod rnn;
 
 pub use cell::{AnalyticCell, Backward, Cell, Forward, Layout, Recurrent, State};
+pub use clipped::{Clippable, Clipped};
 pub use gru_reset_after::GruResetAfter;
 pub use gru_reset_before::GruResetBefore;
 pub use lstm::Lstm;
+pub use lstm_coupled::LstmCoupled;
 pub use number::{Imply, ImplyIs, Number, Rectify};
 pub use planes::Planes;
 pub use rnn::{RnnRelu, RnnTanh};
@@ -57,4 +64,5 @@ pub mod kept {
     pub use crate::gru_reset_after::Kept as GruResetAfter;
     pub use crate::gru_reset_before::Kept as GruResetBefore;
     pub use crate::lstm::Kept as Lstm;
+    pub use crate::lstm_coupled::Kept as LstmCoupled;
 }

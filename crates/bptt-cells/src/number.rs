@@ -63,7 +63,8 @@ pub trait Number:
     }
 }
 
-/// Numbers that have an order, and so a rectifier. Complex numbers are none: relu is not analytic.
+/// Numbers that have an order, and so a rectifier and bounds. Complex numbers are none: neither is
+/// analytic.
 pub trait Rectify: Number {
     /// `max(x, 0)`
     fn relu(&self) -> Self;
@@ -71,6 +72,13 @@ pub trait Rectify: Number {
     /// `1` where the *output* `self` of the rectifier is positive, else `0` (PyTorch's convention
     /// for the slope at zero).
     fn relu_slope(&self) -> Self;
+
+    /// `max(-bound, min(bound, x))`, for a positive bound
+    fn clip(&self, bound: f64) -> Self;
+
+    /// `1` where the *output* `self` of [`clip`](Self::clip) lies between the bounds, `0` where it
+    /// is one of them.
+    fn clip_slope(&self, bound: f64) -> Self;
 }
 
 macro_rules! float {
@@ -102,6 +110,24 @@ macro_rules! float {
             #[inline(always)]
             fn relu_slope(&self) -> Self {
                 if *self > 0.0 { 1.0 } else { 0.0 }
+            }
+
+            #[inline(always)]
+            fn clip(&self, bound: f64) -> Self {
+                // Not `min` and `max`: a NaN has to come out as a NaN.
+                let bound = bound as $float;
+                if *self > bound {
+                    bound
+                } else if *self < -bound {
+                    -bound
+                } else {
+                    *self
+                }
+            }
+
+            #[inline(always)]
+            fn clip_slope(&self, bound: f64) -> Self {
+                if self.abs() < bound as $float { 1.0 } else { 0.0 }
             }
         }
     )*};

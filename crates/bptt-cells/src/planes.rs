@@ -14,6 +14,12 @@ pub trait Planes<N>: Sized {
     /// Hands the planes out in order.
     fn for_each(self, plane: impl FnMut(usize, N));
 
+    /// The planes with a function applied to each.
+    #[inline(always)]
+    fn map(self, mut function: impl FnMut(N) -> N) -> Self {
+        Self::from_vec(self.into_vec().into_iter().map(&mut function).collect())
+    }
+
     /// The planes as a list, in order.
     fn into_vec(self) -> Vec<N> {
         let mut all = Vec::with_capacity(Self::LEN);
@@ -46,6 +52,11 @@ impl<N, const LEN: usize> Planes<N> for [N; LEN] {
         for (index, value) in self.into_iter().enumerate() {
             plane(index, value);
         }
+    }
+
+    #[inline(always)]
+    fn map(self, function: impl FnMut(N) -> N) -> Self {
+        <[N; LEN]>::map(self, function)
     }
 }
 

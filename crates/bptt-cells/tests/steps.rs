@@ -1,8 +1,8 @@
 //! Each cell's `step_backward` against central differences of its `step`, on plain f64.
 
 use bptt_cells::{
-    Backward, Cell, GruResetAfter, GruResetBefore, Layout, Lstm, Planes, Recurrent, RnnRelu,
-    RnnTanh, State,
+    Backward, Cell, Clipped, GruResetAfter, GruResetBefore, Layout, Lstm, LstmCoupled, Planes,
+    Recurrent, RnnRelu, RnnTanh, State,
 };
 
 /// A scalar inner weight, so that a cell with an inner product is a function of its gates.
@@ -103,6 +103,9 @@ fn step_backward_is_the_transposed_jacobian_of_step() {
     check(RnnTanh);
     check(RnnRelu);
     check(Lstm);
+    check(LstmCoupled);
+    check(Clipped { cell: Lstm, bound: 0.6 });
+    check(Clipped { cell: LstmCoupled, bound: 0.6 });
     check(GruResetAfter);
     check(GruResetBefore);
 }
@@ -121,6 +124,8 @@ fn layouts_agree_with_their_planes() {
     agree::<RnnTanh>();
     agree::<RnnRelu>();
     agree::<Lstm>();
+    agree::<LstmCoupled>();
+    agree::<Clipped<Lstm>>();
     agree::<GruResetAfter>();
     agree::<GruResetBefore>();
 }
@@ -133,6 +138,26 @@ fn lstm_follows_its_equations() {
     let c = sigmoid(0.2) * 0.5 + sigmoid(0.1) * 0.3_f64.tanh();
     assert!((after.memory[0] - c).abs() < 1e-15);
     assert!((after.hidden - sigmoid(0.4) * c.tanh()).abs() < 1e-15);
+}
+
+#[test]
+fn a_clipped_memory_is_read_out_at_its_bound() {
+    let before = State { hidden: 0.0, memory: [5.0] };
+    let clipped = Clipped { cell: Lstm, bound: 0.6 };
+    for sign in [1.0, -1.0] {
+        let before = State { memory: [sign * before.memory[0]], ..before };
+        let (after, kept) = Cell::step(&clipped, [0.0, 3.0, 0.0, 0.4], [], &before);
+        assert_eq!(after.memory, [sign * 0.6]);
+        assert_eq!(after.hidden, kept.o * f64::tanh(sign * 0.6));
+        // Only the gate that reads it out still matters.
+        let d = State { hidden: 1.0, memory: [1.0] };
+        let back = Cell::step_backward(&clipped, kept, &before, &after, d);
+        assert_eq!(back.d_gates[..3], [0.0; 3]);
+        assert_ne!(back.d_gates[3], 0.0);
+        assert_eq!(back.d_memory, [0.0]);
+    }
+    let (after, _) = Cell::step(&clipped, [f64::NAN, 0.0, 0.0, 0.0], [], &before);
+    assert!(after.memory[0].is_nan());
 }
 
 #[test]

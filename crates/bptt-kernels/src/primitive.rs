@@ -89,4 +89,14 @@ impl<B: Backend> Rectify for Primitive<B> {
         // The output of a rectifier is never negative: its sign is 0 or 1.
         Self(B::float_sign(self.0.clone()))
     }
+
+    fn clip(&self, bound: f64) -> Self {
+        Self(B::float_clamp(self.0.clone(), (-bound).into(), bound.into()))
+    }
+
+    fn clip_slope(&self, bound: f64) -> Self {
+        // Between the bounds, what is left to them is positive; at a bound it is zero.
+        let left = B::float_add_scalar(B::float_neg(B::float_abs(self.0.clone())), bound.into());
+        Self(B::float_sign(B::relu(left)))
+    }
 }

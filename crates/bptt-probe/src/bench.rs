@@ -273,27 +273,30 @@ pub fn bench(
     let row = row.reshape([settings.batch, settings.input]);
     let run = || {
         match settings.mode {
-            Mode::Train => model.train(&input, &device),
+            Mode::Train => model.train(&input, &device)?,
             Mode::Infer => drop(model.forward(input.clone())),
             Mode::Step => model.stream(&row, settings.time),
         }
-        wait(&device);
+        wait(&device)
     };
 
-    wait(&device);
+    wait(&device)?;
     // The first run's: buffers that a kernel keeps for the next run are its memory as well.
-    let peak_bytes = memory.map(|memory| {
-        (memory.reset)();
-        run();
-        (memory.peak)() as u64
-    });
-    for _ in peak_bytes.iter().len()..WARM_UPS {
-        run();
+    memory.inspect(|memory| (memory.reset)());
+    run()?;
+    let peak_bytes = memory.map(|memory| (memory.peak)() as u64);
+    for _ in 1..WARM_UPS {
+        run()?;
     }
-    let before = settings.ceiling.then(|| product(&plain));
+    let before = settings.ceiling.then(|| product(&plain)).transpose()?;
     let per_run = if settings.mode == Mode::Step { settings.time as f64 } else { 1.0 };
-    let mut times: Vec<f64> = (0..settings.repeats).map(|_| seconds(run) * 1e3 / per_run).collect();
-    let ceiling = before.map(|before| Ceiling { before, after: product(&plain) });
+    let mut times = (0..settings.repeats)
+        .map(|_| Ok(seconds(run)? * 1e3 / per_run))
+        .collect::<Result<Vec<f64>, String>>()?;
+    let ceiling = match before {
+        Some(before) => Some(Ceiling { before, after: product(&plain)? }),
+        None => None,
+    };
 
     times.sort_by(f64::total_cmp);
     let median_ms = median(&times);
@@ -328,20 +331,23 @@ fn median(sorted: &[f64]) -> f64 {
     }
 }
 
-fn seconds(run: impl FnOnce()) -> f64 {
+fn seconds(run: impl FnOnce() -> Result<(), String>) -> Result<f64, String> {
     let start = Instant::now();
-    run();
+    run()?;
     // A clock's smallest step, so that a rate stays a number.
-    start.elapsed().as_secs_f64().max(1e-9)
+    Ok(start.elapsed().as_secs_f64().max(1e-9))
 }
 
 /// Until the device has done what it was told.
-fn wait(device: &Device) {
-    device.sync().expect("the device works");
+fn wait(device: &Device) -> Result<(), String> {
+    device.sync().map_err(|error| {
+        let error = error.to_string();
+        format!("the device failed while it was measured: {}", error.lines().next().unwrap_or(""))
+    })
 }
 
 /// The best of several large matrix products, in billions of operations a second.
-fn product(device: &Device) -> f64 {
+fn product(device: &Device) -> Result<f64, String> {
     const SIZE: usize = 1024;
     const TIMES: usize = 6;
     let matrix =
@@ -349,12 +355,16 @@ fn product(device: &Device) -> f64 {
     let (a, b) = (matrix(), matrix());
     let run = || {
         let product = a.clone().matmul(b.clone());
-        wait(device);
+        wait(device)?;
         drop(product);
+        Ok(())
     };
-    run();
-    let best = (0..TIMES).map(|_| seconds(run)).fold(f64::INFINITY, f64::min);
-    2.0 * (SIZE as f64).powi(3) / best / 1e9
+    run()?;
+    let mut best = f64::INFINITY;
+    for _ in 0..TIMES {
+        best = best.min(seconds(run)?);
+    }
+    Ok(2.0 * (SIZE as f64).powi(3) / best / 1e9)
 }
 
 const F32: burn::tensor::DType = burn::tensor::DType::F32;
@@ -407,12 +417,13 @@ impl Model {
         }
     }
 
-    fn train(&self, input: &Tensor<3>, device: &Device) {
+    fn train(&self, input: &Tensor<3>, device: &Device) -> Result<(), String> {
         let input = input.clone().detach().require_grad();
         let gradients = self.forward(input.clone()).sum().backward();
         let of_input = input.grad(&gradients);
-        wait(device);
+        wait(device)?;
         drop((of_input, gradients));
+        Ok(())
     }
 
     fn stream(&self, row: &Tensor<2>, steps: usize) {

@@ -25,18 +25,42 @@ pub struct Case {
     pub brief: bool,
 }
 
+/// A row of [`CELLS`].
+#[derive(Clone, Copy, Debug)]
+pub struct CellRow {
+    /// The name in tables.
+    pub name: &'static str,
+    /// Which cell.
+    pub kind: CellKind,
+    /// For an RNN.
+    pub nonlinearity: Nonlinearity,
+    /// For a GRU.
+    pub reset_after: bool,
+    /// For an LSTM.
+    pub input_forget: bool,
+}
+
 /// The cells.
-pub const CELLS: [(&str, CellKind, Nonlinearity, bool); 5] = [
-    ("rnn-tanh", CellKind::Rnn, Nonlinearity::Tanh, true),
-    ("rnn-relu", CellKind::Rnn, Nonlinearity::Relu, true),
-    ("lstm", CellKind::Lstm, Nonlinearity::Tanh, true),
-    ("gru", CellKind::Gru, Nonlinearity::Tanh, true),
-    ("gru-reset-before", CellKind::Gru, Nonlinearity::Tanh, false),
+pub const CELLS: [CellRow; 6] = [
+    CellRow::new("rnn-tanh", CellKind::Rnn),
+    CellRow { nonlinearity: Nonlinearity::Relu, ..CellRow::new("rnn-relu", CellKind::Rnn) },
+    CellRow::new("lstm", CellKind::Lstm),
+    CellRow { input_forget: true, ..CellRow::new("lstm-coupled", CellKind::Lstm) },
+    CellRow::new("gru", CellKind::Gru),
+    CellRow { reset_after: false, ..CellRow::new("gru-reset-before", CellKind::Gru) },
 ];
+
+impl CellRow {
+    /// The cell with PyTorch's options.
+    const fn new(name: &'static str, kind: CellKind) -> Self {
+        let nonlinearity = Nonlinearity::Tanh;
+        Self { name, kind, nonlinearity, reset_after: true, input_forget: false }
+    }
+}
 
 /// All cases.
 pub fn table() -> Vec<Case> {
-    CELLS.iter().flat_map(|&(name, cell, act, after)| of_cell(name, cell, act, after)).collect()
+    CELLS.iter().flat_map(of_cell).collect()
 }
 
 /// The case of that name.
@@ -44,16 +68,14 @@ pub fn find(name: &str) -> Option<Case> {
     table().into_iter().find(|case| case.name == name)
 }
 
-fn of_cell(
-    cell_name: &str,
-    cell: CellKind,
-    nonlinearity: Nonlinearity,
-    reset_after: bool,
-) -> Vec<Case> {
+fn of_cell(cell: &CellRow) -> Vec<Case> {
+    let &CellRow { name: cell_name, kind, nonlinearity, reset_after, input_forget } = cell;
     let base = LayerOptions {
-        cell,
+        cell: kind,
         nonlinearity,
         reset_after,
+        input_forget,
+        clip: None,
         input_size: 3,
         hidden_size: 4,
         num_layers: 1,
@@ -146,7 +168,7 @@ fn of_cell(
         c.options.time = 12;
         c.gain = 6.0;
     });
-    if cell == CellKind::Lstm {
+    if kind == CellKind::Lstm {
         add("projection", &|c| {
             (c.options.hidden_size, c.options.proj_size) = (5, 3);
             (c.tiny, c.brief) = (true, true);
@@ -158,6 +180,16 @@ fn of_cell(
         add("projection-lengths", &|c| {
             ragged(c);
             (c.options.hidden_size, c.options.proj_size) = (5, 2);
+        });
+        // Bounds that about half of the memories reach.
+        add("clip", &|c| {
+            c.options.clip = Some(0.4);
+            (c.tiny, c.brief) = (true, true);
+        });
+        add("clip-projection-lengths", &|c| {
+            ragged(c);
+            (c.options.hidden_size, c.options.proj_size) = (5, 2);
+            c.options.clip = Some(0.3);
         });
     }
     cases

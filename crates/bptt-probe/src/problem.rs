@@ -23,6 +23,10 @@ pub struct LayerOptions {
     pub nonlinearity: Nonlinearity,
     /// For a GRU.
     pub reset_after: bool,
+    /// For an LSTM: whether the forget gate is `1 - i`.
+    pub input_forget: bool,
+    /// For an LSTM: the bound of its memory.
+    pub clip: Option<f64>,
     /// `I`
     pub input_size: usize,
     /// `H`
@@ -85,14 +89,15 @@ impl LayerOptions {
 
     /// `G`
     pub fn gates(&self) -> usize {
-        gates(self.cell)
+        gates(self.cell) - usize::from(self.input_forget)
     }
 
-    /// The cell's name in tables: `rnn-tanh`, `rnn-relu`, `lstm`, `gru`, `gru-reset-before`.
+    /// The cell's name in tables: `rnn-tanh`, `rnn-relu`, `lstm`, `lstm-coupled`, `gru`, `gru-reset-before`.
     pub fn cell_name(&self) -> &'static str {
         match (self.cell, self.nonlinearity, self.reset_after) {
             (CellKind::Rnn, Nonlinearity::Tanh, _) => "rnn-tanh",
             (CellKind::Rnn, Nonlinearity::Relu, _) => "rnn-relu",
+            (CellKind::Lstm, ..) if self.input_forget => "lstm-coupled",
             (CellKind::Lstm, ..) => "lstm",
             (CellKind::Gru, _, true) => "gru",
             (CellKind::Gru, _, false) => "gru-reset-before",
@@ -104,6 +109,8 @@ impl LayerOptions {
         AnyRecurrentConfig::new(self.cell, self.input_size, self.hidden_size)
             .with_nonlinearity(self.nonlinearity)
             .with_reset_after(self.reset_after)
+            .with_input_forget(self.input_forget)
+            .with_clip(self.clip)
             .with_num_layers(self.num_layers)
             .with_bias(self.bias)
             .with_batch_first(self.batch_first)

@@ -192,6 +192,8 @@ fn options(metadata: Metadata<'_>) -> Result<LayerOptions, String> {
         cell,
         nonlinearity,
         reset_after: true,
+        input_forget: false,
+        clip: None,
         input_size: metadata.size("input_size", 1)?,
         hidden_size: metadata.size("hidden_size", 1)?,
         num_layers: metadata.size("num_layers", 1)?,

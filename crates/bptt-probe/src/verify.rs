@@ -186,7 +186,7 @@ impl Session<'_> {
         let By { engine, kernel } = by.into();
         let setting = Setting { kernel, ..self.setting(engine) };
         let Some(gate) = self.request.sabotage else { return measure(problem, &setting) };
-        if problem.options.cell != CellKind::Lstm {
+        if problem.options.cell_name() != "lstm" || problem.options.clip.is_some() {
             return measure(problem, &setting);
         }
         let cell = Sabotaged { cell: cells::Lstm, gate };

@@ -25,6 +25,15 @@ pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
     /// Whether a projection may stand behind the cell.
     fn projectable(&self) -> bool;
 
+    /// Whether the cell's own options make sense; if not, why, in one line.
+    ///
+    /// # Errors
+    ///
+    /// The line.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Runs one layer in one direction.
     fn run(&self, engine: Engine, sequence: Sequence) -> Sequenced;
 }
@@ -78,6 +87,13 @@ macro_rules! each {
             Choice::RnnTanh => $function(cells::RnnTanh $(, $argument)*),
             Choice::RnnRelu => $function(cells::RnnRelu $(, $argument)*),
             Choice::Lstm => $function(cells::Lstm $(, $argument)*),
+            Choice::LstmClipped(bound) => {
+                $function(cells::Clipped { cell: cells::Lstm, bound } $(, $argument)*)
+            }
+            Choice::LstmCoupled => $function(cells::LstmCoupled $(, $argument)*),
+            Choice::LstmCoupledClipped(bound) => {
+                $function(cells::Clipped { cell: cells::LstmCoupled, bound } $(, $argument)*)
+            }
             Choice::GruResetAfter => $function(cells::GruResetAfter $(, $argument)*),
             Choice::GruResetBefore => $function(cells::GruResetBefore $(, $argument)*),
         }
@@ -89,6 +105,9 @@ enum Choice {
     RnnTanh,
     RnnRelu,
     Lstm,
+    LstmClipped(f64),
+    LstmCoupled,
+    LstmCoupledClipped(f64),
     GruResetAfter,
     GruResetBefore,
 }
@@ -110,9 +129,14 @@ pub struct RnnCell(
     pub Nonlinearity,
 );
 
-/// The LSTM cell.
+/// The LSTM cell with its options.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct LstmCell;
+pub struct LstmCell {
+    /// Whether the forget gate is `1 - i`, so that there are three gates, `i g o`.
+    pub input_forget: bool,
+    /// Bounds the memory to `[-clip, clip]` after each step.
+    pub clip: Option<f64>,
+}
 
 /// The GRU cell with its form of the reset.
 #[derive(Clone, Copy, Debug)]
@@ -141,6 +165,26 @@ impl RnnCell {
     }
 }
 
+impl LstmCell {
+    fn choice(&self) -> Choice {
+        match (self.input_forget, self.clip) {
+            (false, None) => Choice::Lstm,
+            (false, Some(bound)) => Choice::LstmClipped(bound),
+            (true, None) => Choice::LstmCoupled,
+            (true, Some(bound)) => Choice::LstmCoupledClipped(bound),
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match self.clip {
+            Some(clip) if !(clip > 0.0 && clip.is_finite()) => {
+                Err(format!("clip is {clip}, and has to be a positive number"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl GruCell {
     fn choice(&self) -> Choice {
         if self.reset_after { Choice::GruResetAfter } else { Choice::GruResetBefore }
@@ -154,7 +198,11 @@ impl SequenceCell for RnnCell {
 
 impl SequenceCell for LstmCell {
     type State = LstmState;
-    delegate!(|_this| Choice::Lstm);
+    delegate!(|this| this.choice());
+
+    fn check(&self) -> Result<(), String> {
+        self.check()
+    }
 }
 
 impl SequenceCell for GruCell {
@@ -166,9 +214,16 @@ impl SequenceCell for AnyCell {
     type State = AnyState;
     delegate!(|this| match this {
         AnyCell::Rnn(cell) => cell.choice(),
-        AnyCell::Lstm(_) => Choice::Lstm,
+        AnyCell::Lstm(cell) => cell.choice(),
         AnyCell::Gru(cell) => cell.choice(),
     });
+
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Lstm(cell) => cell.check(),
+            Self::Rnn(_) | Self::Gru(_) => Ok(()),
+        }
+    }
 }
 
 /// A cell that somebody else wrote: it gets both engines and everything around them.

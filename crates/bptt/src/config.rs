@@ -158,14 +158,22 @@ layer_config! {
     /// Makes an [`Lstm`](crate::Lstm), gates in the order `i f g o`.
     ///
     /// S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997);
-    /// the projection is that of H. Sak, A. Senior and F. Beaufays (2014).
+    /// the projection and the clip are those of H. Sak, A. Senior and F. Beaufays (2014), the coupled
+    /// gates those of K. Greff et al. (2017).
     LstmConfig for LstmCell {
         =>
         /// The size `P` of a projection behind each step; 0: no projection.
         #[config(default = 0)]
         proj_size: usize,
+        /// Whether the forget gate is `1 - i` (coupled gates): three gates, in the order `i g o`.
+        #[config(default = false)]
+        input_forget: bool,
+        /// Bounds the memory `c` to `[-clip, clip]` after each step.
+        #[config(default = "None")]
+        clip: Option<f64>,
     }
-    cell: |config| LstmCell, projection: some(config.proj_size),
+    cell: |config| LstmCell { input_forget: config.input_forget, clip: config.clip },
+    projection: some(config.proj_size),
 }
 
 layer_config! {
@@ -196,6 +204,12 @@ layer_config! {
         /// For an LSTM; 0: none.
         #[config(default = 0)]
         proj_size: usize,
+        /// For an LSTM: whether the forget gate is `1 - i`.
+        #[config(default = false)]
+        input_forget: bool,
+        /// For an LSTM: the bound of its memory.
+        #[config(default = "None")]
+        clip: Option<f64>,
     }
     cell: |config| config.cell(), projection: some(config.proj_size),
 }
@@ -209,7 +223,9 @@ impl AnyRecurrentConfig {
     fn cell(&self) -> AnyCell {
         match self.kind {
             CellKind::Rnn => AnyCell::Rnn(RnnCell(self.nonlinearity)),
-            CellKind::Lstm => AnyCell::Lstm(LstmCell),
+            CellKind::Lstm => {
+                AnyCell::Lstm(LstmCell { input_forget: self.input_forget, clip: self.clip })
+            }
             CellKind::Gru => AnyCell::Gru(GruCell { reset_after: self.reset_after }),
         }
     }
@@ -325,6 +341,7 @@ impl StackConfig {
                 return error(format!("{name} is 0, and has to be at least 1"));
             }
         }
+        cell.check().or_else(&error)?;
         if !(0.0..1.0).contains(&self.dropout) {
             return error(format!("dropout is {}, and has to be in [0, 1)", self.dropout));
         }

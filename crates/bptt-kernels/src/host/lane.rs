@@ -110,4 +110,21 @@ impl<S: Simd, T: Real> Rectify for Lane<S, T> {
         let (zero, one) = (T::splat(self.simd, T::ZERO), T::splat(self.simd, T::ONE));
         self.with(T::if_less(self.simd, zero, self.value, one, zero))
     }
+
+    #[inline(always)]
+    fn clip(&self, bound: f64) -> Self {
+        // A NaN is not beyond either bound, and stays.
+        let (simd, x) = (self.simd, self.value);
+        let (high, low) = (T::splat(simd, T::of(bound)), T::splat(simd, T::of(-bound)));
+        let x = T::if_less(simd, high, x, high, x);
+        self.with(T::if_less(simd, x, low, low, x))
+    }
+
+    #[inline(always)]
+    fn clip_slope(&self, bound: f64) -> Self {
+        let simd = self.simd;
+        let (zero, one) = (T::splat(simd, T::ZERO), T::splat(simd, T::ONE));
+        let size = T::abs(simd, self.value);
+        self.with(T::if_less(simd, size, T::splat(simd, T::of(bound)), one, zero))
+    }
 }

@@ -24,6 +24,8 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
 
     /// How many elements one register holds.
     fn lanes<S: Simd>() -> usize;
+    /// The nearest number.
+    fn of(x: f64) -> Self;
     /// `a + b`
     fn plus(a: Self, b: Self) -> Self;
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Register<S>;
@@ -134,6 +136,11 @@ macro_rules! real {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const SMALL: Self = 0.625;
+
+            #[inline(always)]
+            fn of(x: f64) -> Self {
+                x as $T
+            }
 
             #[inline(always)]
             fn plus(a: Self, b: Self) -> Self {

@@ -3,7 +3,9 @@
 use super::layer::{Schedule, Split};
 use super::*;
 use crate::recurrent::{Plan, Sizes, reference};
-use bptt_cells::{Cell, GruResetAfter, GruResetBefore, Lstm, RnnRelu, RnnTanh};
+use bptt_cells::{
+    Cell, Clipped, GruResetAfter, GruResetBefore, Lstm, LstmCoupled, RnnRelu, RnnTanh,
+};
 use burn::backend::Flex;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
@@ -307,6 +309,8 @@ fn check_cell<C: Cell, T: Real + Element>(cell: C) {
 fn lstm_is_the_reference_and_the_same_for_any_threads() {
     check_cell::<_, f64>(Lstm);
     check_cell::<_, f32>(Lstm);
+    check_cell::<_, f64>(LstmCoupled);
+    check_cell::<_, f32>(Clipped { cell: Lstm, bound: 0.3 });
 }
 
 #[test]

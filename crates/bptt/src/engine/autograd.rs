@@ -279,4 +279,13 @@ impl Rectify for Recorded {
     fn relu_slope(&self) -> Self {
         Self(self.0.clone().sign())
     }
+
+    fn clip(&self, bound: f64) -> Self {
+        Self(self.0.clone().clamp(-bound, bound))
+    }
+
+    fn clip_slope(&self, bound: f64) -> Self {
+        let left = self.0.clone().abs().neg().add_scalar(bound);
+        Self(activation::relu(left).sign())
+    }
 }

@@ -1,0 +1,119 @@
+//! A memory that stays within bounds.
+//!
+//! ```text
+//! c' = max(-k, min(k, c'))           c' as the cell has it
+//! h' = o ⊙ tanh(c')
+//! ```
+//!
+//! Backward: where the memory was clipped it does not depend on anything, so nothing goes back
+//! through it. What goes back through the gate that reads it out is untouched.
+//!
+//! ```text
+//! d_c' ⊙= [|c'| < k]
+//! ```
+//!
+//! The *cell clip* of H. Sak, A. Senior and F. Beaufays, "Long short-term memory recurrent neural
+//! network architectures for large scale acoustic modeling", Interspeech 2014.
+
+use crate::{
+    AnalyticCell, Backward, Cell, Forward, Layout, Lstm, LstmCoupled, Number, Planes, Rectify,
+    Recurrent, State,
+};
+
+/// A cell with its memory clipped to `[-bound, bound]` after each step.
+#[derive(Clone, Copy, Debug)]
+pub struct Clipped<C> {
+    /// The cell.
+    pub cell: C,
+    /// `k`, positive.
+    pub bound: f64,
+}
+
+/// What [`Clipped`] has to know about a cell.
+pub trait Clippable: AnalyticCell {
+    /// `h'` of a memory, given what the step kept.
+    fn read_out<N: Number>(kept: &Self::Kept<N>, memory: &Self::Memory<N>) -> N;
+
+    /// A backward step with all that goes through the memory multiplied by `open`.
+    fn through_memory<N: Number>(
+        back: Backward<Self, N>,
+        open: Self::Memory<N>,
+    ) -> Backward<Self, N>;
+}
+
+impl Clippable for Lstm {
+    #[inline(always)]
+    fn read_out<N: Number>(kept: &Self::Kept<N>, [c]: &[N; 1]) -> N {
+        &kept.o * c.tanh()
+    }
+
+    #[inline(always)]
+    fn through_memory<N: Number>(
+        Backward { d_gates: [d_i, d_f, d_g, d_o], d_apart, d_hidden, d_memory: [d_c] }: Backward<
+            Self,
+            N,
+        >,
+        [open]: [N; 1],
+    ) -> Backward<Self, N> {
+        let d_gates = [d_i * &open, d_f * &open, d_g * &open, d_o];
+        Backward { d_gates, d_apart, d_hidden, d_memory: [d_c * open] }
+    }
+}
+
+impl Clippable for LstmCoupled {
+    #[inline(always)]
+    fn read_out<N: Number>(kept: &Self::Kept<N>, [c]: &[N; 1]) -> N {
+        &kept.o * c.tanh()
+    }
+
+    #[inline(always)]
+    fn through_memory<N: Number>(
+        Backward { d_gates: [d_i, d_g, d_o], d_apart, d_hidden, d_memory: [d_c] }: Backward<
+            Self,
+            N,
+        >,
+        [open]: [N; 1],
+    ) -> Backward<Self, N> {
+        let d_gates = [d_i * &open, d_g * &open, d_o];
+        Backward { d_gates, d_apart, d_hidden, d_memory: [d_c * open] }
+    }
+}
+
+impl<C: Clippable> Layout for Clipped<C> {
+    const NAME: &'static str = C::NAME;
+    const RECURRENT: &'static [Recurrent] = C::RECURRENT;
+    const PROJECTABLE: bool = C::PROJECTABLE;
+    type Gates<N: Number> = C::Gates<N>;
+    type Apart<N: Number> = C::Apart<N>;
+    type Memory<N: Number> = C::Memory<N>;
+    type Kept<N: Number> = C::Kept<N>;
+}
+
+// Not an `AnalyticCell`: a bound has a kink.
+impl<C: Clippable> Cell for Clipped<C> {
+    #[inline(always)]
+    fn step<N: Rectify>(
+        &self,
+        gates: C::Gates<N>,
+        apart: C::Apart<N>,
+        before: &State<N, C::Memory<N>>,
+    ) -> Forward<Self, N> {
+        let (after, kept) = AnalyticCell::step(&self.cell, gates, apart, before);
+        let memory = after.memory.map(|c| c.clip(self.bound));
+        (State { hidden: C::read_out(&kept, &memory), memory }, kept)
+    }
+
+    #[inline(always)]
+    fn step_backward<N: Rectify>(
+        &self,
+        kept: C::Kept<N>,
+        before: &State<N, C::Memory<N>>,
+        after: &State<N, C::Memory<N>>,
+        cotangent: State<N, C::Memory<N>>,
+    ) -> Backward<Self, N> {
+        let open = after.memory.clone().map(|c| c.clip_slope(self.bound));
+        let back = AnalyticCell::step_backward(&self.cell, kept, before, after, cotangent);
+        let Backward { d_gates, d_apart, d_hidden, d_memory } = C::through_memory(back, open);
+        Backward { d_gates, d_apart, d_hidden, d_memory }
+    }
+}
