@@ -227,6 +227,8 @@ impl<C: SequenceCell> Recurrent<C> {
         let (mut hidden_n, mut memory_n) = (Vec::new(), Vec::new());
         let layers = self.weights.chunks(self.directions());
         let last = layers.len() - 1;
+        // What the layer returns can be laid out as it is wanted from the start.
+        let last_as_wanted = self.options.batch_first && self.directions() == 1;
         for (layer, weights) in layers.enumerate() {
             let mut outputs = Vec::with_capacity(weights.len());
             for (direction, weights) in weights.iter().enumerate() {
@@ -247,6 +249,7 @@ impl<C: SequenceCell> Recurrent<C> {
                         reverse: (direction == 1) != self.options.reverse,
                         lengths: lengths.clone(),
                         kernel: self.options.kernel,
+                        batch_first: last_as_wanted && layer == last,
                     },
                 );
                 let Sequenced { outputs: output, hidden, memory } = done;
@@ -260,7 +263,8 @@ impl<C: SequenceCell> Recurrent<C> {
             }
         }
 
-        let output = if self.options.batch_first { x.swap_dims(0, 1) } else { x };
+        let swap = self.options.batch_first && !last_as_wanted;
+        let output = if swap { x.swap_dims(0, 1) } else { x };
         let memory = (memories > 0).then(|| Tensor::cat(memory_n, 0));
         (output, C::State::from_parts(Tensor::stack(hidden_n, 0), memory))
     }

@@ -274,12 +274,12 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
 
     /// `h` before step `k`.
     fn hidden_before(&self, k: usize, b: usize) -> &[T] {
-        let Layer { batch, output, .. } = *self.layer;
+        let Layer { output, .. } = *self.layer;
         // In reverse, a row begins at its own last step.
         if k == 0 || !self.is_active(k - 1, b) {
             return &self.operands.need(Operand::Hidden)[b * output..][..output];
         }
-        &self.outputs[(self.layer.time_of(k - 1) * batch + b) * output..][..output]
+        &self.outputs[self.layer.output_at(self.layer.time_of(k - 1), b)..][..output]
     }
 
     /// Step `k`, the `in_block`th of its block.
@@ -310,7 +310,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         let own = |b: usize| match self.own {
             // SAFETY: the trace is only read.
             Some(own) => unsafe { own.slice((k * batch + b) * hp, hidden) },
-            None => &self.outputs[(t * batch + b) * output..][..output],
+            None => &self.outputs[self.layer.output_at(t, b)..][..output],
         };
         let gates = |part| {
             isa.dispatch(StepBackward {
@@ -324,7 +324,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 d_hidden: self.d_hidden,
                 d_own: self.d_own,
                 d_output: self.d_outputs,
-                d_output_row: t * batch,
+                time: t,
                 d_memory: self.d_memory,
                 kept: self.kept,
                 kept_row: k * batch,
@@ -350,7 +350,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 }
                 // SAFETY: as above.
                 let d_hidden = unsafe { self.d_hidden.slice(b * pp, output) };
-                let d_output = &self.d_outputs[(t * batch + b) * output..][..output];
+                let d_output = &self.d_outputs[self.layer.output_at(t, b)..][..output];
                 for ((to, &a), &b) in to.iter_mut().zip(d_hidden).zip(d_output) {
                     *to = T::plus(a, b);
                 }

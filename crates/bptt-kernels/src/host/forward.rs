@@ -275,7 +275,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                 own: self.own.map(|own| (own, if keep { k * batch } else { 0 })),
                 inner: self.inner_operand,
                 output: self.packed,
-                output_row: t * batch,
+                time: t,
             });
         };
         add(before.at(share.rows.start * pp, 0), pp, self.weight_hh, self.layer.first_h());
@@ -300,7 +300,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                 for b in rows {
                     // SAFETY: as above.
                     unsafe {
-                        let out = self.packed.slice_mut((t * batch + b) * output, output);
+                        let out = self.packed.slice_mut(self.layer.output_at(t, b), output);
                         out.copy_from_slice(after.slice(b * pp, output));
                     }
                 }

@@ -83,9 +83,10 @@ pub(crate) struct StepForward<'a, C, T> {
     pub(crate) own: Option<(Shared<'a, T>, usize)>,
     /// The inner operand, `[B, hp]`.
     pub(crate) inner: Option<Shared<'a, T>>,
-    /// The output `[.., P]`, from this row on.
+    /// The outputs of all steps.
     pub(crate) output: Shared<'a, T>,
-    pub(crate) output_row: usize,
+    /// Which step this is.
+    pub(crate) time: usize,
 }
 
 /// Which part of a step.
@@ -113,7 +114,7 @@ impl<C: Cell, T: Real> WithSimd for StepForward<'_, C, T> {
             let hidden_next = Row::new(self.hidden_next, b, 1, pp);
             let memory = Row::new(self.memory, self.memory_row + b, layer.memories, hp);
             let memory_next = Row::new(self.memory, self.memory_next_row + b, layer.memories, hp);
-            let output_at = (self.output_row + b) * output;
+            let output_at = layer.output_at(self.time, b);
             // SAFETY: the rows were checked to be inside of their buffers,
             // planes and units are below the layer's, and rows and units are this thread's own.
             unsafe {
@@ -193,9 +194,10 @@ pub(crate) struct StepBackward<'a, C, T> {
     pub(crate) d_hidden: Shared<'a, T>,
     /// `dLoss/dh` in front of the projection, `[B, hp]`; `None` without one.
     pub(crate) d_own: Option<Shared<'a, T>>,
-    /// `dLoss/dh` by the outputs, `[.., P]`, rows from this on.
+    /// `dLoss/dh` by the outputs of all steps.
     pub(crate) d_output: &'a [T],
-    pub(crate) d_output_row: usize,
+    /// Which step this is.
+    pub(crate) time: usize,
     /// `dLoss/d(memory)`, `[B, M, hp]`.
     pub(crate) d_memory: Shared<'a, T>,
     pub(crate) kept: Shared<'a, T>,
@@ -284,7 +286,7 @@ impl<C: Cell, T: Real> WithSimd for StepBackward<'_, C, T> {
                 }
                 let hidden_own = (self.hidden_own)(b);
                 let d_own = self.d_own.map(|d_own| Row::new(d_own, b, 1, hp));
-                let d_output = &self.d_output[(self.d_output_row + b) * output..][..output];
+                let d_output = &self.d_output[layer.output_at(self.time, b)..][..output];
                 for unit in units() {
                     let d_h = match d_own {
                         Some(d_own) => d_own.load(simd, 0, unit),

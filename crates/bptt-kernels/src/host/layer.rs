@@ -48,6 +48,8 @@ pub(crate) struct Layer {
     /// From one step of the input to the next, and from one row to the next.
     pub(crate) input_strides: [usize; 2],
     pub(crate) reverse: bool,
+    /// Whether the outputs are `[B, T, P]`.
+    pub(crate) batch_first: bool,
     pub(crate) isa: Isa,
 }
 
@@ -79,6 +81,7 @@ impl Layer {
             pp: output.next_multiple_of(lanes),
             input_strides,
             reverse: plan.is_reverse(),
+            batch_first: plan.is_batch_first(),
             isa,
         }
     }
@@ -131,6 +134,13 @@ impl Layer {
     pub(crate) fn input_at(&self, t: usize, b: usize) -> usize {
         let [time, batch] = self.input_strides;
         t * time + b * batch
+    }
+
+    /// Where row `b` of the outputs at time `t` begins.
+    #[inline(always)]
+    pub(crate) fn output_at(&self, t: usize, b: usize) -> usize {
+        let row = if self.batch_first { b * self.time + t } else { t * self.batch + b };
+        row * self.output
     }
 
     /// From one step, as they are worked, to the next, where time steps are `stride` apart.

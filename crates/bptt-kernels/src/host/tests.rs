@@ -295,6 +295,8 @@ fn check_cell<C: Cell, T: Real + Element>(cell: C) {
     let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], None);
     problem.plan = problem.plan.with_lengths(Some(Arc::from([6, 2, 0, 5])));
     problem.check("with lengths");
+    problem.plan = problem.plan.with_batch_first(true);
+    problem.check("with lengths, batch first");
     problem.plan = problem.plan.with_reverse(true);
     problem.check("with lengths in reverse");
     if C::PROJECTABLE {

@@ -57,7 +57,8 @@ pub trait SequenceKernel: Backend {
 /// What [`recurrent`] returns.
 #[derive(Clone, Debug)]
 pub struct Recurred {
-    /// The hidden state after each step, `[T, B, P]`; zero past a row's length.
+    /// The hidden state after each step, `[T, B, P]`, or `[B, T, P]` if the plan is batch first; zero
+    /// past a row's length.
     pub outputs: Tensor<3>,
     /// The hidden state after each row's last step, `[B, P]`.
     pub hidden: Tensor<2>,
@@ -76,6 +77,7 @@ pub struct Recurred {
 /// they are on a backend whose feature of this crate is off.
 pub fn recurrent<C: Cell>(operands: Operands<AnyTensor>, plan: Plan<C>) -> Recurred {
     let sizes = plan.check(&operands);
+    let batch_first = plan.batch_first;
     let operands = RecurrentOperands(operands.map(AnyTensor::into_dispatch));
     let packed = <Dispatch as RecurrentBackend>::recurrent(operands, plan);
     let packed: Tensor<1> = Tensor::from_dispatch(packed);
@@ -83,7 +85,10 @@ pub fn recurrent<C: Cell>(operands: Operands<AnyTensor>, plan: Plan<C>) -> Recur
     let (a, b) = (time * batch * output, batch * output);
     let part = |from: usize, to: usize| packed.clone().slice([from..to]);
     Recurred {
-        outputs: part(0, a).reshape([time, batch, output]),
+        outputs: part(0, a).reshape(match batch_first {
+            true => [batch, time, output],
+            false => [time, batch, output],
+        }),
         hidden: part(a, a + b).reshape([batch, output]),
         memory: (memories > 0).then(|| {
             part(a + b, a + b + memories * batch * hidden).reshape([memories, batch, hidden])

@@ -25,13 +25,14 @@ impl Kernel {
     }
 }
 
-/// The cell, the direction, the lengths, the kernel.
+/// The cell, the direction, the lengths, the kernel, the order of the outputs.
 #[derive(Clone, Debug)]
 pub struct Plan<C> {
     pub(crate) cell: C,
     pub(crate) reverse: bool,
     pub(crate) lengths: Option<Arc<[usize]>>,
     pub(crate) kernel: Kernel,
+    pub(crate) batch_first: bool,
 }
 
 /// The sizes of a sequence, read off its operands.
@@ -52,9 +53,9 @@ pub(crate) struct Sizes {
 }
 
 impl<C: Cell> Plan<C> {
-    /// Forward in time, all rows of full length, the fastest kernel.
+    /// Forward in time, all rows of full length, the fastest kernel, outputs time first.
     pub fn new(cell: C) -> Self {
-        Self { cell, reverse: false, lengths: None, kernel: Kernel::Auto }
+        Self { cell, reverse: false, lengths: None, kernel: Kernel::Auto, batch_first: false }
     }
 
     /// From the last step to the first.
@@ -75,6 +76,13 @@ impl<C: Cell> Plan<C> {
         self
     }
 
+    /// Whether the outputs come as `[B, T, P]`, without a transposition after the sequence and one of
+    /// their gradient before it. (The input is `[T, B, I]` all the same; it may be a view.)
+    pub fn with_batch_first(mut self, batch_first: bool) -> Self {
+        self.batch_first = batch_first;
+        self
+    }
+
     /// Which kernel was asked for.
     pub fn kernel(&self) -> Kernel {
         self.kernel
@@ -84,6 +92,12 @@ impl<C: Cell> Plan<C> {
     #[cfg(feature = "host")]
     pub(crate) fn is_reverse(&self) -> bool {
         self.reverse
+    }
+
+    /// Whether the outputs are batch first.
+    #[cfg(feature = "host")]
+    pub(crate) fn is_batch_first(&self) -> bool {
+        self.batch_first
     }
 
     /// The time steps in the order in which they are worked.

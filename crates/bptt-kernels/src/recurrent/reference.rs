@@ -141,10 +141,10 @@ pub(crate) fn forward<B: Backend, C: Cell>(
     }
 
     let flat = |x: FloatTensor<B>, size: usize| reshape::<B>(x, [size]);
-    let mut packed: Vec<_> = outputs
-        .into_iter()
-        .map(|out| flat(out.expect("every step was worked"), batch * output))
-        .collect();
+    let outputs = outputs.into_iter().map(|out| out.expect("every step was worked")).collect();
+    // Side by side, `[B, T·P]`, or one below the other, `[T·B, P]`.
+    let outputs = concatenate::<B>(outputs, if plan.batch_first { 1 } else { 0 });
+    let mut packed = vec![flat(outputs, time * batch * output)];
     packed.push(flat(before.hidden.0, batch * output));
     packed.extend(tensors::<B>(before.memory).into_iter().map(|c| flat(c, batch * hidden)));
     (concatenate::<B>(packed, 0), keep.then_some(Trace::Steps(steps)))
@@ -216,7 +216,12 @@ pub(crate) fn backward<B: Backend, C: Cell>(
 
     // What comes from outside: [T·B, P] for the outputs, then the final state.
     let (a, b) = (time * batch * output, batch * output);
-    let d_outputs = reshape::<B>(entries::<B>(&d_packed, 0, a), [time * batch, output]);
+    let mut d_outputs = entries::<B>(&d_packed, 0, a);
+    if plan.batch_first {
+        d_outputs = reshape::<B>(d_outputs, [batch, time, output]);
+        d_outputs = B::float_swap_dims(d_outputs, 0, 1);
+    }
+    let d_outputs = reshape::<B>(d_outputs, [time * batch, output]);
     let mut d_hidden = reshape::<B>(entries::<B>(&d_packed, a, a + b), [batch, output]);
     let d_memory_n =
         (memories > 0).then(|| entries::<B>(&d_packed, a + b, a + b + memories * batch * hidden));

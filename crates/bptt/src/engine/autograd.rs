@@ -53,7 +53,7 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
     let outputs = outputs.into_iter().map(|out| out.expect("each step was worked")).collect();
     let memory: Vec<_> = before.memory.into_vec().into_iter().map(|c| c.0).collect();
     Sequenced {
-        outputs: Tensor::stack(outputs, 0),
+        outputs: Tensor::stack(outputs, if sequence.batch_first { 1 } else { 0 }),
         hidden: before.hidden.0,
         memory: (!memory.is_empty()).then(|| Tensor::stack(memory, 0)),
     }

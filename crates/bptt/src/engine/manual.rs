@@ -19,7 +19,8 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
     let plan = Plan::new(cell)
         .with_reverse(sequence.reverse)
         .with_lengths(sequence.lengths)
-        .with_kernel(sequence.kernel);
+        .with_kernel(sequence.kernel)
+        .with_batch_first(sequence.batch_first);
     let done = recurrent(operands, plan);
     Sequenced { outputs: done.outputs, hidden: done.hidden, memory: done.memory }
 }

@@ -32,7 +32,7 @@ impl Engine {
     }
 }
 
-/// One layer's sequence in one direction, time first.
+/// One layer's sequence in one direction.
 #[derive(Clone, Debug)]
 pub struct Sequence {
     /// `[T, B, I]`
@@ -57,12 +57,14 @@ pub struct Sequence {
     pub lengths: Option<Arc<[usize]>>,
     /// Which kernel the manual engine runs.
     pub kernel: Kernel,
+    /// Whether the outputs are wanted as `[B, T, P]`.
+    pub batch_first: bool,
 }
 
 /// What a [`Sequence`] becomes.
 #[derive(Clone, Debug)]
 pub struct Sequenced {
-    /// The hidden states, `[T, B, P]`; zero past a row's length.
+    /// The hidden states, `[T, B, P]` or `[B, T, P]`, as they are wanted; zero past a row's length.
     pub outputs: Tensor<3>,
     /// The final hidden state, `[B, P]`
     pub hidden: Tensor<2>,
