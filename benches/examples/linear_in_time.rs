@@ -3,12 +3,13 @@
 //! Command: `cargo run --release -p bptt-benches --example linear_in_time`
 //!
 //! Expect a line for each engine, size and length, and how much longer the backward pass at
-//! T = 4096 takes than at T = 512, for eight times the steps. Autograd: about 10 at I = H = 256 and
-//! 11 to 12 at I = H = 128. What it has above 8 is Burn's: it searches its list of checkpoints once
+//! T = 4096 takes than at T = 512, for eight times the steps. Autograd: 8 to 10 at I = H = 256 and
+//! 10 to 12 at I = H = 128. What it has above 8 is Burn's: it searches its list of checkpoints once
 //! for each of them, at a cost that does not depend on the size. At B = 32, the input tracked, on
 //! flex; medians of three; three minutes.
 
 use bptt::{Engine, Lstm, LstmConfig};
+use bptt_benches::median;
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use std::time::Instant;
@@ -23,7 +24,7 @@ fn main() {
         for engine in Engine::ALL {
             let lstm = LstmConfig::new(hidden, hidden).with_engine(engine).init(&device);
             let backward = |time: usize| {
-                let [forward, backward] = median(&lstm, time, hidden);
+                let [forward, backward] = medians(&lstm, time, hidden);
                 println!(
                     "{:<8} I = H = {hidden}  T {time:>4}  forward {forward:8.1} ms  backward \
                      {backward:8.1} ms",
@@ -38,7 +39,7 @@ fn main() {
 }
 
 /// The median times of the forward and the backward pass, in milliseconds.
-fn median(lstm: &Lstm, time: usize, width: usize) -> [f64; 2] {
+fn medians(lstm: &Lstm, time: usize, width: usize) -> [f64; 2] {
     let device = lstm.devices()[0].clone();
     let mut times: [Vec<f64>; 2] = Default::default();
     for _ in 0..3 {
@@ -51,8 +52,5 @@ fn median(lstm: &Lstm, time: usize, width: usize) -> [f64; 2] {
         let _ = loss.backward();
         times[1].push(start.elapsed().as_secs_f64() * 1e3);
     }
-    times.map(|mut times| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
-    })
+    times.map(median)
 }

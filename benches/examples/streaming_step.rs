@@ -7,6 +7,7 @@
 //! cannot be faster than that reading. On flex, f32; medians; a few seconds.
 
 use bptt::{AnyRecurrentConfig, CellKind};
+use bptt_benches::median;
 use burn::tensor::{Device, Distribution, Tensor};
 use std::hint::black_box;
 use std::time::Instant;
@@ -53,11 +54,6 @@ fn main() {
 /// Of one step or reading.
 fn microseconds(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e6 / STEPS as f64
-}
-
-fn median(mut all: Vec<f64>) -> f64 {
-    all.sort_by(f64::total_cmp);
-    all[all.len() / 2]
 }
 
 /// Thirty-two sums side by side, so that the additions do not wait for each other.

@@ -16,8 +16,8 @@ pub trait Planes<N>: Sized {
 
     /// The planes with a function applied to each.
     #[inline(always)]
-    fn map(self, mut function: impl FnMut(N) -> N) -> Self {
-        Self::from_vec(self.into_vec().into_iter().map(&mut function).collect())
+    fn map(self, function: impl FnMut(N) -> N) -> Self {
+        Self::from_vec(self.into_vec().into_iter().map(function).collect())
     }
 
     /// The planes as a list, in order.

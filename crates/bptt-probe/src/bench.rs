@@ -1,12 +1,14 @@
 //! What a layer costs: time, work and memory of one run.
 
+mod model;
+
 use crate::device;
 use crate::problem::gates;
 use crate::report::kernel_name;
-use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, Engine, Kernel};
+use bptt::{CellKind, Engine, Kernel};
 use burn::Tensor;
-use burn::nn;
 use burn::tensor::{Device, Distribution};
+use model::Model;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -368,94 +370,6 @@ fn product(device: &Device) -> Result<f64, String> {
 }
 
 const F32: burn::tensor::DType = burn::tensor::DType::F32;
-
-/// A layer, whosesoever.
-#[allow(clippy::large_enum_variant, reason = "there is one, on the stack")]
-enum Model {
-    Ours(AnyRecurrent),
-    Rnn(nn::Rnn),
-    Lstm(nn::Lstm),
-    Gru(nn::Gru),
-}
-
-/// What a [`Model`] carries from step to step.
-enum State {
-    Ours(AnyState),
-    Rnn(nn::RnnState<2>),
-    Lstm(nn::LstmState<2>),
-    Gru(Tensor<2>),
-}
-
-impl Model {
-    fn new(settings: &Settings, device: &Device) -> Result<Self, String> {
-        let (input, hidden) = (settings.input, settings.hidden);
-        Ok(match (settings.engine, settings.cell) {
-            (Contender::Ours(engine), cell) => Self::Ours(
-                AnyRecurrentConfig::new(cell, input, hidden)
-                    .with_num_layers(settings.layers)
-                    .with_bidirectional(settings.bidirectional)
-                    .with_engine(engine)
-                    .with_kernel(settings.kernel)
-                    .try_init(device)
-                    .map_err(|error| error.to_string())?,
-            ),
-            (_, CellKind::Rnn) => Self::Rnn(nn::RnnConfig::new(input, hidden, true).init(device)),
-            (_, CellKind::Lstm) => {
-                Self::Lstm(nn::LstmConfig::new(input, hidden, true).init(device))
-            }
-            (_, CellKind::Gru) => Self::Gru(nn::GruConfig::new(input, hidden, true).init(device)),
-        })
-    }
-
-    /// `[B, T, I]` to `[B, T, D·H]`.
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        match self {
-            Self::Ours(layer) => layer.forward(input, None).0,
-            Self::Rnn(layer) => layer.forward(input, None).0,
-            Self::Lstm(layer) => layer.forward(input, None).0,
-            Self::Gru(layer) => layer.forward(input, None),
-        }
-    }
-
-    fn train(&self, input: &Tensor<3>, device: &Device) -> Result<(), String> {
-        let input = input.clone().detach().require_grad();
-        let gradients = self.forward(input.clone()).sum().backward();
-        let of_input = input.grad(&gradients);
-        wait(device)?;
-        drop((of_input, gradients));
-        Ok(())
-    }
-
-    fn stream(&self, row: &Tensor<2>, steps: usize) {
-        let mut state = None;
-        for _ in 0..steps {
-            state = Some(self.step(row.clone(), state));
-        }
-    }
-
-    fn step(&self, input: Tensor<2>, state: Option<State>) -> State {
-        // Burn's layers have no step: a sequence of one.
-        let one = |input: Tensor<2>| input.unsqueeze_dim::<3>(1);
-        match (self, state) {
-            (Self::Ours(layer), Some(State::Ours(state))) => {
-                State::Ours(layer.step(input, state).1)
-            }
-            (Self::Ours(layer), _) => State::Ours(layer.step(input, None).1),
-            (Self::Rnn(layer), Some(State::Rnn(state))) => {
-                State::Rnn(layer.forward(one(input), Some(state)).1)
-            }
-            (Self::Rnn(layer), _) => State::Rnn(layer.forward(one(input), None).1),
-            (Self::Lstm(layer), Some(State::Lstm(state))) => {
-                State::Lstm(layer.forward(one(input), Some(state)).1)
-            }
-            (Self::Lstm(layer), _) => State::Lstm(layer.forward(one(input), None).1),
-            (Self::Gru(layer), Some(State::Gru(state))) => {
-                State::Gru(layer.forward(one(input), Some(state)).squeeze_dim(1))
-            }
-            (Self::Gru(layer), _) => State::Gru(layer.forward(one(input), None).squeeze_dim(1)),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -174,15 +174,6 @@ impl LstmCell {
             (true, Some(bound)) => Choice::LstmCoupledClipped(bound),
         }
     }
-
-    fn check(&self) -> Result<(), String> {
-        match self.clip {
-            Some(clip) if !(clip > 0.0 && clip.is_finite()) => {
-                Err(format!("clip is {clip}, and has to be a positive number"))
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 impl GruCell {
@@ -201,7 +192,12 @@ impl SequenceCell for LstmCell {
     delegate!(|this| this.choice());
 
     fn check(&self) -> Result<(), String> {
-        self.check()
+        match self.clip {
+            Some(clip) if !(clip > 0.0 && clip.is_finite()) => {
+                Err(format!("clip is {clip}, and has to be a positive number"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

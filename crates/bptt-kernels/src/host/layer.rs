@@ -80,8 +80,8 @@ impl Layer {
             hp: hidden.next_multiple_of(lanes),
             pp: output.next_multiple_of(lanes),
             input_strides,
-            reverse: plan.is_reverse(),
-            batch_first: plan.is_batch_first(),
+            reverse: plan.reverse,
+            batch_first: plan.batch_first,
             isa,
         }
     }

@@ -88,18 +88,6 @@ impl<C: Cell> Plan<C> {
         self.kernel
     }
 
-    /// Whether time runs from the last step to the first.
-    #[cfg(feature = "host")]
-    pub(crate) fn is_reverse(&self) -> bool {
-        self.reverse
-    }
-
-    /// Whether the outputs are batch first.
-    #[cfg(feature = "host")]
-    pub(crate) fn is_batch_first(&self) -> bool {
-        self.batch_first
-    }
-
     /// The time steps in the order in which they are worked.
     pub(crate) fn order(&self, time: usize) -> impl DoubleEndedIterator<Item = usize> + use<C> {
         let reverse = self.reverse;

@@ -141,10 +141,13 @@ pub(crate) fn forward<B: Backend, C: Cell>(
     }
 
     let flat = |x: FloatTensor<B>, size: usize| reshape::<B>(x, [size]);
-    let outputs = outputs.into_iter().map(|out| out.expect("every step was worked")).collect();
-    // Side by side, `[B, T·P]`, or one below the other, `[T·B, P]`.
-    let outputs = concatenate::<B>(outputs, if plan.batch_first { 1 } else { 0 });
-    let mut packed = vec![flat(outputs, time * batch * output)];
+    let outputs = outputs.into_iter().map(|out| out.expect("every step was worked"));
+    let mut packed: Vec<_> = if plan.batch_first {
+        // Side by side: `[B, T·P]`.
+        vec![flat(concatenate::<B>(outputs.collect(), 1), time * batch * output)]
+    } else {
+        outputs.map(|out| flat(out, batch * output)).collect()
+    };
     packed.push(flat(before.hidden.0, batch * output));
     packed.extend(tensors::<B>(before.memory).into_iter().map(|c| flat(c, batch * hidden)));
     (concatenate::<B>(packed, 0), keep.then_some(Trace::Steps(steps)))
