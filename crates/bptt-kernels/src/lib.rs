@@ -4,6 +4,7 @@
 //! and on an autodiff backend one node on the tape. Its parts:
 //!
 //! - [`Operands`]: the tensors that go in; [`Plan`]: the cell, the direction, the lengths.
+//!   [`Results`]: those that come out.
 //! - [`SequenceKernel`]: how a plain backend runs the sequence forward (keeping a [`Trace`]) and
 //!   backward. Its default is the reference body in tensor operations (`recurrent/reference.rs`),
 //!   which reads like the derivation and runs everywhere.
@@ -25,8 +26,8 @@ mod recurrent;
 
 pub use primitive::Primitive;
 pub use recurrent::{
-    AnyTensor, Kernel, Operand, Operands, Plan, Recurred, RecurrentBackend, RecurrentOperands,
-    SequenceKernel, StepTrace, Trace, recurrent,
+    AnyTensor, Cotangents, Kernel, Operand, Operands, Plan, Recurred, RecurrentBackend,
+    RecurrentOperands, RecurrentResults, Results, SequenceKernel, StepTrace, Trace, recurrent,
 };
 
 #[cfg(feature = "host")]

@@ -48,6 +48,11 @@ pub(crate) fn reshape<B: Backend>(x: FloatTensor<B>, shape: impl Into<Shape>) ->
     B::float_reshape(x, shape.into())
 }
 
+/// Zeros of the type and on the device of another tensor.
+pub(crate) fn zeros_like<B: Backend>(like: &FloatTensor<B>, shape: &[usize]) -> FloatTensor<B> {
+    B::float_zeros(Shape::from(shape.to_vec()), &like.device(), like.dtype().into())
+}
+
 /// Rows `[from, to)` of a matrix.
 pub(crate) fn rows<B: Backend>(x: &FloatTensor<B>, from: usize, to: usize) -> FloatTensor<B> {
     let [m, n] = x.shape().dims();

@@ -212,6 +212,38 @@ fn only_what_is_tracked_gets_a_gradient() {
     assert!(lstm.weights[0].weight_ih.grad(&grads).is_none());
 }
 
+#[test]
+fn a_loss_may_depend_on_any_part_of_the_results() {
+    // A gradient that nothing asks for must be neither missing nor counted twice; and where the
+    // outputs are a single number, the zero that stands for theirs looks like them.
+    for [time, batch, width] in [[4, 3, 5], [1, 1, 1]] {
+        let device = tracked();
+        let config = LstmConfig::new(2, width).with_num_layers(2).with_batch_first(false);
+        let lstm = config.init(&device);
+        let input = noise([time, batch, 2], &device);
+        for parts in 1..8 {
+            let gradients = Engine::ALL.map(|engine| {
+                let lstm = lstm.clone().with_engine(engine);
+                let input = Tensor::from_inner(input.clone().inner()).require_grad();
+                let (outputs, state) = lstm.forward(input.clone(), None);
+                let loss = [outputs.powf_scalar(2.0), state.hidden.sin(), state.cell.cos()]
+                    .into_iter()
+                    .enumerate()
+                    .filter(|(part, _)| parts >> part & 1 == 1)
+                    .map(|(_, part)| part.sum())
+                    .reduce(|a, b| a + b);
+                let grads = loss.expect("some part").backward();
+                let weight = lstm.weights[0].weight_hh.grad(&grads).expect("tracked");
+                [input.grad(&grads).expect("tracked"), weight.unsqueeze()]
+            });
+            let [manual, autograd] = gradients;
+            for (manual, autograd) in manual.into_iter().zip(autograd) {
+                close(manual, autograd);
+            }
+        }
+    }
+}
+
 /// A model that is generic over the cell.
 fn last_output<R: RecurrentLayer>(layer: &R, input: Tensor<3>) -> [usize; 3] {
     assert_eq!(layer.d_input(), 3);

@@ -12,7 +12,7 @@ use super::product::{DEPTH, Product, Rows};
 use super::real::Real;
 use super::team::{Member, team};
 use super::{Slices, Trace};
-use crate::recurrent::{Operand, Operands};
+use crate::recurrent::{Cotangents, Operand, Operands};
 use bptt_cells::Cell;
 
 /// How many rows of gradients are gathered before the large products take them: some blocks of
@@ -30,7 +30,7 @@ struct Sequence<'a, C, T> {
     wanted: &'a Operands<()>,
     /// The forward pass's outputs, `[T, B, P]`, and `dLoss/d` of them.
     outputs: &'a [T],
-    d_outputs: &'a [T],
+    d_outputs: DOutputs<'a, T>,
     kept: Shared<'a, T>,
     memory: Shared<'a, T>,
     own: Option<Shared<'a, T>>,
@@ -70,10 +70,25 @@ struct Sequence<'a, C, T> {
 /// What goes into the backward pass beside the operands: the trace, and the outputs.
 pub(crate) struct Given<'a, T> {
     pub(crate) trace: &'a mut Trace<T>,
-    /// The packed output of the forward pass.
-    pub(crate) packed: &'a [T],
-    /// `dLoss/d(packed output)`
-    pub(crate) d_packed: &'a [T],
+    /// The outputs of the forward pass.
+    pub(crate) outputs: &'a [T],
+    pub(crate) d_results: Cotangents<&'a [T]>,
+}
+
+/// dLoss/d(outputs); of all rows, or one row of zeros that stands for all.
+#[derive(Clone, Copy)]
+pub(crate) struct DOutputs<'a, T> {
+    numbers: &'a [T],
+    is_one: bool,
+}
+
+impl<'a, T> DOutputs<'a, T> {
+    /// Row `b` at time `t`.
+    #[inline(always)]
+    pub(crate) fn row(&self, layer: &Layer, t: usize, b: usize) -> &'a [T] {
+        let at = if self.is_one { 0 } else { layer.output_at(t, b) };
+        &self.numbers[at..][..layer.output]
+    }
 }
 
 /// Runs the sequence backward: dLoss/d(operand) for each wanted operand.
@@ -82,13 +97,17 @@ pub(crate) fn backward<C: Cell, T: Real>(
     layer: &Layer,
     operands: &Slices<'_, T>,
     lengths: Option<&[usize]>,
-    Given { trace, packed, d_packed }: Given<'_, T>,
+    Given { trace, outputs, d_results }: Given<'_, T>,
     wanted: &Operands<()>,
     Schedule { count, split }: Schedule,
 ) -> Operands<Vec<T>> {
     let Layer { time, batch, input, hidden, output, memories, hp, pp, isa, gates, .. } = *layer;
     let outer = layer.outer();
-    let outputs = volume(&[time, batch, output]);
+    let no_output = vec![T::ZERO; output];
+    let d_outputs = DOutputs {
+        numbers: d_results.outputs.unwrap_or(&no_output),
+        is_one: d_results.outputs.is_none(),
+    };
 
     let mut weight_hh = Panels::new(isa, outer * hp, 1, output, pp);
     let wants_input = wanted.has(Operand::Input);
@@ -132,7 +151,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
     let mut sum_inner = layer.inner.then(|| Buffer::zeros(&[hidden, hp]));
     let mut sum_hr = layer.projected.then(|| Buffer::zeros(&[hidden, pp]));
     let mut sum_bias = Buffer::zeros(&[layer.row()]);
-    final_state(layer, &d_packed[outputs..], d_hidden.as_mut_slice(), d_memory.as_mut_slice());
+    final_state(layer, &d_results, d_hidden.as_mut_slice(), d_memory.as_mut_slice());
 
     let gradient =
         |operand, size: &[usize]| wanted.has(operand).then(|| vec![T::ZERO; volume(size)]);
@@ -152,8 +171,8 @@ pub(crate) fn backward<C: Cell, T: Real>(
         operands,
         lengths,
         wanted,
-        outputs: &packed[..outputs],
-        d_outputs: &d_packed[..outputs],
+        outputs,
+        d_outputs,
         kept: trace.kept.shared(),
         memory: trace.memory.shared(),
         own: trace.own.as_mut().map(Buffer::shared),
@@ -350,7 +369,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 }
                 // SAFETY: as above.
                 let d_hidden = unsafe { self.d_hidden.slice(b * pp, output) };
-                let d_output = &self.d_outputs[self.layer.output_at(t, b)..][..output];
+                let d_output = self.d_outputs.row(self.layer, t, b);
                 for ((to, &a), &b) in to.iter_mut().zip(d_hidden).zip(d_output) {
                     *to = T::plus(a, b);
                 }
@@ -392,14 +411,23 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
     }
 }
 
-/// dLoss/d(final state), in padded rows.
-fn final_state<T: Real>(layer: &Layer, d: &[T], d_hidden: &mut [T], d_memory: &mut [T]) {
+/// dLoss/d(final state), in padded rows, which are zero.
+fn final_state<T: Real>(
+    layer: &Layer,
+    d: &Cotangents<&[T]>,
+    d_hidden: &mut [T],
+    d_memory: &mut [T],
+) {
     let Layer { batch, hidden, output, memories, hp, pp, .. } = *layer;
     for b in 0..batch {
-        d_hidden[b * pp..][..output].copy_from_slice(&d[b * output..][..output]);
+        if let Some(d) = d.hidden {
+            d_hidden[b * pp..][..output].copy_from_slice(&d[b * output..][..output]);
+        }
         for m in 0..memories {
-            let from = &d[batch * output + (m * batch + b) * hidden..][..hidden];
-            d_memory[(b * memories + m) * hp..][..hidden].copy_from_slice(from);
+            if let Some(d) = d.memory {
+                let from = &d[(m * batch + b) * hidden..][..hidden];
+                d_memory[(b * memories + m) * hp..][..hidden].copy_from_slice(from);
+            }
         }
     }
 }

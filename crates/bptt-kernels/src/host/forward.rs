@@ -10,7 +10,7 @@ use super::real::Real;
 use super::rowwise::Rowwise;
 use super::team::{Member, part, team};
 use super::{Slices, Trace};
-use crate::recurrent::Operand;
+use crate::recurrent::{Operand, Results};
 use bptt_cells::Cell;
 use std::ops::Range;
 
@@ -82,10 +82,10 @@ struct Forward<'a, C, T> {
     own: Option<Shared<'a, T>>,
     keep: bool,
     inner_operand: Option<Shared<'a, T>>,
-    packed: Shared<'a, T>,
+    outputs: Shared<'a, T>,
 }
 
-/// Runs the sequence; returns the packed output and, with `keep`, the trace.
+/// Runs the sequence; returns its results and, with `keep`, the trace.
 pub(crate) fn forward<C: Cell, T: Real>(
     cell: &C,
     layer: &Layer,
@@ -93,11 +93,9 @@ pub(crate) fn forward<C: Cell, T: Real>(
     lengths: Option<&[usize]>,
     keep: bool,
     Schedule { count, split }: Schedule,
-) -> (Vec<T>, Option<Trace<T>>) {
+) -> (Results<Vec<T>>, Option<Trace<T>>) {
     let Layer { time, batch, input, hidden, output, memories, hp, pp, isa, .. } = *layer;
-    let sizes =
-        [volume(&[time, batch, output]), batch * output, volume(&[memories, batch, hidden])];
-    let mut packed = vec![T::ZERO; sizes.iter().sum()];
+    let mut outputs = vec![T::ZERO; volume(&[time, batch, output])];
 
     let sources = [
         Some((weight_ih_source(layer, operands), input, layer.gates, hidden, hp)),
@@ -153,21 +151,23 @@ pub(crate) fn forward<C: Cell, T: Real>(
         own: own.as_mut().map(Buffer::shared),
         keep,
         inner_operand: inner_operand.as_mut().map(Buffer::shared),
-        packed: Shared::new(&mut packed),
+        outputs: Shared::new(&mut outputs),
     };
     team(count, |member| forward.run(member, split, steps));
 
     let last = hiddens[time % 2].as_slice();
-    for b in 0..batch {
-        packed[sizes[0] + b * output..][..output].copy_from_slice(&last[b * pp..][..output]);
-        for m in 0..memories {
-            let from = &memory.as_slice()[((time % slots * batch + b) * memories + m) * hp..];
-            let to = &mut packed[sizes[0] + sizes[1] + (m * batch + b) * hidden..];
-            to[..hidden].copy_from_slice(&from[..hidden]);
-        }
-    }
+    let last_hidden = (0..batch).flat_map(|b| &last[b * pp..][..output]).copied().collect();
+    let of = memory.as_slice();
+    let row =
+        |m: usize, b: usize| &of[((time % slots * batch + b) * memories + m) * hp..][..hidden];
+    let last_memory = (0..memories).flat_map(|m| (0..batch).flat_map(move |b| row(m, b)));
+    let results = Results {
+        outputs,
+        hidden: last_hidden,
+        memory: (memories > 0).then(|| last_memory.copied().collect()),
+    };
     let trace = keep.then(|| Trace { kept: kept.expect("it was kept"), memory, own });
-    (packed, trace)
+    (results, trace)
 }
 
 impl<C: Cell, T: Real> Forward<'_, C, T> {
@@ -274,7 +274,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                 kept: self.kept.map(|kept| (kept, k * batch)),
                 own: self.own.map(|own| (own, if keep { k * batch } else { 0 })),
                 inner: self.inner_operand,
-                output: self.packed,
+                output: self.outputs,
                 time: t,
             });
         };
@@ -300,7 +300,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                 for b in rows {
                     // SAFETY: as above.
                     unsafe {
-                        let out = self.packed.slice_mut(self.layer.output_at(t, b), output);
+                        let out = self.outputs.slice_mut(self.layer.output_at(t, b), output);
                         out.copy_from_slice(after.slice(b * pp, output));
                     }
                 }

@@ -1,5 +1,6 @@
 //! The cell's own mathematics, over the rows and units of one step.
 
+use super::backward::DOutputs;
 use super::buffer::Shared;
 use super::lane::Lane;
 use super::layer::{Layer, Share};
@@ -195,7 +196,7 @@ pub(crate) struct StepBackward<'a, C, T> {
     /// `dLoss/dh` in front of the projection, `[B, hp]`; `None` without one.
     pub(crate) d_own: Option<Shared<'a, T>>,
     /// `dLoss/dh` by the outputs of all steps.
-    pub(crate) d_output: &'a [T],
+    pub(crate) d_output: DOutputs<'a, T>,
     /// Which step this is.
     pub(crate) time: usize,
     /// `dLoss/d(memory)`, `[B, M, hp]`.
@@ -221,7 +222,7 @@ impl<C: Cell, T: Real> WithSimd for StepBackward<'_, C, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let layer = self.layer;
-        let Layer { hp, pp, output, memories, gates, .. } = *layer;
+        let Layer { hp, pp, memories, gates, .. } = *layer;
         let units = || self.share.units.clone().step_by(T::lanes::<S>());
         let zero = Lane::splat(simd, T::ZERO);
         for b in self.share.rows.clone() {
@@ -286,7 +287,7 @@ impl<C: Cell, T: Real> WithSimd for StepBackward<'_, C, T> {
                 }
                 let hidden_own = (self.hidden_own)(b);
                 let d_own = self.d_own.map(|d_own| Row::new(d_own, b, 1, hp));
-                let d_output = &self.d_output[layer.output_at(self.time, b)..][..output];
+                let d_output = self.d_output.row(layer, self.time, b);
                 for unit in units() {
                     let d_h = match d_own {
                         Some(d_own) => d_own.load(simd, 0, unit),

@@ -49,7 +49,7 @@ pub(crate) use real::Real;
 /// The operands' numbers, row after row.
 pub(crate) type Slices<'a, T> = Operands<&'a [T]>;
 
-/// What the forward pass keeps for the backward pass, beside the packed output. How much that is:
+/// What the forward pass keeps for the backward pass, beside the outputs. How much that is:
 /// [`HostTrace`](crate::HostTrace).
 #[derive(Clone, Debug)]
 pub(crate) struct Trace<T> {

@@ -2,11 +2,12 @@
 
 use super::layer::{Schedule, Split};
 use super::*;
-use crate::recurrent::{Plan, Sizes, reference};
+use crate::recurrent::{Cotangents, Plan, Results, Sizes, reference};
 use bptt_cells::{
     Cell, Clipped, GruResetAfter, GruResetBefore, Lstm, LstmCoupled, RnnRelu, RnnTanh,
 };
 use burn::backend::Flex;
+use burn::backend::TensorMetadata;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{DType, Element, TensorData};
@@ -148,7 +149,7 @@ struct Problem<C, T> {
     sizes: Sizes,
     projected: bool,
     operands: Operands<Vec<T>>,
-    cotangent: Vec<T>,
+    cotangent: Cotangents<Vec<T>>,
 }
 
 impl<C: Cell, T: Real + Element> Problem<C, T> {
@@ -180,7 +181,11 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
             }
             operands = operands.with(operand, values);
         }
-        let cotangent = numbers((time + 1) * batch * output + memories * batch * hidden, 99);
+        let cotangent = Cotangents {
+            outputs: Some(numbers(time * batch * output, 99)),
+            hidden: Some(numbers(batch * output, 98)),
+            memory: (memories > 0).then(|| numbers(memories * batch * hidden, 97)),
+        };
         Self { plan: Plan::new(cell), sizes, projected, operands, cotangent }
     }
 
@@ -194,16 +199,25 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
             slices = slices.with(operand, values.as_slice());
         }
         let lengths = self.plan.lengths.as_deref();
-        let (packed, trace) = forward(&self.plan.cell, &layer, &slices, lengths, true, schedule);
+        let (results, trace) = forward(&self.plan.cell, &layer, &slices, lengths, true, schedule);
         let (without, none) = forward(&self.plan.cell, &layer, &slices, lengths, false, schedule);
-        assert!(none.is_none() && without == packed, "the trace changes the output");
+        let all = list(results.clone());
+        assert!(none.is_none() && list(without) == all, "the trace changes the output");
         let mut trace = trace.expect("it was asked for");
         self.check_memory(&layer, &trace);
-        let given = Given { trace: &mut trace, packed: &packed, d_packed: &self.cotangent };
+        let given = Given {
+            trace: &mut trace,
+            outputs: &results.outputs,
+            d_results: Cotangents {
+                outputs: self.cotangent.outputs.as_deref(),
+                hidden: self.cotangent.hidden.as_deref(),
+                memory: self.cotangent.memory.as_deref(),
+            },
+        };
         let wanted = self.operands.clone().map(|_| ());
         let gradients =
             backward(&self.plan.cell, &layer, &slices, lengths, given, &wanted, schedule);
-        std::iter::once(packed).chain(gradients.into_values()).collect()
+        all.into_iter().chain(gradients.into_values()).collect()
     }
 
     /// The formula on [`HostTrace`](crate::HostTrace).
@@ -235,13 +249,19 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
             };
             operands = operands.with(operand, tensor(values, shape));
         }
-        let (packed, trace) = reference::forward::<Flex, C>(&self.plan, &operands, true);
+        let (results, trace) = reference::forward::<Flex, C>(&self.plan, &operands, true);
         let Some(crate::Trace::Steps(steps)) = trace else { panic!("it was asked for") };
-        let cotangent = tensor(&self.cotangent, vec![self.cotangent.len()]);
+        let outputs = results.outputs.shape().to_vec();
+        let given = |d: &Option<Vec<T>>, shape| d.as_ref().map(|d| tensor(d, shape));
+        let cotangent = Cotangents {
+            outputs: given(&self.cotangent.outputs, outputs),
+            hidden: given(&self.cotangent.hidden, vec![batch, output]),
+            memory: given(&self.cotangent.memory, vec![memories, batch, hidden]),
+        };
         let wanted = self.operands.clone().map(|_| ());
         let gradients =
             reference::backward::<Flex, C>(&self.plan, &operands, steps, cotangent, &wanted);
-        let all = std::iter::once(packed).chain(gradients.into_values());
+        let all = list(results).into_iter().chain(gradients.into_values());
         all.map(|tensor| tensor.to_contiguous().as_slice::<T>().expect("contiguous").to_vec())
             .collect()
     }
@@ -285,6 +305,10 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
     }
 }
 
+fn list<T>(Results { outputs, hidden, memory }: Results<T>) -> Vec<T> {
+    [outputs, hidden].into_iter().chain(memory).collect()
+}
+
 fn check_cell<C: Cell, T: Real + Element>(cell: C) {
     for sizes in [[5, 2, 3, 4], [1, 1, 1, 1], [3, 7, 13, 37], [140, 1, 9, 33], [2, 5, 8, 16]] {
         let mut problem = Problem::<C, T>::new(cell, sizes, None);
@@ -299,6 +323,11 @@ fn check_cell<C: Cell, T: Real + Element>(cell: C) {
     problem.check("with lengths, batch first");
     problem.plan = problem.plan.with_reverse(true);
     problem.check("with lengths in reverse");
+    let whole = problem.cotangent.clone();
+    problem.cotangent = Cotangents { outputs: None, ..whole.clone() };
+    problem.check("by the final state alone");
+    problem.cotangent = Cotangents { outputs: whole.outputs, ..Default::default() };
+    problem.check("by the outputs alone");
     if C::PROJECTABLE {
         let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], Some(7));
         problem.check("projected");

@@ -1,8 +1,10 @@
 //! The node on the tape.
 
-use super::{Operand, Operands, Plan, RecurrentBackend, RecurrentOperands, SequenceKernel, Trace};
+use super::{
+    Cotangents, Operand, Operands, Plan, RecurrentBackend, RecurrentOperands, RecurrentResults,
+    Results, SequenceKernel, Trace,
+};
 use bptt_cells::Cell;
-use burn::backend::Backend;
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -10,20 +12,26 @@ use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::Shape;
 use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, PoisonError};
 
 impl<B: SequenceKernel, S: CheckpointStrategy> RecurrentBackend for Autodiff<B, S> {
-    fn recurrent<C: Cell>(operands: RecurrentOperands<Self>, plan: Plan<C>) -> FloatTensor<Self> {
+    fn recurrent<C: Cell>(
+        operands: RecurrentOperands<Self>,
+        plan: Plan<C>,
+    ) -> RecurrentResults<Self> {
         let operands = operands.0;
         // A node's number of parents is part of its type.
-        match operands.iter().count() {
+        RecurrentResults(match operands.iter().count() {
             4 => node::<4, B, S, C>(operands, plan),
             5 => node::<5, B, S, C>(operands, plan),
             6 => node::<6, B, S, C>(operands, plan),
             7 => node::<7, B, S, C>(operands, plan),
             8 => node::<8, B, S, C>(operands, plan),
             count => panic!("the recurrent operation takes 4 to 8 operands, and got {count}"),
-        }
+        })
     }
 }
 
@@ -37,6 +45,47 @@ struct Saved<B: Backend, C> {
     plan: Plan<C>,
     operands: Operands<FloatTensor<B>>,
     trace: Trace<FloatTensor<B>>,
+    state: FinalState<B>,
+}
+
+/// dLoss/d(final state), brought by the nodes of the state.
+type FinalState<B> = Arc<Mutex<Cotangents<FloatTensor<B>>>>;
+
+/// A part of the final state, `hidden` or else the memory, as a node between the sequence's node
+/// and whoever uses it.
+///
+/// A node has one output. The sequence's is the outputs; were the state packed with them, taking
+/// them apart again would cost a slice, and its gradient a tensor of zeros as large as the outputs.
+#[derive(Debug)]
+struct Part;
+
+/// Where a part's gradient goes.
+#[derive(Clone, Debug)]
+struct Place<B: Backend> {
+    is_hidden: bool,
+    state: FinalState<B>,
+}
+
+impl<B: SequenceKernel> Backward<B, 1> for Part {
+    type State = Place<B>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 1>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let d = grads.consume::<B>(&ops.node);
+        let [sequence] = ops.parents;
+        let Some(sequence) = sequence else { return };
+        // The sequence's node asks for a gradient of the outputs, which may not be in the loss at
+        // all. A zero is enough: Burn's sum broadcasts it.
+        let zero = B::float_zeros(Shape::new([1, 1, 1]), &d.device(), d.dtype().into());
+        grads.register::<B>(sequence.id, zero);
+        let Place { is_hidden, state } = ops.state;
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        *(if is_hidden { &mut state.hidden } else { &mut state.memory }) = Some(d);
+    }
 }
 
 impl<B: SequenceKernel, C: Cell, const N: usize> Backward<B, N> for Bptt<C> {
@@ -48,8 +97,15 @@ impl<B: SequenceKernel, C: Cell, const N: usize> Backward<B, N> for Bptt<C> {
         grads: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
-        let d_packed = grads.consume::<B>(&ops.node);
-        let Saved { plan, operands, trace } = ops.state;
+        let d_outputs = grads.consume::<B>(&ops.node);
+        let Saved { plan, operands, trace, state } = ops.state;
+        // The parts of the state came before, as nodes whose parent this one is.
+        let mut d_results =
+            std::mem::take(&mut *state.lock().unwrap_or_else(PoisonError::into_inner));
+        // Of the outputs' shape, or but the zero that stands for it.
+        let is_there =
+            d_outputs.shape() == plan.outputs_shape(|o| operands.need(o).shape().to_vec());
+        d_results.outputs = is_there.then_some(d_outputs);
 
         // The parents are the operands that are there, in order; `None` where nothing is tracked.
         let mut parents = Operands::<NodeId>::new();
@@ -61,7 +117,7 @@ impl<B: SequenceKernel, C: Cell, const N: usize> Backward<B, N> for Bptt<C> {
                 wanted = wanted.with(operand, ());
             }
         }
-        let mut gradients = B::sequence_backward::<C>(&plan, &operands, trace, d_packed, &wanted);
+        let mut gradients = B::sequence_backward::<C>(&plan, &operands, trace, d_results, &wanted);
         for (operand, &parent) in parents.iter() {
             let d = gradients.take(operand).expect("every wanted gradient is there");
             grads.register::<B>(parent, d);
@@ -72,19 +128,37 @@ impl<B: SequenceKernel, C: Cell, const N: usize> Backward<B, N> for Bptt<C> {
 fn node<const N: usize, B: SequenceKernel, S: CheckpointStrategy, C: Cell>(
     operands: Operands<FloatTensor<Autodiff<B, S>>>,
     plan: Plan<C>,
-) -> FloatTensor<Autodiff<B, S>> {
+) -> Results<FloatTensor<Autodiff<B, S>>> {
     let guards: Vec<_> = operands.iter().map(|(_, tensor)| tensor.node()).collect();
     let guards: [_; N] = guards.try_into().expect("as many guards as operands");
     let inner = operands.map(|tensor| tensor.into_primitive());
     let prepared = Bptt::<C>(PhantomData).prepare::<S>(guards).compute_bound().stateful();
-    match prepared {
+    let (results, outputs, state) = match prepared {
         OpsKind::Tracked(prepared) => {
-            let (packed, trace) = B::sequence_forward::<C>(&plan, &inner, true);
+            let (results, trace) = B::sequence_forward::<C>(&plan, &inner, true);
             let trace = trace.expect("the trace was asked for");
-            prepared.finish(Saved { plan, operands: inner, trace }, packed)
+            let state = FinalState::<B>::default();
+            let saved = Saved { plan, operands: inner, trace, state: state.clone() };
+            let outputs = prepared.finish(saved, results.outputs.clone());
+            (results, outputs, state)
         }
         OpsKind::UnTracked(prepared) => {
-            prepared.finish(B::sequence_forward::<C>(&plan, &inner, false).0)
+            let (results, _) = B::sequence_forward::<C>(&plan, &inner, false);
+            let outputs = prepared.finish(results.outputs.clone());
+            (results, outputs, FinalState::<B>::default())
         }
-    }
+    };
+    let part = |value: FloatTensor<B>, is_hidden: bool| match Part
+        .prepare::<S>([outputs.node()])
+        .compute_bound()
+        .stateful()
+    {
+        OpsKind::Tracked(prepared) => {
+            prepared.finish(Place { is_hidden, state: state.clone() }, value)
+        }
+        OpsKind::UnTracked(prepared) => prepared.finish(value),
+    };
+    let hidden = part(results.hidden, true);
+    let memory = results.memory.map(|memory| part(memory, false));
+    Results { outputs, hidden, memory }
 }

@@ -4,7 +4,7 @@
 //! people run.
 #![allow(deprecated, reason = "burn-ndarray is deprecated in Burn 0.22 and gone in 0.23")]
 
-use super::{Plan, RecurrentOperands, SequenceKernel};
+use super::{Plan, RecurrentOperands, RecurrentResults, SequenceKernel};
 use bptt_cells::Cell;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
@@ -19,14 +19,10 @@ use burn::backend::{Backend, backend_extension};
 )]
 pub trait RecurrentBackend: Backend {
     /// Runs the sequence.
-    ///
-    /// Returns, packed into one vector (a node has one output):
-    /// the outputs `[T, B, P]`, the final hidden state `[B, P]`, the final memory `[M, B, H]`.
-    /// [`recurrent`](super::recurrent) takes it apart.
     fn recurrent<C: Cell>(
         #[extension_type] operands: RecurrentOperands<Self>,
         plan: Plan<C>,
-    ) -> FloatTensor<Self>;
+    ) -> RecurrentResults<Self>;
 }
 
 /// A plain backend's operation is its forward pass, keeping nothing.
@@ -37,8 +33,8 @@ macro_rules! plain {
             fn recurrent<C: Cell>(
                 operands: RecurrentOperands<Self>,
                 plan: Plan<C>,
-            ) -> FloatTensor<Self> {
-                Self::sequence_forward::<C>(&plan, &operands.0, false).0
+            ) -> RecurrentResults<Self> {
+                RecurrentResults(Self::sequence_forward::<C>(&plan, &operands.0, false).0)
             }
         }
     };
@@ -53,7 +49,7 @@ macro_rules! host {
                 plan: &Plan<C>,
                 operands: &Operands<FloatTensor<Self>>,
                 keep: bool,
-            ) -> (FloatTensor<Self>, Option<Trace<FloatTensor<Self>>>) {
+            ) -> (Results<FloatTensor<Self>>, Option<Trace<FloatTensor<Self>>>) {
                 host::forward::<Self, C>(plan, operands, keep)
             }
 
@@ -61,10 +57,10 @@ macro_rules! host {
                 plan: &Plan<C>,
                 operands: &Operands<FloatTensor<Self>>,
                 trace: Trace<FloatTensor<Self>>,
-                d_packed: FloatTensor<Self>,
+                d_results: Cotangents<FloatTensor<Self>>,
                 wanted: &Operands<()>,
             ) -> Operands<FloatTensor<Self>> {
-                host::backward::<Self, C>(plan, operands, trace, d_packed, wanted)
+                host::backward::<Self, C>(plan, operands, trace, d_results, wanted)
             }
         }
         plain!($Backend);
@@ -76,7 +72,7 @@ mod flex {
     use super::*;
     use crate::host::Real;
     use crate::recurrent::host::{self, HostMemory};
-    use crate::recurrent::{Operands, Trace};
+    use crate::recurrent::{Cotangents, Operands, Results, Trace};
     use burn::backend::Flex;
     use burn::tensor::Element;
 
@@ -103,7 +99,7 @@ mod ndarray {
     use super::*;
     use crate::host::Real;
     use crate::recurrent::host::{self, HostMemory};
-    use crate::recurrent::{Operands, Trace};
+    use crate::recurrent::{Cotangents, Operands, Results, Trace};
     use burn::backend::NdArray;
     use burn::backend::ops::FloatTensorOps;
     use burn::tensor::{Element, TensorData};

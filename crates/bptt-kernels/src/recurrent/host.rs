@@ -1,7 +1,7 @@
 //! The host kernels as the operation of a backend in host memory.
 
 use super::trace::{HostTrace, Numbers};
-use super::{Kernel, Operand, Operands, Plan, Sizes, Trace, reference};
+use super::{Cotangents, Kernel, Operand, Operands, Plan, Results, Sizes, Trace, reference};
 use crate::host::{self, Isa, Layer, Real};
 use bptt_cells::Cell;
 use burn::backend::tensor::FloatTensor;
@@ -61,7 +61,7 @@ pub(crate) fn forward<B: HostMemory, C: Cell>(
     plan: &Plan<C>,
     operands: &Operands<FloatTensor<B>>,
     keep: bool,
-) -> (FloatTensor<B>, Option<Trace<FloatTensor<B>>>) {
+) -> (Results<FloatTensor<B>>, Option<Trace<FloatTensor<B>>>) {
     match (plan.kernel, operands.need(Operand::Input).dtype()) {
         (Kernel::Auto, DType::F32) => typed_forward::<B, C, f32>(plan, operands, keep),
         (Kernel::Auto, DType::F64) => typed_forward::<B, C, f64>(plan, operands, keep),
@@ -74,14 +74,20 @@ pub(crate) fn backward<B: HostMemory, C: Cell>(
     plan: &Plan<C>,
     operands: &Operands<FloatTensor<B>>,
     trace: Trace<FloatTensor<B>>,
-    d_packed: FloatTensor<B>,
+    d_results: Cotangents<FloatTensor<B>>,
     wanted: &Operands<()>,
 ) -> Operands<FloatTensor<B>> {
     match trace {
-        Trace::Steps(steps) => reference::backward::<B, C>(plan, operands, steps, d_packed, wanted),
+        Trace::Steps(steps) => {
+            reference::backward::<B, C>(plan, operands, steps, d_results, wanted)
+        }
         Trace::Host(trace) => match trace.numbers {
-            Numbers::F32(_) => typed_backward::<B, C, f32>(plan, operands, trace, d_packed, wanted),
-            Numbers::F64(_) => typed_backward::<B, C, f64>(plan, operands, trace, d_packed, wanted),
+            Numbers::F32(_) => {
+                typed_backward::<B, C, f32>(plan, operands, trace, d_results, wanted)
+            }
+            Numbers::F64(_) => {
+                typed_backward::<B, C, f64>(plan, operands, trace, d_results, wanted)
+            }
         },
     }
 }
@@ -90,10 +96,10 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
     plan: &Plan<C>,
     operands: &Operands<FloatTensor<B>>,
     keep: bool,
-) -> (FloatTensor<B>, Option<Trace<FloatTensor<B>>>) {
+) -> (Results<FloatTensor<B>>, Option<Trace<FloatTensor<B>>>) {
     let held = held::<B, T>(operands);
     let layer = layer::<B, C, T>(plan, &held);
-    let (packed, trace) = host::forward(
+    let (results, trace) = host::forward(
         &plan.cell,
         &layer,
         &slices::<B, T>(&held),
@@ -102,28 +108,41 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
         layer.schedule::<T>(threads()),
     );
     let device = operands.need(Operand::Input).device();
-    let shape = [packed.len()];
-    let packed = tensor::<B, T>(packed, shape, &device);
-    let trace = trace
-        .map(|trace| Trace::Host(HostTrace { packed: packed.clone(), numbers: T::wrap(trace) }));
-    (packed, trace)
+    let Layer { batch, hidden, output, memories, .. } = layer;
+    let outputs = plan.outputs_shape(|operand| operands.need(operand).shape().to_vec());
+    let results = Results {
+        outputs: tensor::<B, T>(results.outputs, outputs, &device),
+        hidden: tensor::<B, T>(results.hidden, [batch, output], &device),
+        memory: results
+            .memory
+            .map(|memory| tensor::<B, T>(memory, [memories, batch, hidden], &device)),
+    };
+    let outputs = results.outputs.clone();
+    let trace = trace.map(|trace| Trace::Host(HostTrace { outputs, numbers: T::wrap(trace) }));
+    (results, trace)
 }
 
 fn typed_backward<B: HostMemory, C: Cell, T: Float>(
     plan: &Plan<C>,
     operands: &Operands<FloatTensor<B>>,
     mut trace: HostTrace<FloatTensor<B>>,
-    d_packed: FloatTensor<B>,
+    d_results: Cotangents<FloatTensor<B>>,
     wanted: &Operands<()>,
 ) -> Operands<FloatTensor<B>> {
     let held = held::<B, T>(operands);
-    let packed = B::contiguous::<T>(trace.packed);
-    let d_packed = B::contiguous::<T>(d_packed);
+    let outputs = B::contiguous::<T>(trace.outputs);
+    let Cotangents { outputs: d_outputs, hidden: d_hidden, memory: d_memory } = d_results;
+    let [d_outputs, d_hidden, d_memory] =
+        [d_outputs, d_hidden, d_memory].map(|d| d.map(B::contiguous::<T>));
     let layer = layer::<B, C, T>(plan, &held);
     let given = host::Given {
         trace: T::unwrap(&mut trace.numbers),
-        packed: B::numbers(&packed),
-        d_packed: B::numbers(&d_packed),
+        outputs: B::numbers(&outputs),
+        d_results: Cotangents {
+            outputs: d_outputs.as_ref().map(B::numbers),
+            hidden: d_hidden.as_ref().map(B::numbers),
+            memory: d_memory.as_ref().map(B::numbers),
+        },
     };
     let mut d = host::backward(
         &plan.cell,

@@ -10,7 +10,7 @@ pub(crate) mod reference;
 mod trace;
 
 pub use backends::RecurrentBackend;
-pub use operands::{Operand, Operands, RecurrentOperands};
+pub use operands::{Cotangents, Operand, Operands, RecurrentOperands, RecurrentResults, Results};
 pub(crate) use plan::Sizes;
 pub use plan::{Kernel, Plan};
 pub use trace::{StepTrace, Trace};
@@ -27,26 +27,26 @@ use burn::backend::{Backend, Dispatch};
 pub trait SequenceKernel: Backend {
     /// Forward; with `keep`, also what [`sequence_backward`](Self::sequence_backward) needs.
     ///
-    /// Returns what [`RecurrentBackend::recurrent`] returns.
+    /// Returns what [`RecurrentBackend::recurrent`] returns, and the trace.
     fn sequence_forward<C: Cell>(
         plan: &Plan<C>,
         operands: &Operands<FloatTensor<Self>>,
         keep: bool,
-    ) -> (FloatTensor<Self>, Option<Trace<FloatTensor<Self>>>) {
+    ) -> (Results<FloatTensor<Self>>, Option<Trace<FloatTensor<Self>>>) {
         reference::forward::<Self, C>(plan, operands, keep)
     }
 
-    /// Backward: dLoss/d(operand) for each operand that is `wanted`, from dLoss/d(packed output).
+    /// Backward: dLoss/d(operand) for each operand that is `wanted`, from dLoss/d(result).
     fn sequence_backward<C: Cell>(
         plan: &Plan<C>,
         operands: &Operands<FloatTensor<Self>>,
         trace: Trace<FloatTensor<Self>>,
-        d_packed: FloatTensor<Self>,
+        d_results: Cotangents<FloatTensor<Self>>,
         wanted: &Operands<()>,
     ) -> Operands<FloatTensor<Self>> {
         match trace {
             Trace::Steps(steps) => {
-                reference::backward::<Self, C>(plan, operands, steps, d_packed, wanted)
+                reference::backward::<Self, C>(plan, operands, steps, d_results, wanted)
             }
             #[cfg(feature = "host")]
             Trace::Host(_) => unreachable!("only host kernels make such a trace, and take it back"),
@@ -57,42 +57,31 @@ pub trait SequenceKernel: Backend {
 /// What [`recurrent`] returns.
 #[derive(Clone, Debug)]
 pub struct Recurred {
-    /// The hidden state after each step, `[T, B, P]`, or `[B, T, P]` if the plan is batch first; zero
-    /// past a row's length.
+    /// As [`Results::outputs`].
     pub outputs: Tensor<3>,
-    /// The hidden state after each row's last step, `[B, P]`.
+    /// As [`Results::hidden`].
     pub hidden: Tensor<2>,
-    /// The memory after each row's last step, `[M, B, H]`; `None` for a cell without memory.
+    /// As [`Results::memory`].
     pub memory: Option<Tensor<3>>,
 }
 
 /// Runs one layer in one direction over a whole sequence: the manual engine's operation.
 ///
-/// On a device with autodiff this is one node on the tape, and the gradient of each tracked
-/// operand comes from back-propagation through time derived by hand.
+/// On a device with autodiff this is one node on the tape (and a small one for each part of the
+/// final state, which hands its gradient on), and the gradient of each tracked operand comes from back-propagation through time derived by hand.
 ///
 /// # Panics
 ///
 /// If the operands do not fit each other (the message names the operand and both shapes), or if
 /// they are on a backend whose feature of this crate is off.
 pub fn recurrent<C: Cell>(operands: Operands<AnyTensor>, plan: Plan<C>) -> Recurred {
-    let sizes = plan.check(&operands);
-    let batch_first = plan.batch_first;
+    plan.check(&operands);
     let operands = RecurrentOperands(operands.map(AnyTensor::into_dispatch));
-    let packed = <Dispatch as RecurrentBackend>::recurrent(operands, plan);
-    let packed: Tensor<1> = Tensor::from_dispatch(packed);
-    let plan::Sizes { time, batch, hidden, output, memories, .. } = sizes;
-    let (a, b) = (time * batch * output, batch * output);
-    let part = |from: usize, to: usize| packed.clone().slice([from..to]);
+    let RecurrentResults(results) = <Dispatch as RecurrentBackend>::recurrent(operands, plan);
     Recurred {
-        outputs: part(0, a).reshape(match batch_first {
-            true => [batch, time, output],
-            false => [time, batch, output],
-        }),
-        hidden: part(a, a + b).reshape([batch, output]),
-        memory: (memories > 0).then(|| {
-            part(a + b, a + b + memories * batch * hidden).reshape([memories, batch, hidden])
-        }),
+        outputs: Tensor::from_dispatch(results.outputs),
+        hidden: Tensor::from_dispatch(results.hidden),
+        memory: results.memory.map(Tensor::from_dispatch),
     }
 }
 

@@ -129,6 +129,85 @@ impl<T> Operands<T> {
     }
 }
 
+/// One value for each tensor that comes out of the operation.
+#[derive(Clone, Debug)]
+pub struct Results<T> {
+    /// The hidden state after each step, `[T, B, P]`, or `[B, T, P]` if the plan is batch first; zero
+    /// past a row's length.
+    pub outputs: T,
+    /// The hidden state after each row's last step, `[B, P]`.
+    pub hidden: T,
+    /// The memory after each row's last step, `[M, B, H]`; `None` for a cell without memory.
+    pub memory: Option<T>,
+}
+
+/// dLoss/d([`Results`]); `None` where the loss does not depend on them.
+#[derive(Clone, Debug)]
+pub struct Cotangents<T> {
+    /// As [`Results::outputs`].
+    pub outputs: Option<T>,
+    /// As [`Results::hidden`].
+    pub hidden: Option<T>,
+    /// As [`Results::memory`].
+    pub memory: Option<T>,
+}
+
+impl<T> Default for Cotangents<T> {
+    fn default() -> Self {
+        Self { outputs: None, hidden: None, memory: None }
+    }
+}
+
+impl<T> Results<T> {
+    /// The same results, each made into something else.
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Results<U> {
+        let mut change = change;
+        Results {
+            outputs: change(self.outputs),
+            hidden: change(self.hidden),
+            memory: self.memory.map(change),
+        }
+    }
+}
+
+/// [`Results`] of one backend, as Burn's dispatch carries them.
+#[derive(Clone, Debug)]
+pub struct RecurrentResults<B: Backend>(pub Results<FloatTensor<B>>);
+
+// As below.
+impl<B: Backend> ExtensionType<B> for RecurrentResults<B> {
+    type Target = RecurrentResults<Dispatch>;
+
+    fn map_to_dispatch<F>(self, map_kind: F, autodiff: DispatchAutodiffContext) -> Self::Target
+    where
+        F: Fn(BackendTensor<B>) -> DispatchTensorKind,
+    {
+        RecurrentResults(self.0.map(|tensor| DispatchTensor {
+            kind: map_kind(BackendTensor::Float(tensor)),
+            autodiff,
+        }))
+    }
+
+    fn map_from_dispatch<F>(target: Self::Target, unwrap_kind: F) -> Self
+    where
+        F: Fn(DispatchTensor) -> BackendTensor<B>,
+    {
+        RecurrentResults(target.0.map(|tensor| unwrap_kind(tensor).float()))
+    }
+
+    fn routing_tensor(target: &Self::Target) -> Option<&DispatchTensor> {
+        Some(&target.0.outputs)
+    }
+
+    fn routing_float_tensor(target: &Self::Target) -> Option<&DispatchTensor> {
+        Some(&target.0.outputs)
+    }
+
+    fn autodiff_context(target: &Self::Target) -> DispatchAutodiffContext {
+        target.0.outputs.autodiff
+    }
+}
+
 /// [`Operands`] of one backend, as Burn's dispatch carries them.
 #[derive(Clone, Debug)]
 pub struct RecurrentOperands<B: Backend>(pub Operands<FloatTensor<B>>);

@@ -2,6 +2,7 @@
 
 use super::{AnyTensor, Operand, Operands};
 use bptt_cells::{Cell, Planes};
+use burn::tensor::Shape;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -154,6 +155,15 @@ impl<C: Cell> Plan<C> {
             );
         }
         sizes
+    }
+
+    /// The shape of the outputs.
+    pub(crate) fn outputs_shape(&self, shape: impl Fn(Operand) -> Vec<usize>) -> Shape
+    where
+        C: Cell,
+    {
+        let Sizes { time, batch, output, .. } = Sizes::of::<C>(shape);
+        Shape::new(if self.batch_first { [batch, time, output] } else { [time, batch, output] })
     }
 }
 

@@ -4,11 +4,11 @@
 //! through time"). Fast kernels are held against it.
 
 use super::plan::{Plan, Sizes};
-use super::{Operand, Operands, StepTrace, Trace};
+use super::{Cotangents, Operand, Operands, Results, StepTrace, Trace};
 use crate::Primitive;
 use crate::ops::{
     add, columns, concatenate, entries, linear, only, reshape, rows, select, sum_rows,
-    transposed_times,
+    transposed_times, zeros_like,
 };
 use bptt_cells::{Backward, Cell, Layout, Planes, Recurrent, State};
 use burn::backend::tensor::FloatTensor;
@@ -85,14 +85,14 @@ fn tensors<B: Backend>(all: impl Planes<Primitive<B>>) -> Vec<FloatTensor<B>> {
     all.into_vec().into_iter().map(|plane| plane.0).collect()
 }
 
-/// The sequence forward. Returns the packed output and, with `keep`, the trace.
+/// The sequence forward. Returns the results and, with `keep`, the trace.
 pub(crate) fn forward<B: Backend, C: Cell>(
     plan: &Plan<C>,
     operands: &Operands<FloatTensor<B>>,
     keep: bool,
-) -> (FloatTensor<B>, Option<Trace<FloatTensor<B>>>) {
+) -> (Results<FloatTensor<B>>, Option<Trace<FloatTensor<B>>>) {
     let sizes = sizes::<B, C>(operands);
-    let Sizes { time, batch, input, hidden, output, .. } = sizes;
+    let Sizes { time, batch, input, hidden, output, memories } = sizes;
     let cell = &plan.cell;
 
     // W x + b for all steps at once: [T·B, G·H]
@@ -140,17 +140,21 @@ pub(crate) fn forward<B: Backend, C: Cell>(
         before = after;
     }
 
-    let flat = |x: FloatTensor<B>, size: usize| reshape::<B>(x, [size]);
-    let outputs = outputs.into_iter().map(|out| out.expect("every step was worked"));
-    let mut packed: Vec<_> = if plan.batch_first {
+    let outputs: Vec<_> =
+        outputs.into_iter().map(|out| out.expect("every step was worked")).collect();
+    let outputs = match plan.batch_first {
         // Side by side: `[B, T·P]`.
-        vec![flat(concatenate::<B>(outputs.collect(), 1), time * batch * output)]
-    } else {
-        outputs.map(|out| flat(out, batch * output)).collect()
+        true => reshape::<B>(concatenate::<B>(outputs, 1), [batch, time, output]),
+        false => reshape::<B>(concatenate::<B>(outputs, 0), [time, batch, output]),
     };
-    packed.push(flat(before.hidden.0, batch * output));
-    packed.extend(tensors::<B>(before.memory).into_iter().map(|c| flat(c, batch * hidden)));
-    (concatenate::<B>(packed, 0), keep.then_some(Trace::Steps(steps)))
+    let memory = tensors::<B>(before.memory);
+    let results = Results {
+        outputs,
+        hidden: before.hidden.0,
+        memory: (memories > 0)
+            .then(|| reshape::<B>(concatenate::<B>(memory, 0), [memories, batch, hidden])),
+    };
+    (results, keep.then_some(Trace::Steps(steps)))
 }
 
 /// `W x + b + U h + b_h`, or the two apart, as the cell wants them.
@@ -207,7 +211,7 @@ pub(crate) fn backward<B: Backend, C: Cell>(
     plan: &Plan<C>,
     operands: &Operands<FloatTensor<B>>,
     trace: Vec<StepTrace<FloatTensor<B>>>,
-    d_packed: FloatTensor<B>,
+    d_results: Cotangents<FloatTensor<B>>,
     wanted: &Operands<()>,
 ) -> Operands<FloatTensor<B>> {
     let sizes = sizes::<B, C>(operands);
@@ -218,16 +222,16 @@ pub(crate) fn backward<B: Backend, C: Cell>(
     let Counts { added, .. } = counts::<C>();
 
     // What comes from outside: [T·B, P] for the outputs, then the final state.
-    let (a, b) = (time * batch * output, batch * output);
-    let mut d_outputs = entries::<B>(&d_packed, 0, a);
-    if plan.batch_first {
-        d_outputs = reshape::<B>(d_outputs, [batch, time, output]);
-        d_outputs = B::float_swap_dims(d_outputs, 0, 1);
-    }
-    let d_outputs = reshape::<B>(d_outputs, [time * batch, output]);
-    let mut d_hidden = reshape::<B>(entries::<B>(&d_packed, a, a + b), [batch, output]);
-    let d_memory_n =
-        (memories > 0).then(|| entries::<B>(&d_packed, a + b, a + b + memories * batch * hidden));
+    let like = operands.need(Operand::Hidden);
+    let or_zeros =
+        |d: Option<_>, shape: &[usize]| d.unwrap_or_else(|| zeros_like::<B>(like, shape));
+    let mut d_outputs = match d_results.outputs {
+        Some(d) if plan.batch_first => B::float_swap_dims(d, 0, 1),
+        d => or_zeros(d, &[time, batch, output]),
+    };
+    d_outputs = reshape::<B>(d_outputs, [time * batch, output]);
+    let mut d_hidden = or_zeros(d_results.hidden, &[batch, output]);
+    let d_memory_n = (memories > 0).then(|| or_zeros(d_results.memory, &[memories, batch, hidden]));
     let mut d_memory = split_memory::<B>(d_memory_n.as_ref(), &sizes);
 
     let mut d_gates_all = vec![None; time];

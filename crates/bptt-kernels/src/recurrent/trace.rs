@@ -8,7 +8,7 @@ use crate::host;
 pub enum Trace<T> {
     /// The reference body's: one entry a step, in the order in which they were worked.
     ///
-    /// Beyond the packed output: `T · B · (K + M) · H` numbers, with `K` the number of values that
+    /// Beyond the outputs: `T · B · (K + M) · H` numbers, with `K` the number of values that
     /// the cell keeps (LSTM 4, GRU 4 or 3, RNN 0) and `M` its memories (LSTM 1); behind a
     /// projection another `T · B · H` for the hidden states in front of it. The hidden states are
     /// shared with the output where the backend shares slices, else `T · B · P` more.
@@ -33,7 +33,7 @@ pub struct StepTrace<T> {
     pub memory_after: Vec<T>,
 }
 
-/// What the host kernels keep, beside the packed output, which they share with whoever has it.
+/// What the host kernels keep, beside the outputs, which they share with whoever has it.
 ///
 /// With `Hp = H` padded to whole registers (at most 15 more), `K` kept values of the cell and `M`
 /// memories: `T · B · K · Hp + (T + 1) · B · M · Hp` numbers, and `T · B · Hp` more behind a
@@ -41,7 +41,7 @@ pub struct StepTrace<T> {
 #[cfg(feature = "host")]
 #[derive(Clone, Debug)]
 pub struct HostTrace<T> {
-    pub(crate) packed: T,
+    pub(crate) outputs: T,
     pub(crate) numbers: Numbers,
 }
 
