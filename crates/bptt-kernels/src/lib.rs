@@ -26,8 +26,9 @@ mod recurrent;
 
 pub use primitive::Primitive;
 pub use recurrent::{
-    AnyTensor, Cotangents, Kernel, Operand, Operands, Plan, Recurred, RecurrentBackend,
-    RecurrentOperands, RecurrentResults, Results, SequenceKernel, StepTrace, Trace, recurrent,
+    AnyTensor, Cotangents, Kernel, Operand, Operands, Plan, Presence, Recurred, RecurrentBackend,
+    RecurrentOperands, RecurrentResults, Results, SequenceKernel, Skipped, StepTrace, Trace,
+    recurrent,
 };
 
 #[cfg(feature = "host")]

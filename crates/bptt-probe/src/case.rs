@@ -4,7 +4,7 @@
 //! engine, kernel, device, dtype and witness.
 
 use crate::problem::{Array, LayerOptions, Problem};
-use bptt::{CellKind, Nonlinearity};
+use bptt::{CellKind, Nonlinearity, Skipped};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -87,6 +87,8 @@ fn of_cell(cell: &CellRow) -> Vec<Case> {
         batch: 2,
         time: 5,
         lengths: None,
+        mask: None,
+        skipped: Skipped::Zero,
         initial_state: true,
     };
     let mut cases = Vec::new();
@@ -144,6 +146,32 @@ fn of_cell(cell: &CellRow) -> Vec<Case> {
         ragged(c);
         (c.options.num_layers, c.options.bidirectional) = (2, true);
     });
+    // Holes anywhere, a row that is never there, a step in which nobody is.
+    let holes = |case: &mut Case| {
+        let (batch, time) = (4, 6);
+        (case.options.batch, case.options.time) = (batch, time);
+        let places = (0..batch).flat_map(|b| (0..time).map(move |t| (b, t)));
+        let present = |(b, t): (usize, usize)| b != 2 && t != 3 && (3 * t + b) % 4 != 1;
+        case.options.mask = Some(places.map(present).collect());
+    };
+    add("mask", &|c| {
+        holes(c);
+        (c.tiny, c.brief) = (true, true);
+    });
+    add("mask-held", &|c| {
+        holes(c);
+        c.options.skipped = Skipped::Held;
+        (c.tiny, c.brief) = (true, true);
+    });
+    add("mask-held-reverse", &|c| {
+        holes(c);
+        (c.options.skipped, c.options.reverse) = (Skipped::Held, true);
+        c.options.batch_first = false;
+    });
+    add("mask-deep-bidirectional", &|c| {
+        holes(c);
+        (c.options.num_layers, c.options.bidirectional) = (2, true);
+    });
     add("one-step", &|c| {
         (c.options.time, c.options.batch) = (1, 1);
         c.tiny = true;
@@ -180,6 +208,11 @@ fn of_cell(cell: &CellRow) -> Vec<Case> {
         add("projection-lengths", &|c| {
             ragged(c);
             (c.options.hidden_size, c.options.proj_size) = (5, 2);
+        });
+        add("projection-mask-held", &|c| {
+            holes(c);
+            (c.options.hidden_size, c.options.proj_size) = (5, 2);
+            c.options.skipped = Skipped::Held;
         });
         // Bounds that about half of the memories reach.
         add("clip", &|c| {

@@ -142,9 +142,15 @@ impl<C: SequenceCell> Loaded<C> {
         let state =
             self.hidden.clone().map(|hidden| C::State::from_parts(hidden, self.cell.clone()));
         let input = self.input.clone();
-        let (output, state) = match &problem.options.lengths {
-            Some(lengths) => self.layer.forward_lengths(input, lengths, state),
-            None => self.layer.forward(input, state),
+        let options = &problem.options;
+        let (output, state) = match (&options.lengths, &options.mask) {
+            (Some(lengths), _) => self.layer.forward_lengths(input, lengths, state),
+            (None, Some(mask)) => {
+                let data = TensorData::new(mask.clone(), [options.batch, options.time]);
+                let mask = Tensor::from_data(data, &self.device);
+                self.layer.forward_masked(input, mask, options.skipped, state)
+            }
+            (None, None) => self.layer.forward(input, state),
         };
         let (hidden, memory) = state.into_parts();
         (output, hidden, memory)

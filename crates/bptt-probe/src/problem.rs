@@ -1,6 +1,6 @@
 //! One layer with all its numbers.
 
-use bptt::{AnyRecurrentConfig, CellKind, Nonlinearity};
+use bptt::{AnyRecurrentConfig, CellKind, Nonlinearity, Skipped};
 use burn::module::Initializer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -49,6 +49,10 @@ pub struct LayerOptions {
     pub time: usize,
     /// One for each row.
     pub lengths: Option<Vec<usize>>,
+    /// Which steps each row takes part in, `[B, T]`; not with lengths.
+    pub mask: Option<Vec<bool>>,
+    /// What the output is where a row leaves a step out; with a mask.
+    pub skipped: Skipped,
     /// Whether the initial state is given (else zeros).
     pub initial_state: bool,
 }

@@ -6,7 +6,7 @@
 //! ([`built_in`]); any folder of them can be read.
 
 use crate::problem::{Array, LayerOptions, Problem};
-use bptt::{CellKind, Nonlinearity};
+use bptt::{CellKind, Nonlinearity, Skipped};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -205,6 +205,8 @@ fn options(metadata: Metadata<'_>) -> Result<LayerOptions, String> {
         batch: metadata.size("batch", 1)?,
         time: metadata.size("time", 1)?,
         lengths: metadata.json("lengths", "null or a list of numbers")?,
+        mask: None,
+        skipped: Skipped::Zero,
         initial_state: metadata.flag("initial_state")?,
     };
     if options.proj_size > 0 && (cell != CellKind::Lstm || options.proj_size >= options.hidden_size)

@@ -4,8 +4,10 @@ use crate::cell::SequenceCell;
 use crate::engine::Engine;
 use crate::recurrent::Recurrent;
 use crate::state::RecurrentState;
+use bptt_kernels::Skipped;
 use burn::Tensor;
 use burn::module::Module;
+use burn::tensor::Bool;
 
 /// What all recurrent layers share, for models that are generic over the cell.
 ///
@@ -25,6 +27,15 @@ pub trait RecurrentLayer: Module {
         state: Option<Self::State>,
     ) -> (Tensor<3>, Self::State);
 
+    /// See [`Recurrent::forward_masked`].
+    fn forward_masked(
+        &self,
+        input: Tensor<3>,
+        mask: Tensor<2, Bool>,
+        skipped: Skipped,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State);
+
     /// See [`Recurrent::step`].
     fn step(&self, input: Tensor<2>, state: Option<Self::State>) -> (Tensor<2>, Self::State);
 
@@ -36,6 +47,9 @@ pub trait RecurrentLayer: Module {
 
     /// See [`Recurrent::d_output`].
     fn d_output(&self) -> usize;
+
+    /// See [`Recurrent::is_batch_first`].
+    fn is_batch_first(&self) -> bool;
 }
 
 impl<C: SequenceCell> RecurrentLayer for Recurrent<C> {
@@ -54,6 +68,16 @@ impl<C: SequenceCell> RecurrentLayer for Recurrent<C> {
         self.forward_lengths(input, lengths, state)
     }
 
+    fn forward_masked(
+        &self,
+        input: Tensor<3>,
+        mask: Tensor<2, Bool>,
+        skipped: Skipped,
+        state: Option<C::State>,
+    ) -> (Tensor<3>, C::State) {
+        self.forward_masked(input, mask, skipped, state)
+    }
+
     fn step(&self, input: Tensor<2>, state: Option<C::State>) -> (Tensor<2>, C::State) {
         self.step(input, state)
     }
@@ -68,5 +92,9 @@ impl<C: SequenceCell> RecurrentLayer for Recurrent<C> {
 
     fn d_output(&self) -> usize {
         self.d_output()
+    }
+
+    fn is_batch_first(&self) -> bool {
+        self.is_batch_first()
     }
 }

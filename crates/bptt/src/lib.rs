@@ -47,10 +47,11 @@ mod layer;
 mod module;
 mod recurrent;
 mod state;
+mod truncated;
 mod weights;
 
 pub use bptt_cells as cells;
-pub use bptt_kernels::Kernel;
+pub use bptt_kernels::{Kernel, Presence, Skipped};
 pub use cell::{AnyCell, CustomCell, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
 pub use config::{
     AnyRecurrentConfig, CellKind, ConfigError, GruConfig, LstmConfig, RnnConfig, StackConfig,
@@ -59,6 +60,7 @@ pub use engine::{Engine, Sequence, Sequenced};
 pub use layer::RecurrentLayer;
 pub use recurrent::Recurrent;
 pub use state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
+pub use truncated::{Truncated, Window};
 pub use weights::Weights;
 
 /// Elman's network, `tanh` or `relu`. Made by [`RnnConfig`].

@@ -4,11 +4,10 @@ use crate::cell::SequenceCell;
 use crate::engine::{Engine, Sequence, Sequenced};
 use crate::state::RecurrentState;
 use crate::weights::Weights;
-use bptt_kernels::Kernel;
+use bptt_kernels::{Kernel, Presence, Skipped};
 use burn::Tensor;
 use burn::nn::Dropout;
 use burn::tensor::{Bool, Device, TensorData};
-use std::sync::Arc;
 
 /// A recurrent layer: any number of stacked layers of one cell, in one direction or both.
 ///
@@ -59,7 +58,7 @@ impl<C: SequenceCell> Recurrent<C> {
     /// If the input or the state has another shape, if there is no time step or no row, or if the
     /// input is on a backend whose feature of this crate is off. The message names both shapes.
     pub fn forward(&self, input: Tensor<3>, state: Option<C::State>) -> (Tensor<3>, C::State) {
-        self.run(input, None, state)
+        self.run(input, None, Skipped::Zero, state)
     }
 
     /// A batch of sequences of different lengths, in any order: what PyTorch means by a packed
@@ -88,7 +87,53 @@ impl<C: SequenceCell> Recurrent<C> {
         lengths: &[usize],
         state: Option<C::State>,
     ) -> (Tensor<3>, C::State) {
-        self.run(input, Some(lengths), state)
+        let [batch, time] = self.check_input(&input);
+        self.check_lengths(lengths, &input, batch, time);
+        self.run(input, Some(Presence::Lengths(lengths.into())), Skipped::Zero, state)
+    }
+
+    /// A batch of sequences with holes anywhere: a row copies its state on over the steps that it
+    /// leaves out.
+    ///
+    /// In both directions. The content of what is left out changes no output and no gradient, and
+    /// its own gradient is zero. A mask that is true up to each row's length is
+    /// [`forward_lengths`](Self::forward_lengths).
+    ///
+    /// # Arguments
+    ///
+    /// - `input`: `[B, T, I]`, or `[T, B, I]` without `batch_first`
+    /// - `mask`: `[B, T]` with either layout, true where a row takes part; a row may have no such step
+    /// - `skipped`: what the output is elsewhere, zero or the state that is held
+    /// - `state`: the state to start from; `None` means zeros
+    ///
+    /// # Returns
+    ///
+    /// As [`forward`](Self::forward).
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward), and if the mask has another shape.
+    pub fn forward_masked(
+        &self,
+        input: Tensor<3>,
+        mask: Tensor<2, Bool>,
+        skipped: Skipped,
+        state: Option<C::State>,
+    ) -> (Tensor<3>, C::State) {
+        let [batch, time] = self.check_input(&input);
+        assert!(
+            mask.dims() == [batch, time],
+            "{}: the mask has shape {:?} for an input of shape {:?}: expected [B, T] = {:?}",
+            self.cell.name(),
+            mask.dims(),
+            input.dims(),
+            [batch, time],
+        );
+        let flags = mask.into_data();
+        let flags: Vec<bool> = flags.iter::<bool>().collect();
+        let by_time = (0..time).flat_map(|t| (0..batch).map(move |b| (b, t)));
+        let mask = by_time.map(|(b, t)| flags[b * time + t]).collect();
+        self.run(input, Some(Presence::Mask(mask)), skipped, state)
     }
 
     /// One step of a stream.
@@ -124,7 +169,7 @@ impl<C: SequenceCell> Recurrent<C> {
         let time_first = [1, batch, width];
         let batch_first = [batch, 1, width];
         let shape = if self.options.batch_first { batch_first } else { time_first };
-        let (output, state) = self.run(input.reshape(shape), None, state.into());
+        let (output, state) = self.run(input.reshape(shape), None, Skipped::Zero, state.into());
         (output.reshape([batch, self.d_output()]), state)
     }
 
@@ -208,18 +253,22 @@ impl<C: SequenceCell> Recurrent<C> {
     fn run(
         &self,
         input: Tensor<3>,
-        lengths: Option<&[usize]>,
+        presence: Option<Presence>,
+        skipped: Skipped,
         state: Option<C::State>,
     ) -> (Tensor<3>, C::State) {
-        let [batch, _] = self.check_input(&input, lengths);
+        let [batch, time] = self.check_input(&input);
         let state = state.unwrap_or_else(|| self.zero_state(batch, &input));
         let (hidden, memory) = state.into_parts();
         self.check_state(&hidden, memory.as_ref(), batch);
 
         let mut x = if self.options.batch_first { input.swap_dims(0, 1) } else { input };
-        let lengths = self.shorter(lengths, x.dims()[0]);
-        if let Some(lengths) = &lengths {
-            x = without_padding(x, lengths);
+        // Unless it says nothing.
+        let presence = presence.filter(|presence| {
+            (0..time).any(|t| (0..batch).any(|b| !presence.takes_part(t, b, batch)))
+        });
+        if let Some(presence) = &presence {
+            x = without_padding(x, presence);
         }
 
         let memories = self.cell.memories();
@@ -247,7 +296,8 @@ impl<C: SequenceCell> Recurrent<C> {
                             .as_ref()
                             .map(|memory| memory.clone().slice([k * memories..(k + 1) * memories])),
                         reverse: (direction == 1) != self.options.reverse,
-                        lengths: lengths.clone(),
+                        presence: presence.clone(),
+                        skipped,
                         kernel: self.options.kernel,
                         batch_first: last_as_wanted && layer == last,
                     },
@@ -269,14 +319,8 @@ impl<C: SequenceCell> Recurrent<C> {
         (output, C::State::from_parts(Tensor::stack(hidden_n, 0), memory))
     }
 
-    /// The lengths, unless they say nothing.
-    fn shorter(&self, lengths: Option<&[usize]>, time: usize) -> Option<Arc<[usize]>> {
-        let lengths = lengths?;
-        lengths.iter().any(|&length| length < time).then(|| lengths.into())
-    }
-
     /// `[B, T]`
-    fn check_input(&self, input: &Tensor<3>, lengths: Option<&[usize]>) -> [usize; 2] {
+    fn check_input(&self, input: &Tensor<3>) -> [usize; 2] {
         let name = self.cell.name();
         let dims = input.dims();
         let (layout, batch, time) = match self.options.batch_first {
@@ -289,21 +333,24 @@ impl<C: SequenceCell> Recurrent<C> {
              least one step and I = {}",
             self.options.d_input,
         );
-        if let Some(lengths) = lengths {
-            assert!(
-                lengths.len() == batch,
-                "{name}: {} lengths for an input of shape {dims:?} ({layout}): expected {batch}",
-                lengths.len(),
-            );
-            if let Some(row) = lengths.iter().position(|&length| length > time) {
-                panic!(
-                    "{name}: row {row} has length {}, and the input of shape {dims:?} ({layout}) \
-                     has {time} steps",
-                    lengths[row],
-                );
-            }
-        }
         [batch, time]
+    }
+
+    fn check_lengths(&self, lengths: &[usize], input: &Tensor<3>, batch: usize, time: usize) {
+        let (name, dims) = (self.cell.name(), input.dims());
+        let layout = if self.options.batch_first { "[B, T, I]" } else { "[T, B, I]" };
+        assert!(
+            lengths.len() == batch,
+            "{name}: {} lengths for an input of shape {dims:?} ({layout}): expected {batch}",
+            lengths.len(),
+        );
+        if let Some(row) = lengths.iter().position(|&length| length > time) {
+            panic!(
+                "{name}: row {row} has length {}, and the input of shape {dims:?} ({layout}) has \
+                 {time} steps",
+                lengths[row],
+            );
+        }
     }
 
     fn check_state(&self, hidden: &Tensor<3>, memory: Option<&Tensor<3>>, batch: usize) {
@@ -325,13 +372,14 @@ impl<C: SequenceCell> Recurrent<C> {
     }
 }
 
-/// The input `[T, B, I]` with zeros past each row's length: nothing in the padding, not even a
+/// The input `[T, B, I]` with zeros where a row takes no part: nothing in the padding, not even a
 /// NaN, reaches a product.
-fn without_padding(input: Tensor<3>, lengths: &[usize]) -> Tensor<3> {
+fn without_padding(input: Tensor<3>, presence: &Presence) -> Tensor<3> {
     let [time, batch, width] = input.dims();
-    let past: Vec<bool> =
-        (0..time).flat_map(|t| lengths.iter().map(move |&length| t >= length)).collect();
+    let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
+    let absent: Vec<bool> = steps.map(|(t, b)| !presence.takes_part(t, b, batch)).collect();
     let device: Device = input.device();
-    let mask: Tensor<3, Bool> = Tensor::from_data(TensorData::new(past, [time, batch, 1]), &device);
+    let data = TensorData::new(absent, [time, batch, 1]);
+    let mask: Tensor<3, Bool> = Tensor::from_data(data, &device);
     input.mask_fill(mask.expand([time, batch, width]), 0.0)
 }

@@ -3,17 +3,19 @@
 mod sums;
 
 use super::buffer::{Buffer, Shared, volume};
-use super::forward::{panels, runs};
+use super::forward::panels;
 use super::gates::{Part, StepBackward};
 use super::layer::{Layer, Schedule, Share, Split};
 use super::outer_sum::Tiles;
 use super::panels::{Panels, Source, pack_all};
 use super::product::{DEPTH, Product, Rows};
 use super::real::Real;
+use super::roster::Roster;
 use super::team::{Member, team};
 use super::{Slices, Trace};
-use crate::recurrent::{Cotangents, Operand, Operands};
+use crate::recurrent::{Cotangents, Operand, Operands, Presence};
 use bptt_cells::Cell;
+use std::ops::Range;
 
 /// How many rows of gradients are gathered before the large products take them: some blocks of
 /// their inner dimension; fewer where one thread works the steps, and others could be waiting.
@@ -26,7 +28,7 @@ struct Sequence<'a, C, T> {
     cell: &'a C,
     layer: &'a Layer,
     operands: &'a Slices<'a, T>,
-    lengths: Option<&'a [usize]>,
+    roster: &'a Roster,
     wanted: &'a Operands<()>,
     /// The forward pass's outputs, `[T, B, P]`, and `dLoss/d` of them.
     outputs: &'a [T],
@@ -39,7 +41,7 @@ struct Sequence<'a, C, T> {
     weight_ih: Option<&'a Panels<T>>,
     inner: Option<&'a Panels<T>>,
     project: Option<&'a Panels<T>>,
-    steps: usize,
+    blocks: &'a [Range<usize>],
     tiles: Tiles,
     d_planes: [Shared<'a, T>; 2],
     /// `x`, `h` before the step and the own `h` of a block, as tiles.
@@ -96,7 +98,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
     cell: &C,
     layer: &Layer,
     operands: &Slices<'_, T>,
-    lengths: Option<&[usize]>,
+    presence: Option<&Presence>,
     Given { trace, outputs, d_results }: Given<'_, T>,
     wanted: &Operands<()>,
     Schedule { count, split }: Schedule,
@@ -133,8 +135,9 @@ pub(crate) fn backward<C: Cell, T: Real>(
     ];
     pack_all(count, &packers.into_iter().flatten().collect::<Vec<_>>());
 
-    let steps = layer.block(rows_per_block(layer));
-    let rows = steps * batch;
+    let roster = Roster::new(layer, presence);
+    let blocks = roster.blocks(rows_per_block(layer));
+    let rows = roster.largest(&blocks);
     let two = |sizes: [usize; 2]| split.buffers(&sizes);
     let mut d_planes = two([rows, layer.row()]);
     let mut x_tiles = two([rows, input]);
@@ -169,7 +172,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
         cell,
         layer,
         operands,
-        lengths,
+        roster: &roster,
         wanted,
         outputs,
         d_outputs,
@@ -180,7 +183,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
         weight_ih: weight_ih.as_ref(),
         inner: inner.as_ref(),
         project: project.as_ref(),
-        steps,
+        blocks: &blocks,
         tiles: Tiles::new(isa),
         d_planes: pair(&mut d_planes),
         x_tiles: pair(&mut x_tiles),
@@ -241,20 +244,20 @@ pub(crate) fn backward<C: Cell, T: Real>(
 impl<C: Cell, T: Real> Sequence<'_, C, T> {
     /// What one thread does.
     fn run(&self, member: &Member<'_>, split: Split) {
-        let time = self.layer.time;
-        let blocks = time.div_ceil(self.steps);
+        let blocks = self.blocks.len();
         // From the last block to the first.
-        let block = |index: usize| {
-            let index = blocks - 1 - index;
-            index * self.steps..((index + 1) * self.steps).min(time)
+        let block = |index: usize| self.blocks[blocks - 1 - index].clone();
+        let share = Share::of::<T>(self.layer, self.roster, split, member);
+        let step = |k: usize, block: Range<usize>, slot| {
+            let first = self.roster.count(&(block.start..k));
+            self.step(k, first, slot, &share, member, split);
         };
-        let share = Share::of::<T>(self.layer, split, member);
         match split {
             Split::Rows | Split::Units => {
                 for index in 0..blocks {
                     self.lay_out(block(index), 0, member.index, member.count);
                     for k in block(index).rev() {
-                        self.step(k, k - block(index).start, 0, &share, member, split);
+                        step(k, block(index), 0);
                     }
                     member.wait();
                     self.sums(block(index), 0, member.index, member.count);
@@ -265,7 +268,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 for index in 0..blocks {
                     if member.index == 0 {
                         for k in block(index).rev() {
-                            self.step(k, k - block(index).start, index % 2, &share, member, split);
+                            step(k, block(index), index % 2);
                         }
                     } else {
                         let (at, of) = (member.index - 1, member.count - 1);
@@ -286,26 +289,20 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         self.finish(member);
     }
 
-    fn is_active(&self, k: usize, b: usize) -> bool {
-        let t = self.layer.time_of(k);
-        self.lengths.is_none_or(|lengths| t < lengths[b])
-    }
-
     /// `h` before step `k`.
     fn hidden_before(&self, k: usize, b: usize) -> &[T] {
         let Layer { output, .. } = *self.layer;
-        // In reverse, a row begins at its own last step.
-        if k == 0 || !self.is_active(k - 1, b) {
-            return &self.operands.need(Operand::Hidden)[b * output..][..output];
+        match self.roster.before(k, b) {
+            None => &self.operands.need(Operand::Hidden)[b * output..][..output],
+            Some(k) => &self.outputs[self.layer.output_at(self.layer.time_of(k), b)..][..output],
         }
-        &self.outputs[self.layer.output_at(self.layer.time_of(k - 1), b)..][..output]
     }
 
-    /// Step `k`, the `in_block`th of its block.
+    /// Step `k`, whose rows begin with the `first`th of its block.
     fn step(
         &self,
         k: usize,
-        in_block: usize,
+        first: usize,
         slot: usize,
         share: &Share,
         member: &Member<'_>,
@@ -314,17 +311,27 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         let Layer { batch, hidden, output, hp, pp, isa, .. } = *self.layer;
         let row = self.layer.row();
         let t = self.layer.time_of(k);
-        let first_row = in_block * batch;
-        let active = |b: usize| self.is_active(k, b);
         let d_planes = self.d_planes[slot];
-        let product = |a, a_row, b: &Panels<T>, panels, c, c_row, add| {
-            let rows = 0..share.rows.len();
-            let (a_rows, c_rows) = (Rows::plain(a_row), Rows::plain(c_row));
-            let product = Product { a, a_rows, b, panels, c, c_rows, rows, add, padded: true };
-            // SAFETY: `a` has these rows and nobody writes them now; those of `c` are this
-            // thread's own.
-            unsafe { product.run(isa) };
+        let places = self.roster.places(k, &share.rows);
+        let listed = self.roster.rows(k).map(|rows| &rows[places.clone()]);
+        // This thread's rows of the batch that take part, in a buffer; and their places in the block.
+        let of_batch = |buffer: Shared<'_, T>, row: usize| {
+            let start = if listed.is_some() { 0 } else { share.rows.start };
+            (buffer.at(start * row, 0), Rows::of(listed, row))
         };
+        let in_block = |buffer: Shared<'_, T>, row: usize| {
+            (buffer.at((first + places.start) * row, 0), Rows::plain(row))
+        };
+        type At<'a, T> = (*mut T, Rows<'a>);
+        let product =
+            |(a, a_rows): At<'_, T>, b: &Panels<T>, panels, (c, c_rows): At<'_, T>, add| {
+                let (a, rows) = (a.cast_const(), 0..places.len());
+                let product = Product { a, a_rows, b, panels, c, c_rows, rows, add, padded: true };
+                // SAFETY: `a` has these rows and nobody writes them now; those of `c` are this
+                // thread's own.
+                unsafe { product.run(isa) };
+            };
+        let place = |b| self.roster.place(k, b);
         let hidden_before = |b| self.hidden_before(k, b);
         let own = |b: usize| match self.own {
             // SAFETY: the trace is only read.
@@ -336,10 +343,10 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 cell: self.cell,
                 layer: self.layer,
                 share,
-                active: &active,
+                place: &place,
                 part,
                 d_planes,
-                d_planes_row: first_row,
+                d_planes_row: first,
                 d_hidden: self.d_hidden,
                 d_own: self.d_own,
                 d_output: self.d_outputs,
@@ -360,13 +367,10 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             (self.project, self.d_projected, self.d_own)
         {
             let d_projected = d_projected[slot];
-            for b in share.rows.clone() {
+            let mine = self.roster.pairs(k..k + 1, share.rows.clone());
+            for (place, (_, b)) in places.clone().zip(mine) {
                 // SAFETY: rows of this thread's own.
-                let to = unsafe { d_projected.slice_mut((first_row + b) * pp, pp) };
-                if !active(b) {
-                    to.fill(T::ZERO);
-                    continue;
-                }
+                let to = unsafe { d_projected.slice_mut((first + place) * pp, pp) };
                 // SAFETY: as above.
                 let d_hidden = unsafe { self.d_hidden.slice(b * pp, output) };
                 let d_output = self.d_outputs.row(self.layer, t, b);
@@ -374,39 +378,25 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                     *to = T::plus(a, b);
                 }
             }
-            let a = d_projected.at((first_row + share.rows.start) * pp, 0);
-            let c = d_own.at(share.rows.start * hp, 0);
-            product(a, pp, project, 0..project.count, c, hp, false);
+            let (a, c) = (in_block(d_projected, pp), of_batch(d_own, hp));
+            product(a, project, 0..project.count, c, false);
         }
         gates(Part::Step);
         if let (Some(inner), Some(d_inner)) = (self.inner, self.d_inner) {
             let last = self.layer.plane(self.layer.gates - 1);
-            let a = d_planes.at((first_row + share.rows.start) * row + last * hp, 0);
-            let c = d_inner.at(share.rows.start * hp, 0);
-            product(a, row, inner, 0..inner.count, c, hp, false);
+            let (a, a_rows) = in_block(d_planes, row);
+            let a = (a.wrapping_add(last * hp), a_rows);
+            product(a, inner, 0..inner.count, of_batch(d_inner, hp), false);
             gates(Part::Completion);
         }
         if split == Split::Units {
             member.wait();
         }
-        let first = self.layer.first_h() * hp;
-        for rows in runs(share.rows.clone(), active) {
-            for panels in panels(self.weight_hh, &share.units) {
-                let product = Product {
-                    a: d_planes.at((first_row + rows.start) * row + first, 0),
-                    a_rows: Rows::plain(row),
-                    b: self.weight_hh,
-                    panels,
-                    c: self.d_hidden.at(rows.start * pp, 0),
-                    c_rows: Rows::plain(pp),
-                    rows: 0..rows.len(),
-                    add: true,
-                    padded: true,
-                };
-                // SAFETY: the planes of this step are written, in other threads before the
-                // barrier; these rows and columns of `d_hidden` are this thread's own.
-                unsafe { product.run(isa) };
-            }
+        // The planes of this step are written, in other threads before the barrier.
+        let (a, a_rows) = in_block(d_planes, row);
+        let a = (a.wrapping_add(self.layer.first_h() * hp), a_rows);
+        for panels in panels(self.weight_hh, &share.units) {
+            product(a, self.weight_hh, panels, of_batch(self.d_hidden, pp), true);
         }
     }
 }

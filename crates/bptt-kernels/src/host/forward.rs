@@ -7,10 +7,11 @@ use super::layer::{Layer, Schedule, Share, Split};
 use super::panels::{Panels, Source, pack_all};
 use super::product::{Product, Rows};
 use super::real::Real;
+use super::roster::Roster;
 use super::rowwise::Rowwise;
 use super::team::{Member, part, team};
 use super::{Slices, Trace};
-use crate::recurrent::{Operand, Results};
+use crate::recurrent::{Operand, Presence, Results};
 use bptt_cells::Cell;
 use std::ops::Range;
 
@@ -35,8 +36,8 @@ impl<T: Real> Matrix<'_, T> {
         &self,
         isa: Isa,
         units: &Range<usize>,
-        (a, a_rows): (*const T, Rows),
-        (c, c_rows): (*mut T, Rows),
+        (a, a_rows): (*const T, Rows<'_>),
+        (c, c_rows): (*mut T, Rows<'_>),
         rows: Range<usize>,
     ) {
         match *self {
@@ -62,7 +63,7 @@ struct Forward<'a, C, T> {
     cell: &'a C,
     layer: &'a Layer,
     operands: &'a Slices<'a, T>,
-    lengths: Option<&'a [usize]>,
+    roster: &'a Roster,
     /// For `x`, for `h`, for the inner operand, for the projection.
     weight_ih: Matrix<'a, T>,
     weight_hh: Matrix<'a, T>,
@@ -90,7 +91,7 @@ pub(crate) fn forward<C: Cell, T: Real>(
     cell: &C,
     layer: &Layer,
     operands: &Slices<'_, T>,
-    lengths: Option<&[usize]>,
+    presence: Option<&Presence>,
     keep: bool,
     Schedule { count, split }: Schedule,
 ) -> (Results<Vec<T>>, Option<Trace<T>>) {
@@ -124,8 +125,9 @@ pub(crate) fn forward<C: Cell, T: Real>(
     };
 
     let bias = bias_row(layer, operands);
-    let steps = layer.block(ROWS);
-    let mut planes = split.buffers(&[steps, batch, layer.row()]);
+    let roster = Roster::new(layer, presence);
+    let blocks = roster.blocks(ROWS);
+    let mut planes = split.buffers(&[roster.largest(&blocks), layer.row()]);
     let mut hiddens = [(); 2].map(|()| Buffer::zeros(&[batch, pp]));
     let slots = if keep { time + 1 } else { 2 };
     let mut memory = Buffer::scratch(&[slots, batch, memories, hp]);
@@ -137,7 +139,7 @@ pub(crate) fn forward<C: Cell, T: Real>(
         cell,
         layer,
         operands,
-        lengths,
+        roster: &roster,
         weight_ih: matrix(0).expect("there is one for x"),
         weight_hh: matrix(1).expect("there is one for h"),
         inner: matrix(2),
@@ -153,7 +155,7 @@ pub(crate) fn forward<C: Cell, T: Real>(
         inner_operand: inner_operand.as_mut().map(Buffer::shared),
         outputs: Shared::new(&mut outputs),
     };
-    team(count, |member| forward.run(member, split, steps));
+    team(count, |member| forward.run(member, split, &blocks));
 
     let last = hiddens[time % 2].as_slice();
     let last_hidden = (0..batch).flat_map(|b| &last[b * pp..][..output]).copied().collect();
@@ -172,18 +174,19 @@ pub(crate) fn forward<C: Cell, T: Real>(
 
 impl<C: Cell, T: Real> Forward<'_, C, T> {
     /// What one thread does.
-    fn run(&self, member: &Member<'_>, split: Split, steps: usize) {
-        let Layer { time, batch, .. } = *self.layer;
-        let blocks = time.div_ceil(steps);
-        let block = |index: usize| index * steps..((index + 1) * steps).min(time);
-        let share = Share::of::<T>(self.layer, split, member);
+    fn run(&self, member: &Member<'_>, split: Split, blocks: &[Range<usize>]) {
+        let share = Share::of::<T>(self.layer, self.roster, split, member);
+        let step = |k: usize, block: &Range<usize>, slot| {
+            self.step(k, self.roster.count(&(block.start..k)), slot, &share);
+        };
         match split {
             Split::Rows | Split::Units => {
-                for index in 0..blocks {
-                    let count = block(index).len() * share.rows.len();
-                    self.input_products(block(index), 0, &share, 0..count);
-                    for k in block(index) {
-                        self.step(k, k - block(index).start, 0, &share);
+                for block in blocks {
+                    let places = |k| self.roster.places(k, &share.rows).len();
+                    let count = block.clone().map(places).sum();
+                    self.input_products(block, 0, &share, 0..count);
+                    for k in block.clone() {
+                        step(k, block, 0);
                         if split == Split::Units {
                             member.wait();
                         }
@@ -192,19 +195,19 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
             }
             Split::Pipeline => {
                 let products = |index: usize, part: Range<usize>| {
-                    self.input_products(block(index), index % 2, &share, part);
+                    self.input_products(&blocks[index], index % 2, &share, part);
                 };
-                if blocks > 0 {
-                    products(0, member.part(block(0).len() * batch, 1));
+                if let Some(first) = blocks.first() {
+                    products(0, member.part(self.roster.count(first), 1));
                 }
                 member.wait();
-                for index in 0..blocks {
+                for (index, block) in blocks.iter().enumerate() {
                     if member.index == 0 {
-                        for k in block(index) {
-                            self.step(k, k - block(index).start, index % 2, &share);
+                        for k in block.clone() {
+                            step(k, block, index % 2);
                         }
-                    } else if index + 1 < blocks {
-                        let count = block(index + 1).len() * batch;
+                    } else if let Some(next) = blocks.get(index + 1) {
+                        let count = self.roster.count(next);
                         products(index + 1, part(member.index - 1, member.count - 1, count, 1));
                     }
                     member.wait();
@@ -214,16 +217,30 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
     }
 
     /// `W x + b`, and the biases of what has no `W x`, for rows of a block.
-    fn input_products(&self, steps: Range<usize>, slot: usize, share: &Share, part: Range<usize>) {
+    fn input_products(&self, steps: &Range<usize>, slot: usize, share: &Share, part: Range<usize>) {
         let Layer { batch, hp, isa, input_strides: [stride, input_row], .. } = *self.layer;
         let row = self.layer.row();
         let planes = self.planes[slot];
+        let x = self.operands.need(Operand::Input);
         // Some rows of each step.
         let per_group = share.rows.len();
-        let c_rows = Rows { per_group, group: (batch * row) as isize, row };
-        let a_rows = Rows { per_group, group: self.layer.step_stride(stride), row: input_row };
+        let t = self.layer.time_of(steps.start);
+        let (mut from, mut to) = (Vec::new(), Vec::new());
+        let (a, a_rows, first, c_rows) = if self.roster.rows(steps.start).is_none() {
+            let a_rows = Rows::groups(per_group, self.layer.step_stride(stride), input_row);
+            let c_rows = Rows::groups(per_group, (batch * row) as isize, row);
+            (self.layer.input_at(t, share.rows.start), a_rows, share.rows.start, c_rows)
+        } else {
+            for k in steps.clone() {
+                let first = self.roster.count(&(steps.start..k));
+                to.extend(self.roster.places(k, &share.rows).map(|place| first + place));
+            }
+            let pairs = self.roster.pairs(steps.clone(), share.rows.clone());
+            from.extend(pairs.map(|(k, b)| self.layer.input_at(self.layer.time_of(k), b)));
+            (0, Rows::listed(&from, 1), 0, Rows::listed(&to, row))
+        };
         for index in part.clone() {
-            let at = c_rows.offset(index) as usize + share.rows.start * row;
+            let at = c_rows.offset(index) as usize + first * row;
             for plane in 0..self.layer.planes() {
                 let first = plane * hp + share.units.start;
                 let units = share.units.len();
@@ -232,29 +249,35 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                 to.copy_from_slice(&self.bias[first..first + units]);
             }
         }
-        let x = self.operands.need(Operand::Input);
-        let t = self.layer.time_of(steps.start);
-        let a = (x[self.layer.input_at(t, share.rows.start)..].as_ptr(), a_rows);
-        let c = (planes.at(share.rows.start * row, 0), c_rows);
+        let a = (x[a..].as_ptr(), a_rows);
+        let c = (planes.at(first * row, 0), c_rows);
         // SAFETY: the input has these rows, the planes' rows and units are this thread's own.
         unsafe { self.weight_ih.multiply(isa, &share.units, a, c, part) };
     }
 
-    /// Step `k`, the `in_block`th of its block.
-    fn step(&self, k: usize, in_block: usize, slot: usize, share: &Share) {
+    /// Step `k`, whose rows begin with the `first`th of its block.
+    fn step(&self, k: usize, first: usize, slot: usize, share: &Share) {
         let Layer { batch, output, hp, pp, isa, .. } = *self.layer;
         let row = self.layer.row();
         let t = self.layer.time_of(k);
         let (before, after) = (self.hidden[k % 2], self.hidden[(k + 1) % 2]);
         let planes = self.planes[slot];
-        let first_row = in_block * batch;
-        let active = |b: usize| self.lengths.is_none_or(|lengths| t < lengths[b]);
-        let add = |a: *const T, a_row, b: Matrix<'_, T>, plane: usize| {
-            let c = planes.at((first_row + share.rows.start) * row + plane * hp, 0);
-            let (a, c) = ((a, Rows::plain(a_row)), (c, Rows::plain(row)));
+        let places = self.roster.places(k, &share.rows);
+        let listed = self.roster.rows(k).map(|rows| &rows[places.clone()]);
+        // This thread's rows of the batch that take part, in a buffer.
+        let of_batch = |buffer: Shared<'_, T>, row: usize| {
+            let start = if listed.is_some() { 0 } else { share.rows.start };
+            (buffer.at(start * row, 0), Rows::of(listed, row))
+        };
+        let add = |(a, a_rows): (*mut T, Rows<'_>), b: Matrix<'_, T>, plane: usize| {
+            if places.is_empty() {
+                return;
+            }
+            let c = planes.at((first + places.start) * row + plane * hp, 0);
+            let (a, c) = ((a.cast_const(), a_rows), (c, Rows::plain(row)));
             // SAFETY: `a` has these rows and nobody writes them now; the planes' rows and units
             // are this thread's own.
-            unsafe { b.multiply(isa, &share.units, a, c, 0..share.rows.len()) };
+            unsafe { b.multiply(isa, &share.units, a, c, 0..places.len()) };
         };
         let gates = |part| {
             let keep = self.keep;
@@ -262,10 +285,10 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                 cell: self.cell,
                 layer: self.layer,
                 share,
-                active: &active,
+                place: &|b| self.roster.place(k, b),
                 part,
                 planes,
-                planes_row: first_row,
+                planes_row: first,
                 hidden: before,
                 hidden_next: after,
                 memory: self.memory,
@@ -278,49 +301,34 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                 time: t,
             });
         };
-        add(before.at(share.rows.start * pp, 0), pp, self.weight_hh, self.layer.first_h());
+        add(of_batch(before, pp), self.weight_hh, self.layer.first_h());
         if let Some(inner) = self.inner {
             gates(Part::Inner);
             let operand = self.inner_operand.expect("there is room for it");
             let last = self.layer.plane(self.layer.gates - 1);
-            add(operand.at(share.rows.start * hp, 0), hp, inner, last);
+            add(of_batch(operand, hp), inner, last);
         }
         gates(Part::Step);
         if let (Some(project), Some(own)) = (self.project, self.own) {
             let own_row = if self.keep { k * batch } else { 0 };
-            for rows in runs(share.rows.clone(), active) {
-                let a = own.at((own_row + rows.start) * hp, 0).cast_const();
-                let c = after.at(rows.start * pp, rows.len() * pp);
+            let mine = || self.roster.pairs(k..k + 1, share.rows.clone()).map(|(_, b)| b);
+            for b in mine() {
                 // SAFETY: rows of this thread's own.
+                unsafe { after.slice_mut(b * pp, pp) }.fill(T::ZERO);
+            }
+            let (a, a_rows) = of_batch(own, hp);
+            let a = (a.wrapping_add(own_row * hp).cast_const(), a_rows);
+            // SAFETY: as above.
+            unsafe { project.multiply(isa, &(0..pp), a, of_batch(after, pp), 0..places.len()) };
+            for b in mine() {
+                // SAFETY: as above.
                 unsafe {
-                    std::slice::from_raw_parts_mut(c, rows.len() * pp).fill(T::ZERO);
-                    let (a, c) = ((a, Rows::plain(hp)), (c, Rows::plain(pp)));
-                    project.multiply(isa, &(0..pp), a, c, 0..rows.len());
-                }
-                for b in rows {
-                    // SAFETY: as above.
-                    unsafe {
-                        let out = self.outputs.slice_mut(self.layer.output_at(t, b), output);
-                        out.copy_from_slice(after.slice(b * pp, output));
-                    }
+                    let out = self.outputs.slice_mut(self.layer.output_at(t, b), output);
+                    out.copy_from_slice(after.slice(b * pp, output));
                 }
             }
         }
     }
-}
-
-/// The rows that `take` takes, in runs without a gap.
-pub(crate) fn runs(
-    rows: Range<usize>,
-    take: impl Fn(usize) -> bool,
-) -> impl Iterator<Item = Range<usize>> {
-    let mut next = rows.start;
-    std::iter::from_fn(move || {
-        let start = (next..rows.end).find(|&b| take(b))?;
-        let end = (start..rows.end).find(|&b| !take(b)).unwrap_or(rows.end);
-        next = end;
-        Some(start..end)
-    })
 }
 
 /// The panels, plane by plane, of some units (all that begin in them).

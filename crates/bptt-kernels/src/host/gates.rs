@@ -65,10 +65,10 @@ pub(crate) struct StepForward<'a, C, T> {
     pub(crate) cell: &'a C,
     pub(crate) layer: &'a Layer,
     pub(crate) share: &'a Share,
-    /// Whether a row takes part.
-    pub(crate) active: &'a (dyn Fn(usize) -> bool + Sync),
+    /// The place of a row in this step, if it takes part.
+    pub(crate) place: &'a (dyn Fn(usize) -> Option<usize> + Sync),
     pub(crate) part: Part,
-    /// Pre-activations, from this step's first row on.
+    /// Pre-activations, from this step's first place on.
     pub(crate) planes: Shared<'a, T>,
     pub(crate) planes_row: usize,
     /// `h` before and after, `[B, pp]`.
@@ -110,7 +110,7 @@ impl<C: Cell, T: Real> WithSimd for StepForward<'_, C, T> {
         let layer = self.layer;
         let units = || self.share.units.clone().step_by(T::lanes::<S>());
         for b in self.share.rows.clone() {
-            let planes = Row::new(self.planes, self.planes_row + b, layer.planes(), hp);
+            let place = (self.place)(b);
             let hidden = Row::new(self.hidden, b, 1, pp);
             let hidden_next = Row::new(self.hidden_next, b, 1, pp);
             let memory = Row::new(self.memory, self.memory_row + b, layer.memories, hp);
@@ -119,6 +119,33 @@ impl<C: Cell, T: Real> WithSimd for StepForward<'_, C, T> {
             // SAFETY: the rows were checked to be inside of their buffers,
             // planes and units are below the layer's, and rows and units are this thread's own.
             unsafe {
+                let Some(place) = place else {
+                    // It stands still. Its output is zero, as the buffer is, or what it holds.
+                    if self.part == Part::Inner {
+                        continue;
+                    }
+                    for unit in units() {
+                        for m in 0..layer.memories {
+                            memory_next.store(simd, m, unit, memory.load(simd, m, unit));
+                        }
+                        if !layer.projected {
+                            hidden_next.store(simd, 0, unit, hidden.load(simd, 0, unit));
+                        }
+                    }
+                    let mut held =
+                        self.share.units.start.min(output)..self.share.units.end.min(output);
+                    if layer.projected {
+                        hidden_next.start.copy_from(hidden.start, pp);
+                        held = 0..output;
+                    }
+                    if layer.held {
+                        let from = std::slice::from_raw_parts(hidden.start, pp);
+                        let out = self.output.slice_mut(output_at + held.start, held.len());
+                        out.copy_from_slice(&from[held]);
+                    }
+                    continue;
+                };
+                let planes = Row::new(self.planes, self.planes_row + place, layer.planes(), hp);
                 let before = |unit| State {
                     hidden: match C::PROJECTABLE {
                         // Such a cell does not read it, and behind a projection it has another size.
@@ -134,21 +161,6 @@ impl<C: Cell, T: Real> WithSimd for StepForward<'_, C, T> {
                     let inner = Row::new(inner, b, 1, hp);
                     for unit in units() {
                         inner.store(simd, 0, unit, self.cell.inner(&gates(unit), &before(unit)));
-                    }
-                    continue;
-                }
-                if !(self.active)(b) {
-                    // It stands still. Its output is zero, as the buffer is.
-                    for unit in units() {
-                        for m in 0..layer.memories {
-                            memory_next.store(simd, m, unit, memory.load(simd, m, unit));
-                        }
-                        if !layer.projected {
-                            hidden_next.store(simd, 0, unit, hidden.load(simd, 0, unit));
-                        }
-                    }
-                    if layer.projected {
-                        hidden_next.start.copy_from(hidden.start, pp);
                     }
                     continue;
                 }
@@ -185,9 +197,10 @@ pub(crate) struct StepBackward<'a, C, T> {
     pub(crate) cell: &'a C,
     pub(crate) layer: &'a Layer,
     pub(crate) share: &'a Share,
-    pub(crate) active: &'a (dyn Fn(usize) -> bool + Sync),
+    /// The place of a row in this step, if it takes part.
+    pub(crate) place: &'a (dyn Fn(usize) -> Option<usize> + Sync),
     pub(crate) part: Part,
-    /// Gradients of the planes, rows from this on.
+    /// Gradients of the planes, from this step's first place on.
     pub(crate) d_planes: Shared<'a, T>,
     pub(crate) d_planes_row: usize,
     /// `dLoss/dh` that came from the steps after, `[B, pp]`; then what goes to the step before by
@@ -226,26 +239,34 @@ impl<C: Cell, T: Real> WithSimd for StepBackward<'_, C, T> {
         let units = || self.share.units.clone().step_by(T::lanes::<S>());
         let zero = Lane::splat(simd, T::ZERO);
         for b in self.share.rows.clone() {
-            let d_planes = Row::new(self.d_planes, self.d_planes_row + b, layer.planes(), hp);
+            let place = (self.place)(b);
             let d_hidden = Row::new(self.d_hidden, b, 1, pp);
             let d_memory = Row::new(self.d_memory, b, memories, hp);
-            let inner = self.inner.map(|inner| Row::new(inner, self.d_planes_row + b, 1, hp));
             // SAFETY: the rows were checked to be inside of their buffers,
             // planes and units are below the layer's, and rows and units are this thread's own.
             unsafe {
-                if !(self.active)(b) {
-                    if self.part == Part::Step {
-                        for unit in units() {
-                            for plane in 0..layer.planes() {
-                                d_planes.store(simd, plane, unit, zero);
+                let Some(place) = place else {
+                    // Its gradient goes on as it is, and that of an output that it held joins it.
+                    if self.part == Part::Step && layer.held {
+                        let d_output = self.d_output.row(layer, self.time, b);
+                        if layer.projected {
+                            for (i, &d) in d_output.iter().enumerate() {
+                                let to = d_hidden.start.add(i);
+                                *to = T::plus(*to, d);
                             }
-                            if let Some(inner) = inner {
-                                inner.store(simd, 0, unit, zero);
+                        } else {
+                            for unit in units() {
+                                let d = Lane { simd, value: load_row(simd, d_output, unit) };
+                                let sum = d_hidden.load(simd, 0, unit) + d;
+                                d_hidden.store(simd, 0, unit, sum);
                             }
                         }
                     }
                     continue;
-                }
+                };
+                let at = self.d_planes_row + place;
+                let d_planes = Row::new(self.d_planes, at, layer.planes(), hp);
+                let inner = self.inner.map(|inner| Row::new(inner, at, 1, hp));
                 let kept = Row::new(self.kept, self.kept_row + b, layer.kept, hp);
                 let memory = Row::new(self.memory, self.memory_row + b, memories, hp);
                 let memory_next = Row::new(self.memory, self.memory_next_row + b, memories, hp);

@@ -4,8 +4,9 @@ use super::buffer::Buffer;
 use super::isa::Isa;
 use super::panels::WIDE;
 use super::real::Real;
+use super::roster::Roster;
 use super::team::Member;
-use crate::recurrent::{Plan, Sizes};
+use crate::recurrent::{Plan, Sizes, Skipped};
 use bptt_cells::{Cell, Planes, Recurrent};
 use std::ops::Range;
 
@@ -50,6 +51,8 @@ pub(crate) struct Layer {
     pub(crate) reverse: bool,
     /// Whether the outputs are `[B, T, P]`.
     pub(crate) batch_first: bool,
+    /// Whether a step that a row leaves out gives the held state as its output, not zero.
+    pub(crate) held: bool,
     pub(crate) isa: Isa,
 }
 
@@ -82,6 +85,7 @@ impl Layer {
             input_strides,
             reverse: plan.reverse,
             batch_first: plan.batch_first,
+            held: plan.skipped == Skipped::Held,
             isa,
         }
     }
@@ -146,11 +150,6 @@ impl Layer {
     /// From one step, as they are worked, to the next, where time steps are `stride` apart.
     pub(crate) fn step_stride(&self, stride: usize) -> isize {
         if self.reverse { -(stride as isize) } else { stride as isize }
-    }
-
-    /// How many steps are worked between two large products.
-    pub(crate) fn block(&self, rows: usize) -> usize {
-        (rows / self.batch.max(1)).clamp(1, self.time.max(1))
     }
 
     /// Whether there are so few rows that the weights are read as they are: packing them would
@@ -225,10 +224,15 @@ impl Share {
     }
 
     /// A thread's part of all steps, where they are shared out.
-    pub(crate) fn of<T: Real>(layer: &Layer, split: Split, member: &Member<'_>) -> Self {
+    pub(crate) fn of<T: Real>(
+        layer: &Layer,
+        roster: &Roster,
+        split: Split,
+        member: &Member<'_>,
+    ) -> Self {
         let all = Self::all(layer);
         match split {
-            Split::Rows => Self { rows: member.part(layer.batch, 1), ..all },
+            Split::Rows => Self { rows: roster.part(member.index, member.count), ..all },
             Split::Units => Self { units: member.part(layer.hp, layer.panel::<T>()), ..all },
             Split::Pipeline => all,
         }

@@ -8,7 +8,8 @@
 //!   `pulp` (`isa.rs`).
 //! - `panels.rs`, `product.rs`, `outer_sum.rs`: packed matrices, and products with them;
 //!   `rowwise.rs`: products that are not worth packing for.
-//! - `layer.rs`: sizes, the order of planes, who works on what. `team.rs`: the threads.
+//! - `layer.rs`: sizes, the order of planes, who works on what. `roster.rs`: which rows in which
+//!   step. `team.rs`: the threads.
 //! - `gates.rs`: one step of the cell over rows and units.
 //! - `forward.rs`, `backward.rs`: the sequence.
 //!
@@ -30,6 +31,7 @@ mod outer_sum;
 mod panels;
 mod product;
 mod real;
+mod roster;
 mod rowwise;
 mod team;
 #[cfg(all(test, feature = "flex"))]

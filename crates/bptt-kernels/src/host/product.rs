@@ -19,7 +19,9 @@ pub(crate) const DEPTH: usize = 256;
 
 /// Rows of a matrix in memory, in groups (the rows of one time step).
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rows {
+pub(crate) struct Rows<'a> {
+    /// Which row each is, in units of `row`; `None` where they are regular.
+    table: Option<&'a [usize]>,
     /// How many rows a group has.
     pub(crate) per_group: usize,
     /// From one group to the next; against the direction of time, backward.
@@ -28,14 +30,32 @@ pub(crate) struct Rows {
     pub(crate) row: usize,
 }
 
-impl Rows {
+impl<'a> Rows<'a> {
     /// All rows one after the other.
     pub(crate) fn plain(row: usize) -> Self {
-        Self { per_group: usize::MAX, group: 0, row }
+        Self::groups(usize::MAX, 0, row)
+    }
+
+    /// Groups of rows.
+    pub(crate) fn groups(per_group: usize, group: isize, row: usize) -> Self {
+        Self { table: None, per_group, group, row }
+    }
+
+    /// Any rows.
+    pub(crate) fn listed(table: &'a [usize], row: usize) -> Self {
+        Self { table: Some(table), ..Self::plain(row) }
+    }
+
+    /// Some rows if they are listed, else all.
+    pub(crate) fn of(table: Option<&'a [usize]>, row: usize) -> Self {
+        Self { table, ..Self::plain(row) }
     }
 
     #[inline(always)]
     pub(crate) fn offset(&self, index: usize) -> isize {
+        if let Some(table) = self.table {
+            return (table[index] * self.row) as isize;
+        }
         if index < self.per_group {
             return (index * self.row) as isize;
         }
@@ -48,12 +68,12 @@ impl Rows {
 pub(crate) struct Product<'a, T> {
     /// The rows of `A` begin here, contiguous along the inner dimension,
     pub(crate) a: *const T,
-    pub(crate) a_rows: Rows,
+    pub(crate) a_rows: Rows<'a>,
     pub(crate) b: &'a Panels<T>,
     pub(crate) panels: Range<usize>,
     /// Those of `C` here; a plane of `B`'s columns is a plane of `C`'s.
     pub(crate) c: *mut T,
-    pub(crate) c_rows: Rows,
+    pub(crate) c_rows: Rows<'a>,
     /// Which rows, counted from those beginnings.
     pub(crate) rows: Range<usize>,
     /// Add to what is there.
@@ -151,9 +171,9 @@ pub(crate) fn even(rows: usize, tiles: usize) -> usize {
 
 /// One tile of `C`, over one block of the inner dimension.
 #[derive(Clone, Copy)]
-pub(crate) struct Tile<T> {
+pub(crate) struct Tile<'a, T> {
     pub(crate) a: *const T,
-    pub(crate) a_rows: Rows,
+    pub(crate) a_rows: Rows<'a>,
     pub(crate) row: usize,
     /// Where in `A` the block begins.
     pub(crate) skip: usize,
@@ -164,13 +184,13 @@ pub(crate) struct Tile<T> {
     /// From one panel to the next.
     pub(crate) next: usize,
     pub(crate) c: *mut T,
-    pub(crate) c_rows: Rows,
+    pub(crate) c_rows: Rows<'a>,
     pub(crate) add: bool,
     /// How many columns of `C` there are from here on.
     pub(crate) columns: usize,
 }
 
-impl<T: Real> Tile<T> {
+impl<T: Real> Tile<'_, T> {
     /// # Safety
     ///
     /// All that the fields speak of is there, for `R` rows and `P` panels.

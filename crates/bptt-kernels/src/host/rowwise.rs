@@ -11,14 +11,14 @@ use std::ops::Range;
 /// it is read as it is, column after column of `B`, which are rows in memory.
 pub(crate) struct Rowwise<'a, T> {
     pub(crate) a: *const T,
-    pub(crate) a_rows: Rows,
+    pub(crate) a_rows: Rows<'a>,
     pub(crate) b: &'a Source<'a, T>,
     /// How many columns a plane of `B` has.
     pub(crate) width: usize,
     /// From one plane's first column to the next plane's, in `C`.
     pub(crate) pitch: usize,
     pub(crate) c: *mut T,
-    pub(crate) c_rows: Rows,
+    pub(crate) c_rows: Rows<'a>,
     pub(crate) rows: Range<usize>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::layer::{Schedule, Split};
 use super::*;
-use crate::recurrent::{Cotangents, Plan, Results, Sizes, reference};
+use crate::recurrent::{Cotangents, Plan, Presence, Results, Sizes, Skipped, reference};
 use bptt_cells::{
     Cell, Clipped, GruResetAfter, GruResetBefore, Lstm, LstmCoupled, RnnRelu, RnnTanh,
 };
@@ -198,9 +198,9 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
         for (operand, values) in self.operands.iter() {
             slices = slices.with(operand, values.as_slice());
         }
-        let lengths = self.plan.lengths.as_deref();
-        let (results, trace) = forward(&self.plan.cell, &layer, &slices, lengths, true, schedule);
-        let (without, none) = forward(&self.plan.cell, &layer, &slices, lengths, false, schedule);
+        let presence = self.plan.presence.as_ref();
+        let (results, trace) = forward(&self.plan.cell, &layer, &slices, presence, true, schedule);
+        let (without, none) = forward(&self.plan.cell, &layer, &slices, presence, false, schedule);
         let all = list(results.clone());
         assert!(none.is_none() && list(without) == all, "the trace changes the output");
         let mut trace = trace.expect("it was asked for");
@@ -216,7 +216,7 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
         };
         let wanted = self.operands.clone().map(|_| ());
         let gradients =
-            backward(&self.plan.cell, &layer, &slices, lengths, given, &wanted, schedule);
+            backward(&self.plan.cell, &layer, &slices, presence, given, &wanted, schedule);
         all.into_iter().chain(gradients.into_values()).collect()
     }
 
@@ -317,7 +317,7 @@ fn check_cell<C: Cell, T: Real + Element>(cell: C) {
         problem.check("in reverse");
     }
     let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], None);
-    problem.plan = problem.plan.with_lengths(Some(Arc::from([6, 2, 0, 5])));
+    problem.plan = problem.plan.with_presence(Some(Presence::Lengths(Arc::from([6, 2, 0, 5]))));
     problem.check("with lengths");
     problem.plan = problem.plan.with_batch_first(true);
     problem.check("with lengths, batch first");
@@ -328,10 +328,27 @@ fn check_cell<C: Cell, T: Real + Element>(cell: C) {
     problem.check("by the final state alone");
     problem.cotangent = Cotangents { outputs: whole.outputs, ..Default::default() };
     problem.check("by the outputs alone");
+    // Holes anywhere; a row that is never there, and a step in which nobody is.
+    let holes = |time: usize, batch: usize| {
+        let mask = (0..time * batch).map(|i| i % batch != 2 && i / batch != 3 && i * 7 % 5 != 1);
+        Some(Presence::Mask(mask.collect()))
+    };
+    for sizes in [[6, 4, 5, 19], [90, 5, 3, 8]] {
+        let mut problem = Problem::<C, T>::new(cell, sizes, None);
+        problem.plan = problem.plan.with_presence(holes(sizes[0], sizes[1]));
+        problem.check("with a mask");
+        problem.plan = problem.plan.with_skipped(Skipped::Held);
+        problem.check("with a mask, held");
+        problem.plan = problem.plan.with_reverse(true).with_batch_first(true);
+        problem.check("with a mask, held, in reverse, batch first");
+    }
     if C::PROJECTABLE {
         let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], Some(7));
+        problem.plan = problem.plan.with_presence(holes(6, 4)).with_skipped(Skipped::Held);
+        problem.check("projected, with a mask, held");
+        problem.plan = problem.plan.with_presence(None);
         problem.check("projected");
-        problem.plan = problem.plan.with_lengths(Some(Arc::from([3, 6, 1, 0])));
+        problem.plan = problem.plan.with_presence(Some(Presence::Lengths(Arc::from([3, 6, 1, 0]))));
         problem.check("projected, with lengths");
     }
 }

@@ -103,7 +103,7 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
         &plan.cell,
         &layer,
         &slices::<B, T>(&held),
-        plan.lengths.as_deref(),
+        plan.presence.as_ref(),
         keep,
         layer.schedule::<T>(threads()),
     );
@@ -148,7 +148,7 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
         &plan.cell,
         &layer,
         &slices::<B, T>(&held),
-        plan.lengths.as_deref(),
+        plan.presence.as_ref(),
         given,
         wanted,
         layer.schedule::<T>(threads()),

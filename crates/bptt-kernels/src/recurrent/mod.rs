@@ -12,7 +12,7 @@ mod trace;
 pub use backends::RecurrentBackend;
 pub use operands::{Cotangents, Operand, Operands, RecurrentOperands, RecurrentResults, Results};
 pub(crate) use plan::Sizes;
-pub use plan::{Kernel, Plan};
+pub use plan::{Kernel, Plan, Presence, Skipped};
 pub use trace::{StepTrace, Trace};
 
 #[cfg(feature = "host")]

@@ -26,12 +26,49 @@ impl Kernel {
     }
 }
 
-/// The cell, the direction, the lengths, the kernel, the order of the outputs.
+/// Which steps of which rows take part. The others copy the state on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// A row takes part in its first steps, so many of them.
+    Lengths(Arc<[usize]>),
+    /// One flag for each step and row, `[T, B]`.
+    Mask(Arc<[bool]>),
+}
+
+impl Presence {
+    /// Whether row `b` of `batch` takes part in step `t`.
+    #[inline]
+    pub fn takes_part(&self, t: usize, b: usize, batch: usize) -> bool {
+        match self {
+            Self::Lengths(lengths) => t < lengths[b],
+            Self::Mask(mask) => mask[t * batch + b],
+        }
+    }
+
+    /// Which rows leave step `t` out; `None` if none does.
+    pub fn absent(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
+        let absent: Vec<bool> = (0..batch).map(|b| !self.takes_part(t, b, batch)).collect();
+        absent.contains(&true).then_some(absent)
+    }
+}
+
+/// What a step that a row leaves out has as its output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Skipped {
+    /// Zero.
+    #[default]
+    Zero,
+    /// The hidden state as it stands.
+    Held,
+}
+
+/// The cell, the direction, who takes part, the kernel, the order of the outputs.
 #[derive(Clone, Debug)]
 pub struct Plan<C> {
     pub(crate) cell: C,
     pub(crate) reverse: bool,
-    pub(crate) lengths: Option<Arc<[usize]>>,
+    pub(crate) presence: Option<Presence>,
+    pub(crate) skipped: Skipped,
     pub(crate) kernel: Kernel,
     pub(crate) batch_first: bool,
 }
@@ -56,7 +93,14 @@ pub(crate) struct Sizes {
 impl<C: Cell> Plan<C> {
     /// Forward in time, all rows of full length, the fastest kernel, outputs time first.
     pub fn new(cell: C) -> Self {
-        Self { cell, reverse: false, lengths: None, kernel: Kernel::Auto, batch_first: false }
+        Self {
+            cell,
+            reverse: false,
+            presence: None,
+            skipped: Skipped::Zero,
+            kernel: Kernel::Auto,
+            batch_first: false,
+        }
     }
 
     /// From the last step to the first.
@@ -65,9 +109,16 @@ impl<C: Cell> Plan<C> {
         self
     }
 
-    /// Each row ends (in reverse: starts) at its own length, in any order.
-    pub fn with_lengths(mut self, lengths: Option<Arc<[usize]>>) -> Self {
-        self.lengths = lengths;
+    /// Which rows take part in which steps; `None`: all in all. With lengths each row ends (in
+    /// reverse: starts) at its own.
+    pub fn with_presence(mut self, presence: Option<Presence>) -> Self {
+        self.presence = presence;
+        self
+    }
+
+    /// What the output is where a row leaves a step out.
+    pub fn with_skipped(mut self, skipped: Skipped) -> Self {
+        self.skipped = skipped;
         self
     }
 
@@ -96,10 +147,9 @@ impl<C: Cell> Plan<C> {
     }
 
     /// Which rows take part in step `t`; `None` if all do.
-    pub(crate) fn active(&self, t: usize) -> Option<Vec<bool>> {
-        let lengths = self.lengths.as_ref()?;
-        let active: Vec<bool> = lengths.iter().map(|&length| t < length).collect();
-        (!active.iter().all(|&on| on)).then_some(active)
+    pub(crate) fn active(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
+        let absent = self.presence.as_ref()?.absent(t, batch)?;
+        Some(absent.into_iter().map(|absent| !absent).collect())
     }
 
     /// The sizes, after a check that everything fits.
@@ -145,7 +195,16 @@ impl<C: Cell> Plan<C> {
              and a cell that can be projected",
             C::NAME,
         );
-        if let Some(lengths) = &self.lengths {
+        if let Some(Presence::Mask(mask)) = &self.presence {
+            assert!(
+                mask.len() == sizes.time * batch,
+                "{}: a mask of {} flags for an input of shape {:?}: one for each step and row",
+                C::NAME,
+                mask.len(),
+                shape(Operand::Input),
+            );
+        }
+        if let Some(Presence::Lengths(lengths)) = &self.presence {
             assert!(
                 lengths.len() == batch && lengths.iter().all(|&length| length <= sizes.time),
                 "{}: lengths {lengths:?} for an input of shape {:?}: one for each row, none over \

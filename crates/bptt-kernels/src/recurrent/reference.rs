@@ -4,7 +4,7 @@
 //! through time"). Fast kernels are held against it.
 
 use super::plan::{Plan, Sizes};
-use super::{Cotangents, Operand, Operands, Results, StepTrace, Trace};
+use super::{Cotangents, Operand, Operands, Results, Skipped, StepTrace, Trace};
 use crate::Primitive;
 use crate::ops::{
     add, columns, concatenate, entries, linear, only, reshape, rows, select, sum_rows,
@@ -118,13 +118,16 @@ pub(crate) fn forward<B: Backend, C: Cell>(
         if let Some(weight_hr) = weight_hr {
             after.hidden = Primitive(linear::<B>(after.hidden.0, weight_hr.clone(), None));
         }
-        // A row past its length stands still, and its output is zero.
-        let out = match plan.active(t) {
+        // A row that leaves the step out stands still, and its output is zero, or what it holds.
+        let out = match plan.active(t, batch) {
             None => after.hidden.0.clone(),
             Some(active) => {
-                let out = only::<B>(&active, after.hidden.0.clone());
+                let zeroed = only::<B>(&active, after.hidden.0.clone());
                 after = hold::<B, C>(&active, after, &before);
-                out
+                match plan.skipped {
+                    Skipped::Zero => zeroed,
+                    Skipped::Held => after.hidden.0.clone(),
+                }
             }
         };
         outputs[t] = Some(out);
@@ -240,12 +243,14 @@ pub(crate) fn backward<B: Backend, C: Cell>(
 
     for (t, step) in plan.order(time).rev().zip(trace.into_iter().rev()) {
         let StepTrace { kept, hidden_before, memory_before, hidden_own, memory_after } = step;
-        let active = plan.active(t);
-        let held = active.as_ref().map(|_| (d_hidden.clone(), d_memory.clone()));
-
+        let active = plan.active(t, batch);
         // dLoss/dh_t: by this step's output, and by the steps that came after.
         let d_output_t = rows::<B>(&d_outputs, t * batch, (t + 1) * batch);
-        let mut d_h = add::<B>(d_hidden, d_output_t);
+        let mut d_h = add::<B>(d_hidden.clone(), d_output_t);
+        let held = active.as_ref().map(|_| match plan.skipped {
+            Skipped::Zero => (d_hidden, d_memory.clone()),
+            Skipped::Held => (d_h.clone(), d_memory.clone()),
+        });
         if let Some(active) = &active {
             d_h = only::<B>(active, d_h);
             d_memory = d_memory.into_iter().map(|d| only::<B>(active, d)).collect();

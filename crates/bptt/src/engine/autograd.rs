@@ -7,6 +7,7 @@
 
 use super::{Sequence, Sequenced};
 use bptt_cells::{Cell, Number, Planes, Rectify, Recurrent, State};
+use bptt_kernels::Skipped;
 use burn::Tensor;
 use burn::tensor::{Bool, DType, TensorData, activation};
 use std::ops::{Add, Mul, Neg, Sub};
@@ -36,15 +37,18 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
         if let Some(project) = &project {
             after.hidden = Recorded(after.hidden.0.matmul(project.clone()));
         }
-        // A row past its length stands still, and its output is zero.
+        // A row that leaves the step out stands still, and its output is zero, or what it holds.
         let mut out = after.hidden.0.clone();
-        if let Some(past) = past_length(sequence.lengths.as_deref(), t) {
-            let mask = mask(&past, &out);
-            out = out.mask_fill(mask, 0.0);
-            after.hidden = hold(&past, after.hidden, &before.hidden);
+        let absent = sequence.presence.as_ref().and_then(|presence| presence.absent(t, batch));
+        if let Some(absent) = absent {
+            after.hidden = hold(&absent, after.hidden, &before.hidden);
             let (now, then) = (after.memory.into_vec(), before.memory.clone().into_vec());
-            let held = now.into_iter().zip(&then).map(|(now, then)| hold(&past, now, then));
+            let held = now.into_iter().zip(&then).map(|(now, then)| hold(&absent, now, then));
             after.memory = C::Memory::from_vec(held.collect());
+            out = match sequence.skipped {
+                Skipped::Zero => out.clone().mask_fill(mask(&absent, &out), 0.0),
+                Skipped::Held => after.hidden.0.clone(),
+            };
         }
         outputs[t] = Some(out);
         before = after;
@@ -185,12 +189,6 @@ fn product(x: Tensor<2>, weight: &Tensor<2>, bias: &Option<Tensor<2>>) -> Tensor
         Some(bias) => product + bias.clone(),
         None => product,
     }
-}
-
-/// Which rows are past their length at step `t`; `None` if none is.
-fn past_length(lengths: Option<&[usize]>, t: usize) -> Option<Vec<bool>> {
-    let past: Vec<bool> = lengths?.iter().map(|&length| t >= length).collect();
-    past.contains(&true).then_some(past)
 }
 
 /// A mask of the shape of `like`, true in the rows named.

@@ -18,7 +18,8 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
         .with_optional(Operand::Memory, sequence.memory);
     let plan = Plan::new(cell)
         .with_reverse(sequence.reverse)
-        .with_lengths(sequence.lengths)
+        .with_presence(sequence.presence)
+        .with_skipped(sequence.skipped)
         .with_kernel(sequence.kernel)
         .with_batch_first(sequence.batch_first);
     let done = recurrent(operands, plan);

@@ -4,10 +4,9 @@ mod autograd;
 mod manual;
 
 use bptt_cells::Cell;
-use bptt_kernels::Kernel;
+use bptt_kernels::{Kernel, Presence, Skipped};
 use burn::Tensor;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// How a layer is differentiated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,8 +52,10 @@ pub struct Sequence {
     pub memory: Option<Tensor<3>>,
     /// From the last step to the first.
     pub reverse: bool,
-    /// How many steps each row has; `None`: all.
-    pub lengths: Option<Arc<[usize]>>,
+    /// Which rows take part in which steps; `None`: all in all.
+    pub presence: Option<Presence>,
+    /// What the output is where a row leaves a step out.
+    pub skipped: Skipped,
     /// Which kernel the manual engine runs.
     pub kernel: Kernel,
     /// Whether the outputs are wanted as `[B, T, P]`.
@@ -64,7 +65,7 @@ pub struct Sequence {
 /// What a [`Sequence`] becomes.
 #[derive(Clone, Debug)]
 pub struct Sequenced {
-    /// The hidden states, `[T, B, P]` or `[B, T, P]`, as they are wanted; zero past a row's length.
+    /// The hidden states, `[T, B, P]` or `[B, T, P]`, as they are wanted.
     pub outputs: Tensor<3>,
     /// The final hidden state, `[B, P]`
     pub hidden: Tensor<2>,

@@ -16,9 +16,10 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
     pub(super) fn lay_out(&self, steps: Range<usize>, slot: usize, index: usize, parts: usize) {
         let Layer { batch, input, hidden, output, hp, .. } = *self.layer;
         let x = self.operands.need(Operand::Input);
-        let rows = steps.len() * batch;
-        for row in part(index, parts, rows, 1) {
-            let (k, b) = (steps.start + row / batch, row % batch);
+        let rows = self.roster.count(&steps);
+        let mine = part(index, parts, rows, 1);
+        let pairs = self.roster.pairs(steps, 0..batch).skip(mine.start);
+        for (row, (k, b)) in mine.zip(pairs) {
             let lay = |values: &[T], to| {
                 // SAFETY: this row of the tiles is this thread's own.
                 unsafe { self.tiles.pack(values, row, rows, to) };
@@ -41,20 +42,28 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
     pub(super) fn sums(&self, steps: Range<usize>, slot: usize, index: usize, parts: usize) {
         let Layer { batch, input, hidden, output, hp, pp, gates, isa, .. } = *self.layer;
         let row = self.layer.row();
-        let rows = steps.len() * batch;
+        let rows = self.roster.count(&steps);
+        if rows == 0 {
+            return;
+        }
         let d_planes = self.d_planes[slot];
         if let (Some(d_input), Some(weight_ih)) = (self.d_input, self.weight_ih) {
-            let t = self.layer.time_of(steps.start);
+            let is_dense = self.roster.rows(steps.start).is_none();
+            let first = if is_dense { self.layer.time_of(steps.start) * batch } else { 0 };
+            let mut to = Vec::new();
+            if !is_dense {
+                let pairs = self.roster.pairs(steps.clone(), 0..batch);
+                to.extend(pairs.map(|(k, b)| self.layer.time_of(k) * batch + b));
+            }
             let product = Product {
                 a: d_planes.at(0, rows * row),
                 a_rows: Rows::plain(row),
                 b: weight_ih,
                 panels: 0..weight_ih.count,
-                c: d_input.at(t * batch * input, batch * input),
-                c_rows: Rows {
-                    per_group: batch,
-                    group: self.layer.step_stride(batch * input),
-                    row: input,
+                c: d_input.at(first * input, 0),
+                c_rows: match is_dense {
+                    true => Rows::groups(batch, self.layer.step_stride(batch * input), input),
+                    false => Rows::listed(&to, input),
                 },
                 rows: part(index, parts, rows, 1),
                 add: false,

@@ -1,6 +1,8 @@
 //! The layers as Burn modules: what their users rely on, beyond the gradients that the probe checks.
 #![cfg(feature = "flex")]
 
+mod sequences;
+
 use bptt::{
     AnyRecurrentConfig, CellKind, Engine, GruConfig, Lstm, LstmConfig, RecurrentLayer, RnnConfig,
 };

@@ -1,0 +1,100 @@
+//! What padding costs: a training step over a ragged batch beside one over a dense batch of as many
+//! valid steps.
+//!
+//! Command: `cargo run --release -p bptt-benches --example ragged` (half a minute).
+//!
+//! What to expect: a line for each way in which a batch can be ragged, with the share of padding and
+//! the time for each valid step over that of the dense batch. It should be near 1; a kernel that
+//! computes the padding too would show 1 / (1 - padding).
+
+use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Skipped};
+use bptt_benches::median;
+use burn::Tensor;
+use burn::tensor::{Device, Distribution, TensorData};
+use std::time::Instant;
+
+const ROWS: usize = 32;
+const STEPS: usize = 100;
+
+fn main() {
+    let device = Device::flex().autodiff();
+    for (cell, width) in
+        [(CellKind::Lstm, 128), (CellKind::Lstm, 256), (CellKind::Gru, 128), (CellKind::Rnn, 256)]
+    {
+        let layer = AnyRecurrentConfig::new(cell, width, width).init(&device);
+        println!("{cell:?}, B {ROWS}, I {width}, H {width}");
+        let ragged = Ragged::all();
+        // In turns, so that a machine that slows down slows all of them down.
+        let mut seconds = vec![Vec::new(); ragged.len() + 1];
+        for round in 0..9 {
+            for (index, seconds) in seconds.iter_mut().enumerate() {
+                let batch = index.checked_sub(1).map(|index| &ragged[index]);
+                let taken = step(&layer, batch, width, &device);
+                if round > 1 {
+                    seconds.push(taken);
+                }
+            }
+        }
+        let dense = median(seconds[0].clone()) / (ROWS * STEPS) as f64;
+        println!("  {:34} {:8.3} us a step", "dense", dense * 1e6);
+        for (batch, seconds) in ragged.iter().zip(&seconds[1..]) {
+            let each = median(seconds.clone()) / batch.valid() as f64;
+            let padding = 1.0 - batch.valid() as f64 / batch.mask.len() as f64;
+            println!(
+                "  {:34} {:8.3} us a step, {:.2} of it; padding {:2.0} %",
+                batch.name,
+                each * 1e6,
+                each / dense,
+                padding * 100.0,
+            );
+        }
+    }
+}
+
+struct Ragged {
+    name: &'static str,
+    time: usize,
+    /// `[B, T]`
+    mask: Vec<bool>,
+}
+
+impl Ragged {
+    fn all() -> Vec<Self> {
+        let lengths = |name, time, length: &dyn Fn(usize) -> usize| {
+            let mask = (0..ROWS).flat_map(|b| (0..time).map(move |t| (b, t)));
+            Self { name, time, mask: mask.map(|(b, t)| t < length(b)).collect() }
+        };
+        // Multiples of 7 visit all remainders, in no order.
+        let shuffled = |b: usize| b * 7 % ROWS;
+        vec![
+            lengths("lengths of 6 to 192, shuffled", 192, &|b| 6 * (shuffled(b) + 1)),
+            lengths("lengths of 80 to 111, shuffled", 111, &|b| 80 + shuffled(b)),
+            lengths("one row of 800, the others of 80", 800, &|b| if b == 5 { 800 } else { 80 }),
+            Self {
+                name: "a mask with every third step gone",
+                time: 150,
+                mask: (0..ROWS * 150).map(|i| (i + i / 150) % 3 != 0).collect(),
+            },
+        ]
+    }
+
+    fn valid(&self) -> usize {
+        self.mask.iter().filter(|&&flag| flag).count()
+    }
+}
+
+/// Seconds of a training step, with the gradient of the input.
+fn step(layer: &AnyRecurrent, batch: Option<&Ragged>, width: usize, device: &Device) -> f64 {
+    let time = batch.map_or(STEPS, |batch| batch.time);
+    let input = Tensor::random([ROWS, time, width], Distribution::Default, device).require_grad();
+    let mask = batch
+        .map(|batch| Tensor::from_data(TensorData::new(batch.mask.clone(), [ROWS, time]), device));
+    let start = Instant::now();
+    let (outputs, _) = match mask {
+        None => layer.forward(input.clone(), None),
+        Some(mask) => layer.forward_masked(input.clone(), mask, Skipped::Zero, None),
+    };
+    let gradients = outputs.sum().backward();
+    assert!(input.grad(&gradients).is_some());
+    start.elapsed().as_secs_f64()
+}

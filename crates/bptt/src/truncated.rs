@@ -1,0 +1,142 @@
+//! Truncated back-propagation through time: a long sequence in windows.
+
+use crate::layer::RecurrentLayer;
+use crate::state::RecurrentState;
+use burn::Tensor;
+use std::ops::Range;
+
+/// A walk along a sequence that is too long, or too alive, to be differentiated as a whole.
+///
+/// Every `every` steps there is a [`Window`]: the outputs of these steps, whose gradient reaches
+/// back over the last `depth` steps, and no further. This is BPTT(*h*; *h′*) of Williams and Peng
+/// (1990, "An efficient gradient-based algorithm for on-line training of recurrent network
+/// trajectories"), with *h* = `depth` and *h′* = `every`; also known as *k*₁ = `every` and *k*₂ =
+/// `depth`. With `every = depth` the windows lie side by side, which is what most people mean by
+/// truncated BPTT; with `depth > every` they overlap, each step is worked `depth / every` times, and
+/// the gradient is nearer to the whole one; with `depth` at least the sequence's length the sum over
+/// all windows *is* the whole one, to rounding.
+///
+/// The states are carried and detached here; the tape of a window is gone after its `backward`, so
+/// that memory does not depend on the length. What is done with the gradients is the caller's
+/// affair: accumulate them (Burn's `GradientsAccumulator`), or take a step of the optimiser after each
+/// window and go on with the layer as it then is.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use bptt::{GruConfig, Truncated};
+/// use burn::tensor::{Device, Distribution, Tensor};
+///
+/// let device = Device::flex().autodiff();
+/// let gru = GruConfig::new(3, 8).init(&device);
+/// let input = Tensor::<3>::random([2, 100, 3], Distribution::Default, &device);
+///
+/// let mut walk = Truncated::new(100, 10, 30, None);
+/// while let Some(window) = walk.next(&gru, |steps| input.clone().slice([0..2, steps])) {
+///     assert_eq!(window.outputs.dims(), [2, window.steps.len(), 8]);
+///     let loss = window.outputs.powf_scalar(2.0).mean();
+///     let gradients = loss.backward();
+///     // … a step of the optimiser …
+///     assert!(gru.weights[0].weight_hh.grad(&gradients).is_some());
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Truncated<S> {
+    time: usize,
+    every: usize,
+    depth: usize,
+    /// How many steps have been in a window's outputs.
+    done: usize,
+    /// The step that `state` stands before.
+    start: usize,
+    state: Option<S>,
+}
+
+/// One window of a [`Truncated`] walk.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// The outputs of `steps`, laid out as the layer's are.
+    pub outputs: Tensor<3>,
+    /// Which steps these are: as many as `every`, or what is left at the end.
+    pub steps: Range<usize>,
+    /// The first step that the gradient reaches.
+    pub reach: usize,
+}
+
+impl<S: RecurrentState> Truncated<S> {
+    /// A walk that has not begun.
+    ///
+    /// # Arguments
+    ///
+    /// - `time`: how many steps the sequence has
+    /// - `every`: `k₁`, how many steps lie between two windows
+    /// - `depth`: `k₂`, over how many steps a window's gradient reaches back
+    /// - `state`: the state to start from; `None` means zeros
+    ///
+    /// # Panics
+    ///
+    /// If `every` is zero, or larger than `depth`: then some outputs would have no gradient.
+    pub fn new(time: usize, every: usize, depth: usize, state: Option<S>) -> Self {
+        assert!(
+            (1..=depth).contains(&every),
+            "truncated BPTT every {every} steps with a depth of {depth}: expected 1 <= every <= depth",
+        );
+        let state = state.map(S::detach);
+        Self { time, every, depth, done: 0, start: 0, state }
+    }
+
+    /// The next window, or `None` at the end of the sequence.
+    ///
+    /// # Arguments
+    ///
+    /// - `layer`: the layer as it is now
+    /// - `input`: the input of some steps, laid out as the layer wants it; asked for at most twice,
+    ///   for neighbouring steps
+    ///
+    /// # Panics
+    ///
+    /// As [`Recurrent::forward`](crate::Recurrent::forward).
+    pub fn next<R: RecurrentLayer<State = S>>(
+        &mut self,
+        layer: &R,
+        input: impl Fn(Range<usize>) -> Tensor<3>,
+    ) -> Option<Window> {
+        if self.done == self.time {
+            return None;
+        }
+        let steps = self.done..(self.done + self.every).min(self.time);
+        let reach = self.start;
+        // Where the next window begins. The state there is kept, so that nothing is worked only
+        // to find it.
+        let next = (steps.end + self.every).min(self.time).saturating_sub(self.depth).max(reach);
+        let axis = if layer.is_batch_first() { 1 } else { 0 };
+        let mut outputs = Vec::new();
+        let mut state = self.state.take();
+        if next == reach {
+            self.state = state.clone();
+        }
+        for part in [reach..next, next..steps.end] {
+            if part.is_empty() {
+                continue;
+            }
+            let (output, after) = layer.forward(input(part.clone()), state);
+            if part.end == next {
+                self.state = Some(after.clone().detach());
+            }
+            state = Some(after);
+            if part.end > steps.start {
+                let from = steps.start.max(part.start) - part.start;
+                outputs.push(output.narrow(axis, from, part.len() - from));
+            }
+        }
+        self.start = next;
+        self.done = steps.end;
+        Some(Window { outputs: Tensor::cat(outputs, axis), steps, reach })
+    }
+
+    /// The state, detached, and the step that it stands before: after the last window with
+    /// `every = depth`, the end of the sequence.
+    pub fn state(&self) -> (Option<&S>, usize) {
+        (self.state.as_ref(), self.start)
+    }
+}
