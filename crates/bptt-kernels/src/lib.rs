@@ -23,6 +23,7 @@ mod host;
 mod ops;
 mod primitive;
 mod recurrent;
+mod schedule;
 
 pub use primitive::Primitive;
 pub use recurrent::{
@@ -30,6 +31,7 @@ pub use recurrent::{
     RecurrentOperands, RecurrentResults, Results, SequenceKernel, Skipped, StepTrace, Trace,
     recurrent,
 };
+pub use schedule::{TraceSchedule, hidden_state_cost, internal_state_cost};
 
 #[cfg(feature = "host")]
 pub use recurrent::HostTrace;

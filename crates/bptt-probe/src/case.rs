@@ -89,6 +89,7 @@ fn of_cell(cell: &CellRow) -> Vec<Case> {
         lengths: None,
         mask: None,
         skipped: Skipped::Zero,
+        trace_budget: None,
         initial_state: true,
     };
     let mut cases = Vec::new();
@@ -171,6 +172,19 @@ fn of_cell(cell: &CellRow) -> Vec<Case> {
     add("mask-deep-bidirectional", &|c| {
         holes(c);
         (c.options.num_layers, c.options.bidirectional) = (2, true);
+    });
+    // So little that an LSTM works some steps several times.
+    add("budget", &|c| {
+        (c.options.time, c.options.batch) = (60, 3);
+        c.options.trace_budget = Some(2 << 10);
+        c.gain = 0.7;
+    });
+    add("budget-lengths-deep-bidirectional", &|c| {
+        ragged(c);
+        (c.options.num_layers, c.options.bidirectional) = (2, true);
+        (c.options.time, c.options.lengths) = (40, Some(vec![31, 40, 0, 7]));
+        c.options.trace_budget = Some(8 << 10);
+        c.gain = 0.7;
     });
     add("one-step", &|c| {
         (c.options.time, c.options.batch) = (1, 1);

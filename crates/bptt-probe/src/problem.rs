@@ -53,6 +53,8 @@ pub struct LayerOptions {
     pub mask: Option<Vec<bool>>,
     /// What the output is where a row leaves a step out; with a mask.
     pub skipped: Skipped,
+    /// How much memory the manual engine may keep, in bytes.
+    pub trace_budget: Option<usize>,
     /// Whether the initial state is given (else zeros).
     pub initial_state: bool,
 }
@@ -121,6 +123,7 @@ impl LayerOptions {
             .with_bidirectional(self.bidirectional)
             .with_reverse(self.reverse)
             .with_proj_size(self.proj_size)
+            .with_trace_budget(self.trace_budget)
             .with_input_initializer(Some(Initializer::Zeros))
             .with_recurrent_initializer(Some(Initializer::Zeros))
             .with_bias_initializer(Some(Initializer::Zeros))

@@ -207,6 +207,7 @@ fn options(metadata: Metadata<'_>) -> Result<LayerOptions, String> {
         lengths: metadata.json("lengths", "null or a list of numbers")?,
         mask: None,
         skipped: Skipped::Zero,
+        trace_budget: None,
         initial_state: metadata.flag("initial_state")?,
     };
     if options.proj_size > 0 && (cell != CellKind::Lstm || options.proj_size >= options.hidden_size)

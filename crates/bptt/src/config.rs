@@ -94,6 +94,10 @@ macro_rules! layer_config {
             /// Which kernel the manual engine runs.
             #[config(default = "Kernel::Auto")]
             pub kernel: Kernel,
+            /// How much memory the manual engine may keep from the forward to the backward pass, in
+            /// bytes; see [`Recurrent::with_trace_budget`].
+            #[config(default = "None")]
+            pub trace_budget: Option<usize>,
             /// The input weights' first values; `None` is PyTorch's `U(-1/√H, 1/√H)`.
             pub input_initializer: Option<Initializer>,
             /// The recurrent (and projection) weights' first values; `None` is PyTorch's.
@@ -132,6 +136,7 @@ macro_rules! layer_config {
                     reverse: self.reverse,
                     engine: self.engine,
                     kernel: self.kernel,
+                    trace_budget: self.trace_budget,
                     input_initializer: self.input_initializer.clone(),
                     recurrent_initializer: self.recurrent_initializer.clone(),
                     bias_initializer: self.bias_initializer.clone(),
@@ -269,6 +274,8 @@ pub struct StackConfig {
     pub engine: Engine,
     /// Which kernel the manual engine runs.
     pub kernel: Kernel,
+    /// How much memory the manual engine may keep from the forward to the backward pass, in bytes.
+    pub trace_budget: Option<usize>,
     /// The input weights' first values; `None` is PyTorch's `U(-1/√H, 1/√H)`.
     pub input_initializer: Option<Initializer>,
     /// The recurrent weights' first values; `None` is PyTorch's.
@@ -326,6 +333,7 @@ impl StackConfig {
                 reverse: self.reverse,
                 engine: self.engine,
                 kernel: self.kernel,
+                trace_budget: self.trace_budget,
             },
         })
     }

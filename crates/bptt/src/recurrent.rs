@@ -38,6 +38,7 @@ pub(crate) struct Options {
     pub(crate) reverse: bool,
     pub(crate) engine: Engine,
     pub(crate) kernel: Kernel,
+    pub(crate) trace_budget: Option<usize>,
 }
 
 impl<C: SequenceCell> Recurrent<C> {
@@ -201,6 +202,24 @@ impl<C: SequenceCell> Recurrent<C> {
         self
     }
 
+    /// The same layer with a bound on the memory, in bytes, that the manual engine keeps from the
+    /// forward to the backward pass, beside inputs and outputs. What does not fit is computed again
+    /// on the way back, by the schedule with the fewest steps
+    /// ([`TraceSchedule`](bptt_kernels::TraceSchedule)), and the gradients are the same bits. A
+    /// twentieth of the whole trace of a long sequence is enough for no step to be worked more than
+    /// twice.
+    ///
+    /// The budget is for the whole stack, each layer and direction having an equal part. The kernels
+    /// for host memory keep to it; the reference kernel (so far also that of GPUs) and the autograd
+    /// engine keep all.
+    ///
+    /// The forward pass panics if nothing fits the budget, before it allocates; the message says
+    /// what would do.
+    pub fn with_trace_budget(mut self, bytes: Option<usize>) -> Self {
+        self.options.trace_budget = bytes;
+        self
+    }
+
     /// The engine it runs by.
     pub fn engine(&self) -> Engine {
         self.options.engine
@@ -299,6 +318,10 @@ impl<C: SequenceCell> Recurrent<C> {
                         presence: presence.clone(),
                         skipped,
                         kernel: self.options.kernel,
+                        trace_budget: self
+                            .options
+                            .trace_budget
+                            .map(|bytes| bytes / self.weights.len()),
                         batch_first: last_as_wanted && layer == last,
                     },
                 );

@@ -3,7 +3,7 @@
 mod sums;
 
 use super::buffer::{Buffer, Shared, volume};
-use super::forward::panels;
+use super::forward::{Forwarder, Outputs, panels};
 use super::gates::{Part, StepBackward};
 use super::layer::{Layer, Schedule, Share, Split};
 use super::outer_sum::Tiles;
@@ -12,7 +12,7 @@ use super::product::{DEPTH, Product, Rows};
 use super::real::Real;
 use super::roster::Roster;
 use super::team::{Member, team};
-use super::{Slices, Trace};
+use super::{Slices, Trace, Window};
 use crate::recurrent::{Cotangents, Operand, Operands, Presence};
 use bptt_cells::Cell;
 use std::ops::Range;
@@ -33,9 +33,6 @@ struct Sequence<'a, C, T> {
     /// The forward pass's outputs, `[T, B, P]`, and `dLoss/d` of them.
     outputs: &'a [T],
     d_outputs: DOutputs<'a, T>,
-    kept: Shared<'a, T>,
-    memory: Shared<'a, T>,
-    own: Option<Shared<'a, T>>,
     /// `U`, for `h`; `W`, for `x`; the inner rows of `U`; the projection.
     weight_hh: &'a Panels<T>,
     weight_ih: Option<&'a Panels<T>>,
@@ -67,6 +64,26 @@ struct Sequence<'a, C, T> {
     d_weight_ih: Option<Shared<'a, T>>,
     d_weight_hh: Option<Shared<'a, T>>,
     d_weight_hr: Option<Shared<'a, T>>,
+}
+
+/// The trace of some steps, shared.
+#[derive(Clone)]
+struct Known<'a, T> {
+    steps: Range<usize>,
+    kept: Shared<'a, T>,
+    memory: Shared<'a, T>,
+    own: Option<Shared<'a, T>>,
+}
+
+impl<T: Real> Window<T> {
+    fn shared(&mut self) -> Known<'_, T> {
+        Known {
+            steps: self.steps.clone(),
+            kept: self.kept.shared(),
+            memory: self.memory.shared(),
+            own: self.own.as_mut().map(Buffer::shared),
+        }
+    }
 }
 
 /// What goes into the backward pass beside the operands: the trace, and the outputs.
@@ -101,8 +118,9 @@ pub(crate) fn backward<C: Cell, T: Real>(
     presence: Option<&Presence>,
     Given { trace, outputs, d_results }: Given<'_, T>,
     wanted: &Operands<()>,
-    Schedule { count, split }: Schedule,
+    schedule: Schedule,
 ) -> Operands<Vec<T>> {
+    let Schedule { count, split } = schedule;
     let Layer { time, batch, input, hidden, output, memories, hp, pp, isa, gates, .. } = *layer;
     let outer = layer.outer();
     let no_output = vec![T::ZERO; output];
@@ -136,7 +154,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
     pack_all(count, &packers.into_iter().flatten().collect::<Vec<_>>());
 
     let roster = Roster::new(layer, presence);
-    let blocks = roster.blocks(rows_per_block(layer));
+    let blocks = roster.blocks(0..time, rows_per_block(layer));
     let rows = roster.largest(&blocks);
     let two = |sizes: [usize; 2]| split.buffers(&sizes);
     let mut d_planes = two([rows, layer.row()]);
@@ -176,9 +194,6 @@ pub(crate) fn backward<C: Cell, T: Real>(
         wanted,
         outputs,
         d_outputs,
-        kept: trace.kept.shared(),
-        memory: trace.memory.shared(),
-        own: trace.own.as_mut().map(Buffer::shared),
         weight_hh: &weight_hh,
         weight_ih: weight_ih.as_ref(),
         inner: inner.as_ref(),
@@ -205,7 +220,18 @@ pub(crate) fn backward<C: Cell, T: Real>(
         d_weight_hh: shared(&mut d_weight_hh),
         d_weight_hr: shared(&mut d_weight_hr),
     };
-    team(count, |member| sequence.run(member, split));
+    let over = |mut window: Window<T>| {
+        let known = window.shared();
+        team(count, |member| sequence.run(member, split, &known));
+    };
+    over(trace.window.take().expect("a trace is used once"));
+    if let Some(mut walk) = trace.walk.take() {
+        let forwarder = Forwarder::new(cell, layer, operands, &roster, schedule);
+        while let Some(passed) = walk.next(&forwarder, Outputs::Known(outputs)) {
+            over(passed.into_window());
+        }
+    }
+    team(count, |member| sequence.complete(member, split));
 
     let mut d = Operands::new()
         .with_optional(Operand::Input, d_input)
@@ -242,49 +268,62 @@ pub(crate) fn backward<C: Cell, T: Real>(
 }
 
 impl<C: Cell, T: Real> Sequence<'_, C, T> {
-    /// What one thread does.
-    fn run(&self, member: &Member<'_>, split: Split) {
-        let blocks = self.blocks.len();
-        // From the last block to the first.
-        let block = |index: usize| self.blocks[blocks - 1 - index].clone();
+    /// The `index`th block, counted from the last to the first.
+    fn block(&self, index: usize) -> Range<usize> {
+        self.blocks[self.blocks.len() - 1 - index].clone()
+    }
+
+    /// What one thread does over the steps whose trace is known. A block may have its first steps
+    /// among them, or its last.
+    fn run(&self, member: &Member<'_>, split: Split, known: &Known<'_, T>) {
         let share = Share::of::<T>(self.layer, self.roster, split, member);
-        let step = |k: usize, block: Range<usize>, slot| {
-            let first = self.roster.count(&(block.start..k));
-            self.step(k, first, slot, &share, member, split);
-        };
-        match split {
-            Split::Rows | Split::Units => {
-                for index in 0..blocks {
-                    self.lay_out(block(index), 0, member.index, member.count);
-                    for k in block(index).rev() {
-                        step(k, block(index), 0);
-                    }
-                    member.wait();
-                    self.sums(block(index), 0, member.index, member.count);
-                    member.wait();
-                }
+        for index in 0..self.blocks.len() {
+            let block = self.block(index);
+            let steps = block.start.max(known.steps.start)..block.end.min(known.steps.end);
+            if steps.is_empty() {
+                continue;
             }
-            Split::Pipeline => {
-                for index in 0..blocks {
+            let (begins, ends) = (steps.end == block.end, steps.start == block.start);
+            let step = |k: usize, slot| {
+                self.step(k, &block, slot, &share, member, split, known);
+            };
+            match split {
+                Split::Rows | Split::Units => {
+                    if begins {
+                        self.lay_out(block.clone(), 0, member.index, member.count);
+                    }
+                    for k in steps.rev() {
+                        step(k, 0);
+                    }
+                    if ends {
+                        member.wait();
+                        self.sums(block.clone(), 0, member.index, member.count);
+                        member.wait();
+                    }
+                }
+                Split::Pipeline => {
                     if member.index == 0 {
-                        for k in block(index).rev() {
-                            step(k, block(index), index % 2);
+                        for k in steps.rev() {
+                            step(k, index % 2);
                         }
-                    } else {
+                    } else if begins {
                         let (at, of) = (member.index - 1, member.count - 1);
-                        self.lay_out(block(index), index % 2, at, of);
-                        if index > 0 {
-                            self.sums(block(index - 1), (index - 1) % 2, at, of);
+                        self.lay_out(block.clone(), index % 2, at, of);
+                        if let Some(before) = index.checked_sub(1) {
+                            self.sums(self.block(before), before % 2, at, of);
                         }
                     }
                     member.wait();
                 }
-                if blocks > 0 {
-                    let last = blocks - 1;
-                    self.sums(block(last), last % 2, member.index, member.count);
-                }
-                member.wait();
             }
+        }
+    }
+
+    /// What one thread does when all steps are worked.
+    fn complete(&self, member: &Member<'_>, split: Split) {
+        if let (Split::Pipeline, Some(last)) = (split, self.blocks.len().checked_sub(1)) {
+            self.sums(self.block(last), last % 2, member.index, member.count);
+            member.wait();
         }
         self.finish(member);
     }
@@ -298,16 +337,21 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         }
     }
 
-    /// Step `k`, whose rows begin with the `first`th of its block.
+    /// Step `k` of a block.
+    #[allow(clippy::too_many_arguments, reason = "where, by whom, and from what")]
     fn step(
         &self,
         k: usize,
-        first: usize,
+        block: &Range<usize>,
         slot: usize,
         share: &Share,
         member: &Member<'_>,
         split: Split,
+        known: &Known<'_, T>,
     ) {
+        // Its rows begin here in the block; in the trace, with its `nth` step.
+        let first = self.roster.count(&(block.start..k));
+        let nth = k - known.steps.start;
         let Layer { batch, hidden, output, hp, pp, isa, .. } = *self.layer;
         let row = self.layer.row();
         let t = self.layer.time_of(k);
@@ -333,9 +377,9 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             };
         let place = |b| self.roster.place(k, b);
         let hidden_before = |b| self.hidden_before(k, b);
-        let own = |b: usize| match self.own {
+        let own = |b: usize| match known.own {
             // SAFETY: the trace is only read.
-            Some(own) => unsafe { own.slice((k * batch + b) * hp, hidden) },
+            Some(own) => unsafe { own.slice((nth * batch + b) * hp, hidden) },
             None => &self.outputs[self.layer.output_at(t, b)..][..output],
         };
         let gates = |part| {
@@ -352,11 +396,11 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 d_output: self.d_outputs,
                 time: t,
                 d_memory: self.d_memory,
-                kept: self.kept,
-                kept_row: k * batch,
-                memory: self.memory,
-                memory_row: k * batch,
-                memory_next_row: (k + 1) * batch,
+                kept: known.kept,
+                kept_row: nth * batch,
+                memory: known.memory,
+                memory_row: nth * batch,
+                memory_next_row: (nth + 1) * batch,
                 hidden_before: &hidden_before,
                 hidden_own: &own,
                 d_inner: self.d_inner,
@@ -376,6 +420,11 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 let d_output = self.d_outputs.row(self.layer, t, b);
                 for ((to, &a), &b) in to.iter_mut().zip(d_hidden).zip(d_output) {
                     *to = T::plus(a, b);
+                }
+                if let Some(tiles) = self.own_tiles {
+                    let rows = self.roster.count(block);
+                    // SAFETY: this row of the tiles is this thread's own.
+                    unsafe { self.tiles.pack(own(b), first + place, rows, tiles[slot]) };
                 }
             }
             let (a, c) = (in_block(d_projected, pp), of_batch(d_own, hp));

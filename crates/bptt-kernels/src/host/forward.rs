@@ -10,7 +10,8 @@ use super::real::Real;
 use super::roster::Roster;
 use super::rowwise::Rowwise;
 use super::team::{Member, part, team};
-use super::{Slices, Trace};
+use super::walk::Walk;
+use super::{Slices, Trace, Window};
 use crate::recurrent::{Operand, Presence, Results};
 use bptt_cells::Cell;
 use std::ops::Range;
@@ -71,6 +72,8 @@ struct Forward<'a, C, T> {
     project: Option<Matrix<'a, T>>,
     /// A row of biases, as the planes are.
     bias: &'a [T],
+    /// The first step of the pass.
+    first: usize,
     /// Pre-activations of one block, or of two.
     planes: [Shared<'a, T>; 2],
     /// `h` before and after a step.
@@ -83,93 +86,244 @@ struct Forward<'a, C, T> {
     own: Option<Shared<'a, T>>,
     keep: bool,
     inner_operand: Option<Shared<'a, T>>,
-    outputs: Shared<'a, T>,
+    /// The outputs of all steps; `None` where they are known.
+    outputs: Option<Shared<'a, T>>,
 }
 
-/// Runs the sequence; returns its results and, with `keep`, the trace.
+/// Runs the sequence; returns its results and, with `keep`, the trace, within the budget if there is
+/// one.
 pub(crate) fn forward<C: Cell, T: Real>(
     cell: &C,
     layer: &Layer,
     operands: &Slices<'_, T>,
     presence: Option<&Presence>,
-    keep: bool,
-    Schedule { count, split }: Schedule,
+    keep: Keep,
+    schedule: Schedule,
 ) -> (Results<Vec<T>>, Option<Trace<T>>) {
-    let Layer { time, batch, input, hidden, output, memories, hp, pp, isa, .. } = *layer;
-    let mut outputs = vec![T::ZERO; volume(&[time, batch, output])];
-
-    let sources = [
-        Some((weight_ih_source(layer, operands), input, layer.gates, hidden, hp)),
-        Some((outer_source(layer, operands), output, layer.outer(), hidden, hp)),
-        layer.inner.then(|| (inner_source(layer, operands), hidden, 1, hidden, hp)),
-        layer.projected.then(|| (project_source(layer, operands), hidden, 1, output, pp)),
-    ];
-    // A matrix that is used for a few rows only is read as it is. (Kept or not, and by however
-    // many threads, so that the bits do not depend on it.)
-    let direct = layer.is_few();
-    let mut packed_weights = sources.each_ref().map(|source| {
-        let &(_, depth, planes, width, pitch) = source.as_ref().filter(|_| !direct)?;
-        Some(Panels::new(isa, depth, planes, width, pitch))
-    });
-    let packers = packed_weights
-        .iter_mut()
-        .zip(&sources)
-        .filter_map(|(panels, source)| Some((panels.as_mut()?.packer(), &source.as_ref()?.0)));
-    pack_all(count, &packers.collect::<Vec<_>>());
-    let matrix = |index: usize| {
-        let (source, _, _, width, pitch) = sources[index].as_ref()?;
-        Some(match &packed_weights[index] {
-            Some(panels) => Matrix::Packed(panels),
-            None => Matrix::AsItIs { source, width: *width, pitch: *pitch },
-        })
-    };
-
-    let bias = bias_row(layer, operands);
+    let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let roster = Roster::new(layer, presence);
-    let blocks = roster.blocks(ROWS);
-    let mut planes = split.buffers(&[roster.largest(&blocks), layer.row()]);
-    let mut hiddens = [(); 2].map(|()| Buffer::zeros(&[batch, pp]));
-    let slots = if keep { time + 1 } else { 2 };
-    let mut memory = Buffer::scratch(&[slots, batch, memories, hp]);
-    let mut kept = keep.then(|| Buffer::scratch(&[time, batch, layer.kept, hp]));
-    let mut own = layer.projected.then(|| Buffer::zeros(&[if keep { time } else { 1 }, batch, hp]));
-    let mut inner_operand = layer.inner.then(|| Buffer::scratch(&[batch, hp]));
-    initial_state(layer, operands, hiddens[0].as_mut_slice(), memory.as_mut_slice());
-    let forward = Forward {
-        cell,
-        layer,
-        operands,
-        roster: &roster,
-        weight_ih: matrix(0).expect("there is one for x"),
-        weight_hh: matrix(1).expect("there is one for h"),
-        inner: matrix(2),
-        project: matrix(3),
-        bias: bias.as_slice(),
-        planes: planes.each_mut().map(Buffer::shared),
-        hidden: hiddens.each_mut().map(Buffer::shared),
-        memory: memory.shared(),
-        slots,
-        kept: kept.as_mut().map(Buffer::shared),
-        own: own.as_mut().map(Buffer::shared),
-        keep,
-        inner_operand: inner_operand.as_mut().map(Buffer::shared),
-        outputs: Shared::new(&mut outputs),
+    let forwarder = Forwarder::new(cell, layer, operands, &roster, schedule);
+    let mut outputs = vec![T::ZERO; volume(&[time, batch, output])];
+    let mut walk = match keep {
+        Keep::Within(budget) => Walk::new(C::NAME, layer, budget),
+        Keep::All | Keep::Nothing => None,
     };
-    team(count, |member| forward.run(member, split, &blocks));
-
-    let last = hiddens[time % 2].as_slice();
+    let passed = match &mut walk {
+        Some(walk) => walk.next(&forwarder, Outputs::Wanted(&mut outputs)).expect("the last steps"),
+        None => {
+            let keep = !matches!(keep, Keep::Nothing);
+            let wanted = Outputs::Wanted(&mut outputs);
+            forwarder.pass(0..time, forwarder.first_memory(), wanted, keep)
+        }
+    };
+    let last = passed.hidden.as_slice();
     let last_hidden = (0..batch).flat_map(|b| &last[b * pp..][..output]).copied().collect();
-    let of = memory.as_slice();
-    let row =
-        |m: usize, b: usize| &of[((time % slots * batch + b) * memories + m) * hp..][..hidden];
+    let of = passed.memory.as_slice();
+    let row = |m: usize, b: usize| &of[(b * memories + m) * hp..][..hidden];
     let last_memory = (0..memories).flat_map(|m| (0..batch).flat_map(move |b| row(m, b)));
     let results = Results {
         outputs,
         hidden: last_hidden,
         memory: (memories > 0).then(|| last_memory.copied().collect()),
     };
-    let trace = keep.then(|| Trace { kept: kept.expect("it was kept"), memory, own });
+    let trace = passed.window.map(|window| Trace { window: Some(window), walk });
     (results, trace)
+}
+
+/// What is to be kept for the backward pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Keep {
+    Nothing,
+    All,
+    /// At most so many bytes; what is missing will be computed again.
+    Within(usize),
+}
+
+/// The outputs of all steps: to be written, or known from the first pass over them.
+pub(crate) enum Outputs<'a, T> {
+    Wanted(&'a mut [T]),
+    Known(&'a [T]),
+}
+
+impl<T> Outputs<'_, T> {
+    /// For one pass and another.
+    pub(crate) fn again(&mut self) -> Outputs<'_, T> {
+        match self {
+            Outputs::Wanted(outputs) => Outputs::Wanted(outputs),
+            Outputs::Known(outputs) => Outputs::Known(outputs),
+        }
+    }
+
+    fn numbers(&self) -> &[T] {
+        match self {
+            Outputs::Wanted(outputs) => outputs,
+            Outputs::Known(outputs) => outputs,
+        }
+    }
+}
+
+/// What passes over steps begin with: the weights, packed once for all of them.
+pub(crate) struct Forwarder<'a, C, T> {
+    cell: &'a C,
+    layer: &'a Layer,
+    operands: &'a Slices<'a, T>,
+    roster: &'a Roster,
+    sources: [Option<Columns<'a, T>>; 4],
+    packed: [Option<Panels<T>>; 4],
+    bias: Buffer<T>,
+    schedule: Schedule,
+}
+
+/// A matrix as the products need it: planes of `width` columns, `pitch` apart in the result.
+struct Columns<'a, T> {
+    source: Source<'a, T>,
+    depth: usize,
+    planes: usize,
+    width: usize,
+    pitch: usize,
+}
+
+/// What a pass over some steps leaves.
+pub(crate) struct Passed<T> {
+    /// After the last of them, `[B, Pp]`.
+    hidden: Buffer<T>,
+    /// `[B, M, Hp]`
+    pub(crate) memory: Buffer<T>,
+    pub(crate) window: Option<Window<T>>,
+}
+
+impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
+    pub(crate) fn new(
+        cell: &'a C,
+        layer: &'a Layer,
+        operands: &'a Slices<'a, T>,
+        roster: &'a Roster,
+        schedule: Schedule,
+    ) -> Self {
+        let Layer { input, hidden, output, hp, pp, isa, .. } = *layer;
+        let columns =
+            |source, depth, planes, width, pitch| Columns { source, depth, planes, width, pitch };
+        let sources = [
+            Some(columns(weight_ih_source(layer, operands), input, layer.gates, hidden, hp)),
+            Some(columns(outer_source(layer, operands), output, layer.outer(), hidden, hp)),
+            layer.inner.then(|| columns(inner_source(layer, operands), hidden, 1, hidden, hp)),
+            layer
+                .projected
+                .then(|| columns(project_source(layer, operands), hidden, 1, output, pp)),
+        ];
+        // A matrix that is used for a few rows only is read as it is. (Kept or not, and by however
+        // many threads, so that the bits do not depend on it.)
+        let direct = layer.is_few();
+        let mut packed = sources.each_ref().map(|of| {
+            let of = of.as_ref().filter(|_| !direct)?;
+            Some(Panels::new(isa, of.depth, of.planes, of.width, of.pitch))
+        });
+        let packers = packed
+            .iter_mut()
+            .zip(&sources)
+            .filter_map(|(panels, of)| Some((panels.as_mut()?.packer(), &of.as_ref()?.source)));
+        pack_all(schedule.count, &packers.collect::<Vec<_>>());
+        let bias = bias_row(layer, operands);
+        Self { cell, layer, operands, roster, sources, packed, bias, schedule }
+    }
+
+    fn matrix(&self, index: usize) -> Option<Matrix<'_, T>> {
+        let of = self.sources[index].as_ref()?;
+        Some(match &self.packed[index] {
+            Some(panels) => Matrix::Packed(panels),
+            None => Matrix::AsItIs { source: &of.source, width: of.width, pitch: of.pitch },
+        })
+    }
+
+    /// The memories before the first step, `[B, M, Hp]`.
+    pub(crate) fn first_memory(&self) -> Buffer<T> {
+        let Layer { batch, hidden, memories, hp, .. } = *self.layer;
+        let mut memory = Buffer::zeros(&[batch, memories, hp]);
+        for b in 0..batch {
+            for m in 0..memories {
+                let c_0 = self.operands.need(Operand::Memory);
+                memory.as_mut_slice()[(b * memories + m) * hp..][..hidden]
+                    .copy_from_slice(&c_0[(m * batch + b) * hidden..][..hidden]);
+            }
+        }
+        memory
+    }
+
+    /// `h` before step `k`, in padded rows.
+    fn hidden_before(&self, k: usize, outputs: &[T]) -> Buffer<T> {
+        let Layer { batch, output, pp, .. } = *self.layer;
+        let h_0 = self.operands.need(Operand::Hidden);
+        let mut hidden = Buffer::zeros(&[batch, pp]);
+        for b in 0..batch {
+            let from = match self.roster.before(k, b) {
+                None => &h_0[b * output..][..output],
+                Some(k) => {
+                    let at = self.layer.output_at(self.layer.time_of(k), b);
+                    &outputs[at..][..output]
+                }
+            };
+            hidden.as_mut_slice()[b * pp..][..output].copy_from_slice(from);
+        }
+        hidden
+    }
+
+    /// Works some steps, from the memories before them; the outputs of the steps before are there.
+    pub(crate) fn pass(
+        &self,
+        steps: Range<usize>,
+        before: Buffer<T>,
+        outputs: Outputs<'_, T>,
+        keep: bool,
+    ) -> Passed<T> {
+        let Layer { batch, memories, hp, pp, .. } = *self.layer;
+        let Schedule { count, split } = self.schedule;
+        let layer = self.layer;
+        let blocks = self.roster.blocks(steps.clone(), ROWS);
+        let mut planes = split.buffers(&[self.roster.largest(&blocks), layer.row()]);
+        let mut hiddens =
+            [self.hidden_before(steps.start, outputs.numbers()), Buffer::zeros(&[batch, pp])];
+        let slots = if keep { steps.len() + 1 } else { 2 };
+        let mut memory = Buffer::scratch(&[slots, batch, memories, hp]);
+        let state = batch * memories * hp;
+        memory.as_mut_slice()[..state].copy_from_slice(before.as_slice());
+        let mut kept = keep.then(|| Buffer::scratch(&[steps.len(), batch, layer.kept, hp]));
+        let owns = if keep { steps.len() } else { 1 };
+        let mut own = layer.projected.then(|| Buffer::zeros(&[owns, batch, hp]));
+        let mut inner_operand = layer.inner.then(|| Buffer::scratch(&[batch, hp]));
+        let forward = Forward {
+            cell: self.cell,
+            layer,
+            operands: self.operands,
+            roster: self.roster,
+            weight_ih: self.matrix(0).expect("there is one for x"),
+            weight_hh: self.matrix(1).expect("there is one for h"),
+            inner: self.matrix(2),
+            project: self.matrix(3),
+            bias: self.bias.as_slice(),
+            first: steps.start,
+            planes: planes.each_mut().map(Buffer::shared),
+            hidden: hiddens.each_mut().map(Buffer::shared),
+            memory: memory.shared(),
+            slots,
+            kept: kept.as_mut().map(Buffer::shared),
+            own: own.as_mut().map(Buffer::shared),
+            keep,
+            inner_operand: inner_operand.as_mut().map(Buffer::shared),
+            outputs: match outputs {
+                Outputs::Wanted(outputs) => Some(Shared::new(outputs)),
+                Outputs::Known(_) => None,
+            },
+        };
+        team(count, |member| forward.run(member, split, &blocks));
+
+        let [even, odd] = hiddens;
+        let hidden = if steps.len() % 2 == 0 { even } else { odd };
+        let mut after = before;
+        let last = steps.len() % slots * state;
+        after.as_mut_slice().copy_from_slice(&memory.as_slice()[last..][..state]);
+        let window = kept.map(|kept| Window { steps, kept, memory, own });
+        Passed { hidden, memory: after, window }
+    }
 }
 
 impl<C: Cell, T: Real> Forward<'_, C, T> {
@@ -260,7 +414,9 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
         let Layer { batch, output, hp, pp, isa, .. } = *self.layer;
         let row = self.layer.row();
         let t = self.layer.time_of(k);
-        let (before, after) = (self.hidden[k % 2], self.hidden[(k + 1) % 2]);
+        // Of this pass.
+        let nth = k - self.first;
+        let (before, after) = (self.hidden[nth % 2], self.hidden[(nth + 1) % 2]);
         let planes = self.planes[slot];
         let places = self.roster.places(k, &share.rows);
         let listed = self.roster.rows(k).map(|rows| &rows[places.clone()]);
@@ -292,10 +448,10 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                 hidden: before,
                 hidden_next: after,
                 memory: self.memory,
-                memory_row: k % self.slots * batch,
-                memory_next_row: (k + 1) % self.slots * batch,
-                kept: self.kept.map(|kept| (kept, k * batch)),
-                own: self.own.map(|own| (own, if keep { k * batch } else { 0 })),
+                memory_row: nth % self.slots * batch,
+                memory_next_row: (nth + 1) % self.slots * batch,
+                kept: self.kept.map(|kept| (kept, nth * batch)),
+                own: self.own.map(|own| (own, if keep { nth * batch } else { 0 })),
                 inner: self.inner_operand,
                 output: self.outputs,
                 time: t,
@@ -310,7 +466,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
         }
         gates(Part::Step);
         if let (Some(project), Some(own)) = (self.project, self.own) {
-            let own_row = if self.keep { k * batch } else { 0 };
+            let own_row = if self.keep { nth * batch } else { 0 };
             let mine = || self.roster.pairs(k..k + 1, share.rows.clone()).map(|(_, b)| b);
             for b in mine() {
                 // SAFETY: rows of this thread's own.
@@ -320,10 +476,11 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
             let a = (a.wrapping_add(own_row * hp).cast_const(), a_rows);
             // SAFETY: as above.
             unsafe { project.multiply(isa, &(0..pp), a, of_batch(after, pp), 0..places.len()) };
+            let Some(outputs) = self.outputs else { return };
             for b in mine() {
                 // SAFETY: as above.
                 unsafe {
-                    let out = self.outputs.slice_mut(self.layer.output_at(t, b), output);
+                    let out = outputs.slice_mut(self.layer.output_at(t, b), output);
                     out.copy_from_slice(after.slice(b * pp, output));
                 }
             }
@@ -343,26 +500,6 @@ pub(crate) fn panels<'a, T: Real>(
     let planes = if whole { 1 } else { count / per_plane.max(1) };
     let to = if whole { count } else { to };
     (0..planes).map(move |plane| plane * per_plane + from..plane * per_plane + to)
-}
-
-/// The state before the first step, in padded rows.
-fn initial_state<T: Real>(
-    layer: &Layer,
-    operands: &Slices<'_, T>,
-    hiddens: &mut [T],
-    memory: &mut [T],
-) {
-    let Layer { batch, hidden, output, memories, hp, pp, .. } = *layer;
-    let h_0 = operands.need(Operand::Hidden);
-    for b in 0..batch {
-        hiddens[b * pp..][..output].copy_from_slice(&h_0[b * output..][..output]);
-        for m in 0..memories {
-            let c_0 = operands.need(Operand::Memory);
-            let to = &mut memory[(b * memories + m) * hp..][..hp];
-            to[..hidden].copy_from_slice(&c_0[(m * batch + b) * hidden..][..hidden]);
-            to[hidden..].fill(T::ZERO);
-        }
-    }
 }
 
 /// The biases as the planes want them: both where both products are added.

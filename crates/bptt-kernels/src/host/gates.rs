@@ -84,8 +84,8 @@ pub(crate) struct StepForward<'a, C, T> {
     pub(crate) own: Option<(Shared<'a, T>, usize)>,
     /// The inner operand, `[B, hp]`.
     pub(crate) inner: Option<Shared<'a, T>>,
-    /// The outputs of all steps.
-    pub(crate) output: Shared<'a, T>,
+    /// The outputs of all steps; `None` where they are known.
+    pub(crate) output: Option<Shared<'a, T>>,
     /// Which step this is.
     pub(crate) time: usize,
 }
@@ -138,9 +138,9 @@ impl<C: Cell, T: Real> WithSimd for StepForward<'_, C, T> {
                         hidden_next.start.copy_from(hidden.start, pp);
                         held = 0..output;
                     }
-                    if layer.held {
+                    if let (true, Some(output)) = (layer.held, self.output) {
                         let from = std::slice::from_raw_parts(hidden.start, pp);
-                        let out = self.output.slice_mut(output_at + held.start, held.len());
+                        let out = output.slice_mut(output_at + held.start, held.len());
                         out.copy_from_slice(&from[held]);
                     }
                     continue;
@@ -168,9 +168,9 @@ impl<C: Cell, T: Real> WithSimd for StepForward<'_, C, T> {
                 let own = self.own.map(|(own, row)| Row::new(own, row + b, 1, hp));
                 let first = self.share.units.start.min(output);
                 let last = self.share.units.end.min(output);
-                let out: &mut [T] = match own {
-                    None => self.output.slice_mut(output_at + first, last - first),
-                    Some(_) => &mut [],
+                let out: &mut [T] = match (own, self.output) {
+                    (None, Some(output)) => output.slice_mut(output_at + first, last - first),
+                    _ => &mut [],
                 };
                 for unit in units() {
                     let apart = C::Apart::from_fn(|a| planes.load(simd, layer.gates + a, unit));

@@ -11,7 +11,7 @@
 //! - `layer.rs`: sizes, the order of planes, who works on what. `roster.rs`: which rows in which
 //!   step. `team.rs`: the threads.
 //! - `gates.rs`: one step of the cell over rows and units.
-//! - `forward.rs`, `backward.rs`: the sequence.
+//! - `forward.rs`, `backward.rs`: the sequence; `walk.rs`: backward with a bounded trace.
 //!
 //! Threads share the work by rows, by units or by stages, and no sum depends on how: the same bits
 //! for any number of them. Only in this module is there unsafe code, for memory that threads share
@@ -36,14 +36,17 @@ mod rowwise;
 mod team;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
+mod walk;
 
 #[cfg(test)]
 use crate::recurrent::Operand;
 use crate::recurrent::Operands;
 use buffer::Buffer;
+use std::ops::Range;
+use walk::Walk;
 
 pub(crate) use backward::{Given, backward};
-pub(crate) use forward::forward;
+pub(crate) use forward::{Keep, forward};
 pub(crate) use isa::Isa;
 pub(crate) use layer::Layer;
 pub(crate) use real::Real;
@@ -55,17 +58,34 @@ pub(crate) type Slices<'a, T> = Operands<&'a [T]>;
 /// [`HostTrace`](crate::HostTrace).
 #[derive(Clone, Debug)]
 pub(crate) struct Trace<T> {
-    /// `[T, B, K, Hp]`, in the order in which the steps were worked.
+    /// The last steps; all of them without a budget.
+    window: Option<Window<T>>,
+    /// What there is of the steps before.
+    walk: Option<Walk<T>>,
+}
+
+/// All that the backward pass needs of some steps.
+#[derive(Clone, Debug)]
+pub(crate) struct Window<T> {
+    /// Counted as they were worked; `n` of them.
+    steps: Range<usize>,
+    /// `[n, B, K, Hp]`
     kept: Buffer<T>,
-    /// The memories before each step and after the last, `[T + 1, B, M, Hp]`.
+    /// The memories before each step and after the last, `[n + 1, B, M, Hp]`.
     memory: Buffer<T>,
-    /// `h` in front of the projection, `[T, B, Hp]`.
+    /// `h` in front of the projection, `[n, B, Hp]`.
     own: Option<Buffer<T>>,
 }
 
 impl<T: Real> Trace<T> {
     /// How much memory it takes, in bytes.
     pub(crate) fn bytes(&self) -> usize {
+        self.window.as_ref().map_or(0, Window::bytes) + self.walk.as_ref().map_or(0, Walk::bytes)
+    }
+}
+
+impl<T: Real> Window<T> {
+    fn bytes(&self) -> usize {
         self.kept.bytes() + self.memory.bytes() + self.own.as_ref().map_or(0, Buffer::bytes)
     }
 }

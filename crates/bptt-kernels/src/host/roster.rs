@@ -10,7 +10,6 @@ use std::ops::Range;
 ///
 /// Steps are counted as they are worked.
 pub(crate) struct Roster {
-    time: usize,
     batch: usize,
     lists: Option<Lists>,
 }
@@ -53,7 +52,7 @@ impl Roster {
             first.push(rows.len());
             Lists { rows, first, place, before }
         });
-        Self { time, batch, lists }
+        Self { batch, lists }
     }
 
     /// How many rows some steps have.
@@ -109,18 +108,18 @@ impl Roster {
         })
     }
 
-    /// The steps in blocks of about so many rows, at least one step each.
-    pub(crate) fn blocks(&self, rows: usize) -> Vec<Range<usize>> {
+    /// Steps in blocks of about so many rows, at least one step each.
+    pub(crate) fn blocks(&self, steps: Range<usize>, rows: usize) -> Vec<Range<usize>> {
         let mut blocks = Vec::new();
-        let mut start = 0;
-        for k in 0..self.time {
+        let mut start = steps.start;
+        for k in steps.clone() {
             if k > start && self.count(&(start..k + 1)) > rows {
                 blocks.push(start..k);
                 start = k;
             }
         }
-        if start < self.time {
-            blocks.push(start..self.time);
+        if start < steps.end {
+            blocks.push(start..steps.end);
         }
         blocks
     }

@@ -2,6 +2,7 @@
 
 use super::layer::{Schedule, Split};
 use super::*;
+use crate::TraceSchedule;
 use crate::recurrent::{Cotangents, Plan, Presence, Results, Sizes, Skipped, reference};
 use bptt_cells::{
     Cell, Clipped, GruResetAfter, GruResetBefore, Lstm, LstmCoupled, RnnRelu, RnnTanh,
@@ -199,25 +200,46 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
             slices = slices.with(operand, values.as_slice());
         }
         let presence = self.plan.presence.as_ref();
-        let (results, trace) = forward(&self.plan.cell, &layer, &slices, presence, true, schedule);
-        let (without, none) = forward(&self.plan.cell, &layer, &slices, presence, false, schedule);
+        let (results, trace) =
+            forward(&self.plan.cell, &layer, &slices, presence, Keep::All, schedule);
+        let (without, none) =
+            forward(&self.plan.cell, &layer, &slices, presence, Keep::Nothing, schedule);
         let all = list(results.clone());
         assert!(none.is_none() && list(without) == all, "the trace changes the output");
-        let mut trace = trace.expect("it was asked for");
+        let trace = trace.expect("it was asked for");
         self.check_memory(&layer, &trace);
-        let given = Given {
-            trace: &mut trace,
-            outputs: &results.outputs,
-            d_results: Cotangents {
-                outputs: self.cotangent.outputs.as_deref(),
-                hidden: self.cotangent.hidden.as_deref(),
-                memory: self.cotangent.memory.as_deref(),
-            },
+        let whole = trace.bytes();
+        let back = |mut trace: Trace<T>| {
+            let given = Given {
+                trace: &mut trace,
+                outputs: &results.outputs,
+                d_results: Cotangents {
+                    outputs: self.cotangent.outputs.as_deref(),
+                    hidden: self.cotangent.hidden.as_deref(),
+                    memory: self.cotangent.memory.as_deref(),
+                },
+            };
+            let wanted = self.operands.clone().map(|_| ());
+            backward(&self.plan.cell, &layer, &slices, presence, given, &wanted, schedule)
         };
-        let wanted = self.operands.clone().map(|_| ());
-        let gradients =
-            backward(&self.plan.cell, &layer, &slices, presence, given, &wanted, schedule);
-        all.into_iter().chain(gradients.into_values()).collect()
+        let gradients: Vec<_> = back(trace).into_values().collect();
+        for share in [60, 25, 8, 3] {
+            let budget = whole * share / 100;
+            let unit = layer.batch * layer.hp * size_of::<T>();
+            let state = layer.memories * unit;
+            let step = (layer.kept + layer.memories + usize::from(self.projected)) * unit;
+            if TraceSchedule::new(layer.time, step, state, budget).is_err() {
+                continue;
+            }
+            let keep = Keep::Within(budget);
+            let (again, trace) =
+                forward(&self.plan.cell, &layer, &slices, presence, keep, schedule);
+            let trace = trace.expect("it was asked for");
+            assert!(trace.bytes() <= budget && list(again) == all, "{share} %");
+            let within: Vec<_> = back(trace).into_values().collect();
+            assert!(format!("{within:?}") == format!("{gradients:?}"), "other bits with {share} %");
+        }
+        all.into_iter().chain(gradients).collect()
     }
 
     /// The formula on [`HostTrace`](crate::HostTrace).

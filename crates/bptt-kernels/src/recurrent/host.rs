@@ -104,7 +104,11 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
         &layer,
         &slices::<B, T>(&held),
         plan.presence.as_ref(),
-        keep,
+        match (keep, plan.trace_budget) {
+            (false, _) => host::Keep::Nothing,
+            (true, None) => host::Keep::All,
+            (true, Some(budget)) => host::Keep::Within(budget),
+        },
         layer.schedule::<T>(threads()),
     );
     let device = operands.need(Operand::Input).device();

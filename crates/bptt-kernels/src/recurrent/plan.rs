@@ -71,6 +71,7 @@ pub struct Plan<C> {
     pub(crate) skipped: Skipped,
     pub(crate) kernel: Kernel,
     pub(crate) batch_first: bool,
+    pub(crate) trace_budget: Option<usize>,
 }
 
 /// The sizes of a sequence, read off its operands.
@@ -100,6 +101,7 @@ impl<C: Cell> Plan<C> {
             skipped: Skipped::Zero,
             kernel: Kernel::Auto,
             batch_first: false,
+            trace_budget: None,
         }
     }
 
@@ -132,6 +134,13 @@ impl<C: Cell> Plan<C> {
     /// their gradient before it. (The input is `[T, B, I]` all the same; it may be a view.)
     pub fn with_batch_first(mut self, batch_first: bool) -> Self {
         self.batch_first = batch_first;
+        self
+    }
+
+    /// How much memory the trace may take, in bytes; what it does not hold is computed again, for the
+    /// same bits. The kernels for host memory keep to it; others keep all.
+    pub fn with_trace_budget(mut self, bytes: Option<usize>) -> Self {
+        self.trace_budget = bytes;
         self
     }
 

@@ -37,7 +37,7 @@ pub struct StepTrace<T> {
 ///
 /// With `Hp = H` padded to whole registers (at most 15 more), `K` kept values of the cell and `M`
 /// memories: `T · B · K · Hp + (T + 1) · B · M · Hp` numbers, and `T · B · Hp` more behind a
-/// projection. An LSTM keeps five numbers for each unit and step, a GRU four, an RNN none.
+/// projection, unless the plan has a budget. An LSTM keeps five numbers for each unit and step, a GRU four, an RNN none.
 #[cfg(feature = "host")]
 #[derive(Clone, Debug)]
 pub struct HostTrace<T> {

@@ -21,7 +21,8 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
         .with_presence(sequence.presence)
         .with_skipped(sequence.skipped)
         .with_kernel(sequence.kernel)
-        .with_batch_first(sequence.batch_first);
+        .with_batch_first(sequence.batch_first)
+        .with_trace_budget(sequence.trace_budget);
     let done = recurrent(operands, plan);
     Sequenced { outputs: done.outputs, hidden: done.hidden, memory: done.memory }
 }

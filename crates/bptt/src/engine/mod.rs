@@ -58,6 +58,8 @@ pub struct Sequence {
     pub skipped: Skipped,
     /// Which kernel the manual engine runs.
     pub kernel: Kernel,
+    /// How much memory the manual engine's trace may take, in bytes.
+    pub trace_budget: Option<usize>,
     /// Whether the outputs are wanted as `[B, T, P]`.
     pub batch_first: bool,
 }

@@ -14,7 +14,7 @@ use std::ops::Range;
 impl<C: Cell, T: Real> Sequence<'_, C, T> {
     /// Lays out what the sums over a block multiply with, as tiles: a part of it.
     pub(super) fn lay_out(&self, steps: Range<usize>, slot: usize, index: usize, parts: usize) {
-        let Layer { batch, input, hidden, output, hp, .. } = *self.layer;
+        let Layer { batch, input, output, .. } = *self.layer;
         let x = self.operands.need(Operand::Input);
         let rows = self.roster.count(&steps);
         let mine = part(index, parts, rows, 1);
@@ -30,10 +30,6 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             }
             if self.wanted.has(Operand::WeightHh) {
                 lay(&self.hidden_before(k, b)[..output], self.h_tiles[slot]);
-            }
-            if let (Some(tiles), Some(own)) = (self.own_tiles, self.own) {
-                // SAFETY: the trace is only read.
-                lay(unsafe { own.slice((k * batch + b) * hp, hidden) }, tiles[slot]);
             }
         }
     }

@@ -1,0 +1,348 @@
+//! What to keep of a long sequence, and what to compute again.
+//!
+//! A. Gruslys, R. Munos, I. Danihelka, M. Lanctot and A. Graves, "Memory-efficient backpropagation
+//! through time" (2016); A. Griewank, "Achieving logarithmic growth of temporal and spatial
+//! complexity in reverse automatic differentiation" (1992).
+
+use std::ops::Range;
+
+/// The least number of forward steps that back-propagation over `steps` steps takes, where at most
+/// `memory` hidden states are kept at a time, the first one among them.
+///
+/// `C(t, m) = min over y of y + C(t − y, m − 1) + C(y, m)`, with `C(t, 1) = t (t + 1) / 2`, and
+/// `C(t, m) = 2 t − 1` for `m ≥ t`: each step forward once to get on and once for its backward step,
+/// for which it is recomputed with all that the backward needs; only the last one is worked once.
+///
+/// ```
+/// use bptt_kernels::hidden_state_cost;
+///
+/// assert_eq!(hidden_state_cost(1000, 50), 2948);
+/// assert_eq!(hidden_state_cost(1000, 10), 4636);
+/// ```
+///
+/// # Panics
+///
+/// If `memory` is zero and `steps` is not.
+pub fn hidden_state_cost(steps: usize, memory: usize) -> usize {
+    if memory >= steps {
+        (2 * steps).saturating_sub(1)
+    } else {
+        Table::new(Kept::Hidden, steps, memory).cost(steps, memory)
+    }
+}
+
+/// The least number of forward steps where the internal states of at most `memory` steps are kept,
+/// all that their backward steps need.
+///
+/// `D(t, m) = min over y of y + D(t − y, m − 1) + D(y − 1, m)`, with `D(t, 1) = t (t + 1) / 2`, and
+/// `D(t, m) = t` for `m ≥ t`.
+///
+/// ```
+/// use bptt_kernels::internal_state_cost;
+///
+/// assert_eq!(internal_state_cost(1000, 50), 1950);
+/// assert_eq!(internal_state_cost(1000, 10), 3640);
+/// assert_eq!(internal_state_cost(100, 50), 150);
+/// ```
+///
+/// # Panics
+///
+/// If `memory` is zero and `steps` is not.
+pub fn internal_state_cost(steps: usize, memory: usize) -> usize {
+    if memory >= steps {
+        steps
+    } else {
+        Table::new(Kept::Internal, steps, memory).cost(steps, memory)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    Hidden,
+    Internal,
+}
+
+/// The optimum for up to so many steps and states, by dynamic programming.
+#[derive(Clone, Debug)]
+struct Table {
+    /// `[m][t]`, `m` from 1: the cost, and the first piece's length `y`.
+    best: Vec<Vec<(usize, usize)>>,
+}
+
+impl Table {
+    fn new(kept: Kept, steps: usize, memory: usize) -> Self {
+        assert!(
+            memory > 0 || steps == 0,
+            "back-propagation needs at least one state to start from"
+        );
+        let mut best: Vec<Vec<(usize, usize)>> =
+            vec![(0..=steps).map(|t| (t * (t + 1) / 2, 1)).collect()];
+        for m in 1..memory {
+            let before = &best[m - 1];
+            let mut row: Vec<(usize, usize)> = vec![(0, 1), (1, 1)];
+            // The best first piece does not get shorter as the sequence gets longer.
+            let mut y = 1;
+            for t in 2..=steps {
+                let cost = |y: usize| match kept {
+                    Kept::Hidden => y + before[t - y].0 + row[y].0,
+                    Kept::Internal => y + before[t - y].0 + row[y - 1].0,
+                };
+                let last = match kept {
+                    Kept::Hidden => t - 1,
+                    Kept::Internal => t,
+                };
+                y = y.min(last);
+                while y < last && cost(y + 1) <= cost(y) {
+                    y += 1;
+                }
+                row.push((cost(y), y));
+            }
+            row.truncate(steps + 1);
+            best.push(row);
+        }
+        Self { best }
+    }
+
+    fn cost(&self, steps: usize, memory: usize) -> usize {
+        self.best[memory - 1][steps].0
+    }
+
+    fn first(&self, steps: usize, memory: usize) -> usize {
+        self.best[memory - 1][steps].1
+    }
+}
+
+/// How a sequence is worked with a bounded trace: in chunks of steps, of which one at a time has its
+/// whole trace, from states that are kept at the beginning of some of them.
+#[derive(Clone, Debug)]
+pub struct TraceSchedule {
+    time: usize,
+    /// How many steps a chunk has.
+    chunk: usize,
+    /// How many states are kept, that before the first step among them.
+    states: usize,
+    step_bytes: usize,
+    state_bytes: usize,
+    /// Where fewer states are kept than there are chunks.
+    table: Option<Table>,
+}
+
+impl TraceSchedule {
+    /// No more chunks than this: their number is what the planning's time grows with.
+    const CHUNKS: usize = 512;
+
+    /// The schedule with the fewest forward steps within the budget.
+    ///
+    /// # Arguments
+    ///
+    /// - `time`: how many steps there are
+    /// - `step_bytes`: the trace of one step
+    /// - `state_bytes`: what has to be kept to start again from a step; 0 if nothing (the hidden
+    ///   states are the outputs, which are there anyway)
+    /// - `budget`: for the traces of one chunk and the states that are kept, in bytes
+    ///
+    /// # Errors
+    ///
+    /// One line, if nothing is that small; it says what would do.
+    pub fn new(
+        time: usize,
+        step_bytes: usize,
+        state_bytes: usize,
+        budget: usize,
+    ) -> Result<Self, String> {
+        let with = |chunk: usize, states| Self {
+            time,
+            chunk,
+            states,
+            step_bytes,
+            state_bytes,
+            table: None,
+        };
+        let smallest = time.div_ceil(Self::CHUNKS).max(1);
+        let mut best: Option<Self> = None;
+        let mut tried = 0;
+        for chunks in (1..=time.div_ceil(smallest)).rev() {
+            let chunk = time.div_ceil(chunks);
+            if chunk == tried {
+                continue;
+            }
+            tried = chunk;
+            let mut candidate = with(chunk, 1);
+            let Some(left) = budget.checked_sub(candidate.bytes()) else { continue };
+            let chunks = time.div_ceil(chunk);
+            let more = left.checked_div(state_bytes).unwrap_or(chunks);
+            candidate.states = more.saturating_add(1).min(chunks);
+            candidate.plan();
+            if best.as_ref().is_none_or(|best| candidate.forward_steps() <= best.forward_steps()) {
+                best = Some(candidate);
+            }
+        }
+        best.ok_or_else(|| {
+            format!(
+                "a trace of {} bytes does not fit a budget of {budget} bytes: expected at least {}, \
+                 with which each chunk of {smallest} of the {time} steps is worked from the start; \
+                 better {}",
+                with(time, 1).bytes(),
+                with(smallest, 1).bytes(),
+                Self::ample(time, step_bytes, state_bytes),
+            )
+        })
+    }
+
+    /// About the least budget with which no step is worked more than twice.
+    fn ample(time: usize, step_bytes: usize, state_bytes: usize) -> usize {
+        let bytes = |chunk: usize| step_bytes * chunk + state_bytes * time.div_ceil(chunk);
+        (1..=time).map(bytes).min().unwrap_or(0)
+    }
+
+    fn plan(&mut self) {
+        let chunks = self.chunks();
+        let is_short = self.states < chunks;
+        self.table = is_short.then(|| Table::new(Kept::Hidden, chunks, self.states));
+    }
+
+    /// How many chunks there are.
+    pub fn chunks(&self) -> usize {
+        self.time.div_ceil(self.chunk)
+    }
+
+    /// How many steps a chunk has; the last one may have fewer.
+    pub fn chunk(&self) -> usize {
+        self.chunk
+    }
+
+    /// How many states are kept at a time, at most, that before the first step among them.
+    pub fn states(&self) -> usize {
+        self.states
+    }
+
+    /// The most memory that traces and states take, in bytes. (The state before the first step is an
+    /// operand, and is not counted; one state more is held at the end of a chunk's trace.)
+    pub fn bytes(&self) -> usize {
+        self.chunk * self.step_bytes + self.states * self.state_bytes
+    }
+
+    /// How many steps are worked forward, all in all, by chunks; without a budget it is `time`.
+    pub fn forward_steps(&self) -> usize {
+        let chunks = self.chunks();
+        let worked = match &self.table {
+            None => (2 * chunks).saturating_sub(1),
+            Some(table) => table.cost(chunks, self.states),
+        };
+        worked * self.chunk
+    }
+
+    /// Where the steps are split: the first part is worked to get a state at its end, where `kept`
+    /// states are kept already, that before the first of these steps among them. `None` if these steps
+    /// are one chunk.
+    pub(crate) fn split(&self, steps: &Range<usize>, kept: usize) -> Option<usize> {
+        let chunks = steps.len().div_ceil(self.chunk);
+        if chunks <= 1 {
+            return None;
+        }
+        let states = self.states + 1 - kept;
+        let first = match &self.table {
+            Some(table) if states < chunks => table.first(chunks, states),
+            _ => 1,
+        };
+        // With a single state: all of the way, to the last chunk.
+        let first = if states == 1 { chunks - 1 } else { first };
+        Some(steps.start + first * self.chunk)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the recurrence says, without a thought.
+    fn plain(kept: Kept, steps: usize, memory: usize) -> Vec<Vec<usize>> {
+        let mut all = vec![vec![0; steps + 1]; memory + 1];
+        for m in 1..=memory {
+            for t in 1..=steps {
+                all[m][t] = match kept {
+                    _ if m == 1 => t * (t + 1) / 2,
+                    Kept::Hidden if m >= t => 2 * t - 1,
+                    Kept::Internal if m >= t => t,
+                    Kept::Hidden => {
+                        (1..t).map(|y| y + all[m - 1][t - y] + all[m][y]).min().unwrap_or(1)
+                    }
+                    Kept::Internal => {
+                        (1..=t).map(|y| y + all[m - 1][t - y] + all[m][y - 1]).min().unwrap_or(1)
+                    }
+                };
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn costs_are_the_optimum() {
+        let hidden = plain(Kept::Hidden, 120, 40);
+        let internal = plain(Kept::Internal, 120, 40);
+        for m in 1..=40 {
+            for t in 1..=120 {
+                assert_eq!(hidden_state_cost(t, m), hidden[m][t], "C({t}, {m})");
+                assert_eq!(internal_state_cost(t, m), internal[m][t], "D({t}, {m})");
+            }
+        }
+    }
+
+    /// The walk that the kernels do, counted.
+    fn walked(schedule: &TraceSchedule) -> (usize, usize) {
+        let (mut stack, mut end) = (vec![0], schedule.time);
+        let (mut forward, mut most) = (0, 1);
+        while let Some(&start) = stack.last() {
+            match schedule.split(&(start..end), stack.len()) {
+                Some(middle) => {
+                    forward += middle - start;
+                    if stack.len() < schedule.states {
+                        stack.push(middle);
+                    } else {
+                        // No room: on from here to the chunk, and back again.
+                        forward += end - middle;
+                        end = middle;
+                    }
+                }
+                None => {
+                    forward += end - start;
+                    end = start;
+                    stack.pop();
+                }
+            }
+            most = most.max(stack.len());
+        }
+        (forward, most)
+    }
+
+    #[test]
+    fn a_walk_costs_what_was_predicted() {
+        for time in [1, 7, 64, 100, 1000] {
+            for (step, state) in [(5, 1), (4, 0), (10, 10)] {
+                for share in [100, 50, 20, 10, 5, 2, 1] {
+                    let budget = time * step * share / 100;
+                    let Ok(schedule) = TraceSchedule::new(time, step, state, budget) else {
+                        continue;
+                    };
+                    let (forward, most) = walked(&schedule);
+                    assert!(schedule.bytes() <= budget && most <= schedule.states);
+                    // The last chunk may be shorter than the others.
+                    let cost = schedule.forward_steps();
+                    assert!(
+                        forward <= cost
+                            && forward + 2 * cost.div_ceil(time) * schedule.chunk >= cost,
+                        "T {time}, step {step}, state {state}, {share} %: {forward} of {cost}, {schedule:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_twentieth_of_the_trace_costs_one_more_forward() {
+        let schedule = TraceSchedule::new(1000, 5, 1, 250).expect("possible");
+        assert!(schedule.forward_steps() <= 2000, "{schedule:?}");
+        let error = TraceSchedule::new(1000, 5, 1, 3).expect_err("too small");
+        assert!(error.contains("a budget of 3 bytes: expected at least 11"), "{error}");
+    }
+}
