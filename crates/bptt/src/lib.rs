@@ -45,6 +45,7 @@ mod config;
 mod engine;
 mod layer;
 mod module;
+mod packed;
 mod recurrent;
 mod state;
 mod truncated;
@@ -60,6 +61,7 @@ pub use config::{
 };
 pub use engine::{Engine, Sequence, Sequenced};
 pub use layer::RecurrentLayer;
+pub use packed::PackedSequence;
 pub use recurrent::Recurrent;
 pub use state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
 pub use truncated::{Truncated, Window};

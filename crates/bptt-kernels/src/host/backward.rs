@@ -226,7 +226,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
     };
     over(trace.window.take().expect("a trace is used once"));
     if let Some(mut walk) = trace.walk.take() {
-        let forwarder = Forwarder::new(cell, layer, operands, &roster, schedule);
+        let forwarder = Forwarder::new(cell, layer, operands, &roster, None, schedule);
         while let Some(passed) = walk.next(&forwarder, Outputs::Known(outputs)) {
             over(passed.into_window());
         }

@@ -4,58 +4,40 @@ use super::buffer::{Buffer, Shared, volume};
 use super::gates::{Part, StepForward};
 use super::isa::Isa;
 use super::layer::{Layer, Schedule, Share, Split};
-use super::panels::{Panels, Source, pack_all};
+use super::panels::Panels;
+use super::prepared::Prepared;
 use super::product::{Product, Rows};
 use super::real::Real;
 use super::roster::Roster;
-use super::rowwise::Rowwise;
 use super::team::{Member, part, team};
 use super::walk::Walk;
 use super::{Slices, Trace, Window};
 use crate::recurrent::{Operand, Presence, Results};
 use bptt_cells::Cell;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// How many rows of pre-activations are worked before the steps use them: enough to be worth the
 /// reading of the input's weights, few enough to be in the cache when the steps come.
 const ROWS: usize = 128;
 
-/// A matrix to multiply with.
-#[derive(Clone, Copy)]
-enum Matrix<'a, T> {
-    Packed(&'a Panels<T>),
-    AsItIs { source: &'a Source<'a, T>, width: usize, pitch: usize },
-}
-
-impl<T: Real> Matrix<'_, T> {
-    /// `C += A B`, in the columns of some units.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Product::run`].
-    unsafe fn multiply(
-        &self,
-        isa: Isa,
-        units: &Range<usize>,
-        (a, a_rows): (*const T, Rows<'_>),
-        (c, c_rows): (*mut T, Rows<'_>),
-        rows: Range<usize>,
-    ) {
-        match *self {
-            Matrix::Packed(b) => {
-                for panels in panels(b, units) {
-                    let (rows, add, padded) = (rows.clone(), true, true);
-                    // SAFETY: the caller's promise.
-                    unsafe {
-                        Product { a, a_rows, b, panels, c, c_rows, rows, add, padded }.run(isa);
-                    }
-                }
-            }
-            Matrix::AsItIs { source: b, width, pitch } => {
-                // SAFETY: the caller's promise.
-                unsafe { Rowwise { a, a_rows, b, width, pitch, c, c_rows, rows }.run(isa) };
-            }
-        }
+/// `C += A B`, in the columns of some units.
+///
+/// # Safety
+///
+/// As for [`Product::run`].
+unsafe fn multiply<T: Real>(
+    isa: Isa,
+    b: &Panels<T>,
+    units: &Range<usize>,
+    (a, a_rows): (*const T, Rows<'_>),
+    (c, c_rows): (*mut T, Rows<'_>),
+    rows: Range<usize>,
+) {
+    for panels in panels(b, units) {
+        let (rows, add, padded) = (rows.clone(), true, true);
+        // SAFETY: the caller's promise.
+        unsafe { Product { a, a_rows, b, panels, c, c_rows, rows, add, padded }.run(isa) };
     }
 }
 
@@ -66,10 +48,10 @@ struct Forward<'a, C, T> {
     operands: &'a Slices<'a, T>,
     roster: &'a Roster,
     /// For `x`, for `h`, for the inner operand, for the projection.
-    weight_ih: Matrix<'a, T>,
-    weight_hh: Matrix<'a, T>,
-    inner: Option<Matrix<'a, T>>,
-    project: Option<Matrix<'a, T>>,
+    weight_ih: &'a Panels<T>,
+    weight_hh: &'a Panels<T>,
+    inner: Option<&'a Panels<T>>,
+    project: Option<&'a Panels<T>>,
     /// A row of biases, as the planes are.
     bias: &'a [T],
     /// The first step of the pass.
@@ -98,11 +80,12 @@ pub(crate) fn forward<C: Cell, T: Real>(
     operands: &Slices<'_, T>,
     presence: Option<&Presence>,
     keep: Keep,
+    prepared: Option<Arc<Prepared<T>>>,
     schedule: Schedule,
 ) -> (Results<Vec<T>>, Option<Trace<T>>) {
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let roster = Roster::new(layer, presence);
-    let forwarder = Forwarder::new(cell, layer, operands, &roster, schedule);
+    let forwarder = Forwarder::new(cell, layer, operands, &roster, prepared, schedule);
     let mut outputs = vec![T::ZERO; volume(&[time, batch, output])];
     let mut walk = match keep {
         Keep::Within(budget) => Walk::new(C::NAME, layer, budget),
@@ -168,19 +151,8 @@ pub(crate) struct Forwarder<'a, C, T> {
     layer: &'a Layer,
     operands: &'a Slices<'a, T>,
     roster: &'a Roster,
-    sources: [Option<Columns<'a, T>>; 4],
-    packed: [Option<Panels<T>>; 4],
-    bias: Buffer<T>,
+    prepared: Arc<Prepared<T>>,
     schedule: Schedule,
-}
-
-/// A matrix as the products need it: planes of `width` columns, `pitch` apart in the result.
-struct Columns<'a, T> {
-    source: Source<'a, T>,
-    depth: usize,
-    planes: usize,
-    width: usize,
-    pitch: usize,
 }
 
 /// What a pass over some steps leaves.
@@ -198,41 +170,12 @@ impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
         layer: &'a Layer,
         operands: &'a Slices<'a, T>,
         roster: &'a Roster,
+        prepared: Option<Arc<Prepared<T>>>,
         schedule: Schedule,
     ) -> Self {
-        let Layer { input, hidden, output, hp, pp, isa, .. } = *layer;
-        let columns =
-            |source, depth, planes, width, pitch| Columns { source, depth, planes, width, pitch };
-        let sources = [
-            Some(columns(weight_ih_source(layer, operands), input, layer.gates, hidden, hp)),
-            Some(columns(outer_source(layer, operands), output, layer.outer(), hidden, hp)),
-            layer.inner.then(|| columns(inner_source(layer, operands), hidden, 1, hidden, hp)),
-            layer
-                .projected
-                .then(|| columns(project_source(layer, operands), hidden, 1, output, pp)),
-        ];
-        // A matrix that is used for a few rows only is read as it is. (Kept or not, and by however
-        // many threads, so that the bits do not depend on it.)
-        let direct = layer.is_few();
-        let mut packed = sources.each_ref().map(|of| {
-            let of = of.as_ref().filter(|_| !direct)?;
-            Some(Panels::new(isa, of.depth, of.planes, of.width, of.pitch))
-        });
-        let packers = packed
-            .iter_mut()
-            .zip(&sources)
-            .filter_map(|(panels, of)| Some((panels.as_mut()?.packer(), &of.as_ref()?.source)));
-        pack_all(schedule.count, &packers.collect::<Vec<_>>());
-        let bias = bias_row(layer, operands);
-        Self { cell, layer, operands, roster, sources, packed, bias, schedule }
-    }
-
-    fn matrix(&self, index: usize) -> Option<Matrix<'_, T>> {
-        let of = self.sources[index].as_ref()?;
-        Some(match &self.packed[index] {
-            Some(panels) => Matrix::Packed(panels),
-            None => Matrix::AsItIs { source: &of.source, width: of.width, pitch: of.pitch },
-        })
+        let new = || Arc::new(Prepared::new(layer, operands, schedule.count));
+        let prepared = prepared.unwrap_or_else(new);
+        Self { cell, layer, operands, roster, prepared, schedule }
     }
 
     /// The memories before the first step, `[B, M, Hp]`.
@@ -295,11 +238,11 @@ impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
             layer,
             operands: self.operands,
             roster: self.roster,
-            weight_ih: self.matrix(0).expect("there is one for x"),
-            weight_hh: self.matrix(1).expect("there is one for h"),
-            inner: self.matrix(2),
-            project: self.matrix(3),
-            bias: self.bias.as_slice(),
+            weight_ih: &self.prepared.weight_ih,
+            weight_hh: &self.prepared.weight_hh,
+            inner: self.prepared.inner.as_ref(),
+            project: self.prepared.project.as_ref(),
+            bias: self.prepared.bias.as_slice(),
             first: steps.start,
             planes: planes.each_mut().map(Buffer::shared),
             hidden: hiddens.each_mut().map(Buffer::shared),
@@ -406,7 +349,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
         let a = (x[a..].as_ptr(), a_rows);
         let c = (planes.at(first * row, 0), c_rows);
         // SAFETY: the input has these rows, the planes' rows and units are this thread's own.
-        unsafe { self.weight_ih.multiply(isa, &share.units, a, c, part) };
+        unsafe { multiply(isa, self.weight_ih, &share.units, a, c, part) };
     }
 
     /// Step `k`, whose rows begin with the `first`th of its block.
@@ -425,7 +368,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
             let start = if listed.is_some() { 0 } else { share.rows.start };
             (buffer.at(start * row, 0), Rows::of(listed, row))
         };
-        let add = |(a, a_rows): (*mut T, Rows<'_>), b: Matrix<'_, T>, plane: usize| {
+        let add = |(a, a_rows): (*mut T, Rows<'_>), b: &Panels<T>, plane: usize| {
             if places.is_empty() {
                 return;
             }
@@ -433,7 +376,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
             let (a, c) = ((a.cast_const(), a_rows), (c, Rows::plain(row)));
             // SAFETY: `a` has these rows and nobody writes them now; the planes' rows and units
             // are this thread's own.
-            unsafe { b.multiply(isa, &share.units, a, c, 0..places.len()) };
+            unsafe { multiply(isa, b, &share.units, a, c, 0..places.len()) };
         };
         let gates = |part| {
             let keep = self.keep;
@@ -475,7 +418,10 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
             let (a, a_rows) = of_batch(own, hp);
             let a = (a.wrapping_add(own_row * hp).cast_const(), a_rows);
             // SAFETY: as above.
-            unsafe { project.multiply(isa, &(0..pp), a, of_batch(after, pp), 0..places.len()) };
+            unsafe {
+                let after = of_batch(after, pp);
+                multiply(isa, project, &(0..pp), a, after, 0..places.len());
+            };
             let Some(outputs) = self.outputs else { return };
             for b in mine() {
                 // SAFETY: as above.
@@ -500,55 +446,4 @@ pub(crate) fn panels<'a, T: Real>(
     let planes = if whole { 1 } else { count / per_plane.max(1) };
     let to = if whole { count } else { to };
     (0..planes).map(move |plane| plane * per_plane + from..plane * per_plane + to)
-}
-
-/// The biases as the planes want them: both where both products are added.
-fn bias_row<T: Real>(layer: &Layer, operands: &Slices<'_, T>) -> Buffer<T> {
-    let Layer { hidden, hp, gates, added, apart, .. } = *layer;
-    let mut row = Buffer::zeros(&[layer.row()]);
-    let mut add = |operand, gate: usize, plane: usize| {
-        if let Some(bias) = operands.get(operand) {
-            let to = &mut row.as_mut_slice()[plane * hp..][..hidden];
-            for (to, &b) in to.iter_mut().zip(&bias[gate * hidden..]) {
-                *to = T::plus(*to, b);
-            }
-        }
-    };
-    for gate in 0..gates {
-        add(Operand::BiasIh, gate, layer.plane(gate));
-        let is_apart = (added..added + apart).contains(&gate);
-        let plane = if is_apart { gates + gate - added } else { layer.plane(gate) };
-        add(Operand::BiasHh, gate, plane);
-    }
-    row
-}
-
-/// `W [G·H, I]`, transposed.
-fn weight_ih_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
-    let Layer { input, hidden, gates, .. } = *layer;
-    let planes = (0..gates).map(|plane| layer.gate(plane) * hidden * input).collect();
-    transposed(operands.need(Operand::WeightIh), planes, input)
-}
-
-/// The rows of `U [G·H, P]` that are multiplied with `h`, transposed.
-fn outer_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
-    let Layer { hidden, output, .. } = *layer;
-    let planes = (0..layer.outer()).map(|gate| gate * hidden * output).collect();
-    transposed(operands.need(Operand::WeightHh), planes, output)
-}
-
-/// The rows of `U` that are multiplied with the inner operand, transposed.
-fn inner_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
-    let Layer { hidden, output, gates, .. } = *layer;
-    transposed(operands.need(Operand::WeightHh), vec![(gates - 1) * hidden * output], output)
-}
-
-/// `W_hr [P, H]`, transposed.
-fn project_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
-    transposed(operands.need(Operand::WeightHr), vec![0], layer.hidden)
-}
-
-/// Rows of `depth` elements become columns.
-fn transposed<T>(data: &[T], planes: Vec<usize>, depth: usize) -> Source<'_, T> {
-    Source { data, planes, column: depth, groups: vec![0], rows: depth, padded: depth, row: 1 }
 }

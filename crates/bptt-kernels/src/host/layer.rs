@@ -152,10 +152,10 @@ impl Layer {
         if self.reverse { -(stride as isize) } else { stride as isize }
     }
 
-    /// Whether there are so few rows that the weights are read as they are: packing them would
-    /// cost more than the products.
+    /// Whether there are so few rows that the packing of the weights would cost as much as the
+    /// products, or more.
     pub(crate) fn is_few(&self) -> bool {
-        self.time * self.batch <= 4
+        self.time * self.batch <= 128
     }
 
     /// Multiplications and additions of the forward pass.
@@ -170,7 +170,7 @@ impl Layer {
     pub(crate) fn schedule<T: Real>(&self, threads: usize) -> Schedule {
         // A thread has to be worth its start, some 20 µs.
         let count = threads.min((self.flops() / 4e6) as usize).max(1);
-        if count == 1 || self.is_few() {
+        if count == 1 || self.time * self.batch <= 4 {
             let count = 1;
             return Schedule { count, split: Split::Rows };
         }

@@ -7,7 +7,7 @@
 //!   the last place. The instruction set is found out at run time, by
 //!   `pulp` (`isa.rs`).
 //! - `panels.rs`, `product.rs`, `outer_sum.rs`: packed matrices, and products with them;
-//!   `rowwise.rs`: products that are not worth packing for.
+//!   `prepared.rs`: the weights, packed.
 //! - `layer.rs`: sizes, the order of planes, who works on what. `roster.rs`: which rows in which
 //!   step. `team.rs`: the threads.
 //! - `gates.rs`: one step of the cell over rows and units.
@@ -29,10 +29,10 @@ mod lane;
 mod layer;
 mod outer_sum;
 mod panels;
+mod prepared;
 mod product;
 mod real;
 mod roster;
-mod rowwise;
 mod team;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
@@ -49,6 +49,7 @@ pub(crate) use backward::{Given, backward};
 pub(crate) use forward::{Keep, forward};
 pub(crate) use isa::Isa;
 pub(crate) use layer::Layer;
+pub(crate) use prepared::Prepared;
 pub(crate) use real::Real;
 
 /// The operands' numbers, row after row.

@@ -4,7 +4,6 @@ use super::functions::{Polynomial, evaluate};
 use super::isa::Isa;
 use super::outer_sum::OuterSum;
 use super::product::Product;
-use super::rowwise::Rowwise;
 use pulp::bytemuck::Pod;
 use pulp::{Scalar128b, Simd};
 use std::any::TypeId;
@@ -56,8 +55,6 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
         magnitude: Self::Register<S>,
         of: Self::Register<S>,
     ) -> Self::Register<S>;
-    /// The sum over the register.
-    fn sum<S: Simd>(simd: S, a: Self::Register<S>) -> Self;
 
     /// `e^x` for `x ≤ 0`, down to the smallest number there is.
     fn exp_negative<S: Simd>(simd: S, x: Self::Register<S>) -> Self::Register<S>;
@@ -96,8 +93,6 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
 
     /// See [`Product`].
     fn product(isa: Isa, product: Product<'_, Self>);
-    /// See [`Rowwise`].
-    fn rowwise(isa: Isa, product: Rowwise<'_, Self>);
     /// See [`OuterSum`].
     fn outer_sum(isa: Isa, sum: OuterSum<'_, Self>);
 }
@@ -200,10 +195,6 @@ macro_rules! real {
                 simd.$or(magnitude, simd.$and(of, simd.$splat(-0.0)))
             }
             #[inline(always)]
-            fn sum<S: Simd>(simd: S, a: S::$regs) -> Self {
-                simd.$sum(a)
-            }
-            #[inline(always)]
             fn load_partial<S: Simd>(simd: S, from: &[Self]) -> S::$regs {
                 simd.$load(from)
             }
@@ -214,10 +205,6 @@ macro_rules! real {
 
             #[inline(never)]
             fn product(isa: Isa, product: Product<'_, Self>) {
-                isa.dispatch(product);
-            }
-            #[inline(never)]
-            fn rowwise(isa: Isa, product: Rowwise<'_, Self>) {
                 isa.dispatch(product);
             }
             #[inline(never)]

@@ -201,9 +201,9 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
         }
         let presence = self.plan.presence.as_ref();
         let (results, trace) =
-            forward(&self.plan.cell, &layer, &slices, presence, Keep::All, schedule);
+            forward(&self.plan.cell, &layer, &slices, presence, Keep::All, None, schedule);
         let (without, none) =
-            forward(&self.plan.cell, &layer, &slices, presence, Keep::Nothing, schedule);
+            forward(&self.plan.cell, &layer, &slices, presence, Keep::Nothing, None, schedule);
         let all = list(results.clone());
         assert!(none.is_none() && list(without) == all, "the trace changes the output");
         let trace = trace.expect("it was asked for");
@@ -233,7 +233,7 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
             }
             let keep = Keep::Within(budget);
             let (again, trace) =
-                forward(&self.plan.cell, &layer, &slices, presence, keep, schedule);
+                forward(&self.plan.cell, &layer, &slices, presence, keep, None, schedule);
             let trace = trace.expect("it was asked for");
             assert!(trace.bytes() <= budget && list(again) == all, "{share} %");
             let within: Vec<_> = back(trace).into_values().collect();

@@ -7,6 +7,8 @@ use bptt_cells::Cell;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{DType, Element, Shape, TensorData};
+use std::any::{Any, TypeId};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A backend whose tensors lie in host memory.
 pub(crate) trait HostMemory: Backend {
@@ -99,16 +101,19 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
 ) -> (Results<FloatTensor<B>>, Option<Trace<FloatTensor<B>>>) {
     let held = held::<B, T>(operands);
     let layer = layer::<B, C, T>(plan, &held);
+    let slices = slices::<B, T>(&held);
+    let prepared = (!keep && layer.is_few()).then(|| prepared::<B, C, T>(&layer, &held, &slices));
     let (results, trace) = host::forward(
         &plan.cell,
         &layer,
-        &slices::<B, T>(&held),
+        &slices,
         plan.presence.as_ref(),
         match (keep, plan.trace_budget) {
             (false, _) => host::Keep::Nothing,
             (true, None) => host::Keep::All,
             (true, Some(budget)) => host::Keep::Within(budget),
         },
+        prepared,
         layer.schedule::<T>(threads()),
     );
     let device = operands.need(Operand::Input).device();
@@ -166,6 +171,55 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
         }
     }
     tensors
+}
+
+/// Packed weights that are likely to be wanted again: a stream's next step has the same.
+struct Remembered {
+    /// The types, and where each weight is in memory.
+    key: (TypeId, Vec<(usize, usize)>),
+    /// `Prepared<T>`
+    prepared: Arc<dyn Any + Send + Sync>,
+    bytes: usize,
+    /// The tensors that were packed. While they are held, nobody can change them where they are, or
+    /// put others in their place: so the key says that nothing has changed.
+    _held: Box<dyn Any + Send>,
+}
+
+/// The packed weights of these operands, from the last steps or new.
+fn prepared<B: HostMemory, C: Cell, T: Float>(
+    layer: &Layer,
+    held: &Operands<FloatTensor<B>>,
+    slices: &host::Slices<'_, T>,
+) -> Arc<host::Prepared<T>> {
+    /// How much is remembered, in bytes of packed weights; as much again lives on in the tensors.
+    const MOST: usize = 128 << 20;
+    static REMEMBERED: Mutex<Vec<Remembered>> = Mutex::new(Vec::new());
+    let weights =
+        [Operand::WeightIh, Operand::WeightHh, Operand::BiasIh, Operand::BiasHh, Operand::WeightHr];
+    let place = |operand| slices.get(operand).map_or((0, 0), |x| (x.as_ptr().addr(), x.len()));
+    let key = (TypeId::of::<(B, C, T)>(), weights.map(place).to_vec());
+    let remembered = || REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner);
+    {
+        let mut all = remembered();
+        if let Some(index) = all.iter().position(|one| one.key == key) {
+            // Those used last are at the end.
+            let one = all.remove(index);
+            let prepared = one.prepared.clone();
+            all.push(one);
+            return prepared.downcast().expect("the type is in the key");
+        }
+    }
+    let prepared = Arc::new(host::Prepared::new(layer, slices, 1));
+    let bytes = prepared.bytes();
+    let mut all = remembered();
+    while all.iter().map(|one| one.bytes).sum::<usize>() + bytes > MOST && !all.is_empty() {
+        all.remove(0);
+    }
+    if bytes <= MOST {
+        let held: Vec<_> = weights.iter().filter_map(|&weight| held.get(weight).cloned()).collect();
+        all.push(Remembered { key, prepared: prepared.clone(), bytes, _held: Box::new(held) });
+    }
+    prepared
 }
 
 fn layer<B: HostMemory, C: Cell, T: Real + Element>(

@@ -246,6 +246,60 @@ fn a_loss_may_depend_on_any_part_of_the_results() {
     }
 }
 
+#[test]
+#[allow(deprecated, reason = "burn-ndarray is deprecated in Burn 0.22 and gone in 0.23")]
+fn steps_and_chunks_are_the_sequence_bit_by_bit() {
+    let devices = [
+        Device::flex(),
+        #[cfg(feature = "ndarray")]
+        Device::ndarray(),
+    ];
+    for device in devices {
+        for kind in CellKind::ALL {
+            for (batch, d_input, d_hidden) in [(1, 3, 5), (3, 17, 33), (1, 300, 40), (70, 2, 3)] {
+                let layer = AnyRecurrentConfig::new(kind, d_input, d_hidden).with_num_layers(2);
+                let layer = layer.init(&device);
+                let input = noise([batch, 37, d_input], &device);
+                let whole = layer.forward(input.clone(), None).0.into_data();
+                for chunk in [1, 2, 5, 30] {
+                    let mut state = None;
+                    let mut outputs = Vec::new();
+                    for part in input.clone().split(chunk, 1) {
+                        let (output, after) = layer.forward(part, state);
+                        outputs.push(output);
+                        state = Some(after);
+                    }
+                    let parts = Tensor::cat(outputs, 1).into_data();
+                    assert!(parts == whole, "{kind:?} on {device:?}, in chunks of {chunk}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stream_sees_that_its_weights_have_changed() {
+    // Packed weights are remembered from step to step; a change in place must not go unnoticed.
+    let device = plain();
+    let mut layer = RnnConfig::new(3, 4).init(&device);
+    let x = Tensor::<2>::ones([1, 3], &device);
+    let mut seen: Vec<TensorData> = Vec::new();
+    for round in 0..4 {
+        let fresh = layer.clone().load_record(layer.clone().into_record());
+        let stepped = layer.step(x.clone(), None).0.into_data();
+        let expected = fresh.forward(x.clone().unsqueeze_dim(1), None).0.into_data();
+        assert_eq!(
+            stepped.iter::<f32>().collect::<Vec<_>>(),
+            expected.iter().collect::<Vec<f32>>()
+        );
+        assert!(!seen.contains(&stepped), "round {round}");
+        seen.push(stepped);
+        let weights = &mut layer.weights[0];
+        weights.weight_ih = weights.weight_ih.clone().map(|weight| weight.mul_scalar(0.5));
+        weights.weight_hh = weights.weight_hh.clone().map(|weight| weight.add_scalar(0.5));
+    }
+}
+
 /// A model that is generic over the cell.
 fn last_output<R: RecurrentLayer>(layer: &R, input: Tensor<3>) -> [usize; 3] {
     assert_eq!(layer.d_input(), 3);

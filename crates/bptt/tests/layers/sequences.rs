@@ -201,6 +201,30 @@ proptest! {
     }
 
     #[test]
+    fn packed_sequences_are_padded_ones(given in given()) {
+        let [time, ..] = given.sizes;
+        let lengths: Vec<usize> =
+            given.mask.chunks(time).map(|row| row.iter().filter(|&&flag| flag).count()).collect();
+        prop_assume!(lengths.iter().any(|&length| length > 0));
+        let layer = given.layer(&plain());
+        let input = given.swap(given.input());
+        let (expected, end) = layer.forward_lengths(input.clone(), &lengths, None);
+        let packed = PackedSequence::pack(input, &lengths, given.batch_first);
+        let valid: usize = lengths.iter().sum();
+        prop_assert_eq!(packed.data().dims(), [valid, layer.d_input()]);
+        prop_assert_eq!(packed.batch_sizes().iter().sum::<usize>(), valid);
+        prop_assert!(packed.batch_sizes().is_sorted_by(|a, b| a >= b));
+        let (outputs, state) = layer.forward_packed(&packed, None);
+        let (outputs, again) = outputs.pad(given.batch_first);
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let expected = expected.narrow(if given.batch_first { 1 } else { 0 }, 0, longest);
+        prop_assert_eq!(again, lengths);
+        // Another number of steps: other tiles, but the same sums.
+        prop_assert_eq!(bits(&[outputs.into_data()]), bits(&[expected.into_data()]));
+        prop_assert_eq!(bits(&[state.hidden.into_data()]), bits(&[end.hidden.into_data()]));
+    }
+
+    #[test]
     fn windows_that_reach_back_to_the_beginning_are_the_whole(given in given(), every in 1..5_usize) {
         let given = Given { bidirectional: false, ..given };
         let [time, batch, ..] = given.sizes;

@@ -1,0 +1,114 @@
+//! The weights of a layer, packed for its forward pass.
+
+use super::Slices;
+use super::buffer::Buffer;
+use super::layer::Layer;
+use super::panels::{Panels, Source, pack_all};
+use super::real::Real;
+use crate::recurrent::Operand;
+
+/// The weights of a layer, packed for its forward pass, and its biases.
+#[derive(Debug)]
+pub(crate) struct Prepared<T> {
+    /// For `x`, for `h`, for the inner operand, for the projection.
+    pub(crate) weight_ih: Panels<T>,
+    pub(crate) weight_hh: Panels<T>,
+    pub(crate) inner: Option<Panels<T>>,
+    pub(crate) project: Option<Panels<T>>,
+    /// A row of biases, as the planes are.
+    pub(crate) bias: Buffer<T>,
+}
+
+impl<T: Real> Prepared<T> {
+    /// Packed by `count` threads.
+    pub(crate) fn new(layer: &Layer, operands: &Slices<'_, T>, count: usize) -> Self {
+        let Layer { input, hidden, output, hp, pp, isa, gates, .. } = *layer;
+        let outer = layer.outer();
+        let mut weight_ih = Panels::new(isa, input, gates, hidden, hp);
+        let mut weight_hh = Panels::new(isa, output, outer, hidden, hp);
+        let mut inner = layer.inner.then(|| Panels::new(isa, hidden, 1, hidden, hp));
+        let mut project = layer.projected.then(|| Panels::new(isa, hidden, 1, output, pp));
+        let sources = [
+            weight_ih_source(layer, operands),
+            outer_source(layer, operands),
+            inner_source(layer, operands),
+            project_source(layer, operands),
+        ];
+        let packers = [
+            Some(weight_ih.packer()),
+            Some(weight_hh.packer()),
+            inner.as_mut().map(Panels::packer),
+            project.as_mut().map(Panels::packer),
+        ];
+        let all = packers.into_iter().zip(&sources);
+        pack_all(
+            count,
+            &all.filter_map(|(packer, from)| Some((packer?, from))).collect::<Vec<_>>(),
+        );
+        Self { weight_ih, weight_hh, inner, project, bias: bias_row(layer, operands) }
+    }
+
+    /// How much memory it takes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let all = [
+            Some(&self.weight_ih),
+            Some(&self.weight_hh),
+            self.inner.as_ref(),
+            self.project.as_ref(),
+        ];
+        all.into_iter().flatten().map(|panels| panels.data.bytes()).sum::<usize>()
+            + self.bias.bytes()
+    }
+}
+
+/// The biases as the planes want them: both where both products are added.
+fn bias_row<T: Real>(layer: &Layer, operands: &Slices<'_, T>) -> Buffer<T> {
+    let Layer { hidden, hp, gates, added, apart, .. } = *layer;
+    let mut row = Buffer::zeros(&[layer.row()]);
+    let mut add = |operand, gate: usize, plane: usize| {
+        if let Some(bias) = operands.get(operand) {
+            let to = &mut row.as_mut_slice()[plane * hp..][..hidden];
+            for (to, &b) in to.iter_mut().zip(&bias[gate * hidden..]) {
+                *to = T::plus(*to, b);
+            }
+        }
+    };
+    for gate in 0..gates {
+        add(Operand::BiasIh, gate, layer.plane(gate));
+        let is_apart = (added..added + apart).contains(&gate);
+        let plane = if is_apart { gates + gate - added } else { layer.plane(gate) };
+        add(Operand::BiasHh, gate, plane);
+    }
+    row
+}
+
+/// `W [G·H, I]`, transposed.
+fn weight_ih_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
+    let Layer { input, hidden, gates, .. } = *layer;
+    let planes = (0..gates).map(|plane| layer.gate(plane) * hidden * input).collect();
+    transposed(operands.need(Operand::WeightIh), planes, input)
+}
+
+/// The rows of `U [G·H, P]` that are multiplied with `h`, transposed.
+fn outer_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
+    let Layer { hidden, output, .. } = *layer;
+    let planes = (0..layer.outer()).map(|gate| gate * hidden * output).collect();
+    transposed(operands.need(Operand::WeightHh), planes, output)
+}
+
+/// The rows of `U` that are multiplied with the inner operand, transposed.
+fn inner_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
+    let Layer { hidden, output, gates, .. } = *layer;
+    transposed(operands.need(Operand::WeightHh), vec![(gates - 1) * hidden * output], output)
+}
+
+/// `W_hr [P, H]`, transposed.
+fn project_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
+    let data = operands.get(Operand::WeightHr).copied().unwrap_or(&[]);
+    transposed(data, vec![0], layer.hidden)
+}
+
+/// Rows of `depth` elements become columns.
+fn transposed<T>(data: &[T], planes: Vec<usize>, depth: usize) -> Source<'_, T> {
+    Source { data, planes, column: depth, groups: vec![0], rows: depth, padded: depth, row: 1 }
+}
