@@ -260,7 +260,7 @@ impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
         team(count, |member| forward.run(member, split, &blocks));
 
         let [even, odd] = hiddens;
-        let hidden = if steps.len() % 2 == 0 { even } else { odd };
+        let hidden = if steps.len().is_multiple_of(2) { even } else { odd };
         let mut after = before;
         let last = steps.len() % slots * state;
         after.as_mut_slice().copy_from_slice(&memory.as_slice()[last..][..state]);

@@ -2,8 +2,8 @@
 
 use super::{noise, plain, tracked};
 use bptt::{
-    AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, Engine, RecurrentState, Skipped,
-    Truncated,
+    AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, Engine, PackedSequence, RecurrentState,
+    Skipped, Truncated,
 };
 use burn::Tensor;
 use burn::module::Module;
@@ -109,6 +109,11 @@ fn numbers(data: &TensorData) -> Vec<f32> {
     data.iter().collect()
 }
 
+fn close(a: Tensor<3>, b: Tensor<3>) -> bool {
+    let (a, b) = (numbers(&a.into_data()), numbers(&b.into_data()));
+    a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5)
+}
+
 /// As strings: so that a NaN is itself, and a zero has its sign.
 fn bits(all: &[TensorData]) -> String {
     format!("{:?}", all.iter().map(numbers).collect::<Vec<_>>())
@@ -145,9 +150,6 @@ proptest! {
         let (outputs, state) =
             layer.forward_masked(given.swap(input.clone()), given.mask(&plain()), given.skipped, None);
         let outputs = given.swap(outputs);
-        let close = |a: Tensor<3>, b: Tensor<3>| {
-            numbers(&a.into_data()).iter().zip(numbers(&b.into_data())).all(|(a, b)| (a - b).abs() < 1e-5)
-        };
         for (row, flags) in given.mask.chunks(time).enumerate() {
             let there: Vec<i32> = (0..time as i32).filter(|&t| flags[t as usize]).collect();
             let of_row = Tensor::<1, burn::tensor::Int>::from_ints([row as i32], &plain());
@@ -219,6 +221,12 @@ proptest! {
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let expected = expected.narrow(if given.batch_first { 1 } else { 0 }, 0, longest);
         prop_assert_eq!(again, lengths);
+        // Burn's product takes its sums in an order of its own for each number of rows; that is the
+        // autograd engine's.
+        if given.engine == Engine::Autograd {
+            prop_assert!(close(outputs, expected) && close(state.hidden, end.hidden));
+            return Ok(());
+        }
         // Another number of steps: other tiles, but the same sums.
         prop_assert_eq!(bits(&[outputs.into_data()]), bits(&[expected.into_data()]));
         prop_assert_eq!(bits(&[state.hidden.into_data()]), bits(&[end.hidden.into_data()]));
