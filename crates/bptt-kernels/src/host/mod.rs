@@ -9,7 +9,7 @@
 //! - `panels.rs`, `product.rs`, `outer_sum.rs`: packed matrices, and products with them;
 //!   `prepared.rs`: the weights, packed.
 //! - `layer.rs`: sizes, the order of planes, who works on what. `roster.rs`: which rows in which
-//!   step. `team.rs`: the threads.
+//!   step. `team.rs`: the threads, and `workers.rs` where they come from.
 //! - `gates.rs`: one step of the cell over rows and units.
 //! - `forward.rs`, `backward.rs`: the sequence; `walk.rs`: backward with a bounded trace.
 //!
@@ -37,6 +37,7 @@ mod team;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
 mod walk;
+mod workers;
 
 #[cfg(test)]
 use crate::recurrent::Operand;

@@ -46,11 +46,38 @@ impl Tiles {
         let mut first = 0;
         for tile in 0..tiles {
             let count = even(values.len() - first, tiles - tile);
-            for (r, &x) in values[first..first + count].iter().enumerate() {
-                // SAFETY: the tile begins at `first * depth` and has `count * depth` elements.
-                unsafe { *to.add(first * depth + k * count + r) = x };
-            }
+            let from = &values[first..first + count];
+            // SAFETY: the tile begins at `first * depth` and has `count * depth` elements.
+            unsafe { copy(from, to.add(first * depth + k * count)) };
             first += count;
+        }
+    }
+}
+
+/// Copies a few elements: those of a whole tile's row by a move or two, and not by a loop or a call.
+///
+/// # Safety
+///
+/// `to` is valid for writes of as many.
+#[inline(always)]
+unsafe fn copy<T: Real>(from: &[T], to: *mut T) {
+    /// # Safety
+    ///
+    /// As for `copy`; and `from` is `N` long.
+    #[inline(always)]
+    unsafe fn exactly<T: Real, const N: usize>(from: &[T], to: *mut T) {
+        // SAFETY: the caller's promise; an array is as many elements without a gap.
+        unsafe { to.cast::<[T; N]>().write_unaligned(from.as_ptr().cast::<[T; N]>().read()) };
+    }
+    // SAFETY: the caller's promise, and the length has just been looked at.
+    unsafe {
+        match from.len() {
+            12 => exactly::<T, 12>(from, to),
+            11 => exactly::<T, 11>(from, to),
+            10 => exactly::<T, 10>(from, to),
+            6 => exactly::<T, 6>(from, to),
+            5 => exactly::<T, 5>(from, to),
+            count => std::ptr::copy_nonoverlapping(from.as_ptr(), to, count),
         }
     }
 }

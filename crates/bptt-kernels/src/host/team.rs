@@ -1,5 +1,6 @@
 //! Threads that work on one sequence together.
 
+use super::workers;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -37,23 +38,19 @@ pub(crate) fn part(index: usize, parts: usize, count: usize, grain: usize) -> Ra
 
 /// Runs `work` once on each of `count` threads, this one among them, and waits for all.
 ///
-/// Threads of their own, and not tasks of a pool: members wait for each other, so that all have to
-/// run at the same time, which a pool whose threads are busy cannot promise.
+/// Threads of their own (`workers.rs`), and not tasks of a pool: members wait for each other, so that
+/// all have to run at the same time, which a pool whose threads are busy cannot promise.
+///
+/// # Panics
+///
+/// If one of them does.
 pub(crate) fn team(count: usize, work: impl Fn(&Member<'_>) + Sync) {
     let barrier = Barrier::default();
     let run = |index| {
         let _guard = PanicGuard(&barrier);
         work(&Member { index, count, barrier: &barrier });
     };
-    if count == 1 {
-        return run(0);
-    }
-    std::thread::scope(|scope| {
-        for index in 1..count {
-            scope.spawn(move || run(index));
-        }
-        run(0);
-    });
+    workers::together(count, &run);
 }
 
 /// A member that panics would leave the others waiting for ever.
