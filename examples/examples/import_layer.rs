@@ -11,6 +11,8 @@
 //! burn = { version = "=0.22.1", default-features = false, features = ["std", "autodiff", "optim"] }
 //! ```
 //!
+//! `examples/import-project` is a whole project of that kind, with Burn's own training loop.
+//!
 //! Command: `cargo run --release --example import_layer`
 //! (`--features wgpu` runs on another backend)
 //!

@@ -40,6 +40,7 @@
 //! This crate chooses no backend: turn on the feature (`flex`, `ndarray`, `wgpu`, `vulkan`,
 //! `metal`, `cuda`, `rocm`, `cpu`) of each backend that your program uses, here as on Burn.
 
+pub mod burn_nn;
 mod cell;
 mod config;
 mod engine;

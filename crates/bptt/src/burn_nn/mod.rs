@@ -1,0 +1,60 @@
+//! To and from the recurrent layers of `burn::nn`.
+//!
+//! Layers are converted by `TryFrom`, both ways: `burn::nn::{Rnn, Lstm, Gru}` are our layers of one
+//! direction, `burn::nn::{BiRnn, BiLstm, BiGru}` those of two. The outputs, the final states and
+//! the gradients are the same, to rounding. States are converted by `From` and `TryFrom`.
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use burn::tensor::{Device, Distribution, Tensor};
+//!
+//! let device = Device::flex();
+//! let theirs = burn::nn::LstmConfig::new(3, 8, true).init(&device);
+//! let ours = bptt::Lstm::try_from(theirs.clone())?;
+//!
+//! let input = Tensor::<3>::random([4, 10, 3], Distribution::Default, &device); // [B, T, I]
+//! let (expected, _) = theirs.forward(input.clone(), None);
+//! let (found, _) = ours.forward(input, None);
+//! assert!((found - expected).abs().max().into_scalar::<f32>() < 1e-5);
+//! # }
+//! # Ok::<(), bptt::burn_nn::Refused>(())
+//! ```
+//!
+//! A file that Burn wrote of a whole model with such layers in it is read by [`load_file`] into the
+//! same model with ours in their place.
+//!
+//! What the one side has and the other has not is refused, and [`Refused`] says what it was:
+//!
+//! - of `burn::nn`: any activation but `Sigmoid` for gates and `Tanh` (an RNN: or `Relu`) for the
+//!   rest; the clip of an RNN's or a GRU's hidden state; directions of a bidirectional layer that
+//!   differ in their options; gates of which some are frozen and some are not
+//! - of ours: more than one layer; a projection; for a GRU of one direction also `reverse`, and
+//!   inputs `[T, B, I]`
+//!
+//! How a layer is computed (engine, kernel, trace budget) is not part of what it computes: it is
+//! lost on the way to `burn::nn`, and the default on the way back. So is `dropout`, which in a layer
+//! of depth one has no place to act. The optimiser's state does not come along, since other
+//! parameters are other to an optimiser.
+
+mod gates;
+mod layers;
+mod record;
+mod states;
+
+pub use record::{convert_record, load_file};
+
+/// What could not be carried over, in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused(String);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+fn refuse<T>(reason: impl Into<String>) -> Result<T, Refused> {
+    Err(Refused(reason.into()))
+}
