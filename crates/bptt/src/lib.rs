@@ -48,6 +48,7 @@ mod module;
 mod packed;
 mod recurrent;
 mod state;
+mod stream_pool;
 mod truncated;
 mod weights;
 
@@ -64,6 +65,9 @@ pub use layer::RecurrentLayer;
 pub use packed::PackedSequence;
 pub use recurrent::Recurrent;
 pub use state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
+pub use stream_pool::{
+    Answers, Evicted, SavedStreams, StreamError, StreamKey, StreamPool, StreamPoolConfig, StreamState,
+};
 pub use truncated::{Truncated, Window};
 pub use weights::Weights;
 
