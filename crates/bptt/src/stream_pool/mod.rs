@@ -62,7 +62,9 @@ impl StreamPoolConfig {
             )));
         }
         if layer.is_bidirectional() || layer.is_reverse() {
-            return Err(StreamError(format!("{name}: streams need a layer that runs forward only")));
+            return Err(StreamError(format!(
+                "{name}: streams need a layer that runs forward only"
+            )));
         }
         // Without a tape, or each step would stay on it.
         let layer = layer.valid();
@@ -290,13 +292,10 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     /// # Panics
     ///
     /// If the head does not give a row for each. Inputs and states are then as before.
-    pub fn poll_with(
-        &mut self,
-        now: Instant,
-        head: impl Fn(Tensor<2>) -> Tensor<2>,
-    ) -> Answers<K> {
+    pub fn poll_with(&mut self, now: Instant, head: impl Fn(Tensor<2>) -> Tensor<2>) -> Answers<K> {
         self.answer(head, |pool| {
-            pool.slots.waiting() >= pool.config.max_batch || pool.due().is_some_and(|due| due <= now)
+            pool.slots.waiting() >= pool.config.max_batch
+                || pool.due().is_some_and(|due| due <= now)
         })
     }
 
@@ -425,7 +424,9 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
 
     fn slot(&self, key: &K) -> Result<usize, StreamError> {
         let slot = self.slots.find(key);
-        slot.ok_or_else(|| StreamError(format!("there is no stream {key:?}: expected one that was added")))
+        slot.ok_or_else(|| {
+            StreamError(format!("there is no stream {key:?}: expected one that was added"))
+        })
     }
 
     /// Whether a stream can be added.
