@@ -167,6 +167,13 @@ impl<C: SequenceCell> Recurrent<C> {
             self.cell.name(),
         );
         let [batch, width] = input.dims();
+        assert!(
+            batch > 0 && width == self.options.d_input,
+            "{}: the input has shape {:?}, expected [B, I] with at least one row and I = {}",
+            self.cell.name(),
+            [batch, width],
+            self.options.d_input,
+        );
         let time_first = [1, batch, width];
         let batch_first = [batch, 1, width];
         let shape = if self.options.batch_first { batch_first } else { time_first };
@@ -360,6 +367,15 @@ impl<C: SequenceCell> Recurrent<C> {
             "{name}: the input has shape {dims:?}, expected {layout} with at least one row, at \
              least one step and I = {}",
             self.options.d_input,
+        );
+        // In the widest type there is. Whether the memory there is will do is the kernel's affair.
+        let gates = self.cell.gates().saturating_mul(self.options.d_hidden);
+        let sizes = [batch, time, gates, size_of::<f64>()];
+        let bytes = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
+        assert!(
+            bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok()),
+            "{name}: the input has shape {dims:?} ({layout}): with G·H = {gates} its gates take more \
+             memory than there are addresses; expected fewer steps at a time (`Truncated`), or fewer rows",
         );
         [batch, time]
     }

@@ -1,6 +1,7 @@
 //! The layers as Burn modules: what their users rely on, beyond the gradients that the probe checks.
 #![cfg(feature = "flex")]
 
+mod limits;
 #[cfg(feature = "dataset")]
 mod ragged;
 mod sequences;
