@@ -2,8 +2,8 @@
 
 use super::plain;
 use bptt::{
-    AnyCell, AnyRecurrent, AnyRecurrentConfig, CellKind, Engine, GruConfig, LstmConfig,
-    RecurrentState, RnnConfig, SavedStreams, StreamPool, StreamPoolConfig, StreamState,
+    AnyCell, AnyRecurrent, AnyRecurrentConfig, CellKind, GruConfig, LstmConfig, RecurrentState,
+    RnnConfig, SavedStreams, StreamPool, StreamPoolConfig, StreamState,
 };
 use burn::Tensor;
 use burn::module::Module;
@@ -66,11 +66,10 @@ proptest! {
     #[test]
     fn a_stream_among_others_is_the_stream_alone(
         kind in prop::sample::select(CellKind::ALL.to_vec()),
-        engine in prop::sample::select(vec![Engine::Manual]),
         max_batch in 1..9_usize,
         events in prop::collection::vec((0..10_u8, 0..12_usize), 1..200),
     ) {
-        let layer = layer(kind, &plain()).with_engine(engine);
+        let layer = layer(kind, &plain());
         let config = StreamPoolConfig { max_batch, max_wait: ms(5), ..Default::default() };
         let mut pool: Pool<usize> = pool(&layer, config);
         let mut alone: Vec<Option<Alone>> = vec![None; 12];
