@@ -178,21 +178,28 @@ impl TraceSchedule {
             }
         }
         best.ok_or_else(|| {
+            let [ample, least] = Self::least(time, step_bytes, state_bytes);
             format!(
-                "a trace of {} bytes does not fit a budget of {budget} bytes: expected at least {}, \
-                 with which each chunk of {smallest} of the {time} steps is worked from the start; \
-                 better {}",
+                "a trace of {} bytes does not fit a budget of {budget} bytes: expected at least \
+                 {least}, with which each chunk of {smallest} of the {time} steps is worked from the \
+                 start; better {ample}",
                 with(time, 1).bytes(),
-                with(smallest, 1).bytes(),
-                Self::ample(time, step_bytes, state_bytes),
             )
         })
     }
 
-    /// About the least budget with which no step is worked more than twice.
-    fn ample(time: usize, step_bytes: usize, state_bytes: usize) -> usize {
-        let bytes = |chunk: usize| step_bytes * chunk + state_bytes * time.div_ceil(chunk);
-        (1..=time).map(bytes).min().unwrap_or(0)
+    /// About the least budget with which no step is worked more than twice, and the least at all.
+    pub(crate) fn least(time: usize, step_bytes: usize, state_bytes: usize) -> [usize; 2] {
+        let bytes = |chunk: usize, states: usize| {
+            step_bytes.saturating_mul(chunk).saturating_add(state_bytes.saturating_mul(states))
+        };
+        let smallest = time.div_ceil(Self::CHUNKS).max(1);
+        // A chunk's trace and a state for each chunk: least where both take the same.
+        let even = (time as f64 * state_bytes as f64 / step_bytes.max(1) as f64).sqrt() as usize;
+        let chunks =
+            [even, even.saturating_add(1)].map(|chunk| chunk.clamp(smallest, time.max(smallest)));
+        let ample = chunks.map(|chunk| bytes(chunk, time.div_ceil(chunk)));
+        [ample[0].min(ample[1]), bytes(smallest, 1)]
     }
 
     fn plan(&mut self) {
@@ -219,7 +226,8 @@ impl TraceSchedule {
     /// The most memory that traces and states take, in bytes. (The state before the first step is an
     /// operand, and is not counted; one state more is held at the end of a chunk's trace.)
     pub fn bytes(&self) -> usize {
-        self.chunk * self.step_bytes + self.states * self.state_bytes
+        let traces = self.chunk.saturating_mul(self.step_bytes);
+        traces.saturating_add(self.states.saturating_mul(self.state_bytes))
     }
 
     /// How many steps are worked forward, all in all, by chunks; without a budget it is `time`.

@@ -47,8 +47,10 @@ mod engine;
 mod layer;
 mod module;
 mod packed;
+mod ragged;
 mod recurrent;
 mod state;
+mod stream_pool;
 mod truncated;
 mod weights;
 
@@ -63,8 +65,15 @@ pub use config::{
 pub use engine::{Engine, Sequence, Sequenced};
 pub use layer::RecurrentLayer;
 pub use packed::PackedSequence;
+#[cfg(feature = "dataset")]
+pub use ragged::{Bucketing, Buckets, PadBatcher};
+pub use ragged::{Padding, RaggedBatch};
 pub use recurrent::Recurrent;
 pub use state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
+pub use stream_pool::{
+    Answers, Evicted, SavedStreams, StreamError, StreamKey, StreamPool, StreamPoolConfig,
+    StreamState,
+};
 pub use truncated::{Truncated, Window};
 pub use weights::Weights;
 

@@ -56,8 +56,12 @@ impl<C: SequenceCell> Recurrent<C> {
     ///
     /// # Panics
     ///
-    /// If the input or the state has another shape, if there is no time step or no row, or if the
-    /// input is on a backend whose feature of this crate is off. The message names both shapes.
+    /// If the input or the state has another shape, if there is no time step or no row (also none in
+    /// any other method: an empty batch is an error further up), or if the input is on a backend
+    /// whose feature of this crate is off. The message names both shapes. And if outputs and trace
+    /// would not fit the memory there is, before anything is allocated; the message names the
+    /// [budget](Self::with_trace_budget) that would do. (The kernels for host memory say so; of the
+    /// others only what overflows is refused.)
     pub fn forward(&self, input: Tensor<3>, state: Option<C::State>) -> (Tensor<3>, C::State) {
         self.run(input, None, Skipped::Zero, state)
     }
@@ -167,6 +171,13 @@ impl<C: SequenceCell> Recurrent<C> {
             self.cell.name(),
         );
         let [batch, width] = input.dims();
+        assert!(
+            batch > 0 && width == self.options.d_input,
+            "{}: the input has shape {:?}, expected [B, I] with at least one row and I = {}",
+            self.cell.name(),
+            [batch, width],
+            self.options.d_input,
+        );
         let time_first = [1, batch, width];
         let batch_first = [batch, 1, width];
         let shape = if self.options.batch_first { batch_first } else { time_first };
@@ -253,6 +264,11 @@ impl<C: SequenceCell> Recurrent<C> {
     /// Whether it has a backward direction beside the forward one.
     pub fn is_bidirectional(&self) -> bool {
         self.options.bidirectional
+    }
+
+    /// Whether it runs from the last step to the first, and in no other direction.
+    pub fn is_reverse(&self) -> bool {
+        self.options.reverse
     }
 
     /// Whether inputs are `[B, T, I]` (else `[T, B, I]`).
@@ -355,6 +371,15 @@ impl<C: SequenceCell> Recurrent<C> {
             "{name}: the input has shape {dims:?}, expected {layout} with at least one row, at \
              least one step and I = {}",
             self.options.d_input,
+        );
+        // In the widest type there is. Whether the memory there is will do is the kernel's affair.
+        let gates = self.cell.gates().saturating_mul(self.options.d_hidden);
+        let sizes = [batch, time, gates, size_of::<f64>()];
+        let bytes = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
+        assert!(
+            bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok()),
+            "{name}: the input has shape {dims:?} ({layout}): with G·H = {gates} its gates take more \
+             memory than there are addresses; expected fewer steps at a time (`Truncated`), or fewer rows",
         );
         [batch, time]
     }

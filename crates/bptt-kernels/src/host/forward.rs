@@ -4,6 +4,7 @@ use super::buffer::{Buffer, Shared, volume};
 use super::gates::{Part, StepForward};
 use super::isa::Isa;
 use super::layer::{Layer, Schedule, Share, Split};
+use super::limits;
 use super::panels::Panels;
 use super::prepared::Prepared;
 use super::product::{Product, Rows};
@@ -74,6 +75,10 @@ struct Forward<'a, C, T> {
 
 /// Runs the sequence; returns its results and, with `keep`, the trace, within the budget if there is
 /// one.
+///
+/// # Panics
+///
+/// If it does not fit the budget, or the memory that there is.
 pub(crate) fn forward<C: Cell, T: Real>(
     cell: &C,
     layer: &Layer,
@@ -83,6 +88,8 @@ pub(crate) fn forward<C: Cell, T: Real>(
     prepared: Option<Arc<Prepared<T>>>,
     schedule: Schedule,
 ) -> (Results<Vec<T>>, Option<Trace<T>>) {
+    let fits = limits::check::<T>(C::NAME, layer, keep, limits::available);
+    fits.unwrap_or_else(|error| panic!("{error}"));
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let roster = Roster::new(layer, presence);
     let forwarder = Forwarder::new(cell, layer, operands, &roster, prepared, schedule);

@@ -10,6 +10,7 @@
 //!   `prepared.rs`: the weights, packed.
 //! - `layer.rs`: sizes, the order of planes, who works on what. `roster.rs`: which rows in which
 //!   step. `team.rs`: the threads, and `workers.rs` where they come from.
+//! - `limits.rs`: what would not fit is refused before anything is allocated.
 //! - `gates.rs`: one step of the cell over rows and units.
 //! - `forward.rs`, `backward.rs`: the sequence; `walk.rs`: backward with a bounded trace.
 //!
@@ -27,6 +28,7 @@ mod gates;
 mod isa;
 mod lane;
 mod layer;
+mod limits;
 mod outer_sum;
 mod panels;
 mod prepared;

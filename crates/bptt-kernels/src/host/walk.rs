@@ -27,6 +27,7 @@ impl<T: Real> Walk<T> {
     ///
     /// If nothing fits.
     pub(crate) fn new(name: &str, layer: &Layer, budget: usize) -> Option<Self> {
+        // What overflows was refused before (`limits.rs`).
         let unit = layer.batch * layer.hp * size_of::<T>();
         let own = usize::from(layer.projected);
         let step = unit * (layer.kept + layer.memories + own);
@@ -36,7 +37,9 @@ impl<T: Real> Walk<T> {
             return None;
         }
         let schedule = planned([layer.time, step, state, budget]);
-        let schedule = schedule.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let schedule = schedule.unwrap_or_else(|error| {
+            panic!("{name}: {error} (each layer and direction has an equal part of the whole)")
+        });
         Some(Self { schedule, known: vec![(0, None)], end: layer.time })
     }
 

@@ -170,6 +170,12 @@ impl<C: Cell> Plan<C> {
         let shape = |operand: Operand| operands.need(operand).shape();
         let sizes = Sizes::of::<C>(shape);
         let Sizes { batch, input, hidden, output, memories, .. } = sizes;
+        assert!(
+            sizes.time > 0 && batch > 0,
+            "{}: an input of shape {:?}: expected at least one step and one row",
+            C::NAME,
+            shape(Operand::Input),
+        );
         let rows = C::GATES * hidden;
         let expected = [
             (Operand::WeightIh, vec![rows, input]),

@@ -1,7 +1,11 @@
 //! The layers as Burn modules: what their users rely on, beyond the gradients that the probe checks.
 #![cfg(feature = "flex")]
 
+mod limits;
+#[cfg(feature = "dataset")]
+mod ragged;
 mod sequences;
+mod stream_pool;
 
 use bptt::{
     AnyRecurrentConfig, CellKind, Engine, GruConfig, Lstm, LstmConfig, RecurrentLayer, RnnConfig,
@@ -31,6 +35,14 @@ fn close(a: Tensor<3>, b: Tensor<3>) {
 fn complaint<T>(act: impl FnOnce() -> T) -> String {
     let panic = catch_unwind(AssertUnwindSafe(act)).err().expect("should panic");
     panic.downcast_ref::<String>().cloned().expect("a formatted message")
+}
+
+/// How much memory this process has, in bytes.
+#[cfg(target_os = "linux")]
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").expect("on Linux");
+    let pages: usize = pages.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a number");
+    pages * 4096
 }
 
 #[derive(Default)]

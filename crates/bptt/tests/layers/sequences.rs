@@ -306,14 +306,6 @@ fn a_window_reaches_back_as_far_as_it_says() {
     }
 }
 
-/// How much memory this process has, in bytes.
-#[cfg(target_os = "linux")]
-fn resident() -> usize {
-    let pages = std::fs::read_to_string("/proc/self/statm").expect("on Linux");
-    let pages: usize = pages.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a number");
-    pages * 4096
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_does_not_grow_with_the_number_of_windows() {
@@ -328,10 +320,10 @@ fn memory_does_not_grow_with_the_number_of_windows() {
             window.outputs.sum().backward();
             count += 1;
             if count == 100 {
-                base = resident();
+                base = super::resident();
             }
         }
-        let grown = resident().saturating_sub(base);
+        let grown = super::resident().saturating_sub(base);
         assert!(
             count == 1000 && grown < 16 << 20,
             "{engine:?}: {grown} bytes after {count} windows"

@@ -1,0 +1,169 @@
+//! Whether a sequence fits the memory that there is: asked before any of it is taken.
+
+use super::forward::Keep;
+use super::layer::Layer;
+use super::real::Real;
+use crate::TraceSchedule;
+
+/// Sequences that take less than this are not held against the memory there is, which takes some
+/// 30 µs to find out.
+const SMALL: u128 = 256 << 20;
+
+/// Whether the outputs, and what is to be kept for the backward pass, fit.
+///
+/// # Arguments
+///
+/// - `available`: how many bytes there are, if that is known; no address space has more than
+///   `isize::MAX`
+///
+/// # Errors
+///
+/// One line: how much it would take, and which budget would do.
+pub(crate) fn check<T: Real>(
+    name: &str,
+    layer: &Layer,
+    keep: Keep,
+    available: impl FnOnce() -> Option<usize>,
+) -> Result<(), String> {
+    let bytes = |sizes: &[usize]| {
+        let number = size_of::<T>() as u128;
+        sizes.iter().fold(number, |product, &size| product.saturating_mul(size as u128))
+    };
+    let Layer { time, batch, output, hp, kept, memories, .. } = *layer;
+    let outputs = bytes(&[time, batch, output]);
+    let step = bytes(&[batch, hp, kept + memories + usize::from(layer.projected)]);
+    let state = bytes(&[batch, hp, memories]);
+    let whole = step.saturating_mul(time as u128).saturating_add(state);
+    let trace = match keep {
+        Keep::Nothing => 0,
+        Keep::All => whole,
+        Keep::Within(budget) => whole.min(budget as u128),
+    };
+    let need = outputs.saturating_add(trace);
+    if need <= SMALL {
+        return Ok(());
+    }
+    let most = available().unwrap_or(usize::MAX).min(isize::MAX as usize) as u128;
+    if need <= most {
+        return Ok(());
+    }
+    let room = most.saturating_sub(outputs);
+    let advice = match (usize::try_from(step), usize::try_from(state)) {
+        _ if trace == 0 || room == 0 => None,
+        (Ok(step), Ok(state)) => TraceSchedule::least(time, step, state)
+            .into_iter()
+            .find(|&budget| budget as u128 <= room)
+            .map(|budget| {
+                format!("a trace budget of {budget} for each layer and direction would do")
+            }),
+        _ => None,
+    };
+    let advice = advice.unwrap_or_else(|| {
+        "no trace budget would do: expected fewer steps at a time (`Truncated`), or fewer rows"
+            .into()
+    });
+    Err(format!(
+        "{name}: {time} steps of {batch} rows would take {need} bytes, {outputs} for the outputs and \
+         {trace} for the trace, and {most} are available; {advice}",
+    ))
+}
+
+/// How much memory can still be had, in bytes, where the system says so.
+pub(crate) fn available() -> Option<usize> {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let meminfo = read("/proc/meminfo")?;
+    let kilobytes = number(&meminfo, "MemAvailable:")?
+        .saturating_add(number(&meminfo, "SwapFree:").unwrap_or(0));
+    let machine = kilobytes.saturating_mul(1024);
+    // A container may have less than its machine; what it has in its page cache it can have back.
+    let group = |name: &str| read(&format!("/sys/fs/cgroup/memory.{name}"));
+    let bytes = |name: &str| group(name)?.trim().parse::<usize>().ok();
+    let own = bytes("max").zip(bytes("current")).map(|(max, current)| {
+        let cache = group("stat").and_then(|stat| number(&stat, "file")).unwrap_or(0);
+        max.saturating_sub(current.saturating_sub(cache))
+    });
+    Some(own.map_or(machine, |own| own.min(machine)))
+}
+
+/// The number behind a name, in a file with one of each on a line.
+fn number(file: &str, name: &str) -> Option<usize> {
+    let mut lines = file.lines().map(str::split_whitespace);
+    lines
+        .find_map(|mut words| (words.next()? == name).then(|| words.next()?.parse().ok()).flatten())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Isa;
+    use crate::recurrent::{Plan, Sizes};
+    use bptt_cells::Lstm;
+
+    fn layer(time: usize, batch: usize) -> Layer {
+        let sizes = Sizes { time, batch, input: 64, hidden: 64, output: 64, memories: 1 };
+        Layer::new::<Lstm, f32>(&Plan::new(Lstm), &sizes, [64, 64], false, Isa::detect())
+    }
+
+    /// Nothing is allocated here, so any size will do.
+    fn refused(time: usize, batch: usize, keep: Keep, available: usize) -> Option<String> {
+        check::<f32>("lstm", &layer(time, batch), keep, || Some(available)).err()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_a_budget_that_would_do() {
+        // A step of 100 rows: 25,600 bytes of outputs, and 128,000 of trace.
+        let error = refused(100_000, 100, Keep::All, 8 << 30).expect("15 GB in 8");
+        assert!(
+            error.starts_with(
+                "lstm: 100000 steps of 100 rows would take 15360025600 bytes, 2560000000 for the \
+                 outputs and 12800025600 for the trace, and 8589934592 are available; a trace \
+                 budget of "
+            ),
+            "{error}"
+        );
+        let budget = error.split("a trace budget of ").nth(1).expect("it is there");
+        let budget: usize =
+            budget.split(' ').next().and_then(|n| n.parse().ok()).expect("a number");
+        assert!(refused(100_000, 100, Keep::Within(budget), 8 << 30).is_none());
+        let schedule = TraceSchedule::new(100_000, 128_000, 25_600, budget).expect("it fits");
+        assert!(schedule.forward_steps() <= 201_000, "{schedule:?}");
+        // With as much as it takes, and without a trace.
+        assert!(refused(100_000, 100, Keep::All, 15_360_025_600).is_none());
+        assert!(refused(100_000, 100, Keep::All, 15_360_025_599).is_some());
+        assert!(refused(100_000, 100, Keep::Nothing, 8 << 30).is_none());
+    }
+
+    #[test]
+    fn where_the_outputs_do_not_fit_no_budget_would_do() {
+        for keep in [Keep::All, Keep::Within(1 << 20), Keep::Nothing] {
+            let error = refused(1_000_000, 100, keep, 8 << 30).expect("25 GB of outputs");
+            assert!(error.contains("no trace budget would do"), "{error}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_overflow_are_refused_too() {
+        let keep = Keep::All;
+        for (time, batch) in [(usize::MAX, 1), (1 << 40, 1 << 40), (usize::MAX, usize::MAX)] {
+            let error = check::<f32>("lstm", &layer(time, batch), keep, || None);
+            assert!(error.expect_err("too large").contains("no trace budget would do"));
+        }
+    }
+
+    #[test]
+    fn small_sequences_do_not_ask() {
+        let asked = || panic!("it was asked");
+        assert!(check::<f32>("lstm", &layer(1000, 1), Keep::All, asked).is_ok());
+    }
+
+    #[test]
+    fn the_system_is_understood() {
+        let file = "MemTotal:  16 kB\nMemAvailable:   12 kB\nfile_dirty 3\nfile 4\n";
+        assert_eq!(number(file, "MemAvailable:"), Some(12));
+        assert_eq!(number(file, "file"), Some(4));
+        assert_eq!(number(file, "none"), None);
+        if cfg!(target_os = "linux") {
+            assert!(available().is_some_and(|bytes| bytes > 1 << 20));
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What plugs into Burn's data loaders.
+
+use super::RaggedBatch;
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{BatchDataLoader, BatchStrategy, DataLoader, MultiThreadDataLoader};
+use burn::data::dataset::Dataset;
+use burn::tensor::Device;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use std::sync::Arc;
+
+/// Pads sequences, each a `[T_b · I]` of its steps, to a [`RaggedBatch`].
+///
+/// For items with targets write a [`Batcher`] of your own around [`RaggedBatch::pad`].
+#[derive(Clone, Copy, Debug)]
+pub struct PadBatcher {
+    d_input: usize,
+}
+
+impl PadBatcher {
+    /// For sequences of steps of `d_input` numbers.
+    pub fn new(d_input: usize) -> Self {
+        Self { d_input }
+    }
+}
+
+impl<S: AsRef<[f32]>> Batcher<S, RaggedBatch> for PadBatcher {
+    fn batch(&self, items: Vec<S>, device: &Device) -> RaggedBatch {
+        RaggedBatch::pad(&items, self.d_input, device)
+    }
+}
+
+/// How a data loader makes batches of sequences that are about as long as each other.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use bptt::{Bucketing, PadBatcher, Padding};
+/// use burn::data::dataset::InMemDataset;
+/// use burn::tensor::Device;
+///
+/// let sequences: Vec<Vec<f32>> = (0..1000).map(|k| vec![0.0; k * 37 % 90 + 10]).collect();
+/// let bucketing = Bucketing { shuffle: Some(1), ..Bucketing::new(16) };
+/// let loader = bucketing.loader(
+///     InMemDataset::new(sequences),
+///     PadBatcher::new(1),
+///     |sequence: &Vec<f32>| sequence.len(),
+///     &Device::flex(),
+/// );
+/// let padding: Padding = loader.iter().map(|batch| batch.unwrap().padding()).sum();
+/// assert!(padding.share() < 0.05);
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucketing {
+    /// How many sequences a batch has; the last one may have fewer.
+    pub batch_size: usize,
+    /// Over how many batches sequences are sorted by length: more, and there is less padding; fewer,
+    /// and the batches are more random, and less is held in memory at a time.
+    pub window: usize,
+    /// A seed: the data are shuffled anew for each epoch, and so are the batches of each window. `None`:
+    /// in the data's order from window to window, and the shortest first within one.
+    pub shuffle: Option<u64>,
+    /// How many threads load, beside this one; 0: none. Each has a part of the data, and windows of its
+    /// own.
+    pub num_workers: usize,
+}
+
+impl Bucketing {
+    /// Of so many sequences, over windows of 100 batches, in order, without threads.
+    pub fn new(batch_size: usize) -> Self {
+        Self { batch_size, window: 100, shuffle: None, num_workers: 0 }
+    }
+
+    /// One of Burn's data loaders.
+    ///
+    /// Burn's `DataLoaderBuilder` has no place for a [`BatchStrategy`]; this is what it builds, with
+    /// [`Buckets`] for a strategy. (Items sorted by a `Dataset` would go through the builder, but
+    /// its `shuffle` would undo that, and without it all epochs have the same batches.)
+    ///
+    /// # Arguments
+    ///
+    /// - `batcher`: [`PadBatcher`], or one of your own
+    /// - `length`: how long an item is
+    ///
+    /// # Panics
+    ///
+    /// If `batch_size` or `window` is zero.
+    pub fn loader<I, O>(
+        &self,
+        dataset: impl Dataset<I> + 'static,
+        batcher: impl Batcher<I, O> + 'static,
+        length: impl Fn(&I) -> usize + Send + Sync + 'static,
+        device: &Device,
+    ) -> Arc<dyn DataLoader<O>>
+    where
+        I: Send + Sync + Clone + 'static,
+        O: Send + std::fmt::Debug + 'static,
+    {
+        let strategy = Box::new(Buckets::new(self, length));
+        let (dataset, batcher) = (Arc::new(dataset), Arc::new(batcher));
+        let (device, rng) = (device.clone(), self.shuffle.map(StdRng::seed_from_u64));
+        match self.num_workers {
+            0 => Arc::new(BatchDataLoader::new(strategy, dataset, batcher, device, rng)),
+            workers => Arc::new(MultiThreadDataLoader::new(
+                strategy, dataset, batcher, workers, device, rng,
+            )),
+        }
+    }
+}
+
+/// A [`BatchStrategy`] that sorts a window of items by length and cuts it into batches.
+///
+/// While the batches of one window are handed out, the items of the next come in.
+pub struct Buckets<I> {
+    batch_size: usize,
+    window: usize,
+    shuffle: Option<u64>,
+    length: Arc<dyn Fn(&I) -> usize + Send + Sync>,
+    /// The window that comes in.
+    items: Vec<(usize, I)>,
+    /// The batches of the one before, the next one at the end.
+    ready: Vec<Vec<I>>,
+}
+
+impl<I> Buckets<I> {
+    /// Of which nothing has come in.
+    ///
+    /// # Panics
+    ///
+    /// If `batch_size` or `window` is zero.
+    pub fn new(
+        bucketing: &Bucketing,
+        length: impl Fn(&I) -> usize + Send + Sync + 'static,
+    ) -> Self {
+        let Bucketing { batch_size, window, shuffle, .. } = *bucketing;
+        assert!(
+            batch_size > 0 && window > 0,
+            "buckets of {batch_size} sequences in windows of {window} batches: expected at least one",
+        );
+        let length = Arc::new(length);
+        Self { batch_size, window, shuffle, length, items: Vec::new(), ready: Vec::new() }
+    }
+
+    fn cut(&mut self) {
+        let mut items = std::mem::take(&mut self.items);
+        // The order in which they came says which epoch it is: no batch stands where it stood.
+        let seed = self.shuffle.map(|seed| {
+            let lengths = items.iter().map(|(length, _)| *length as u64);
+            lengths.fold(seed, |seed, length| {
+                seed.wrapping_add(length).wrapping_mul(0x5851_f42d_4c95_7f2d).rotate_left(23)
+            })
+        });
+        // Stable: those of one length keep the order in which they came.
+        items.sort_by_key(|(length, _)| *length);
+        let mut items = items.into_iter().map(|(_, item)| item).peekable();
+        while items.peek().is_some() {
+            self.ready.push(items.by_ref().take(self.batch_size).collect());
+        }
+        match seed {
+            Some(seed) => self.ready.shuffle(&mut StdRng::seed_from_u64(seed)),
+            None => self.ready.reverse(),
+        }
+    }
+}
+
+impl<I: Send + Sync + 'static> BatchStrategy<I> for Buckets<I> {
+    fn add(&mut self, item: I) {
+        self.items.push(((self.length)(&item), item));
+    }
+
+    fn batch(&mut self, force: bool) -> Option<Vec<I>> {
+        let is_full = self.items.len() / self.batch_size >= self.window;
+        if self.ready.is_empty() && (is_full || force) {
+            self.cut();
+        }
+        self.ready.pop()
+    }
+
+    fn clone_dyn(&self) -> Box<dyn BatchStrategy<I>> {
+        Box::new(Self {
+            length: self.length.clone(),
+            items: Vec::new(),
+            ready: Vec::new(),
+            ..*self
+        })
+    }
+
+    fn batch_size(&self) -> Option<usize> {
+        Some(self.batch_size)
+    }
+}
+
+impl<I> std::fmt::Debug for Buckets<I> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Buckets({} items, {} batches)", self.items.len(), self.ready.len())
+    }
+}

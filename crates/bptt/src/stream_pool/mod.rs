@@ -1,0 +1,506 @@
+//! Live streams, each with a state of its own, whose steps are worked together.
+
+mod saved;
+mod slots;
+
+pub use saved::{SavedStreams, StreamState};
+
+use crate::cell::SequenceCell;
+use crate::recurrent::Recurrent;
+use crate::state::RecurrentState;
+use burn::Tensor;
+use burn::module::Module;
+use burn::tensor::{DType, Device, TensorData};
+use slots::Slots;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+
+/// What a [`StreamPool`] may take: streams, rows, time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamPoolConfig {
+    /// How many streams there are at most. One more, and the one that was fed least recently goes.
+    pub max_streams: usize,
+    /// How many steps are worked at a time, at most. Up to 128 the packed weights are remembered from
+    /// one batch to the next (see [`Recurrent::step`]).
+    pub max_batch: usize,
+    /// How long an input waits for others to make up a batch, at most.
+    pub max_wait: Duration,
+    /// For how long a stream may stay without an input until
+    /// [`evict_idle`](StreamPool::evict_idle) takes it; `None`: for ever.
+    pub max_idle: Option<Duration>,
+}
+
+impl Default for StreamPoolConfig {
+    /// 65,536 streams, 128 rows, 2 ms, for ever.
+    fn default() -> Self {
+        Self {
+            max_streams: 1 << 16,
+            max_batch: 128,
+            max_wait: Duration::from_millis(2),
+            max_idle: None,
+        }
+    }
+}
+
+impl StreamPoolConfig {
+    /// An empty pool. `K` is what streams are called by: a number, a string.
+    ///
+    /// # Errors
+    ///
+    /// One line, if a limit is zero, if the layer is bidirectional or reversed (neither has a next
+    /// step), or if it is in f64 (the pool keeps states in f32, in which smaller types are exact).
+    pub fn init<C: SequenceCell, K: StreamKey>(
+        &self,
+        layer: &Recurrent<C>,
+    ) -> Result<StreamPool<C, K>, StreamError> {
+        let name = layer.cell().name();
+        if self.max_streams == 0 || self.max_batch == 0 {
+            return Err(StreamError(format!(
+                "a pool of at most {} streams in batches of at most {}: expected at least one of each",
+                self.max_streams, self.max_batch,
+            )));
+        }
+        if layer.is_bidirectional() || layer.is_reverse() {
+            return Err(StreamError(format!(
+                "{name}: streams need a layer that runs forward only"
+            )));
+        }
+        // Without a tape, or each step would stay on it.
+        let layer = layer.valid();
+        let weight = layer.weights[0].weight_ih.val();
+        if weight.dtype() == DType::F64 {
+            return Err(StreamError(format!("{name}: streams are f32, and the layer is f64")));
+        }
+        let (hidden, memory) = layer.zero_state(1, &weight).into_parts();
+        let planes = |state: &Tensor<3>| [state.dims()[0], state.dims()[2]];
+        let shape = Shape {
+            input: layer.d_input(),
+            hidden: planes(&hidden),
+            memory: memory.as_ref().map_or([0, 0], planes),
+        };
+        Ok(StreamPool {
+            slots: Slots::new(shape, self.max_streams),
+            config: self.clone(),
+            device: weight.device(),
+            dtype: weight.dtype(),
+            shape,
+            layer,
+        })
+    }
+}
+
+/// What can be the name of a stream.
+pub trait StreamKey: Clone + Debug + Eq + Hash {}
+
+impl<K: Clone + Debug + Eq + Hash> StreamKey for K {}
+
+/// The numbers that a stream has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// `I`
+    pub(crate) input: usize,
+    /// `L` and `P`
+    pub(crate) hidden: [usize; 2],
+    /// `L·M` and `H`
+    pub(crate) memory: [usize; 2],
+}
+
+impl Shape {
+    pub(crate) fn hidden_len(&self) -> usize {
+        self.hidden.iter().product()
+    }
+
+    pub(crate) fn memory_len(&self) -> usize {
+        self.memory.iter().product()
+    }
+}
+
+/// Live streams, each with a state of its own, whose steps are worked together.
+///
+/// Streams come ([`add`](Self::add)), are fed ([`feed`](Self::feed)) and go
+/// ([`remove`](Self::remove), [`evict_idle`](Self::evict_idle)) at any time. An input waits until
+/// there are `max_batch` of them, or until it has waited for `max_wait`; then [`poll`](Self::poll)
+/// answers it, together with the others, by one step of the layer. Each stream has one input
+/// waiting at most: so memory does not grow, however slowly answers are fetched.
+///
+/// On the kernels for host memory a stream's answers are the same bits as if it were alone,
+/// whatever the others do. (Elsewhere they are so up to rounding: products may take their sums in
+/// another order for another number of rows.)
+///
+/// States and inputs lie in plain host memory, a row for each stream; a batch gathers its rows into
+/// one tensor each, and brings the states back. The layer's tape is left out
+/// ([`valid`](burn::module::Module::valid)). No clock is read here: `now` is the caller's, and in a
+/// test it is whatever the test says.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use bptt::{GruConfig, StreamPool, StreamPoolConfig};
+/// use burn::tensor::Device;
+/// use std::time::{Duration, Instant};
+///
+/// let gru = GruConfig::new(2, 8).init(&Device::flex());
+/// let mut pool: StreamPool<_, &str> = StreamPoolConfig::default().init(&gru)?;
+/// let now = Instant::now();
+/// pool.add("left", now)?;
+/// pool.add("right", now)?;
+/// pool.feed(&"left", &[0.5, 1.0], now)?;
+/// pool.feed(&"right", &[-0.5, 0.0], now)?;
+/// assert!(pool.poll(now).is_empty()); // they wait for others
+/// let answers = pool.poll(now + Duration::from_millis(2));
+/// for (stream, output) in answers.iter() {
+///     println!("{stream}: {output:?}");
+/// }
+/// assert_eq!(answers.len(), 2);
+/// # }
+/// # Ok::<(), bptt::StreamError>(())
+/// ```
+#[derive(Debug)]
+pub struct StreamPool<C, K> {
+    layer: Recurrent<C>,
+    config: StreamPoolConfig,
+    device: Device,
+    dtype: DType,
+    shape: Shape,
+    slots: Slots<K>,
+}
+
+/// What a batch of inputs, or several, were answered with: in the order in which they were fed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answers<K> {
+    keys: Vec<K>,
+    outputs: Vec<f32>,
+}
+
+impl<K> Answers<K> {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether nothing was due.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Each stream, and its output.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &[f32])> {
+        // `max`: without answers there is no width, and chunks cannot be of zero.
+        let width = (self.outputs.len() / self.keys.len().max(1)).max(1);
+        self.keys.iter().zip(self.outputs.chunks(width))
+    }
+}
+
+/// A stream that had to go, and the state with which it can come back
+/// ([`add_from`](StreamPool::add_from)).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evicted<K> {
+    /// The stream.
+    pub key: K,
+    /// Where it was.
+    pub state: StreamState,
+}
+
+impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
+    /// A new stream, from a state of zeros.
+    ///
+    /// # Returns
+    ///
+    /// The stream that had to go for it, if the pool was full: of those without a waiting input the
+    /// one that was fed least recently (or added, if it never was).
+    ///
+    /// # Errors
+    ///
+    /// One line, and nothing is changed: if there is such a stream already, or if the pool is full and
+    /// each of its streams has an input that waits.
+    pub fn add(&mut self, key: K, now: Instant) -> Result<Option<Evicted<K>>, StreamError> {
+        let state = StreamState {
+            hidden: vec![0.0; self.shape.hidden_len()],
+            memory: vec![0.0; self.shape.memory_len()],
+        };
+        self.add_from(key, &state, now)
+    }
+
+    /// As [`add`](Self::add), from a state that it had before.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](Self::add), and if the state is one of another layer.
+    pub fn add_from(
+        &mut self,
+        key: K,
+        state: &StreamState,
+        now: Instant,
+    ) -> Result<Option<Evicted<K>>, StreamError> {
+        self.check(&key, state)?;
+        let evicted = if self.slots.is_full() {
+            let oldest = self.slots.oldest_without_input().ok_or_else(|| {
+                StreamError(format!(
+                    "no room for stream {key:?}: all of the {} streams have an input that waits",
+                    self.len(),
+                ))
+            })?;
+            Some(self.slots.remove(oldest))
+        } else {
+            None
+        };
+        self.slots.insert(key, state, now);
+        Ok(evicted)
+    }
+
+    /// An input for a stream's next step.
+    ///
+    /// # Arguments
+    ///
+    /// - `input`: `I` numbers
+    /// - `now`: when it waits from
+    ///
+    /// # Errors
+    ///
+    /// One line, and nothing is changed: if there is no such stream, if the input has another size, or
+    /// if the stream's last input still waits (see [`is_waiting`](Self::is_waiting)).
+    pub fn feed(&mut self, key: &K, input: &[f32], now: Instant) -> Result<(), StreamError> {
+        let slot = self.slot(key)?;
+        if input.len() != self.shape.input {
+            return Err(StreamError(format!(
+                "stream {key:?}: the input has {} numbers, expected I = {}",
+                input.len(),
+                self.shape.input,
+            )));
+        }
+        if self.slots.is_waiting(slot) {
+            return Err(StreamError(format!(
+                "stream {key:?}: its last input still waits for an answer, and a stream has one at a time",
+            )));
+        }
+        self.slots.feed(slot, input, now);
+        Ok(())
+    }
+
+    /// Answers what is due: full batches, and all that would else have waited for too long.
+    pub fn poll(&mut self, now: Instant) -> Answers<K> {
+        self.poll_with(now, |outputs| outputs)
+    }
+
+    /// As [`poll`](Self::poll), with something behind the layer.
+    ///
+    /// # Arguments
+    ///
+    /// - `head`: from a batch's outputs `[B, P]` to what is to be answered, a row for each, such as
+    ///   a linear layer. (Burn's products are not the same bits for another number of rows.)
+    ///
+    /// # Panics
+    ///
+    /// If the head does not give a row for each. Inputs and states are then as before.
+    pub fn poll_with(&mut self, now: Instant, head: impl Fn(Tensor<2>) -> Tensor<2>) -> Answers<K> {
+        self.answer(head, |pool| {
+            pool.slots.waiting() >= pool.config.max_batch
+                || pool.due().is_some_and(|due| due <= now)
+        })
+    }
+
+    /// Answers all that waits, now.
+    pub fn flush(&mut self) -> Answers<K> {
+        self.flush_with(|outputs| outputs)
+    }
+
+    /// As [`flush`](Self::flush), with something behind the layer; see
+    /// [`poll_with`](Self::poll_with).
+    ///
+    /// # Panics
+    ///
+    /// As [`poll_with`](Self::poll_with).
+    pub fn flush_with(&mut self, head: impl Fn(Tensor<2>) -> Tensor<2>) -> Answers<K> {
+        self.answer(head, |_| true)
+    }
+
+    /// Until when nothing more is due, if no further input comes; `None` if nothing waits.
+    pub fn due(&self) -> Option<Instant> {
+        self.slots.waits_since().map(|since| since + self.config.max_wait)
+    }
+
+    /// Takes a stream out, and what it waits for with it.
+    ///
+    /// # Returns
+    ///
+    /// Its state, from which it can go on later ([`add_from`](Self::add_from)).
+    ///
+    /// # Errors
+    ///
+    /// One line, if there is no such stream.
+    pub fn remove(&mut self, key: &K) -> Result<StreamState, StreamError> {
+        let slot = self.slot(key)?;
+        Ok(self.slots.remove(slot).state)
+    }
+
+    /// Takes out the streams that have had no input for longer than `max_idle`, the most idle first.
+    pub fn evict_idle(&mut self, now: Instant) -> Vec<Evicted<K>> {
+        let Some(max_idle) = self.config.max_idle else { return Vec::new() };
+        let mut evicted = Vec::new();
+        while let Some(slot) = self.slots.oldest_without_input() {
+            if now.saturating_duration_since(self.slots.fed(slot)) <= max_idle {
+                break;
+            }
+            evicted.push(self.slots.remove(slot));
+        }
+        evicted
+    }
+
+    /// The state of a stream, as its last answer left it.
+    ///
+    /// # Errors
+    ///
+    /// One line, if there is no such stream.
+    pub fn state(&self, key: &K) -> Result<StreamState, StreamError> {
+        Ok(self.slots.state(self.slot(key)?))
+    }
+
+    /// The states of all streams, to be written to a file.
+    ///
+    /// # Errors
+    ///
+    /// One line, if inputs wait: they would be lost. [`flush`](Self::flush) first.
+    pub fn snapshot(&self) -> Result<SavedStreams<K>, StreamError> {
+        match self.slots.waiting() {
+            0 => Ok(SavedStreams { streams: self.slots.all() }),
+            count => Err(StreamError(format!(
+                "{count} inputs wait for an answer: expected none, so that nothing is lost by saving",
+            ))),
+        }
+    }
+
+    /// Adds the streams of a [`snapshot`](Self::snapshot), in their order.
+    ///
+    /// # Errors
+    ///
+    /// One line, and nothing is changed: if they are more than there is room for, if one of them is
+    /// here already or in the snapshot twice, or if they are of another layer.
+    pub fn restore(&mut self, saved: &SavedStreams<K>, now: Instant) -> Result<(), StreamError> {
+        let room = self.config.max_streams - self.len();
+        if saved.streams.len() > room {
+            return Err(StreamError(format!(
+                "{} streams to restore, and room for {room} beside the {} that are here",
+                saved.streams.len(),
+                self.len(),
+            )));
+        }
+        let mut seen = std::collections::HashSet::new();
+        for (key, state) in &saved.streams {
+            self.check(key, state)?;
+            if !seen.insert(key) {
+                return Err(StreamError(format!("stream {key:?} is in the snapshot twice")));
+            }
+        }
+        for (key, state) in &saved.streams {
+            self.slots.insert(key.clone(), state, now);
+        }
+        Ok(())
+    }
+
+    /// How many streams there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is no stream.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many inputs wait.
+    pub fn waiting(&self) -> usize {
+        self.slots.waiting()
+    }
+
+    /// Whether there is such a stream.
+    pub fn contains(&self, key: &K) -> bool {
+        self.slots.find(key).is_some()
+    }
+
+    /// Whether there is such a stream, and an input of it waits.
+    pub fn is_waiting(&self, key: &K) -> bool {
+        self.slots.find(key).is_some_and(|slot| self.slots.is_waiting(slot))
+    }
+
+    fn slot(&self, key: &K) -> Result<usize, StreamError> {
+        let slot = self.slots.find(key);
+        slot.ok_or_else(|| {
+            StreamError(format!("there is no stream {key:?}: expected one that was added"))
+        })
+    }
+
+    /// Whether a stream can be added.
+    fn check(&self, key: &K, state: &StreamState) -> Result<(), StreamError> {
+        if self.contains(key) {
+            return Err(StreamError(format!("there is a stream {key:?} already")));
+        }
+        let found = [state.hidden.len(), state.memory.len()];
+        let expected = [self.shape.hidden_len(), self.shape.memory_len()];
+        if found != expected {
+            return Err(StreamError(format!(
+                "stream {key:?}: its state has {} hidden numbers and {} of memory, expected {} and {}",
+                found[0], found[1], expected[0], expected[1],
+            )));
+        }
+        Ok(())
+    }
+
+    fn answer(
+        &mut self,
+        head: impl Fn(Tensor<2>) -> Tensor<2>,
+        is_due: impl Fn(&Self) -> bool,
+    ) -> Answers<K> {
+        let mut answers = Answers { keys: Vec::new(), outputs: Vec::new() };
+        while self.slots.waiting() > 0 && is_due(self) {
+            self.batch(&head, &mut answers);
+        }
+        answers
+    }
+
+    /// One batch: those that have waited longest.
+    fn batch(&mut self, head: impl Fn(Tensor<2>) -> Tensor<2>, answers: &mut Answers<K>) {
+        let rows = self.slots.first(self.config.max_batch);
+        let count = rows.len();
+        let Shape { input, hidden, memory } = self.shape;
+        let place = (&self.device, self.dtype);
+        let input = TensorData::new(self.slots.inputs(&rows), [count, input]);
+        let part = |values: Vec<f32>, [planes, size]: [usize; 2]| {
+            Tensor::<3>::from_data(TensorData::new(values, [planes, count, size]), place)
+        };
+        let state = C::State::from_parts(
+            part(self.slots.hidden(&rows), hidden),
+            (memory != [0, 0]).then(|| part(self.slots.memory(&rows), memory)),
+        );
+        let (outputs, state) = self.layer.step(Tensor::from_data(input, place), state);
+        let outputs = head(outputs);
+        assert!(
+            outputs.dims()[0] == count,
+            "what stands behind the layer made {:?} of {count} rows: expected a row for each",
+            outputs.dims(),
+        );
+        let outputs = numbers(outputs);
+        let (hidden, memory) = state.into_parts();
+        let (hidden, memory) = (numbers(hidden), memory.map_or_else(Vec::new, numbers));
+        // Only now is anything changed.
+        self.slots.bring_back(&rows, &hidden, &memory);
+        answers.keys.extend(rows.iter().map(|&slot| self.slots.key(slot).clone()));
+        answers.outputs.extend(outputs);
+    }
+}
+
+fn numbers<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    let data = x.into_data().convert::<f32>();
+    data.try_to_vec().expect("they were made f32")
+}
+
+/// What is wrong with a stream, an input or a file, in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamError(pub(crate) String);
+
+impl std::fmt::Display for StreamError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StreamError {}

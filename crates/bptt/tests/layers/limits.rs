@@ -1,0 +1,138 @@
+//! The smallest sequences, those that are none, and those that are too large.
+
+use super::{close, complaint, noise, plain, tracked};
+use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Engine, RecurrentState, Skipped};
+use burn::Tensor;
+use burn::tensor::{Bool, Device, TensorData};
+
+/// Every cell by every engine, with so many units.
+fn layers(d_hidden: usize, device: &Device) -> Vec<AnyRecurrent> {
+    let all = CellKind::ALL.into_iter().flat_map(|kind| {
+        Engine::ALL.map(|engine| {
+            AnyRecurrentConfig::new(kind, 3, d_hidden).with_num_layers(2).with_engine(engine)
+        })
+    });
+    all.map(|config| config.init(device)).collect()
+}
+
+#[test]
+fn no_step_and_no_row_are_refused_by_all_alike() {
+    for device in [plain(), tracked()] {
+        for layer in layers(4, &device) {
+            for [batch, time] in [[2, 0], [0, 2], [0, 0]] {
+                let input = || {
+                    Tensor::<3>::from_data(
+                        TensorData::new(Vec::<f32>::new(), [batch, time, 3]),
+                        &device,
+                    )
+                };
+                let mask = Tensor::<2, Bool>::from_data(
+                    TensorData::new(Vec::<bool>::new(), [batch, time]),
+                    &device,
+                );
+                let lengths = vec![time; batch];
+                let messages = [
+                    complaint(|| layer.forward(input(), None)),
+                    complaint(|| layer.forward_lengths(input(), &lengths, None)),
+                    complaint(|| layer.forward_masked(input(), mask, Skipped::Held, None)),
+                ];
+                let name = layer.to_string();
+                let name = name.split(' ').next().expect("the cell's");
+                let expected = format!(
+                    "{name}: the input has shape [{batch}, {time}, 3], expected [B, T, I] with at \
+                     least one row, at least one step and I = 3"
+                );
+                assert_eq!(messages, std::array::from_fn(|_| expected.clone()));
+            }
+            let none = TensorData::new(Vec::<f32>::new(), [0, 3]);
+            let message = complaint(|| layer.step(Tensor::from_data(none, &device), None));
+            let expected =
+                "the input has shape [0, 3], expected [B, I] with at least one row and I = 3";
+            assert!(message.ends_with(expected), "{message}");
+        }
+    }
+}
+
+#[test]
+fn one_step_is_a_step() {
+    for layer in layers(4, &plain()) {
+        let input = noise([5, 1, 3], &plain());
+        let (outputs, end) = layer.forward(input.clone(), None);
+        let (output, after) = layer.step(input.clone().reshape([5, 3]), None);
+        close(outputs.clone(), output.unsqueeze_dim(1));
+        close(end.hidden.clone(), after.hidden);
+        let (same, _) = layer.forward_lengths(input, &[1; 5], None);
+        close(same, outputs);
+    }
+}
+
+#[test]
+fn a_row_of_length_one_is_its_first_step() {
+    for layer in layers(4, &plain()) {
+        let input = noise([3, 6, 3], &plain());
+        let (outputs, end) = layer.forward_lengths(input.clone(), &[6, 1, 0], None);
+        let (alone, after) = layer.forward(input.narrow(0, 1, 1).narrow(1, 0, 1), None);
+        close(outputs.clone().narrow(0, 1, 1).narrow(1, 0, 1), alone);
+        close(end.hidden.clone().narrow(1, 1, 1), after.hidden);
+        let rest = outputs.slice([1..3, 1..6]).abs().max().into_scalar::<f32>();
+        assert_eq!(rest, 0.0);
+        assert_eq!(end.hidden.narrow(1, 2, 1).abs().max().into_scalar::<f32>(), 0.0);
+    }
+}
+
+#[test]
+fn one_unit_one_row_one_step_have_the_same_gradient_by_both_engines() {
+    for [batch, time] in [[1, 1], [1, 7], [3, 1]] {
+        for pair in layers(1, &tracked()).chunks(2) {
+            let input = noise([batch, time, 3], &plain());
+            let gradients = Engine::ALL.map(|engine| {
+                let layer = pair[0].clone().with_engine(engine);
+                let x = Tensor::from_inner(input.clone()).require_grad();
+                let (outputs, state) = layer.forward(x.clone(), None);
+                let (hidden, memory) = state.into_parts();
+                let loss = outputs.powf_scalar(2.0).sum() + hidden.sin().sum();
+                let loss = memory.map_or(loss.clone(), |memory| loss + memory.sum());
+                let gradients = loss.backward();
+                let weight = layer.weights[0].weight_hh.grad(&gradients).expect("tracked");
+                [x.grad(&gradients).expect("tracked"), weight.unsqueeze()]
+            });
+            let [manual, autograd] = gradients;
+            for (manual, autograd) in manual.into_iter().zip(autograd) {
+                close(manual, autograd);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cannot_fit_is_refused_before_anything_is_allocated() {
+    // One number, seen as a sequence of so many steps.
+    let long =
+        |time: usize, device: &Device| Tensor::<3>::zeros([1, 1, 3], device).expand([1, time, 3]);
+    let device = tracked();
+    for layer in layers(64, &device) {
+        // Both engines: more than there are addresses.
+        let message = complaint(|| layer.forward(long(1 << 55, &device), None));
+        assert!(message.contains("more memory than there are addresses"), "{message}");
+    }
+    let layer = AnyRecurrentConfig::new(CellKind::Lstm, 3, 64).init(&device);
+    // Petabytes, which no machine has.
+    let time = 10_000_000_000_000;
+    for budget in [None, Some(1 << 20)] {
+        let layer = layer.clone().with_trace_budget(budget);
+        let message = complaint(|| layer.forward(long(time, &device), None));
+        let start = "lstm: 10000000000000 steps of 1 rows would take ";
+        assert!(message.starts_with(start), "{message}");
+        assert!(message.contains("no trace budget would do"), "{message}");
+    }
+    // A budget too small for anything, and the one that the message names.
+    let small = layer.clone().with_trace_budget(Some(1000));
+    let input = || noise([1, 3000, 3], &device);
+    let message = complaint(|| small.forward(input(), None));
+    let least = message.split("expected at least ").nth(1).expect("it is named");
+    let least: usize = least.split(',').next().and_then(|n| n.parse().ok()).expect("a number");
+    let with = |budget| layer.clone().with_trace_budget(Some(budget)).forward(input(), None);
+    with(least);
+    let message = complaint(|| with(least - 1));
+    assert!(message.contains("each layer and direction has an equal part"), "{message}");
+}
