@@ -44,6 +44,7 @@ mod store;
 mod tasks;
 mod text;
 mod trainer;
+pub mod weights;
 
 pub use check::{GradientCheck, TOLERANCE, compare_engines};
 pub use clip::clip_global_norm;
