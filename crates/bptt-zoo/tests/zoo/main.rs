@@ -3,6 +3,8 @@
 //! `cargo test --release -p bptt-zoo --features flex`
 #![cfg(feature = "flex")]
 
+mod weights;
+
 use bptt::{AnyRecurrent, AnyState, CellKind, Engine};
 use bptt_zoo::sample::{Wish, sample};
 use bptt_zoo::{
