@@ -36,6 +36,7 @@ mod clip;
 mod curve;
 mod error;
 mod folder;
+mod models;
 mod progress;
 mod random;
 pub mod sample;

@@ -32,7 +32,7 @@ struct Entry {
 /// supported.
 pub fn read(bytes: &[u8]) -> Result<(Tensors, Metadata), String> {
     let broken = |error: &dyn std::fmt::Display| format!("not a whole burnpack file: {error}");
-    check(bytes).map_err(|why| broken(&why))?;
+    check(bytes)?;
     let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes.to_vec()));
     let reader = reader.map_err(|error| broken(&error))?;
     let metadata = reader.metadata().clone();
@@ -51,7 +51,12 @@ pub fn read(bytes: &[u8]) -> Result<(Tensors, Metadata), String> {
     Ok((tensors, metadata))
 }
 
-fn check(bytes: &[u8]) -> Result<(), String> {
+/// Names that occur once, tensors that do not overlap.
+pub(crate) fn check(bytes: &[u8]) -> Result<(), String> {
+    header(bytes).map_err(|why| format!("not a whole burnpack file: {why}"))
+}
+
+fn header(bytes: &[u8]) -> Result<(), String> {
     let size = bytes.get(6..HEADER).ok_or("it ends within its header")?;
     let size = u32::from_le_bytes(size.try_into().expect("four bytes")) as usize;
     let header = bytes.get(HEADER..HEADER + size).ok_or("it ends within its header")?;

@@ -85,18 +85,8 @@ impl WeightFile {
     ///
     /// If it cannot be read, is of none of the formats, or is broken in any way.
     pub fn read(path: &Path, key: Option<&str>) -> Result<Self, Error> {
+        let bytes = read_whole(path)?;
         let failed = |cause: &dyn std::fmt::Display| Error::file("read", path, cause);
-        let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
-        let about = file.metadata().map_err(|error| failed(&error))?;
-        if !about.is_file() {
-            return Err(failed(&"not a file"));
-        }
-        if about.len() > LONGEST {
-            return Err(failed(&format!("it has more than {LONGEST} bytes")));
-        }
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(about.len() as usize).map_err(|error| failed(&error))?;
-        file.take(LONGEST).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
         let format = Format::of_bytes(&bytes).or_else(|| Format::of_path(path));
         let format = format.ok_or_else(|| {
             failed(&"neither PyTorch (.pt, .pth) nor SafeTensors (.safetensors) nor Burn (.bpk)")
@@ -155,4 +145,21 @@ impl WeightFile {
     pub fn write(&self, path: &Path) -> Result<(), Error> {
         write_whole(path, &self.bytes()?)
     }
+}
+
+/// A file's bytes, if it is a file and not longer than weights are.
+pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, Error> {
+    let failed = |cause: &dyn std::fmt::Display| Error::file("read", path, cause);
+    let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
+    let about = file.metadata().map_err(|error| failed(&error))?;
+    if !about.is_file() {
+        return Err(failed(&"not a file"));
+    }
+    if about.len() > LONGEST {
+        return Err(failed(&format!("it has more than {LONGEST} bytes")));
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(about.len() as usize).map_err(|error| failed(&error))?;
+    file.take(LONGEST).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    Ok(bytes)
 }

@@ -107,7 +107,12 @@ pub(super) fn translate<M: KeyMap>(tensors: &Tensors) -> Result<Translated, Stri
     for (path, cell) in cells {
         let reverse = path.iter().any(|part| part.direction() == Some(true));
         let path = path.into_iter().map(Part::without_direction).collect();
-        layers.entry(path).or_default().insert(reverse, cell);
+        let layer = layers.entry(path).or_default();
+        if let Some(other) = layer.get(&reverse) {
+            let (a, b) = (shown(&other.path), shown(&cell.path));
+            return Err(format!("{a} and {b} are the same direction of one layer"));
+        }
+        layer.insert(reverse, cell);
     }
     if layers.is_empty() {
         return Err("no recurrent cell with names of this kind".to_string());

@@ -44,6 +44,9 @@ mod pytorch;
 mod safetensors;
 mod unique;
 
+pub(crate) use burnpack::check as check_burnpack;
+pub(crate) use file::read_whole;
+
 pub use array::{Array, Element};
 pub use convert::Conversion;
 pub use export::{save, tensors};

@@ -3,6 +3,7 @@
 //! `cargo test --release -p bptt-zoo --features flex`
 #![cfg(feature = "flex")]
 
+mod models;
 mod weights;
 
 use bptt::{AnyRecurrent, AnyState, CellKind, Engine};

@@ -157,7 +157,7 @@ fn what_keras_and_flax_wrote_is_what_they_computed() {
     let flax = Import::new().with_library(Library::Flax);
     for (import, names) in [
         (keras, ["keras-lstm", "keras-gru", "keras-gru-before", "keras-rnn"].as_slice()),
-        (flax, &["flax-lstm", "flax-gru", "flax-rnn"]),
+        (flax, &["flax-lstm", "flax-lstm-stack", "flax-gru", "flax-rnn"]),
     ] {
         for name in names {
             let path = file(&format!("{name}.safetensors"));
@@ -197,6 +197,7 @@ fn layers() -> Vec<AnyRecurrent> {
 
 #[test]
 fn what_is_saved_is_loaded_with_all_its_options() {
+    let _alone = crate::alone();
     let folder = tempdir().unwrap();
     let device = Device::flex();
     for layer in layers() {
@@ -224,6 +225,7 @@ fn what_is_saved_is_loaded_with_all_its_options() {
 /// A burnpack of ours is one of Burn's, and the other way round.
 #[test]
 fn burn_loads_what_is_converted() {
+    let _alone = crate::alone();
     let folder = tempdir().unwrap();
     let device = Device::flex();
     let (ours, burns) = (folder.path().join("ours.bpk"), folder.path().join("burns.bpk"));
@@ -307,7 +309,6 @@ fn headers_that_lie_are_refused() {
         (both(one("a", "[2]", "[0,8]"), one("b", "[2]", "[12,20]")), Some("offset")),
         (both(one("a", "[2]", "[0,8]"), one("b", "[9]", "[8,16]")), Some("not a whole")),
         (both(one("a", "[2]", "[0,8]"), one("b", "[2]", "[8,4000000000]")), Some("not a whole")),
-        (both(one("a", "[2]", "[0,8]"), one("a", "[2]", "[0,8]")), Some("`a` occurs twice")),
         (
             both(one("a", "[2]", "[0,8]"), one("b", "[4294967296,4294967296]", "[8,16]")),
             Some("over"),
@@ -315,7 +316,7 @@ fn headers_that_lie_are_refused() {
         (both(one("a", "[2]", "[0,8]"), one("b", "[-2]", "[8,16]")), Some("not a whole")),
     ];
     for (header, why) in headers {
-        let bytes = safetensors(&header, if header.contains("occurs") { 8 } else { 16 });
+        let bytes = safetensors(&header, 16);
         match why {
             None => drop(WeightFile::parse(Format::SafeTensors, &bytes, None).unwrap()),
             Some(why) => {
@@ -324,9 +325,13 @@ fn headers_that_lie_are_refused() {
             }
         }
     }
-    // Two tensors of one name whose last one covers the data.
-    let header = both(one("a", "[4]", "[0,16]"), one("a", "[2]", "[0,8]"));
-    assert!(refused(Format::SafeTensors, &safetensors(&header, 8)).contains("occurs twice"));
+    // Two tensors of one name, of which the last one covers the data.
+    for first in [one("a", "[2]", "[0,8]"), one("a", "[4]", "[0,16]")] {
+        let header = both(first, one("a", "[2]", "[0,8]"));
+        assert!(
+            refused(Format::SafeTensors, &safetensors(&header, 8)).contains("`a` occurs twice")
+        );
+    }
     // A header of more bytes than there are anywhere, and one that nests.
     let mut huge = safetensors("{}", 0);
     huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());

@@ -141,11 +141,11 @@ def flax_files(expected):
     class Stack(nn.Module):
         @nn.compact
         def __call__(self, x):
-            x = nn.Bidirectional(nn.RNN(nn.OptimizedLSTMCell(3)), nn.RNN(nn.OptimizedLSTMCell(3)))(x)
-            return nn.Bidirectional(nn.RNN(nn.LSTMCell(3)), nn.RNN(nn.LSTMCell(3)))(x)
+            return nn.RNN(nn.OptimizedLSTMCell(3))(nn.RNN(nn.OptimizedLSTMCell(3))(x))
 
     files = {
-        "flax-lstm": Stack(),
+        "flax-lstm": nn.Bidirectional(nn.RNN(nn.OptimizedLSTMCell(3)), nn.RNN(nn.LSTMCell(3))),
+        "flax-lstm-stack": Stack(),
         "flax-gru": nn.RNN(nn.GRUCell(4)),
         "flax-rnn": nn.RNN(nn.SimpleCell(4)),
     }
