@@ -5,6 +5,7 @@
 //! right.
 
 mod bench;
+mod convert;
 mod devices;
 mod output;
 mod sample;
@@ -34,6 +35,8 @@ enum Command {
     Train(train::TrainArgs),
     /// Write text with a trained character model
     Sample(sample::SampleArgs),
+    /// Convert weights between PyTorch, SafeTensors and Burn
+    Convert(convert::ConvertArgs),
 }
 
 /// Why the command ends with another exit code than 0.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::Train(args) => train::run(args),
         Command::Sample(args) => sample::run(args),
+        Command::Convert(args) => convert::run(args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

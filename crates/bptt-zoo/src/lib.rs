@@ -36,6 +36,7 @@ mod clip;
 mod curve;
 mod error;
 mod folder;
+mod models;
 mod progress;
 mod random;
 pub mod sample;
@@ -44,6 +45,7 @@ mod store;
 mod tasks;
 mod text;
 mod trainer;
+pub mod weights;
 
 pub use check::{GradientCheck, TOLERANCE, compare_engines};
 pub use clip::clip_global_norm;

@@ -1,7 +1,6 @@
 //! Text from a trained character model.
 
 use crate::random::{Purpose, generator};
-use crate::store::load_model;
 use crate::tasks::char_lm::CharModel;
 use crate::{Error, RunFolder, TaskKind};
 use bptt::{AnyRecurrent, AnyState};
@@ -39,25 +38,16 @@ pub fn sample(folder: &RunFolder, wish: &Wish, device: &Device) -> Result<String
             wish.temperature
         )));
     }
-    let config = folder.config()?;
-    let (TaskKind::CharLm, Some(text)) = (config.settings.task, &config.text) else {
+    let settings = folder.settings()?;
+    if settings.task != TaskKind::CharLm {
         return Err(Error::input(format!(
             "{}: a run of `{}`, which writes no text; sample from a run of `char-lm`",
             folder.path().display(),
-            config.settings.task.name(),
-        )));
-    };
-    let vocabulary: Vec<char> = text.vocabulary.chars().collect();
-    let prompt = encode(&wish.prompt, &vocabulary)?;
-    let model = CharModel::new(&config.settings, vocabulary.len(), device)?;
-    let path = folder.model();
-    if !path.is_file() {
-        return Err(Error::input(format!(
-            "{}: no model yet, the run ended before its first validation",
-            folder.path().display()
+            settings.task.name(),
         )));
     }
-    let model = load_model(model, &path)?;
+    let (model, vocabulary) = folder.char_model(device)?;
+    let prompt = encode(&wish.prompt, &vocabulary)?;
 
     let mut stream = Stream { model, state: None, device };
     // Without a prompt the model is told that a line ended.

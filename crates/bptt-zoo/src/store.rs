@@ -1,6 +1,6 @@
 //! Models and states as burnpack files.
 
-use crate::Error;
+use crate::{Error, weights};
 use bptt::{AnyState, RecurrentState};
 use burn::Tensor;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
@@ -40,7 +40,15 @@ pub(crate) fn bytes(record: ModuleRecord) -> Result<Bytes, Error> {
 
 /// Loads a model's parameters from a file.
 pub(crate) fn load_model<M: Module>(model: M, path: &Path) -> Result<M, Error> {
-    model.try_load_file(path).map_err(|error| Error::file("read", path, error))
+    let bytes = weights::read_whole(path)?;
+    weights::check_burnpack(&bytes)
+        .and_then(|()| {
+            let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes));
+            model
+                .try_load_record(record.map_err(|error| error.to_string())?)
+                .map_err(|error| error.to_string())
+        })
+        .map_err(|why| Error::file("read", path, why))
 }
 
 /// The same model, its parameters numbered in order: Burn gives them random numbers, and the same

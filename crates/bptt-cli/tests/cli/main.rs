@@ -1,5 +1,7 @@
 //! The command, run as its users run it.
 
+mod convert;
+
 use std::path::Path;
 use std::process::{Command, Output};
 

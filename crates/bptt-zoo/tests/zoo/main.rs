@@ -3,6 +3,9 @@
 //! `cargo test --release -p bptt-zoo --features flex`
 #![cfg(feature = "flex")]
 
+mod models;
+mod weights;
+
 use bptt::{AnyRecurrent, AnyState, CellKind, Engine};
 use bptt_zoo::sample::{Wish, sample};
 use bptt_zoo::{

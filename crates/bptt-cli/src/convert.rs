@@ -1,0 +1,211 @@
+//! `bptt convert`
+
+use crate::{Failure, output};
+use bptt::Nonlinearity;
+use bptt_zoo::weights::{Conversion, Format, FoundLayer, Import, Library, Move, Unsaid};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Arguments of `bptt convert`.
+#[derive(Args)]
+pub struct ConvertArgs {
+    /// A state dict or checkpoint of PyTorch (.pt, .pth), .safetensors, or Burn's .bpk
+    #[arg(value_name = "IN")]
+    input: PathBuf,
+    /// Where to: .safetensors (which PyTorch's load_state_dict takes) or .bpk
+    #[arg(value_name = "OUT")]
+    output: PathBuf,
+    /// Show what would be done, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Where the state dict is in a checkpoint: model, or model.encoder within that
+    #[arg(long, value_name = "PATH")]
+    key: Option<String>,
+    /// Take only the tensors whose names begin so, such as encoder.lstm, and leave that out
+    #[arg(long, value_name = "P")]
+    prefix: Option<String>,
+    /// Whose names and layouts IN has
+    #[arg(long, value_enum, default_value_t = From::Torch)]
+    from: From,
+    /// For an RNN [default: what IN says, else tanh]
+    #[arg(long, value_enum)]
+    nonlinearity: Option<Function>,
+    /// For a GRU: whether the reset comes after the recurrent product [default: what IN says, else
+    /// true]
+    #[arg(long, value_name = "BOOL")]
+    reset_after: Option<bool>,
+    /// Take three gates for those of an LSTM with coupled gates, and not for a GRU's
+    #[arg(long)]
+    input_forget: bool,
+    /// For an LSTM: the bound of its memory [default: what IN says, else none]
+    #[arg(long, value_name = "X")]
+    clip: Option<f64>,
+    /// Whether inputs are [B, T, I] [default: what IN says, else false for PyTorch]
+    #[arg(long, value_name = "BOOL")]
+    batch_first: Option<bool>,
+    /// Whether the one direction runs from the last step to the first [default: what IN says, else
+    /// false]
+    #[arg(long, value_name = "BOOL")]
+    reverse: Option<bool>,
+    /// Dropout between the layers while training [default: what IN says, else 0]
+    #[arg(long, value_name = "P")]
+    dropout: Option<f64>,
+    /// Write what was done as JSON to FILE (`-`: standard output, and nothing else there)
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum From {
+    Torch,
+    Keras,
+    Flax,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Function {
+    Tanh,
+    Relu,
+}
+
+/// The JSON.
+#[derive(Serialize)]
+struct Converted<'a> {
+    input: String,
+    output: String,
+    from: Format,
+    to: Format,
+    dry_run: bool,
+    bytes: usize,
+    layers: Vec<Layer<'a>>,
+    tensors: &'a [Move],
+}
+
+#[derive(Serialize)]
+struct Layer<'a> {
+    #[serde(flatten)]
+    found: &'a FoundLayer,
+    #[serde(flatten)]
+    unsaid: &'a Unsaid,
+}
+
+/// Converts, prints the layers and a table of the tensors.
+pub fn run(args: ConvertArgs) -> Result<(), Failure> {
+    let done = Conversion::new(&args.input, &args.output, &import(&args))?;
+    if !args.dry_run {
+        done.write(&args.output)?;
+    }
+    let say = |text: &str| output::say(args.json.as_ref(), text);
+    for (layer, unsaid) in done.layers.iter().zip(&done.unsaid) {
+        let name = match layer.prefix.trim_end_matches('.') {
+            "" => String::new(),
+            name => format!("{name}: "),
+        };
+        say(&format!("{name}{layer}; {}", details(layer, unsaid)));
+    }
+    say(&table(&done.moves));
+    let size = done.bytes.len();
+    let what = if args.dry_run { "nothing written (--dry-run); it would be" } else { "wrote" };
+    say(&format!(
+        "{what} {} ({}, {size} bytes) from {} ({})",
+        args.output.display(),
+        done.to.name(),
+        args.input.display(),
+        done.from.name(),
+    ));
+    let Some(json) = &args.json else { return Ok(()) };
+    let layers = done.layers.iter().zip(&done.unsaid);
+    let converted = Converted {
+        input: args.input.display().to_string(),
+        output: args.output.display().to_string(),
+        from: done.from,
+        to: done.to,
+        dry_run: args.dry_run,
+        bytes: size,
+        layers: layers.map(|(found, unsaid)| Layer { found, unsaid }).collect(),
+        tensors: &done.moves,
+    };
+    output::write_json(json, &converted)
+}
+
+fn import(args: &ConvertArgs) -> Import {
+    let mut import = Import::new().with_library(match args.from {
+        From::Torch => Library::Torch,
+        From::Keras => Library::Keras,
+        From::Flax => Library::Flax,
+    });
+    if let Some(key) = &args.key {
+        import = import.with_key(key.as_str());
+    }
+    if let Some(prefix) = &args.prefix {
+        import = import.with_prefix(prefix.as_str());
+    }
+    if let Some(function) = args.nonlinearity {
+        import = import.with_nonlinearity(match function {
+            Function::Tanh => Nonlinearity::Tanh,
+            Function::Relu => Nonlinearity::Relu,
+        });
+    }
+    if args.input_forget {
+        import = import.with_input_forget(true);
+    }
+    let options = [
+        (args.reset_after, Import::with_reset_after as fn(Import, bool) -> Import),
+        (args.batch_first, Import::with_batch_first),
+        (args.reverse, Import::with_reverse),
+    ];
+    for (value, with) in options {
+        import = value.map_or(import.clone(), |value| with(import, value));
+    }
+    for (value, with) in [
+        (args.clip, Import::with_clip as fn(Import, f64) -> Import),
+        (args.dropout, Import::with_dropout),
+    ] {
+        import = value.map_or(import.clone(), |value| with(import, value));
+    }
+    import
+}
+
+/// What the tensors do not tell, as it was given or assumed.
+fn details(layer: &FoundLayer, unsaid: &Unsaid) -> String {
+    use bptt::CellKind::{Gru, Lstm, Rnn};
+    let mut parts = vec![match unsaid.batch_first {
+        true => "inputs [B, T, I]".to_string(),
+        false => "inputs [T, B, I]".to_string(),
+    }];
+    match layer.cell {
+        Rnn => parts.push(format!("{:?}", unsaid.nonlinearity).to_lowercase()),
+        Gru if unsaid.reset_after => parts.push("reset after the product".to_string()),
+        Gru => parts.push("reset before the product".to_string()),
+        Lstm => {
+            parts.extend(unsaid.input_forget.then(|| "coupled gates".to_string()));
+            parts.extend(unsaid.clip.map(|clip| format!("memory within {clip}")));
+        }
+    }
+    parts.extend(unsaid.reverse.then(|| "reversed".to_string()));
+    if unsaid.dropout > 0.0 {
+        parts.push(format!("dropout {}", unsaid.dropout));
+    }
+    parts.join(", ")
+}
+
+/// The tensors, in columns.
+fn table(moves: &[Move]) -> String {
+    let rows = moves.iter().map(|a_move| {
+        let to = a_move.to.as_deref().unwrap_or("-");
+        let shape = format!("{:?}", a_move.shape);
+        // Names come from the file, and may hold what a terminal would act upon.
+        let plain = |text: &str| text.escape_debug().to_string();
+        [plain(&a_move.from), shape, a_move.element.to_string(), plain(to), a_move.how.clone()]
+    });
+    let titles = ["tensor", "shape", "type", "to", ""].map(String::from);
+    let rows: Vec<_> = std::iter::once(titles).chain(rows).collect();
+    let width = |k: usize| rows.iter().map(|row| row[k].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 5] = std::array::from_fn(width);
+    let line = |row: &[String; 5]| {
+        let cells = row.iter().zip(widths).map(|(text, width)| format!("{text:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_string()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,91 @@
+//! `.bpk`, Burn's own format, by Burn's `burn-pack`.
+//!
+//! It checks that each tensor lies inside of the file and is as long as its shape says. That names
+//! occur once and that no two tensors overlap is checked here.
+
+use super::array::{Array, Element};
+use super::file::{Metadata, Tensors};
+use super::unique::Unique;
+use burn::tensor::Bytes;
+use burn_pack::{Reader, Tensor, Writer};
+use serde::Deserialize;
+
+/// Magic number, version, the size of what follows.
+const HEADER: usize = 10;
+
+/// What is checked of the metadata; the rest is Burn's affair.
+#[derive(Deserialize)]
+struct Header {
+    tensors: Unique<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    data_offsets: (u64, u64),
+}
+
+/// Reads a file.
+///
+/// # Errors
+///
+/// One line: if it is no such file, a name occurs twice, tensors overlap, or a type is not
+/// supported.
+pub fn read(bytes: &[u8]) -> Result<(Tensors, Metadata), String> {
+    let broken = |error: &dyn std::fmt::Display| format!("not a whole burnpack file: {error}");
+    check(bytes)?;
+    let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes.to_vec()));
+    let reader = reader.map_err(|error| broken(&error))?;
+    let metadata = reader.metadata().clone();
+    let mut tensors = Tensors::new();
+    for tensor in reader.into_tensors().map_err(|error| broken(&error))? {
+        let name = tensor.name.clone();
+        let array = Element::of_burn(tensor.dtype)
+            .and_then(|element| {
+                let shape = tensor.shape.to_vec();
+                let bytes = tensor.into_bytes().map_err(|error| error.to_string())?;
+                Array::new(element, shape, bytes.to_vec())
+            })
+            .map_err(|why| format!("`{name}`: {why}"))?;
+        tensors.insert(name, array);
+    }
+    Ok((tensors, metadata))
+}
+
+/// Names that occur once, tensors that do not overlap.
+pub(crate) fn check(bytes: &[u8]) -> Result<(), String> {
+    header(bytes).map_err(|why| format!("not a whole burnpack file: {why}"))
+}
+
+fn header(bytes: &[u8]) -> Result<(), String> {
+    let size = bytes.get(6..HEADER).ok_or("it ends within its header")?;
+    let size = u32::from_le_bytes(size.try_into().expect("four bytes")) as usize;
+    let header = bytes.get(HEADER..HEADER + size).ok_or("it ends within its header")?;
+    let header: Header = ciborium::from_reader(header).map_err(|error| error.to_string())?;
+    let mut ranges: Vec<_> = header.tensors.0.iter().map(|(k, v)| (v.data_offsets, k)).collect();
+    ranges.retain(|((start, end), _)| start < end);
+    ranges.sort();
+    match ranges.windows(2).find(|pair| pair[0].0.1 > pair[1].0.0) {
+        Some(pair) => Err(format!("`{}` and `{}` overlap", pair[0].1, pair[1].1)),
+        None => Ok(()),
+    }
+}
+
+/// The bytes of a file with these tensors, which a Burn module with these parameters loads.
+///
+/// # Errors
+///
+/// If Burn cannot write it.
+pub fn write(tensors: &Tensors, metadata: &Metadata) -> Result<Vec<u8>, String> {
+    let pack = |(k, (name, array)): (usize, (&String, &Array))| {
+        let bytes = Bytes::from_bytes_vec(array.bytes().to_vec());
+        // Numbered in order: the same weights are to give the same bytes.
+        let id = Some(k as u64 + 1);
+        Tensor::new(name.clone(), array.element().dtype(), array.shape().to_vec(), id, bytes)
+    };
+    let mut writer = Writer::new(tensors.iter().enumerate().map(pack).collect());
+    for (key, value) in metadata {
+        writer = writer.with_metadata(key, value);
+    }
+    let bytes = writer.into_bytes();
+    Ok(bytes.map_err(|error| format!("cannot write burnpack: {error}"))?.to_vec())
+}

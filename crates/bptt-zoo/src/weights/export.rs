@@ -1,0 +1,85 @@
+//! From a layer to a file.
+
+use super::array::{Array, Element};
+use super::file::{Format, Metadata, Tensors, WeightFile};
+use super::import::{FileCell, KEY};
+use super::layer::Unsaid;
+use crate::Error;
+use bptt::{AnyCell, Recurrent};
+use burn::Tensor;
+use burn::module::Param;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Writes a layer to a file: `.safetensors`, which PyTorch's `load_state_dict` takes as it is, or
+/// Burn's `.bpk`.
+///
+/// What the tensors do not tell (nonlinearity, form of the reset, layout, …) goes into the file's
+/// metadata, and [`load`](super::load) takes it from there.
+///
+/// # Errors
+///
+/// If the ending names neither, or the file cannot be written; then nothing is left behind.
+pub fn save<C: FileCell>(layer: &Recurrent<C>, path: impl AsRef<Path>) -> Result<(), Error> {
+    let path = path.as_ref();
+    let format = Format::of_path(path)
+        .ok_or_else(|| Error::file("write", path, "its name has to end in .safetensors or .bpk"))?;
+    let tensors = tensors(layer).map_err(|why| Error::file("write", path, why))?;
+    let said = BTreeMap::from([(String::new(), unsaid(layer))]);
+    let metadata = metadata(&said)?;
+    WeightFile { format, tensors, metadata }.write(path)
+}
+
+/// What is said of layers, by prefix, as a file's metadata.
+pub(super) fn metadata(said: &BTreeMap<String, Unsaid>) -> Result<Metadata, Error> {
+    let text = serde_json::to_string(said)
+        .map_err(|error| Error::input(format!("cannot write JSON: {error}")))?;
+    Ok(Metadata::from([(KEY.to_string(), text)]))
+}
+
+fn unsaid<C: FileCell>(layer: &Recurrent<C>) -> Unsaid {
+    let common = Unsaid {
+        batch_first: layer.is_batch_first(),
+        reverse: layer.is_reverse(),
+        dropout: layer.dropout.prob,
+        ..Unsaid::default()
+    };
+    match layer.cell().any() {
+        AnyCell::Rnn(cell) => Unsaid { nonlinearity: cell.0, ..common },
+        AnyCell::Lstm(cell) => {
+            Unsaid { input_forget: cell.input_forget, clip: cell.clip, ..common }
+        }
+        AnyCell::Gru(cell) => Unsaid { reset_after: cell.reset_after, ..common },
+    }
+}
+
+/// A layer's parameters under PyTorch's names.
+///
+/// # Errors
+///
+/// If their type is one that files do not have.
+pub fn tensors<C: FileCell>(layer: &Recurrent<C>) -> Result<Tensors, String> {
+    let mut found = Tensors::new();
+    for (weights, suffix) in layer.weights.iter().zip(layer.suffixes()) {
+        let mut put = |part: &str, array: Array| found.insert(format!("{part}{suffix}"), array);
+        put("weight_ih", array(&weights.weight_ih)?);
+        put("weight_hh", array(&weights.weight_hh)?);
+        if let Some(bias) = &weights.bias_ih {
+            put("bias_ih", array(bias)?);
+        }
+        if let Some(bias) = &weights.bias_hh {
+            put("bias_hh", array(bias)?);
+        }
+        if let Some(weight) = &weights.weight_hr {
+            put("weight_hr", array(weight)?);
+        }
+    }
+    Ok(found)
+}
+
+fn array<const D: usize>(param: &Param<Tensor<D>>) -> Result<Array, String> {
+    let data = param.val().into_data();
+    let element = Element::of_burn(data.dtype())?;
+    let shape = data.shape().to_vec();
+    Array::new(element, shape, data.into_bytes().to_vec())
+}

@@ -1,0 +1,165 @@
+//! Files of weights, whatever their format.
+
+use super::array::Array;
+use super::{burnpack, pytorch, safetensors};
+use crate::{Error, write_whole};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+/// Tensors by name.
+pub type Tensors = BTreeMap<String, Array>;
+
+/// What a file says besides, key by key.
+pub type Metadata = BTreeMap<String, String>;
+
+/// The longest file that is read (16 GiB): it is held in memory.
+const LONGEST: u64 = 1 << 34;
+
+/// A format of weight files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// What `torch.save` writes: `.pt`, `.pth`. Read only.
+    PyTorch,
+    /// `.safetensors`
+    SafeTensors,
+    /// Burn's `.bpk`.
+    Burnpack,
+}
+
+impl Format {
+    /// The name in tables and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PyTorch => "PyTorch",
+            Self::SafeTensors => "SafeTensors",
+            Self::Burnpack => "burnpack",
+        }
+    }
+
+    /// The format that a file's ending names.
+    pub fn of_path(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "pt" | "pth" => Some(Self::PyTorch),
+            "safetensors" => Some(Self::SafeTensors),
+            "bpk" => Some(Self::Burnpack),
+            _ => None,
+        }
+    }
+
+    /// The format that a file begins like.
+    fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        if bytes.starts_with(b"PK") || bytes.starts_with(b"\x80\x02\x8a\x0a") {
+            Some(Self::PyTorch)
+        } else if bytes.starts_with(b"NRUB") {
+            Some(Self::Burnpack)
+        } else if bytes.get(8) == Some(&b'{') {
+            Some(Self::SafeTensors)
+        } else {
+            None
+        }
+    }
+}
+
+/// A file of weights that has been read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightFile {
+    /// What it is.
+    pub format: Format,
+    /// Its tensors.
+    pub tensors: Tensors,
+    /// What else it says.
+    pub metadata: Metadata,
+}
+
+impl WeightFile {
+    /// Reads a file.
+    ///
+    /// # Arguments
+    ///
+    /// - `key`: where the state dict is in a checkpoint of PyTorch, such as `model`
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, is of none of the formats, or is broken in any way.
+    pub fn read(path: &Path, key: Option<&str>) -> Result<Self, Error> {
+        let bytes = read_whole(path)?;
+        let failed = |cause: &dyn std::fmt::Display| Error::file("read", path, cause);
+        let format = Format::of_bytes(&bytes).or_else(|| Format::of_path(path));
+        let format = format.ok_or_else(|| {
+            failed(&"neither PyTorch (.pt, .pth) nor SafeTensors (.safetensors) nor Burn (.bpk)")
+        })?;
+        Self::parse(format, &bytes, key).map_err(|why| failed(&why))
+    }
+
+    /// Reads bytes in a format.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read), without the file's name.
+    pub fn parse(format: Format, bytes: &[u8], key: Option<&str>) -> Result<Self, String> {
+        if bytes.is_empty() {
+            return Err("it is empty".to_string());
+        }
+        if let (Some(key), Format::SafeTensors | Format::Burnpack) = (key, format) {
+            return Err(format!(
+                "a key (`{key}`) is for a checkpoint of PyTorch; {} has none: take a prefix",
+                format.name()
+            ));
+        }
+        let (tensors, metadata) = match format {
+            Format::PyTorch => (pytorch::read(bytes, key)?, Metadata::new()),
+            Format::SafeTensors => safetensors::read(bytes)?,
+            Format::Burnpack => burnpack::read(bytes)?,
+        };
+        if tensors.is_empty() {
+            return Err("it holds no tensors".to_string());
+        }
+        Ok(Self { format, tensors, metadata })
+    }
+
+    /// The bytes of the file, in its format.
+    ///
+    /// # Errors
+    ///
+    /// If the format is one that is only read.
+    pub fn bytes(&self) -> Result<Vec<u8>, Error> {
+        match self.format {
+            Format::PyTorch => Err(Error::input(
+                "PyTorch's own format is only read: write .safetensors, which PyTorch loads too",
+            )),
+            Format::SafeTensors => Ok(safetensors::write(&self.tensors, &self.metadata)),
+            Format::Burnpack => {
+                burnpack::write(&self.tensors, &self.metadata).map_err(Error::Input)
+            }
+        }
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written; nothing is left behind then.
+    pub fn write(&self, path: &Path) -> Result<(), Error> {
+        write_whole(path, &self.bytes()?)
+    }
+}
+
+/// A file's bytes, if it is a file and not longer than weights are.
+pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, Error> {
+    let failed = |cause: &dyn std::fmt::Display| Error::file("read", path, cause);
+    let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
+    let about = file.metadata().map_err(|error| failed(&error))?;
+    if !about.is_file() {
+        return Err(failed(&"not a file"));
+    }
+    if about.len() > LONGEST {
+        return Err(failed(&format!("it has more than {LONGEST} bytes")));
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(about.len() as usize).map_err(|error| failed(&error))?;
+    file.take(LONGEST).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    Ok(bytes)
+}

@@ -1,0 +1,402 @@
+//! From a file to a layer.
+
+use super::file::{Metadata, Tensors, WeightFile};
+use super::flax::Flax;
+use super::keras::Keras;
+use super::keymap::{Move, Translated, translate};
+use super::layer::{FoundLayer, Unsaid, prefixes, shown};
+use crate::Error;
+use bptt::{
+    AnyCell, CellKind, GruCell, LstmCell, Nonlinearity, Recurrent, RnnCell, SequenceCell,
+    StackConfig,
+};
+use burn::Tensor;
+use burn::module::{Initializer, Param};
+use burn::tensor::{DType, Device, TensorData};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The key of a file's metadata under which this project keeps what no tensor tells.
+pub(super) const KEY: &str = "bptt";
+
+/// More recurrent layers than this are in no file.
+const MOST_LAYERS: usize = 256;
+
+/// Whose names and layouts a file has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Library {
+    /// PyTorch's, which are also this project's.
+    #[default]
+    Torch,
+    /// Keras's.
+    Keras,
+    /// Flax's.
+    Flax,
+}
+
+/// How to read a layer from a file: which one, and what its tensors do not tell.
+///
+/// What is not given is what the file says, if this project wrote it, and PyTorch's default else.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Import {
+    key: Option<String>,
+    prefix: Option<String>,
+    library: Library,
+    nonlinearity: Option<Nonlinearity>,
+    reset_after: Option<bool>,
+    input_forget: Option<bool>,
+    clip: Option<f64>,
+    batch_first: Option<bool>,
+    reverse: Option<bool>,
+    dropout: Option<f64>,
+    dtype: Option<DType>,
+}
+
+/// A file whose recurrent layers have been found and checked, under PyTorch's names.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The file as it was read.
+    pub file: WeightFile,
+    /// Its recurrent layers.
+    pub layers: Vec<FoundLayer>,
+    /// What is said of each besides, in the same order.
+    pub unsaid: Vec<Unsaid>,
+    /// Its tensors, without the prefix and under PyTorch's names.
+    pub tensors: Tensors,
+    /// Where each tensor of the file went.
+    pub moves: Vec<Move>,
+}
+
+macro_rules! with {
+    ($($(#[$meta:meta])* $with:ident: $field:ident, $type:ty;)*) => {
+        $(
+            $(#[$meta])*
+            pub fn $with(mut self, $field: impl Into<$type>) -> Self {
+                self.$field = Some($field.into());
+                self
+            }
+        )*
+    };
+}
+
+impl Import {
+    /// As PyTorch's file says it: all of it, by PyTorch's defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    with! {
+        /// Where the state dict is in a checkpoint: `model`, or `model.encoder` for a dictionary
+        /// within one.
+        with_key: key, String;
+        /// What stands before the layer's names, such as `encoder.lstm.`; the last dot may be left
+        /// out. Without it the file has to hold one recurrent layer, and may hold anything else.
+        with_prefix: prefix, String;
+        /// For an RNN.
+        with_nonlinearity: nonlinearity, Nonlinearity;
+        /// For a GRU: whether the reset gate comes after the recurrent product.
+        with_reset_after: reset_after, bool;
+        /// Whether three gates are those of an LSTM with coupled gates, and not a GRU's.
+        with_input_forget: input_forget, bool;
+        /// For an LSTM: the bound of its memory.
+        with_clip: clip, f64;
+        /// Whether inputs are `[B, T, I]`; PyTorch's default is `[T, B, I]`.
+        with_batch_first: batch_first, bool;
+        /// Whether the one direction runs from the last step to the first.
+        with_reverse: reverse, bool;
+        /// The dropout between the layers, while training.
+        with_dropout: dropout, f64;
+        /// The layer's type. Without it f64 remains f64, and everything else becomes f32.
+        with_dtype: dtype, DType;
+    }
+
+    /// Whose names and layouts the file has.
+    pub fn with_library(mut self, library: Library) -> Self {
+        self.library = library;
+        self
+    }
+
+    /// Reads a layer from a file.
+    ///
+    /// # Errors
+    ///
+    /// One line that says all that is wrong with the file, or that it holds another cell.
+    pub fn load<C: FileCell>(
+        &self,
+        path: impl AsRef<Path>,
+        device: &Device,
+    ) -> Result<Recurrent<C>, Error> {
+        let path = path.as_ref();
+        let imported = self.inspect(path)?;
+        let in_file = |why: String| Error::file("read", path, why);
+        let (layer, unsaid) = match (&imported.layers[..], &imported.unsaid[..]) {
+            ([layer], [unsaid]) => (layer, unsaid),
+            (layers, _) => {
+                let found: Vec<_> =
+                    layers.iter().take(8).map(|layer| shown(&layer.prefix)).collect();
+                return Err(in_file(format!(
+                    "it holds {} recurrent layers, take one by its prefix: {}",
+                    layers.len(),
+                    found.join(", ")
+                )));
+            }
+        };
+        let cell = cell(layer, unsaid);
+        let cell =
+            C::of_any(cell).ok_or_else(|| in_file(format!("it holds another cell: {layer}")))?;
+        self.build(layer, unsaid, cell, &imported.tensors, device).map_err(in_file)
+    }
+
+    /// Reads a file and finds its recurrent layers, without making them.
+    ///
+    /// # Errors
+    ///
+    /// One line that says all that is wrong with the file.
+    pub fn inspect(&self, path: &Path) -> Result<Imported, Error> {
+        let file = WeightFile::read(path, self.key.as_deref())?;
+        self.find(file).map_err(|why| Error::file("read", path, why))
+    }
+
+    /// Finds the recurrent layers of a file that has been read.
+    ///
+    /// # Errors
+    ///
+    /// One line that says all that is wrong with it.
+    pub fn find(&self, file: WeightFile) -> Result<Imported, String> {
+        let prefix = match self.prefix.as_deref() {
+            None | Some("") => String::new(),
+            Some(prefix) if prefix.ends_with(['.', '/']) => prefix.to_string(),
+            // Of the separators, the one that is there.
+            Some(prefix) => {
+                let slash = format!("{prefix}/");
+                let has_slash = file.tensors.keys().any(|name| name.starts_with(&slash));
+                if has_slash { slash } else { format!("{prefix}.") }
+            }
+        };
+        let inside = |name: &str| name.strip_prefix(&prefix).map(str::to_string);
+        let own: Tensors = file
+            .tensors
+            .iter()
+            .filter_map(|(name, array)| Some((inside(name)?, array.clone())))
+            .collect();
+        if own.is_empty() {
+            return Err(format!(
+                "no tensor's name begins with {}; there are {}",
+                shown(&prefix),
+                names(&file.tensors)
+            ));
+        }
+        let translated = match self.library {
+            Library::Torch => Translated { tensors: own, ..Default::default() },
+            Library::Keras => translate::<Keras>(&own)?,
+            Library::Flax => translate::<Flax>(&own)?,
+        };
+        let said = said(&file.metadata)?;
+        let found = prefixes(&translated.tensors);
+        if found.is_empty() {
+            return Err(format!(
+                "no recurrent layer: no name ends like `weight_ih_l0`; there are {}",
+                names(&translated.tensors)
+            ));
+        }
+        if found.len() > MOST_LAYERS {
+            return Err(format!("it holds more than {MOST_LAYERS} recurrent layers"));
+        }
+        let (mut layers, mut unsaid, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+        for name in found {
+            let known = said.get(&format!("{prefix}{name}"));
+            let unsaid_of = self.unsaid(known, translated.reset_after)?;
+            match FoundLayer::read(&translated.tensors, &name, unsaid_of.input_forget) {
+                Ok(layer) => layers.push(layer),
+                Err(why) => wrong.push(why),
+            }
+            unsaid.push(unsaid_of);
+        }
+        if !wrong.is_empty() {
+            return Err(wrong.join("; "));
+        }
+        let moves = self.moves(&file, &prefix, &layers, &translated);
+        Ok(Imported { file, layers, unsaid, tensors: translated.tensors, moves })
+    }
+
+    /// What is given, else what the file says, else PyTorch's default.
+    fn unsaid(&self, said: Option<&Unsaid>, reset_after: Option<bool>) -> Result<Unsaid, String> {
+        if let (Some(given), Some(found)) = (self.reset_after, reset_after)
+            && given != found
+        {
+            return Err(format!(
+                "reset_after is {given}, and the biases of the file are those of {found}"
+            ));
+        }
+        let said = said.cloned().unwrap_or_else(|| Unsaid {
+            // Keras and Flax have no other layout.
+            batch_first: self.library != Library::Torch,
+            ..Unsaid::default()
+        });
+        Ok(Unsaid {
+            nonlinearity: self.nonlinearity.unwrap_or(said.nonlinearity),
+            reset_after: self.reset_after.or(reset_after).unwrap_or(said.reset_after),
+            input_forget: self.input_forget.unwrap_or(said.input_forget),
+            clip: self.clip.or(said.clip),
+            batch_first: self.batch_first.unwrap_or(said.batch_first),
+            reverse: self.reverse.unwrap_or(said.reverse),
+            dropout: self.dropout.unwrap_or(said.dropout),
+        })
+    }
+
+    /// Where each tensor of the file went.
+    fn moves(
+        &self,
+        file: &WeightFile,
+        prefix: &str,
+        layers: &[FoundLayer],
+        translated: &Translated,
+    ) -> Vec<Move> {
+        let mut moved: BTreeMap<&str, &Move> = BTreeMap::new();
+        for a_move in &translated.moves {
+            moved.insert(&a_move.from, a_move);
+        }
+        let row = |(name, array): (&String, _)| {
+            let Some(own) = name.strip_prefix(prefix) else {
+                return Move::new(name, array, None, "left out: not under the prefix");
+            };
+            if let Some(a_move) = moved.get(own) {
+                return Move { from: name.clone(), ..(*a_move).clone() };
+            }
+            if self.library != Library::Torch {
+                return Move::new(name, array, None, "left out: no part of a recurrent cell");
+            }
+            let layer = layers.iter().any(|layer| {
+                own.strip_prefix(&layer.prefix).is_some_and(|rest| !rest.contains('.'))
+            });
+            let how = if layer { "" } else { "copied as it is: not of a recurrent layer" };
+            Move::new(name, array, Some(own.to_string()), how)
+        };
+        file.tensors.iter().map(row).collect()
+    }
+
+    fn build<C: FileCell>(
+        &self,
+        layer: &FoundLayer,
+        unsaid: &Unsaid,
+        cell: C,
+        tensors: &Tensors,
+        device: &Device,
+    ) -> Result<Recurrent<C>, String> {
+        // Drawn numbers would be thrown away, and would move the device's random sequence on.
+        let zeros = Some(Initializer::Zeros);
+        let config = StackConfig {
+            d_input: layer.d_input,
+            d_hidden: layer.d_hidden,
+            num_layers: layer.num_layers,
+            proj_size: (layer.proj_size > 0).then_some(layer.proj_size),
+            bias: layer.bias,
+            batch_first: unsaid.batch_first,
+            dropout: unsaid.dropout,
+            bidirectional: layer.bidirectional,
+            reverse: unsaid.reverse,
+            engine: Default::default(),
+            kernel: Default::default(),
+            trace_budget: None,
+            input_initializer: zeros.clone(),
+            recurrent_initializer: zeros.clone(),
+            bias_initializer: zeros,
+        };
+        let mut made = config.try_init(cell, device).map_err(|error| error.to_string())?;
+        let dtype = self.dtype.unwrap_or_else(|| layer.element(tensors).dtype());
+        let values = |part: &str, suffix: &str| {
+            let name = format!("{}{part}{suffix}", layer.prefix);
+            let array = &tensors[&name];
+            let (bytes, from) = (array.bytes().to_vec(), array.element().dtype());
+            TensorData::from_bytes_vec(bytes, array.shape().to_vec(), from).convert_dtype(dtype)
+        };
+        let suffixes: Vec<_> = made.suffixes().collect();
+        for (weights, suffix) in made.weights.iter_mut().zip(&suffixes) {
+            let of = |part: &str| values(part, suffix);
+            weights.weight_ih = matrix(of("weight_ih"), device, dtype);
+            weights.weight_hh = matrix(of("weight_hh"), device, dtype);
+            weights.bias_ih = layer.bias.then(|| vector(of("bias_ih"), device, dtype));
+            weights.bias_hh = layer.bias.then(|| vector(of("bias_hh"), device, dtype));
+            let projected = layer.proj_size > 0;
+            weights.weight_hr = projected.then(|| matrix(of("weight_hr"), device, dtype));
+        }
+        Ok(made)
+    }
+}
+
+fn matrix(data: TensorData, device: &Device, dtype: DType) -> Param<Tensor<2>> {
+    Param::from_tensor(Tensor::from_data(data, (device, dtype)))
+}
+
+fn vector(data: TensorData, device: &Device, dtype: DType) -> Param<Tensor<1>> {
+    Param::from_tensor(Tensor::from_data(data, (device, dtype)))
+}
+
+/// A few names, for a message.
+fn names(tensors: &Tensors) -> String {
+    const MOST: usize = 6;
+    let mut names: Vec<_> = tensors.keys().take(MOST).map(|name| shown(name)).collect();
+    if tensors.len() > MOST {
+        names.push(format!("and {} more", tensors.len() - MOST));
+    }
+    names.join(", ")
+}
+
+/// What this project wrote into the metadata, by the layers' prefixes.
+fn said(metadata: &Metadata) -> Result<BTreeMap<String, Unsaid>, String> {
+    let Some(text) = metadata.get(KEY) else { return Ok(BTreeMap::new()) };
+    serde_json::from_str(text).map_err(|error| format!("its metadata `{KEY}`: {error}"))
+}
+
+fn cell(layer: &FoundLayer, unsaid: &Unsaid) -> AnyCell {
+    match layer.cell {
+        CellKind::Rnn => AnyCell::Rnn(RnnCell(unsaid.nonlinearity)),
+        CellKind::Lstm => {
+            AnyCell::Lstm(LstmCell { input_forget: unsaid.input_forget, clip: unsaid.clip })
+        }
+        CellKind::Gru => AnyCell::Gru(GruCell { reset_after: unsaid.reset_after }),
+    }
+}
+
+/// A cell that a file can hold: those of [`Rnn`](bptt::Rnn), [`Lstm`](bptt::Lstm),
+/// [`Gru`](bptt::Gru) and [`AnyRecurrent`](bptt::AnyRecurrent).
+pub trait FileCell: SequenceCell {
+    /// The cell, if it is of this kind.
+    fn of_any(cell: AnyCell) -> Option<Self>;
+
+    /// The cell, as one of all.
+    fn any(&self) -> AnyCell;
+}
+
+impl FileCell for AnyCell {
+    fn of_any(cell: AnyCell) -> Option<Self> {
+        Some(cell)
+    }
+
+    fn any(&self) -> AnyCell {
+        *self
+    }
+}
+
+macro_rules! file_cell {
+    ($Cell:ident, $kind:ident) => {
+        impl FileCell for $Cell {
+            fn of_any(cell: AnyCell) -> Option<Self> {
+                match cell {
+                    AnyCell::$kind(cell) => Some(cell),
+                    _ => None,
+                }
+            }
+
+            fn any(&self) -> AnyCell {
+                AnyCell::$kind(*self)
+            }
+        }
+    };
+}
+
+file_cell!(RnnCell, Rnn);
+file_cell!(LstmCell, Lstm);
+file_cell!(GruCell, Gru);

@@ -1,0 +1,249 @@
+//! From other libraries' names and layouts to PyTorch's.
+//!
+//! What `keras.rs` and `flax.rs` have in common: which tensors are one cell, which cells are the
+//! directions of one layer, and in which order the layers are stacked.
+
+use super::array::{Array, Element};
+use super::file::Tensors;
+use super::layer::{Complaints, shown};
+use std::collections::BTreeMap;
+
+/// Where a tensor went.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Move {
+    /// Its name in the file.
+    pub from: String,
+    /// Its shape there.
+    pub shape: Vec<usize>,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub element: &'static str,
+    /// Its name afterwards, or `None` if it was left out.
+    pub to: Option<String>,
+    /// What was done to it, or why it was left out.
+    pub how: String,
+}
+
+impl Move {
+    pub(super) fn new(from: &str, array: &Array, to: Option<String>, how: &str) -> Self {
+        Self {
+            from: from.to_string(),
+            shape: array.shape().to_vec(),
+            element: array.element().name(),
+            to,
+            how: how.to_string(),
+        }
+    }
+}
+
+/// Tensors under PyTorch's names, and how they got there.
+#[derive(Default)]
+pub(super) struct Translated {
+    pub(super) tensors: Tensors,
+    pub(super) moves: Vec<Move>,
+    /// Where a GRU's reset gate is, if the file tells.
+    pub(super) reset_after: Option<bool>,
+}
+
+/// The tensors of one cell, by what stands after the cell's path.
+#[derive(Default)]
+pub(super) struct Cell<'a> {
+    /// The cell's path, for messages.
+    pub(super) path: String,
+    /// By the last part or parts of their names; with the whole name.
+    pub(super) tensors: BTreeMap<String, (&'a str, &'a Array)>,
+}
+
+/// One cell in PyTorch's layout.
+pub(super) struct Parameters {
+    pub(super) weight_ih: Array,
+    pub(super) weight_hh: Array,
+    /// `bias_ih` and `bias_hh`.
+    pub(super) biases: Option<[Array; 2]>,
+}
+
+/// A library's layout of one cell.
+pub(super) trait KeyMap {
+    /// How many of a name's last parts are the cell's own: Keras `kernel`, Flax `ii/kernel`.
+    const OWN: usize;
+
+    /// Whether tensors of these names are a recurrent cell.
+    fn is_cell(cell: &Cell<'_>) -> bool;
+
+    /// The cell's parameters; `suffix` is that of their names, for the record in `to`.
+    fn parameters(
+        cell: &Cell<'_>,
+        suffix: &str,
+        to: &mut Translated,
+        complaints: &mut Complaints,
+    ) -> Option<Parameters>;
+}
+
+/// All of a file's recurrent cells as one stack, under PyTorch's names.
+///
+/// Layers are stacked in the order of their names, numbers by value: `lstm`, `lstm_1`, …, `lstm_10`.
+///
+/// # Errors
+///
+/// One line that lists everything that does not fit.
+pub(super) fn translate<M: KeyMap>(tensors: &Tensors) -> Result<Translated, String> {
+    let mut cells: BTreeMap<Vec<Part>, Cell<'_>> = BTreeMap::new();
+    for (name, array) in tensors {
+        let parts: Vec<&str> = name.split(['/', '.']).collect();
+        let Some(path) = parts.len().checked_sub(M::OWN) else { continue };
+        let (path, own) = parts.split_at(path);
+        let cell = cells.entry(path.iter().map(|part| Part::new(part)).collect()).or_default();
+        cell.path = path.join("/");
+        let own = own.join("/");
+        let own = own.strip_suffix(":0").unwrap_or(&own).to_string();
+        if let Some((other, _)) = cell.tensors.insert(own, (name, array)) {
+            return Err(format!("{} and {} are one name", shown(name), shown(other)));
+        }
+    }
+    cells.retain(|_, cell| M::is_cell(cell));
+
+    // Both directions of a layer differ by one part of their path.
+    let mut layers: BTreeMap<Vec<Part>, BTreeMap<bool, Cell<'_>>> = BTreeMap::new();
+    for (path, cell) in cells {
+        let reverse = path.iter().any(|part| part.direction() == Some(true));
+        let path = path.into_iter().map(Part::without_direction).collect();
+        let layer = layers.entry(path).or_default();
+        if let Some(other) = layer.get(&reverse) {
+            let (a, b) = (shown(&other.path), shown(&cell.path));
+            return Err(format!("{a} and {b} are the same direction of one layer"));
+        }
+        layer.insert(reverse, cell);
+    }
+    if layers.is_empty() {
+        return Err("no recurrent cell with names of this kind".to_string());
+    }
+
+    let mut translated = Translated::default();
+    let mut complaints = Complaints::default();
+    for (number, directions) in layers.into_values().enumerate() {
+        for (reverse, cell) in directions {
+            let suffix = format!("_l{number}{}", if reverse { "_reverse" } else { "" });
+            let found = M::parameters(&cell, &suffix, &mut translated, &mut complaints);
+            let Some(Parameters { weight_ih, weight_hh, biases }) = found else { continue };
+            translated.tensors.insert(format!("weight_ih{suffix}"), weight_ih);
+            translated.tensors.insert(format!("weight_hh{suffix}"), weight_hh);
+            for (name, bias) in ["bias_ih", "bias_hh"].iter().zip(biases.into_iter().flatten()) {
+                translated.tensors.insert(format!("{name}{suffix}"), bias);
+            }
+        }
+    }
+    match complaints.count {
+        0 => Ok(translated),
+        _ => Err(complaints.message()),
+    }
+}
+
+impl<'a> Cell<'a> {
+    /// A tensor of the cell, which has to be there and of a float type and, if it is given, of a
+    /// shape.
+    pub(super) fn take(
+        &self,
+        own: &str,
+        shape: &[Option<usize>],
+        complaints: &mut Complaints,
+    ) -> Option<(&'a str, &'a Array)> {
+        let expected = || {
+            let sizes = shape.iter().map(|size| size.map_or("?".to_string(), |n| n.to_string()));
+            format!("[{}]", sizes.collect::<Vec<_>>().join(", "))
+        };
+        let Some(&(name, array)) = self.tensors.get(own) else {
+            let full = shown(&format!("{}/{own}", self.path));
+            complaints.add(format!("{full} is missing, expected {}", expected()));
+            return None;
+        };
+        let fits =
+            array.shape().len() == shape.len()
+                && array.shape().iter().zip(shape).all(|(&has, expected)| {
+                    has > 0 && expected.is_none_or(|expected| has == expected)
+                });
+        if !fits {
+            let found = array.shape();
+            complaints.add(format!("{} has shape {found:?}, expected {}", shown(name), expected()));
+            return None;
+        }
+        if !array.element().is_float() {
+            let found = array.element().name();
+            complaints.add(format!("{} is of type {found}, expected a float", shown(name)));
+            return None;
+        }
+        Some((name, array))
+    }
+}
+
+/// Whether arrays that are to be put together have one type.
+pub(super) fn one_type(arrays: &[Array]) -> Option<Element> {
+    let element = arrays.first()?.element();
+    arrays.iter().all(|array| array.element() == element).then_some(element)
+}
+
+/// A part of a name, ordered with its numbers by value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Part(Vec<(String, usize, String)>);
+
+impl Part {
+    fn new(text: &str) -> Self {
+        let mut chunks: Vec<(String, usize, String)> = Vec::new();
+        let mut digits = false;
+        for c in text.chars() {
+            if chunks.is_empty() || (digits && !c.is_ascii_digit()) {
+                chunks.push(Default::default());
+            }
+            digits = c.is_ascii_digit();
+            let (word, length, number) = chunks.last_mut().expect("one was put there");
+            if digits {
+                // Of two numbers without leading zeros the longer one is larger.
+                number.push(c);
+                *length = number.trim_start_matches('0').len();
+            } else {
+                word.push(c);
+            }
+        }
+        Self(chunks)
+    }
+
+    /// Whether it names a direction, and whether that is the backward one.
+    fn direction(&self) -> Option<bool> {
+        let (word, ..) = self.0.first()?;
+        match word {
+            word if word.starts_with("forward_") => Some(false),
+            word if word.starts_with("backward_") => Some(true),
+            _ => None,
+        }
+    }
+
+    fn without_direction(mut self) -> Self {
+        if let Some((word, ..)) = self.0.first_mut() {
+            let bare = word.strip_prefix("forward_").or_else(|| word.strip_prefix("backward_"));
+            if let Some(bare) = bare {
+                *word = bare.to_string();
+            }
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_ordered_by_their_numbers() {
+        let sorted = ["gru", "lstm", "lstm_1", "lstm_2", "lstm_10", "lstm_010b", "rnn_0"];
+        let mut parts: Vec<_> = sorted.iter().rev().map(|name| Part::new(name)).collect();
+        parts.sort();
+        assert_eq!(parts, sorted.map(Part::new));
+    }
+
+    #[test]
+    fn directions_are_one_layer() {
+        let (forward, backward) = (Part::new("forward_lstm_1"), Part::new("backward_lstm_1"));
+        assert_eq!((forward.direction(), backward.direction()), (Some(false), Some(true)));
+        assert_eq!(forward.without_direction(), backward.without_direction());
+        assert_eq!(Part::new("lstm").direction(), None);
+    }
+}

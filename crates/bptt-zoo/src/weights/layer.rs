@@ -1,0 +1,423 @@
+//! A recurrent layer in a file, read off the names and shapes of its tensors.
+
+use super::array::Element;
+use super::file::Tensors;
+use bptt::{CellKind, Nonlinearity};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many complaints one message has at most.
+const MOST_COMPLAINTS: usize = 100;
+
+/// How much of a name from a file a message shows.
+const LONGEST_NAME: usize = 80;
+
+/// What no tensor tells about a layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Unsaid {
+    /// For an RNN.
+    pub nonlinearity: Nonlinearity,
+    /// For a GRU.
+    pub reset_after: bool,
+    /// For an LSTM: whether it has three gates, `i g o`, which else are taken for a GRU's.
+    pub input_forget: bool,
+    /// For an LSTM: the bound of its memory.
+    pub clip: Option<f64>,
+    /// Whether its inputs are `[B, T, I]` (else `[T, B, I]`).
+    pub batch_first: bool,
+    /// Whether the one direction runs from the last step to the first.
+    pub reverse: bool,
+    /// The probability of dropping an output between two layers, while training.
+    pub dropout: f64,
+}
+
+impl Default for Unsaid {
+    /// PyTorch's defaults.
+    fn default() -> Self {
+        Self {
+            nonlinearity: Nonlinearity::Tanh,
+            reset_after: true,
+            input_forget: false,
+            clip: None,
+            batch_first: false,
+            reverse: false,
+            dropout: 0.0,
+        }
+    }
+}
+
+/// What the tensors of a recurrent layer tell about it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FoundLayer {
+    /// What stands before its parameters' names, such as `encoder.lstm.`
+    pub prefix: String,
+    /// Which cell.
+    pub cell: CellKind,
+    /// `I`
+    pub d_input: usize,
+    /// `H`
+    pub d_hidden: usize,
+    /// `L`
+    pub num_layers: usize,
+    /// Whether there is a backward direction.
+    pub bidirectional: bool,
+    /// Whether there are biases.
+    pub bias: bool,
+    /// `P`; 0: none.
+    pub proj_size: usize,
+}
+
+/// The kinds of parameters, by PyTorch's names.
+const PARTS: [&str; 5] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"];
+
+/// A parameter's name taken apart: `weight_ih`, `_l1`, `_reverse`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Name {
+    part: &'static str,
+    layer: usize,
+    reverse: bool,
+}
+
+impl Name {
+    fn parse(name: &str) -> Option<Self> {
+        let part = PARTS.into_iter().find(|part| name.starts_with(part))?;
+        let rest = name[part.len()..].strip_prefix("_l")?;
+        let (digits, reverse) = match rest.strip_suffix("_reverse") {
+            Some(digits) => (digits, true),
+            None => (rest, false),
+        };
+        let layer: usize = digits.parse().ok()?;
+        // Not `+1` or `01`, which a number may be written as.
+        (layer.to_string() == digits).then_some(Self { part, layer, reverse })
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let reverse = if self.reverse { "_reverse" } else { "" };
+        write!(f, "{}_l{}{reverse}", self.part, self.layer)
+    }
+}
+
+/// A name from a file in a message.
+pub(super) fn shown(name: &str) -> String {
+    let mut text: String = name.escape_debug().take(LONGEST_NAME).collect();
+    if text.chars().count() == LONGEST_NAME {
+        text.push('…');
+    }
+    format!("`{text}`")
+}
+
+/// What stands before the names of each recurrent layer's parameters.
+pub(super) fn prefixes(tensors: &Tensors) -> BTreeSet<String> {
+    let parts = tensors.keys().map(|name| split(name));
+    parts.filter(|(_, last)| Name::parse(last).is_some()).map(|(prefix, _)| prefix.into()).collect()
+}
+
+fn split(name: &str) -> (&str, &str) {
+    name.split_at(name.rfind('.').map_or(0, |dot| dot + 1))
+}
+
+impl FoundLayer {
+    /// Reads the layer with a prefix off its tensors.
+    ///
+    /// # Arguments
+    ///
+    /// - `input_forget`: whether three gates are those of an LSTM with coupled gates
+    ///
+    /// # Errors
+    ///
+    /// One line that lists all tensors that are missing, are too many, or have another shape or
+    /// type than they should, with what was expected and what was found.
+    pub fn read(tensors: &Tensors, prefix: &str, input_forget: bool) -> Result<Self, String> {
+        let mut own = BTreeMap::new();
+        let mut complaints = Complaints::default();
+        for (full, array) in tensors {
+            // What has a dot after the prefix belongs to another module.
+            let Some(name) = full.strip_prefix(prefix).filter(|name| !name.contains('.')) else {
+                continue;
+            };
+            match Name::parse(name) {
+                Some(_) if !array.element().is_float() => complaints.add(format!(
+                    "{} is of type {}, expected f16, bf16, f32 or f64",
+                    shown(full),
+                    array.element().name()
+                )),
+                Some(parsed) => drop(own.insert(name.to_string(), (parsed, array.shape()))),
+                None => complaints.add(format!("{} does not fit a recurrent layer", shown(full))),
+            }
+        }
+        let layer = Self::sizes(&own, prefix, input_forget).map_err(|why| {
+            complaints.add(why);
+            complaints.message()
+        })?;
+        layer.compare(&own, input_forget, &mut complaints);
+        match complaints.count {
+            0 => Ok(layer),
+            _ => Err(format!("{layer}: {}", complaints.message())),
+        }
+    }
+
+    /// The sizes, off the first tensors that tell them.
+    fn sizes(
+        own: &BTreeMap<String, (Name, &[usize])>,
+        prefix: &str,
+        input_forget: bool,
+    ) -> Result<Self, String> {
+        let matrix = |part: &str| {
+            own.values().find_map(|(name, shape)| match **shape {
+                [rows, columns] if name.part == part && rows > 0 && columns > 0 => {
+                    Some((*name, rows, columns))
+                }
+                _ => None,
+            })
+        };
+        let Some((_, rows, columns)) = matrix("weight_hh") else {
+            return Err(format!(
+                "{} is missing, expected a matrix [G·H, H]",
+                shown(&format!("{prefix}weight_hh_l0"))
+            ));
+        };
+        let projection = matrix("weight_hr");
+        let d_hidden = projection.map_or(columns, |(_, _, hidden)| hidden);
+        let gates = if rows % d_hidden == 0 { rows / d_hidden } else { 0 };
+        let cell = match (gates, input_forget) {
+            (1, _) => CellKind::Rnn,
+            (3, false) => CellKind::Gru,
+            (3, true) | (4, _) => CellKind::Lstm,
+            _ => {
+                return Err(format!(
+                    "weight_hh has shape [{rows}, {columns}]: {rows} rows are not 1, 3 or 4 gates \
+                     of {d_hidden}",
+                ));
+            }
+        };
+        if gates == 4 && input_forget {
+            return Err("four gates, and coupled ones (input_forget) have three".to_string());
+        }
+        if projection.is_some() && cell != CellKind::Lstm {
+            return Err(format!(
+                "a projection (weight_hr) and {gates} gates; only an LSTM has one"
+            ));
+        }
+        let first = own.values().find_map(|(name, shape)| match **shape {
+            [_, columns] if name.part == "weight_ih" && name.layer == 0 => Some(columns),
+            _ => None,
+        });
+        let Some(d_input) = first.filter(|&size| size > 0) else {
+            return Err(format!(
+                "{} is missing, expected [{rows}, I]",
+                shown(&format!("{prefix}weight_ih_l0"))
+            ));
+        };
+        let last = own.values().map(|(name, _)| name.layer).max().unwrap_or(0);
+        // Each layer has two tensors at least. A name that claims more must not make us list what
+        // it would need.
+        if last >= own.len() {
+            return Err(format!("a tensor is named for layer {last}, and there are {}", own.len()));
+        }
+        Ok(Self {
+            prefix: prefix.to_string(),
+            cell,
+            d_input,
+            d_hidden,
+            num_layers: last + 1,
+            bidirectional: own.values().any(|(name, _)| name.reverse),
+            bias: own.values().any(|(name, _)| name.part.starts_with("bias")),
+            proj_size: projection.map_or(0, |(_, size, _)| size),
+        })
+    }
+
+    /// `D`
+    fn directions(&self) -> usize {
+        if self.bidirectional { 2 } else { 1 }
+    }
+
+    /// `G`
+    fn gates(&self, input_forget: bool) -> usize {
+        match self.cell {
+            CellKind::Rnn => 1,
+            CellKind::Gru => 3,
+            CellKind::Lstm => 4 - usize::from(input_forget),
+        }
+    }
+
+    /// All parameters that the layer has, and their shapes.
+    fn parameters(&self, input_forget: bool) -> impl Iterator<Item = (Name, Vec<usize>)> + '_ {
+        let rows = self.gates(input_forget) * self.d_hidden;
+        let state = if self.proj_size > 0 { self.proj_size } else { self.d_hidden };
+        let sides = (0..self.num_layers)
+            .flat_map(|layer| (0..self.directions()).map(move |side| (layer, side == 1)));
+        sides.flat_map(move |(layer, reverse)| {
+            let input = if layer == 0 { self.d_input } else { self.directions() * state };
+            PARTS.into_iter().filter_map(move |part| {
+                let shape = match part {
+                    "weight_ih" => vec![rows, input],
+                    "weight_hh" => vec![rows, state],
+                    "weight_hr" if self.proj_size > 0 => vec![self.proj_size, self.d_hidden],
+                    "bias_ih" | "bias_hh" if self.bias => vec![rows],
+                    _ => return None,
+                };
+                Some((Name { part, layer, reverse }, shape))
+            })
+        })
+    }
+
+    /// The tensors that there are against those that there should be.
+    fn compare(
+        &self,
+        own: &BTreeMap<String, (Name, &[usize])>,
+        input_forget: bool,
+        complaints: &mut Complaints,
+    ) {
+        for (name, expected) in self.parameters(input_forget) {
+            let full = shown(&format!("{}{name}", self.prefix));
+            match own.get(&name.to_string()) {
+                None => complaints.add(format!("{full} is missing, expected {expected:?}")),
+                Some((_, found)) if **found != expected[..] => {
+                    complaints.add(format!("{full} has shape {found:?}, expected {expected:?}"));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// The widest type among its tensors.
+    pub(super) fn element(&self, tensors: &Tensors) -> Element {
+        let own = tensors.iter().filter(|(name, _)| name.starts_with(&self.prefix));
+        match own.map(|(_, array)| array.element()).any(|element| element == Element::F64) {
+            true => Element::F64,
+            false => Element::F32,
+        }
+    }
+}
+
+impl std::fmt::Display for FoundLayer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = match self.cell {
+            CellKind::Rnn => "RNN",
+            CellKind::Lstm => "LSTM",
+            CellKind::Gru => "GRU",
+        };
+        write!(f, "{name} {} -> {}", self.d_input, self.d_hidden)?;
+        write!(f, ", {} layer{}", self.num_layers, if self.num_layers == 1 { "" } else { "s" })?;
+        if self.bidirectional {
+            write!(f, ", bidirectional")?;
+        }
+        if self.proj_size > 0 {
+            write!(f, ", projection {}", self.proj_size)?;
+        }
+        if !self.bias {
+            write!(f, ", no bias")?;
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong, all of it, in one line.
+#[derive(Default)]
+pub(super) struct Complaints {
+    lines: Vec<String>,
+    pub(super) count: usize,
+}
+
+impl Complaints {
+    pub(super) fn add(&mut self, line: String) {
+        self.count += 1;
+        if self.lines.len() < MOST_COMPLAINTS {
+            self.lines.push(line);
+        }
+    }
+
+    pub(super) fn message(&self) -> String {
+        let mut message = self.lines.join("; ");
+        if self.count > self.lines.len() {
+            message += &format!("; and {} more", self.count - self.lines.len());
+        }
+        message
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::array::Array;
+    use super::*;
+
+    fn tensors(shapes: &[(&str, &[usize])]) -> Tensors {
+        let array = |shape| Array::zeros(Element::F32, shape);
+        shapes.iter().map(|(name, shape)| (name.to_string(), array(shape))).collect()
+    }
+
+    fn lstm() -> Tensors {
+        tensors(&[
+            ("a.weight_ih_l0", &[20, 3]),
+            ("a.weight_hh_l0", &[20, 2]),
+            ("a.weight_hr_l0", &[2, 5]),
+            ("a.weight_ih_l0_reverse", &[20, 3]),
+            ("a.weight_hh_l0_reverse", &[20, 2]),
+            ("a.weight_hr_l0_reverse", &[2, 5]),
+            ("a.weight_ih_l1", &[20, 4]),
+            ("a.weight_hh_l1", &[20, 2]),
+            ("a.weight_hr_l1", &[2, 5]),
+            ("a.weight_ih_l1_reverse", &[20, 4]),
+            ("a.weight_hh_l1_reverse", &[20, 2]),
+            ("a.weight_hr_l1_reverse", &[2, 5]),
+            ("head.weight", &[7, 4]),
+        ])
+    }
+
+    #[test]
+    fn sizes_are_read_off_the_shapes() {
+        assert_eq!(prefixes(&lstm()), BTreeSet::from(["a.".to_string()]));
+        let layer = FoundLayer::read(&lstm(), "a.", false).unwrap();
+        let text = "LSTM 3 -> 5, 2 layers, bidirectional, projection 2, no bias";
+        assert_eq!(layer.to_string(), text);
+        let gru = tensors(&[
+            ("weight_ih_l0", &[6, 9]),
+            ("weight_hh_l0", &[6, 2]),
+            ("bias_ih_l0", &[6]),
+            ("bias_hh_l0", &[6]),
+        ]);
+        assert_eq!(FoundLayer::read(&gru, "", false).unwrap().to_string(), "GRU 9 -> 2, 1 layer");
+        assert_eq!(FoundLayer::read(&gru, "", true).unwrap().cell, CellKind::Lstm);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_in_one_message() {
+        let mut broken = lstm();
+        broken.remove("a.weight_hh_l1");
+        broken.insert("a.weight_ih_l1".to_string(), Array::zeros(Element::F32, &[20, 6]));
+        broken.insert("a.weight_hr_l0".to_string(), Array::zeros(Element::I64, &[2, 5]));
+        broken.insert("a.weight_xx_l0".to_string(), Array::zeros(Element::F32, &[1]));
+        let message = FoundLayer::read(&broken, "a.", false).unwrap_err();
+        for part in [
+            "`a.weight_hh_l1` is missing, expected [20, 2]",
+            "`a.weight_ih_l1` has shape [20, 6], expected [20, 4]",
+            "`a.weight_hr_l0` is of type i64, expected f16, bf16, f32 or f64",
+            "`a.weight_xx_l0` does not fit a recurrent layer",
+        ] {
+            assert!(message.contains(part), "{message}\nlacks {part}");
+        }
+        assert_eq!(message.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_name_cannot_claim_layers() {
+        let mut broken = lstm();
+        let huge = "a.weight_ih_l18446744073709551615".to_string();
+        broken.insert(huge, Array::zeros(Element::F32, &[20, 4]));
+        let message = FoundLayer::read(&broken, "a.", false).unwrap_err();
+        assert!(message.contains("layer 18446744073709551615"), "{message}");
+    }
+
+    #[test]
+    fn names_are_taken_apart() {
+        let name = |part, layer, reverse| Some(Name { part, layer, reverse });
+        assert_eq!(Name::parse("weight_ih_l0"), name("weight_ih", 0, false));
+        assert_eq!(Name::parse("bias_hh_l12_reverse"), name("bias_hh", 12, true));
+        for wrong in ["weight_ih", "weight_ih_l", "weight_ih_l01", "weight_ih_l+1", "bias_l0"] {
+            assert_eq!(Name::parse(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Maps whose keys occur once.
+//!
+//! The readers of the file formats put names into maps, where of two entries with one name the
+//! last remains. Two programs that read such a file may see two different models, so it is refused.
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+/// A map that was read, and had each key once.
+pub(super) struct Unique<V>(pub(super) BTreeMap<String, V>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader<V>(PhantomData<V>);
+
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Reader<V> {
+            type Value = Unique<V>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map of tensors")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut found = BTreeMap::new();
+                while let Some((key, value)) = map.next_entry::<String, V>()? {
+                    if found.contains_key(&key) {
+                        return Err(A::Error::custom(format!("the name `{key}` occurs twice")));
+                    }
+                    found.insert(key, value);
+                }
+                Ok(Unique(found))
+            }
+        }
+
+        from.deserialize_map(Reader(PhantomData))
+    }
+}

@@ -1,0 +1,6 @@
+#![no_main]
+//! `cargo fuzz run burnpack`
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    bptt_fuzz::read(bptt_zoo::weights::Format::Burnpack, bytes);
+});
