@@ -79,6 +79,8 @@ enum By {
     Dual,
     /// The true value to 30 digits, at every entry of the tiny cases; gives errors in ulp
     DoubleDouble,
+    /// Real-time recurrent learning, on the same device, for layers that run forward only
+    Rtrl,
 }
 
 /// Verifies, prints a table and a summary.
@@ -160,6 +162,7 @@ fn request(args: &VerifyArgs) -> Request {
             By::ComplexStep => Witness::ComplexStep,
             By::Dual => Witness::Dual,
             By::DoubleDouble => Witness::DoubleDouble,
+            By::Rtrl => Witness::Rtrl,
         })
         .collect();
     if witnesses.is_empty() {

@@ -1,6 +1,7 @@
 //! Comparison of gradients with independent witnesses.
 
 mod exact;
+mod rtrl;
 
 use crate::case::{self, Case};
 use crate::device;
@@ -34,11 +35,13 @@ pub enum Witness {
     /// The scalar layer on dual numbers of double-doubles, at every entry of the tiny cases: the true
     /// value to 30 digits.
     DoubleDouble,
+    /// Real-time recurrent learning on the same device, in f64: for layers that run forward only.
+    Rtrl,
 }
 
 impl Witness {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Engines,
         Self::Kernels,
         Self::FiniteDifference,
@@ -46,6 +49,7 @@ impl Witness {
         Self::ComplexStep,
         Self::Dual,
         Self::DoubleDouble,
+        Self::Rtrl,
     ];
 
     /// The name on the command line and in reports.
@@ -58,6 +62,7 @@ impl Witness {
             Self::ComplexStep => "complex-step",
             Self::Dual => "dual",
             Self::DoubleDouble => "double-double",
+            Self::Rtrl => "rtrl",
         }
     }
 
@@ -75,6 +80,7 @@ impl Witness {
             (Self::Reference, DType::F64) => 1e-11,
             (Self::Reference, DType::F32) if device::is_host(device) => 2e-5,
             (Self::Reference, DType::F32) => 1e-4,
+            (Self::Rtrl, _) => 1e-12,
             (Self::ComplexStep | Self::Dual | Self::DoubleDouble, DType::F64) => 1e-13,
             (Self::ComplexStep | Self::Dual | Self::DoubleDouble, DType::F32) => 2e-6,
         }
@@ -166,6 +172,7 @@ pub fn verify(request: &Request) -> Result<Verification, String> {
                     Witness::ComplexStep => session.complex_step()?,
                     Witness::Dual => session.dual()?,
                     Witness::DoubleDouble => session.double_double(&mut truths)?,
+                    Witness::Rtrl => session.rtrl()?,
                 }
             }
         }

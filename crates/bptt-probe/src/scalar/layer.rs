@@ -195,7 +195,8 @@ fn step_of<N: Clone>(options: &LayerOptions, sequence: &[N], t: usize, b: usize)
     sequence[row * width..(row + 1) * width].to_vec()
 }
 
-fn takes_part(options: &LayerOptions, t: usize, b: usize) -> bool {
+/// Whether row `b` takes part in step `t`.
+pub(crate) fn takes_part(options: &LayerOptions, t: usize, b: usize) -> bool {
     match (&options.lengths, &options.mask) {
         (Some(lengths), _) => t < lengths[b],
         (None, Some(mask)) => mask[b * options.time + t],

@@ -64,7 +64,7 @@ impl Session<'_> {
                 kinks.join(", "),
             ));
         }
-        self.say_larger(witness, &larger, "it takes a run for every entry; dual checks them");
+        self.say_left_out(witness, &larger, "it takes a run for every entry; dual checks them");
         Ok(())
     }
 
@@ -140,7 +140,7 @@ impl Session<'_> {
                 }
             }
         }
-        self.say_larger(witness, &larger, "it takes too long; dual checks them in f64");
+        self.say_left_out(witness, &larger, "it takes too long; dual checks them in f64");
         Ok(())
     }
 
@@ -188,11 +188,11 @@ impl Session<'_> {
         self.cases().into_iter().partition(|case| case.tiny)
     }
 
-    pub(super) fn say_larger(&mut self, witness: Witness, larger: &[Case], why: &str) {
-        if !larger.is_empty() {
-            let names: Vec<_> = larger.iter().map(|case| case.name.as_str()).collect();
+    pub(super) fn say_left_out(&mut self, witness: Witness, cases: &[Case], why: &str) {
+        if !cases.is_empty() {
+            let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
             self.found.skipped.push(format!(
-                "{} on {}: {} larger cases: {why} ({})",
+                "{} on {}: {} cases: {why} ({})",
                 witness.name(),
                 self.place.name,
                 names.len(),
