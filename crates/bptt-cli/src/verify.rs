@@ -3,7 +3,7 @@
 use crate::{Failure, output};
 use bptt::CellKind;
 use bptt_probe::verify::{Request, verify};
-use bptt_probe::{DType, Witness, device, table};
+use bptt_probe::{DType, Witness, device, table, ulp_table};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -73,6 +73,14 @@ enum By {
     FiniteDifference,
     /// What PyTorch computed in f64
     Reference,
+    /// Complex numbers: a step of 1e-20 i at every entry of the tiny cases with analytic cells
+    ComplexStep,
+    /// Dual numbers: every entry of the tiny cases, random directions in the others
+    Dual,
+    /// The true value to 30 digits, at every entry of the tiny cases; gives errors in ulp
+    DoubleDouble,
+    /// Real-time recurrent learning, on the same device, for layers that run forward only
+    Rtrl,
 }
 
 /// Verifies, prints a table and a summary.
@@ -83,6 +91,12 @@ pub fn run(args: VerifyArgs) -> Result<(), Failure> {
     let say = |text: &str| output::say(args.json.as_ref(), text);
 
     say(table(&found.rows).trim_end());
+    if !found.ulps.is_empty() {
+        say(&format!(
+            "\nErrors against the true value, entry by entry:\n{}",
+            ulp_table(&found.ulps)
+        ));
+    }
     for line in &found.conditions {
         say(&format!("condition: {line}"));
     }
@@ -145,6 +159,10 @@ fn request(args: &VerifyArgs) -> Request {
             By::Kernels => Witness::Kernels,
             By::FiniteDifference => Witness::FiniteDifference,
             By::Reference => Witness::Reference,
+            By::ComplexStep => Witness::ComplexStep,
+            By::Dual => Witness::Dual,
+            By::DoubleDouble => Witness::DoubleDouble,
+            By::Rtrl => Witness::Rtrl,
         })
         .collect();
     if witnesses.is_empty() {

@@ -32,10 +32,13 @@ mod problem;
 pub mod reference;
 mod report;
 mod sabotage;
+pub mod scalar;
+mod ulp;
 pub mod verify;
 
 pub use measure::{DType, Outcome, Setting, loss, measure, measure_layer, relative_error};
 pub use problem::{Array, LayerOptions, Problem};
 pub use report::{Row, Summary, summaries, table};
 pub use sabotage::Sabotaged;
+pub use ulp::{Ulps, ulp, ulp_table};
 pub use verify::{Verification, Witness};

@@ -71,11 +71,12 @@ pub fn relative_error(a: &Array, b: &Array) -> f64 {
 /// Below this a norm counts as zero: it would be lost in f32 anyway.
 const TINY: f64 = 1e-30;
 
-struct Loaded<C: SequenceCell> {
-    layer: Recurrent<C>,
-    input: Tensor<3>,
-    hidden: Option<Tensor<3>>,
-    cell: Option<Tensor<3>>,
+/// A layer with the problem's numbers.
+pub(crate) struct Loaded<C: SequenceCell> {
+    pub(crate) layer: Recurrent<C>,
+    pub(crate) input: Tensor<3>,
+    pub(crate) hidden: Option<Tensor<3>>,
+    pub(crate) cell: Option<Tensor<3>>,
     setting: Setting,
     device: Device,
 }
@@ -86,19 +87,19 @@ impl<C: SequenceCell> Loaded<C> {
     }
 }
 
-fn tensor<const D: usize>(array: &Array, device: &Device, dtype: DType) -> Tensor<D> {
+pub(crate) fn tensor<const D: usize>(array: &Array, device: &Device, dtype: DType) -> Tensor<D> {
     let data = TensorData::new(array.values.clone(), array.shape.clone());
     Tensor::from_data(data.convert_dtype(dtype.burn()), (device, dtype.burn()))
 }
 
-fn array<const D: usize>(tensor: Tensor<D>) -> Array {
+pub(crate) fn array<const D: usize>(tensor: Tensor<D>) -> Array {
     let shape = tensor.dims().to_vec();
     let values = tensor.into_data().convert::<f64>().try_to_vec().expect("converted to f64");
     Array { shape, values }
 }
 
 /// The layer with the problem's parameters, and its inputs, on a device with or without autodiff.
-fn load<C: SequenceCell>(
+pub(crate) fn load<C: SequenceCell>(
     problem: &Problem,
     mut layer: Recurrent<C>,
     setting: &Setting,

@@ -202,6 +202,13 @@ impl LayerOptions {
 }
 
 impl Problem {
+    /// Rounds every number that goes in to f32.
+    pub fn round_to_f32(&mut self) {
+        for array in self.given.values_mut() {
+            array.values.iter_mut().for_each(|value| *value = f64::from(*value as f32));
+        }
+    }
+
     /// A number of the problem.
     ///
     /// # Panics

@@ -1,5 +1,8 @@
 //! Comparison of gradients with independent witnesses.
 
+mod exact;
+mod rtrl;
+
 use crate::case::{self, Case};
 use crate::device;
 use crate::measure::{DType, Outcome, Setting, loss, measure, measure_layer, relative_error};
@@ -7,8 +10,10 @@ use crate::problem::{Array, Problem};
 use crate::reference;
 use crate::report::{Row, kernel_name};
 use crate::sabotage::Sabotaged;
+use crate::ulp::Ulps;
 use bptt::{CellKind, Engine, Kernel, cells};
 use burn::tensor::Device;
+use exact::Truths;
 use std::path::PathBuf;
 
 /// An independent way to get the same gradient.
@@ -22,12 +27,30 @@ pub enum Witness {
     FiniteDifference,
     /// What PyTorch computed in f64.
     Reference,
+    /// The scalar layer on complex numbers, at every entry of the tiny cases, in f64.
+    ComplexStep,
+    /// The scalar layer on dual numbers, in f64: at every entry of the tiny cases, in random
+    /// directions in the others.
+    Dual,
+    /// The scalar layer on dual numbers of double-doubles, at every entry of the tiny cases: the true
+    /// value to 30 digits.
+    DoubleDouble,
+    /// Real-time recurrent learning on the same device, in f64: for layers that run forward only.
+    Rtrl,
 }
 
 impl Witness {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::Engines, Self::Kernels, Self::FiniteDifference, Self::Reference];
+    pub const ALL: [Self; 8] = [
+        Self::Engines,
+        Self::Kernels,
+        Self::FiniteDifference,
+        Self::Reference,
+        Self::ComplexStep,
+        Self::Dual,
+        Self::DoubleDouble,
+        Self::Rtrl,
+    ];
 
     /// The name on the command line and in reports.
     pub fn name(self) -> &'static str {
@@ -36,6 +59,10 @@ impl Witness {
             Self::Kernels => "kernels",
             Self::FiniteDifference => "finite-difference",
             Self::Reference => "reference",
+            Self::ComplexStep => "complex-step",
+            Self::Dual => "dual",
+            Self::DoubleDouble => "double-double",
+            Self::Rtrl => "rtrl",
         }
     }
 
@@ -53,6 +80,9 @@ impl Witness {
             (Self::Reference, DType::F64) => 1e-11,
             (Self::Reference, DType::F32) if device::is_host(device) => 2e-5,
             (Self::Reference, DType::F32) => 1e-4,
+            (Self::Rtrl, _) => 1e-12,
+            (Self::ComplexStep | Self::Dual | Self::DoubleDouble, DType::F64) => 1e-13,
+            (Self::ComplexStep | Self::Dual | Self::DoubleDouble, DType::F32) => 2e-6,
         }
     }
 }
@@ -85,6 +115,8 @@ pub struct Verification {
     pub conditions: Vec<String>,
     /// Reference files that could not be read, one line each.
     pub broken: Vec<String>,
+    /// The errors in units in the last place, where the true value is known.
+    pub ulps: Vec<Ulps>,
 }
 
 impl Verification {
@@ -121,6 +153,7 @@ pub fn verify(request: &Request) -> Result<Verification, String> {
         vec![]
     };
 
+    let mut truths = Truths::new();
     for name in &request.devices {
         let device = device::open(name)?;
         for &dtype in &request.dtypes {
@@ -136,6 +169,10 @@ pub fn verify(request: &Request) -> Result<Verification, String> {
                     Witness::Kernels => session.kernels()?,
                     Witness::FiniteDifference => session.finite_difference()?,
                     Witness::Reference => session.reference(&references)?,
+                    Witness::ComplexStep => session.complex_step()?,
+                    Witness::Dual => session.dual()?,
+                    Witness::DoubleDouble => session.double_double(&mut truths)?,
+                    Witness::Rtrl => session.rtrl()?,
                 }
             }
         }
@@ -219,26 +256,37 @@ impl Session<'_> {
         witness: Witness,
         (measured, expected): (&Outcome, &Outcome),
     ) {
-        let By { engine, kernel } = by.into();
-        let tolerance = witness.tolerance(self.place.dtype, &self.place.name);
+        let by = by.into();
         for (tensor, expected) in expected {
             let error = measured
                 .get(tensor)
                 .map_or(f64::INFINITY, |measured| relative_error(measured, expected));
-            self.found.rows.push(Row {
-                case: problem.name.clone(),
-                cell: problem.options.cell_name().to_string(),
-                engine: engine.name().to_string(),
-                kernel: kernel_name(engine, kernel).to_string(),
-                device: self.place.name.clone(),
-                dtype: self.place.dtype.name().to_string(),
-                witness: witness.name().to_string(),
-                tensor: tensor.clone(),
-                error,
-                tolerance,
-                pass: error <= tolerance,
-            });
+            self.add_row(problem, by, witness, (tensor.clone(), error));
         }
+    }
+
+    /// One tensor's error.
+    fn add_row(
+        &mut self,
+        problem: &Problem,
+        By { engine, kernel }: By,
+        witness: Witness,
+        (tensor, error): (String, f64),
+    ) {
+        let tolerance = witness.tolerance(self.place.dtype, &self.place.name);
+        self.found.rows.push(Row {
+            case: problem.name.clone(),
+            cell: problem.options.cell_name().to_string(),
+            engine: engine.name().to_string(),
+            kernel: kernel_name(engine, kernel).to_string(),
+            device: self.place.name.clone(),
+            dtype: self.place.dtype.name().to_string(),
+            witness: witness.name().to_string(),
+            tensor,
+            error,
+            tolerance,
+            pass: error <= tolerance,
+        });
     }
 
     fn engines(&mut self) -> Result<(), String> {
@@ -302,9 +350,7 @@ impl Session<'_> {
         }
         let setting = Setting { dtype: DType::F64, ..self.setting(Engine::Autograd) };
         let mut rounded = problem.clone();
-        for array in rounded.given.values_mut() {
-            array.values.iter_mut().for_each(|value| *value = f64::from(*value as f32));
-        }
+        rounded.round_to_f32();
         let (exact, moved) = (measure(problem, &setting)?, measure(&rounded, &setting)?);
         for row in self.found.rows[first..].iter_mut().filter(|row| !row.pass) {
             let change = relative_error(&moved[&row.tensor], &exact[&row.tensor]);

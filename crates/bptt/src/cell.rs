@@ -1,6 +1,7 @@
 //! Cells with their options, as layers choose them.
 
 use crate::engine::{self, Engine, Sequence, Sequenced};
+use crate::rtrl::{self, Advance, Influenced};
 use crate::state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
 use bptt_cells::{self as cells, Cell, Planes};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
 
     /// Runs one layer in one direction.
     fn run(&self, engine: Engine, sequence: Sequence) -> Sequenced;
+
+    /// One step of one layer with its influence carried on, for [`Rtrl`](crate::Rtrl).
+    fn advance(&self, step: Advance) -> Influenced;
 }
 
 macro_rules! delegate {
@@ -76,6 +80,12 @@ macro_rules! delegate {
             let $this = self;
             let run = |cell| each!(cell, engine::run, engine, sequence);
             run($cell)
+        }
+
+        fn advance(&self, step: Advance) -> Influenced {
+            let $this = self;
+            let advance = |cell| each!(cell, rtrl::advance, step);
+            advance($cell)
         }
     };
 }
@@ -250,5 +260,9 @@ impl<C: Cell> SequenceCell for CustomCell<C> {
 
     fn run(&self, engine: Engine, sequence: Sequence) -> Sequenced {
         engine::run(self.0, engine, sequence)
+    }
+
+    fn advance(&self, step: Advance) -> Influenced {
+        rtrl::advance(self.0, step)
     }
 }

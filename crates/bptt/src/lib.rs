@@ -49,6 +49,7 @@ mod module;
 mod packed;
 mod ragged;
 mod recurrent;
+mod rtrl;
 mod state;
 mod stream_pool;
 mod truncated;
@@ -69,6 +70,7 @@ pub use packed::PackedSequence;
 pub use ragged::{Bucketing, Buckets, PadBatcher};
 pub use ragged::{Padding, RaggedBatch};
 pub use recurrent::Recurrent;
+pub use rtrl::{Advance, Influenced, Parameters, Rtrl, RtrlGradients, StateCotangent};
 pub use state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
 pub use stream_pool::{
     Answers, Evicted, SavedStreams, StreamError, StreamKey, StreamPool, StreamPoolConfig,

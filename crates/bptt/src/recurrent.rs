@@ -406,7 +406,7 @@ impl<C: SequenceCell> Recurrent<C> {
         }
     }
 
-    fn check_state(&self, hidden: &Tensor<3>, memory: Option<&Tensor<3>>, batch: usize) {
+    pub(crate) fn check_state(&self, hidden: &Tensor<3>, memory: Option<&Tensor<3>>, batch: usize) {
         let name = self.cell.name();
         let rows = self.weights.len();
         let expected = [rows, batch, self.d_state()];

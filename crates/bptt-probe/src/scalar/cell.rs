@@ -1,0 +1,102 @@
+//! A cell on one kind of number, chosen at run time.
+
+use super::Scalar;
+use crate::problem::LayerOptions;
+use bptt::cells::{self, AnalyticCell, Cell, Layout, Number, Planes, Rectify, Recurrent, State};
+use bptt::{CellKind, Nonlinearity};
+
+/// One unit's step of a cell, in lists instead of the cell's own planes. Forward only: a witness has no
+/// way to a hand-written backward.
+pub trait ScalarCell<N>: Sync {
+    /// How the recurrent product of each gate enters.
+    fn recurrent(&self) -> &'static [Recurrent];
+
+    /// How many memories a unit has.
+    fn memories(&self) -> usize;
+
+    /// See [`Cell::inner`].
+    fn inner(&self, gates: &[N], before: &State<N, Vec<N>>) -> N;
+
+    /// See [`Cell::step`], without what is kept.
+    fn step(&self, gates: Vec<N>, apart: Vec<N>, before: &State<N, Vec<N>>) -> State<N, Vec<N>>;
+}
+
+/// A cell of analytic functions, on any number.
+#[derive(Clone, Copy, Debug)]
+pub struct Analytic<C>(
+    /// The cell.
+    pub C,
+);
+
+/// Any cell, on numbers that have an order.
+#[derive(Clone, Copy, Debug)]
+pub struct Real<C>(
+    /// The cell.
+    pub C,
+);
+
+/// The two differ in the trait whose `step` they call, and in nothing else.
+macro_rules! scalar_cell {
+    ($Wrapper:ident, $Cell:ident, $Number:ident) => {
+        impl<N: $Number, C: $Cell> ScalarCell<N> for $Wrapper<C> {
+            fn recurrent(&self) -> &'static [Recurrent] {
+                C::RECURRENT
+            }
+
+            fn memories(&self) -> usize {
+                C::Memory::<N>::LEN
+            }
+
+            fn inner(&self, gates: &[N], before: &State<N, Vec<N>>) -> N {
+                $Cell::inner(&self.0, &C::Gates::from_vec(gates.to_vec()), &planes::<N, C>(before))
+            }
+
+            fn step(
+                &self,
+                gates: Vec<N>,
+                apart: Vec<N>,
+                before: &State<N, Vec<N>>,
+            ) -> State<N, Vec<N>> {
+                let (gates, apart) = (C::Gates::from_vec(gates), C::Apart::from_vec(apart));
+                let (after, _kept) = $Cell::step(&self.0, gates, apart, &planes::<N, C>(before));
+                State { hidden: after.hidden, memory: after.memory.into_vec() }
+            }
+        }
+    };
+}
+scalar_cell!(Analytic, AnalyticCell, Number);
+scalar_cell!(Real, Cell, Rectify);
+
+fn planes<N: Number, C: Layout>(state: &State<N, Vec<N>>) -> State<N, C::Memory<N>> {
+    State { hidden: state.hidden.clone(), memory: C::Memory::from_vec(state.memory.clone()) }
+}
+
+/// The cell that the options name, on numbers that have an order.
+pub fn real<N: Scalar + Rectify>(options: &LayerOptions) -> Box<dyn ScalarCell<N>> {
+    match (options.cell, options.clip) {
+        (CellKind::Rnn, _) if options.nonlinearity == Nonlinearity::Relu => {
+            Box::new(Real(cells::RnnRelu))
+        }
+        (CellKind::Lstm, Some(bound)) if options.input_forget => {
+            Box::new(Real(cells::Clipped { cell: cells::LstmCoupled, bound }))
+        }
+        (CellKind::Lstm, Some(bound)) => {
+            Box::new(Real(cells::Clipped { cell: cells::Lstm, bound }))
+        }
+        _ => analytic(options).expect("all others are analytic"),
+    }
+}
+
+/// The cell that the options name, on any number; `None` if it is not analytic (a rectifier, a
+/// bound).
+pub fn analytic<N: Scalar>(options: &LayerOptions) -> Option<Box<dyn ScalarCell<N>>> {
+    Some(match options.cell {
+        CellKind::Rnn if options.nonlinearity == Nonlinearity::Relu => return None,
+        CellKind::Rnn => Box::new(Analytic(cells::RnnTanh)),
+        CellKind::Lstm if options.clip.is_some() => return None,
+        CellKind::Lstm if options.input_forget => Box::new(Analytic(cells::LstmCoupled)),
+        CellKind::Lstm => Box::new(Analytic(cells::Lstm)),
+        CellKind::Gru if options.reset_after => Box::new(Analytic(cells::GruResetAfter)),
+        CellKind::Gru => Box::new(Analytic(cells::GruResetBefore)),
+    })
+}

@@ -1,0 +1,65 @@
+//! Complex numbers: the complex step.
+//!
+//! For an analytic function, `f(x + i h) = f(x) + i h f'(x) + O(h²)`, so `f'(x) = Im f(x + i h) / h`
+//! with no difference of two close numbers anywhere. With `h = 1e-20` the error term is far below
+//! the last digit.
+//!
+//! W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real functions", SIAM
+//! Review 40 (1998), 110–112.
+
+use super::Scalar;
+use super::operators::operators;
+use bptt::cells::Number;
+use std::ops::{Add, Mul, Neg, Sub};
+
+/// A complex number. It has no order, so no cell with a rectifier or a bound runs on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Complex(pub num_complex::Complex<f64>);
+
+operators! { [] Complex;
+    Add add |a, b| Complex(a.0 + b.0);
+    Sub sub |a, b| Complex(a.0 - b.0);
+    Mul mul |a, b| Complex(a.0 * b.0);
+}
+
+impl Neg for Complex {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl Number for Complex {
+    fn one_minus(&self) -> Self {
+        Self(1.0 - self.0)
+    }
+
+    fn sigmoid(&self) -> Self {
+        // The exponential of a negative real part alone: it does not overflow.
+        if self.0.re < 0.0 {
+            let e = self.0.exp();
+            return Self(e / (1.0 + e));
+        }
+        Self((1.0 + (-self.0).exp()).inv())
+    }
+
+    fn tanh(&self) -> Self {
+        // tanh(x) = (1 - e^-2x) / (1 + e^-2x) loses digits near zero; the form by sinh does not, and
+        // overflows only where tanh is ±1 to the last digit.
+        let t = self.0.tanh();
+        if t.is_nan() && !self.0.re.is_nan() {
+            return Self::constant(self.0.re.signum());
+        }
+        Self(t)
+    }
+}
+
+impl Scalar for Complex {
+    fn constant(value: f64) -> Self {
+        Self(value.into())
+    }
+
+    fn value(&self) -> f64 {
+        self.0.re
+    }
+}

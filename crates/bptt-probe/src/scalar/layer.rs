@@ -1,0 +1,216 @@
+//! The loops.
+
+use super::{Scalar, ScalarCell};
+use crate::problem::LayerOptions;
+use bptt::Skipped;
+use bptt::cells::{Recurrent, State};
+use std::collections::BTreeMap;
+
+/// Numbers by name, each tensor's in a list, rows first.
+pub type Values<N> = BTreeMap<String, Vec<N>>;
+
+// ANCHOR: forward
+/// Runs a layer: `output`, `h_n` and, for cells with memory, `c_n`.
+///
+/// `options` are the layer's, `given` its parameters, input and initial state by the names of the
+/// reference format.
+///
+/// # Panics
+///
+/// If a number that the options call for is not given.
+pub fn forward<N: Scalar>(
+    cell: &dyn ScalarCell<N>,
+    options: &LayerOptions,
+    given: &Values<N>,
+) -> Values<N> {
+    let LayerOptions { batch, time, hidden_size, .. } = *options;
+    let (directions, size) = (options.directions(), options.state_size());
+    let memories = cell.memories();
+    let (mut hidden_n, mut memory_n) = (vec![], vec![]);
+
+    // x[t][b] is what the layer at hand reads: first the input, then what the layer below has put out.
+    let mut x: Vec<Vec<Vec<N>>> = (0..time)
+        .map(|t| (0..batch).map(|b| step_of(options, &given["input"], t, b)).collect())
+        .collect();
+    for layer in 0..options.num_layers {
+        let mut out = vec![vec![vec![]; batch]; time];
+        for direction in 0..directions {
+            let weights = Weights::of(options, given, layer, direction);
+            let reverse = options.reverse || direction == 1;
+            let k = layer * directions + direction;
+            // c_n is [L·D·M, B, H]: the memories of a layer lie in front of its rows.
+            let mut memories_n = vec![vec![]; memories];
+            for b in 0..batch {
+                let mut state = State {
+                    hidden: initial(given.get("h_0"), k * batch + b, size),
+                    memory: (0..memories)
+                        .map(|m| {
+                            let row = (k * memories + m) * batch + b;
+                            initial(given.get("c_0"), row, hidden_size)
+                        })
+                        .collect(),
+                };
+                for n in 0..time {
+                    let t = if reverse { time - 1 - n } else { n };
+                    let here = takes_part(options, t, b);
+                    if here {
+                        state = weights.step(cell, &x[t][b], &state);
+                    }
+                    out[t][b].extend(match options.skipped {
+                        Skipped::Zero if !here => vec![N::constant(0.0); size],
+                        _ => state.hidden.clone(),
+                    });
+                }
+                hidden_n.extend(state.hidden);
+                for (all, one) in memories_n.iter_mut().zip(state.memory) {
+                    all.extend(one);
+                }
+            }
+            memory_n.extend(memories_n.into_iter().flatten());
+        }
+        x = out;
+    }
+
+    let order = |i: usize| match options.batch_first {
+        true => (i % time, i / time),
+        false => (i / batch, i % batch),
+    };
+    let output = (0..time * batch).map(order).flat_map(|(t, b)| x[t][b].clone()).collect();
+    let mut results = Values::from([("output".into(), output), ("h_n".into(), hidden_n)]);
+    if memories > 0 {
+        results.insert("c_n".into(), memory_n);
+    }
+    results
+}
+
+/// One layer's parameters in one direction.
+struct Weights<'a, N> {
+    hidden: usize,
+    weight_ih: &'a [N],
+    weight_hh: &'a [N],
+    biases: Option<[&'a [N]; 2]>,
+    weight_hr: Option<&'a [N]>,
+}
+
+impl<N: Scalar> Weights<'_, N> {
+    /// One row's step: each unit's products, then the cell, then the projection.
+    fn step(
+        &self,
+        cell: &dyn ScalarCell<N>,
+        x: &[N],
+        before: &State<Vec<N>, Vec<Vec<N>>>,
+    ) -> State<Vec<N>, Vec<Vec<N>>> {
+        let units = 0..self.hidden;
+        let of_unit = |j: usize| State {
+            // Behind a projection there may be no h_j, and a cell that can stand there reads none.
+            hidden: before.hidden.get(j).cloned().unwrap_or(N::constant(f64::NAN)),
+            memory: before.memory.iter().map(|memory| memory[j].clone()).collect(),
+        };
+        // Gates as `W x` alone or as `W x + U h`, and the products apart, for each unit.
+        let first = |j: usize| {
+            let (mut gates, mut apart) = (vec![], vec![]);
+            for (g, recurrent) in cell.recurrent().iter().enumerate() {
+                let row = g * self.hidden + j;
+                let wx = self.product(0, self.weight_ih, row, x);
+                match recurrent {
+                    Recurrent::Added => {
+                        gates.push(wx + self.product(1, self.weight_hh, row, &before.hidden));
+                    }
+                    Recurrent::Apart => {
+                        gates.push(wx);
+                        apart.push(self.product(1, self.weight_hh, row, &before.hidden));
+                    }
+                    Recurrent::Inner => gates.push(wx),
+                }
+            }
+            (gates, apart)
+        };
+        let (mut gates, apart): (Vec<_>, Vec<_>) = units.clone().map(first).unzip();
+        if cell.recurrent().last() == Some(&Recurrent::Inner) {
+            let inner: Vec<N> = units.map(|j| cell.inner(&gates[j], &of_unit(j))).collect();
+            for (j, gates) in gates.iter_mut().enumerate() {
+                let g = gates.len() - 1;
+                let row = g * self.hidden + j;
+                gates[g] = &gates[g] + self.product(1, self.weight_hh, row, &inner);
+            }
+        }
+        let after = gates.into_iter().zip(apart).enumerate();
+        let after: Vec<_> =
+            after.map(|(j, (gates, apart))| cell.step(gates, apart, &of_unit(j))).collect();
+
+        let own: Vec<N> = after.iter().map(|unit| unit.hidden.clone()).collect();
+        let hidden = match self.weight_hr {
+            Some(weight) => (0..weight.len() / self.hidden).map(|p| dot(weight, p, &own)).collect(),
+            None => own,
+        };
+        let memory = (0..cell.memories())
+            .map(|m| after.iter().map(|unit| unit.memory[m].clone()).collect())
+            .collect();
+        State { hidden, memory }
+    }
+
+    /// A row of a matrix times a vector, plus that row's bias.
+    fn product(&self, which: usize, matrix: &[N], row: usize, x: &[N]) -> N {
+        let product = dot(matrix, row, x);
+        match self.biases {
+            Some(biases) => product + &biases[which][row],
+            None => product,
+        }
+    }
+}
+
+fn dot<N: Scalar>(matrix: &[N], row: usize, x: &[N]) -> N {
+    let weights = &matrix[row * x.len()..(row + 1) * x.len()];
+    weights.iter().zip(x).fold(N::constant(0.0), |sum, (w, x)| sum + w * x)
+}
+// ANCHOR_END: forward
+
+impl<'a, N: Scalar> Weights<'a, N> {
+    fn of(options: &LayerOptions, given: &'a Values<N>, layer: usize, direction: usize) -> Self {
+        let suffix = format!("_l{layer}{}", if direction == 1 { "_reverse" } else { "" });
+        let tensor = |name: &str| given[&format!("{name}{suffix}")].as_slice();
+        Self {
+            hidden: options.hidden_size,
+            weight_ih: tensor("weight_ih"),
+            weight_hh: tensor("weight_hh"),
+            biases: options.bias.then(|| [tensor("bias_ih"), tensor("bias_hh")]),
+            weight_hr: (options.proj_size > 0).then(|| tensor("weight_hr")),
+        }
+    }
+}
+
+/// A row of an initial state; zeros if it is not given.
+fn initial<N: Scalar>(given: Option<&Vec<N>>, row: usize, width: usize) -> Vec<N> {
+    match given {
+        Some(all) => all[row * width..(row + 1) * width].to_vec(),
+        None => vec![N::constant(0.0); width],
+    }
+}
+
+/// Row `b` of step `t` of a sequence in the options' layout.
+fn step_of<N: Clone>(options: &LayerOptions, sequence: &[N], t: usize, b: usize) -> Vec<N> {
+    let LayerOptions { batch, time, .. } = *options;
+    let row = if options.batch_first { b * time + t } else { t * batch + b };
+    let width = sequence.len() / (batch * time);
+    sequence[row * width..(row + 1) * width].to_vec()
+}
+
+/// Whether row `b` takes part in step `t`.
+pub(crate) fn takes_part(options: &LayerOptions, t: usize, b: usize) -> bool {
+    match (&options.lengths, &options.mask) {
+        (Some(lengths), _) => t < lengths[b],
+        (None, Some(mask)) => mask[b * options.time + t],
+        (None, None) => true,
+    }
+}
+
+/// `Σ cotangent ⊙ result` over all that comes out.
+pub fn loss<N: Scalar>(results: &Values<N>, given: &Values<N>) -> N {
+    let mut sum = N::constant(0.0);
+    for (name, values) in results {
+        for (value, weight) in values.iter().zip(&given[&format!("cotangent.{name}")]) {
+            sum = sum + value * weight;
+        }
+    }
+    sum
+}

@@ -1,0 +1,40 @@
+//! `+ - *` on values and references alike, as [`Number`](bptt::cells::Number) asks.
+
+/// The four forms of each operator, from one on references.
+macro_rules! operators {
+    ($generic:tt $Type:ty; $($Op:ident $op:ident |$a:ident, $b:ident| $body:expr;)*) => {
+        $($crate::scalar::operators::operators! { @one $generic $Type, $Op, $op, $a, $b, $body })*
+    };
+    (@one [$($generic:tt)*] $Type:ty, $Op:ident, $op:ident, $a:ident, $b:ident, $body:expr) => {
+        impl<$($generic)*> $Op for &$Type {
+            type Output = $Type;
+            #[inline]
+            fn $op(self, other: Self) -> $Type {
+                let ($a, $b) = (self, other);
+                $body
+            }
+        }
+        impl<$($generic)*> $Op<$Type> for &$Type {
+            type Output = $Type;
+            #[inline]
+            fn $op(self, other: $Type) -> $Type {
+                self.$op(&other)
+            }
+        }
+        impl<$($generic)*> $Op<&$Type> for $Type {
+            type Output = $Type;
+            #[inline]
+            fn $op(self, other: &$Type) -> $Type {
+                (&self).$op(other)
+            }
+        }
+        impl<$($generic)*> $Op for $Type {
+            type Output = $Type;
+            #[inline]
+            fn $op(self, other: $Type) -> $Type {
+                (&self).$op(&other)
+            }
+        }
+    };
+}
+pub(crate) use operators;

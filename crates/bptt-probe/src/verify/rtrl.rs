@@ -1,0 +1,141 @@
+//! Real-time recurrent learning as a witness: gradients carried forwards, on the same device.
+
+use super::{Session, Witness};
+use crate::case::Case;
+use crate::measure::{Outcome, Setting, array, load, tensor};
+use crate::problem::{Array, Problem};
+use crate::scalar::takes_part;
+use bptt::{Engine, RecurrentState, Rtrl, RtrlGradients, Skipped, StateCotangent};
+use burn::Tensor;
+
+/// Layers with more parameters are left out: what is carried grows with the parameters times the state.
+const MOST_PARAMETERS: usize = 5_000;
+
+impl Session<'_> {
+    pub(super) fn rtrl(&mut self) -> Result<(), String> {
+        let witness = Witness::Rtrl;
+        if !self.only_f64(witness, "its sums run over all steps, and are compared in f64") {
+            return Ok(());
+        }
+        let backward = |case: &Case| case.options.bidirectional || case.options.reverse;
+        let (backward, forward): (Vec<_>, Vec<_>) = self.cases().into_iter().partition(backward);
+        let small = |case: &Case| parameters(case) <= MOST_PARAMETERS;
+        let (small, large): (Vec<_>, Vec<_>) = forward.into_iter().partition(small);
+        for case in small {
+            let problem = case.problem();
+            let expected = carried_forwards(&problem, &self.setting(Engine::Manual))?;
+            for by in self.all_ways() {
+                let measured = self.measure(&problem, by)?;
+                self.compare(&problem, by, witness, (&measured, &expected));
+            }
+        }
+        self.say_left_out(witness, &backward, "whoever runs backward has no next step");
+        self.say_left_out(witness, &large, "what it carries grows with the parameters");
+        let name = &self.place.name;
+        self.found.skipped.push(format!(
+            "rtrl on {name}: the gradient of the input: it does not carry one for every past step"
+        ));
+        Ok(())
+    }
+}
+
+fn parameters(case: &Case) -> usize {
+    let all = case.options.parameters().expect("the table's sizes are small");
+    all.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+}
+
+/// Outputs, final states, and the gradients of parameters and initial states, summed up step by step.
+fn carried_forwards(problem: &Problem, setting: &Setting) -> Result<Outcome, String> {
+    let options = &problem.options;
+    let device = setting.device.clone();
+    let layer = options.config().try_init(&device).map_err(|error| error.to_string())?;
+    let loaded = load(problem, layer, setting, device.clone());
+    let state = match loaded.hidden.clone() {
+        Some(hidden) => RecurrentState::from_parts(hidden, loaded.cell.clone()),
+        None => loaded.layer.zero_state(options.batch, &loaded.input),
+    };
+    let mut online = Rtrl::new(&loaded.layer, state).map_err(|error| error.to_string())?;
+
+    let mut outcome = Outcome::new();
+    let mut output = vec![0.0; problem.array("cotangent.output").values.len()];
+    for t in 0..options.time {
+        let step = |all: &Array| -> Tensor<2> {
+            tensor(&step_of(problem, all, t), &device, setting.dtype)
+        };
+        let here: Vec<bool> = (0..options.batch).map(|b| takes_part(options, t, b)).collect();
+        let mut out = array(online.step_masked(step(problem.array("input")), &here));
+        let mut d_out = step_of(problem, problem.array("cotangent.output"), t);
+        let width = options.state_size();
+        for (b, here) in here.iter().enumerate() {
+            if !here && options.skipped == Skipped::Zero {
+                // Zeros stand there instead of the state, whatever it is.
+                out.values[b * width..(b + 1) * width].fill(0.0);
+                d_out.values[b * width..(b + 1) * width].fill(0.0);
+            }
+            let row = row_of(problem, t, b) * width;
+            output[row..row + width].copy_from_slice(&out.values[b * width..(b + 1) * width]);
+        }
+        let d_out = tensor(&d_out, &device, setting.dtype);
+        add(&mut outcome, options.initial_state, online.gradients(d_out));
+    }
+    let given = |name: &str| -> Option<Tensor<3>> {
+        Some(tensor(problem.given.get(name)?, &device, setting.dtype))
+    };
+    let hidden = given("cotangent.h_n").expect("a problem has one");
+    let cotangent = StateCotangent { hidden, memory: given("cotangent.c_n") };
+    add(&mut outcome, options.initial_state, online.gradients_of_state(cotangent));
+
+    let shape = problem.array("cotangent.output").shape.clone();
+    outcome.insert("output".into(), Array { shape, values: output });
+    let (hidden, memory) = online.state().into_parts();
+    outcome.insert("h_n".into(), array(hidden));
+    if let Some(memory) = memory {
+        outcome.insert("c_n".into(), array(memory));
+    }
+    Ok(outcome)
+}
+
+/// Which row of a sequence in the options' layout.
+fn row_of(problem: &Problem, t: usize, b: usize) -> usize {
+    let options = &problem.options;
+    if options.batch_first { b * options.time + t } else { t * options.batch + b }
+}
+
+/// One step of a sequence, `[B, n]`.
+fn step_of(problem: &Problem, all: &Array, t: usize) -> Array {
+    let width = *all.shape.last().expect("a sequence has three dimensions");
+    let rows = (0..problem.options.batch).map(|b| row_of(problem, t, b) * width);
+    let values = rows.flat_map(|row| all.values[row..row + width].to_vec()).collect();
+    Array { shape: vec![problem.options.batch, width], values }
+}
+
+/// Adds gradients to those so far; states lie one after the other, layer by layer.
+fn add(outcome: &mut Outcome, states: bool, gradients: Vec<RtrlGradients>) {
+    let mut sum = |name: String, part: Array| match outcome.get_mut(&name) {
+        None => {
+            outcome.insert(name, part);
+        }
+        Some(sum) => sum.values.iter_mut().zip(part.values).for_each(|(sum, part)| *sum += part),
+    };
+    let (mut hidden, mut memory) = (vec![], vec![]);
+    for (k, layer) in gradients.into_iter().enumerate() {
+        sum(format!("grad.weight_ih_l{k}"), array(layer.weight_ih));
+        sum(format!("grad.weight_hh_l{k}"), array(layer.weight_hh));
+        for (name, bias) in [("bias_ih", layer.bias_ih), ("bias_hh", layer.bias_hh)] {
+            if let Some(bias) = bias {
+                sum(format!("grad.{name}_l{k}"), array(bias));
+            }
+        }
+        if let Some(weight) = layer.weight_hr {
+            sum(format!("grad.weight_hr_l{k}"), array(weight));
+        }
+        hidden.push(layer.hidden);
+        memory.extend(layer.memory);
+    }
+    if states {
+        sum("grad.h_0".into(), array(Tensor::<2>::stack::<3>(hidden, 0)));
+        if !memory.is_empty() {
+            sum("grad.c_0".into(), array(Tensor::cat(memory, 0)));
+        }
+    }
+}
