@@ -276,11 +276,6 @@ impl<C: SequenceCell> Recurrent<C> {
         self.options.batch_first
     }
 
-    /// Whether its one direction runs from the last step to the first.
-    pub fn is_reverse(&self) -> bool {
-        self.options.reverse
-    }
-
     fn directions(&self) -> usize {
         if self.options.bidirectional { 2 } else { 1 }
     }
