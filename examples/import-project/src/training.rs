@@ -28,7 +28,7 @@ pub struct TrainingConfig {
     #[config(default = 32)]
     pub batch_size: usize,
     /// How many waves to learn from; a quarter as many validate.
-    #[config(default = 768)]
+    #[config(default = 1536)]
     pub waves: usize,
     /// The size of a step.
     #[config(default = 1e-2)]

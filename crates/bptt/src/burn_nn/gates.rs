@@ -85,7 +85,7 @@ fn join_params<const D: usize>(
             "{name}: some of its gates are frozen and others are not, and here they are one parameter"
         ));
     }
-    let parts = params.iter().map(|param| turned(param.val().detach())).collect();
+    let parts = params.iter().map(|param| turned(param.val())).collect();
     Ok(param(Tensor::cat(parts, 0), frozen > 0))
 }
 
@@ -97,12 +97,14 @@ fn part<const D: usize>(
     turned: impl Fn(Tensor<D>) -> Tensor<D>,
 ) -> Param<Tensor<D>> {
     let rows = whole.dims()[0] / gates;
-    let part = whole.val().detach().narrow(0, gate * rows, rows);
+    let part = whole.val().narrow(0, gate * rows, rows);
     param(turned(part), is_frozen(whole))
 }
 
 fn param<const D: usize>(value: Tensor<D>, frozen: bool) -> Param<Tensor<D>> {
-    Param::from_tensor(value).set_require_grad(!frozen)
+    // Detached here and not where it came from: what is detached from a parameter is a tracked leaf
+    // again, and what is computed from that is none.
+    Param::from_tensor(value.detach()).set_require_grad(!frozen)
 }
 
 /// Known only where gradients are: without autodiff Burn keeps it to itself.
