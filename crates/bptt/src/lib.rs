@@ -38,7 +38,8 @@
 //! in PyTorch's gate order, so that a state dict fits one to one.
 //!
 //! This crate chooses no backend: turn on the feature (`flex`, `ndarray`, `wgpu`, `vulkan`,
-//! `metal`, `cuda`, `rocm`, `cpu`) of each backend that your program uses, here as on Burn.
+//! `metal`, `cuda`, `rocm`, `cpu`) of each backend that your program uses, here as on Burn. The feature
+//! `dataset` is for Burn's data loaders: batches of ragged data with little padding (`Bucketing`).
 
 pub mod burn_nn;
 mod cell;
