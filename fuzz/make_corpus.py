@@ -94,6 +94,7 @@ def safetensors():
     entry = lambda shape, start, end, dtype="F32": {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
     put("safetensors", "sound", file({"__metadata__": {"format": "pt"}, "a": entry([2], 0, 8)}, 8))
     put("safetensors", "overlap", file({"a": entry([2], 0, 8), "b": entry([2], 4, 12)}, 12))
+    put("safetensors", "two-lines", file({"a": entry([2], 0, 8), "b\nc": entry([2], 12, 20)}, 20))
     put("safetensors", "outside", file({"a": entry([2], 2**40, 2**40 + 8)}, 8))
     put("safetensors", "overflow", file({"a": entry([2**32, 2**32, 2], 0, 8)}, 8))
     one = json.dumps(entry([2], 0, 8))

@@ -100,6 +100,10 @@ impl WeightFile {
     ///
     /// As [`read`](Self::read), without the file's name.
     pub fn parse(format: Format, bytes: &[u8], key: Option<&str>) -> Result<Self, String> {
+        Self::parse_any(format, bytes, key).map_err(one_line)
+    }
+
+    fn parse_any(format: Format, bytes: &[u8], key: Option<&str>) -> Result<Self, String> {
         if bytes.is_empty() {
             return Err("it is empty".to_string());
         }
@@ -162,4 +166,16 @@ pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, Error> {
     bytes.try_reserve_exact(about.len() as usize).map_err(|error| failed(&error))?;
     file.take(LONGEST).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
     Ok(bytes)
+}
+
+/// A message in one line of bounded length. Names come from the file, into messages of other crates too,
+/// and may hold line breaks, or what a terminal would act upon.
+pub(super) fn one_line(why: String) -> String {
+    const LONGEST: usize = 20_000;
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let mut line: String = why.chars().take(LONGEST).map(plain).collect();
+    if line.len() < why.len() {
+        line.push('…');
+    }
+    line
 }

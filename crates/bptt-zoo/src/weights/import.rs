@@ -1,6 +1,6 @@
 //! From a file to a layer.
 
-use super::file::{Metadata, Tensors, WeightFile};
+use super::file::{Metadata, Tensors, WeightFile, one_line};
 use super::flax::Flax;
 use super::keras::Keras;
 use super::keymap::{Move, Translated, translate};
@@ -165,6 +165,10 @@ impl Import {
     ///
     /// One line that says all that is wrong with it.
     pub fn find(&self, file: WeightFile) -> Result<Imported, String> {
+        self.find_any(file).map_err(one_line)
+    }
+
+    fn find_any(&self, file: WeightFile) -> Result<Imported, String> {
         let prefix = match self.prefix.as_deref() {
             None | Some("") => String::new(),
             Some(prefix) if prefix.ends_with(['.', '/']) => prefix.to_string(),

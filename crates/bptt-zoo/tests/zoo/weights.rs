@@ -332,6 +332,9 @@ fn headers_that_lie_are_refused() {
             refused(Format::SafeTensors, &safetensors(&header, 8)).contains("`a` occurs twice")
         );
     }
+    // A name of two lines, in a message of the crate that reads the format.
+    let header = both(one("a", "[2]", "[0,8]"), one(r"b\nc", "[2]", "[12,20]"));
+    assert!(refused(Format::SafeTensors, &safetensors(&header, 16)).contains("b c"));
     // A header of more bytes than there are anywhere, and one that nests.
     let mut huge = safetensors("{}", 0);
     huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());
