@@ -27,6 +27,7 @@
 pub mod bench;
 pub mod case;
 pub mod device;
+mod html;
 mod measure;
 mod problem;
 pub mod reference;
@@ -36,6 +37,7 @@ pub mod scalar;
 mod ulp;
 pub mod verify;
 
+pub use html::{About, html};
 pub use measure::{DType, Outcome, Setting, loss, measure, measure_layer, relative_error};
 pub use problem::{Array, LayerOptions, Problem};
 pub use report::{Row, Summary, summaries, table};

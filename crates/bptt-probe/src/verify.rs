@@ -261,7 +261,7 @@ impl Session<'_> {
             let error = measured
                 .get(tensor)
                 .map_or(f64::INFINITY, |measured| relative_error(measured, expected));
-            self.add_row(problem, by, witness, (tensor.clone(), error));
+            self.add_row(problem, by, witness, (tensor.clone(), error, expected.values.len()));
         }
     }
 
@@ -271,7 +271,7 @@ impl Session<'_> {
         problem: &Problem,
         By { engine, kernel }: By,
         witness: Witness,
-        (tensor, error): (String, f64),
+        (tensor, error, entries): (String, f64, usize),
     ) {
         let tolerance = witness.tolerance(self.place.dtype, &self.place.name);
         self.found.rows.push(Row {
@@ -286,6 +286,7 @@ impl Session<'_> {
             error,
             tolerance,
             pass: error <= tolerance,
+            entries,
         });
     }
 

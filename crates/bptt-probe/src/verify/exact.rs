@@ -112,7 +112,7 @@ impl Session<'_> {
                 let off = (off / DIRECTIONS as f64).sqrt();
                 let error = off / dot(gradient, gradient).sqrt().max(f64::MIN_POSITIVE);
                 let error = if error.is_nan() { f64::INFINITY } else { error };
-                self.add_row(problem, by, Witness::Dual, (tensor, error));
+                self.add_row(problem, by, Witness::Dual, (tensor, error, array.values.len()));
             }
         }
         Ok(())
@@ -136,7 +136,7 @@ impl Session<'_> {
                 let measured = self.measure(&problem, by)?;
                 for (tensor, truth) in truth.iter() {
                     let error = self.in_ulps(&problem, by, tensor, (&measured[tensor], truth));
-                    self.add_row(&problem, by, witness, (tensor.clone(), error));
+                    self.add_row(&problem, by, witness, (tensor.clone(), error, truth.len()));
                 }
             }
         }
