@@ -79,12 +79,16 @@ tr { break-inside: avoid } h2 { break-after: avoid }
 /// What each witness is, in a sentence.
 fn what(witness: &str) -> &'static str {
     match witness {
-        "engines" => "the other engine: the manual backward pass against Burn's autograd, same device",
+        "engines" => {
+            "the other engine: the manual backward pass against Burn's autograd, same device"
+        }
         "kernels" => "the fast kernel against the reference body in plain tensor operations",
         "finite-difference" => "central differences of the loss, step 1e-5",
         "reference" => "outputs and gradients that PyTorch computed in f64",
         "complex-step" => "Im loss(x + 1e-20 i) / 1e-20, one run for each entry",
-        "dual" => "dual numbers: each column of the Jacobian, or random directions where they are many",
+        "dual" => {
+            "dual numbers: each column of the Jacobian, or random directions where they are many"
+        }
         "double-double" => "the true value to 30 digits: dual numbers over double-doubles",
         "rtrl" => "real-time recurrent learning: the influence of the parameters carried forwards",
         _ => "",
@@ -101,9 +105,8 @@ fn witnesses(rows: &[Row]) -> String {
         for dtype in ["f64", "f32"] {
             let of = |row: &&Row| row.witness == witness.name() && row.dtype == dtype;
             let all: Vec<_> = rows.iter().filter(of).collect();
-            let worse = |a: &&&Row, b: &&&Row| {
-                (a.error / a.tolerance).total_cmp(&(b.error / b.tolerance))
-            };
+            let worse =
+                |a: &&&Row, b: &&&Row| (a.error / a.tolerance).total_cmp(&(b.error / b.tolerance));
             let Some(worst) = all.iter().max_by(worse) else { continue };
             let mut errors: Vec<_> = all.iter().map(|row| row.error).collect();
             errors.sort_by(f64::total_cmp);
@@ -199,7 +202,11 @@ struct Scale {
 
 /// Bars on a logarithmic axis; errors of exactly zero stand apart, at its left.
 fn histogram(caption: &str, errors: &[f64], marks: &[(&str, f64)], scale: Scale) -> String {
-    const [WIDTH, HEIGHT, LEFT, TOP, BOTTOM]: [f64; 5] = [400.0, 170.0, 14.0, 18.0, 34.0];
+    const WIDTH: f64 = 400.0;
+    const HEIGHT: f64 = 170.0;
+    const LEFT: f64 = 14.0;
+    const TOP: f64 = 18.0;
+    const BOTTOM: f64 = 34.0;
     let log = |x: f64| 2.0 * x.ln() / scale.base.ln();
     let positive = || errors.iter().copied().filter(|x| *x > 0.0 && x.is_finite());
     let zeros = errors.iter().filter(|x| **x == 0.0).count();
@@ -243,15 +250,8 @@ fn histogram(caption: &str, errors: &[f64], marks: &[(&str, f64)], scale: Scale)
         "<line x1=\"{LEFT}\" y1=\"{base}\" x2=\"{}\" y2=\"{base}\" stroke=\"#888\"/>",
         WIDTH - LEFT
     );
-    let mut label = |x: f64, y: f64, text: &str| {
-        let _ = writeln!(
-            svg,
-            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{}</text>",
-            escaped(text)
-        );
-    };
     if zeros > 0 {
-        label(LEFT + step / 2.0, base + 14.0, "0");
+        label(&mut svg, LEFT + step / 2.0, base + 14.0, "0");
     }
     // About six numbers along the axis, at whole powers.
     let every = ((to - from) / 2.0 / 6.0).ceil().max(1.0) as i32;
@@ -262,11 +262,11 @@ fn histogram(caption: &str, errors: &[f64], marks: &[(&str, f64)], scale: Scale)
             (true, _) => format!("1/{}", 2_i64.pow(power.unsigned_abs().min(60))),
             (false, _) => format!("1e{power}"),
         };
-        label(x_of(2.0 * f64::from(power)), base + 14.0, text.trim());
+        label(&mut svg, x_of(2.0 * f64::from(power)), base + 14.0, text.trim());
     }
     for (name, at) in marks {
         let x = x_of(log(*at));
-        label(x.min(WIDTH - 22.0), 11.0, name);
+        label(&mut svg, x.min(WIDTH - 22.0), 11.0, name);
         let _ = writeln!(
             svg,
             "<line x1=\"{x:.1}\" y1=\"15\" x2=\"{x:.1}\" y2=\"{base}\" stroke=\"#b3261e\" stroke-dasharray=\"4 3\"/>"
@@ -274,6 +274,11 @@ fn histogram(caption: &str, errors: &[f64], marks: &[(&str, f64)], scale: Scale)
     }
     svg.push_str("</svg></figure>\n");
     svg
+}
+
+fn label(svg: &mut String, x: f64, y: f64, text: &str) {
+    let text = escaped(text);
+    let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{text}</text>");
 }
 
 fn details(rows: &[Row]) -> String {
@@ -398,7 +403,9 @@ mod tests {
         };
         let page = html(&found, &about);
         assert!(page.contains("2 of 4 comparisons FAILED") && page.contains("4,936 numbers"));
-        assert!(page.contains("&lt;case&gt;") && !page.contains("<case>") && page.contains("a &amp; b"));
+        assert!(
+            page.contains("&lt;case&gt;") && !page.contains("<case>") && page.contains("a &amp; b")
+        );
         assert!(!page.contains("NaN") && !page.contains("<script"));
         assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
     }
