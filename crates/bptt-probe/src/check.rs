@@ -311,7 +311,7 @@ fn layers<C: Cell>(cell: C, device: &str, certificate: &mut Certificate) {
         for (kernel, label) in
             [(Kernel::Auto, "fast kernel"), (Kernel::Reference, "reference kernel")]
         {
-            let (manual, autograd) = match (run(Engine::Manual, kernel), &autograd) {
+            let (manual, autograd) = match (run(Engine::Manual, kernel), autograd.clone()) {
                 (Ok(manual), Ok(autograd)) => (manual, autograd),
                 (Err(why), _) | (_, Err(why)) => {
                     certificate.skipped.push(format!("{name}: {why}"));
