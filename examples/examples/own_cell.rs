@@ -138,12 +138,12 @@ fn main() -> Result<(), ConfigError> {
 
     // The whole certificate in one call; and what it says of the cell with one sign turned.
     print!("\n{}", bptt_probe::check(MinimalGated));
-    print!("\nWith the sign of the gate n turned:\n{}", check_of_a_wrong_cell());
+    print!("\nWith one sign turned, in the gradient of gate 0:\n{}", check_of_a_wrong_cell());
     Ok(())
 }
 
 fn check_of_a_wrong_cell() -> bptt_probe::Certificate {
-    bptt_probe::check(bptt_probe::Sabotaged { cell: MinimalGated, gate: 1 })
+    bptt_probe::check(bptt_probe::Sabotaged { cell: MinimalGated, gate: 0 })
 }
 
 /// dLoss/d(parameter) by name, flattened, and last the input's; the loss is the mean square.
