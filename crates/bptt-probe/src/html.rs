@@ -64,7 +64,8 @@ body { font: 15px/1.5 Georgia, serif; max-width: 62em; margin: 2em auto; padding
 h1 { font-size: 1.6em; margin-bottom: .3em } h2 { font-size: 1.2em; margin-top: 2em }
 table { border-collapse: collapse; font: 13px/1.4 ui-monospace, "DejaVu Sans Mono", monospace }
 th { text-align: left; font-weight: normal; color: #555 } td, th { padding: .12em .9em .12em 0; vertical-align: top }
-thead th { border-bottom: 1px solid #999 } td.n, th.n { text-align: right; white-space: nowrap }
+thead th { border-bottom: 1px solid #999 } td:first-child { white-space: nowrap } td.what { font: 13px/1.4 Georgia, serif }
+td.n, th.n { text-align: right; white-space: nowrap }
 .verdict { font-size: 1.15em; padding: .4em .8em; border-left: 6px solid }
 .ok { border-color: #1a7f4b; background: #eef7f1 } .bad { border-color: #b3261e; background: #fbeceb }
 td.bad { color: #b3261e; font-weight: bold; background: none }
@@ -99,7 +100,7 @@ fn witnesses(rows: &[Row]) -> String {
     let mut text = String::from(
         "<h2>What was compared with what</h2>\n<table><thead><tr><th>witness</th><th>what it is</th>\
          <th class=\"n\">tensors</th><th class=\"n\">numbers</th><th class=\"n\">typical error</th>\
-         <th class=\"n\">worst for its tolerance</th><th class=\"n\">allowed</th><th></th></tr></thead><tbody>\n",
+         <th class=\"n\">worst</th><th class=\"n\">allowed</th><th></th></tr></thead><tbody>\n",
     );
     for witness in Witness::ALL {
         for dtype in ["f64", "f32"] {
@@ -117,7 +118,7 @@ fn witnesses(rows: &[Row]) -> String {
             };
             let _ = writeln!(
                 text,
-                "<tr><td>{}&nbsp;{dtype}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+                "<tr><td>{}&nbsp;{dtype}</td><td class=\"what\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
                  <td class=\"n\">{:.1e}</td><td class=\"n\">{:.1e}</td><td class=\"n\">{:.0e}</td>{verdict}</tr>",
                 witness.name(),
                 what(witness.name()),
@@ -167,7 +168,12 @@ fn in_ulps(all: &[Ulps]) -> String {
     for ulps in all {
         let caption = ulps.way.join(" ");
         let marks = [("1 ulp", 1.0)];
-        text.push_str(&histogram(&caption, &ulps.errors, &marks, Scale { base: 2.0, unit: "ulp" }));
+        text.push_str(&histogram(
+            &caption,
+            &ulps.errors,
+            &marks,
+            Scale { base: 2.0, bins: 2.0, unit: "ulp" },
+        ));
     }
     text
 }
@@ -185,7 +191,7 @@ fn distributions(rows: &[Row]) -> String {
             let errors: Vec<_> = all.iter().map(|row| row.error).collect();
             let least = all.iter().map(|row| row.tolerance).fold(f64::INFINITY, f64::min);
             let caption = format!("{} {dtype}", witness.name());
-            let scale = Scale { base: 10.0, unit: "" };
+            let scale = Scale { base: 10.0, bins: 4.0, unit: "" };
             text.push_str(&histogram(&caption, &errors, &[("allowed", least)], scale));
         }
     }
@@ -194,8 +200,10 @@ fn distributions(rows: &[Row]) -> String {
 
 /// How a histogram counts.
 struct Scale {
-    /// Two bins for each factor of this.
+    /// A number along the axis for each factor of this.
     base: f64,
+    /// How many bins between two such numbers.
+    bins: f64,
     /// Behind the numbers of the axis.
     unit: &'static str,
 }
@@ -207,7 +215,7 @@ fn histogram(caption: &str, errors: &[f64], marks: &[(&str, f64)], scale: Scale)
     const LEFT: f64 = 14.0;
     const TOP: f64 = 18.0;
     const BOTTOM: f64 = 34.0;
-    let log = |x: f64| 2.0 * x.ln() / scale.base.ln();
+    let log = |x: f64| scale.bins * x.ln() / scale.base.ln();
     let positive = || errors.iter().copied().filter(|x| *x > 0.0 && x.is_finite());
     let zeros = errors.iter().filter(|x| **x == 0.0).count();
     let all = || positive().chain(marks.iter().map(|(_, at)| *at)).map(log);
@@ -254,15 +262,15 @@ fn histogram(caption: &str, errors: &[f64], marks: &[(&str, f64)], scale: Scale)
         label(&mut svg, LEFT + step / 2.0, base + 14.0, "0");
     }
     // About six numbers along the axis, at whole powers.
-    let every = ((to - from) / 2.0 / 6.0).ceil().max(1.0) as i32;
-    let (first, last) = ((from / 2.0).ceil() as i32, (to / 2.0).floor() as i32);
+    let every = ((to - from) / scale.bins / 6.0).ceil().max(1.0) as i32;
+    let (first, last) = ((from / scale.bins).ceil() as i32, (to / scale.bins).floor() as i32);
     for power in (first..=last).filter(|power| power % every == 0) {
         let text = match (scale.base == 2.0, power) {
             (true, 0..) => format!("{} {}", 2_i64.pow(power as u32), scale.unit),
             (true, _) => format!("1/{}", 2_i64.pow(power.unsigned_abs().min(60))),
             (false, _) => format!("1e{power}"),
         };
-        label(&mut svg, x_of(2.0 * f64::from(power)), base + 14.0, text.trim());
+        label(&mut svg, x_of(scale.bins * f64::from(power)), base + 14.0, text.trim());
     }
     for (name, at) in marks {
         let x = x_of(log(*at));

@@ -81,7 +81,13 @@ impl Session<'_> {
             self.compare_all(&problem, witness, &expected)?;
         }
         for case in larger {
-            self.directions(&case.problem())?;
+            let first = self.found.rows.len();
+            let problem = case.problem();
+            self.directions(&problem)?;
+            // Long and saturated layers alone are allowed for their condition.
+            if case.options.time >= 400 || case.gain > 1.0 {
+                self.judge_by_condition(&problem, None, first)?;
+            }
         }
         Ok(())
     }
