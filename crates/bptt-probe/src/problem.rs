@@ -227,8 +227,9 @@ impl LayerOptions {
 }
 
 impl Problem {
-    /// Rounds every number that goes in to f32.
+    /// Rounds every number that goes in to f32, and the bound of a memory too.
     pub fn round_to_f32(&mut self) {
+        self.options.clip = self.options.clip.map(|bound| f64::from(bound as f32));
         for array in self.given.values_mut() {
             array.values.iter_mut().for_each(|value| *value = f64::from(*value as f32));
         }
