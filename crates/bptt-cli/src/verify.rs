@@ -3,10 +3,10 @@
 use crate::{Failure, output};
 use bptt::CellKind;
 use bptt_probe::verify::{Request, verify};
-use bptt_probe::{DType, Witness, device, table, ulp_table};
+use bptt_probe::{About, DType, Witness, device, html, table, ulp_table};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Arguments of `bptt verify`.
 #[derive(Args)]
@@ -30,6 +30,9 @@ pub struct VerifyArgs {
     /// there)
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write the certificate as a page to FILE: self-contained, readable on paper
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Turn the sign of gate K (0 to 3) in the hand-written backward of the LSTM, to see the
     /// checks fail
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(0..4))]
@@ -110,6 +113,11 @@ pub fn run(args: VerifyArgs) -> Result<(), Failure> {
         output::write_json(path, &found.rows)?;
     }
 
+    if let Some(path) = &args.html {
+        let page = html(&found, &about(started.elapsed().as_secs_f64()));
+        bptt_zoo::write_whole(path, page.as_bytes())?;
+    }
+
     let (count, failed) = (found.rows.len(), found.failures().count());
     let took = started.elapsed().as_secs_f64();
     say(&format!(
@@ -175,5 +183,75 @@ fn request(args: &VerifyArgs) -> Request {
         witnesses,
         reference: args.reference.clone(),
         sabotage: args.sabotage.map(usize::from),
+    }
+}
+
+/// What the page says about this run.
+fn about(seconds: f64) -> About {
+    let quoted = |argument: String| match argument.contains(char::is_whitespace) {
+        true => format!("'{argument}'"),
+        false => argument,
+    };
+    let arguments = std::env::args_os().skip(1).map(|a| quoted(a.to_string_lossy().into_owned()));
+    let command = ["bptt".to_string()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ");
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let system = format!("{} {}, {threads} threads", std::env::consts::OS, std::env::consts::ARCH);
+    let versions = [
+        ("bptt", env!("CARGO_PKG_VERSION").to_string()),
+        ("burn", BURN.to_string()),
+        ("compiler", env!("BPTT_RUSTC").to_string()),
+        ("system", system),
+    ];
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    About {
+        command,
+        date: date(since.as_secs()),
+        seconds,
+        versions: versions.map(|(name, version)| (name.to_string(), version)).into(),
+    }
+}
+
+/// The Burn that the workspace asks for, exactly.
+const BURN: &str = "0.22.1";
+
+/// A time in seconds since 1970 as date and time of day, UTC, by the Gregorian calendar.
+fn date(seconds: u64) -> String {
+    let (mut days, of_day) = (seconds / 86_400, seconds % 86_400);
+    let leap = |year: u64| {
+        (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400)
+    };
+    let mut year = 1970;
+    while days >= 365 + u64::from(leap(year)) {
+        days -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while days >= lengths[month] {
+        days -= lengths[month];
+        month += 1;
+    }
+    let (hour, minute) = (of_day / 3600, of_day % 3600 / 60);
+    format!("{year}-{:02}-{:02} {hour:02}:{minute:02} UTC", month + 1, days + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_the_calendars() {
+        assert_eq!(date(0), "1970-01-01 00:00 UTC");
+        assert_eq!(date(951_825_540), "2000-02-29 11:59 UTC");
+        assert_eq!(date(4_107_542_400), "2100-03-01 00:00 UTC");
+    }
+
+    #[test]
+    fn the_burn_that_is_named_is_the_one_that_is_used() {
+        // Asked when the test runs: a target folder may be shared by several checkouts.
+        let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo says where the package is");
+        let workspace = std::path::Path::new(&package).join("../../Cargo.toml");
+        let text = std::fs::read_to_string(workspace).expect("the workspace has a manifest");
+        assert!(text.contains(&format!("burn = {{ version = \"={BURN}\"")));
     }
 }

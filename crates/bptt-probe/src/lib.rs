@@ -26,7 +26,9 @@
 
 pub mod bench;
 pub mod case;
+mod check;
 pub mod device;
+mod html;
 mod measure;
 mod problem;
 pub mod reference;
@@ -36,6 +38,8 @@ pub mod scalar;
 mod ulp;
 pub mod verify;
 
+pub use check::{Certificate, Finding, check};
+pub use html::{About, html};
 pub use measure::{DType, Outcome, Setting, loss, measure, measure_layer, relative_error};
 pub use problem::{Array, LayerOptions, Problem};
 pub use report::{Row, Summary, summaries, table};

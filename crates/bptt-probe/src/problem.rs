@@ -131,7 +131,11 @@ impl LayerOptions {
 
     /// The parameters, PyTorch's names and shapes, in PyTorch's order. `None` if a size is absurd.
     pub fn parameters(&self) -> Option<Vec<(String, Vec<usize>)>> {
-        let gates = self.gates().checked_mul(self.hidden_size)?;
+        self.parameters_of(self.gates())
+    }
+
+    fn parameters_of(&self, gates: usize) -> Option<Vec<(String, Vec<usize>)>> {
+        let gates = gates.checked_mul(self.hidden_size)?;
         let above = self.directions().checked_mul(self.state_size())?;
         let mut all = Vec::new();
         for layer in 0..self.num_layers {
@@ -161,11 +165,17 @@ impl LayerOptions {
         }
     }
 
-    /// The states, `h` and for an LSTM `c`, with their shapes.
-    fn states(&self) -> Option<Vec<(&'static str, Vec<usize>)>> {
+    /// How many memories a unit of the cell has.
+    fn memories(&self) -> usize {
+        usize::from(self.cell == CellKind::Lstm)
+    }
+
+    /// The states, `h` and for a cell with memories `c`, with their shapes.
+    fn states(&self, memories: usize) -> Option<Vec<(&'static str, Vec<usize>)>> {
         let rows = self.num_layers.checked_mul(self.directions())?;
         let mut all = vec![("h", vec![rows, self.batch, self.state_size()])];
-        if self.cell == CellKind::Lstm {
+        if memories > 0 {
+            let rows = rows.checked_mul(memories)?;
             all.push(("c", vec![rows, self.batch, self.hidden_size]));
         }
         Some(all)
@@ -173,15 +183,28 @@ impl LayerOptions {
 
     /// What goes in: names and shapes. `None` if a size is absurd.
     pub fn given(&self) -> Option<Vec<(String, Vec<usize>)>> {
+        self.given_of(self.gates(), self.memories())
+    }
+
+    /// The same for a cell with other numbers of gates and memories.
+    pub(crate) fn given_of(
+        &self,
+        gates: usize,
+        memories: usize,
+    ) -> Option<Vec<(String, Vec<usize>)>> {
         let width = self.directions().checked_mul(self.state_size())?;
         let mut all = vec![("input".to_string(), self.sequence_shape(self.input_size))];
         if self.initial_state {
-            all.extend(self.states()?.into_iter().map(|(s, shape)| (format!("{s}_0"), shape)));
+            all.extend(
+                self.states(memories)?.into_iter().map(|(s, shape)| (format!("{s}_0"), shape)),
+            );
         }
-        all.extend(self.parameters()?);
+        all.extend(self.parameters_of(gates)?);
         all.push(("cotangent.output".to_string(), self.sequence_shape(width)));
         all.extend(
-            self.states()?.into_iter().map(|(s, shape)| (format!("cotangent.{s}_n"), shape)),
+            self.states(memories)?
+                .into_iter()
+                .map(|(s, shape)| (format!("cotangent.{s}_n"), shape)),
         );
         Some(all)
     }
@@ -190,7 +213,9 @@ impl LayerOptions {
     pub fn results(&self) -> Option<Vec<(String, Vec<usize>)>> {
         let width = self.directions().checked_mul(self.state_size())?;
         let mut all = vec![("output".to_string(), self.sequence_shape(width))];
-        all.extend(self.states()?.into_iter().map(|(s, shape)| (format!("{s}_n"), shape)));
+        all.extend(
+            self.states(self.memories())?.into_iter().map(|(s, shape)| (format!("{s}_n"), shape)),
+        );
         all.extend(
             self.given()?
                 .into_iter()
@@ -202,8 +227,9 @@ impl LayerOptions {
 }
 
 impl Problem {
-    /// Rounds every number that goes in to f32.
+    /// Rounds every number that goes in to f32, and the bound of a memory too.
     pub fn round_to_f32(&mut self) {
+        self.options.clip = self.options.clip.map(|bound| f64::from(bound as f32));
         for array in self.given.values_mut() {
             array.values.iter_mut().for_each(|value| *value = f64::from(*value as f32));
         }

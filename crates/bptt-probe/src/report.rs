@@ -28,6 +28,9 @@ pub struct Row {
     pub tolerance: f64,
     /// Whether it is.
     pub pass: bool,
+    /// How many numbers the tensor has.
+    #[serde(skip)]
+    pub entries: usize,
 }
 
 /// The kernel's name, `-` for what has none.

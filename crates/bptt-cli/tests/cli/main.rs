@@ -43,7 +43,15 @@ fn a_broken_backward_is_noticed_by_every_witness_and_leaves_autograd_alone() {
         assert_eq!(done.status.code(), Some(1), "gate {gate}: {}", stderr(&done));
         let rows: Vec<serde_json::Value> =
             serde_json::from_slice(&done.stdout).expect("standard output is JSON and nothing else");
-        for witness in ["engines", "finite-difference", "reference"] {
+        for witness in [
+            "engines",
+            "finite-difference",
+            "reference",
+            "complex-step",
+            "dual",
+            "rtrl",
+            "double-double",
+        ] {
             let failed = |row: &&serde_json::Value| row["pass"] == false;
             let by_witness = rows.iter().filter(|row| row["witness"] == witness);
             assert!(by_witness.filter(failed).count() > 0, "gate {gate}: {witness} saw nothing");
@@ -52,6 +60,21 @@ fn a_broken_backward_is_noticed_by_every_witness_and_leaves_autograd_alone() {
         assert!(autograd.clone().count() > 0);
         assert!(autograd.into_iter().all(|row| row["pass"] == true), "gate {gate}");
     }
+}
+
+#[test]
+fn the_certificate_is_a_page_with_pictures() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let page = folder.path().join("certificate.html");
+    let path = page.to_str().expect("a plain path");
+    let arguments = ["verify", "--cell", "gru", "--device", "flex", "--witness", "double-double"];
+    let done = bptt(&[&arguments[..], &["--html", path]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    let page = std::fs::read_to_string(page).expect("the page was written");
+    for part in ["comparisons passed", "--witness double-double", "<svg", "manual", "0.22.1"] {
+        assert!(page.contains(part), "no {part}");
+    }
+    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"));
 }
 
 #[test]

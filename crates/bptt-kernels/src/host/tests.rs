@@ -307,12 +307,18 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
                     T::dtype(),
                 );
             }
+            let again = self.by_kernels(isa, Schedule { count: 1, split: Split::Rows });
+            assert!(
+                format!("{again:?}") == format!("{alone:?}"),
+                "{} {what} {isa:?}: other bits the second time",
+                C::NAME,
+            );
             let mut splits = vec![Split::Rows, Split::Pipeline];
             if !self.projected && !C::RECURRENT.contains(&bptt_cells::Recurrent::Inner) {
                 splits.push(Split::Units);
             }
             for split in splits {
-                for count in [2, 3] {
+                for count in [2, 3, 4] {
                     let together = self.by_kernels(isa, Schedule { count, split });
                     // Bits, so that a NaN or a signed zero counts.
                     let bits = |all: &[Vec<T>]| format!("{all:?}");

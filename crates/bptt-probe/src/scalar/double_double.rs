@@ -60,12 +60,24 @@ impl DoubleDouble {
         Self { high: self.high * power, low: self.low * power }
     }
 
+    /// `e^x` for `x <= 0`.
+    fn exp(self) -> Self {
+        let (m1, power) = self.reduced();
+        (m1 + Self::ONE).scaled(power)
+    }
+
     /// `e^x - 1` for `x <= 0`, without loss near zero.
     fn exp_m1(self) -> Self {
+        let (m1, power) = self.reduced();
+        m1.scaled(power) + (Self::new(power) - Self::ONE)
+    }
+
+    /// `e^y - 1` and a power of two with `e^x = e^y · power` and small `y`, for `x <= 0`.
+    fn reduced(self) -> (Self, f64) {
         const HALVINGS: i32 = 9;
         // e^-700 is 1e-304, and has no second half any more.
         if self.high < -700.0 {
-            return -Self::ONE;
+            return (Self::new(0.0), 0.0);
         }
         let n = (self.high / LN_2.high).round();
         let rest = self - LN_2 * Self::new(n);
@@ -81,8 +93,7 @@ impl DoubleDouble {
         for _ in 0..HALVINGS {
             sum = sum.scaled(2.0) + sum * sum;
         }
-        let power = n.exp2();
-        sum.scaled(power) + Self::new(power - 1.0)
+        (sum, n.exp2())
     }
 }
 
@@ -124,7 +135,7 @@ impl Number for DoubleDouble {
 
     fn sigmoid(&self) -> Self {
         // e^-|x| does not overflow.
-        let e = (-self.abs()).exp_m1() + Self::ONE;
+        let e = (-self.abs()).exp();
         let larger = Self::ONE / (Self::ONE + e);
         if self.high < 0.0 { e * larger } else { larger }
     }

@@ -35,6 +35,11 @@ impl<N: Scalar, const K: usize> Dual<N, K> {
         Self { value, slopes: from_fn(|_| N::constant(0.0)) }
     }
 
+    /// The product rule in direction `k`.
+    fn slope_of_product(&self, other: &Self, k: usize) -> N {
+        &self.slopes[k] * &other.value + &self.value * &other.slopes[k]
+    }
+
     /// A function's value here, and its slope here: the chain rule.
     fn chain(&self, value: N, slope: N) -> Self {
         Self { value, slopes: from_fn(|k| &self.slopes[k] * &slope) }
@@ -52,7 +57,7 @@ operators! { [N: Scalar, const K: usize] Dual<N, K>;
     };
     Mul mul |a, b| Dual {
         value: &a.value * &b.value,
-        slopes: from_fn(|k| &a.slopes[k] * &b.value + &a.value * &b.slopes[k]),
+        slopes: from_fn(|k| a.slope_of_product(b, k)),
     };
 }
 

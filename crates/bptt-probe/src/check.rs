@@ -1,0 +1,361 @@
+//! A certificate for a cell that somebody else wrote.
+
+use crate::device;
+use crate::measure::{DType, Outcome, Setting, measure_layer, relative_error};
+use crate::problem::{Array, LayerOptions, Problem};
+use crate::scalar::{Dual, Real, Values, columns};
+use bptt::cells::{Backward, Cell, Planes, Recurrent, State};
+use bptt::{CellKind, Engine, Kernel, Nonlinearity, Skipped};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand_distr::{Distribution, StandardNormal};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What [`check`] found; displays as text.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// The cell's name.
+    pub cell: String,
+    /// One line for each derivative of one step, and for each gradient of a layer.
+    pub findings: Vec<Finding>,
+    /// What was left out, and why.
+    pub skipped: Vec<String>,
+}
+
+/// One comparison.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// What was compared, with what.
+    pub what: String,
+    /// `‖a − b‖₂ / ‖b‖₂`
+    pub error: f64,
+    /// What it may be.
+    pub tolerance: f64,
+}
+
+impl Finding {
+    /// Whether the error is within the tolerance.
+    pub fn pass(&self) -> bool {
+        self.error <= self.tolerance
+    }
+}
+
+impl Certificate {
+    /// Whether all derivatives are right.
+    pub fn is_right(&self) -> bool {
+        self.findings.iter().all(Finding::pass)
+    }
+
+    fn add(&mut self, what: String, error: f64, tolerance: f64) {
+        let error = if error.is_nan() { f64::INFINITY } else { error };
+        self.findings.push(Finding { what, error, tolerance });
+    }
+}
+
+impl fmt::Display for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wrong: Vec<_> = self.findings.iter().filter(|finding| !finding.pass()).collect();
+        let worst = self.findings.iter().map(|finding| finding.error).fold(0.0, f64::max);
+        match wrong.len() {
+            0 => writeln!(
+                f,
+                "{}: right in all of {} comparisons, the worst error {worst:.1e}",
+                self.cell,
+                self.findings.len()
+            )?,
+            count => writeln!(
+                f,
+                "{}: WRONG in {count} of {} comparisons",
+                self.cell,
+                self.findings.len()
+            )?,
+        }
+        for finding in wrong.iter().take(12) {
+            writeln!(
+                f,
+                "  {}: {:.1e} off, allowed {:.0e}",
+                finding.what, finding.error, finding.tolerance
+            )?;
+        }
+        if wrong.len() > 12 {
+            writeln!(f, "  and {} more", wrong.len() - 12)?;
+        }
+        self.skipped.iter().try_for_each(|line| writeln!(f, "  left out: {line}"))
+    }
+}
+
+/// Checks the hand-written backward of a cell: `step_backward` (and `inner_backward`) of one step
+/// against dual numbers, operand by operand, so that an error has the name of its gate; then layers of
+/// the cell, stacked, in both directions, with lengths and holes, by the fast and the reference kernel,
+/// against Burn's autograd and against dual numbers.
+///
+/// The layers need a device in host memory, and are left out in a build that has none.
+///
+/// # Panics
+///
+/// If the cell's own code does.
+pub fn check<C: Cell>(cell: C) -> Certificate {
+    let mut certificate =
+        Certificate { cell: C::NAME.to_string(), findings: vec![], skipped: vec![] };
+    one_step(cell, &mut certificate);
+    match device::names().find(|name| device::is_host(name)) {
+        Some(name) => layers(cell, name, &mut certificate),
+        None => certificate.skipped.push("layers: this build has neither flex nor ndarray".into()),
+    }
+    certificate
+}
+
+/// How many random points one step is checked at.
+const POINTS: usize = 50;
+
+/// What a step is given, in order, and what each of them is called.
+struct Operands<C>(std::marker::PhantomData<C>);
+
+impl<C: Cell> Operands<C> {
+    const GATES: usize = C::GATES;
+    const APART: usize = C::Apart::<f64>::LEN;
+    const MEMORIES: usize = C::Memory::<f64>::LEN;
+    /// All gates, the products apart, the memories, the hidden state.
+    const ALL: usize = Self::GATES + Self::APART + Self::MEMORIES + 1;
+
+    fn names() -> Vec<String> {
+        let gates = (0..Self::GATES).map(|g| format!("d_gates[{g}]"));
+        let apart = (0..Self::APART).map(|a| format!("d_apart[{a}]"));
+        let memories = (0..Self::MEMORIES).map(|m| format!("d_memory[{m}]"));
+        gates.chain(apart).chain(memories).chain(["d_hidden".to_string()]).collect()
+    }
+}
+
+/// Each derivative of one unit's step, by hand and by dual numbers.
+fn one_step<C: Cell>(cell: C, certificate: &mut Certificate) {
+    let mut rng = StdRng::seed_from_u64(1);
+    let names = Operands::<C>::names();
+    let outputs = 1 + Operands::<C>::MEMORIES;
+    // off[output][operand] and size[output][operand], squared, over all points.
+    let mut off = vec![vec![0.0; names.len()]; outputs];
+    let mut size = off.clone();
+    for _ in 0..POINTS {
+        let at: Vec<f64> = names.iter().map(|_| StandardNormal.sample(&mut rng)).collect();
+        let weight: f64 = StandardNormal.sample(&mut rng);
+        for output in 0..outputs {
+            let by_hand = by_hand(cell, &at, weight, output);
+            let exact = by_dual_numbers(cell, &at, weight, output);
+            for (k, (by_hand, exact)) in by_hand.into_iter().zip(exact).enumerate() {
+                off[output][k] += (by_hand - exact).powi(2);
+                size[output][k] += exact.powi(2);
+            }
+        }
+    }
+    for output in 0..outputs {
+        let of = match output {
+            0 => "h'".to_string(),
+            m => format!("memory[{}]'", m - 1),
+        };
+        for (k, name) in names.iter().enumerate() {
+            // Where the derivative is zero, the error is what stands there instead.
+            let norm = if size[output][k] == 0.0 { 1.0 } else { size[output][k] };
+            let what = format!("one step: {name} (dual numbers, from d_{of})");
+            certificate.add(what, (off[output][k] / norm).sqrt(), 1e-13);
+        }
+    }
+}
+
+/// The operands as the cell's planes.
+fn planes<N: Clone, G: Planes<N>, A: Planes<N>, M: Planes<N>>(at: &[N]) -> (G, A, State<N, M>) {
+    let (gates, rest) = at.split_at(G::LEN);
+    let (apart, rest) = rest.split_at(A::LEN);
+    let (memory, hidden) = rest.split_at(M::LEN);
+    let before = State { hidden: hidden[0].clone(), memory: M::from_vec(memory.to_vec()) };
+    (G::from_vec(gates.to_vec()), A::from_vec(apart.to_vec()), before)
+}
+
+fn has_inner<C: Cell>() -> bool {
+    C::RECURRENT.contains(&Recurrent::Inner)
+}
+
+/// The derivatives of one output with respect to all operands, by the cell's own backward. `weight` is
+/// the one of the inner product.
+fn by_hand<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> Vec<f64> {
+    let mut at = at.to_vec();
+    let last = C::GATES - 1;
+    if has_inner::<C>() {
+        let (gates, _, before) = planes::<f64, C::Gates<f64>, C::Apart<f64>, C::Memory<f64>>(&at);
+        at[last] += weight * cell.inner(&gates, &before);
+    }
+    let (gates, apart, before) = planes::<f64, C::Gates<f64>, C::Apart<f64>, C::Memory<f64>>(&at);
+    let (after, kept) = cell.step(gates, apart, &before);
+    let one_at = |place: usize| if place == output { 1.0 } else { 0.0 };
+    let cotangent = State { hidden: one_at(0), memory: C::Memory::from_fn(|m| one_at(m + 1)) };
+    let back = cell.step_backward(kept.clone(), &before, &after, cotangent);
+    let Backward { d_gates, d_apart, d_hidden, d_memory } = match has_inner::<C>() {
+        true => {
+            let Backward { d_gates, d_apart, d_hidden, d_memory } = back;
+            let all = d_gates.into_vec();
+            let d_inner = weight * all[last];
+            let d_gates = C::Gates::from_vec(all);
+            let so_far = Backward { d_gates, d_apart, d_hidden, d_memory };
+            cell.inner_backward(&kept, &before, d_inner, so_far)
+        }
+        false => back,
+    };
+    let states = d_memory.into_vec().into_iter().chain([d_hidden.unwrap_or(0.0)]);
+    d_gates.into_vec().into_iter().chain(d_apart.into_vec()).chain(states).collect()
+}
+
+/// The same by dual numbers, forwards.
+fn by_dual_numbers<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> Vec<f64> {
+    let column = |seeded: usize| {
+        let number = |(k, &x): (usize, &f64)| Dual::new(x, [if k == seeded { 1.0 } else { 0.0 }]);
+        let mut at: Vec<Dual<f64, 1>> = at.iter().enumerate().map(number).collect();
+        let planes = planes::<Dual<f64, 1>, C::Gates<_>, C::Apart<_>, C::Memory<_>>;
+        if has_inner::<C>() {
+            let (gates, _, before) = planes(&at);
+            let inner = cell.inner(&gates, &before);
+            at[C::GATES - 1] = &at[C::GATES - 1] + inner * Dual::still(weight);
+        }
+        let (gates, apart, before) = planes(&at);
+        let (after, _kept) = cell.step(gates, apart, &before);
+        match output {
+            0 => after.hidden.slopes[0],
+            m => after.memory.into_vec()[m - 1].slopes[0],
+        }
+    };
+    (0..Operands::<C>::ALL).map(column).collect()
+}
+
+/// The options that layers of the cell are checked with.
+fn variants<C: Cell>() -> Vec<(&'static str, LayerOptions)> {
+    let base = LayerOptions {
+        // The kind names the options' defaults; the cell is the one that is passed.
+        cell: CellKind::Gru,
+        nonlinearity: Nonlinearity::Tanh,
+        reset_after: true,
+        input_forget: false,
+        clip: None,
+        input_size: 3,
+        hidden_size: 4,
+        num_layers: 1,
+        bias: true,
+        batch_first: true,
+        bidirectional: false,
+        reverse: false,
+        proj_size: 0,
+        batch: 3,
+        time: 5,
+        lengths: None,
+        mask: None,
+        skipped: Skipped::Zero,
+        trace_budget: None,
+        initial_state: true,
+    };
+    let mut all = vec![
+        ("plain", base.clone()),
+        ("no bias", LayerOptions { bias: false, ..base.clone() }),
+        ("reverse", LayerOptions { reverse: true, ..base.clone() }),
+        (
+            "two layers, both directions, lengths",
+            LayerOptions {
+                num_layers: 2,
+                bidirectional: true,
+                lengths: Some(vec![5, 0, 3]),
+                ..base.clone()
+            },
+        ),
+        (
+            "holes, held",
+            LayerOptions {
+                mask: Some((0..15).map(|i| i % 4 != 1).collect()),
+                skipped: Skipped::Held,
+                ..base.clone()
+            },
+        ),
+    ];
+    if C::PROJECTABLE {
+        all.push(("projection", LayerOptions { proj_size: 2, ..base }));
+    }
+    all
+}
+
+/// A problem of those options for the cell.
+fn problem<C: Cell>(name: &str, options: LayerOptions) -> Problem {
+    let mut rng = StdRng::seed_from_u64(2);
+    let deviation = 1.0 / (options.hidden_size as f64).sqrt();
+    let shapes = options.given_of(C::GATES, C::Memory::<f64>::LEN).expect("small sizes");
+    let mut given = BTreeMap::new();
+    for (name, shape) in shapes {
+        let parameter = name.starts_with("weight") || name.starts_with("bias");
+        let scale = if parameter { deviation } else { 1.0 };
+        let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
+        let values = (0..shape.iter().product()).map(|_| scale * normal()).collect();
+        given.insert(name, Array { shape, values });
+    }
+    Problem { name: name.to_string(), options, given, expected: BTreeMap::new() }
+}
+
+fn layers<C: Cell>(cell: C, device: &str, certificate: &mut Certificate) {
+    let device = match device::open(device) {
+        Ok(device) => device,
+        Err(why) => return certificate.skipped.push(format!("layers: {why}")),
+    };
+    for (name, options) in variants::<C>() {
+        let problem = problem::<C>(name, options);
+        let exact: Values<f64> = columns::<f64, 8>(&Real(cell), &problem);
+        let run = |engine, kernel| -> Result<Outcome, String> {
+            let setting = Setting { engine, kernel, device: device.clone(), dtype: DType::F64 };
+            let on = device.clone().autodiff();
+            let layer = problem.options.config().try_init_custom(cell, &on);
+            Ok(measure_layer(&problem, &setting, layer.map_err(|error| error.to_string())?))
+        };
+        let autograd = run(Engine::Autograd, Kernel::Auto);
+        for (kernel, label) in
+            [(Kernel::Auto, "fast kernel"), (Kernel::Reference, "reference kernel")]
+        {
+            let (manual, autograd) = match (run(Engine::Manual, kernel), autograd.clone()) {
+                (Ok(manual), Ok(autograd)) => (manual, autograd),
+                (Err(why), _) | (_, Err(why)) => {
+                    certificate.skipped.push(format!("{name}: {why}"));
+                    continue;
+                }
+            };
+            for (tensor, values) in &manual {
+                let what = |with: &str| format!("layer, {name}: {tensor} ({label}, {with})");
+                let error = relative_error(values, &autograd[tensor]);
+                certificate.add(what("autograd"), error, 1e-12);
+                let shape = values.shape.clone();
+                let exact = Array { shape, values: exact[tensor].clone() };
+                certificate.add(what("dual numbers"), relative_error(values, &exact), 1e-13);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Sabotaged;
+    use bptt::cells::{GruResetAfter, GruResetBefore, Lstm, RnnRelu};
+
+    #[test]
+    fn the_projects_cells_are_right() {
+        for certificate in
+            [check(Lstm), check(GruResetAfter), check(GruResetBefore), check(RnnRelu)]
+        {
+            assert!(certificate.is_right(), "{certificate}");
+            assert!(certificate.findings.len() > 3, "{certificate}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_gate_is_named_and_no_other() {
+        for gate in 0..4 {
+            let certificate = check(Sabotaged { cell: Lstm, gate });
+            let in_step = |finding: &&Finding| finding.what.starts_with("one step");
+            let wrong: Vec<_> =
+                certificate.findings.iter().filter(in_step).filter(|f| !f.pass()).collect();
+            assert!(!wrong.is_empty(), "{certificate}");
+            let name = format!("d_gates[{gate}]");
+            assert!(wrong.iter().all(|finding| finding.what.contains(&name)), "{certificate}");
+        }
+    }
+}
