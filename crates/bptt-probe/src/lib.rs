@@ -28,6 +28,7 @@ pub mod bench;
 pub mod case;
 pub mod device;
 mod measure;
+pub mod mutants;
 mod problem;
 pub mod reference;
 mod report;
