@@ -26,6 +26,7 @@
 
 pub mod bench;
 pub mod case;
+pub mod curvature;
 pub mod device;
 mod measure;
 pub mod mutants;

@@ -36,6 +36,18 @@ pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
 
     /// Runs one layer in one direction.
     fn run(&self, engine: Engine, sequence: Sequence) -> Sequenced;
+
+    /// Shows the cell itself to whoever runs its equations by other means than an engine.
+    fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output;
+}
+
+/// Something that is done with a cell, whichever it is: a function that is generic over it.
+pub trait CellVisitor {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn visit<C: Cell>(self, cell: C) -> Self::Output;
 }
 
 macro_rules! delegate {
@@ -76,6 +88,14 @@ macro_rules! delegate {
             let $this = self;
             let run = |cell| each!(cell, engine::run, engine, sequence);
             run($cell)
+        }
+
+        fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {
+            fn accept<C: Cell, V: CellVisitor>(cell: C, visitor: V) -> V::Output {
+                visitor.visit(cell)
+            }
+            let $this = self;
+            each!($cell, accept, visitor)
         }
     };
 }
@@ -250,5 +270,9 @@ impl<C: Cell> SequenceCell for CustomCell<C> {
 
     fn run(&self, engine: Engine, sequence: Sequence) -> Sequenced {
         engine::run(self.0, engine, sequence)
+    }
+
+    fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {
+        visitor.visit(self.0)
     }
 }

@@ -255,6 +255,11 @@ impl<C: SequenceCell> Recurrent<C> {
         self.options.bidirectional
     }
 
+    /// Whether its one direction runs from the last step to the first.
+    pub fn is_reverse(&self) -> bool {
+        self.options.reverse
+    }
+
     /// Whether inputs are `[B, T, I]` (else `[T, B, I]`).
     pub fn is_batch_first(&self) -> bool {
         self.options.batch_first

@@ -3,6 +3,8 @@
 mod autograd;
 mod manual;
 
+pub use autograd::Recorded;
+
 use bptt_cells::Cell;
 use bptt_kernels::{Kernel, Presence, Skipped};
 use burn::Tensor;
