@@ -21,7 +21,8 @@ fn main() {
     );
     for cell in CellKind::ALL {
         for [batch, time, width] in [[1, 100, 32], [16, 100, 64], [32, 100, 128], [64, 50, 256]] {
-            let layer = AnyRecurrentConfig::new(cell, width, width).init(&Device::flex().autodiff());
+            let layer =
+                AnyRecurrentConfig::new(cell, width, width).init(&Device::flex().autodiff());
             let normal = Distribution::Normal(0.0, 1.0);
             let input = Tensor::random([batch, time, width], normal, &Device::flex());
             let direction = everywhere(&layer, &input);

@@ -53,7 +53,7 @@ fn report(cells_alone: bool) -> Result<bool, Failure> {
             Some(Catch { case, tensor, error, .. }) if error.is_finite() => {
                 format!("{case} | {tensor} | {error:.0e}")
             }
-            Some(Catch { case, tensor, .. }) => format!("{case} | {tensor} | not a number"),
+            Some(Catch { case, tensor, .. }) => format!("{case} | {tensor} | –"),
             None => "**nothing** | – | –".to_string(),
         };
         println!("| {place} | {kernel} | {mutation} | {caught} |");

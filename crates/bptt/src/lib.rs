@@ -55,7 +55,9 @@ pub use bptt_cells as cells;
 pub use bptt_kernels::{
     Kernel, Presence, Skipped, TraceSchedule, hidden_state_cost, internal_state_cost,
 };
-pub use cell::{AnyCell, CellVisitor, CustomCell, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
+pub use cell::{
+    AnyCell, CellVisitor, CustomCell, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell,
+};
 pub use config::{
     AnyRecurrentConfig, CellKind, ConfigError, GruConfig, LstmConfig, RnnConfig, StackConfig,
 };

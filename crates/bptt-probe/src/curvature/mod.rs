@@ -280,11 +280,7 @@ fn matrix(value: Tensor<2>, tangent: Option<Tensor<2>>) -> Matrix {
 }
 
 /// The parameters of one layer in one direction; what else there is among the operands is empty.
-fn parameters<C: SequenceCell>(
-    layer: &Recurrent<C>,
-    direction: &Variables,
-    k: usize,
-) -> Operands {
+fn parameters<C: SequenceCell>(layer: &Recurrent<C>, direction: &Variables, k: usize) -> Operands {
     let (weights, along) = (&layer.weights[k], &direction.weights[k]);
     let weight = |value: &Tensor<2>, tangent: &Option<Tensor<2>>| {
         matrix(plain(value), tangent.as_ref().map(plain))
@@ -400,9 +396,8 @@ impl Stack {
 /// `[B, n]` matrices, from `[rows, B, n]`.
 fn planes(x: &Dual<Tensor<3>>) -> Vec<Matrix> {
     let [rows, batch, width] = x.value.dims();
-    let plane = |k: usize| {
-        x.linear(|x| Recorded(plain(x).slice([k..k + 1]).reshape([batch, width])))
-    };
+    let plane =
+        |k: usize| x.linear(|x| Recorded(plain(x).slice([k..k + 1]).reshape([batch, width])));
     (0..rows).map(plane).collect()
 }
 

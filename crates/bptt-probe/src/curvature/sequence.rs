@@ -199,8 +199,7 @@ pub(super) struct Passed<C: Layout> {
 pub(super) fn forward<C: Cell>(cell: C, walk: Walk, operands: Operands) -> (Results, Passed<C>) {
     let batch = walk.batch;
     let hidden = operands.weight_ih.value.0.dims()[0] / C::GATES;
-    let wx =
-        linear(&operands.input, &transposed(&operands.weight_ih), operands.bias_ih.as_ref());
+    let wx = linear(&operands.input, &transposed(&operands.weight_ih), operands.bias_ih.as_ref());
     let mut weights = Weights::of::<C>(&operands, hidden);
     weights.outer = transposed(&weights.outer);
     weights.inner = weights.inner.map(|(weight, bias)| (transposed(&weight), bias));

@@ -118,9 +118,7 @@ pub fn mutations<C: Cell>(cell: &C) -> Vec<Mutation> {
     for (function, operations) in texts {
         for (at, operation) in operations.into_iter().enumerate() {
             let changes = operation.changes().iter();
-            all.extend(
-                changes.map(|&change| Mutation::Term { function, at, operation, change }),
-            );
+            all.extend(changes.map(|&change| Mutation::Term { function, at, operation, change }));
         }
     }
     let gates = C::GATES;

@@ -172,7 +172,9 @@ fn mutate<C: Cell>(
             return Err(format!("{place}: no case of the table has it"));
         }
         if let Some(Catch { case, tensor, error, .. }) = wrong(Mutation::None, kernel)? {
-            return Err(format!("{place}: {case} {tensor} is off by {error:.1e} without a mutation"));
+            return Err(format!(
+                "{place}: {case} {tensor} is off by {error:.1e} without a mutation"
+            ));
         }
         for mutation in mutations(&cell) {
             all.push(Verdict {

@@ -223,7 +223,12 @@ impl<N: Number> Neg for Mutant<N> {
 }
 
 impl<N: Number> Mutant<N> {
-    fn unary(&self, operation: Operation, right: impl Fn(&N) -> N, other: impl Fn(&N) -> N) -> Self {
+    fn unary(
+        &self,
+        operation: Operation,
+        right: impl Fn(&N) -> N,
+        other: impl Fn(&N) -> N,
+    ) -> Self {
         let x = &self.0;
         Self(match next(operation) {
             None => right(x),

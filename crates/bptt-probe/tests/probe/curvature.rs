@@ -67,7 +67,8 @@ fn arrays(suffixes: &[String], of: &Variables) -> Arrays {
 fn layer(problem: &Problem) -> (AnyRecurrent, Vec<String>) {
     let mut layer = problem.options.config().init(&Device::flex());
     let suffixes: Vec<_> = layer.suffixes().collect();
-    for (weights, given) in layer.weights.iter_mut().zip(variables(&suffixes, &problem.given).weights)
+    for (weights, given) in
+        layer.weights.iter_mut().zip(variables(&suffixes, &problem.given).weights)
     {
         weights.weight_ih = Param::from_tensor(given.weight_ih.unwrap());
         weights.weight_hh = Param::from_tensor(given.weight_hh.unwrap());
@@ -191,11 +192,10 @@ fn the_hessian_is_symmetric() {
 fn a_curved_loss_brings_its_own_second_derivative() {
     const STEP: f64 = 1e-5;
     let problem = case::find("gru-deep-bidirectional").unwrap().problem();
-    let squared = |results: &LayerResults| LayerResults {
-        output: results.output.clone(),
-        ..results.zeros()
-    };
-    let only = BTreeMap::from([("weight_hh_l0".to_string(), problem.array("weight_hh_l0").clone())]);
+    let squared =
+        |results: &LayerResults| LayerResults { output: results.output.clone(), ..results.zeros() };
+    let only =
+        BTreeMap::from([("weight_hh_l0".to_string(), problem.array("weight_hh_l0").clone())]);
     let run = |problem: &Problem| {
         let (layer, suffixes) = layer(problem);
         let along = variables(&suffixes, &only);
@@ -383,7 +383,10 @@ impl Leaves {
     }
 }
 
-const [TIME, BATCH, INPUT, HIDDEN]: [usize; 4] = [4, 2, 3, 3];
+const TIME: usize = 4;
+const BATCH: usize = 2;
+const INPUT: usize = 3;
+const HIDDEN: usize = 3;
 
 /// A layer in plain loops over scalars: the loss, which is `Σ outputs ⊙ cotangent.output`.
 fn loss<C: Cell>(cell: &C, leaves: &BTreeMap<&str, Leaves>, cotangent: &Array) -> Var {
