@@ -27,9 +27,11 @@
 pub mod bench;
 pub mod case;
 mod check;
+pub mod curvature;
 pub mod device;
 mod html;
 mod measure;
+pub mod mutants;
 mod problem;
 pub mod reference;
 mod report;

@@ -7,7 +7,8 @@
 
 use crate::problem::{Array, LayerOptions, Problem};
 use bptt::{CellKind, Nonlinearity, Skipped};
-use safetensors::{Dtype, SafeTensors};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
@@ -108,6 +109,59 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Problem, String> {
     };
     let (given, expected) = (read(options.given())?, read(options.results())?);
     Ok(Problem { name: name.to_string(), options, given, expected })
+}
+
+/// A problem as the bytes of a reference file. What is not known of its results is left out, and
+/// [`parse`] will say so.
+///
+/// # Errors
+///
+/// One line, if the format has no place for an option of the layer.
+pub fn serialize(problem: &Problem) -> Result<Vec<u8>, String> {
+    let o = &problem.options;
+    let is_pytorch = !o.reverse
+        && o.mask.is_none()
+        && o.clip.is_none()
+        && !o.input_forget
+        && o.reset_after
+        && o.trace_budget.is_none();
+    if !is_pytorch {
+        return Err(format!("{}: the format has no place for the options {o:?}", problem.name));
+    }
+    let metadata = [
+        ("format", FORMAT.to_string()),
+        ("cell", o.cell.name().to_string()),
+        ("nonlinearity", if o.nonlinearity == Nonlinearity::Relu { "relu" } else { "tanh" }.into()),
+        ("input_size", o.input_size.to_string()),
+        ("hidden_size", o.hidden_size.to_string()),
+        ("num_layers", o.num_layers.to_string()),
+        ("bias", o.bias.to_string()),
+        ("batch_first", o.batch_first.to_string()),
+        ("bidirectional", o.bidirectional.to_string()),
+        ("proj_size", o.proj_size.to_string()),
+        ("batch", o.batch.to_string()),
+        ("time", o.time.to_string()),
+        ("lengths", serde_json::to_string(&o.lengths).map_err(|error| error.to_string())?),
+        ("initial_state", o.initial_state.to_string()),
+        ("source", format!("bptt-probe {}", env!("CARGO_PKG_VERSION"))),
+    ];
+    let metadata = metadata.map(|(key, value)| (key.to_string(), value)).into();
+    let bytes: Vec<(&String, &Array, Vec<u8>)> = problem
+        .given
+        .iter()
+        .chain(&problem.expected)
+        .map(|(name, array)| {
+            (name, array, array.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        })
+        .collect();
+    let views: Result<Vec<_>, _> = bytes
+        .iter()
+        .map(|(name, array, bytes)| {
+            Ok((name, TensorView::new(Dtype::F64, array.shape.clone(), bytes)?))
+        })
+        .collect();
+    let views = views.map_err(|error: SafeTensorError| error.to_string())?;
+    safetensors::serialize(views, Some(metadata)).map_err(|error| error.to_string())
 }
 
 fn array(file: &SafeTensors<'_>, name: &str, shape: Vec<usize>) -> Result<Array, String> {

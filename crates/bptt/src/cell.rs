@@ -1,7 +1,6 @@
 //! Cells with their options, as layers choose them.
 
 use crate::engine::{self, Engine, Sequence, Sequenced};
-use crate::rtrl::{self, Advance, Influenced};
 use crate::state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
 use bptt_cells::{self as cells, Cell, Planes};
 use serde::{Deserialize, Serialize};
@@ -38,8 +37,17 @@ pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
     /// Runs one layer in one direction.
     fn run(&self, engine: Engine, sequence: Sequence) -> Sequenced;
 
-    /// One step of one layer with its influence carried on, for [`Rtrl`](crate::Rtrl).
-    fn advance(&self, step: Advance) -> Influenced;
+    /// Shows the cell itself to whoever runs its equations by other means than an engine.
+    fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output;
+}
+
+/// Something that is done with a cell, whichever it is: a function that is generic over it.
+pub trait CellVisitor {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn visit<C: Cell>(self, cell: C) -> Self::Output;
 }
 
 macro_rules! delegate {
@@ -82,10 +90,12 @@ macro_rules! delegate {
             run($cell)
         }
 
-        fn advance(&self, step: Advance) -> Influenced {
+        fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {
+            fn accept<C: Cell, V: CellVisitor>(cell: C, visitor: V) -> V::Output {
+                visitor.visit(cell)
+            }
             let $this = self;
-            let advance = |cell| each!(cell, rtrl::advance, step);
-            advance($cell)
+            each!($cell, accept, visitor)
         }
     };
 }
@@ -262,7 +272,7 @@ impl<C: Cell> SequenceCell for CustomCell<C> {
         engine::run(self.0, engine, sequence)
     }
 
-    fn advance(&self, step: Advance) -> Influenced {
-        rtrl::advance(self.0, step)
+    fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {
+        visitor.visit(self.0)
     }
 }

@@ -60,18 +60,20 @@ pub use bptt_cells as cells;
 pub use bptt_kernels::{
     Kernel, Presence, Skipped, TraceSchedule, hidden_state_cost, internal_state_cost,
 };
-pub use cell::{AnyCell, CustomCell, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
+pub use cell::{
+    AnyCell, CellVisitor, CustomCell, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell,
+};
 pub use config::{
     AnyRecurrentConfig, CellKind, ConfigError, GruConfig, LstmConfig, RnnConfig, StackConfig,
 };
-pub use engine::{Engine, Sequence, Sequenced};
+pub use engine::{Engine, Recorded, Sequence, Sequenced};
 pub use layer::RecurrentLayer;
 pub use packed::PackedSequence;
 #[cfg(feature = "dataset")]
 pub use ragged::{Bucketing, Buckets, PadBatcher};
 pub use ragged::{Padding, RaggedBatch};
 pub use recurrent::Recurrent;
-pub use rtrl::{Advance, Influenced, Parameters, Rtrl, RtrlGradients, StateCotangent};
+pub use rtrl::{Rtrl, RtrlGradients, StateCotangent};
 pub use state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
 pub use stream_pool::{
     Answers, Evicted, SavedStreams, StreamError, StreamKey, StreamPool, StreamPoolConfig,

@@ -204,9 +204,13 @@ fn hold(rows: &[bool], now: Recorded, then: &Recorded) -> Recorded {
     Recorded(now.0.mask_where(mask, then.0.clone()))
 }
 
-/// A Burn tensor as a number: whatever is computed with it is recorded on the tape.
+/// A Burn tensor as a number: on a device with autodiff, whatever is computed with it is recorded
+/// on the tape.
 #[derive(Clone, Debug)]
-pub(crate) struct Recorded(pub(crate) Tensor<2>);
+pub struct Recorded(
+    /// The tensor. All operands of an operation have one shape.
+    pub Tensor<2>,
+);
 
 macro_rules! operators {
     ($($Op:ident $op:ident;)*) => {$(

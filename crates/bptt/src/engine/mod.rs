@@ -3,7 +3,7 @@
 mod autograd;
 mod manual;
 
-pub(crate) use autograd::Recorded;
+pub use autograd::Recorded;
 
 use bptt_cells::Cell;
 use bptt_kernels::{Kernel, Presence, Skipped};

@@ -1,6 +1,7 @@
 //! One layer, one step: the state after it, and how it depends on the parameters.
 
 use super::tangent::Tangent;
+use crate::cell::CellVisitor;
 use crate::engine::Recorded;
 use bptt_cells::{Cell, Planes, Recurrent, State};
 use burn::Tensor;
@@ -8,7 +9,7 @@ use burn::tensor::{Bool, TensorData};
 
 /// A layer's parameters, untracked.
 #[derive(Clone, Debug)]
-pub struct Parameters {
+pub(crate) struct Parameters {
     /// `W`, `[G·H, I]`
     pub(crate) weight_ih: Tensor<2>,
     /// `U`, `[G·H, P]`
@@ -26,7 +27,7 @@ pub struct Parameters {
 /// layer's `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`, `weight_hr` (those that are there), and then
 /// its initial hidden state and memories.
 #[derive(Clone, Debug)]
-pub struct Influenced {
+pub(crate) struct Influenced {
     /// `[B, P]`
     pub(crate) hidden: Tensor<2>,
     /// `M` times `[B, H]`
@@ -37,9 +38,9 @@ pub struct Influenced {
     pub(crate) d_memory: Vec<Vec<Tensor<3>>>,
 }
 
-/// A step of one layer: what [`SequenceCell::advance`](crate::SequenceCell::advance) works.
+/// A step of one layer, to be worked with its cell.
 #[derive(Clone, Debug)]
-pub struct Advance {
+pub(crate) struct Advance {
     pub(crate) parameters: Parameters,
     pub(crate) before: Influenced,
     /// `[B, I]`
@@ -48,6 +49,14 @@ pub struct Advance {
     pub(crate) d_input: Vec<Tensor<3>>,
     /// Which rows stand still.
     pub(crate) absent: Option<Vec<bool>>,
+}
+
+impl CellVisitor for Advance {
+    type Output = Influenced;
+
+    fn visit<C: Cell>(self, cell: C) -> Influenced {
+        advance(cell, self)
+    }
 }
 
 /// `[B, H]`, and for each block its derivatives `[B, N, H]`.
@@ -63,7 +72,7 @@ struct Plane {
 /// times the influence before it, plus what the parameters do in this very step. The cell's part of
 /// the Jacobian is elementwise; it is had by running the cell's `step` on [`Tangent`]s, once for each
 /// of its operands, and no derivative of a cell is written down.
-pub(crate) fn advance<C: Cell>(cell: C, step: Advance) -> Influenced {
+fn advance<C: Cell>(cell: C, step: Advance) -> Influenced {
     let Advance { parameters, before, input, d_input, absent } = step;
     let hidden = parameters.weight_ih.dims()[0] / C::GATES;
     let own = d_input.len();

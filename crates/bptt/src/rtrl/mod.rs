@@ -3,8 +3,7 @@
 mod layer;
 mod tangent;
 
-pub(crate) use layer::advance;
-pub use layer::{Advance, Influenced, Parameters};
+use layer::{Advance, Influenced, Parameters};
 
 use crate::cell::SequenceCell;
 use crate::config::ConfigError;
@@ -180,7 +179,7 @@ impl<C: SequenceCell> Rtrl<C> {
         let mut input = plain(input);
         let mut d_input = Vec::new();
         for (parameters, layer) in self.parameters.iter().zip(&mut self.layers) {
-            *layer = self.cell.advance(Advance {
+            *layer = self.cell.accept(Advance {
                 parameters: parameters.clone(),
                 before: layer.clone(),
                 input,

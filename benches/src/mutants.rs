@@ -1,0 +1,340 @@
+//! What is changed in the source of the kernels' backward passes, one thing at a time.
+//!
+//! A site is a piece of the source, `«…»` around the expression or statement that is changed, the
+//! text around it to find it by. All of them go into one copy of the source, each behind a switch, so
+//! that one build serves them all. A site whose text has changed has to be changed here too; a test
+//! says which.
+
+/// A place in the source, and what can stand there instead.
+#[derive(Debug)]
+pub struct Site {
+    /// Below `crates/bptt-kernels/src`.
+    pub file: &'static str,
+    /// Text that occurs once in the file, with `«` and `»` around what is changed.
+    pub text: &'static str,
+    /// What it is called, and what stands there.
+    pub wrong: &'static [(&'static str, &'static str)],
+}
+
+const fn site(
+    file: &'static str,
+    text: &'static str,
+    wrong: &'static [(&'static str, &'static str)],
+) -> Site {
+    Site { file, text, wrong }
+}
+
+const REFERENCE: &str = "recurrent/reference.rs";
+const NODE: &str = "recurrent/autodiff.rs";
+const BACKWARD: &str = "host/backward.rs";
+const SUMS: &str = "host/backward/sums.rs";
+const GATES: &str = "host/gates.rs";
+const OUTER: &str = "host/outer_sum.rs";
+const WALK: &str = "host/walk.rs";
+
+/// All sites.
+#[rustfmt::skip]
+pub const SITES: &[Site] = &[
+    // The reference body.
+    site(REFERENCE, "d => «or_zeros(d, &[time, batch, output])»,", &[
+        ("the outputs' cotangent not read", "or_zeros(None, &[time, batch, output])"),
+    ]),
+    site(REFERENCE, "let mut d_hidden = «or_zeros(d_results.hidden, &[batch, output])»;", &[
+        ("the final hidden state's cotangent not added", "or_zeros(None, &[batch, output])"),
+    ]),
+    site(REFERENCE, "or_zeros(«d_results.memory», &[memories", &[
+        ("the final memory's cotangent not added", "None"),
+    ]),
+    site(REFERENCE, "in «plan.order(time).rev()».zip(trace", &[
+        ("the direction ignored", "plan.clone().with_reverse(false).order(time).rev()"),
+    ]),
+    site(REFERENCE, "let d_output_t = «rows::<B>(&d_outputs, t * batch, (t + 1) * batch)»;", &[
+        ("the outputs' cotangent of the step before", "{ let t = t.saturating_sub(1); rows::<B>(&d_outputs, t * batch, (t + 1) * batch) }"),
+        ("the outputs' cotangent of the step after", "{ let t = (t + 1).min(time - 1); rows::<B>(&d_outputs, t * batch, (t + 1) * batch) }"),
+    ]),
+    site(REFERENCE, "let mut d_h = «add::<B>(d_hidden.clone(), d_output_t)»;", &[
+        ("what comes back through the state not added", "d_output_t"),
+        ("the output's cotangent not added", "d_hidden.clone()"),
+    ]),
+    site(REFERENCE, "Skipped::Held => «(d_h.clone(), d_memory.clone())»,", &[
+        ("the cotangent of an output that is held not added", "(d_hidden.clone(), d_memory.clone())"),
+    ]),
+    site(REFERENCE, "«d_h = only::<B>(active, d_h);»", &[("rows that stand still not left out", "d_h = d_h.clone();")]),
+    site(REFERENCE, "«d_memory = d_memory.into_iter().map(|d| only::<B>(active, d)).collect();»", &[
+        ("memories that stand still not left out", "d_memory = d_memory.clone();"),
+    ]),
+    site(REFERENCE, "Some(weight_hr) => «B::float_matmul(d_h.clone(), weight_hr.clone())»,", &[
+        ("the projection's transposed product dropped", "zeros_like::<B>(like, &[batch, hidden])"),
+    ]),
+    site(REFERENCE, "memory: primitives::<B, _>(«memory_before»),", &[
+        ("the memory after the step for that before it", "memory_after.clone()"),
+    ]),
+    site(REFERENCE, "hidden: Primitive(«hidden_own.clone()»),", &[
+        ("the hidden state before the step for that after it", "hidden_before.clone()"),
+    ]),
+    site(REFERENCE, "let d_inner = Primitive(«B::float_matmul(d_last, weight.clone())»);", &[
+        ("the inner product not transposed", "B::float_matmul(d_last, B::float_transpose(weight.clone()))"),
+        ("the inner product dropped", "zeros_like::<B>(like, &[batch, hidden])"),
+    ]),
+    site(REFERENCE, "back = «cell.inner_backward(&kept, &before, d_inner, whole)»;", &[
+        ("the inner gate's completion forgotten", "whole"),
+    ]),
+    site(REFERENCE, "inner_operand = Some(«cell.inner_of_kept(&kept, &before.hidden).0»);", &[
+        ("h for the inner operand", "hidden_before.clone()"),
+    ]),
+    site(REFERENCE, "«d_outer.extend(d_apart);»", &[
+        ("the gate's gradient for that of its product kept apart", "let _ = d_apart; d_outer.extend_from_slice(&d_gates[added..]);"),
+    ]),
+    site(REFERENCE, "d_hidden = «B::float_matmul(d_outer.clone(), weights.outer.clone())»;", &[
+        ("the product with U dropped", "zeros_like::<B>(like, &[batch, output])"),
+        ("a square U not transposed", "B::float_matmul(d_outer.clone(), if weights.outer.shape()[0] == output { B::float_transpose(weights.outer.clone()) } else { weights.outer.clone() })"),
+    ]),
+    site(REFERENCE, "d_hidden = «add::<B>(d_hidden, direct)»;", &[
+        ("the way through h by the step itself dropped", "d_hidden"),
+        ("the way through U dropped beside another", "direct"),
+    ]),
+    site(REFERENCE, "d_memory = «tensors::<B>(d_memory_before)»;", &[
+        ("the memory's gradient not carried to the step before", "tensors::<B>(d_memory_before).into_iter().map(|d| B::float_mul_scalar(d, 0f32.into())).collect()"),
+    ]),
+    site(REFERENCE, "d_hidden = «select::<B>(active, d_hidden, held_hidden)»;", &[
+        ("a row that stands still hands no gradient on", "d_hidden"),
+        ("a row that takes part hands on what it held", "held_hidden"),
+    ]),
+    site(REFERENCE, ".map(|(d, held)| «select::<B>(active, d, held)»)", &[
+        ("a memory that stands still hands no gradient on", "d"),
+        ("a memory that takes part hands on what it held", "held"),
+    ]),
+    site(REFERENCE, "sums.hidden_before[t] = Some(«hidden_before»);", &[
+        ("h_t for h_{t-1} in the gradient of U", "hidden_own.clone()"),
+        ("h_0 for h_{t-1} in the gradient of U", "operands.need(Operand::Hidden).clone()"),
+    ]),
+    site(REFERENCE, "let d_x = «B::float_matmul(d_gates.clone(), weight_ih)»;", &[
+        ("the input's gradient with the other sign", "B::float_neg(B::float_matmul(d_gates.clone(), weight_ih))"),
+    ]),
+    site(REFERENCE, "parts.push(«transposed_times::<B>(d_last(), all(self.inner_operand))»);", &[
+        ("the inner gate's weight gradient transposed", "transposed_times::<B>(all(self.inner_operand), d_last())"),
+    ]),
+    site(REFERENCE, "let mut parts = vec![«sum_rows::<B>(d_outer)»];", &[
+        ("b_h's gradient that of b", "sum_rows::<B>(columns::<B>(&d_gates, 0, d_outer.shape()[1]))"),
+    ]),
+    site(REFERENCE, "parts.push(«sum_rows::<B>(d_last())»);", &[
+        ("the inner gate's bias that of another gate", "sum_rows::<B>(columns::<B>(&d_gates, 0, hidden))"),
+    ]),
+    site(REFERENCE, "d.with(Operand::BiasIh, «sum_rows::<B>(d_gates)»)", &[
+        ("the bias forgotten", "B::float_mul_scalar(sum_rows::<B>(d_gates), 0f32.into())"),
+    ]),
+    site(REFERENCE, "d = d.with(Operand::Hidden, «d_hidden»);", &[
+        ("the initial state's gradient forgotten", "B::float_mul_scalar(d_hidden, 0f32.into())"),
+    ]),
+
+    // The node on the tape.
+    site(NODE, "«*(if is_hidden { &mut state.hidden } else { &mut state.memory }) = Some(d);»", &[
+        ("the state's gradients exchanged", "*(if is_hidden == state.memory.is_none() { &mut state.memory } else { &mut state.hidden }) = Some(d);"),
+        ("the state's gradients not brought", "drop((d, state, is_hidden));"),
+    ]),
+    site(NODE, "d_results.outputs = «is_there.then_some(d_outputs)»;", &[
+        ("the outputs' gradient not read", "is_there.then_some(d_outputs).filter(|_| false)"),
+    ]),
+
+    // The host kernels: the steps.
+    site(BACKWARD, "«d_hidden[b * pp..][..output].copy_from_slice(&d[b * output..][..output]);»", &[
+        ("the final hidden state's cotangent not added", "let _ = d;"),
+    ]),
+    site(BACKWARD, "«d_memory[(b * memories + m) * hp..][..hidden].copy_from_slice(from);»", &[
+        ("the final memory's cotangent not added", "let _ = from;"),
+    ]),
+    site(BACKWARD, "None => «&self.operands.need(Operand::Hidden)[b * output..][..output]»,", &[
+        ("the first output for h_0", "&self.outputs[..output]"),
+    ]),
+    site(BACKWARD, "Some(k) => «&self.outputs[self.layer.output_at(self.layer.time_of(k), b)..][..output]»,", &[
+        ("h_0 for h_{t-1}", "&self.operands.need(Operand::Hidden)[b * output..][..output]"),
+        ("h_t for h_{t-1}", "&self.outputs[self.layer.output_at(self.layer.time_of((k + 1).min(self.layer.time - 1)), b)..][..output]"),
+        ("the direction ignored for h_{t-1}", "&self.outputs[self.layer.output_at(k, b)..][..output]"),
+    ]),
+    site(BACKWARD, "None => «&self.outputs[self.layer.output_at(t, b)..][..output]»,", &[
+        ("the hidden state before the step for that after it", "self.hidden_before(k, b)"),
+    ]),
+    site(BACKWARD, "kept_row: «nth * batch»,", &[("what the first step kept for all", "0")]),
+    site(BACKWARD, "memory_row: «nth * batch»,", &[
+        ("the memory after the step for that before it", "(nth + 1) * batch"),
+    ]),
+    site(BACKWARD, "memory_next_row: «(nth + 1) * batch»,", &[
+        ("the memory before the step for that after it", "nth * batch"),
+    ]),
+    site(BACKWARD, "time: «t»,\n                d_memory", &[
+        ("the direction ignored for the outputs' cotangent", "k"),
+    ]),
+    site(BACKWARD, "*to = «T::plus(a, b)»;", &[
+        ("the output's cotangent not added in front of a projection", "{ let _ = b; a }"),
+        ("what comes back through the state not added in front of a projection", "{ let _ = a; b }"),
+    ]),
+    site(BACKWARD, "«product(a, project, 0..project.count, c, false);»", &[
+        ("the projection's transposed product dropped", "let _ = (a, c);"),
+    ]),
+    site(BACKWARD, "of_batch(d_inner, hp), «false»);", &[("the inner product added to that of the last step", "true")]),
+    site(BACKWARD, "«gates(Part::Completion);»", &[("the inner gate's completion forgotten", "{}")]),
+    site(BACKWARD, "let last = «self.layer.plane(self.layer.gates - 1)»;", &[
+        ("the inner product of another gate", "self.layer.plane(0)"),
+    ]),
+    site(BACKWARD, "of_batch(self.d_hidden, pp), «true»);", &[
+        ("the way through h by the step itself dropped", "false"),
+    ]),
+    site(BACKWARD, "wrapping_add(«self.layer.first_h()» * hp)", &[
+        ("the gate's gradient for that of its product kept apart", "0"),
+    ]),
+    site(BACKWARD, "«gates + gate - layer.added»", &[
+        ("b_h's gradient that of b", "layer.plane(gate)"),
+    ]),
+    site(BACKWARD, "_ => «layer.plane(gate)»,", &[("the biases' gates in the kernel's order", "gate")]),
+
+    // The gates of the host kernels.
+    site(GATES, "«d_hidden.load(simd, 0, unit) + d_output»", &[
+        ("what comes back through the state not added", "d_output"),
+        ("the output's cotangent not added", "{ let _ = d_output; d_hidden.load(simd, 0, unit) }"),
+    ]),
+    site(GATES, "let sum = «d_hidden.load(simd, 0, unit) + d»;", &[
+        ("the cotangent of an output that is held not added", "{ let _ = d; d_hidden.load(simd, 0, unit) }"),
+    ]),
+    site(GATES, "*to = «T::plus(*to, d)»;", &[
+        ("the same in front of a projection", "{ let _ = d; *to }"),
+    ]),
+    site(GATES, "«std::slice::from_raw_parts_mut(d_hidden.start, pp).fill(T::ZERO);»", &[
+        ("the hidden state's cotangent kept behind a projection", "{}"),
+    ]),
+    site(GATES, "if d_own.is_none() {\n                        d_hidden.store(simd, 0, unit, «back.d_hidden.unwrap_or(zero)»);", &[
+        ("the way through h by the step itself dropped", "zero"),
+    ]),
+
+    // The sums over all steps.
+    site(SUMS, "lay(&x[self.layer.input_at(«t», b)..]", &[("the direction ignored for the input", "{ let _ = t; k }")]),
+    site(SUMS, "lay(«&self.hidden_before(k, b)[..output]», self.h_tiles[slot]);", &[
+        ("h_t for h_{t-1} in the gradient of U", "&self.outputs[self.layer.output_at(self.layer.time_of(k), b)..][..output]"),
+        ("h_0 for h_{t-1} in the gradient of U", "&self.operands.need(Operand::Hidden)[b * output..][..output]"),
+    ]),
+    site(SUMS, "to.extend(pairs.map(|(k, b)| «self.layer.time_of(k) * batch + b»));", &[
+        ("the direction ignored for the input's gradient", "k * batch + b"),
+    ]),
+    site(SUMS, "let bias = «wants_bias.then(|| self.sum_bias.at(0, row))»;", &[("the bias forgotten", "wants_bias.then(|| self.sum_bias.at(0, row)).filter(|_| false)")]),
+    site(SUMS, "let first = «self.layer.first_h()»;", &[
+        ("the gradient of U by the gates, not by what was kept apart", "0"),
+    ]),
+    site(SUMS, "let summed = if wants(Operand::WeightIh) { «gates» } else { 0 };", &[
+        ("the bias summed twice", "0"),
+        ("the bias of what was kept apart forgotten", "self.layer.planes()"),
+    ]),
+    site(SUMS, "let last = «self.layer.plane(gates - 1)»;", &[
+        ("the inner weights' gradient of another gate", "self.layer.plane(0)"),
+    ]),
+    site(SUMS, "let first = «self.layer.gate(plane)» * hidden;", &[
+        ("the gradient of W in the kernel's order", "plane"),
+    ]),
+    site(SUMS, "transpose(from, hp, 0, to, «(gates - 1) * hidden», hidden, output);", &[
+        ("the inner weights' gradient in another gate's place", "0"),
+    ]),
+    site(OUTER, "T::store(simd, to, «T::add(simd, T::load(simd, to), sum)»);", &[
+        ("the bias of the last block alone", "sum"),
+    ]),
+    site(OUTER, "add: «true»,", &[("the weights' gradient of the last block alone", "false")]),
+
+    // The way back under a budget.
+    site(WALK, "return Some(forwarder.pass(steps, «memory», outputs, true));", &[
+        ("computed again from the first state", "{ let _ = memory; forwarder.first_memory() }"),
+    ]),
+    site(WALK, "return Some(forwarder.pass(steps, «passed.memory», outputs, true));", &[
+        ("the last steps from the first state", "{ drop(passed.memory); forwarder.first_memory() }"),
+    ]),
+    site(WALK, "self.known.push((middle, «Some(passed.memory)»));", &[
+        ("the first state for one that was kept", "Some(passed.memory).filter(|_| false)"),
+    ]),
+];
+
+/// Which kernels a file is part of: `reference`, `auto`, or both.
+pub fn kernels(file: &str) -> &'static [bptt::Kernel] {
+    use bptt::Kernel;
+    match file {
+        REFERENCE => &[Kernel::Reference],
+        NODE => &[Kernel::Auto, Kernel::Reference],
+        _ => &[Kernel::Auto],
+    }
+}
+
+/// The mutants in order: their sites, and which of the site's.
+pub fn all() -> Vec<(&'static Site, usize)> {
+    SITES.iter().flat_map(|site| (0..site.wrong.len()).map(move |k| (site, k))).collect()
+}
+
+/// A file's source with all its mutants, the `n`th of [`all`] behind `crate::mutant::is(n)`.
+///
+/// # Errors
+///
+/// One line, if a site is not found, or more than once.
+pub fn with_mutants(file: &str, source: &str) -> Result<String, String> {
+    let mut changes = Vec::new();
+    let mut first = 0;
+    for site in SITES {
+        let number = first;
+        first += site.wrong.len();
+        if site.file != file || site.wrong.is_empty() {
+            continue;
+        }
+        let broken = |why: &str| format!("{file}: {why}: {}", site.text);
+        let (before, rest) = site.text.split_once('«').ok_or_else(|| broken("no «"))?;
+        let (right, after) = rest.split_once('»').ok_or_else(|| broken("no »"))?;
+        let whole = format!("{before}{right}{after}");
+        let mut found = source.match_indices(&whole);
+        let at = match (found.next(), found.next()) {
+            (Some((at, _)), None) => at + before.len(),
+            (None, _) => return Err(broken("this text is not there (any more)")),
+            (Some(_), Some(_)) => return Err(broken("this text is there more than once")),
+        };
+        let branches: String = site
+            .wrong
+            .iter()
+            .enumerate()
+            .map(|(k, (_, wrong))| {
+                format!("if crate::mutant::is({}) {{ {wrong} }} else ", number + k)
+            })
+            .collect();
+        let switched = format!("{branches}{{ {right} }}");
+        // A statement is a statement; an expression may stand in the middle of another.
+        let is_statement = right.ends_with(';');
+        let switched = if is_statement { switched } else { format!("({switched})") };
+        changes.push((at..at + right.len(), switched));
+    }
+    changes.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
+    let mut source = source.to_string();
+    let mut end = source.len();
+    for (range, switched) in changes {
+        if range.end > end {
+            return Err(format!("{file}: two sites overlap"));
+        }
+        end = range.start;
+        source.replace_range(range, &switched);
+    }
+    Ok(source)
+}
+
+/// The files that have mutants.
+pub fn files() -> Vec<&'static str> {
+    let mut files: Vec<_> = SITES.iter().map(|site| site.file).collect();
+    files.dedup();
+    files.sort_unstable();
+    files.dedup();
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_site_is_there_once() {
+        let kernels = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/bptt-kernels/src/");
+        for file in files() {
+            let source = std::fs::read_to_string(format!("{kernels}{file}")).unwrap();
+            let changed = with_mutants(file, &source).unwrap();
+            assert!(changed.contains("crate::mutant::is("));
+        }
+        assert!(all().len() >= 70, "{}", all().len());
+    }
+}

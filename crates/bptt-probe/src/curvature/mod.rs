@@ -1,0 +1,460 @@
+//! Second derivatives: exact Hessian-vector products by the hand-written backward pass.
+//!
+//! The R-operator, `R{f}(θ) = d/dε f(θ + ε v)` at `ε = 0`, applied to the gradient gives `H v`. So the
+//! forward and the backward pass run once, on dual numbers whose parts are tensors ([`Dual`]): the
+//! values are the loss's gradient, the tangents its Hessian times the direction. The cells' own `step`
+//! and `step_backward` do it, and no second derivative is derived by hand. There is no difference
+//! quotient, and so no step size: the product is as exact as the gradient.
+//!
+//! B. Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6 (1), 1994,
+//! 147–160.
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use bptt::{GruConfig, SequenceCell};
+//! use bptt_probe::curvature::{Dual, Point, Variables, hessian_vector_product};
+//! use burn::Tensor;
+//! use burn::tensor::{Device, Distribution};
+//!
+//! let device = Device::flex();
+//! let gru = GruConfig::new(3, 4).init(&device);
+//! let normal = |shape: [usize; 3]| Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device);
+//! let (input, target) = (normal([2, 5, 3]), normal([2, 5, 4]));
+//!
+//! // Along which the loss's slope shall be known: here, along the weights of one matrix.
+//! let mut direction = Variables::none(&gru);
+//! direction.weights[0].weight_hh = Some(gru.weights[0].weight_hh.val());
+//!
+//! // loss = Σ (y - target)² / 2; what is wanted of it is dLoss/dy, in dual numbers.
+//! let curvature = hessian_vector_product(&gru, &Point::new(input), &direction, |results| {
+//!     let y = &results.output;
+//!     let mut d_results = results.zeros();
+//!     d_results.output = Dual::new(y.value.clone() - target, y.tangent.clone());
+//!     d_results
+//! });
+//! assert_eq!(curvature.product.weights[0].weight_hh.unwrap().dims(), [12, 4]);
+//! # }
+//! ```
+
+mod dual;
+mod sequence;
+
+pub use dual::Dual;
+
+use bptt::cells::Cell;
+use bptt::{CellVisitor, Presence, Recorded, Recurrent, SequenceCell, Skipped};
+use burn::Tensor;
+use burn::tensor::{Bool, TensorData};
+use sequence::{Matrix, Operands, Results, Walk, forward};
+
+/// Where the loss is looked at: what a layer is given, beside its parameters.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// `[B, T, I]`, or `[T, B, I]` without `batch_first`.
+    pub input: Tensor<3>,
+    /// The initial hidden states, `[L·D, B, P]`; `None` for zeros.
+    pub hidden: Option<Tensor<3>>,
+    /// The initial memories, `[L·D·M, B, H]`; `None` for zeros.
+    pub memory: Option<Tensor<3>>,
+    /// Which rows take part in which steps; `None`: all in all.
+    pub presence: Option<Presence>,
+    /// What the output is where a row leaves a step out.
+    pub skipped: Skipped,
+}
+
+impl Point {
+    /// Sequences of full length from a state of zeros.
+    pub fn new(input: Tensor<3>) -> Self {
+        Self { input, hidden: None, memory: None, presence: None, skipped: Skipped::Zero }
+    }
+}
+
+/// A value for each of the variables that a loss of a layer depends on: a direction, or a gradient.
+/// `None` in a direction stands for zero, and costs nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Variables {
+    /// Of the input's shape.
+    pub input: Option<Tensor<3>>,
+    /// Of the initial hidden states', `[L·D, B, P]`.
+    pub hidden: Option<Tensor<3>>,
+    /// Of the initial memories', `[L·D·M, B, H]`.
+    pub memory: Option<Tensor<3>>,
+    /// As [`Recurrent::weights`].
+    pub weights: Vec<WeightVariables>,
+}
+
+/// A value for each parameter of one layer in one direction, in the shapes of
+/// [`Weights`](bptt::Weights).
+#[derive(Clone, Debug, Default)]
+pub struct WeightVariables {
+    /// `[G·H, I]`
+    pub weight_ih: Option<Tensor<2>>,
+    /// `[G·H, P]`
+    pub weight_hh: Option<Tensor<2>>,
+    /// `[G·H]`
+    pub bias_ih: Option<Tensor<1>>,
+    /// `[G·H]`
+    pub bias_hh: Option<Tensor<1>>,
+    /// `[P, H]`
+    pub weight_hr: Option<Tensor<2>>,
+}
+
+impl Variables {
+    /// The direction that leads nowhere.
+    pub fn none<C: SequenceCell>(layer: &Recurrent<C>) -> Self {
+        Self { weights: vec![WeightVariables::default(); layer.weights.len()], ..Self::default() }
+    }
+
+    /// The sum of products, over all variables that both have.
+    pub fn dot(&self, other: &Self) -> f64 {
+        fn dot<const D: usize>(a: &Option<Tensor<D>>, b: &Option<Tensor<D>>) -> f64 {
+            let (Some(a), Some(b)) = (a, b) else { return 0.0 };
+            let numbers = |x: &Tensor<D>| x.to_data().convert::<f64>();
+            let (a, b) = (numbers(a), numbers(b));
+            a.iter::<f64>().zip(b.iter::<f64>()).map(|(a, b)| a * b).sum()
+        }
+        let weights = self.weights.iter().zip(&other.weights).map(|(a, b)| {
+            dot(&a.weight_ih, &b.weight_ih)
+                + dot(&a.weight_hh, &b.weight_hh)
+                + dot(&a.bias_ih, &b.bias_ih)
+                + dot(&a.bias_hh, &b.bias_hh)
+                + dot(&a.weight_hr, &b.weight_hr)
+        });
+        dot(&self.input, &other.input)
+            + dot(&self.hidden, &other.hidden)
+            + dot(&self.memory, &other.memory)
+            + weights.sum::<f64>()
+    }
+}
+
+/// What comes out of a layer, with its tangents; or dLoss/d of it.
+#[derive(Clone, Debug)]
+pub struct LayerResults {
+    /// `[B, T, D·P]`, or `[T, B, D·P]` without `batch_first`.
+    pub output: Dual<Tensor<3>>,
+    /// The final hidden states, `[L·D, B, P]`.
+    pub hidden: Dual<Tensor<3>>,
+    /// The final memories, `[L·D·M, B, H]`, for cells that have one.
+    pub memory: Option<Dual<Tensor<3>>>,
+}
+
+impl LayerResults {
+    /// Zeros of the same shapes: to fill in what the loss depends on.
+    pub fn zeros(&self) -> Self {
+        let zeros = |x: &Dual<Tensor<3>>| Dual::constant(x.value.zeros_like());
+        Self {
+            output: zeros(&self.output),
+            hidden: zeros(&self.hidden),
+            memory: self.memory.as_ref().map(zeros),
+        }
+    }
+}
+
+/// What [`hessian_vector_product`] finds.
+#[derive(Clone, Debug)]
+pub struct Curvature {
+    /// What comes out of the layer, and how it changes along the direction: `J v`.
+    pub results: LayerResults,
+    /// dLoss/d(variable), of all.
+    pub gradient: Variables,
+    /// `H v`, of all variables.
+    pub product: Variables,
+}
+
+/// The Hessian of a loss of the layer's results, times a direction, and the gradient beside it.
+///
+/// Dropout is off. The layer's engine, kernel and trace budget do not matter: it is the manual
+/// engine's reference body in dual numbers, on the layer's device without autodiff, and it keeps a
+/// trace of all steps, twice as large as that of the gradient alone.
+///
+/// # Arguments
+///
+/// - `layer`: any, of any cell
+/// - `at`: input, initial state, who takes part
+/// - `direction`: `v`; zero where it is `None`
+/// - `loss`: dLoss/d(result) for the results, in dual numbers. A loss that is linear in the results
+///   has constant ones; for another their tangents are its own second derivative, times the tangents
+///   of the results.
+///
+/// # Panics
+///
+/// If shapes do not fit. Burn's message names them.
+pub fn hessian_vector_product<C: SequenceCell>(
+    layer: &Recurrent<C>,
+    at: &Point,
+    direction: &Variables,
+    loss: impl FnOnce(&LayerResults) -> LayerResults,
+) -> Curvature {
+    let stack = Stack::new(layer, at);
+    let Stack { time, batch, directions, memories, .. } = stack;
+    let hidden = stack.state(&at.hidden, &direction.hidden, layer.weights.len(), stack.output);
+    let rows = layer.weights.len() * memories;
+    let memory = stack.state(&at.memory, &direction.memory, rows, layer.d_hidden());
+
+    // Forward, layer by layer.
+    let input = Dual::new(at.input.clone(), direction.input.clone());
+    let mut x = stack.without_padding(stack.sequence_in(&input));
+    let mut backwards = Vec::new();
+    let (mut hidden_n, mut memory_n) = (Vec::new(), Vec::new());
+    for first in (0..layer.weights.len()).step_by(directions) {
+        let mut outputs = Vec::new();
+        for k in first..first + directions {
+            let operands = Operands {
+                input: x.clone(),
+                hidden: hidden[k].clone(),
+                memory: memory[k * memories..(k + 1) * memories].to_vec(),
+                ..parameters(layer, direction, k)
+            };
+            let walk = Walk {
+                time,
+                batch,
+                reverse: (k > first) != layer.is_reverse(),
+                presence: at.presence.clone(),
+                skipped: at.skipped,
+            };
+            let (results, backward) = layer.cell().accept(Forward { walk, operands });
+            outputs.push(results.outputs);
+            hidden_n.push(results.hidden);
+            memory_n.extend(results.memory);
+            backwards.push(backward);
+        }
+        x = side_by_side(&outputs);
+    }
+    let results = LayerResults {
+        output: stack.sequence_out(&x),
+        hidden: stacked(&hidden_n),
+        memory: (memories > 0).then(|| stacked(&memory_n)),
+    };
+
+    // Backward.
+    let d_results = loss(&results);
+    let mut d_x = stack.sequence_in(&d_results.output);
+    let d_hidden_n = planes(&d_results.hidden);
+    let d_memory_n = d_results.memory.as_ref().map(planes).unwrap_or_default();
+    let mut d_all = Vec::new();
+    while !backwards.is_empty() {
+        let first = backwards.len() - directions;
+        let mut d_below: Option<Matrix> = None;
+        for (direction, backward) in backwards.drain(first..).enumerate() {
+            let k = first + direction;
+            let d = backward(Results {
+                outputs: stack.steps_of(&d_x, direction),
+                hidden: d_hidden_n[k].clone(),
+                memory: d_memory_n[k * memories..(k + 1) * memories].to_vec(),
+            });
+            d_below = Some(match d_below {
+                Some(below) => below + &d.input,
+                None => d.input.clone(),
+            });
+            d_all.insert(direction, d);
+        }
+        d_x = d_below.expect("a layer has a direction");
+    }
+    let d_input = stack.sequence_out(&d_x);
+    let (gradient, product) = collected(&d_input, &d_all, memories);
+    Curvature { results, gradient, product }
+}
+
+/// Runs one layer in one direction forward, and remembers its cell for the way back.
+struct Forward {
+    walk: Walk,
+    operands: Operands,
+}
+
+impl CellVisitor for Forward {
+    type Output = (Results, Box<dyn FnOnce(Results) -> Operands>);
+
+    fn visit<C: Cell>(self, cell: C) -> Self::Output {
+        let (results, passed) = forward(cell, self.walk, self.operands);
+        (results, Box::new(move |d_results| passed.backward(d_results)))
+    }
+}
+
+/// The same tensor, off the tape.
+fn plain<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
+    if x.device().is_autodiff() { x.clone().inner() } else { x.clone() }
+}
+
+fn matrix(value: Tensor<2>, tangent: Option<Tensor<2>>) -> Matrix {
+    Dual::new(Recorded(value), tangent.map(Recorded))
+}
+
+/// The parameters of one layer in one direction; what else there is among the operands is empty.
+fn parameters<C: SequenceCell>(layer: &Recurrent<C>, direction: &Variables, k: usize) -> Operands {
+    let (weights, along) = (&layer.weights[k], &direction.weights[k]);
+    let weight = |value: &Tensor<2>, tangent: &Option<Tensor<2>>| {
+        matrix(plain(value), tangent.as_ref().map(plain))
+    };
+    let bias = |value: &Tensor<1>, tangent: &Option<Tensor<1>>| {
+        let row = |x: &Tensor<1>| plain(x).unsqueeze::<2>();
+        matrix(row(value), tangent.as_ref().map(row))
+    };
+    let none = || matrix(plain(&weights.weight_ih.val()).slice([0..1, 0..1]), None);
+    Operands {
+        input: none(),
+        weight_ih: weight(&weights.weight_ih.val(), &along.weight_ih),
+        weight_hh: weight(&weights.weight_hh.val(), &along.weight_hh),
+        bias_ih: weights.bias_ih.as_ref().map(|b| bias(&b.val(), &along.bias_ih)),
+        bias_hh: weights.bias_hh.as_ref().map(|b| bias(&b.val(), &along.bias_hh)),
+        weight_hr: weights.weight_hr.as_ref().map(|w| weight(&w.val(), &along.weight_hr)),
+        hidden: none(),
+        memory: vec![],
+    }
+}
+
+/// The sizes of a stack, and how sequences go in and out of it.
+struct Stack {
+    time: usize,
+    batch: usize,
+    directions: usize,
+    memories: usize,
+    /// `P`
+    output: usize,
+    batch_first: bool,
+    /// For zeros.
+    like: Tensor<3>,
+    /// `[T·B, 1]`, true where a row leaves a step out.
+    absent: Option<Tensor<2, Bool>>,
+}
+
+impl Stack {
+    fn new<C: SequenceCell>(layer: &Recurrent<C>, at: &Point) -> Self {
+        let directions = if layer.is_bidirectional() { 2 } else { 1 };
+        let batch_first = layer.is_batch_first();
+        let like = plain(&at.input);
+        let [a, b, _] = like.dims();
+        let (batch, time) = if batch_first { (a, b) } else { (b, a) };
+        let absent = at.presence.as_ref().map(|presence| {
+            let places = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
+            let flags = places.map(|(t, b)| !presence.takes_part(t, b, batch));
+            let data = TensorData::new(flags.collect(), [time * batch, 1]);
+            Tensor::from_data(data, &like.device())
+        });
+        Self {
+            time,
+            batch,
+            directions,
+            memories: layer.cell().memories(),
+            output: layer.d_output() / directions,
+            batch_first,
+            like,
+            absent,
+        }
+    }
+
+    /// Planes of a state, `rows` times `[B, width]`.
+    fn state(
+        &self,
+        value: &Option<Tensor<3>>,
+        tangent: &Option<Tensor<3>>,
+        rows: usize,
+        width: usize,
+    ) -> Vec<Matrix> {
+        if rows == 0 {
+            return vec![];
+        }
+        let options = (&self.like.device(), self.like.dtype());
+        let zeros = || Tensor::zeros([rows, self.batch, width], options);
+        planes(&Dual::new(value.as_ref().map_or_else(zeros, plain), tangent.as_ref().map(plain)))
+    }
+
+    /// From the layer's layout to `[T·B, width]`.
+    fn sequence_in(&self, x: &Dual<Tensor<3>>) -> Matrix {
+        x.linear(|x| {
+            let x = plain(x);
+            let x = if self.batch_first { x.swap_dims(0, 1) } else { x };
+            let width = x.dims()[2];
+            Recorded(x.reshape([self.time * self.batch, width]))
+        })
+    }
+
+    /// What takes no part is overwritten with zeros: its content may be anything.
+    fn without_padding(&self, x: Matrix) -> Matrix {
+        let Some(absent) = &self.absent else { return x };
+        x.linear(|x| Recorded(x.0.clone().mask_fill(absent.clone().expand(x.0.dims()), 0.0)))
+    }
+
+    fn sequence_out(&self, x: &Matrix) -> Dual<Tensor<3>> {
+        x.linear(|x| {
+            let width = x.0.dims()[1];
+            let x = x.0.clone().reshape([self.time, self.batch, width]);
+            if self.batch_first { x.swap_dims(0, 1) } else { x }
+        })
+    }
+
+    /// The steps `[B, P]` of one direction, of a sequence `[T·B, D·P]`.
+    fn steps_of(&self, x: &Matrix, direction: usize) -> Vec<Matrix> {
+        let columns = direction * self.output..(direction + 1) * self.output;
+        let step = |t: usize| {
+            let rows = t * self.batch..(t + 1) * self.batch;
+            x.linear(|x| Recorded(x.0.clone().slice([rows.clone(), columns.clone()])))
+        };
+        (0..self.time).map(step).collect()
+    }
+}
+
+/// `[B, n]` matrices, from `[rows, B, n]`.
+fn planes(x: &Dual<Tensor<3>>) -> Vec<Matrix> {
+    let [rows, batch, width] = x.value.dims();
+    let plane =
+        |k: usize| x.linear(|x| Recorded(plain(x).slice([k..k + 1]).reshape([batch, width])));
+    (0..rows).map(plane).collect()
+}
+
+/// A tangent of zeros where there is none: a part of something that has one.
+fn tangent(x: &Matrix) -> Tensor<2> {
+    x.tangent.as_ref().map_or_else(|| x.value.0.zeros_like(), |tangent| tangent.0.clone())
+}
+
+fn stacked(all: &[Matrix]) -> Dual<Tensor<3>> {
+    let value = Tensor::stack(all.iter().map(|x| x.value.0.clone()).collect(), 0);
+    let is_there = all.iter().any(|x| x.tangent.is_some());
+    Dual::new(value, is_there.then(|| Tensor::stack(all.iter().map(tangent).collect(), 0)))
+}
+
+/// The steps of all directions, `[T·B, D·P]`.
+fn side_by_side(outputs: &[Vec<Matrix>]) -> Matrix {
+    let join = |part: &dyn Fn(&Matrix) -> Tensor<2>| {
+        let whole = |steps: &Vec<Matrix>| Tensor::cat(steps.iter().map(part).collect(), 0);
+        Tensor::cat(outputs.iter().map(whole).collect(), 1)
+    };
+    let is_there = outputs.iter().flatten().any(|x| x.tangent.is_some());
+    let value = join(&|x| x.value.0.clone());
+    matrix(value, is_there.then(|| join(&tangent)))
+}
+
+/// The gradients and their tangents, taken apart.
+fn collected(
+    d_input: &Dual<Tensor<3>>,
+    d_all: &[Operands],
+    memories: usize,
+) -> (Variables, Variables) {
+    let whole = |part: &dyn Fn(&Matrix) -> Tensor<2>, input: Tensor<3>| {
+        let stack = |planes: Vec<Tensor<2>>| Tensor::stack::<3>(planes, 0);
+        let bias = |bias: &Option<Matrix>| {
+            bias.as_ref().map(|bias| {
+                let row = part(bias);
+                let [_, width] = row.dims();
+                row.reshape([width])
+            })
+        };
+        let weights = d_all.iter().map(|d| WeightVariables {
+            weight_ih: Some(part(&d.weight_ih)),
+            weight_hh: Some(part(&d.weight_hh)),
+            bias_ih: bias(&d.bias_ih),
+            bias_hh: bias(&d.bias_hh),
+            weight_hr: d.weight_hr.as_ref().map(part),
+        });
+        let memory = d_all.iter().flat_map(|d| &d.memory).map(part);
+        Variables {
+            input: Some(input),
+            hidden: Some(stack(d_all.iter().map(|d| part(&d.hidden)).collect())),
+            memory: (memories > 0).then(|| stack(memory.collect())),
+            weights: weights.collect(),
+        }
+    };
+    let no_tangent = || d_input.value.zeros_like();
+    let gradient = whole(&|x| x.value.0.clone(), d_input.value.clone());
+    let product = whole(&tangent, d_input.tangent.clone().unwrap_or_else(no_tangent));
+    (gradient, product)
+}

@@ -1,0 +1,317 @@
+//! A cell with one thing wrong in its backward step.
+
+use super::number::{Change, Mutant, Operation, operations, within};
+use bptt::cells::{Backward, Cell, Forward, Layout, Number, Planes, Rectify, Recurrent, State};
+use std::fmt;
+
+/// A function of a cell that belongs to its backward step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// [`Cell::step_backward`]
+    StepBackward,
+    /// [`Cell::inner_of_kept`]
+    InnerOfKept,
+    /// [`Cell::inner_backward`]
+    InnerBackward,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// Nothing: what the suite has to let pass.
+    None,
+    /// One operation of the cell's text.
+    Term {
+        /// Where.
+        function: Function,
+        /// The how manieth operation of the function.
+        at: usize,
+        /// Which that is.
+        operation: Operation,
+        /// What is done instead.
+        change: Change,
+    },
+    /// The gradients of two gates, swapped.
+    SwappedGates(usize, usize),
+    /// Two kept values, swapped.
+    SwappedKept(usize, usize),
+    /// The gradient of a gate is zero.
+    MissingGate(usize),
+    /// The gradient of a product kept apart is zero.
+    MissingApart(usize),
+    /// The gradient of a product kept apart is its gate's.
+    GateForApart(usize),
+    /// Nothing goes back through the memory.
+    MissingMemory,
+    /// What comes back through the memory is not read.
+    UnreadMemory,
+    /// What comes back through the hidden state is not read.
+    UnreadHidden,
+    /// Nothing goes back through `h` by the step itself.
+    MissingHidden,
+    /// The memory after the step for that before it: a time index that is one too late.
+    MemoryTooLate,
+    /// The memory before the step for that after it: a time index that is one too early.
+    MemoryTooEarly,
+    /// The hidden state after the step for that before it.
+    HiddenTooLate,
+}
+
+impl fmt::Display for Mutation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => write!(f, "nothing"),
+            Self::Term { function, at, operation, change } => {
+                let function = match function {
+                    Function::StepBackward => "step_backward",
+                    Function::InnerOfKept => "inner_of_kept",
+                    Function::InnerBackward => "inner_backward",
+                };
+                let (operation, change) = (operation.text(), change.text());
+                write!(f, "{function}, operation {}, {operation}: {change}", at + 1)
+            }
+            Self::SwappedGates(a, b) => write!(f, "d_gates {a} and {b} swapped"),
+            Self::SwappedKept(a, b) => write!(f, "kept {a} and {b} swapped"),
+            Self::MissingGate(gate) => write!(f, "d_gates {gate} is zero"),
+            Self::MissingApart(gate) => write!(f, "d_apart {gate} is zero"),
+            Self::GateForApart(gate) => write!(f, "d_apart {gate} is d_gates of the same gate"),
+            Self::MissingMemory => write!(f, "d_memory is zero"),
+            Self::UnreadMemory => write!(f, "the memory's cotangent is not added"),
+            Self::UnreadHidden => write!(f, "the hidden state's cotangent is not added"),
+            Self::MissingHidden => write!(f, "d_hidden is zero"),
+            Self::MemoryTooLate => write!(f, "the memory after the step for that before it"),
+            Self::MemoryTooEarly => write!(f, "the memory before the step for that after it"),
+            Self::HiddenTooLate => write!(f, "the hidden state after the step for that before it"),
+        }
+    }
+}
+
+/// All mutations of a cell.
+pub fn mutations<C: Cell>(cell: &C) -> Vec<Mutation> {
+    let zero = || Mutant(0.0_f64);
+    let state = || State { hidden: zero(), memory: C::Memory::from_fn(|_| zero()) };
+    let kept = || C::Kept::from_fn(|_| zero());
+    let has_inner = C::RECURRENT.contains(&Recurrent::Inner);
+    let mut texts = vec![(
+        Function::StepBackward,
+        operations(|| {
+            cell.step_backward(kept(), &state(), &state(), state());
+        }),
+    )];
+    if has_inner {
+        let so_far = Backward::<C, _> {
+            d_gates: C::Gates::from_fn(|_| zero()),
+            d_apart: C::Apart::from_fn(|_| zero()),
+            d_hidden: Some(zero()),
+            d_memory: C::Memory::from_fn(|_| zero()),
+        };
+        let inner = operations(|| {
+            cell.inner_of_kept(&kept(), &zero());
+        });
+        let complete = operations(|| {
+            cell.inner_backward(&kept(), &state(), zero(), so_far);
+        });
+        texts.extend([(Function::InnerOfKept, inner), (Function::InnerBackward, complete)]);
+    }
+
+    let mut all = Vec::new();
+    for (function, operations) in texts {
+        for (at, operation) in operations.into_iter().enumerate() {
+            let changes = operation.changes().iter();
+            all.extend(changes.map(|&change| Mutation::Term { function, at, operation, change }));
+        }
+    }
+    let gates = C::GATES;
+    for gate in 0..gates {
+        all.push(Mutation::MissingGate(gate));
+        all.extend((gate + 1..gates).map(|other| Mutation::SwappedGates(gate, other)));
+    }
+    let kept = C::Kept::<f64>::LEN;
+    for a in 0..kept {
+        all.extend((a + 1..kept).map(|b| Mutation::SwappedKept(a, b)));
+    }
+    for apart in 0..C::Apart::<f64>::LEN {
+        all.extend([Mutation::MissingApart(apart), Mutation::GateForApart(apart)]);
+    }
+    all.push(Mutation::UnreadHidden);
+    if C::Memory::<f64>::LEN > 0 {
+        all.extend([
+            Mutation::MissingMemory,
+            Mutation::UnreadMemory,
+            Mutation::MemoryTooLate,
+            Mutation::MemoryTooEarly,
+        ]);
+    }
+    if !C::PROJECTABLE {
+        all.extend([Mutation::MissingHidden, Mutation::HiddenTooLate]);
+    }
+    all
+}
+
+/// A cell with a mutation in its backward step. Its forward is untouched, and the autograd engine
+/// reaches nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct Mutated<C> {
+    /// The cell.
+    pub cell: C,
+    /// What is wrong with it.
+    pub mutation: Mutation,
+}
+
+impl<C: Layout> Layout for Mutated<C> {
+    const NAME: &'static str = C::NAME;
+    const RECURRENT: &'static [Recurrent] = C::RECURRENT;
+    const PROJECTABLE: bool = C::PROJECTABLE;
+    type Gates<N: Number> = C::Gates<N>;
+    type Apart<N: Number> = C::Apart<N>;
+    type Memory<N: Number> = C::Memory<N>;
+    type Kept<N: Number> = C::Kept<N>;
+}
+
+fn wrap<N, P: Planes<N>, Q: Planes<Mutant<N>>>(planes: P) -> Q {
+    Q::from_vec(planes.into_vec().into_iter().map(Mutant).collect())
+}
+
+fn unwrap<N, P: Planes<Mutant<N>>, Q: Planes<N>>(planes: P) -> Q {
+    Q::from_vec(planes.into_vec().into_iter().map(|plane| plane.0).collect())
+}
+
+type Of<C, N> = State<N, <C as Layout>::Memory<N>>;
+
+fn wrap_state<C: Layout, N: Number>(state: &Of<C, N>) -> Of<C, Mutant<N>> {
+    State { hidden: Mutant(state.hidden.clone()), memory: wrap(state.memory.clone()) }
+}
+
+fn swap<N, P: Planes<N>>(planes: P, a: usize, b: usize) -> P {
+    let mut planes = planes.into_vec();
+    planes.swap(a, b);
+    P::from_vec(planes)
+}
+
+/// Zero of the shape of another. (What is not finite is none of the case table's.)
+fn zero<N: Number>(like: &N) -> N {
+    like.clone() - like
+}
+
+fn zeroed<N: Number, P: Planes<N>>(planes: P, index: usize) -> P {
+    let mut planes = planes.into_vec();
+    planes[index] = zero(&planes[index]);
+    P::from_vec(planes)
+}
+
+impl<C: Cell> Mutated<C> {
+    /// Which operation of a function is wrong.
+    fn wrong(&self, of: Function) -> Option<(usize, Change)> {
+        match self.mutation {
+            Mutation::Term { function, at, change, .. } if function == of => Some((at, change)),
+            _ => None,
+        }
+    }
+
+    /// Changes that concern whole planes and states, on the way in.
+    fn before<N: Number>(
+        &self,
+        kept: &mut C::Kept<N>,
+        [before, after, cotangent]: [&mut Of<C, N>; 3],
+    ) {
+        match self.mutation {
+            Mutation::SwappedKept(a, b) => *kept = swap(kept.clone(), a, b),
+            Mutation::UnreadHidden => cotangent.hidden = zero(&cotangent.hidden),
+            Mutation::UnreadMemory => {
+                cotangent.memory = cotangent.memory.clone().map(|d| zero(&d));
+            }
+            Mutation::MemoryTooLate => before.memory = after.memory.clone(),
+            Mutation::MemoryTooEarly => after.memory = before.memory.clone(),
+            Mutation::HiddenTooLate => before.hidden = after.hidden.clone(),
+            _ => {}
+        }
+    }
+
+    /// And on the way out.
+    fn after<N: Number>(&self, back: Backward<C, N>) -> Backward<Self, N> {
+        let Backward { mut d_gates, mut d_apart, mut d_hidden, mut d_memory } = back;
+        match self.mutation {
+            Mutation::SwappedGates(a, b) => d_gates = swap(d_gates, a, b),
+            Mutation::MissingGate(gate) => d_gates = zeroed(d_gates, gate),
+            Mutation::MissingApart(apart) => d_apart = zeroed(d_apart, apart),
+            Mutation::GateForApart(apart) => {
+                let gates = d_gates.into_vec();
+                let mut aparts = d_apart.into_vec();
+                // The gates kept apart come last.
+                aparts[apart] = gates[gates.len() - aparts.len() + apart].clone();
+                (d_gates, d_apart) = (C::Gates::from_vec(gates), C::Apart::from_vec(aparts));
+            }
+            Mutation::MissingMemory => d_memory = d_memory.map(|d| zero(&d)),
+            Mutation::MissingHidden => d_hidden = d_hidden.map(|d| zero(&d)),
+            _ => {}
+        }
+        Backward { d_gates, d_apart, d_hidden, d_memory }
+    }
+}
+
+impl<C: Cell> Cell for Mutated<C> {
+    fn step<N: Rectify>(
+        &self,
+        gates: C::Gates<N>,
+        apart: C::Apart<N>,
+        before: &State<N, C::Memory<N>>,
+    ) -> Forward<Self, N> {
+        self.cell.step(gates, apart, before)
+    }
+
+    fn step_backward<N: Rectify>(
+        &self,
+        mut kept: C::Kept<N>,
+        before: &State<N, C::Memory<N>>,
+        after: &State<N, C::Memory<N>>,
+        mut cotangent: State<N, C::Memory<N>>,
+    ) -> Backward<Self, N> {
+        let (mut before, mut after) = (before.clone(), after.clone());
+        self.before(&mut kept, [&mut before, &mut after, &mut cotangent]);
+        let kept = wrap(kept);
+        let [before, after, cotangent] = [&before, &after, &cotangent].map(wrap_state::<C, N>);
+        let back = within(self.wrong(Function::StepBackward), || {
+            self.cell.step_backward(kept, &before, &after, cotangent)
+        });
+        self.after::<N>(Backward {
+            d_gates: unwrap(back.d_gates),
+            d_apart: unwrap(back.d_apart),
+            d_hidden: back.d_hidden.map(|d| d.0),
+            d_memory: unwrap(back.d_memory),
+        })
+    }
+
+    fn inner<N: Rectify>(&self, gates: &C::Gates<N>, before: &State<N, C::Memory<N>>) -> N {
+        self.cell.inner(gates, before)
+    }
+
+    fn inner_of_kept<N: Rectify>(&self, kept: &C::Kept<N>, hidden_before: &N) -> N {
+        let (kept, hidden) = (wrap(kept.clone()), Mutant(hidden_before.clone()));
+        within(self.wrong(Function::InnerOfKept), || self.cell.inner_of_kept(&kept, &hidden)).0
+    }
+
+    fn inner_backward<N: Rectify>(
+        &self,
+        kept: &C::Kept<N>,
+        before: &State<N, C::Memory<N>>,
+        d_inner: N,
+        so_far: Backward<Self, N>,
+    ) -> Backward<Self, N> {
+        let so_far = Backward::<C, Mutant<N>> {
+            d_gates: wrap(so_far.d_gates),
+            d_apart: wrap(so_far.d_apart),
+            d_hidden: so_far.d_hidden.map(Mutant),
+            d_memory: wrap(so_far.d_memory),
+        };
+        let (kept, before) = (wrap(kept.clone()), wrap_state::<C, N>(before));
+        let back = within(self.wrong(Function::InnerBackward), || {
+            self.cell.inner_backward(&kept, &before, Mutant(d_inner), so_far)
+        });
+        Backward {
+            d_gates: unwrap(back.d_gates),
+            d_apart: unwrap(back.d_apart),
+            d_hidden: back.d_hidden.map(|d| d.0),
+            d_memory: unwrap(back.d_memory),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What the probe measures, and whether its checks would notice.
+#![cfg(feature = "flex")]
+
+mod curvature;
+mod mutants;
+mod properties;
