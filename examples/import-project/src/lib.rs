@@ -1,8 +1,8 @@
 //! Which shape has the wave? A small Burn project around a recurrent layer of `bptt`.
 //!
 //! - [`data`]: waves of three shapes, made up on the spot, of different lengths
-//! - [`model`]: a [`Classifier`](model::Classifier) with a `bptt::Lstm` in it, and its two steps for
-//!   Burn's training loop
+//! - [`model`]: a [`Classifier`](model::Classifier) with a `bptt::Lstm` in it, and its two steps
+//!   for Burn's training loop
 //! - [`training`]: Burn's `SupervisedTraining`, with metrics and checkpoints; saving and loading
 //!
 //! Nothing here is special to `bptt` but the layer itself: it is a Burn module.

@@ -3,8 +3,8 @@
 //! Command: `cargo run --release --manifest-path examples/import-project/Cargo.toml [FOLDER]`
 //! (`--no-default-features --features cuda` runs on another backend)
 //!
-//! What to expect: Burn's metrics, drawn on a terminal and printed elsewhere; then on how many of 96 new
-//! waves the loaded model is right, and what it thinks of a square wave, sample by sample.
+//! What to expect: Burn's metrics, drawn on a terminal and printed elsewhere; then on how many of 96
+//! new waves the loaded model is right, and what it thinks of a square wave, sample by sample.
 
 use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::{Device, Tensor};

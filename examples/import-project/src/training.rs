@@ -38,7 +38,7 @@ pub struct TrainingConfig {
     pub seed: u64,
 }
 
-/// Trains, and saves model and config in `folder`; Burn adds its metrics, logs and checkpoints there.
+/// Trains, and saves model and config in `folder`, where Burn adds metrics, logs and checkpoints.
 ///
 /// On a terminal Burn draws its metrics, and elsewhere it prints a line for each batch.
 ///

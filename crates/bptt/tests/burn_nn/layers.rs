@@ -183,18 +183,22 @@ fn gradients_are_the_same_and_go_to_new_parameters() {
     let device = flex().autodiff();
     let theirs = nn::LstmConfig::new(INPUT, HIDDEN, true).with_initializer(DRAWN).init(&device);
     let ours = Lstm::try_from(theirs.clone()).expect("plain");
+    let back = nn::Lstm::try_from(ours.clone()).expect("plain");
     let x = input(true, &device);
     // Not a plain sum: each output has a weight of its own.
     let weight = noise([BATCH, TIME, HIDDEN], &device);
-    let grads = (theirs.forward(x.clone(), None).0 * weight.clone()).sum().backward();
-    let expected = [&theirs.input_gate, theirs.forget_gate.as_ref().expect("uncoupled")]
-        .into_iter()
-        .chain([&theirs.cell_gate, &theirs.output_gate])
-        .map(|gate| gate.hidden_transform.weight.grad(&grads).expect("tracked").transpose());
-    let expected = Tensor::cat(expected.collect(), 0);
-    let grads = (ours.forward(x, None).0 * weight).sum().backward();
+    let gradient = |layer: &nn::Lstm| {
+        let grads = (layer.forward(x.clone(), None).0 * weight.clone()).sum().backward();
+        let forget_gate = layer.forget_gate.as_ref().expect("uncoupled");
+        let gates = [&layer.input_gate, forget_gate, &layer.cell_gate, &layer.output_gate];
+        let parts = gates.map(|gate| gate.hidden_transform.weight.grad(&grads).expect("a leaf"));
+        Tensor::cat(parts.map(Tensor::transpose).to_vec(), 0)
+    };
+    let expected = gradient(&theirs);
+    let grads = (ours.forward(x.clone(), None).0 * weight.clone()).sum().backward();
     let found = ours.weights[0].weight_hh.grad(&grads).expect("a leaf, and tracked");
     assert!(error(&found, &expected) < 1e-12);
+    assert!(error(&gradient(&back), &expected) < 1e-12);
 }
 
 #[test]
