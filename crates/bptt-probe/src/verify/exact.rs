@@ -80,15 +80,20 @@ impl Session<'_> {
             let expected = outcome(&problem, &scalar::columns(&*cell, &problem));
             self.compare_all(&problem, witness, &expected)?;
         }
+        // The tolerance is for moderate inputs: `s (1 - s)` of a saturated gate loses digits in f64,
+        // whoever computes it.
+        let (saturated, larger): (Vec<_>, Vec<_>) =
+            larger.into_iter().partition(|case| case.gain > 1.0);
         for case in larger {
             let first = self.found.rows.len();
             let problem = case.problem();
             self.directions(&problem)?;
-            // Long and saturated layers alone are allowed for their condition.
-            if case.options.time >= 400 || case.gain > 1.0 {
+            // Long layers alone are allowed for their condition.
+            if case.options.time >= 400 {
                 self.judge_by_condition(&problem, None, first)?;
             }
         }
+        self.say_left_out(witness, &saturated, "its tolerance is for gates that do not saturate");
         Ok(())
     }
 
