@@ -29,7 +29,7 @@
 //! let curvature = hessian_vector_product(&gru, &Point::new(input), &direction, |results| {
 //!     let y = &results.output;
 //!     let mut d_results = results.zeros();
-//!     d_results.output = Dual::new(y.value.clone() - target, y.tangent.clone());
+//!     d_results.output = Dual::new(y.value.clone() - target.clone(), y.tangent.clone());
 //!     d_results
 //! });
 //! assert_eq!(curvature.product.weights[0].weight_hh.unwrap().dims(), [12, 4]);

@@ -132,7 +132,7 @@ impl WeightFile {
     pub fn bytes(&self) -> Result<Vec<u8>, Error> {
         match self.format {
             Format::PyTorch => Err(Error::input(
-                "PyTorch's own format is only read: write .safetensors, which PyTorch loads too",
+                "PyTorch's own format is only read: write .safetensors or .bpk (PyTorch loads .safetensors)",
             )),
             Format::SafeTensors => Ok(safetensors::write(&self.tensors, &self.metadata)),
             Format::Burnpack => {

@@ -197,8 +197,10 @@ impl Part {
             let (word, length, number) = chunks.last_mut().expect("one was put there");
             if digits {
                 // Of two numbers without leading zeros the longer one is larger.
-                number.push(c);
-                *length = number.trim_start_matches('0').len();
+                if c != '0' || !number.is_empty() {
+                    number.push(c);
+                    *length = number.len();
+                }
             } else {
                 word.push(c);
             }
@@ -233,7 +235,8 @@ mod tests {
 
     #[test]
     fn names_are_ordered_by_their_numbers() {
-        let sorted = ["gru", "lstm", "lstm_1", "lstm_2", "lstm_10", "lstm_010b", "rnn_0"];
+        let sorted =
+            ["gru", "lstm", "lstm_1", "lstm_2", "lstm_10", "lstm_010b", "lstm_011", "rnn_0"];
         let mut parts: Vec<_> = sorted.iter().rev().map(|name| Part::new(name)).collect();
         parts.sort();
         assert_eq!(parts, sorted.map(Part::new));
