@@ -141,7 +141,8 @@ def flax_files(expected):
     class Stack(nn.Module):
         @nn.compact
         def __call__(self, x):
-            return nn.RNN(nn.OptimizedLSTMCell(3))(nn.RNN(nn.OptimizedLSTMCell(3))(x))
+            x = nn.RNN(nn.OptimizedLSTMCell(3))(x)
+            return nn.RNN(nn.OptimizedLSTMCell(3))(x)
 
     files = {
         "flax-lstm": nn.Bidirectional(nn.RNN(nn.OptimizedLSTMCell(3)), nn.RNN(nn.LSTMCell(3))),
