@@ -121,7 +121,7 @@ def keras_files(expected):
         for variable in model.variables:
             # Biases that are zero would hide where they go.
             variable.assign(np.random.default_rng(len(variable.path)).normal(0, 0.5, variable.shape))
-        save({v.path: np.asarray(v.numpy()) for v in model.variables}, HERE / f"{name}.safetensors")
+        save({v.path: np.ascontiguousarray(v.numpy()) for v in model.variables}, HERE / f"{name}.safetensors")
         x = np.random.default_rng(5).normal(size=(2, 5, 2)).astype(np.float32)
         y = x
         for layer in model.layers[:-1]:
