@@ -121,9 +121,7 @@ def keras_files(expected):
         for variable in model.variables:
             # Biases that are zero would hide where they go.
             variable.assign(np.random.default_rng(len(variable.path)).normal(0, 0.5, variable.shape))
-        # Contiguous: `save_file` writes an array's memory as it lies, transposed or not.
-        arrays = {v.path: np.ascontiguousarray(v.numpy()) for v in model.variables}
-        save(arrays, HERE / f"{name}.safetensors")
+        save({v.path: np.ascontiguousarray(v.numpy()) for v in model.variables}, HERE / f"{name}.safetensors")
         x = np.random.default_rng(5).normal(size=(2, 5, 2)).astype(np.float32)
         y = x
         for layer in model.layers[:-1]:
@@ -143,7 +141,8 @@ def flax_files(expected):
     class Stack(nn.Module):
         @nn.compact
         def __call__(self, x):
-            return nn.RNN(nn.OptimizedLSTMCell(3))(nn.RNN(nn.OptimizedLSTMCell(3))(x))
+            x = nn.RNN(nn.OptimizedLSTMCell(3))(x)
+            return nn.RNN(nn.OptimizedLSTMCell(3))(x)
 
     files = {
         "flax-lstm": nn.Bidirectional(nn.RNN(nn.OptimizedLSTMCell(3)), nn.RNN(nn.LSTMCell(3))),
