@@ -32,7 +32,7 @@
 //!     d_results.output = Dual::new(y.value.clone() - target.clone(), y.tangent.clone());
 //!     d_results
 //! });
-//! assert_eq!(curvature.product.weights[0].weight_hh.unwrap().dims(), [12, 4]);
+//! assert_eq!(curvature.product.weights[0].weight_hh.as_ref().unwrap().dims(), [12, 4]);
 //! # }
 //! ```
 
