@@ -70,28 +70,8 @@ pub fn find(name: &str) -> Option<Case> {
 
 fn of_cell(cell: &CellRow) -> Vec<Case> {
     let &CellRow { name: cell_name, kind, nonlinearity, reset_after, input_forget } = cell;
-    let base = LayerOptions {
-        cell: kind,
-        nonlinearity,
-        reset_after,
-        input_forget,
-        clip: None,
-        input_size: 3,
-        hidden_size: 4,
-        num_layers: 1,
-        bias: true,
-        batch_first: true,
-        bidirectional: false,
-        reverse: false,
-        proj_size: 0,
-        batch: 2,
-        time: 5,
-        lengths: None,
-        mask: None,
-        skipped: Skipped::Zero,
-        trace_budget: None,
-        initial_state: true,
-    };
+    let base =
+        LayerOptions { nonlinearity, reset_after, input_forget, ..LayerOptions::plain(kind) };
     let mut cases = Vec::new();
     let mut add = |variant: &str, change: &dyn Fn(&mut Case)| {
         let name = format!("{cell_name}-{variant}");

@@ -5,7 +5,7 @@ use crate::measure::{DType, Outcome, Setting, measure_layer, relative_error};
 use crate::problem::{Array, LayerOptions, Problem};
 use crate::scalar::{Dual, Real, Values, columns};
 use bptt::cells::{Backward, Cell, Planes, Recurrent, State};
-use bptt::{CellKind, Engine, Kernel, Nonlinearity, Skipped};
+use bptt::{CellKind, Engine, Kernel, Skipped};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -226,29 +226,8 @@ fn by_dual_numbers<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> 
 
 /// The options that layers of the cell are checked with.
 fn variants<C: Cell>() -> Vec<(&'static str, LayerOptions)> {
-    let base = LayerOptions {
-        // The kind names the options' defaults; the cell is the one that is passed.
-        cell: CellKind::Gru,
-        nonlinearity: Nonlinearity::Tanh,
-        reset_after: true,
-        input_forget: false,
-        clip: None,
-        input_size: 3,
-        hidden_size: 4,
-        num_layers: 1,
-        bias: true,
-        batch_first: true,
-        bidirectional: false,
-        reverse: false,
-        proj_size: 0,
-        batch: 3,
-        time: 5,
-        lengths: None,
-        mask: None,
-        skipped: Skipped::Zero,
-        trace_budget: None,
-        initial_state: true,
-    };
+    // The kind names the options' defaults; the cell is the one that is passed.
+    let base = LayerOptions { batch: 3, ..LayerOptions::plain(CellKind::Gru) };
     let mut all = vec![
         ("plain", base.clone()),
         ("no bias", LayerOptions { bias: false, ..base.clone() }),

@@ -83,6 +83,32 @@ pub(crate) fn gates(cell: CellKind) -> usize {
 }
 
 impl LayerOptions {
+    /// PyTorch's defaults but for the input, which is batch first; as small as says something.
+    pub(crate) fn plain(cell: CellKind) -> Self {
+        Self {
+            cell,
+            nonlinearity: Nonlinearity::Tanh,
+            reset_after: true,
+            input_forget: false,
+            clip: None,
+            input_size: 3,
+            hidden_size: 4,
+            num_layers: 1,
+            bias: true,
+            batch_first: true,
+            bidirectional: false,
+            reverse: false,
+            proj_size: 0,
+            batch: 2,
+            time: 5,
+            lengths: None,
+            mask: None,
+            skipped: Skipped::Zero,
+            trace_budget: None,
+            initial_state: true,
+        }
+    }
+
     /// `D`
     pub fn directions(&self) -> usize {
         if self.bidirectional { 2 } else { 1 }
