@@ -3,7 +3,7 @@
 //! A cell is the pointwise mathematics of one time step and nothing else: it knows no backend, no
 //! time loop, no matrix and no engine. It is written once, over `N:` [`Number`], and runs on
 //! whatever implements that trait: a plain [`f64`] that one can follow on paper, a Burn tensor, a
-//! backend primitive, later a SIMD vector, a complex or a dual number.
+//! backend primitive, a SIMD register, a complex number, or two of any of these as a [`Dual`] one.
 //!
 //! | cell | file | gates `G` | memory | recurrent products |
 //! | --- | --- | --- | --- | --- |
@@ -41,6 +41,7 @@
 
 mod cell;
 mod clipped;
+mod dual;
 mod gru_reset_after;
 mod gru_reset_before;
 mod lstm;
@@ -51,6 +52,7 @@ mod rnn;
 
 pub use cell::{AnalyticCell, Backward, Cell, Forward, Layout, Recurrent, State};
 pub use clipped::{Clippable, Clipped};
+pub use dual::Dual;
 pub use gru_reset_after::GruResetAfter;
 pub use gru_reset_before::GruResetBefore;
 pub use lstm::Lstm;

@@ -27,9 +27,9 @@ mod schedule;
 
 pub use primitive::Primitive;
 pub use recurrent::{
-    AnyTensor, Cotangents, Kernel, Operand, Operands, Plan, Presence, Recurred, RecurrentBackend,
-    RecurrentOperands, RecurrentResults, Results, SequenceKernel, Skipped, StepTrace, Trace,
-    recurrent,
+    AnyTensor, Cotangents, DualRun, Kernel, Operand, Operands, Plan, Presence, Recurred,
+    RecurrentBackend, RecurrentOperands, RecurrentResults, Results, SequenceKernel, Skipped,
+    StepTrace, Trace, in_duals, in_host_memory, recurrent,
 };
 pub use schedule::{TraceSchedule, hidden_state_cost, internal_state_cost};
 

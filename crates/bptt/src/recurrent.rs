@@ -236,6 +236,11 @@ impl<C: SequenceCell> Recurrent<C> {
         self.options.engine
     }
 
+    /// The kernel of its manual engine.
+    pub fn kernel(&self) -> Kernel {
+        self.options.kernel
+    }
+
     /// The cell it is made of.
     pub fn cell(&self) -> &C {
         &self.cell

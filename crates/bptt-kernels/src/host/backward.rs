@@ -4,11 +4,11 @@ mod sums;
 
 use super::buffer::{Buffer, Shared, volume};
 use super::forward::{Forwarder, Outputs, panels};
-use super::gates::{Part, StepBackward};
+use super::gates::{Part, StepBackward, Work};
 use super::layer::{Layer, Schedule, Share, Split};
 use super::outer_sum::Tiles;
 use super::panels::{Panels, Source, pack_all};
-use super::product::{DEPTH, Product, Rows};
+use super::product::{DEPTH, Packed, Product, Rows};
 use super::real::Real;
 use super::roster::Roster;
 use super::team::{Member, team};
@@ -25,7 +25,7 @@ fn rows_per_block(layer: &Layer) -> usize {
 
 /// What all threads of the backward pass share. Buffers of two belong to blocks in turn.
 struct Sequence<'a, C, T> {
-    cell: &'a C,
+    work: Work<'a, C, T>,
     layer: &'a Layer,
     operands: &'a Slices<'a, T>,
     roster: &'a Roster,
@@ -34,14 +34,15 @@ struct Sequence<'a, C, T> {
     outputs: &'a [T],
     d_outputs: DOutputs<'a, T>,
     /// `U`, for `h`; `W`, for `x`; the inner rows of `U`; the projection.
-    weight_hh: &'a Panels<T>,
-    weight_ih: Option<&'a Panels<T>>,
-    inner: Option<&'a Panels<T>>,
-    project: Option<&'a Panels<T>>,
+    weight_hh: Packed<'a, T>,
+    weight_ih: Option<Packed<'a, T>>,
+    inner: Option<Packed<'a, T>>,
+    project: Option<Packed<'a, T>>,
     blocks: &'a [Range<usize>],
     tiles: Tiles,
     d_planes: [Shared<'a, T>; 2],
-    /// `x`, `h` before the step and the own `h` of a block, as tiles.
+    /// `x`, `h` before the step and the own `h` of a block, as tiles; in dual numbers all values, then
+    /// all tangents.
     x_tiles: [Shared<'a, T>; 2],
     h_tiles: [Shared<'a, T>; 2],
     own_tiles: Option<[Shared<'a, T>; 2]>,
@@ -52,7 +53,8 @@ struct Sequence<'a, C, T> {
     d_memory: Shared<'a, T>,
     d_own: Option<Shared<'a, T>>,
     d_inner: Option<Shared<'a, T>>,
-    /// Sums over all steps, transposed: `[I, G·Hp]`, `[P, outer·Hp]`, `[H, Hp]`, `[H, Pp]`.
+    /// Sums over all steps, transposed: `[I, G·Hp]`, `[P, outer·Hp]`, `[H, Hp]`, `[H, Pp]`; in dual
+    /// numbers values, then tangents.
     sum_ih: Shared<'a, T>,
     sum_hh: Shared<'a, T>,
     sum_inner: Option<Shared<'a, T>>,
@@ -110,9 +112,56 @@ impl<'a, T> DOutputs<'a, T> {
     }
 }
 
-/// Runs the sequence backward: dLoss/d(operand) for each wanted operand.
+/// The weights as the way back multiplies with them: not transposed.
+struct Weights<T> {
+    hh: Panels<T>,
+    ih: Option<Panels<T>>,
+    inner: Option<Panels<T>>,
+    project: Option<Panels<T>>,
+}
+
+impl<T: Real> Weights<T> {
+    /// Packed by `count` threads; `W` only if it is wanted. A weight that is not there is zero, which a
+    /// matrix of no depth is as well.
+    fn new(layer: &Layer, operands: &Slices<'_, T>, wants_input: bool, count: usize) -> Self {
+        let Layer { input, hidden, output, hp, pp, isa, gates, .. } = *layer;
+        let outer = layer.outer();
+        let depth = |operand, depth| if operands.has(operand) { depth } else { 0 };
+        let mut hh = Panels::new(isa, depth(Operand::WeightHh, outer * hp), 1, output, pp);
+        let ih_depth = depth(Operand::WeightIh, gates * hp);
+        let mut ih = wants_input.then(|| Panels::new(isa, ih_depth, 1, input, input));
+        let inner_depth = depth(Operand::WeightHh, hp);
+        let mut inner = layer.inner.then(|| Panels::new(isa, inner_depth, 1, hidden, hp));
+        let project_depth = depth(Operand::WeightHr, output);
+        let mut project = layer.projected.then(|| Panels::new(isa, project_depth, 1, hidden, hp));
+        let rows_of = |operand, gates: &mut dyn Iterator<Item = usize>, (rows, padded), row| {
+            let data = operands.get(operand).copied();
+            let groups = gates.map(|gate| gate * hidden * row).collect();
+            let groups = if data.is_some() { groups } else { vec![] };
+            let data = data.unwrap_or(&[]);
+            Source { data, planes: vec![0], column: 1, groups, rows, padded, row }
+        };
+        let (units, whole) = ((hidden, hp), (output, output));
+        let hh_source = rows_of(Operand::WeightHh, &mut (0..outer), units, output);
+        let ih_gates = &mut (0..gates).map(|plane| layer.gate(plane));
+        let ih_source = rows_of(Operand::WeightIh, ih_gates, units, input);
+        let inner_source = rows_of(Operand::WeightHh, &mut (gates - 1..gates), units, output);
+        let project_source = rows_of(Operand::WeightHr, &mut (0..1), whole, hidden);
+        let packers = [
+            Some((hh.packer(), &hh_source)),
+            ih.as_mut().map(|panels| (panels.packer(), &ih_source)),
+            inner.as_mut().map(|panels| (panels.packer(), &inner_source)),
+            project.as_mut().map(|panels| (panels.packer(), &project_source)),
+        ];
+        pack_all(count, &packers.into_iter().flatten().collect::<Vec<_>>());
+        Self { hh, ih, inner, project }
+    }
+}
+
+/// Runs the sequence backward: dLoss/d(operand) for each wanted operand. In dual numbers those of
+/// weights and biases are values, then tangents.
 pub(crate) fn backward<C: Cell, T: Real>(
-    cell: &C,
+    work: Work<'_, C, T>,
     layer: &Layer,
     operands: &Slices<'_, T>,
     presence: Option<&Presence>,
@@ -121,7 +170,8 @@ pub(crate) fn backward<C: Cell, T: Real>(
     schedule: Schedule,
 ) -> Operands<Vec<T>> {
     let Schedule { count, split } = schedule;
-    let Layer { time, batch, input, hidden, output, memories, hp, pp, isa, gates, .. } = *layer;
+    let Layer { time, batch, input, hidden, output, memories, hp, pp, isa, gates, parts, .. } =
+        *layer;
     let outer = layer.outer();
     let no_output = vec![T::ZERO; output];
     let d_outputs = DOutputs {
@@ -129,29 +179,11 @@ pub(crate) fn backward<C: Cell, T: Real>(
         is_one: d_results.outputs.is_none(),
     };
 
-    let mut weight_hh = Panels::new(isa, outer * hp, 1, output, pp);
-    let wants_input = wanted.has(Operand::Input);
-    let mut weight_ih = wants_input.then(|| Panels::new(isa, gates * hp, 1, input, input));
-    let mut inner = layer.inner.then(|| Panels::new(isa, hp, 1, hidden, hp));
-    let mut project = layer.projected.then(|| Panels::new(isa, output, 1, hidden, hp));
-    let rows_of = |operand, gates: &mut dyn Iterator<Item = usize>, (rows, padded), row| {
-        let groups = gates.map(|gate| gate * hidden * row).collect();
-        let data = operands.get(operand).copied().unwrap_or(&[]);
-        Source { data, planes: vec![0], column: 1, groups, rows, padded, row }
+    let new = |operands| Weights::new(layer, operands, wanted.has(Operand::Input), count);
+    let (weights, tangents) = (new(operands), work.tangents.map(new));
+    let packed = |of: fn(&Weights<T>) -> Option<&Panels<T>>| {
+        Some(of(&weights)?.beside(tangents.as_ref().and_then(of)))
     };
-    let (units, whole) = ((hidden, hp), (output, output));
-    let hh_source = rows_of(Operand::WeightHh, &mut (0..outer), units, output);
-    let ih_gates = &mut (0..gates).map(|plane| layer.gate(plane));
-    let ih_source = rows_of(Operand::WeightIh, ih_gates, units, input);
-    let inner_source = rows_of(Operand::WeightHh, &mut (gates - 1..gates), units, output);
-    let project_source = rows_of(Operand::WeightHr, &mut (0..1), whole, hidden);
-    let packers = [
-        Some((weight_hh.packer(), &hh_source)),
-        weight_ih.as_mut().map(|panels| (panels.packer(), &ih_source)),
-        inner.as_mut().map(|panels| (panels.packer(), &inner_source)),
-        project.as_mut().map(|panels| (panels.packer(), &project_source)),
-    ];
-    pack_all(count, &packers.into_iter().flatten().collect::<Vec<_>>());
 
     let roster = Roster::new(layer, presence);
     let blocks = roster.blocks(0..time, rows_per_block(layer));
@@ -167,19 +199,19 @@ pub(crate) fn backward<C: Cell, T: Real>(
     let mut d_memory = Buffer::zeros(&[batch, memories, hp]);
     let mut d_own = layer.projected.then(|| Buffer::zeros(&[batch, hp]));
     let mut d_inner = layer.inner.then(|| Buffer::zeros(&[batch, hp]));
-    let mut sum_ih = Buffer::zeros(&[input, gates * hp]);
-    let mut sum_hh = Buffer::zeros(&[output, outer * hp]);
-    let mut sum_inner = layer.inner.then(|| Buffer::zeros(&[hidden, hp]));
-    let mut sum_hr = layer.projected.then(|| Buffer::zeros(&[hidden, pp]));
-    let mut sum_bias = Buffer::zeros(&[layer.row()]);
+    let mut sum_ih = Buffer::zeros(&[parts, input, gates * hp]);
+    let mut sum_hh = Buffer::zeros(&[parts, output, outer * hp]);
+    let mut sum_inner = layer.inner.then(|| Buffer::zeros(&[parts, hidden, hp]));
+    let mut sum_hr = layer.projected.then(|| Buffer::zeros(&[parts, hidden, pp]));
+    let mut sum_bias = Buffer::zeros(&[parts, layer.row()]);
     final_state(layer, &d_results, d_hidden.as_mut_slice(), d_memory.as_mut_slice());
 
     let gradient =
         |operand, size: &[usize]| wanted.has(operand).then(|| vec![T::ZERO; volume(size)]);
     let mut d_input = gradient(Operand::Input, &[time, batch, input]);
-    let mut d_weight_ih = gradient(Operand::WeightIh, &[gates, hidden, input]);
-    let mut d_weight_hh = gradient(Operand::WeightHh, &[gates, hidden, output]);
-    let mut d_weight_hr = gradient(Operand::WeightHr, &[output, hidden]);
+    let mut d_weight_ih = gradient(Operand::WeightIh, &[parts, gates, hidden, input]);
+    let mut d_weight_hh = gradient(Operand::WeightHh, &[parts, gates, hidden, output]);
+    let mut d_weight_hr = gradient(Operand::WeightHr, &[parts, output, hidden]);
     fn pair<T: Real>(of: &mut [Buffer<T>; 2]) -> [Shared<'_, T>; 2] {
         of.each_mut().map(Buffer::shared)
     }
@@ -187,17 +219,17 @@ pub(crate) fn backward<C: Cell, T: Real>(
         of.as_mut().map(|gradient| Shared::new(gradient))
     }
     let sequence = Sequence {
-        cell,
+        work,
         layer,
         operands,
         roster: &roster,
         wanted,
         outputs,
         d_outputs,
-        weight_hh: &weight_hh,
-        weight_ih: weight_ih.as_ref(),
-        inner: inner.as_ref(),
-        project: project.as_ref(),
+        weight_hh: weights.hh.beside(tangents.as_ref().map(|of| &of.hh)),
+        weight_ih: packed(|of| of.ih.as_ref()),
+        inner: packed(|of| of.inner.as_ref()),
+        project: packed(|of| of.project.as_ref()),
         blocks: &blocks,
         tiles: Tiles::new(isa),
         d_planes: pair(&mut d_planes),
@@ -226,7 +258,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
     };
     over(trace.window.take().expect("a trace is used once"));
     if let Some(mut walk) = trace.walk.take() {
-        let forwarder = Forwarder::new(cell, layer, operands, &roster, None, schedule);
+        let forwarder = Forwarder::new(work, layer, operands, &roster, None, schedule);
         while let Some(passed) = walk.next(&forwarder, Outputs::Known(outputs)) {
             over(passed.into_window());
         }
@@ -247,8 +279,12 @@ pub(crate) fn backward<C: Cell, T: Real>(
                 }
                 _ => layer.plane(gate),
             };
-            let gradient = (0..gates).flat_map(|gate| &bias[plane(gate) * hp..][..hidden]);
-            d = d.with(operand, gradient.copied().collect::<Vec<_>>());
+            let of_part = |part: &'_ [T]| {
+                let gradient = (0..gates).flat_map(|gate| &part[plane(gate) * hp..][..hidden]);
+                gradient.copied().collect::<Vec<_>>()
+            };
+            let all: Vec<_> = bias.chunks_exact(layer.row()).flat_map(of_part).collect();
+            d = d.with(operand, all);
         }
     }
     if wanted.has(Operand::Hidden) {
@@ -368,7 +404,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         };
         type At<'a, T> = (*mut T, Rows<'a>);
         let product =
-            |(a, a_rows): At<'_, T>, b: &Panels<T>, panels, (c, c_rows): At<'_, T>, add| {
+            |(a, a_rows): At<'_, T>, b: Packed<'_, T>, panels, (c, c_rows): At<'_, T>, add| {
                 let (a, rows) = (a.cast_const(), 0..places.len());
                 let product = Product { a, a_rows, b, panels, c, c_rows, rows, add, padded: true };
                 // SAFETY: `a` has these rows and nobody writes them now; those of `c` are this
@@ -383,8 +419,8 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             None => &self.outputs[self.layer.output_at(t, b)..][..output],
         };
         let gates = |part| {
-            isa.dispatch(StepBackward {
-                cell: self.cell,
+            let step = StepBackward {
+                cell: self.work.cell,
                 layer: self.layer,
                 share,
                 place: &place,
@@ -405,7 +441,8 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 hidden_own: &own,
                 d_inner: self.d_inner,
                 inner: self.inner_operand.map(|inner| inner[slot]),
-            });
+            };
+            self.work.backward(isa, step);
         };
         if let (Some(project), Some(d_projected), Some(d_own)) =
             (self.project, self.d_projected, self.d_own)
@@ -422,20 +459,21 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                     *to = T::plus(a, b);
                 }
                 if let Some(tiles) = self.own_tiles {
-                    let rows = self.roster.count(block);
                     // SAFETY: this row of the tiles is this thread's own.
-                    unsafe { self.tiles.pack(own(b), first + place, rows, tiles[slot]) };
+                    unsafe {
+                        self.lay(own(b), first + place, self.roster.count(block), tiles[slot]);
+                    }
                 }
             }
             let (a, c) = (in_block(d_projected, pp), of_batch(d_own, hp));
-            product(a, project, 0..project.count, c, false);
+            product(a, project, 0..project.value.count, c, false);
         }
         gates(Part::Step);
         if let (Some(inner), Some(d_inner)) = (self.inner, self.d_inner) {
             let last = self.layer.plane(self.layer.gates - 1);
             let (a, a_rows) = in_block(d_planes, row);
             let a = (a.wrapping_add(last * hp), a_rows);
-            product(a, inner, 0..inner.count, of_batch(d_inner, hp), false);
+            product(a, inner, 0..inner.value.count, of_batch(d_inner, hp), false);
             gates(Part::Completion);
         }
         if split == Split::Units {
@@ -444,7 +482,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         // The planes of this step are written, in other threads before the barrier.
         let (a, a_rows) = in_block(d_planes, row);
         let a = (a.wrapping_add(self.layer.first_h() * hp), a_rows);
-        for panels in panels(self.weight_hh, &share.units) {
+        for panels in panels(self.weight_hh.value, &share.units) {
             product(a, self.weight_hh, panels, of_batch(self.d_hidden, pp), true);
         }
     }

@@ -168,6 +168,11 @@ impl<'a, T> Shared<'a, T> {
         self.len
     }
 
+    /// Some of it.
+    pub(crate) fn part(&self, from: usize, len: usize) -> Self {
+        Self { start: self.at(from, len), len, of: PhantomData }
+    }
+
     /// Where `len` elements from `from` on are; they are inside.
     #[inline(always)]
     pub(crate) fn at(&self, from: usize, len: usize) -> *mut T {

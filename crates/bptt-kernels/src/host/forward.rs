@@ -1,13 +1,13 @@
 //! The sequence forward.
 
 use super::buffer::{Buffer, Shared, volume};
-use super::gates::{Part, StepForward};
+use super::gates::{Part, StepForward, Work};
 use super::isa::Isa;
 use super::layer::{Layer, Schedule, Share, Split};
 use super::limits;
 use super::panels::Panels;
 use super::prepared::Prepared;
-use super::product::{Product, Rows};
+use super::product::{Packed, Product, Rows};
 use super::real::Real;
 use super::roster::Roster;
 use super::team::{Member, part, team};
@@ -29,13 +29,13 @@ const ROWS: usize = 128;
 /// As for [`Product::run`].
 unsafe fn multiply<T: Real>(
     isa: Isa,
-    b: &Panels<T>,
+    b: Packed<'_, T>,
     units: &Range<usize>,
     (a, a_rows): (*const T, Rows<'_>),
     (c, c_rows): (*mut T, Rows<'_>),
     rows: Range<usize>,
 ) {
-    for panels in panels(b, units) {
+    for panels in panels(b.value, units) {
         let (rows, add, padded) = (rows.clone(), true, true);
         // SAFETY: the caller's promise.
         unsafe { Product { a, a_rows, b, panels, c, c_rows, rows, add, padded }.run(isa) };
@@ -44,17 +44,17 @@ unsafe fn multiply<T: Real>(
 
 /// What all threads of the forward pass share.
 struct Forward<'a, C, T> {
-    cell: &'a C,
+    work: Work<'a, C, T>,
     layer: &'a Layer,
     operands: &'a Slices<'a, T>,
     roster: &'a Roster,
     /// For `x`, for `h`, for the inner operand, for the projection.
-    weight_ih: &'a Panels<T>,
-    weight_hh: &'a Panels<T>,
-    inner: Option<&'a Panels<T>>,
-    project: Option<&'a Panels<T>>,
-    /// A row of biases, as the planes are.
-    bias: &'a [T],
+    weight_ih: Packed<'a, T>,
+    weight_hh: Packed<'a, T>,
+    inner: Option<Packed<'a, T>>,
+    project: Option<Packed<'a, T>>,
+    /// A row of biases, as the planes are; in dual numbers, their tangents.
+    bias: [&'a [T]; 2],
     /// The first step of the pass.
     first: usize,
     /// Pre-activations of one block, or of two.
@@ -80,7 +80,7 @@ struct Forward<'a, C, T> {
 ///
 /// If it does not fit the budget, or the memory that there is.
 pub(crate) fn forward<C: Cell, T: Real>(
-    cell: &C,
+    work: Work<'_, C, T>,
     layer: &Layer,
     operands: &Slices<'_, T>,
     presence: Option<&Presence>,
@@ -92,7 +92,7 @@ pub(crate) fn forward<C: Cell, T: Real>(
     fits.unwrap_or_else(|error| panic!("{error}"));
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let roster = Roster::new(layer, presence);
-    let forwarder = Forwarder::new(cell, layer, operands, &roster, prepared, schedule);
+    let forwarder = Forwarder::new(work, layer, operands, &roster, prepared, schedule);
     let mut outputs = vec![T::ZERO; volume(&[time, batch, output])];
     let mut walk = match keep {
         Keep::Within(budget) => Walk::new(C::NAME, layer, budget),
@@ -154,11 +154,13 @@ impl<T> Outputs<'_, T> {
 
 /// What passes over steps begin with: the weights, packed once for all of them.
 pub(crate) struct Forwarder<'a, C, T> {
-    cell: &'a C,
+    work: Work<'a, C, T>,
     layer: &'a Layer,
     operands: &'a Slices<'a, T>,
     roster: &'a Roster,
     prepared: Arc<Prepared<T>>,
+    /// In dual numbers, their tangents.
+    tangents: Option<Prepared<T>>,
     schedule: Schedule,
 }
 
@@ -173,16 +175,17 @@ pub(crate) struct Passed<T> {
 
 impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
     pub(crate) fn new(
-        cell: &'a C,
+        work: Work<'a, C, T>,
         layer: &'a Layer,
         operands: &'a Slices<'a, T>,
         roster: &'a Roster,
         prepared: Option<Arc<Prepared<T>>>,
         schedule: Schedule,
     ) -> Self {
-        let new = || Arc::new(Prepared::new(layer, operands, schedule.count));
-        let prepared = prepared.unwrap_or_else(new);
-        Self { cell, layer, operands, roster, prepared, schedule }
+        let new = |operands| Prepared::new(layer, operands, schedule.count);
+        let prepared = prepared.unwrap_or_else(|| Arc::new(new(operands)));
+        let tangents = work.tangents.map(new);
+        Self { work, layer, operands, roster, prepared, tangents, schedule }
     }
 
     /// The memories before the first step, `[B, M, Hp]`.
@@ -240,16 +243,20 @@ impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
         let owns = if keep { steps.len() } else { 1 };
         let mut own = layer.projected.then(|| Buffer::zeros(&[owns, batch, hp]));
         let mut inner_operand = layer.inner.then(|| Buffer::scratch(&[batch, hp]));
+        let (values, tangents) = (&*self.prepared, self.tangents.as_ref());
+        let packed = |of: fn(&Prepared<T>) -> Option<&Panels<T>>| {
+            Some(of(values)?.beside(tangents.and_then(of)))
+        };
         let forward = Forward {
-            cell: self.cell,
+            work: self.work,
             layer,
             operands: self.operands,
             roster: self.roster,
-            weight_ih: &self.prepared.weight_ih,
-            weight_hh: &self.prepared.weight_hh,
-            inner: self.prepared.inner.as_ref(),
-            project: self.prepared.project.as_ref(),
-            bias: self.prepared.bias.as_slice(),
+            weight_ih: values.weight_ih.beside(tangents.map(|of| &of.weight_ih)),
+            weight_hh: values.weight_hh.beside(tangents.map(|of| &of.weight_hh)),
+            inner: packed(|of| of.inner.as_ref()),
+            project: packed(|of| of.project.as_ref()),
+            bias: [values.bias.as_slice(), tangents.map_or(&[], |of| of.bias.as_slice())],
             first: steps.start,
             planes: planes.each_mut().map(Buffer::shared),
             hidden: hiddens.each_mut().map(Buffer::shared),
@@ -302,7 +309,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                     self.input_products(&blocks[index], index % 2, &share, part);
                 };
                 if let Some(first) = blocks.first() {
-                    products(0, member.part(self.roster.count(first), 1));
+                    products(0, member.part(self.roster.count(first), self.layer.parts));
                 }
                 member.wait();
                 for (index, block) in blocks.iter().enumerate() {
@@ -312,7 +319,8 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                         }
                     } else if let Some(next) = blocks.get(index + 1) {
                         let count = self.roster.count(next);
-                        products(index + 1, part(member.index - 1, member.count - 1, count, 1));
+                        let (at, of) = (member.index - 1, member.count - 1);
+                        products(index + 1, part(at, of, count, self.layer.parts));
                     }
                     member.wait();
                 }
@@ -322,7 +330,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
 
     /// `W x + b`, and the biases of what has no `W x`, for rows of a block.
     fn input_products(&self, steps: &Range<usize>, slot: usize, share: &Share, part: Range<usize>) {
-        let Layer { batch, hp, isa, input_strides: [stride, input_row], .. } = *self.layer;
+        let Layer { batch, hp, isa, parts, input_strides: [stride, input_row], .. } = *self.layer;
         let row = self.layer.row();
         let planes = self.planes[slot];
         let x = self.operands.need(Operand::Input);
@@ -350,7 +358,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                 let units = share.units.len();
                 // SAFETY: these rows and units are this thread's own.
                 let to = unsafe { planes.slice_mut(at + first, units) };
-                to.copy_from_slice(&self.bias[first..first + units]);
+                to.copy_from_slice(&self.bias[index % parts][first..first + units]);
             }
         }
         let a = (x[a..].as_ptr(), a_rows);
@@ -375,7 +383,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
             let start = if listed.is_some() { 0 } else { share.rows.start };
             (buffer.at(start * row, 0), Rows::of(listed, row))
         };
-        let add = |(a, a_rows): (*mut T, Rows<'_>), b: &Panels<T>, plane: usize| {
+        let add = |(a, a_rows): (*mut T, Rows<'_>), b: Packed<'_, T>, plane: usize| {
             if places.is_empty() {
                 return;
             }
@@ -387,8 +395,8 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
         };
         let gates = |part| {
             let keep = self.keep;
-            isa.dispatch(StepForward {
-                cell: self.cell,
+            let step = StepForward {
+                cell: self.work.cell,
                 layer: self.layer,
                 share,
                 place: &|b| self.roster.place(k, b),
@@ -405,7 +413,8 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                 inner: self.inner_operand,
                 output: self.outputs,
                 time: t,
-            });
+            };
+            self.work.forward(isa, step);
         };
         add(of_batch(before, pp), self.weight_hh, self.layer.first_h());
         if let Some(inner) = self.inner {

@@ -2,10 +2,12 @@
 
 use super::backward::DOutputs;
 use super::buffer::Shared;
-use super::lane::Lane;
+use super::isa::Isa;
+use super::lane::{Lane, Registers};
 use super::layer::{Layer, Share};
 use super::real::Real;
-use bptt_cells::{Backward, Cell, Planes, State};
+use crate::host::Slices;
+use bptt_cells::{Backward, Cell, Dual, Planes, State};
 use pulp::{Simd, WithSimd};
 
 /// The registers of one row that is not padded: the last one may hang over its end.
@@ -27,38 +29,111 @@ fn store_row<S: Simd, T: Real>(simd: S, row: &mut [T], unit: usize, x: T::Regist
     }
 }
 
-/// A padded row of planes, of which one thread has some units.
+/// A padded row of planes, of which one thread has some units; in dual numbers two, the values' and
+/// behind it the tangents'.
 #[derive(Clone, Copy)]
 struct Row<T> {
     start: *mut T,
     hp: usize,
+    /// From one row to the next.
+    next: usize,
 }
 
 impl<T: Real> Row<T> {
     #[inline(always)]
-    fn new(of: Shared<'_, T>, index: usize, planes: usize, hp: usize) -> Self {
-        Self { start: of.at(index * planes * hp, planes * hp), hp }
+    fn new<S: Simd, N: Registers<S, T>>(
+        of: Shared<'_, T>,
+        index: usize,
+        planes: usize,
+        hp: usize,
+    ) -> Self {
+        let next = planes * hp;
+        Self { start: of.at(index * next, N::ROWS * next), hp, next }
     }
 
     /// # Safety
     ///
     /// The plane is one of the row's, `unit` and the register's units behind it are below `hp`, and
-    /// no other thread writes to them.
+    /// no other thread writes to them; the row was made for `N`.
     #[inline(always)]
-    unsafe fn load<S: Simd>(self, simd: S, plane: usize, unit: usize) -> Lane<S, T> {
-        // SAFETY: inside of the row, by the caller's promise.
-        Lane { simd, value: unsafe { T::load(simd, self.start.add(plane * self.hp + unit)) } }
+    unsafe fn load<S: Simd, N: Registers<S, T>>(self, simd: S, plane: usize, unit: usize) -> N {
+        let at = self.start.wrapping_add(plane * self.hp + unit);
+        // SAFETY: inside of the rows, by the caller's promise.
+        N::from_rows(simd, |row| unsafe { T::load(simd, at.add(row * self.next)) })
     }
 
     /// # Safety
     ///
     /// As for [`load`](Self::load), and no other thread reads them.
     #[inline(always)]
-    unsafe fn store<S: Simd>(self, simd: S, plane: usize, unit: usize, x: Lane<S, T>) {
-        // SAFETY: inside of the row, by the caller's promise.
-        unsafe { T::store(simd, self.start.add(plane * self.hp + unit), x.value) }
+    unsafe fn store<S: Simd, N: Registers<S, T>>(self, simd: S, plane: usize, unit: usize, x: N) {
+        let at = self.start.wrapping_add(plane * self.hp + unit);
+        // SAFETY: inside of the rows, by the caller's promise.
+        x.for_rows(|row, x| unsafe { T::store(simd, at.add(row * self.next), x) });
     }
 }
+
+/// The rows that are not padded, one for each row that `N` comes from.
+#[inline(always)]
+fn rows_of<'a, S: Simd, T: Real, N: Registers<S, T>>(
+    row: impl Fn(usize) -> &'a [T],
+) -> [&'a [T]; 2] {
+    [row(0), if N::ROWS > 1 { row(1) } else { &[] }]
+}
+
+/// The cell, and in which numbers its steps are worked.
+pub(crate) struct Work<'a, C, T> {
+    pub(crate) cell: &'a C,
+    forward: for<'s> fn(Isa, StepForward<'s, C, T>),
+    backward: for<'s> fn(Isa, StepBackward<'s, C, T>),
+    /// In dual numbers, the tangents of weights and biases; those that are not there are zero.
+    pub(crate) tangents: Option<&'a Slices<'a, T>>,
+}
+
+impl<C, T> Clone for Work<'_, C, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C, T> Copy for Work<'_, C, T> {}
+
+impl<'a, C: Cell, T: Real> Work<'a, C, T> {
+    /// In plain numbers.
+    pub(crate) fn plain(cell: &'a C) -> Self {
+        Self {
+            cell,
+            forward: |isa, step| isa.dispatch(step),
+            backward: |isa, step| isa.dispatch(step),
+            tangents: None,
+        }
+    }
+
+    /// In dual numbers: each row of values is followed by that of its tangents.
+    pub(crate) fn in_duals(cell: &'a C, tangents: &'a Slices<'a, T>) -> Self {
+        Self {
+            cell,
+            forward: |isa, step| isa.dispatch(InDuals(step)),
+            backward: |isa, step| isa.dispatch(InDuals(step)),
+            tangents: Some(tangents),
+        }
+    }
+
+    /// Works a step, or a part of it.
+    #[inline]
+    pub(crate) fn forward(&self, isa: Isa, step: StepForward<'_, C, T>) {
+        (self.forward)(isa, step);
+    }
+
+    /// Works a step backward, or a part of it.
+    #[inline]
+    pub(crate) fn backward(&self, isa: Isa, step: StepBackward<'_, C, T>) {
+        (self.backward)(isa, step);
+    }
+}
+
+/// A step in dual numbers.
+struct InDuals<Step>(Step);
 
 /// What is there in one step forward. Rows are those of the batch.
 pub(crate) struct StepForward<'a, C, T> {
@@ -106,16 +181,32 @@ impl<C: Cell, T: Real> WithSimd for StepForward<'_, C, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        self.run::<S, Lane<S, T>>(simd);
+    }
+}
+
+impl<C: Cell, T: Real> WithSimd for InDuals<StepForward<'_, C, T>> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.0.run::<S, Dual<Lane<S, T>>>(simd);
+    }
+}
+
+impl<C: Cell, T: Real> StepForward<'_, C, T> {
+    #[inline(always)]
+    fn run<S: Simd, N: Registers<S, T>>(self, simd: S) {
         let Layer { hp, pp, output, .. } = *self.layer;
         let layer = self.layer;
         let units = || self.share.units.clone().step_by(T::lanes::<S>());
-        for b in self.share.rows.clone() {
+        for b in self.share.rows.clone().step_by(N::ROWS) {
             let place = (self.place)(b);
-            let hidden = Row::new(self.hidden, b, 1, pp);
-            let hidden_next = Row::new(self.hidden_next, b, 1, pp);
-            let memory = Row::new(self.memory, self.memory_row + b, layer.memories, hp);
-            let memory_next = Row::new(self.memory, self.memory_next_row + b, layer.memories, hp);
-            let output_at = layer.output_at(self.time, b);
+            let hidden = Row::new::<S, N>(self.hidden, b, 1, pp);
+            let hidden_next = Row::new::<S, N>(self.hidden_next, b, 1, pp);
+            let memory = Row::new::<S, N>(self.memory, self.memory_row + b, layer.memories, hp);
+            let memory_next =
+                Row::new::<S, N>(self.memory, self.memory_next_row + b, layer.memories, hp);
             // SAFETY: the rows were checked to be inside of their buffers,
             // planes and units are below the layer's, and rows and units are this thread's own.
             unsafe {
@@ -126,30 +217,35 @@ impl<C: Cell, T: Real> WithSimd for StepForward<'_, C, T> {
                     }
                     for unit in units() {
                         for m in 0..layer.memories {
-                            memory_next.store(simd, m, unit, memory.load(simd, m, unit));
+                            let c: N = memory.load(simd, m, unit);
+                            memory_next.store(simd, m, unit, c);
                         }
                         if !layer.projected {
-                            hidden_next.store(simd, 0, unit, hidden.load(simd, 0, unit));
+                            let h: N = hidden.load(simd, 0, unit);
+                            hidden_next.store(simd, 0, unit, h);
                         }
                     }
                     let mut held =
                         self.share.units.start.min(output)..self.share.units.end.min(output);
                     if layer.projected {
-                        hidden_next.start.copy_from(hidden.start, pp);
+                        hidden_next.start.copy_from(hidden.start, N::ROWS * pp);
                         held = 0..output;
                     }
                     if let (true, Some(output)) = (layer.held, self.output) {
-                        let from = std::slice::from_raw_parts(hidden.start, pp);
-                        let out = output.slice_mut(output_at + held.start, held.len());
-                        out.copy_from_slice(&from[held]);
+                        for row in 0..N::ROWS {
+                            let from = std::slice::from_raw_parts(hidden.start.add(row * pp), pp);
+                            let at = layer.output_at(self.time, b + row) + held.start;
+                            output.slice_mut(at, held.len()).copy_from_slice(&from[held.clone()]);
+                        }
                     }
                     continue;
                 };
-                let planes = Row::new(self.planes, self.planes_row + place, layer.planes(), hp);
+                let planes =
+                    Row::new::<S, N>(self.planes, self.planes_row + place, layer.planes(), hp);
                 let before = |unit| State {
                     hidden: match C::PROJECTABLE {
                         // Such a cell does not read it, and behind a projection it has another size.
-                        true => Lane::splat(simd, T::ZERO),
+                        true => N::zero(simd),
                         false => hidden.load(simd, 0, unit),
                     },
                     memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
@@ -158,20 +254,27 @@ impl<C: Cell, T: Real> WithSimd for StepForward<'_, C, T> {
                     |unit| C::Gates::from_fn(|gate| planes.load(simd, layer.plane(gate), unit));
                 if self.part == Part::Inner {
                     let inner = self.inner.expect("a cell with an inner gate has room for it");
-                    let inner = Row::new(inner, b, 1, hp);
+                    let inner = Row::new::<S, N>(inner, b, 1, hp);
                     for unit in units() {
                         inner.store(simd, 0, unit, self.cell.inner(&gates(unit), &before(unit)));
                     }
                     continue;
                 }
-                let kept_row = self.kept.map(|(kept, row)| Row::new(kept, row + b, layer.kept, hp));
-                let own = self.own.map(|(own, row)| Row::new(own, row + b, 1, hp));
+                let kept_row =
+                    self.kept.map(|(kept, row)| Row::new::<S, N>(kept, row + b, layer.kept, hp));
+                let own = self.own.map(|(own, row)| Row::new::<S, N>(own, row + b, 1, hp));
                 let first = self.share.units.start.min(output);
                 let last = self.share.units.end.min(output);
-                let out: &mut [T] = match (own, self.output) {
-                    (None, Some(output)) => output.slice_mut(output_at + first, last - first),
-                    _ => &mut [],
+                let out = |row: usize| -> &mut [T] {
+                    match (own, self.output) {
+                        (None, Some(output)) if row < N::ROWS => {
+                            let at = layer.output_at(self.time, b + row) + first;
+                            output.slice_mut(at, last - first)
+                        }
+                        _ => &mut [],
+                    }
                 };
+                let mut out = [out(0), out(1)];
                 for unit in units() {
                     let apart = C::Apart::from_fn(|a| planes.load(simd, layer.gates + a, unit));
                     let (after, kept) = self.cell.step(gates(unit), apart, &before(unit));
@@ -183,7 +286,9 @@ impl<C: Cell, T: Real> WithSimd for StepForward<'_, C, T> {
                         Some(own) => own.store(simd, 0, unit, after.hidden),
                         None => {
                             hidden_next.store(simd, 0, unit, after.hidden);
-                            store_row(simd, out, unit - first, after.hidden.value);
+                            after
+                                .hidden
+                                .for_rows(|row, h| store_row(simd, out[row], unit - first, h));
                         }
                     }
                 }
@@ -234,30 +339,50 @@ impl<C: Cell, T: Real> WithSimd for StepBackward<'_, C, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        self.run::<S, Lane<S, T>>(simd);
+    }
+}
+
+impl<C: Cell, T: Real> WithSimd for InDuals<StepBackward<'_, C, T>> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.0.run::<S, Dual<Lane<S, T>>>(simd);
+    }
+}
+
+impl<C: Cell, T: Real> StepBackward<'_, C, T> {
+    #[inline(always)]
+    fn run<S: Simd, N: Registers<S, T>>(self, simd: S) {
         let layer = self.layer;
         let Layer { hp, pp, memories, gates, .. } = *layer;
         let units = || self.share.units.clone().step_by(T::lanes::<S>());
-        let zero = Lane::splat(simd, T::ZERO);
-        for b in self.share.rows.clone() {
+        let zero = N::zero(simd);
+        for b in self.share.rows.clone().step_by(N::ROWS) {
             let place = (self.place)(b);
-            let d_hidden = Row::new(self.d_hidden, b, 1, pp);
-            let d_memory = Row::new(self.d_memory, b, memories, hp);
+            let d_hidden = Row::new::<S, N>(self.d_hidden, b, 1, pp);
+            let d_memory = Row::new::<S, N>(self.d_memory, b, memories, hp);
             // SAFETY: the rows were checked to be inside of their buffers,
             // planes and units are below the layer's, and rows and units are this thread's own.
             unsafe {
                 let Some(place) = place else {
                     // Its gradient goes on as it is, and that of an output that it held joins it.
                     if self.part == Part::Step && layer.held {
-                        let d_output = self.d_output.row(layer, self.time, b);
+                        let d_output =
+                            rows_of::<S, T, N>(|row| self.d_output.row(layer, self.time, b + row));
                         if layer.projected {
-                            for (i, &d) in d_output.iter().enumerate() {
-                                let to = d_hidden.start.add(i);
-                                *to = T::plus(*to, d);
+                            for (row, d_output) in d_output.iter().enumerate() {
+                                for (i, &d) in d_output.iter().enumerate() {
+                                    let to = d_hidden.start.add(row * pp + i);
+                                    *to = T::plus(*to, d);
+                                }
                             }
                         } else {
                             for unit in units() {
-                                let d = Lane { simd, value: load_row(simd, d_output, unit) };
-                                let sum = d_hidden.load(simd, 0, unit) + d;
+                                let d =
+                                    N::from_rows(simd, |row| load_row(simd, d_output[row], unit));
+                                let sum = d_hidden.load::<S, N>(simd, 0, unit) + d;
                                 d_hidden.store(simd, 0, unit, sum);
                             }
                         }
@@ -265,23 +390,24 @@ impl<C: Cell, T: Real> WithSimd for StepBackward<'_, C, T> {
                     continue;
                 };
                 let at = self.d_planes_row + place;
-                let d_planes = Row::new(self.d_planes, at, layer.planes(), hp);
-                let inner = self.inner.map(|inner| Row::new(inner, at, 1, hp));
-                let kept = Row::new(self.kept, self.kept_row + b, layer.kept, hp);
-                let memory = Row::new(self.memory, self.memory_row + b, memories, hp);
-                let memory_next = Row::new(self.memory, self.memory_next_row + b, memories, hp);
-                let hidden_before = (self.hidden_before)(b);
+                let d_planes = Row::new::<S, N>(self.d_planes, at, layer.planes(), hp);
+                let inner = self.inner.map(|inner| Row::new::<S, N>(inner, at, 1, hp));
+                let kept = Row::new::<S, N>(self.kept, self.kept_row + b, layer.kept, hp);
+                let memory = Row::new::<S, N>(self.memory, self.memory_row + b, memories, hp);
+                let memory_next =
+                    Row::new::<S, N>(self.memory, self.memory_next_row + b, memories, hp);
+                let hidden_before = rows_of::<S, T, N>(|row| (self.hidden_before)(b + row));
                 let kept = |unit| C::Kept::from_fn(|i| kept.load(simd, i, unit));
                 let before = |unit| State {
                     hidden: match C::PROJECTABLE {
                         true => zero,
-                        false => Lane { simd, value: load_row(simd, hidden_before, unit) },
+                        false => N::from_rows(simd, |row| load_row(simd, hidden_before[row], unit)),
                     },
                     memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
                 };
                 if self.part == Part::Completion {
                     let d_inner = self.d_inner.expect("a cell with an inner gate has room for it");
-                    let d_inner = Row::new(d_inner, b, 1, hp);
+                    let d_inner = Row::new::<S, N>(d_inner, b, 1, hp);
                     for unit in units() {
                         let so_far = Backward {
                             d_gates: C::Gates::from_fn(|g| {
@@ -294,7 +420,7 @@ impl<C: Cell, T: Real> WithSimd for StepBackward<'_, C, T> {
                         let (kept, before) = (kept(unit), before(unit));
                         let operand = self.cell.inner_of_kept(&kept, &before.hidden);
                         let d = d_inner.load(simd, 0, unit);
-                        let back: Backward<C, _> =
+                        let back: Backward<C, N> =
                             self.cell.inner_backward(&kept, &before, d, so_far);
                         back.d_gates.for_each(|g, x| d_planes.store(simd, layer.plane(g), unit, x));
                         back.d_apart.for_each(|a, x| d_planes.store(simd, gates + a, unit, x));
@@ -306,19 +432,20 @@ impl<C: Cell, T: Real> WithSimd for StepBackward<'_, C, T> {
                     }
                     continue;
                 }
-                let hidden_own = (self.hidden_own)(b);
-                let d_own = self.d_own.map(|d_own| Row::new(d_own, b, 1, hp));
-                let d_output = self.d_output.row(layer, self.time, b);
+                let hidden_own = rows_of::<S, T, N>(|row| (self.hidden_own)(b + row));
+                let d_own = self.d_own.map(|d_own| Row::new::<S, N>(d_own, b, 1, hp));
+                let d_output =
+                    rows_of::<S, T, N>(|row| self.d_output.row(layer, self.time, b + row));
                 for unit in units() {
                     let d_h = match d_own {
                         Some(d_own) => d_own.load(simd, 0, unit),
                         None => {
-                            let d_output = Lane { simd, value: load_row(simd, d_output, unit) };
-                            d_hidden.load(simd, 0, unit) + d_output
+                            let d = N::from_rows(simd, |row| load_row(simd, d_output[row], unit));
+                            d_hidden.load::<S, N>(simd, 0, unit) + d
                         }
                     };
                     let after = State {
-                        hidden: Lane { simd, value: load_row(simd, hidden_own, unit) },
+                        hidden: N::from_rows(simd, |row| load_row(simd, hidden_own[row], unit)),
                         memory: C::Memory::from_fn(|m| memory_next.load(simd, m, unit)),
                     };
                     let cotangent = State {
@@ -336,7 +463,7 @@ impl<C: Cell, T: Real> WithSimd for StepBackward<'_, C, T> {
                 }
                 if d_own.is_some() {
                     // A cell that can be projected hands nothing on by itself.
-                    std::slice::from_raw_parts_mut(d_hidden.start, pp).fill(T::ZERO);
+                    std::slice::from_raw_parts_mut(d_hidden.start, N::ROWS * pp).fill(T::ZERO);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use super::functions;
 use super::real::Real;
-use bptt_cells::{Number, Rectify};
+use bptt_cells::{Dual, Number, Rectify};
 use pulp::Simd;
 use std::ops::{Add, Mul, Neg, Sub};
 
@@ -31,6 +31,54 @@ impl<S: Simd, T: Real> Lane<S, T> {
     #[inline(always)]
     fn with(&self, value: T::Register<S>) -> Self {
         Self { simd: self.simd, value }
+    }
+}
+
+/// What a cell computes with: one register, or in dual numbers a register of values and one of
+/// tangents, which lie in neighbouring rows.
+pub(crate) trait Registers<S: Simd, T: Real>: Rectify + Copy {
+    /// How many rows it comes from.
+    const ROWS: usize;
+
+    /// From the register of each row.
+    fn from_rows(simd: S, row: impl FnMut(usize) -> T::Register<S>) -> Self;
+
+    /// Hands out the register for each row.
+    fn for_rows(self, row: impl FnMut(usize, T::Register<S>));
+
+    #[inline(always)]
+    fn zero(simd: S) -> Self {
+        Self::from_rows(simd, |_| T::splat(simd, T::ZERO))
+    }
+}
+
+impl<S: Simd, T: Real> Registers<S, T> for Lane<S, T> {
+    const ROWS: usize = 1;
+
+    #[inline(always)]
+    fn from_rows(simd: S, mut row: impl FnMut(usize) -> T::Register<S>) -> Self {
+        Self { simd, value: row(0) }
+    }
+
+    #[inline(always)]
+    fn for_rows(self, mut row: impl FnMut(usize, T::Register<S>)) {
+        row(0, self.value);
+    }
+}
+
+impl<S: Simd, T: Real> Registers<S, T> for Dual<Lane<S, T>> {
+    const ROWS: usize = 2;
+
+    #[inline(always)]
+    fn from_rows(simd: S, mut row: impl FnMut(usize) -> T::Register<S>) -> Self {
+        let [value, tangent] = [row(0), row(1)].map(|value| Lane { simd, value });
+        Self { value, tangent: Some(tangent) }
+    }
+
+    #[inline(always)]
+    fn for_rows(self, mut row: impl FnMut(usize, T::Register<S>)) {
+        row(0, self.value.value);
+        row(1, self.tangent.unwrap_or(Lane::splat(self.value.simd, T::ZERO)).value);
     }
 }
 

@@ -53,6 +53,9 @@ pub(crate) struct Layer {
     pub(crate) batch_first: bool,
     /// Whether a step that a row leaves out gives the held state as its output, not zero.
     pub(crate) held: bool,
+    /// How many rows stand together: 1, or in dual numbers 2, a value's and its tangent's; both are
+    /// counted in `batch`.
+    pub(crate) parts: usize,
     pub(crate) isa: Isa,
 }
 
@@ -86,8 +89,15 @@ impl Layer {
             reverse: plan.reverse,
             batch_first: plan.batch_first,
             held: plan.skipped == Skipped::Held,
+            parts: 1,
             isa,
         }
+    }
+
+    /// In dual numbers.
+    pub(crate) fn in_duals(self) -> Self {
+        debug_assert!(self.batch.is_multiple_of(2));
+        Self { parts: 2, ..self }
     }
 
     /// How many planes a row has.
@@ -176,7 +186,7 @@ impl Layer {
         }
         let columns = self.panel::<T>();
         let weights = self.outer() * self.hidden * self.output * size_of::<T>();
-        let rows = self.batch / count;
+        let rows = self.batch / self.parts / count;
         // Shared out by rows, each thread reads all weights for each step, and needs no barrier:
         // right if they fit its cache, or if there are rows enough to be worth the reading.
         let by_rows = rows >= 1 && (weights <= 1 << 18 || rows >= 16);

@@ -11,7 +11,7 @@
 //! - `layer.rs`: sizes, the order of planes, who works on what. `roster.rs`: which rows in which
 //!   step. `team.rs`: the threads, and `workers.rs` where they come from.
 //! - `limits.rs`: what would not fit is refused before anything is allocated.
-//! - `gates.rs`: one step of the cell over rows and units.
+//! - `gates.rs`: one step of the cell over rows and units, in plain numbers or in dual ones.
 //! - `forward.rs`, `backward.rs`: the sequence; `walk.rs`: backward with a bounded trace.
 //!
 //! Threads share the work by rows, by units or by stages, and no sum depends on how: the same bits
@@ -50,6 +50,7 @@ use walk::Walk;
 
 pub(crate) use backward::{Given, backward};
 pub(crate) use forward::{Keep, forward};
+pub(crate) use gates::Work;
 pub(crate) use isa::Isa;
 pub(crate) use layer::Layer;
 pub(crate) use prepared::Prepared;

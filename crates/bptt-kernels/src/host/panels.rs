@@ -2,6 +2,7 @@
 
 use super::buffer::{Buffer, Shared};
 use super::isa::Isa;
+use super::product::Packed;
 use super::real::Real;
 use super::team::team;
 use std::ops::Range;
@@ -53,6 +54,11 @@ impl<T: Real> Panels<T> {
         let count = planes * per_plane;
         let data = Buffer::zeros(&[count, depth, columns]);
         Self { data, depth, width, pitch, per_plane, count, columns }
+    }
+
+    /// With its tangent, if there is one.
+    pub(crate) fn beside<'a>(&'a self, tangent: Option<&'a Self>) -> Packed<'a, T> {
+        Packed { value: self, tangent }
     }
 
     /// To be packed by several threads.

@@ -20,14 +20,19 @@ pub(crate) struct Prepared<T> {
 }
 
 impl<T: Real> Prepared<T> {
-    /// Packed by `count` threads.
+    /// Packed by `count` threads. A weight that is not there is zero, which a matrix of no depth is as
+    /// well.
     pub(crate) fn new(layer: &Layer, operands: &Slices<'_, T>, count: usize) -> Self {
+        let depth = |operand, depth| if operands.has(operand) { depth } else { 0 };
         let Layer { input, hidden, output, hp, pp, isa, gates, .. } = *layer;
         let outer = layer.outer();
+        let input = depth(Operand::WeightIh, input);
         let mut weight_ih = Panels::new(isa, input, gates, hidden, hp);
-        let mut weight_hh = Panels::new(isa, output, outer, hidden, hp);
-        let mut inner = layer.inner.then(|| Panels::new(isa, hidden, 1, hidden, hp));
-        let mut project = layer.projected.then(|| Panels::new(isa, hidden, 1, output, pp));
+        let of_hidden = depth(Operand::WeightHh, output);
+        let mut weight_hh = Panels::new(isa, of_hidden, outer, hidden, hp);
+        let mut inner = layer.inner.then(|| Panels::new(isa, of_hidden, 1, hidden, hp));
+        let own = depth(Operand::WeightHr, hidden);
+        let mut project = layer.projected.then(|| Panels::new(isa, own, 1, output, pp));
         let sources = [
             weight_ih_source(layer, operands),
             outer_source(layer, operands),
@@ -86,29 +91,33 @@ fn bias_row<T: Real>(layer: &Layer, operands: &Slices<'_, T>) -> Buffer<T> {
 fn weight_ih_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
     let Layer { input, hidden, gates, .. } = *layer;
     let planes = (0..gates).map(|plane| layer.gate(plane) * hidden * input).collect();
-    transposed(operands.need(Operand::WeightIh), planes, input)
+    transposed(operands.get(Operand::WeightIh), planes, input)
 }
 
 /// The rows of `U [G·H, P]` that are multiplied with `h`, transposed.
 fn outer_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
     let Layer { hidden, output, .. } = *layer;
     let planes = (0..layer.outer()).map(|gate| gate * hidden * output).collect();
-    transposed(operands.need(Operand::WeightHh), planes, output)
+    transposed(operands.get(Operand::WeightHh), planes, output)
 }
 
 /// The rows of `U` that are multiplied with the inner operand, transposed.
 fn inner_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
     let Layer { hidden, output, gates, .. } = *layer;
-    transposed(operands.need(Operand::WeightHh), vec![(gates - 1) * hidden * output], output)
+    transposed(operands.get(Operand::WeightHh), vec![(gates - 1) * hidden * output], output)
 }
 
 /// `W_hr [P, H]`, transposed.
 fn project_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
-    let data = operands.get(Operand::WeightHr).copied().unwrap_or(&[]);
-    transposed(data, vec![0], layer.hidden)
+    transposed(operands.get(Operand::WeightHr), vec![0], layer.hidden)
 }
 
-/// Rows of `depth` elements become columns.
-fn transposed<T>(data: &[T], planes: Vec<usize>, depth: usize) -> Source<'_, T> {
+/// Rows of `depth` elements become columns; none, where there is nothing.
+fn transposed<'a, T>(data: Option<&&'a [T]>, planes: Vec<usize>, depth: usize) -> Source<'a, T> {
+    let Some(&data) = data else {
+        let planes = vec![0; planes.len()];
+        let groups = vec![0];
+        return Source { data: &[], planes, column: 0, groups, rows: 0, padded: 0, row: 1 };
+    };
     Source { data, planes, column: depth, groups: vec![0], rows: depth, padded: depth, row: 1 }
 }

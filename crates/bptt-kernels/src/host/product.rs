@@ -22,6 +22,8 @@ pub(crate) const DEPTH: usize = 256;
 pub(crate) struct Rows<'a> {
     /// Which row each is, in units of `row`; `None` where they are regular.
     table: Option<&'a [usize]>,
+    /// From one row's entry in the table to the next.
+    every: usize,
     /// How many rows a group has.
     pub(crate) per_group: usize,
     /// From one group to the next; against the direction of time, backward.
@@ -38,7 +40,7 @@ impl<'a> Rows<'a> {
 
     /// Groups of rows.
     pub(crate) fn groups(per_group: usize, group: isize, row: usize) -> Self {
-        Self { table: None, per_group, group, row }
+        Self { table: None, every: 1, per_group, group, row }
     }
 
     /// Any rows.
@@ -51,10 +53,18 @@ impl<'a> Rows<'a> {
         Self { table, ..Self::plain(row) }
     }
 
+    /// The first of every two.
+    fn firsts(self) -> Self {
+        match self.table {
+            Some(_) => Self { every: 2 * self.every, ..self },
+            None => Self { per_group: self.per_group / 2, row: 2 * self.row, ..self },
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn offset(&self, index: usize) -> isize {
         if let Some(table) = self.table {
-            return (table[index] * self.row) as isize;
+            return (table[index * self.every] * self.row) as isize;
         }
         if index < self.per_group {
             return (index * self.row) as isize;
@@ -64,12 +74,30 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// A packed matrix; in dual numbers, its tangent beside it, packed alike.
+#[derive(Debug)]
+pub(crate) struct Packed<'a, T> {
+    pub(crate) value: &'a Panels<T>,
+    pub(crate) tangent: Option<&'a Panels<T>>,
+}
+
+impl<T> Clone for Packed<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Packed<'_, T> {}
+
 /// A product `C = A B` or `C += A B`, on some panels of `B`.
+///
+/// In dual numbers the rows of `A` and `C` are values and tangents in turn, and the product is that of
+/// dual numbers: what the tangent of `B` makes of `A`'s values is added to the tangents of `C`.
 pub(crate) struct Product<'a, T> {
     /// The rows of `A` begin here, contiguous along the inner dimension,
     pub(crate) a: *const T,
     pub(crate) a_rows: Rows<'a>,
-    pub(crate) b: &'a Panels<T>,
+    pub(crate) b: Packed<'a, T>,
     pub(crate) panels: Range<usize>,
     /// Those of `C` here; a plane of `B`'s columns is a plane of `C`'s.
     pub(crate) c: *mut T,
@@ -89,7 +117,21 @@ impl<T: Real> Product<'_, T> {
     /// of the panels, and no other thread touches those, nor writes to `a`.
     #[inline]
     pub(crate) unsafe fn run(self, isa: Isa) {
+        let of_values = self.b.tangent.map(|tangent| Self {
+            b: Packed { value: tangent, tangent: None },
+            a_rows: self.a_rows.firsts(),
+            // A tangent's row is the next one.
+            c: self.c.wrapping_add(self.c_rows.row),
+            c_rows: self.c_rows.firsts(),
+            rows: self.rows.start / 2..self.rows.end / 2,
+            panels: self.panels.clone(),
+            add: true,
+            ..self
+        });
         T::product(isa, self);
+        if let Some(of_values) = of_values {
+            T::product(isa, of_values);
+        }
     }
 }
 
@@ -98,7 +140,7 @@ impl<T: Real> WithSimd for Product<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let b = self.b;
+        let b = self.b.value;
         let rows = self.rows.len();
         let most = most_rows::<S>();
         let lanes = T::lanes::<S>();

@@ -11,6 +11,8 @@ use std::ops::Range;
 /// Steps are counted as they are worked.
 pub(crate) struct Roster {
     batch: usize,
+    /// How many rows of the batch stand together.
+    grain: usize,
     lists: Option<Lists>,
 }
 
@@ -32,7 +34,7 @@ impl Lists {
 
 impl Roster {
     pub(crate) fn new(layer: &Layer, presence: Option<&Presence>) -> Self {
-        let Layer { time, batch, .. } = *layer;
+        let Layer { time, batch, parts: grain, .. } = *layer;
         let lists = presence.map(|presence| {
             let (mut rows, mut first) = (Vec::new(), Vec::with_capacity(time + 1));
             let mut place = vec![Lists::ABSENT; time * batch];
@@ -52,7 +54,7 @@ impl Roster {
             first.push(rows.len());
             Lists { rows, first, place, before }
         });
-        Self { batch, lists }
+        Self { batch, grain, lists }
     }
 
     /// How many rows some steps have.
@@ -132,7 +134,7 @@ impl Roster {
     /// Part `index` of `parts` of the batch, with about as much work as the others.
     pub(crate) fn part(&self, index: usize, parts: usize) -> Range<usize> {
         let Some(lists) = &self.lists else {
-            return super::team::part(index, parts, self.batch, 1);
+            return super::team::part(index, parts, self.batch, self.grain);
         };
         let mut work = vec![0; self.batch + 1];
         for &b in &lists.rows {
@@ -144,7 +146,10 @@ impl Roster {
         let edge = |index: usize| match index {
             0 => 0,
             _ if index == parts => self.batch,
-            _ => work.partition_point(|&work| work * parts < lists.rows.len() * index),
+            _ => {
+                let edge = work.partition_point(|&work| work * parts < lists.rows.len() * index);
+                edge / self.grain * self.grain
+            }
         };
         edge(index)..edge(index + 1)
     }

@@ -1,5 +1,7 @@
 //! The kernels against plain arithmetic, against the reference body, and against themselves.
 
+mod duals;
+
 use super::layer::{Schedule, Split};
 use super::*;
 use crate::TraceSchedule;
@@ -200,10 +202,10 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
             slices = slices.with(operand, values.as_slice());
         }
         let presence = self.plan.presence.as_ref();
-        let (results, trace) =
-            forward(&self.plan.cell, &layer, &slices, presence, Keep::All, None, schedule);
+        let work = Work::plain(&self.plan.cell);
+        let (results, trace) = forward(work, &layer, &slices, presence, Keep::All, None, schedule);
         let (without, none) =
-            forward(&self.plan.cell, &layer, &slices, presence, Keep::Nothing, None, schedule);
+            forward(work, &layer, &slices, presence, Keep::Nothing, None, schedule);
         let all = list(results.clone());
         assert!(none.is_none() && list(without) == all, "the trace changes the output");
         let trace = trace.expect("it was asked for");
@@ -220,7 +222,7 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
                 },
             };
             let wanted = self.operands.clone().map(|_| ());
-            backward(&self.plan.cell, &layer, &slices, presence, given, &wanted, schedule)
+            backward(work, &layer, &slices, presence, given, &wanted, schedule)
         };
         let gradients: Vec<_> = back(trace).into_values().collect();
         for share in [60, 25, 8, 3] {
@@ -232,8 +234,7 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
                 continue;
             }
             let keep = Keep::Within(budget);
-            let (again, trace) =
-                forward(&self.plan.cell, &layer, &slices, presence, keep, None, schedule);
+            let (again, trace) = forward(work, &layer, &slices, presence, keep, None, schedule);
             let trace = trace.expect("it was asked for");
             assert!(trace.bytes() <= budget && list(again) == all, "{share} %");
             let within: Vec<_> = back(trace).into_values().collect();

@@ -6,8 +6,9 @@
 
 use super::{Plan, RecurrentOperands, RecurrentResults, SequenceKernel};
 use bptt_cells::Cell;
+use burn::Tensor;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, backend_extension};
+use burn::backend::{Backend, DispatchTensorKind, backend_extension};
 
 /// The operation as Burn dispatches it: on a plain backend the forward pass, on an autodiff
 /// backend one node with a hand-written backward.
@@ -65,6 +66,22 @@ macro_rules! host {
         }
         plain!($Backend);
     };
+}
+
+/// Whether a tensor lies in host memory, on a backend that this crate has kernels for.
+pub fn in_host_memory<const D: usize>(tensor: &Tensor<D>) -> bool {
+    fn of(kind: &DispatchTensorKind) -> bool {
+        match kind {
+            #[cfg(feature = "flex")]
+            DispatchTensorKind::Flex(_) => true,
+            #[cfg(feature = "ndarray")]
+            DispatchTensorKind::NdArray(_) => true,
+            DispatchTensorKind::Autodiff(inner) => of(inner),
+            #[allow(unreachable_patterns, reason = "depends on the backends that there are")]
+            _ => false,
+        }
+    }
+    of(&tensor.clone().into_dispatch().kind)
 }
 
 #[cfg(feature = "flex")]

@@ -32,7 +32,7 @@ pub(crate) fn row_strides(shape: &[usize], strides: &[isize]) -> Option<[usize; 
 }
 
 /// A float type of the kernels, and its variant of the trace.
-trait Float: Real + Element {
+pub(super) trait Float: Real + Element {
     fn wrap(trace: host::Trace<Self>) -> Numbers;
     fn unwrap(numbers: &mut Numbers) -> &mut host::Trace<Self>;
 }
@@ -104,7 +104,7 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
     let slices = slices::<B, T>(&held);
     let prepared = (!keep && layer.is_few()).then(|| prepared::<B, C, T>(&layer, &held, &slices));
     let (results, trace) = host::forward(
-        &plan.cell,
+        host::Work::plain(&plan.cell),
         &layer,
         &slices,
         plan.presence.as_ref(),
@@ -154,7 +154,7 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
         },
     };
     let mut d = host::backward(
-        &plan.cell,
+        host::Work::plain(&plan.cell),
         &layer,
         &slices::<B, T>(&held),
         plan.presence.as_ref(),
@@ -265,6 +265,6 @@ fn tensor<B: Backend, T: Element>(
 }
 
 /// As many threads as Burn's own operations on this backend take.
-fn threads() -> usize {
+pub(super) fn threads() -> usize {
     rayon::current_num_threads()
 }

@@ -2,6 +2,7 @@
 
 mod autodiff;
 mod backends;
+mod duals;
 #[cfg(feature = "host")]
 mod host;
 mod operands;
@@ -9,7 +10,8 @@ mod plan;
 pub(crate) mod reference;
 mod trace;
 
-pub use backends::RecurrentBackend;
+pub use backends::{RecurrentBackend, in_host_memory};
+pub use duals::{DualRun, in_duals};
 pub use operands::{Cotangents, Operand, Operands, RecurrentOperands, RecurrentResults, Results};
 pub(crate) use plan::Sizes;
 pub use plan::{Kernel, Plan, Presence, Skipped};
@@ -75,7 +77,7 @@ pub struct Recurred {
 /// If the operands do not fit each other (the message names the operand and both shapes), or if
 /// they are on a backend whose feature of this crate is off.
 pub fn recurrent<C: Cell>(operands: Operands<AnyTensor>, plan: Plan<C>) -> Recurred {
-    plan.check(&operands);
+    plan.check(&operands.clone().map(|tensor| tensor.shape()));
     let operands = RecurrentOperands(operands.map(AnyTensor::into_dispatch));
     let RecurrentResults(results) = <Dispatch as RecurrentBackend>::recurrent(operands, plan);
     Recurred {

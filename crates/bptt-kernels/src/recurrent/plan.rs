@@ -1,6 +1,6 @@
 //! What is to be done with the operands.
 
-use super::{AnyTensor, Operand, Operands};
+use super::{Operand, Operands};
 use bptt_cells::{Cell, Planes};
 use burn::tensor::Shape;
 use serde::{Deserialize, Serialize};
@@ -166,8 +166,8 @@ impl<C: Cell> Plan<C> {
     /// # Panics
     ///
     /// If it does not.
-    pub(crate) fn check(&self, operands: &Operands<AnyTensor>) -> Sizes {
-        let shape = |operand: Operand| operands.need(operand).shape();
+    pub(crate) fn check(&self, shapes: &Operands<Vec<usize>>) -> Sizes {
+        let shape = |operand: Operand| shapes.need(operand).clone();
         let sizes = Sizes::of::<C>(shape);
         let Sizes { batch, input, hidden, output, memories, .. } = sizes;
         assert!(
@@ -187,25 +187,25 @@ impl<C: Cell> Plan<C> {
             (Operand::Memory, vec![memories, batch, hidden]),
         ];
         for (operand, expected) in expected {
-            if let Some(tensor) = operands.get(operand) {
+            if let Some(shape_is) = shapes.get(operand) {
                 assert!(
-                    tensor.shape() == expected,
+                    *shape_is == expected,
                     "{}: `{}` has shape {:?}, expected {expected:?} beside an input of shape {:?}",
                     C::NAME,
                     operand.name(),
-                    tensor.shape(),
+                    shape_is,
                     shape(Operand::Input),
                 );
             }
         }
         assert_eq!(
-            operands.has(Operand::Memory),
+            shapes.has(Operand::Memory),
             memories > 0,
             "{}: `c_0` goes with cells that have a memory, and only with those",
             C::NAME,
         );
         assert!(
-            output == hidden || (operands.has(Operand::WeightHr) && C::PROJECTABLE),
+            output == hidden || (shapes.has(Operand::WeightHr) && C::PROJECTABLE),
             "{}: a hidden state of size {output} beside gates of size {hidden} needs `weight_hr` \
              and a cell that can be projected",
             C::NAME,

@@ -4,8 +4,7 @@
 //! line: read the two next to each other. Every matrix is a value and its tangent, and the cell's own
 //! `step` and `step_backward` run on those, so nothing is derived twice by hand.
 
-use super::dual::Dual;
-use bptt::cells::{Backward, Cell, Layout, Planes, Recurrent, State};
+use bptt::cells::{Backward, Cell, Dual, Layout, Planes, Recurrent, State};
 use bptt::{Presence, Recorded, Skipped};
 use burn::Tensor;
 use burn::tensor::TensorData;
@@ -112,9 +111,11 @@ pub(super) struct Operands {
 /// What comes out, or dLoss/d of it.
 #[derive(Clone, Debug)]
 pub(super) struct Results {
-    /// `[B, P]` each, in order of time.
-    pub(super) outputs: Vec<Matrix>,
+    /// `[T·B, P]`
+    pub(super) outputs: Matrix,
+    /// `[B, P]`
     pub(super) hidden: Matrix,
+    /// `[B, H]` each.
     pub(super) memory: Vec<Matrix>,
 }
 
@@ -245,7 +246,7 @@ pub(super) fn forward<C: Cell>(cell: C, walk: Walk, operands: Operands) -> (Resu
     }
 
     let results = Results {
-        outputs: outputs.into_iter().map(|out| out.expect("every step was worked")).collect(),
+        outputs: concatenate(&outputs.into_iter().flatten().collect::<Vec<_>>(), 0),
         hidden: before.hidden,
         memory: before.memory.into_vec(),
     };
@@ -300,7 +301,8 @@ impl<C: Cell> Passed<C> {
             let Kept { kept, before, own } = step;
             let active = walk.active(t, &before.hidden.value.0);
             // dLoss/dh_t: by this step's output, and by the steps that came after.
-            let mut d_h = plus(&d_hidden, &d_outputs[t]);
+            let d_output = rows(&d_outputs, t * walk.batch, (t + 1) * walk.batch);
+            let mut d_h = plus(&d_hidden, &d_output);
             let held = match walk.skipped {
                 Skipped::Zero => (d_hidden, d_memory.clone()),
                 Skipped::Held => (d_h.clone(), d_memory.clone()),

@@ -12,17 +12,30 @@ use bptt_cells::Cell;
 use std::ops::Range;
 
 impl<C: Cell, T: Real> Sequence<'_, C, T> {
+    /// Lays out row `row` of `rows`, for a sum over them.
+    ///
+    /// # Safety
+    ///
+    /// No one else touches this row of `to`.
+    pub(super) unsafe fn lay(&self, values: &[T], row: usize, rows: usize, to: Shared<'_, T>) {
+        let parts = self.layer.parts;
+        let rows = rows / parts;
+        let to = to.part(row % parts * rows * values.len(), rows * values.len());
+        // SAFETY: the caller's promise; each part has rows of its own.
+        unsafe { self.tiles.pack(values, row / parts, rows, to) };
+    }
+
     /// Lays out what the sums over a block multiply with, as tiles: a part of it.
     pub(super) fn lay_out(&self, steps: Range<usize>, slot: usize, index: usize, parts: usize) {
-        let Layer { batch, input, output, .. } = *self.layer;
+        let Layer { batch, input, output, parts: grain, .. } = *self.layer;
         let x = self.operands.need(Operand::Input);
         let rows = self.roster.count(&steps);
-        let mine = part(index, parts, rows, 1);
+        let mine = part(index, parts, rows, grain);
         let pairs = self.roster.pairs(steps, 0..batch).skip(mine.start);
         for (row, (k, b)) in mine.zip(pairs) {
             let lay = |values: &[T], to| {
                 // SAFETY: this row of the tiles is this thread's own.
-                unsafe { self.tiles.pack(values, row, rows, to) };
+                unsafe { self.lay(values, row, rows, to) };
             };
             if self.wanted.has(Operand::WeightIh) {
                 let t = self.layer.time_of(k);
@@ -36,7 +49,8 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
 
     /// A part of the large products of a block.
     pub(super) fn sums(&self, steps: Range<usize>, slot: usize, index: usize, parts: usize) {
-        let Layer { batch, input, hidden, output, hp, pp, gates, isa, .. } = *self.layer;
+        let Layer { batch, input, hidden, output, hp, pp, gates, isa, parts: grain, .. } =
+            *self.layer;
         let row = self.layer.row();
         let rows = self.roster.count(&steps);
         if rows == 0 {
@@ -55,13 +69,13 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 a: d_planes.at(0, rows * row),
                 a_rows: Rows::plain(row),
                 b: weight_ih,
-                panels: 0..weight_ih.count,
+                panels: 0..weight_ih.value.count,
                 c: d_input.at(first * input, 0),
                 c_rows: match is_dense {
                     true => Rows::groups(batch, self.layer.step_stride(batch * input), input),
                     false => Rows::listed(&to, input),
                 },
-                rows: part(index, parts, rows, 1),
+                rows: part(index, parts, rows, grain),
                 add: false,
                 padded: false,
             };
@@ -69,7 +83,11 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             // thread's own.
             unsafe { product.run(isa) };
         }
-        let columns = self.weight_hh.columns;
+        let columns = self.weight_hh.value.columns;
+        // Which part of `A`, which of `D`, and to which part of their sum they belong.
+        const PAIRS: [[usize; 3]; 3] = [[0, 0, 0], [0, 1, 1], [1, 0, 1]];
+        let pairs = if grain == 1 { &PAIRS[..1] } else { &PAIRS };
+        let rows_of_part = rows / grain;
         let mut scratch = Buffer::scratch(&[DEPTH, columns]);
         let mut sum = |tiles: Shared<'_, T>,
                        width: usize,
@@ -78,34 +96,41 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                        planes: usize,
                        pitch: usize,
                        c: Shared<'_, T>,
-                       bias: Option<*mut T>| {
+                       bias: Option<Shared<'_, T>>| {
             let panels = part(index, parts, planes * pitch.div_ceil(columns), 1);
-            for first in (0..rows).step_by(DEPTH) {
-                let depth = block_depth(first, rows);
-                let sum = OuterSum {
-                    tiles: tiles.at(first * width, depth * width),
-                    rows: width,
-                    depth,
-                    // SAFETY: a row of the planes of this block.
-                    d: unsafe { d.add(first * d_row) },
-                    d_row,
-                    pitch,
-                    panels: panels.clone(),
-                    c: c.at(0, width * planes * pitch),
-                    c_row: planes * pitch,
-                    column_sums: bias,
-                    scratch: scratch.as_mut_slice(),
-                };
-                // SAFETY: tiles and planes of the block are written; the columns of `c` that
-                // belong to these panels are this thread's own.
-                unsafe { sum.run(isa) };
+            let size = width * planes * pitch;
+            for &[of_a, of_d, of_sum] in pairs {
+                let tiles = tiles.part(of_a * rows_of_part * width, rows_of_part * width);
+                for first in (0..rows_of_part).step_by(DEPTH) {
+                    let depth = block_depth(first, rows_of_part);
+                    let sum = OuterSum {
+                        tiles: tiles.at(first * width, depth * width),
+                        rows: width,
+                        depth,
+                        // SAFETY: a row of the planes of this block.
+                        d: unsafe { d.add((first * grain + of_d) * d_row) },
+                        d_row: grain * d_row,
+                        pitch,
+                        panels: panels.clone(),
+                        c: c.at(of_sum * size, size),
+                        c_row: planes * pitch,
+                        column_sums: match bias {
+                            Some(bias) if of_a == 0 => Some(bias.at(of_sum * row, row)),
+                            _ => None,
+                        },
+                        scratch: scratch.as_mut_slice(),
+                    };
+                    // SAFETY: tiles and planes of the block are written; the columns of `c` that
+                    // belong to these panels are this thread's own.
+                    unsafe { sum.run(isa) };
+                }
             }
         };
         let planes_at = |plane: usize| d_planes.at(plane * hp, 0).cast_const();
         let wants = |operand| self.wanted.has(operand);
         let wants_bias = wants(Operand::BiasIh) || wants(Operand::BiasHh);
         if wants(Operand::WeightIh) {
-            let bias = wants_bias.then(|| self.sum_bias.at(0, row));
+            let bias = wants_bias.then_some(self.sum_bias);
             sum(self.x_tiles[slot], input, planes_at(0), row, gates, hp, self.sum_ih, bias);
         }
         let first = self.layer.first_h();
@@ -126,9 +151,10 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         if wants_bias {
             for column in part(index, parts, (self.layer.planes() - summed) * hp, 1) {
                 let column = summed * hp + column;
-                // SAFETY: this column is this thread's own.
-                let to = unsafe { &mut self.sum_bias.slice_mut(column, 1)[0] };
                 for r in 0..rows {
+                    // SAFETY: this column is this thread's own.
+                    let to =
+                        unsafe { &mut self.sum_bias.slice_mut(r % grain * row + column, 1)[0] };
                     // SAFETY: the planes of the block are written.
                     *to = T::plus(*to, unsafe { d_planes.slice(r * row + column, 1)[0] });
                 }
@@ -142,7 +168,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             let to = tiles.shared();
             for r in 0..rows {
                 // SAFETY: the operand of the block is written; the tiles are this thread's own.
-                unsafe { self.tiles.pack(inner[slot].slice(r * hp, hidden), r, rows, to) };
+                unsafe { self.lay(inner[slot].slice(r * hp, hidden), r, rows, to) };
             }
             let last = self.layer.plane(gates - 1);
             sum(to, hidden, planes_at(last), row, 1, hp, sum_inner, None);
@@ -184,23 +210,35 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 }
             }
         };
-        if let Some(to) = self.d_weight_ih {
-            for plane in 0..gates {
-                let first = self.layer.gate(plane) * hidden;
-                transpose(self.sum_ih, gates * hp, plane * hp, to, first, hidden, input);
+        for part in 0..self.layer.parts {
+            fn part_of<'a, T>(whole: Shared<'a, T>, part: usize, size: usize) -> Shared<'a, T> {
+                whole.part(part * size, size)
             }
-        }
-        if let Some(to) = self.d_weight_hh {
-            let outer = self.layer.outer();
-            for gate in 0..outer {
-                transpose(self.sum_hh, outer * hp, gate * hp, to, gate * hidden, hidden, output);
+            if let Some(to) = self.d_weight_ih {
+                let to = part_of(to, part, gates * hidden * input);
+                let from = part_of(self.sum_ih, part, input * gates * hp);
+                for plane in 0..gates {
+                    let first = self.layer.gate(plane) * hidden;
+                    transpose(from, gates * hp, plane * hp, to, first, hidden, input);
+                }
             }
-            if let Some(from) = self.sum_inner {
-                transpose(from, hp, 0, to, (gates - 1) * hidden, hidden, output);
+            if let Some(to) = self.d_weight_hh {
+                let to = part_of(to, part, gates * hidden * output);
+                let outer = self.layer.outer();
+                let from = part_of(self.sum_hh, part, output * outer * hp);
+                for gate in 0..outer {
+                    transpose(from, outer * hp, gate * hp, to, gate * hidden, hidden, output);
+                }
+                if let Some(from) = self.sum_inner {
+                    let from = part_of(from, part, hidden * hp);
+                    transpose(from, hp, 0, to, (gates - 1) * hidden, hidden, output);
+                }
             }
-        }
-        if let (Some(to), Some(from)) = (self.d_weight_hr, self.sum_hr) {
-            transpose(from, pp, 0, to, 0, output, hidden);
+            if let (Some(to), Some(from)) = (self.d_weight_hr, self.sum_hr) {
+                let (from, to) =
+                    (part_of(from, part, hidden * pp), part_of(to, part, output * hidden));
+                transpose(from, pp, 0, to, 0, output, hidden);
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A value and how it changes along a direction.
+#![allow(clippy::manual_map, reason = "see the note on closures below")]
 
-use bptt::cells::{Number, Rectify};
+use crate::{Number, Rectify};
 use std::ops::{Add, Mul, Neg, Sub};
 
 /// `a + ε ȧ` with `ε² = 0`: a value and its derivative along a direction. Any function of numbers is
@@ -8,7 +9,7 @@ use std::ops::{Add, Mul, Neg, Sub};
 ///
 /// W. K. Clifford, "Preliminary sketch of biquaternions", Proceedings of the London Mathematical
 /// Society 4 (1873), 381–395.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Dual<N> {
     /// `a`
     pub value: N,
@@ -18,21 +19,25 @@ pub struct Dual<N> {
 
 impl<N> Dual<N> {
     /// What does not change.
+    #[inline(always)]
     pub fn constant(value: N) -> Self {
         Self { value, tangent: None }
     }
 
     /// What changes by `tangent`.
+    #[inline(always)]
     pub fn new(value: N, tangent: Option<N>) -> Self {
         Self { value, tangent }
     }
 
     /// A linear function of it: the same one of both parts.
+    #[inline(always)]
     pub fn linear<M>(&self, function: impl Fn(&N) -> M) -> Dual<M> {
         Dual { value: function(&self.value), tangent: self.tangent.as_ref().map(function) }
     }
 
     /// A function that is linear in each of two.
+    #[inline(always)]
     pub fn bilinear<A, M>(
         &self,
         other: &Dual<A>,
@@ -49,57 +54,87 @@ impl<N> Dual<N> {
     }
 }
 
+// Written with `match`, not with closures: in the kernels all of it has to become instructions of
+// the set that was found, and a closure need not be inlined.
+
 impl<N: Number> Dual<N> {
-    /// A function by its value and its derivative.
+    /// A function by its value and its derivative there.
+    #[inline(always)]
     fn chain(&self, value: N, slope: impl FnOnce(&N) -> N) -> Self {
-        let tangent = self.tangent.as_ref().map(|tangent| slope(&value) * tangent);
+        let tangent = match &self.tangent {
+            Some(tangent) => Some(slope(&value) * tangent),
+            None => None,
+        };
         Self { value, tangent }
     }
 }
 
+#[inline(always)]
 fn add<N: Number>(a: &Dual<N>, b: &Dual<N>) -> Dual<N> {
     let tangent = match (&a.tangent, &b.tangent) {
         (Some(a), Some(b)) => Some(a + b),
-        (a, b) => a.clone().or_else(|| b.clone()),
+        (Some(one), None) | (None, Some(one)) => Some(one.clone()),
+        (None, None) => None,
     };
     Dual { value: &a.value + &b.value, tangent }
 }
 
+#[inline(always)]
 fn sub<N: Number>(a: &Dual<N>, b: &Dual<N>) -> Dual<N> {
     let tangent = match (&a.tangent, &b.tangent) {
         (Some(a), Some(b)) => Some(a - b),
         (Some(a), None) => Some(a.clone()),
-        (None, b) => b.clone().map(N::neg),
+        (None, Some(b)) => Some(-b.clone()),
+        (None, None) => None,
     };
     Dual { value: &a.value - &b.value, tangent }
 }
 
+#[inline(always)]
 fn mul<N: Number>(a: &Dual<N>, b: &Dual<N>) -> Dual<N> {
-    a.bilinear(b, |a, b| a * b, |a, b| a + b)
+    let tangent = match (&a.tangent, &b.tangent) {
+        (Some(da), Some(db)) => Some(da * &b.value + &a.value * db),
+        (Some(da), None) => Some(da * &b.value),
+        (None, Some(db)) => Some(&a.value * db),
+        (None, None) => None,
+    };
+    Dual { value: &a.value * &b.value, tangent }
+}
+
+#[inline(always)]
+fn neg<N: Number>(tangent: Option<N>) -> Option<N> {
+    match tangent {
+        Some(tangent) => Some(-tangent),
+        None => None,
+    }
 }
 
 macro_rules! operators {
     ($($Op:ident $op:ident;)*) => {$(
         impl<N: Number> $Op for Dual<N> {
             type Output = Dual<N>;
+            #[inline(always)]
             fn $op(self, other: Self) -> Dual<N> {
                 $op(&self, &other)
             }
         }
         impl<N: Number> $Op<&Dual<N>> for Dual<N> {
             type Output = Dual<N>;
+            #[inline(always)]
             fn $op(self, other: &Self) -> Dual<N> {
                 $op(&self, other)
             }
         }
         impl<N: Number> $Op<Dual<N>> for &Dual<N> {
             type Output = Dual<N>;
+            #[inline(always)]
             fn $op(self, other: Dual<N>) -> Dual<N> {
                 $op(self, &other)
             }
         }
         impl<N: Number> $Op for &Dual<N> {
             type Output = Dual<N>;
+            #[inline(always)]
             fn $op(self, other: Self) -> Dual<N> {
                 $op(self, other)
             }
@@ -114,23 +149,24 @@ operators! {
 
 impl<N: Number> Neg for Dual<N> {
     type Output = Self;
+    #[inline(always)]
     fn neg(self) -> Self {
-        Self { value: -self.value, tangent: self.tangent.map(N::neg) }
+        Self { value: -self.value, tangent: neg(self.tangent) }
     }
 }
 
 impl<N: Number> Number for Dual<N> {
+    #[inline(always)]
     fn one_minus(&self) -> Self {
-        Self {
-            value: self.value.one_minus(),
-            tangent: self.tangent.as_ref().map(|tangent| -tangent.clone()),
-        }
+        Self { value: self.value.one_minus(), tangent: neg(self.tangent.clone()) }
     }
 
+    #[inline(always)]
     fn sigmoid(&self) -> Self {
         self.chain(self.value.sigmoid(), N::sigmoid_slope)
     }
 
+    #[inline(always)]
     fn tanh(&self) -> Self {
         self.chain(self.value.tanh(), N::tanh_slope)
     }
@@ -138,18 +174,26 @@ impl<N: Number> Number for Dual<N> {
 
 // Slopes are steps: their own derivative is zero wherever there is one.
 impl<N: Rectify> Rectify for Dual<N> {
+    #[inline(always)]
     fn relu(&self) -> Self {
         self.chain(self.value.relu(), N::relu_slope)
     }
 
+    #[inline(always)]
     fn relu_slope(&self) -> Self {
         Self::constant(self.value.relu_slope())
     }
 
+    #[inline(always)]
     fn clip(&self, bound: f64) -> Self {
-        self.chain(self.value.clip(bound), |value| value.clip_slope(bound))
+        let tangent = match &self.tangent {
+            Some(tangent) => Some(self.value.clip_slope(bound) * tangent),
+            None => None,
+        };
+        Self { value: self.value.clip(bound), tangent }
     }
 
+    #[inline(always)]
     fn clip_slope(&self, bound: f64) -> Self {
         Self::constant(self.value.clip_slope(bound))
     }

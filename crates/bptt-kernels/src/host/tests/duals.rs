@@ -1,0 +1,171 @@
+//! The kernels in dual numbers: the values' bits are those of plain numbers, and all bits are the same
+//! however the work is shared out. (That the tangents are right is tested where they are used, in
+//! `bptt-probe`.)
+
+use super::*;
+
+impl<C: Cell, T: Real + Element> Problem<C, T> {
+    /// With each row followed by one of tangents.
+    fn doubled(&self) -> (Self, Operands<Vec<T>>) {
+        let Sizes { input, hidden, output, .. } = self.sizes;
+        let rows = |values: &[T], width: usize, seed| -> Vec<T> {
+            let tangents = numbers::<T>(values.len(), seed);
+            let pairs = values.chunks_exact(width).zip(tangents.chunks_exact(width));
+            pairs.flat_map(|(value, tangent)| [value, tangent].concat()).collect()
+        };
+        let (mut values, mut tangents) = (Operands::new(), Operands::new());
+        for (operand, numbers_of) in self.operands.iter() {
+            let seed = 200 + operand as u64;
+            let width = match operand {
+                Operand::Input => input,
+                Operand::Hidden => output,
+                Operand::Memory => hidden,
+                // One that does not change.
+                Operand::BiasHh => {
+                    values = values.with(operand, numbers_of.clone());
+                    continue;
+                }
+                _ => {
+                    values = values.with(operand, numbers_of.clone());
+                    tangents = tangents.with(operand, numbers::<T>(numbers_of.len(), seed));
+                    continue;
+                }
+            };
+            values = values.with(operand, rows(numbers_of, width, seed));
+        }
+        let d = &self.cotangent;
+        let cotangent = Cotangents {
+            outputs: d.outputs.as_ref().map(|d| rows(d, output, 301)),
+            hidden: d.hidden.as_ref().map(|d| rows(d, output, 302)),
+            memory: d.memory.as_ref().map(|d| rows(d, hidden, 303)),
+        };
+        let mut plan = self.plan.clone();
+        fn twice<N: Copy>(all: &[N]) -> Arc<[N]> {
+            all.iter().flat_map(|&x| [x, x]).collect()
+        }
+        plan.presence = plan.presence.map(|presence| match presence {
+            Presence::Lengths(lengths) => Presence::Lengths(twice(&lengths)),
+            Presence::Mask(mask) => Presence::Mask(twice(&mask)),
+        });
+        let sizes = Sizes { batch: 2 * self.sizes.batch, ..self.sizes };
+        let projected = self.projected;
+        (Self { plan, sizes, projected, operands: values, cotangent }, tangents)
+    }
+
+    /// The results and all gradients, of a problem that was doubled.
+    fn in_duals(
+        &self,
+        tangents: &Operands<Vec<T>>,
+        isa: Isa,
+        schedule: Schedule,
+    ) -> (Results<Vec<T>>, Operands<Vec<T>>) {
+        fn slices<T>(of: &Operands<Vec<T>>) -> Operands<&[T]> {
+            of.iter().fold(Operands::new(), |all, (o, values)| all.with(o, values.as_slice()))
+        }
+        let Sizes { batch, input, .. } = self.sizes;
+        let strides = [batch * input, input];
+        let layer = Layer::new::<C, T>(&self.plan, &self.sizes, strides, self.projected, isa);
+        let layer = layer.in_duals();
+        let (slices, tangents) = (slices(&self.operands), slices(tangents));
+        let work = Work::in_duals(&self.plan.cell, &tangents);
+        let presence = self.plan.presence.as_ref();
+        let (results, trace) = forward(work, &layer, &slices, presence, Keep::All, None, schedule);
+        let given = Given {
+            trace: &mut trace.expect("it was asked for"),
+            outputs: &results.outputs,
+            d_results: Cotangents {
+                outputs: self.cotangent.outputs.as_deref(),
+                hidden: self.cotangent.hidden.as_deref(),
+                memory: self.cotangent.memory.as_deref(),
+            },
+        };
+        let wanted = self.operands.clone().map(|_| ());
+        let gradients = backward(work, &layer, &slices, presence, given, &wanted, schedule);
+        (results, gradients)
+    }
+
+    fn check_duals(&self, what: &str) {
+        let Sizes { input, hidden, output, .. } = self.sizes;
+        let (doubled, tangents) = self.doubled();
+        for isa in ISAS.map(|isa| isa()) {
+            let alone = Schedule { count: 1, split: Split::Rows };
+            let (results, gradients) = doubled.in_duals(&tangents, isa, alone);
+            let all = format!("{results:?} {gradients:?}");
+
+            // The values among them.
+            let of_rows = |rows: Vec<T>, width: usize| -> Vec<T> {
+                rows.chunks_exact(2 * width).flat_map(|pair| &pair[..width]).copied().collect()
+            };
+            let mut values =
+                vec![of_rows(results.outputs, output), of_rows(results.hidden, output)];
+            values.extend(results.memory.map(|c| of_rows(c, hidden)));
+            for (operand, d) in gradients.iter() {
+                values.push(match operand {
+                    Operand::Input => of_rows(d.clone(), input),
+                    Operand::Hidden => of_rows(d.clone(), output),
+                    Operand::Memory => of_rows(d.clone(), hidden),
+                    _ => d[..d.len() / 2].to_vec(),
+                });
+            }
+            let plain = self.by_kernels(isa, alone);
+            assert!(
+                format!("{values:?}") == format!("{plain:?}"),
+                "{} {what} {isa:?}: in dual numbers the values have other bits",
+                C::NAME,
+            );
+
+            let mut splits = vec![Split::Rows, Split::Pipeline];
+            if !self.projected && !C::RECURRENT.contains(&bptt_cells::Recurrent::Inner) {
+                splits.push(Split::Units);
+            }
+            for (split, count) in splits.into_iter().flat_map(|split| [(split, 2), (split, 3)]) {
+                let (results, gradients) =
+                    doubled.in_duals(&tangents, isa, Schedule { count, split });
+                assert!(
+                    format!("{results:?} {gradients:?}") == all,
+                    "{} {what} {isa:?}: other bits with {count} threads by {split:?}",
+                    C::NAME,
+                );
+            }
+        }
+    }
+}
+
+fn check_cell<C: Cell, T: Real + Element>(cell: C) {
+    for sizes in [[5, 2, 3, 4], [1, 1, 1, 1], [3, 7, 13, 37], [140, 1, 9, 33]] {
+        Problem::<C, T>::new(cell, sizes, None).check_duals("plain");
+    }
+    let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], None);
+    problem.plan = problem
+        .plan
+        .with_presence(Some(Presence::Lengths(Arc::from([6, 2, 0, 5]))))
+        .with_reverse(true);
+    problem.check_duals("with lengths in reverse");
+    let mask = (0..24).map(|i| i % 4 != 2 && i / 4 != 3 && i * 7 % 5 != 1).collect();
+    problem.plan = problem.plan.with_presence(Some(Presence::Mask(mask)));
+    problem.check_duals("with a mask");
+    problem.plan = problem.plan.with_skipped(Skipped::Held);
+    problem.check_duals("with a mask, held");
+    if C::PROJECTABLE {
+        let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], Some(7));
+        problem.check_duals("projected");
+        problem.plan = problem
+            .plan
+            .with_presence(Some(Presence::Lengths(Arc::from([3, 6, 1, 0]))))
+            .with_skipped(Skipped::Held);
+        problem.check_duals("projected, with lengths, held");
+    }
+}
+
+#[test]
+fn dual_numbers_have_the_values_of_plain_ones_and_the_same_bits_for_any_threads() {
+    check_cell::<_, f64>(Lstm);
+    check_cell::<_, f32>(Clipped { cell: Lstm, bound: 0.3 });
+    check_cell::<_, f64>(LstmCoupled);
+    check_cell::<_, f32>(GruResetAfter);
+    check_cell::<_, f64>(GruResetBefore);
+    check_cell::<_, f64>(RnnTanh);
+    check_cell::<_, f32>(RnnRelu);
+    // More rows than a block of the large products has.
+    Problem::<_, f64>::new(Lstm, [70, 17, 12, 20], None).check_duals("long");
+}

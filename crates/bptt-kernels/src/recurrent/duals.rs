@@ -1,0 +1,300 @@
+//! One layer in one direction in dual numbers, by the host kernels.
+//!
+//! A batch of `B` rows becomes one of `2·B`, in which each row of values is followed by that of its
+//! tangents. So the kernels are what they are: products, blocks, threads and rosters see rows. What is
+//! different stands in two places: the cell's step takes its numbers from two rows at a time, and a
+//! product adds what the weight's tangent makes of the values to the row of tangents.
+
+use super::{Cotangents, Operand, Operands, Plan, Results};
+use bptt_cells::{Cell, Dual};
+use burn::tensor::TensorData;
+
+/// A layer that has run forward in dual numbers, and waits for the way back.
+pub struct DualRun<C> {
+    #[cfg(feature = "host")]
+    run: host::AnyRun<C>,
+    #[cfg(not(feature = "host"))]
+    never: (std::convert::Infallible, std::marker::PhantomData<C>),
+}
+
+/// Runs one layer in one direction forward in dual numbers, in host memory and by the host kernels; and
+/// then, by [`DualRun::backward`], the way back. Tangents that are not there are zero.
+///
+/// Operands and results have the shapes that [`Operand`] and [`Results`] say. The plan's kernel, trace
+/// budget and order of outputs do not matter: the whole trace is kept, and outputs are time first.
+///
+/// Returns `None` where there is no kernel: for other numbers than `f32` and `f64`, and in a build
+/// without a host backend.
+///
+/// # Panics
+///
+/// If the operands do not fit each other, or a tangent its value (the message names the operand and both
+/// shapes), or if the trace does not fit the memory there is.
+pub fn in_duals<C: Cell>(
+    plan: &Plan<C>,
+    operands: Operands<Dual<TensorData>>,
+) -> Option<(Results<Dual<TensorData>>, DualRun<C>)> {
+    for (operand, Dual { value, tangent }) in operands.iter() {
+        if let Some(tangent) = tangent {
+            assert!(
+                tangent.shape() == value.shape() && tangent.dtype() == value.dtype(),
+                "{}: the tangent of `{}` is {:?} of {:?}, expected {:?} of {:?} as its value",
+                C::NAME,
+                operand.name(),
+                tangent.dtype(),
+                tangent.shape(),
+                value.dtype(),
+                value.shape(),
+            );
+        }
+    }
+    plan.check(&operands.clone().map(|x| x.value.shape().to_vec()));
+    run(plan, operands)
+}
+
+#[cfg(not(feature = "host"))]
+fn run<C: Cell>(
+    _: &Plan<C>,
+    _: Operands<Dual<TensorData>>,
+) -> Option<(Results<Dual<TensorData>>, DualRun<C>)> {
+    None
+}
+
+#[cfg(feature = "host")]
+fn run<C: Cell>(
+    plan: &Plan<C>,
+    operands: Operands<Dual<TensorData>>,
+) -> Option<(Results<Dual<TensorData>>, DualRun<C>)> {
+    use burn::tensor::DType;
+    use host::{AnyRun, Run};
+    let (results, run) = match operands.need(Operand::Input).value.dtype() {
+        DType::F32 => {
+            let (results, run) = Run::<C, f32>::forward(plan, operands);
+            (results, AnyRun::F32(run))
+        }
+        DType::F64 => {
+            let (results, run) = Run::<C, f64>::forward(plan, operands);
+            (results, AnyRun::F64(run))
+        }
+        _ => return None,
+    };
+    Some((results, DualRun { run }))
+}
+
+impl<C: Cell> DualRun<C> {
+    /// The way back: dLoss/d(operand) for each operand, in dual numbers, of its shape. What
+    /// dLoss/d(result) has no value for is zero.
+    ///
+    /// # Panics
+    ///
+    /// If dLoss/d(result) has not the shape and type of the result.
+    pub fn backward(self, d_results: Cotangents<Dual<TensorData>>) -> Operands<Dual<TensorData>> {
+        #[cfg(feature = "host")]
+        return self.run.backward(d_results);
+        #[cfg(not(feature = "host"))]
+        match (self.never.0, d_results) {
+            (never, _) => match never {},
+        }
+    }
+}
+
+#[cfg(feature = "host")]
+mod host {
+    use super::super::host::{Float, threads};
+    use super::*;
+    use crate::host::{self, Isa, Keep, Layer, Work};
+    use crate::recurrent::{Presence, Sizes};
+    use burn::tensor::Shape;
+
+    pub(super) enum AnyRun<C> {
+        F32(Run<C, f32>),
+        F64(Run<C, f64>),
+    }
+
+    impl<C: Cell> AnyRun<C> {
+        pub(super) fn backward(
+            self,
+            d_results: Cotangents<Dual<TensorData>>,
+        ) -> Operands<Dual<TensorData>> {
+            match self {
+                Self::F32(run) => run.backward(d_results),
+                Self::F64(run) => run.backward(d_results),
+            }
+        }
+    }
+
+    pub(super) struct Run<C, T> {
+        cell: C,
+        presence: Option<Presence>,
+        layer: Layer,
+        shapes: Operands<Shape>,
+        operands: Operands<Vec<T>>,
+        tangents: Operands<Vec<T>>,
+        outputs: Vec<T>,
+        trace: host::Trace<T>,
+    }
+
+    impl<C: Cell, T: Float> Run<C, T> {
+        pub(super) fn forward(
+            plan: &Plan<C>,
+            operands: Operands<Dual<TensorData>>,
+        ) -> (Results<Dual<TensorData>>, Self) {
+            let shapes = operands.clone().map(|x| x.value.shape().clone());
+            let sizes = Sizes::of::<C>(|operand| shapes.need(operand).to_vec());
+            let Sizes { time, batch, input, output, hidden, memories } = sizes;
+            let (mut values, mut tangents) = (Operands::new(), Operands::new());
+            for operand in Operand::ALL {
+                let Some(x) = operands.get(operand).cloned() else { continue };
+                if is_of_rows(operand) {
+                    values = values.with(operand, interleaved::<T>(x));
+                } else {
+                    values = values.with(operand, numbers::<T>(x.value));
+                    tangents = tangents.with_optional(operand, x.tangent.map(numbers::<T>));
+                }
+            }
+            let sizes = Sizes { batch: 2 * batch, ..sizes };
+            let strides = [sizes.batch * input, input];
+            let plan = plan.clone().with_batch_first(false);
+            let projected = values.has(Operand::WeightHr);
+            let layer = Layer::new::<C, T>(&plan, &sizes, strides, projected, Isa::detect());
+            let layer = layer.in_duals();
+            let presence = plan.presence.as_ref().map(twice);
+            let along = slices(&tangents);
+            let (results, trace) = host::forward(
+                Work::in_duals(&plan.cell, &along),
+                &layer,
+                &slices(&values),
+                presence.as_ref(),
+                Keep::All,
+                None,
+                layer.schedule::<T>(threads()),
+            );
+            drop(along);
+            let outputs = results.outputs.clone();
+            let results = Results {
+                outputs: apart(&results.outputs, [time, batch, output].into()),
+                hidden: apart(&results.hidden, [batch, output].into()),
+                memory: results.memory.map(|c| apart(&c, [memories, batch, hidden].into())),
+            };
+            let trace = trace.expect("it was asked for");
+            let cell = plan.cell;
+            let run =
+                Self { cell, presence, layer, shapes, operands: values, tangents, outputs, trace };
+            (results, run)
+        }
+
+        fn backward(
+            mut self,
+            d_results: Cotangents<Dual<TensorData>>,
+        ) -> Operands<Dual<TensorData>> {
+            let Cotangents { outputs, hidden, memory } = d_results;
+            let [outputs, hidden, memory] =
+                [outputs, hidden, memory].map(|d| d.map(interleaved::<T>));
+            let Layer { time, batch, output, memories, hidden: units, .. } = self.layer;
+            let expected = [
+                (&outputs, time * batch * output, "outputs"),
+                (&hidden, batch * output, "hidden state"),
+                (&memory, memories * batch * units, "memory"),
+            ];
+            for (d, size, what) in expected {
+                let has = d.as_ref().map_or(size, Vec::len);
+                assert!(
+                    has == size,
+                    "{}: dLoss/d({what}) has {} values, expected {}",
+                    C::NAME,
+                    has / 2,
+                    size / 2,
+                );
+            }
+            let tangents = slices(&self.tangents);
+            let mut d = host::backward(
+                Work::in_duals(&self.cell, &tangents),
+                &self.layer,
+                &slices(&self.operands),
+                self.presence.as_ref(),
+                host::Given {
+                    trace: &mut self.trace,
+                    outputs: &self.outputs,
+                    d_results: Cotangents {
+                        outputs: outputs.as_deref(),
+                        hidden: hidden.as_deref(),
+                        memory: memory.as_deref(),
+                    },
+                },
+                &self.shapes.clone().map(|_| ()),
+                self.layer.schedule::<T>(threads()),
+            );
+            let mut all = Operands::new();
+            for (operand, shape) in self.shapes.iter() {
+                let shape = shape.clone();
+                let Some(numbers) = d.take(operand) else { continue };
+                let dual = if is_of_rows(operand) {
+                    apart(&numbers, shape)
+                } else {
+                    let (value, tangent) = numbers.split_at(numbers.len() / 2);
+                    let data = |part: &[T]| TensorData::new(part.to_vec(), shape.clone());
+                    Dual::new(data(value), Some(data(tangent)))
+                };
+                all = all.with(operand, dual);
+            }
+            all
+        }
+    }
+
+    /// Whether it has a row for each row of the batch.
+    fn is_of_rows(operand: Operand) -> bool {
+        matches!(operand, Operand::Input | Operand::Hidden | Operand::Memory)
+    }
+
+    fn numbers<T: Float>(data: TensorData) -> Vec<T> {
+        data.try_into_vec().expect("numbers of the type that was looked at")
+    }
+
+    fn slices<T>(operands: &Operands<Vec<T>>) -> host::Slices<'_, T> {
+        let mut slices = Operands::new();
+        for (operand, values) in operands.iter() {
+            slices = slices.with(operand, values.as_slice());
+        }
+        slices
+    }
+
+    /// Each row of values, and behind it that of tangents.
+    fn interleaved<T: Float>(x: Dual<TensorData>) -> Vec<T> {
+        let width = x.value.shape().to_vec().last().copied().unwrap_or(1).max(1);
+        let value = numbers::<T>(x.value);
+        let tangent = x.tangent.map(numbers::<T>);
+        let mut rows = Vec::with_capacity(2 * value.len());
+        for (index, row) in value.chunks_exact(width).enumerate() {
+            rows.extend_from_slice(row);
+            match &tangent {
+                Some(tangent) => rows.extend_from_slice(&tangent[index * width..][..width]),
+                None => rows.resize(rows.len() + width, T::ZERO),
+            }
+        }
+        rows
+    }
+
+    /// The values and the tangents of such rows, each of this shape.
+    fn apart<T: Float>(rows: &[T], shape: Shape) -> Dual<TensorData> {
+        let width = shape.to_vec().last().copied().unwrap_or(1).max(1);
+        let part = |first: usize| {
+            let mut numbers = Vec::with_capacity(rows.len() / 2);
+            for pair in rows.chunks_exact(2 * width) {
+                numbers.extend_from_slice(&pair[first..first + width]);
+            }
+            TensorData::new(numbers, shape.clone())
+        };
+        Dual::new(part(0), Some(part(width)))
+    }
+
+    /// The tangents of a row take part where its values do.
+    fn twice(presence: &Presence) -> Presence {
+        fn each<T: Copy>(all: &[T]) -> std::sync::Arc<[T]> {
+            all.iter().flat_map(|&x| [x, x]).collect()
+        }
+        match presence {
+            Presence::Lengths(lengths) => Presence::Lengths(each(lengths)),
+            Presence::Mask(mask) => Presence::Mask(each(mask)),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! One layer in one direction in dual numbers, by the host kernels: what `sequence.rs` does in tensor
+//! operations.
+
+use super::sequence::{Matrix, Operands, Results, Walk};
+use bptt::Recorded;
+use bptt::cells::{Cell, Dual};
+use bptt_kernels::{self as kernels, Cotangents, DualRun, Operand, Plan};
+use burn::Tensor;
+use burn::tensor::{Device, Shape, TensorData};
+
+/// The forward pass, with what the backward pass needs.
+pub(super) struct Passed<C> {
+    run: DualRun<C>,
+    /// Where results are wanted.
+    device: Device,
+    time: usize,
+    batch: usize,
+}
+
+/// The sequence forward; `None` where there are no kernels for such numbers.
+pub(super) fn forward<C: Cell>(
+    cell: C,
+    walk: &Walk,
+    operands: &Operands,
+) -> Option<(Results, Passed<C>)> {
+    let Walk { time, batch, .. } = *walk;
+    let device = operands.input.value.0.device();
+    let [_, width] = operands.input.value.0.dims();
+    let vector = |x: &Matrix| {
+        let [rows, columns] = x.value.0.dims();
+        data(x, [rows * columns])
+    };
+    let matrix = |x: &Matrix| data(x, x.value.0.dims());
+    let all = kernels::Operands::new()
+        .with(Operand::Input, data(&operands.input, [time, batch, width]))
+        .with(Operand::WeightIh, matrix(&operands.weight_ih))
+        .with(Operand::WeightHh, matrix(&operands.weight_hh))
+        .with_optional(Operand::BiasIh, operands.bias_ih.as_ref().map(vector))
+        .with_optional(Operand::BiasHh, operands.bias_hh.as_ref().map(vector))
+        .with_optional(Operand::WeightHr, operands.weight_hr.as_ref().map(matrix))
+        .with(Operand::Hidden, matrix(&operands.hidden))
+        .with_optional(Operand::Memory, stacked(&operands.memory));
+    let plan = Plan::new(cell)
+        .with_reverse(walk.reverse)
+        .with_presence(walk.presence.clone())
+        .with_skipped(walk.skipped);
+    let (results, run) = kernels::in_duals(&plan, all)?;
+    let passed = Passed { run, device, time, batch };
+    let results = Results {
+        outputs: passed.rows(results.outputs, time * batch),
+        hidden: passed.rows(results.hidden, batch),
+        memory: results.memory.map_or_else(Vec::new, |memory| passed.planes(memory)),
+    };
+    Some((results, passed))
+}
+
+impl<C: Cell> Passed<C> {
+    /// The sequence backward: dLoss/d(operand), and how that changes along the direction.
+    pub(super) fn backward(self, d_results: Results) -> Operands {
+        let Self { run, device, time, batch } = self;
+        let [_, output] = d_results.hidden.value.0.dims();
+        let mut d = run.backward(Cotangents {
+            outputs: Some(data(&d_results.outputs, [time, batch, output])),
+            hidden: Some(data(&d_results.hidden, [batch, output])),
+            memory: stacked(&d_results.memory),
+        });
+        let mut take = |operand| d.take(operand);
+        let whole = |x: Dual<TensorData>| {
+            let rows = match *x.value.shape().to_vec() {
+                [_] => 1,
+                [rows, _] => rows,
+                [time, batch, ..] => time * batch,
+                [] => 1,
+            };
+            on(&device, x, rows)
+        };
+        let needed = "each operand has a gradient";
+        Operands {
+            input: whole(take(Operand::Input).expect(needed)),
+            weight_ih: whole(take(Operand::WeightIh).expect(needed)),
+            weight_hh: whole(take(Operand::WeightHh).expect(needed)),
+            bias_ih: take(Operand::BiasIh).map(whole),
+            bias_hh: take(Operand::BiasHh).map(whole),
+            weight_hr: take(Operand::WeightHr).map(whole),
+            hidden: whole(take(Operand::Hidden).expect(needed)),
+            memory: take(Operand::Memory).map_or_else(Vec::new, |c| planes(&device, c, batch)),
+        }
+    }
+
+    fn rows(&self, x: Dual<TensorData>, rows: usize) -> Matrix {
+        on(&self.device, x, rows)
+    }
+
+    fn planes(&self, x: Dual<TensorData>) -> Vec<Matrix> {
+        planes(&self.device, x, self.batch)
+    }
+}
+
+/// The numbers of a matrix, in another shape.
+fn data(x: &Matrix, shape: impl Into<Shape>) -> Dual<TensorData> {
+    let shape = shape.into();
+    x.linear(|x| {
+        shaped(x.0.to_data(), shape.clone())
+    })
+}
+
+/// The same numbers in another shape.
+fn shaped(data: TensorData, shape: Shape) -> TensorData {
+    let (bytes, _, dtype) = data.into_parts();
+    TensorData::from_bytes(bytes, shape, dtype)
+}
+
+/// `[M, B, H]`, of matrices `[B, H]`.
+fn stacked(all: &[Matrix]) -> Option<Dual<TensorData>> {
+    if all.is_empty() {
+        return None;
+    }
+    let all = super::stacked(all);
+    Some(all.linear(|x| x.to_data()))
+}
+
+/// A matrix of so many rows.
+fn on(device: &Device, x: Dual<TensorData>, rows: usize) -> Matrix {
+    let tensor = |data: TensorData| {
+        let (columns, dtype) = (data.num_elements() / rows, data.dtype());
+        let data = shaped(data, [rows, columns].into());
+        Recorded(Tensor::from_data(data, (device, dtype)))
+    };
+    Dual { value: tensor(x.value), tangent: x.tangent.map(tensor) }
+}
+
+/// Matrices of so many rows, one after the other in memory.
+fn planes(device: &Device, x: Dual<TensorData>, rows: usize) -> Vec<Matrix> {
+    let count = x.value.shape()[0];
+    let all = on(device, x, count * rows);
+    let plane = |k: usize| all.linear(|x| Recorded(x.0.clone().slice([k * rows..(k + 1) * rows])));
+    (0..count).map(plane).collect()
+}
