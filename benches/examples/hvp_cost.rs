@@ -2,10 +2,9 @@
 //!
 //! Command: `cargo run --release -p bptt-benches --example hvp_cost` (half a minute).
 //!
-//! What to expect: a line for each cell and size, with the time of a gradient by the reference kernel
-//! (the body that the product runs in dual numbers), of one by the host kernels, and of the product,
-//! absolute and over each. Three matrix products for each one of the gradient's: at most 4 times a
-//! gradient by the reference kernel.
+//! What to expect: a line for each cell and size, with the time of a gradient by the reference kernel, of
+//! one by the host kernels, and of a product by the host kernels, absolute and over each. Three matrix
+//! products for each one of the gradient's: at most 4 times a gradient by the same kernels.
 
 use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Kernel};
 use bptt_benches::median;

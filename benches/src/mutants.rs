@@ -168,7 +168,7 @@ pub const SITES: &[Site] = &[
         ("the output's cotangent not added in front of a projection", "{ let _ = b; a }"),
         ("what comes back through the state not added in front of a projection", "{ let _ = a; b }"),
     ]),
-    site(BACKWARD, "«product(a, project, 0..project.count, c, false);»", &[
+    site(BACKWARD, "«product(a, project, 0..project.value.count, c, false);»", &[
         ("the projection's transposed product dropped", "let _ = (a, c);"),
     ]),
     site(BACKWARD, "of_batch(d_inner, hp), «false»);", &[("the inner product added to that of the last step", "true")]),
@@ -188,17 +188,17 @@ pub const SITES: &[Site] = &[
     site(BACKWARD, "_ => «layer.plane(gate)»,", &[("the biases' gates in the kernel's order", "gate")]),
 
     // The gates of the host kernels.
-    site(GATES, "«d_hidden.load(simd, 0, unit) + d_output»", &[
-        ("what comes back through the state not added", "d_output"),
-        ("the output's cotangent not added", "{ let _ = d_output; d_hidden.load(simd, 0, unit) }"),
+    site(GATES, "«d_hidden.load::<S, N>(simd, 0, unit) + d»\n", &[
+        ("what comes back through the state not added", "d"),
+        ("the output's cotangent not added", "{ let _ = d; d_hidden.load::<S, N>(simd, 0, unit) }"),
     ]),
-    site(GATES, "let sum = «d_hidden.load(simd, 0, unit) + d»;", &[
-        ("the cotangent of an output that is held not added", "{ let _ = d; d_hidden.load(simd, 0, unit) }"),
+    site(GATES, "let sum = «d_hidden.load::<S, N>(simd, 0, unit) + d»;", &[
+        ("the cotangent of an output that is held not added", "{ let _ = d; d_hidden.load::<S, N>(simd, 0, unit) }"),
     ]),
     site(GATES, "*to = «T::plus(*to, d)»;", &[
         ("the same in front of a projection", "{ let _ = d; *to }"),
     ]),
-    site(GATES, "«std::slice::from_raw_parts_mut(d_hidden.start, pp).fill(T::ZERO);»", &[
+    site(GATES, "«std::slice::from_raw_parts_mut(d_hidden.start, N::ROWS * pp).fill(T::ZERO);»", &[
         ("the hidden state's cotangent kept behind a projection", "{}"),
     ]),
     site(GATES, "if d_own.is_none() {\n                        d_hidden.store(simd, 0, unit, «back.d_hidden.unwrap_or(zero)»);", &[
@@ -214,7 +214,7 @@ pub const SITES: &[Site] = &[
     site(SUMS, "to.extend(pairs.map(|(k, b)| «self.layer.time_of(k) * batch + b»));", &[
         ("the direction ignored for the input's gradient", "k * batch + b"),
     ]),
-    site(SUMS, "let bias = «wants_bias.then(|| self.sum_bias.at(0, row))»;", &[("the bias forgotten", "wants_bias.then(|| self.sum_bias.at(0, row)).filter(|_| false)")]),
+    site(SUMS, "let bias = «wants_bias.then_some(self.sum_bias)»;", &[("the bias forgotten", "wants_bias.then_some(self.sum_bias).filter(|_| false)")]),
     site(SUMS, "let first = «self.layer.first_h()»;", &[
         ("the gradient of U by the gates, not by what was kept apart", "0"),
     ]),

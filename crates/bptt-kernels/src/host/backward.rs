@@ -20,7 +20,9 @@ use std::ops::Range;
 /// How many rows of gradients are gathered before the large products take them: some blocks of
 /// their inner dimension; fewer where one thread works the steps, and others could be waiting.
 fn rows_per_block(layer: &Layer) -> usize {
-    if layer.batch < 8 { DEPTH / 2 } else { 2 * DEPTH }
+    // In dual numbers the values are summed by the same blocks as alone.
+    let parts = layer.parts;
+    parts * if layer.batch / parts < 8 { DEPTH / 2 } else { 2 * DEPTH }
 }
 
 /// What all threads of the backward pass share. Buffers of two belong to blocks in turn.

@@ -99,9 +99,7 @@ impl<C: Cell> Passed<C> {
 /// The numbers of a matrix, in another shape.
 fn data(x: &Matrix, shape: impl Into<Shape>) -> Dual<TensorData> {
     let shape = shape.into();
-    x.linear(|x| {
-        shaped(x.0.to_data(), shape.clone())
-    })
+    x.linear(|x| shaped(x.0.to_data(), shape.clone()))
 }
 
 /// The same numbers in another shape.

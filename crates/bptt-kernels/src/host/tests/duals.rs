@@ -108,11 +108,13 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
                 });
             }
             let plain = self.by_kernels(isa, alone);
-            assert!(
-                format!("{values:?}") == format!("{plain:?}"),
-                "{} {what} {isa:?}: in dual numbers the values have other bits",
-                C::NAME,
-            );
+            for (n, (value, plain)) in values.iter().zip(&plain).enumerate() {
+                assert!(
+                    format!("{value:?}") == format!("{plain:?}"),
+                    "{} {what} {isa:?}: in dual numbers the values of result {n} have other bits",
+                    C::NAME,
+                );
+            }
 
             let mut splits = vec![Split::Rows, Split::Pipeline];
             if !self.projected && !C::RECURRENT.contains(&bptt_cells::Recurrent::Inner) {
