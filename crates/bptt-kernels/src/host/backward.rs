@@ -444,7 +444,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 d_inner: self.d_inner,
                 inner: self.inner_operand.map(|inner| inner[slot]),
             };
-            self.work.backward(isa, step);
+            self.work.backward(isa, &step);
         };
         if let (Some(project), Some(d_projected), Some(d_own)) =
             (self.project, self.d_projected, self.d_own)

@@ -414,7 +414,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                 output: self.outputs,
                 time: t,
             };
-            self.work.forward(isa, step);
+            self.work.forward(isa, &step);
         };
         add(of_batch(before, pp), self.weight_hh, self.layer.first_h());
         if let Some(inner) = self.inner {

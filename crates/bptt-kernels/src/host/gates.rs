@@ -84,8 +84,8 @@ fn rows_of<'a, S: Simd, T: Real, N: Registers<S, T>>(
 /// The cell, and in which numbers its steps are worked.
 pub(crate) struct Work<'a, C, T> {
     pub(crate) cell: &'a C,
-    forward: for<'s> fn(Isa, StepForward<'s, C, T>),
-    backward: for<'s> fn(Isa, StepBackward<'s, C, T>),
+    forward: for<'s> fn(Isa, &StepForward<'s, C, T>),
+    backward: for<'s> fn(Isa, &StepBackward<'s, C, T>),
     /// In dual numbers, the tangents of weights and biases; those that are not there are zero.
     pub(crate) tangents: Option<&'a Slices<'a, T>>,
 }
@@ -103,8 +103,8 @@ impl<'a, C: Cell, T: Real> Work<'a, C, T> {
     pub(crate) fn plain(cell: &'a C) -> Self {
         Self {
             cell,
-            forward: |isa, step| isa.dispatch(step),
-            backward: |isa, step| isa.dispatch(step),
+            forward: |isa, step| isa.dispatch(InValues(step)),
+            backward: |isa, step| isa.dispatch(InValues(step)),
             tangents: None,
         }
     }
@@ -121,19 +121,22 @@ impl<'a, C: Cell, T: Real> Work<'a, C, T> {
 
     /// Works a step, or a part of it.
     #[inline]
-    pub(crate) fn forward(&self, isa: Isa, step: StepForward<'_, C, T>) {
+    pub(crate) fn forward(&self, isa: Isa, step: &StepForward<'_, C, T>) {
         (self.forward)(isa, step);
     }
 
     /// Works a step backward, or a part of it.
     #[inline]
-    pub(crate) fn backward(&self, isa: Isa, step: StepBackward<'_, C, T>) {
+    pub(crate) fn backward(&self, isa: Isa, step: &StepBackward<'_, C, T>) {
         (self.backward)(isa, step);
     }
 }
 
+/// A step in plain numbers.
+struct InValues<'a, Step>(&'a Step);
+
 /// A step in dual numbers.
-struct InDuals<Step>(Step);
+struct InDuals<'a, Step>(&'a Step);
 
 /// What is there in one step forward. Rows are those of the batch.
 pub(crate) struct StepForward<'a, C, T> {
@@ -176,16 +179,16 @@ pub(crate) enum Part {
     Completion,
 }
 
-impl<C: Cell, T: Real> WithSimd for StepForward<'_, C, T> {
+impl<C: Cell, T: Real> WithSimd for InValues<'_, StepForward<'_, C, T>> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        self.run::<S, Lane<S, T>>(simd);
+        self.0.run::<S, Lane<S, T>>(simd);
     }
 }
 
-impl<C: Cell, T: Real> WithSimd for InDuals<StepForward<'_, C, T>> {
+impl<C: Cell, T: Real> WithSimd for InDuals<'_, StepForward<'_, C, T>> {
     type Output = ();
 
     #[inline(always)]
@@ -196,7 +199,7 @@ impl<C: Cell, T: Real> WithSimd for InDuals<StepForward<'_, C, T>> {
 
 impl<C: Cell, T: Real> StepForward<'_, C, T> {
     #[inline(always)]
-    fn run<S: Simd, N: Registers<S, T>>(self, simd: S) {
+    fn run<S: Simd, N: Registers<S, T>>(&self, simd: S) {
         let Layer { hp, pp, output, .. } = *self.layer;
         let layer = self.layer;
         let units = || self.share.units.clone().step_by(T::lanes::<S>());
@@ -334,16 +337,16 @@ pub(crate) struct StepBackward<'a, C, T> {
     pub(crate) inner: Option<Shared<'a, T>>,
 }
 
-impl<C: Cell, T: Real> WithSimd for StepBackward<'_, C, T> {
+impl<C: Cell, T: Real> WithSimd for InValues<'_, StepBackward<'_, C, T>> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        self.run::<S, Lane<S, T>>(simd);
+        self.0.run::<S, Lane<S, T>>(simd);
     }
 }
 
-impl<C: Cell, T: Real> WithSimd for InDuals<StepBackward<'_, C, T>> {
+impl<C: Cell, T: Real> WithSimd for InDuals<'_, StepBackward<'_, C, T>> {
     type Output = ();
 
     #[inline(always)]
@@ -354,7 +357,7 @@ impl<C: Cell, T: Real> WithSimd for InDuals<StepBackward<'_, C, T>> {
 
 impl<C: Cell, T: Real> StepBackward<'_, C, T> {
     #[inline(always)]
-    fn run<S: Simd, N: Registers<S, T>>(self, simd: S) {
+    fn run<S: Simd, N: Registers<S, T>>(&self, simd: S) {
         let layer = self.layer;
         let Layer { hp, pp, memories, gates, .. } = *layer;
         let units = || self.share.units.clone().step_by(T::lanes::<S>());
