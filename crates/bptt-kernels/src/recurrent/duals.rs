@@ -170,9 +170,9 @@ mod host {
                 layer.schedule::<T>(threads()),
             );
             drop(along);
-            let outputs = results.outputs.clone();
+            let outputs = results.outputs;
             let results = Results {
-                outputs: apart(&results.outputs, [time, batch, output].into()),
+                outputs: apart(&outputs, [time, batch, output].into()),
                 hidden: apart(&results.hidden, [batch, output].into()),
                 memory: results.memory.map(|c| apart(&c, [memories, batch, hidden].into())),
             };

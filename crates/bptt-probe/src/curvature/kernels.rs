@@ -6,7 +6,7 @@ use bptt::Recorded;
 use bptt::cells::{Cell, Dual};
 use bptt_kernels::{self as kernels, Cotangents, DualRun, Operand, Plan};
 use burn::Tensor;
-use burn::tensor::{Device, Shape, TensorData};
+use burn::tensor::{DType, Device, Shape, TensorData};
 
 /// The forward pass, with what the backward pass needs.
 pub(super) struct Passed<C> {
@@ -17,41 +17,45 @@ pub(super) struct Passed<C> {
     batch: usize,
 }
 
-/// The sequence forward; `None` where there are no kernels for such numbers.
-pub(super) fn forward<C: Cell>(
-    cell: C,
-    walk: &Walk,
-    operands: &Operands,
-) -> Option<(Results, Passed<C>)> {
+/// Whether there are kernels for such numbers, where they are.
+pub(super) fn take(x: &Tensor<3>) -> bool {
+    kernels::in_host_memory(x) && matches!(x.dtype(), DType::F32 | DType::F64)
+}
+
+/// The sequence forward.
+pub(super) fn forward<C: Cell>(cell: C, walk: &Walk, operands: Operands) -> (Results, Passed<C>) {
     let Walk { time, batch, .. } = *walk;
     let device = operands.input.value.0.device();
     let [_, width] = operands.input.value.0.dims();
-    let vector = |x: &Matrix| {
+    let vector = |x: Matrix| {
         let [rows, columns] = x.value.0.dims();
         data(x, [rows * columns])
     };
-    let matrix = |x: &Matrix| data(x, x.value.0.dims());
+    let matrix = |x: Matrix| {
+        let shape = x.value.0.dims();
+        data(x, shape)
+    };
     let all = kernels::Operands::new()
-        .with(Operand::Input, data(&operands.input, [time, batch, width]))
-        .with(Operand::WeightIh, matrix(&operands.weight_ih))
-        .with(Operand::WeightHh, matrix(&operands.weight_hh))
-        .with_optional(Operand::BiasIh, operands.bias_ih.as_ref().map(vector))
-        .with_optional(Operand::BiasHh, operands.bias_hh.as_ref().map(vector))
-        .with_optional(Operand::WeightHr, operands.weight_hr.as_ref().map(matrix))
-        .with(Operand::Hidden, matrix(&operands.hidden))
+        .with(Operand::Input, data(operands.input, [time, batch, width]))
+        .with(Operand::WeightIh, matrix(operands.weight_ih))
+        .with(Operand::WeightHh, matrix(operands.weight_hh))
+        .with_optional(Operand::BiasIh, operands.bias_ih.map(vector))
+        .with_optional(Operand::BiasHh, operands.bias_hh.map(vector))
+        .with_optional(Operand::WeightHr, operands.weight_hr.map(matrix))
+        .with(Operand::Hidden, matrix(operands.hidden))
         .with_optional(Operand::Memory, stacked(&operands.memory));
     let plan = Plan::new(cell)
         .with_reverse(walk.reverse)
         .with_presence(walk.presence.clone())
         .with_skipped(walk.skipped);
-    let (results, run) = kernels::in_duals(&plan, all)?;
+    let (results, run) = kernels::in_duals(&plan, all).expect("`take` was asked");
     let passed = Passed { run, device, time, batch };
     let results = Results {
         outputs: passed.rows(results.outputs, time * batch),
         hidden: passed.rows(results.hidden, batch),
         memory: results.memory.map_or_else(Vec::new, |memory| passed.planes(memory)),
     };
-    Some((results, passed))
+    (results, passed)
 }
 
 impl<C: Cell> Passed<C> {
@@ -60,8 +64,8 @@ impl<C: Cell> Passed<C> {
         let Self { run, device, time, batch } = self;
         let [_, output] = d_results.hidden.value.0.dims();
         let mut d = run.backward(Cotangents {
-            outputs: Some(data(&d_results.outputs, [time, batch, output])),
-            hidden: Some(data(&d_results.hidden, [batch, output])),
+            outputs: Some(data(d_results.outputs, [time, batch, output])),
+            hidden: Some(data(d_results.hidden, [batch, output])),
             memory: stacked(&d_results.memory),
         });
         let mut take = |operand| d.take(operand);
@@ -97,9 +101,10 @@ impl<C: Cell> Passed<C> {
 }
 
 /// The numbers of a matrix, in another shape.
-fn data(x: &Matrix, shape: impl Into<Shape>) -> Dual<TensorData> {
+fn data(x: Matrix, shape: impl Into<Shape>) -> Dual<TensorData> {
     let shape = shape.into();
-    x.linear(|x| shaped(x.0.to_data(), shape.clone()))
+    let data = |x: Recorded| shaped(x.0.into_data(), shape.clone());
+    Dual { value: data(x.value), tangent: x.tangent.map(data) }
 }
 
 /// The same numbers in another shape.

@@ -44,7 +44,6 @@ pub use bptt::cells::Dual;
 
 use bptt::cells::Cell;
 use bptt::{CellVisitor, Kernel, Presence, Recorded, Recurrent, SequenceCell, Skipped};
-use bptt_kernels::in_host_memory;
 use burn::Tensor;
 use burn::tensor::{Bool, TensorData};
 use sequence::{Matrix, Operands, Results, Walk, forward};
@@ -189,7 +188,7 @@ pub fn hessian_vector_product<C: SequenceCell>(
     loss: impl FnOnce(&LayerResults) -> LayerResults,
 ) -> Curvature {
     let stack = Stack::new(layer, at);
-    let by_kernels = layer.kernel() == Kernel::Auto && in_host_memory(&at.input);
+    let by_kernels = layer.kernel() == Kernel::Auto && kernels::take(&at.input);
     let Stack { time, batch, directions, memories, .. } = stack;
     let hidden = stack.state(&at.hidden, &direction.hidden, layer.weights.len(), stack.output);
     let rows = layer.weights.len() * memories;
@@ -197,14 +196,16 @@ pub fn hessian_vector_product<C: SequenceCell>(
 
     // Forward, layer by layer.
     let input = Dual::new(at.input.clone(), direction.input.clone());
-    let mut x = stack.without_padding(stack.sequence_in(&input));
+    let mut x = Some(stack.without_padding(stack.sequence_in(&input)));
     let mut backwards = Vec::new();
     let (mut hidden_n, mut memory_n) = (Vec::new(), Vec::new());
     for first in (0..layer.weights.len()).step_by(directions) {
         let mut outputs = Vec::new();
         for k in first..first + directions {
+            let last = k + 1 == first + directions;
+            let input = if last { x.take() } else { x.clone() };
             let operands = Operands {
-                input: x.clone(),
+                input: input.expect("there is one until the last direction has it"),
                 hidden: hidden[k].clone(),
                 memory: memory[k * memories..(k + 1) * memories].to_vec(),
                 ..parameters(layer, direction, k)
@@ -223,8 +224,9 @@ pub fn hessian_vector_product<C: SequenceCell>(
             memory_n.extend(results.memory);
             backwards.push(backward);
         }
-        x = side_by_side(outputs);
+        x = Some(side_by_side(outputs));
     }
+    let x = x.expect("the last layer's outputs");
     let results = LayerResults {
         output: stack.sequence_out(&x),
         hidden: stacked(&hidden_n),
@@ -271,9 +273,8 @@ impl CellVisitor for Forward {
     type Output = (Results, Box<dyn FnOnce(Results) -> Operands>);
 
     fn visit<C: Cell>(self, cell: C) -> Self::Output {
-        if self.by_kernels
-            && let Some((results, passed)) = kernels::forward(cell, &self.walk, &self.operands)
-        {
+        if self.by_kernels {
+            let (results, passed) = kernels::forward(cell, &self.walk, self.operands);
             return (results, Box::new(move |d_results| passed.backward(d_results)));
         }
         let (results, passed) = forward(cell, self.walk, self.operands);
