@@ -10,6 +10,7 @@ pass with the gradients of the input and of all parameters, the loss being the s
 """
 
 import argparse
+import gc
 import json
 import os
 import statistics
@@ -87,7 +88,7 @@ def arguments():
 
 
 def torch_child(request):
-    """Answers requests: the one given, or those on standard input."""
+    """Answers requests: the one given by its peak memory, those on standard input by their times."""
     try:
         import torch
     except ImportError:
@@ -95,8 +96,10 @@ def torch_child(request):
         return
     if request == "-":
         print(json.dumps({"version": torch.__version__}), flush=True)
-    for line in sys.stdin if request == "-" else [request]:
-        print(json.dumps(torch_times(torch, **json.loads(line))), flush=True)
+        for line in sys.stdin:
+            print(json.dumps(torch_times(torch, **json.loads(line))), flush=True)
+    else:
+        print(json.dumps(torch_peak(torch, **json.loads(request))), flush=True)
 
 
 LAST = {}
@@ -131,6 +134,27 @@ def torch_times(torch, cell, size, mode, threads, repeats):
         run()
         times.append((time.perf_counter() - start) * 1e3)
     return times[WARM_UPS:]
+
+
+def torch_peak(torch, size, **request):
+    """The most memory of a run above what PyTorch has after that of a tiny layer, in MB.
+
+    Importing it takes more for a while than it keeps, which would hide what a layer takes: so the
+    system is told to count anew.
+    """
+    torch_times(torch, size=TINY, **request)
+    LAST.clear()
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")
+    base = status("VmRSS")
+    torch_times(torch, size=size, **request)
+    return {"peak": (status("VmHWM") - base) * 1024 / 1e6}
+
+
+def status(name):
+    """A line of this process's status, in KiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 class Torch:
@@ -178,7 +202,7 @@ def bptt_report(*request):
 # Both.
 
 
-def peak(command):
+def run_peak(command):
     """The most memory that the program had, in MB."""
     helper = [sys.executable, "-I", "-S", "-c", SMALL, *command]
     done = subprocess.run(helper, capture_output=True, text=True)
@@ -191,25 +215,24 @@ def peak(command):
 def peaks(args, cell, size, mode, tiny={}):
     """Peak memory of torch and bptt above that of the same run of a tiny layer, in MB."""
 
-    def torch(size):
+    def torch():
         request = dict(cell=cell, size=size, mode=mode, threads=args.threads, repeats=3)
         script = str(Path(__file__).resolve())
-        return [sys.executable, script, "--torch-child", json.dumps(request)]
+        command = [sys.executable, script, "--torch-child", json.dumps(request)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failed(f"a run of PyTorch for its memory failed: {done.stderr.strip()}")
+        return json.loads(done.stdout)["peak"]
 
     def bptt(size):
-        return bptt_command(args, cell, size, mode, 3)
-
-    def several(command):
         # The first run of a program was seen to peak lower than all that follow: it does not count.
-        return statistics.median([peak(command) for _ in range(4)][1:])
+        command = bptt_command(args, cell, size, mode, 3)
+        return statistics.median([run_peak(command) for _ in range(4)][1:])
 
-    above = []
-    for side in [torch, bptt]:
-        key = (side.__name__, cell, mode)
-        if key not in tiny:
-            tiny[key] = several(side(TINY))
-        above.append(several(side(size)) - tiny[key])
-    return above
+    if (cell, mode) not in tiny:
+        tiny[cell, mode] = bptt(TINY)
+    of_torch = statistics.median([torch() for _ in range(3)])
+    return of_torch, bptt(size) - tiny[cell, mode]
 
 
 def measure(args, torch, cell, size, mode):

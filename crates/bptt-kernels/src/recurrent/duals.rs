@@ -20,8 +20,9 @@ pub struct DualRun<C> {
 /// Runs one layer in one direction forward in dual numbers, in host memory and by the host kernels; and
 /// then, by [`DualRun::backward`], the way back. Tangents that are not there are zero.
 ///
-/// Operands and results have the shapes that [`Operand`] and [`Results`] say. The plan's kernel, trace
-/// budget and order of outputs do not matter: the whole trace is kept, and outputs are time first.
+/// Operands and results have the shapes that [`Operand`] and [`Results`] say; but with a plan that is
+/// batch first, so is the input, `[B, T, I]`, and its gradient. The plan's kernel and trace budget do not
+/// matter: the whole trace is kept.
 ///
 /// Returns `None` where there is no kernel: for other numbers than `f32` and `f64`, and in a build
 /// without a host backend.
@@ -48,8 +49,21 @@ pub fn in_duals<C: Cell>(
             );
         }
     }
-    plan.check(&operands.clone().map(|x| x.value.shape().to_vec()));
+    plan.check(&shapes(plan, &operands));
     run(plan, operands)
+}
+
+/// The operands' shapes, the input's time first.
+fn shapes<C>(plan: &Plan<C>, operands: &Operands<Dual<TensorData>>) -> Operands<Vec<usize>> {
+    let mut shapes = Operands::new();
+    for (operand, x) in operands.iter() {
+        let mut shape = x.value.shape().to_vec();
+        if operand == Operand::Input && plan.batch_first {
+            shape.swap(0, 1);
+        }
+        shapes = shapes.with(operand, shape);
+    }
+    shapes
 }
 
 #[cfg(not(feature = "host"))]
@@ -139,24 +153,38 @@ mod host {
             plan: &Plan<C>,
             operands: Operands<Dual<TensorData>>,
         ) -> (Results<Dual<TensorData>>, Self) {
+            let sizes = Sizes::of::<C>(|operand| shapes(plan, &operands).need(operand).clone());
             let shapes = operands.clone().map(|x| x.value.shape().clone());
-            let sizes = Sizes::of::<C>(|operand| shapes.need(operand).to_vec());
             let Sizes { time, batch, input, output, hidden, memories } = sizes;
             let (mut values, mut tangents) = (Operands::new(), Operands::new());
             for operand in Operand::ALL {
                 let Some(x) = operands.get(operand).cloned() else { continue };
-                if is_of_rows(operand) {
-                    values = values.with(operand, interleaved::<T>(x));
-                } else {
-                    values = values.with(operand, numbers::<T>(x.value));
-                    tangents = tangents.with_optional(operand, x.tangent.map(numbers::<T>));
+                match operand {
+                    Operand::Input if plan.batch_first => {
+                        values = values.with(operand, interleaved::<T>(x, time * input));
+                    }
+                    Operand::Input => {
+                        values = values.with(operand, interleaved::<T>(x, input));
+                    }
+                    Operand::Hidden => {
+                        values = values.with(operand, interleaved::<T>(x, output));
+                    }
+                    Operand::Memory => {
+                        values = values.with(operand, interleaved::<T>(x, hidden));
+                    }
+                    _ => {
+                        values = values.with(operand, numbers::<T>(x.value));
+                        tangents = tangents.with_optional(operand, x.tangent.map(numbers::<T>));
+                    }
                 }
             }
             let sizes = Sizes { batch: 2 * batch, ..sizes };
-            let strides = [sizes.batch * input, input];
-            let plan = plan.clone().with_batch_first(false);
+            let strides = match plan.batch_first {
+                true => [input, time * input],
+                false => [sizes.batch * input, input],
+            };
             let projected = values.has(Operand::WeightHr);
-            let layer = Layer::new::<C, T>(&plan, &sizes, strides, projected, Isa::detect());
+            let layer = Layer::new::<C, T>(plan, &sizes, strides, projected, Isa::detect());
             let layer = layer.in_duals();
             let presence = plan.presence.as_ref().map(twice);
             let along = slices(&tangents);
@@ -169,15 +197,17 @@ mod host {
                 None,
                 layer.schedule::<T>(threads()),
             );
-            drop(along);
             let outputs = results.outputs;
             let results = Results {
-                outputs: apart(&outputs, [time, batch, output].into()),
-                hidden: apart(&results.hidden, [batch, output].into()),
-                memory: results.memory.map(|c| apart(&c, [memories, batch, hidden].into())),
+                outputs: match plan.batch_first {
+                    true => apart(&outputs, time * output, [batch, time, output].into()),
+                    false => apart(&outputs, output, [time, batch, output].into()),
+                },
+                hidden: apart(&results.hidden, output, [batch, output].into()),
+                memory: results.memory.map(|c| apart(&c, hidden, [memories, batch, hidden].into())),
             };
             let trace = trace.expect("it was asked for");
-            let cell = plan.cell;
+            let cell = plan.cell.clone();
             let run =
                 Self { cell, presence, layer, shapes, operands: values, tangents, outputs, trace };
             (results, run)
@@ -188,9 +218,10 @@ mod host {
             d_results: Cotangents<Dual<TensorData>>,
         ) -> Operands<Dual<TensorData>> {
             let Cotangents { outputs, hidden, memory } = d_results;
-            let [outputs, hidden, memory] =
-                [outputs, hidden, memory].map(|d| d.map(interleaved::<T>));
-            let Layer { time, batch, output, memories, hidden: units, .. } = self.layer;
+            let Layer { time, batch, input, output, memories, hidden: units, .. } = self.layer;
+            let block = if self.layer.batch_first { time * output } else { output };
+            let [outputs, hidden, memory] = [(outputs, block), (hidden, output), (memory, units)]
+                .map(|(d, width)| d.map(|d| interleaved::<T>(d, width)));
             let expected = [
                 (&outputs, time * batch * output, "outputs"),
                 (&hidden, batch * output, "hidden state"),
@@ -228,22 +259,23 @@ mod host {
             for (operand, shape) in self.shapes.iter() {
                 let shape = shape.clone();
                 let Some(numbers) = d.take(operand) else { continue };
-                let dual = if is_of_rows(operand) {
-                    apart(&numbers, shape)
-                } else {
-                    let (value, tangent) = numbers.split_at(numbers.len() / 2);
-                    let data = |part: &[T]| TensorData::new(part.to_vec(), shape.clone());
-                    Dual::new(data(value), Some(data(tangent)))
+                let dual = match operand {
+                    Operand::Input if self.layer.batch_first => {
+                        batch_first(&numbers, batch, input, shape)
+                    }
+                    Operand::Input => apart(&numbers, input, shape),
+                    Operand::Hidden => apart(&numbers, output, shape),
+                    Operand::Memory => apart(&numbers, units, shape),
+                    _ => {
+                        let (value, tangent) = numbers.split_at(numbers.len() / 2);
+                        let data = |part: &[T]| TensorData::new(part.to_vec(), shape.clone());
+                        Dual::new(data(value), Some(data(tangent)))
+                    }
                 };
                 all = all.with(operand, dual);
             }
             all
         }
-    }
-
-    /// Whether it has a row for each row of the batch.
-    fn is_of_rows(operand: Operand) -> bool {
-        matches!(operand, Operand::Input | Operand::Hidden | Operand::Memory)
     }
 
     fn numbers<T: Float>(data: TensorData) -> Vec<T> {
@@ -258,13 +290,12 @@ mod host {
         slices
     }
 
-    /// Each row of values, and behind it that of tangents.
-    fn interleaved<T: Float>(x: Dual<TensorData>) -> Vec<T> {
-        let width = x.value.shape().to_vec().last().copied().unwrap_or(1).max(1);
+    /// Each row of values, of this width, and behind it that of tangents.
+    fn interleaved<T: Float>(x: Dual<TensorData>, width: usize) -> Vec<T> {
         let value = numbers::<T>(x.value);
         let tangent = x.tangent.map(numbers::<T>);
         let mut rows = Vec::with_capacity(2 * value.len());
-        for (index, row) in value.chunks_exact(width).enumerate() {
+        for (index, row) in value.chunks_exact(width.max(1)).enumerate() {
             rows.extend_from_slice(row);
             match &tangent {
                 Some(tangent) => rows.extend_from_slice(&tangent[index * width..][..width]),
@@ -275,16 +306,34 @@ mod host {
     }
 
     /// The values and the tangents of such rows, each of this shape.
-    fn apart<T: Float>(rows: &[T], shape: Shape) -> Dual<TensorData> {
-        let width = shape.to_vec().last().copied().unwrap_or(1).max(1);
+    fn apart<T: Float>(rows: &[T], width: usize, shape: Shape) -> Dual<TensorData> {
         let part = |first: usize| {
             let mut numbers = Vec::with_capacity(rows.len() / 2);
-            for pair in rows.chunks_exact(2 * width) {
+            for pair in rows.chunks_exact(2 * width.max(1)) {
                 numbers.extend_from_slice(&pair[first..first + width]);
             }
             TensorData::new(numbers, shape.clone())
         };
         Dual::new(part(0), Some(part(width)))
+    }
+
+    /// The values and the tangents of a sequence of such rows, `[T, 2·B, I]`, as `[B, T, I]`.
+    fn batch_first<T: Float>(
+        rows: &[T],
+        batch: usize,
+        width: usize,
+        shape: Shape,
+    ) -> Dual<TensorData> {
+        let part = |first: usize| {
+            let mut numbers = Vec::with_capacity(rows.len() / 2);
+            for row in (first..batch).step_by(2) {
+                for step in rows.chunks_exact((batch * width).max(1)) {
+                    numbers.extend_from_slice(&step[row * width..][..width]);
+                }
+            }
+            TensorData::new(numbers, shape.clone())
+        };
+        Dual::new(part(0), Some(part(1)))
     }
 
     /// The tangents of a row take part where its values do.

@@ -13,7 +13,8 @@ pub(super) struct Passed<C> {
     run: DualRun<C>,
     /// Where results are wanted.
     device: Device,
-    time: usize,
+    /// Those of a sequence: `[T, B]`, or `[B, T]`.
+    rows: [usize; 2],
     batch: usize,
 }
 
@@ -24,7 +25,8 @@ pub(super) fn take(x: &Tensor<3>) -> bool {
 
 /// The sequence forward.
 pub(super) fn forward<C: Cell>(cell: C, walk: &Walk, operands: Operands) -> (Results, Passed<C>) {
-    let Walk { time, batch, .. } = *walk;
+    let Walk { time, batch, batch_first, .. } = *walk;
+    let rows = if batch_first { [batch, time] } else { [time, batch] };
     let device = operands.input.value.0.device();
     let [_, width] = operands.input.value.0.dims();
     let vector = |x: Matrix| {
@@ -36,7 +38,7 @@ pub(super) fn forward<C: Cell>(cell: C, walk: &Walk, operands: Operands) -> (Res
         data(x, shape)
     };
     let all = kernels::Operands::new()
-        .with(Operand::Input, data(operands.input, [time, batch, width]))
+        .with(Operand::Input, data(operands.input, [rows[0], rows[1], width]))
         .with(Operand::WeightIh, matrix(operands.weight_ih))
         .with(Operand::WeightHh, matrix(operands.weight_hh))
         .with_optional(Operand::BiasIh, operands.bias_ih.map(vector))
@@ -46,10 +48,11 @@ pub(super) fn forward<C: Cell>(cell: C, walk: &Walk, operands: Operands) -> (Res
         .with_optional(Operand::Memory, stacked(&operands.memory));
     let plan = Plan::new(cell)
         .with_reverse(walk.reverse)
+        .with_batch_first(batch_first)
         .with_presence(walk.presence.clone())
         .with_skipped(walk.skipped);
     let (results, run) = kernels::in_duals(&plan, all).expect("`take` was asked");
-    let passed = Passed { run, device, time, batch };
+    let passed = Passed { run, device, rows, batch };
     let results = Results {
         outputs: passed.rows(results.outputs, time * batch),
         hidden: passed.rows(results.hidden, batch),
@@ -61,10 +64,10 @@ pub(super) fn forward<C: Cell>(cell: C, walk: &Walk, operands: Operands) -> (Res
 impl<C: Cell> Passed<C> {
     /// The sequence backward: dLoss/d(operand), and how that changes along the direction.
     pub(super) fn backward(self, d_results: Results) -> Operands {
-        let Self { run, device, time, batch } = self;
+        let Self { run, device, rows: [steps, of], batch } = self;
         let [_, output] = d_results.hidden.value.0.dims();
         let mut d = run.backward(Cotangents {
-            outputs: Some(data(d_results.outputs, [time, batch, output])),
+            outputs: Some(data(d_results.outputs, [steps, of, output])),
             hidden: Some(data(d_results.hidden, [batch, output])),
             memory: stacked(&d_results.memory),
         });
@@ -73,7 +76,7 @@ impl<C: Cell> Passed<C> {
             let rows = match *x.value.shape().to_vec() {
                 [_] => 1,
                 [rows, _] => rows,
-                [time, batch, ..] => time * batch,
+                [a, b, ..] => a * b,
                 [] => 1,
             };
             on(&device, x, rows)

@@ -187,8 +187,8 @@ pub fn hessian_vector_product<C: SequenceCell>(
     direction: &Variables,
     loss: impl FnOnce(&LayerResults) -> LayerResults,
 ) -> Curvature {
-    let stack = Stack::new(layer, at);
     let by_kernels = layer.kernel() == Kernel::Auto && kernels::take(&at.input);
+    let stack = Stack::new(layer, at, by_kernels);
     let Stack { time, batch, directions, memories, .. } = stack;
     let hidden = stack.state(&at.hidden, &direction.hidden, layer.weights.len(), stack.output);
     let rows = layer.weights.len() * memories;
@@ -213,6 +213,7 @@ pub fn hessian_vector_product<C: SequenceCell>(
             let walk = Walk {
                 time,
                 batch,
+                batch_first: stack.batch_first && !stack.swaps,
                 reverse: (k > first) != layer.is_reverse(),
                 presence: at.presence.clone(),
                 skipped: at.skipped,
@@ -323,22 +324,31 @@ struct Stack {
     /// `P`
     output: usize,
     batch_first: bool,
+    /// Whether sequences are turned to be time first.
+    swaps: bool,
     /// For zeros.
     like: Tensor<3>,
-    /// `[T·B, 1]`, true where a row leaves a step out.
+    /// `[T·B, 1]`, or `[B·T, 1]` where nothing is turned; true where a row leaves a step out.
     absent: Option<Tensor<2, Bool>>,
 }
 
 impl Stack {
-    fn new<C: SequenceCell>(layer: &Recurrent<C>, at: &Point) -> Self {
+    fn new<C: SequenceCell>(layer: &Recurrent<C>, at: &Point, by_kernels: bool) -> Self {
         let directions = if layer.is_bidirectional() { 2 } else { 1 };
         let batch_first = layer.is_batch_first();
         let like = plain(&at.input);
         let [a, b, _] = like.dims();
         let (batch, time) = if batch_first { (a, b) } else { (b, a) };
+        // The kernels take either order.
+        let swaps = batch_first && !by_kernels;
         let absent = at.presence.as_ref().map(|presence| {
-            let places = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
-            let flags = places.map(|(t, b)| !presence.takes_part(t, b, batch));
+            let flags = (0..time * batch).map(|row| {
+                let (t, b) = match batch_first && !swaps {
+                    true => (row % time, row / time),
+                    false => (row / batch, row % batch),
+                };
+                !presence.takes_part(t, b, batch)
+            });
             let data = TensorData::new(flags.collect(), [time * batch, 1]);
             Tensor::from_data(data, &like.device())
         });
@@ -349,6 +359,7 @@ impl Stack {
             memories: layer.cell().memories(),
             output: layer.d_output() / directions,
             batch_first,
+            swaps,
             like,
             absent,
         }
@@ -374,7 +385,7 @@ impl Stack {
     fn sequence_in(&self, x: &Dual<Tensor<3>>) -> Matrix {
         x.linear(|x| {
             let x = plain(x);
-            let x = if self.batch_first { x.swap_dims(0, 1) } else { x };
+            let x = if self.swaps { x.swap_dims(0, 1) } else { x };
             let width = x.dims()[2];
             Recorded(x.reshape([self.time * self.batch, width]))
         })
@@ -389,8 +400,12 @@ impl Stack {
     fn sequence_out(&self, x: &Matrix) -> Dual<Tensor<3>> {
         x.linear(|x| {
             let width = x.0.dims()[1];
-            let x = x.0.clone().reshape([self.time, self.batch, width]);
-            if self.batch_first { x.swap_dims(0, 1) } else { x }
+            let rows = match self.batch_first && !self.swaps {
+                true => [self.batch, self.time],
+                false => [self.time, self.batch],
+            };
+            let x = x.0.clone().reshape([rows[0], rows[1], width]);
+            if self.swaps { x.swap_dims(0, 1) } else { x }
         })
     }
 

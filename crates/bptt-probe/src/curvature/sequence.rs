@@ -124,6 +124,9 @@ pub(super) struct Results {
 pub(super) struct Walk {
     pub(super) time: usize,
     pub(super) batch: usize,
+    /// Whether the rows of a sequence are those of one row of the batch after the other: `[B·T, n]` for
+    /// `[T·B, n]`. Only the kernels know of it.
+    pub(super) batch_first: bool,
     pub(super) reverse: bool,
     pub(super) presence: Option<Presence>,
     pub(super) skipped: Skipped,
