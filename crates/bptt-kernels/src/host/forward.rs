@@ -57,8 +57,9 @@ struct Forward<'a, C, T> {
     bias: &'a [T],
     /// The first step of the pass.
     first: usize,
-    /// Pre-activations of one block, or of two.
+    /// Pre-activations of one block, or of two; and where in them each thread's rows begin.
     planes: [Shared<'a, T>; 2],
+    rooms: &'a [usize],
     /// `h` before and after a step.
     hidden: [Shared<'a, T>; 2],
     /// The memories: of all steps if they are kept, else of two.
@@ -229,7 +230,11 @@ impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
         let Schedule { count, split } = self.schedule;
         let layer = self.layer;
         let blocks = self.roster.blocks(steps.clone(), ROWS);
-        let mut planes = split.buffers(&[self.roster.largest(&blocks), layer.row()]);
+        let (rooms, rows) = match split {
+            Split::Rows => self.roster.rooms(&blocks, count),
+            Split::Units | Split::Pipeline => (vec![0; count], self.roster.largest(&blocks)),
+        };
+        let mut planes = split.buffers(&[rows, layer.row()]);
         let mut hiddens =
             [self.hidden_before(steps.start, outputs.numbers()), Buffer::zeros(&[batch, pp])];
         let slots = if keep { steps.len() + 1 } else { 2 };
@@ -252,6 +257,7 @@ impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
             bias: self.prepared.bias.as_slice(),
             first: steps.start,
             planes: planes.each_mut().map(Buffer::shared),
+            rooms: &rooms,
             hidden: hiddens.each_mut().map(Buffer::shared),
             memory: memory.shared(),
             slots,
@@ -280,17 +286,17 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
     /// What one thread does.
     fn run(&self, member: &Member<'_>, split: Split, blocks: &[Range<usize>]) {
         let share = Share::of::<T>(self.layer, self.roster, split, member);
-        let step = |k: usize, block: &Range<usize>, slot| {
-            self.step(k, self.roster.count(&(block.start..k)), slot, &share);
-        };
+        let room = self.rooms[member.index];
         match split {
             Split::Rows | Split::Units => {
                 for block in blocks {
                     let places = |k| self.roster.places(k, &share.rows).len();
                     let count = block.clone().map(places).sum();
-                    self.input_products(block, 0, &share, 0..count);
+                    self.input_products(block, 0, &share, room, 0..count);
+                    let mut first = room;
                     for k in block.clone() {
-                        step(k, block, 0);
+                        self.step(k, first, 0, &share);
+                        first += places(k);
                         if split == Split::Units {
                             member.wait();
                         }
@@ -299,7 +305,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
             }
             Split::Pipeline => {
                 let products = |index: usize, part: Range<usize>| {
-                    self.input_products(&blocks[index], index % 2, &share, part);
+                    self.input_products(&blocks[index], index % 2, &share, room, part);
                 };
                 if let Some(first) = blocks.first() {
                     products(0, member.part(self.roster.count(first), 1));
@@ -308,7 +314,8 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                 for (index, block) in blocks.iter().enumerate() {
                     if member.index == 0 {
                         for k in block.clone() {
-                            step(k, block, index % 2);
+                            let first = room + self.roster.count(&(block.start..k));
+                            self.step(k, first, index % 2, &share);
                         }
                     } else if let Some(next) = blocks.get(index + 1) {
                         let count = self.roster.count(next);
@@ -320,46 +327,46 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
         }
     }
 
-    /// `W x + b`, and the biases of what has no `W x`, for rows of a block.
-    fn input_products(&self, steps: &Range<usize>, slot: usize, share: &Share, part: Range<usize>) {
-        let Layer { batch, hp, isa, input_strides: [stride, input_row], .. } = *self.layer;
+    /// `W x + b`, and the biases of what has no `W x`, for rows of a block: a part of those that are
+    /// this thread's, which lie one after the other from row `room` on.
+    fn input_products(
+        &self,
+        steps: &Range<usize>,
+        slot: usize,
+        share: &Share,
+        room: usize,
+        part: Range<usize>,
+    ) {
+        let Layer { hp, isa, input_strides: [stride, input_row], .. } = *self.layer;
         let row = self.layer.row();
         let planes = self.planes[slot];
         let x = self.operands.need(Operand::Input);
-        // Some rows of each step.
-        let per_group = share.rows.len();
-        let t = self.layer.time_of(steps.start);
-        let (mut from, mut to) = (Vec::new(), Vec::new());
-        let (a, a_rows, first, c_rows) = if self.roster.rows(steps.start).is_none() {
-            let a_rows = Rows::groups(per_group, self.layer.step_stride(stride), input_row);
-            let c_rows = Rows::groups(per_group, (batch * row) as isize, row);
-            (self.layer.input_at(t, share.rows.start), a_rows, share.rows.start, c_rows)
+        let mut from = Vec::new();
+        let (a, a_rows) = if self.roster.rows(steps.start).is_none() {
+            // Some rows of each step.
+            let a_rows = Rows::groups(share.rows.len(), self.layer.step_stride(stride), input_row);
+            (self.layer.input_at(self.layer.time_of(steps.start), share.rows.start), a_rows)
         } else {
-            for k in steps.clone() {
-                let first = self.roster.count(&(steps.start..k));
-                to.extend(self.roster.places(k, &share.rows).map(|place| first + place));
-            }
             let pairs = self.roster.pairs(steps.clone(), share.rows.clone());
             from.extend(pairs.map(|(k, b)| self.layer.input_at(self.layer.time_of(k), b)));
-            (0, Rows::listed(&from, 1), 0, Rows::listed(&to, row))
+            (0, Rows::listed(&from, 1))
         };
         for index in part.clone() {
-            let at = c_rows.offset(index) as usize + first * row;
             for plane in 0..self.layer.planes() {
                 let first = plane * hp + share.units.start;
                 let units = share.units.len();
                 // SAFETY: these rows and units are this thread's own.
-                let to = unsafe { planes.slice_mut(at + first, units) };
+                let to = unsafe { planes.slice_mut((room + index) * row + first, units) };
                 to.copy_from_slice(&self.bias[first..first + units]);
             }
         }
         let a = (x[a..].as_ptr(), a_rows);
-        let c = (planes.at(first * row, 0), c_rows);
+        let c = (planes.at(room * row, 0), Rows::plain(row));
         // SAFETY: the input has these rows, the planes' rows and units are this thread's own.
         unsafe { multiply(isa, self.weight_ih, &share.units, a, c, part) };
     }
 
-    /// Step `k`, whose rows begin with the `first`th of its block.
+    /// Step `k`, this thread's rows of which begin with row `first` of the planes.
     fn step(&self, k: usize, first: usize, slot: usize, share: &Share) {
         let Layer { batch, output, hp, pp, isa, .. } = *self.layer;
         let row = self.layer.row();
@@ -379,7 +386,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
             if places.is_empty() {
                 return;
             }
-            let c = planes.at((first + places.start) * row + plane * hp, 0);
+            let c = planes.at(first * row + plane * hp, 0);
             let (a, c) = ((a.cast_const(), a_rows), (c, Rows::plain(row)));
             // SAFETY: `a` has these rows and nobody writes them now; the planes' rows and units
             // are this thread's own.
@@ -391,7 +398,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                 cell: self.cell,
                 layer: self.layer,
                 share,
-                place: &|b| self.roster.place(k, b),
+                place: &|b| self.roster.place(k, b).map(|place| place - places.start),
                 part,
                 planes,
                 planes_row: first,

@@ -65,10 +65,10 @@ pub(crate) struct StepForward<'a, C, T> {
     pub(crate) cell: &'a C,
     pub(crate) layer: &'a Layer,
     pub(crate) share: &'a Share,
-    /// The place of a row in this step, if it takes part.
+    /// The place of a row among this thread's of this step, if it takes part.
     pub(crate) place: &'a (dyn Fn(usize) -> Option<usize> + Sync),
     pub(crate) part: Part,
-    /// Pre-activations, from this step's first place on.
+    /// Pre-activations, from this thread's first row of this step on.
     pub(crate) planes: Shared<'a, T>,
     pub(crate) planes_row: usize,
     /// `h` before and after, `[B, pp]`.

@@ -6,7 +6,8 @@ use std::ops::Range;
 
 /// Which rows are worked in which step, and where they lie: what is computed of a block of steps
 /// lies row after row, without a gap for those that do not take part. So padding costs next to
-/// nothing.
+/// nothing. But a row then lies elsewhere in each block, where another's row was in the block
+/// before: threads that do not wait for each other need [`rooms`](Self::rooms) of their own.
 ///
 /// Steps are counted as they are worked.
 pub(crate) struct Roster {
@@ -127,6 +128,29 @@ impl Roster {
     /// The most rows that one of these blocks has.
     pub(crate) fn largest(&self, blocks: &[Range<usize>]) -> usize {
         blocks.iter().map(|block| self.count(block)).max().unwrap_or(0)
+    }
+
+    /// Where each part of the batch has its rows of a block, if the parts lie one behind the other;
+    /// and how many rows all of them take.
+    ///
+    /// A part has the same place for all blocks, and nobody else's rows are ever there: so that parts
+    /// need not wait for each other, and one may be some blocks ahead.
+    pub(crate) fn rooms(&self, blocks: &[Range<usize>], parts: usize) -> (Vec<usize>, usize) {
+        if parts == 1 {
+            return (vec![0], self.largest(blocks));
+        }
+        let mut end = 0;
+        let room = |index| {
+            let of = self.part(index, parts);
+            let count = |block: &Range<usize>| -> usize {
+                block.clone().map(|k| self.places(k, &of).len()).sum()
+            };
+            let start = end;
+            end += blocks.iter().map(count).max().unwrap_or(0);
+            start
+        };
+        let rooms = (0..parts).map(room).collect();
+        (rooms, end)
     }
 
     /// Part `index` of `parts` of the batch, with about as much work as the others.

@@ -412,6 +412,22 @@ fn long_sequences_are_worked_in_blocks() {
     Problem::<_, f64>::new(Lstm, [700, 1, 5, 8], Some(3)).check("long and projected");
 }
 
+/// Threads that share out the rows do not wait for each other, and more threads than cores are never
+/// at the same place: each in memory of its own, or the blocks of one meet those of another.
+#[test]
+fn rows_of_threads_that_are_ahead_touch_nobodys() {
+    let mut problem = Problem::<_, f32>::new(Lstm, [400, 9, 6, 20], None);
+    let lengths = Arc::from([40, 400, 10, 300, 90, 370, 20, 400, 350]);
+    problem.plan = problem.plan.with_presence(Some(Presence::Lengths(lengths)));
+    let isa = Isa::detect();
+    let alone = problem.by_kernels(isa, Schedule { count: 1, split: Split::Rows });
+    for round in 0..8 {
+        let count = 2 + round % 4;
+        let together = problem.by_kernels(isa, Schedule { count, split: Split::Rows });
+        assert!(together == alone, "other numbers with {count} threads, round {round}");
+    }
+}
+
 #[test]
 #[should_panic(expected = "overflows")]
 fn sizes_that_overflow_are_refused() {
