@@ -30,12 +30,12 @@ pub(crate) struct Config {
     /// `None`: the model was not trained by a run.
     pub(crate) settings: Option<Settings>,
     #[serde(flatten)]
-    pub(crate) info: Info,
+    pub(crate) info: FolderInfo,
 }
 
 /// What a run folder has to remember besides the settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Info {
+pub struct FolderInfo {
     /// Of the text, for `char-lm`.
     pub text: Option<TextInfo>,
     /// Of the series, for `forecast`.
@@ -46,7 +46,7 @@ pub struct Info {
     pub model: Option<StoredModel>,
 }
 
-impl Info {
+impl FolderInfo {
     /// What a model is made of, and nothing else.
     pub fn of_model<C: ModelConfig>(config: &C) -> Self {
         let config = serde_json::to_value(config).expect("a config is plain data");

@@ -51,7 +51,7 @@ pub mod weights;
 pub use check::{GradientCheck, TOLERANCE, compare_engines};
 pub use clip::clip_global_norm;
 pub use error::Error;
-pub use folder::{Info, Point, RunFolder, SeriesInfo, StoredModel, TextInfo, write_whole};
+pub use folder::{FolderInfo, Point, RunFolder, SeriesInfo, StoredModel, TextInfo, write_whole};
 pub use models::ModelConfig;
 pub use series::{Series, Standard};
 pub use settings::{Settings, TaskKind};

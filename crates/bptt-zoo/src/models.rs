@@ -1,7 +1,7 @@
 //! The zoo's models as their folders hold them: `config.json` says what to make, `model.bpk` has the
 //! weights.
 
-use crate::folder::{Config, Info, StoredModel};
+use crate::folder::{Config, FolderInfo, StoredModel};
 use crate::store::{bytes, load_model, numbered};
 use crate::tasks::char_lm::CharModel;
 use crate::{Adder, Adding, Error, RunFolder, Settings, Task, TaskKind, TextInfo};
@@ -92,7 +92,7 @@ impl RunFolder {
     ///
     /// If the folder cannot be written.
     pub fn save<C: ModelConfig>(&self, config: &C, model: C::Model) -> Result<(), Error> {
-        self.begin(&Config { settings: None, info: Info::of_model(config) })?;
+        self.begin(&Config { settings: None, info: FolderInfo::of_model(config) })?;
         self.write("model.bpk", &bytes(numbered(model).into_record())?)
     }
 
@@ -141,7 +141,7 @@ impl RunFolder {
         model: M,
     ) -> Result<(), Error> {
         settings.check()?;
-        let info = Info { text, ..Info::default() };
+        let info = FolderInfo { text, ..FolderInfo::default() };
         self.begin(&Config { settings: Some(settings.clone()), info })?;
         self.write("model.bpk", &bytes(numbered(model).into_record())?)
     }

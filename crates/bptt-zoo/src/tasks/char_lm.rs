@@ -7,7 +7,7 @@
 use super::parts::cross_entropy;
 use super::{Scores, SequenceModel, Task};
 use crate::text::Streams;
-use crate::{Error, Info, Settings, Text, TextInfo};
+use crate::{Error, FolderInfo, Settings, Text, TextInfo};
 use bptt::{AnyRecurrent, AnyState, Engine, RecurrentLayer};
 use burn::Tensor;
 use burn::module::Module;
@@ -208,13 +208,13 @@ impl Task for CharLm {
         false
     }
 
-    fn info(&self) -> Info {
+    fn info(&self) -> FolderInfo {
         let text = TextInfo {
             characters: self.text.numbers.len(),
             fingerprint: format!("{:016x}", self.text.fingerprint),
             vocabulary: self.text.vocabulary.iter().collect(),
         };
-        Info { text: Some(text), ..Info::default() }
+        FolderInfo { text: Some(text), ..FolderInfo::default() }
     }
 }
 

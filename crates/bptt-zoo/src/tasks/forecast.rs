@@ -10,7 +10,7 @@ use super::parts::{last_hidden, mean_scores, with_head};
 use super::{Scores, SequenceModel, Task, VALIDATION};
 use crate::random::{Purpose, generator};
 use crate::series::{Series, Standard};
-use crate::{Error, Info, ModelConfig, SeriesInfo, Settings};
+use crate::{Error, FolderInfo, ModelConfig, SeriesInfo, Settings};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, Engine, RaggedBatch, RecurrentLayer};
 use burn::Tensor;
 use burn::config::Config;
@@ -267,12 +267,12 @@ impl Task for Forecast {
         true
     }
 
-    fn info(&self) -> Info {
+    fn info(&self) -> FolderInfo {
         let series = SeriesInfo {
             values: self.series.values.len(),
             fingerprint: format!("{:016x}", self.series.fingerprint),
         };
-        Info { series: Some(series), ..Info::of_model(&self.config()) }
+        FolderInfo { series: Some(series), ..FolderInfo::of_model(&self.config()) }
     }
 }
 

@@ -7,7 +7,7 @@ pub(crate) mod forecast;
 pub(crate) mod parity;
 mod parts;
 
-use crate::{Error, Info};
+use crate::{Error, FolderInfo};
 use bptt::{AnyState, Engine};
 use burn::Tensor;
 use burn::module::Module;
@@ -71,7 +71,7 @@ pub trait Task {
     fn logarithmic(&self) -> bool;
 
     /// What the run folder has to remember besides the settings.
-    fn info(&self) -> Info {
-        Info::default()
+    fn info(&self) -> FolderInfo {
+        FolderInfo::default()
     }
 }

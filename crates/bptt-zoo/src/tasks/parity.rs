@@ -9,7 +9,7 @@
 use super::parts::{cross_entropy, last_hidden, mean_scores, share_right, with_head};
 use super::{Scores, SequenceModel, Task, VALIDATION};
 use crate::random::{Purpose, generator};
-use crate::{Error, Info, ModelConfig, Settings};
+use crate::{Error, FolderInfo, ModelConfig, Settings};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, Engine, RaggedBatch, RecurrentLayer};
 use burn::Tensor;
 use burn::config::Config;
@@ -174,8 +174,8 @@ impl Task for Parity {
         true
     }
 
-    fn info(&self) -> Info {
-        Info::of_model(&self.config())
+    fn info(&self) -> FolderInfo {
+        FolderInfo::of_model(&self.config())
     }
 }
 

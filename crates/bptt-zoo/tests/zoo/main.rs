@@ -251,7 +251,7 @@ fn a_wave_on_a_slope_is_forecast_beyond_what_was_trained_on() {
         "{lines:?}"
     );
     // Saying the last value again costs 1 for one step ahead, and more for two.
-    assert!(result.valid_loss < 0.1, "{result:?}");
+    assert!(result.valid_loss < 0.02, "{result:?}");
     let model = RunFolder::new(folder.path()).load::<ForecasterConfig>(&Device::flex()).unwrap();
     let value = |t: usize| 20.0 + 0.1 * t as f64 + 3.0 * (0.4 * t as f64).sin();
     let window = |end: usize| (end - 12..end).map(value).collect::<Vec<_>>();
@@ -260,7 +260,7 @@ fn a_wave_on_a_slope_is_forecast_beyond_what_was_trained_on() {
         assert_eq!(answer.len(), 2);
         for (k, found) in answer.iter().enumerate() {
             let expected = value(end + k);
-            assert!((found - expected).abs() < 0.8, "{found}, expected {expected}");
+            assert!((found - expected).abs() < 0.3, "{found}, expected {expected}");
         }
     }
 }
