@@ -32,7 +32,7 @@ enum Command {
     /// Measure what a layer costs: time, operations a second, memory
     Bench(bench::BenchArgs),
     /// Train a model
-    Train(train::TrainArgs),
+    Train(Box<train::TrainArgs>),
     /// Write text with a trained character model
     Sample(sample::SampleArgs),
     /// Convert weights between PyTorch, SafeTensors and Burn
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
         Command::Devices(args) => devices::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Bench(args) => bench::run(args),
-        Command::Train(args) => train::run(args),
+        Command::Train(args) => train::run(*args),
         Command::Sample(args) => sample::run(args),
         Command::Convert(args) => convert::run(args),
     };

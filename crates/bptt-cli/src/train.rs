@@ -18,7 +18,7 @@ pub struct TrainArgs {
     /// What to learn
     #[arg(value_enum)]
     task: Task,
-    /// The recurrent cell [default: lstm]
+    /// The recurrent cell [default: lstm; copy gru]
     #[arg(long, value_enum)]
     cell: Option<Cell>,
     /// How the recurrent layers are differentiated [default: manual]
@@ -27,33 +27,38 @@ pub struct TrainArgs {
     /// Where to run, see `bptt devices` [default: the first of this build]
     #[arg(long, value_name = "D")]
     device: Option<String>,
-    /// Size of the hidden state [default: adding 64, char-lm 128]
+    /// Size of the hidden state [default: 64; char-lm and copy 128]
     #[arg(long, value_name = "H")]
     hidden: Option<usize>,
     /// Recurrent layers, one on top of the other [default: 1]
     #[arg(long, value_name = "L")]
     layers: Option<usize>,
-    /// Train until step N, counted from the run's very beginning [default: adding 1500, char-lm
-    /// 2000]
+    /// Not for char-lm: read each sequence backward as well
+    #[arg(long)]
+    bidirectional: bool,
+    /// Train until step N, counted from the run's very beginning [default: 1500; char-lm 2000]
     #[arg(long, value_name = "N", conflicts_with = "seconds")]
     steps: Option<u64>,
     /// Train for S seconds instead; a last validation comes on top
     #[arg(long, value_name = "S")]
     seconds: Option<f64>,
-    /// Sequences (adding) or streams of text (char-lm) side by side [default: adding 64, char-lm
-    /// 32]
+    /// Sequences, or streams of text (char-lm), side by side [default: 64; char-lm 32]
     #[arg(long, value_name = "B")]
     batch: Option<usize>,
     /// char-lm: characters in a chunk, how far gradients go back [default: 64]
     #[arg(long, value_name = "T")]
     time: Option<usize>,
-    /// adding: numbers in a sequence [default: 50]
+    /// adding: numbers in a sequence; copy: the pause; forecast: values in a window; parity: bits in
+    /// the longest sequence [default: 50; copy 10, parity 20]
     #[arg(long, value_name = "T")]
     length: Option<usize>,
+    /// forecast: how many values to say at once [default: 1]
+    #[arg(long, value_name = "K")]
+    horizon: Option<usize>,
     /// char-lm: size of a character's vector [default: 64]
     #[arg(long, value_name = "E")]
     embedding: Option<usize>,
-    /// Learning rate of Adam [default: adding 0.01, char-lm 0.004]
+    /// Learning rate of Adam [default: 0.01; char-lm 0.004]
     #[arg(long, value_name = "X")]
     lr: Option<f64>,
     /// Scale gradients down to this global norm; `inf` for never [default: 1]
@@ -65,13 +70,19 @@ pub struct TrainArgs {
     /// Fixes everything random [default: 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Steps between two validations; each also saves [default: adding 250, char-lm 500]
+    /// Steps between two validations; each also saves [default: 250; char-lm 500]
     #[arg(long, value_name = "N")]
     validate_every: Option<u64>,
     /// char-lm: a UTF-8 text [default: a text about back-propagation through time that comes with
     /// bptt]
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
+    /// forecast: a CSV file whose first line has the columns' names; an empty field is a gap
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// forecast: the column with the series
+    #[arg(long, value_name = "NAME")]
+    column: Option<String>,
     /// The run folder: config, metrics, model and learning curve; a new run takes the place of an
     /// old one [default: runs/TASK-CELL-ENGINE]
     #[arg(long, value_name = "DIR")]
@@ -90,6 +101,12 @@ enum Task {
     Adding,
     /// Predict the next character of a text
     CharLm,
+    /// Say ten symbols again after a pause: a tagger
+    Copy,
+    /// Predict the next values of a series
+    Forecast,
+    /// Say whether there is an odd number of ones: a classifier
+    Parity,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -129,6 +146,9 @@ impl TrainArgs {
         match self.task {
             Task::Adding => TaskKind::Adding,
             Task::CharLm => TaskKind::CharLm,
+            Task::Copy => TaskKind::Copy,
+            Task::Forecast => TaskKind::Forecast,
+            Task::Parity => TaskKind::Parity,
         }
     }
 
@@ -163,35 +183,44 @@ impl TrainArgs {
                 $(if let Some(value) = self.$option.clone() { settings.$option = value.into(); })*
             };
         }
-        put!(cell device hidden layers batch time length embedding lr clip dropout seed);
+        put!(cell device hidden layers batch time length horizon embedding lr clip dropout seed);
         put!(validate_every);
+        settings.bidirectional |= self.bidirectional;
+        settings.column = self.column.clone().or(settings.column);
         settings.task = self.task();
         settings.engine = self.engine().unwrap_or(settings.engine);
         if self.steps.is_some() || self.seconds.is_some() {
             (settings.steps, settings.seconds) = (self.steps, self.seconds);
         }
-        if let Some(text) = &self.text {
+        for (given, of) in [(&self.text, &mut settings.text), (&self.csv, &mut settings.csv)] {
+            let Some(file) = given else { continue };
             // By its whole path, so that a resume from another folder finds it.
-            let whole = std::fs::canonicalize(text).map_err(|error| {
-                Failure::usage(format!("cannot read {}: {error}", text.display()))
+            let whole = std::fs::canonicalize(file).map_err(|error| {
+                Failure::usage(format!("cannot read {}: {error}", file.display()))
             })?;
-            settings.text = Some(whole.display().to_string());
+            *of = Some(whole.display().to_string());
         }
         Ok(settings)
     }
 
     /// Options that the task would not look at are mistakes.
     fn check_task(&self) -> Result<(), Failure> {
-        let others = [
-            ("--time", self.time.is_some(), TaskKind::CharLm),
-            ("--embedding", self.embedding.is_some(), TaskKind::CharLm),
-            ("--text", self.text.is_some(), TaskKind::CharLm),
-            ("--length", self.length.is_some(), TaskKind::Adding),
+        use TaskKind::{Adding, CharLm, Copy, Forecast, Parity};
+        let options: [(_, _, &[TaskKind]); 8] = [
+            ("--time", self.time.is_some(), &[CharLm]),
+            ("--embedding", self.embedding.is_some(), &[CharLm]),
+            ("--text", self.text.is_some(), &[CharLm]),
+            ("--length", self.length.is_some(), &[Adding, Copy, Forecast, Parity]),
+            ("--bidirectional", self.bidirectional, &[Adding, Copy, Forecast, Parity]),
+            ("--horizon", self.horizon.is_some(), &[Forecast]),
+            ("--csv", self.csv.is_some(), &[Forecast]),
+            ("--column", self.column.is_some(), &[Forecast]),
         ];
-        match others.into_iter().find(|(_, given, task)| *given && *task != self.task()) {
-            Some((option, _, task)) => Err(Failure::usage(format!(
-                "{option} belongs to the task {}, and this is {}: leave it out",
-                task.name(),
+        let fits = |tasks: &[TaskKind]| tasks.contains(&self.task());
+        match options.into_iter().find(|(_, given, tasks)| *given && !fits(tasks)) {
+            Some((option, _, tasks)) => Err(Failure::usage(format!(
+                "{option} belongs to {}, and this is {}: leave it out",
+                tasks.iter().map(|task| task.name()).collect::<Vec<_>>().join(", "),
                 self.task().name()
             ))),
             None => Ok(()),
@@ -225,8 +254,8 @@ fn summary(result: &RunResult, task: TaskKind) -> String {
     let RunResult { steps, seconds, valid_loss, best_step, metric, metric_name, out, .. } = result;
     let what = task.loss_name();
     let next = match task {
-        TaskKind::Adding => String::new(),
         TaskKind::CharLm => format!("; bptt sample --run {out}"),
+        _ => String::new(),
     };
     format!(
         "done: {steps} steps in {seconds:.1} s; validation {valid_loss:.4} {what} at step \

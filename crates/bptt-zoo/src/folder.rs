@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `config.json` | the settings, and what has to be known of the text |
+//! | `config.json` | the settings, what has to be known of the data, and what the model is made of |
 //! | `metrics.jsonl` | one line for each point of the curves |
 //! | `model.bpk` | the model with the lowest validation loss (burnpack) |
 //! | `learning-curve.svg` | training and validation loss against the step |
@@ -12,7 +12,7 @@
 //! Every file is written under another name first and then renamed: whoever looks, whenever, sees
 //! a whole file. `checkpoint.json` comes last of all, so that it always names a whole checkpoint.
 
-use crate::{Error, Settings};
+use crate::{Error, ModelConfig, Settings};
 use burn::tensor::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -27,8 +27,54 @@ pub struct RunFolder {
 /// What `config.json` says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Config {
-    pub(crate) settings: Settings,
-    pub(crate) text: Option<TextInfo>,
+    /// `None`: the model was not trained by a run.
+    pub(crate) settings: Option<Settings>,
+    #[serde(flatten)]
+    pub(crate) info: FolderInfo,
+}
+
+/// What a run folder has to remember besides the settings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FolderInfo {
+    /// Of the text, for `char-lm`.
+    pub text: Option<TextInfo>,
+    /// Of the series, for `forecast`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<SeriesInfo>,
+    /// What the model is made of, where it has a [`ModelConfig`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<StoredModel>,
+}
+
+impl FolderInfo {
+    /// What a model is made of, and nothing else.
+    pub fn of_model<C: ModelConfig>(config: &C) -> Self {
+        let config = serde_json::to_value(config).expect("a config is plain data");
+        Self { model: Some(StoredModel { kind: C::KIND.to_string(), config }), ..Self::default() }
+    }
+
+    /// Whether it is the same data.
+    pub(crate) fn is_of_same_data(&self, other: &Self) -> bool {
+        (&self.text, &self.series) == (&other.text, &other.series)
+    }
+}
+
+/// What a model is made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredModel {
+    /// [`ModelConfig::KIND`]
+    pub kind: String,
+    /// The config.
+    pub config: serde_json::Value,
+}
+
+/// What has to be known of a series to continue with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeriesInfo {
+    /// How many values there are.
+    pub values: usize,
+    /// A hash of them.
+    pub fingerprint: String,
 }
 
 /// What has to be known of a text to continue with it, and to sample without it.
@@ -105,7 +151,10 @@ impl RunFolder {
     ///
     /// If there is no run, or its `config.json` cannot be read.
     pub fn settings(&self) -> Result<Settings, Error> {
-        Ok(self.config()?.settings)
+        self.config()?.settings.ok_or_else(|| {
+            let path = self.path.display();
+            Error::input(format!("{path}: a model that no run of `bptt train` has left"))
+        })
     }
 
     /// Whether there is a run in it.

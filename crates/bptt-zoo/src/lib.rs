@@ -1,8 +1,8 @@
 //! Tasks, models and trainers built on [`bptt`].
 //!
 //! The central types: [`Settings`] say everything about a run; a [`Task`] makes its model, its
-//! batches and its losses out of them ([`Adding`], [`CharLm`]); [`train`] is the one loop for all
-//! tasks. It compares the two engines' gradients on the run's own model and first batch, then
+//! batches and its losses out of them ([`Adding`], [`CharLm`], [`Copying`], [`Forecast`],
+//! [`Parity`]); [`train`] is the one loop for all tasks. It compares the two engines' gradients on the run's own model and first batch, then
 //! trains, and keeps a [`RunFolder`] from which [`sample`](sample::sample) writes text and a later
 //! run continues.
 //!
@@ -40,6 +40,7 @@ mod models;
 mod progress;
 mod random;
 pub mod sample;
+mod series;
 mod settings;
 mod store;
 mod tasks;
@@ -50,10 +51,15 @@ pub mod weights;
 pub use check::{GradientCheck, TOLERANCE, compare_engines};
 pub use clip::clip_global_norm;
 pub use error::Error;
-pub use folder::{Point, RunFolder, TextInfo, write_whole};
+pub use folder::{FolderInfo, Point, RunFolder, SeriesInfo, StoredModel, TextInfo, write_whole};
+pub use models::ModelConfig;
+pub use series::{Series, Standard};
 pub use settings::{Settings, TaskKind};
 pub use tasks::adding::{Adder, Adding};
 pub use tasks::char_lm::{CharLm, CharModel};
+pub use tasks::copy::{Copying, Tagger, TaggerConfig};
+pub use tasks::forecast::{Forecast, Forecaster, ForecasterConfig};
+pub use tasks::parity::{Classifier, ClassifierConfig, Parity};
 pub use tasks::{Scores, SequenceModel, Task};
 pub use text::Text;
 pub use trainer::{RunResult, Session, train, train_task};

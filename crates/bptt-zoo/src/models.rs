@@ -1,15 +1,101 @@
-//! The zoo's models as their run folders hold them: the config says what to make, `model.bpk` has
-//! the weights.
+//! The zoo's models as their folders hold them: `config.json` says what to make, `model.bpk` has the
+//! weights.
 
-use crate::folder::Config;
+use crate::folder::{Config, FolderInfo, StoredModel};
 use crate::store::{bytes, load_model, numbered};
 use crate::tasks::char_lm::CharModel;
 use crate::{Adder, Adding, Error, RunFolder, Settings, Task, TaskKind, TextInfo};
-use bptt::AnyRecurrent;
+use bptt::{AnyRecurrent, AnyRecurrentConfig};
 use burn::module::Module;
 use burn::tensor::Device;
 
+/// The config of a model that is recurrent layers and a linear one: [`ClassifierConfig`],
+/// [`ForecasterConfig`], [`TaggerConfig`].
+///
+/// Made by itself or by a task, trained by the zoo's loop or by another, the model is saved and loaded
+/// in a line, [`RunFolder::save`] and [`RunFolder::load`].
+///
+/// [`ClassifierConfig`]: crate::ClassifierConfig
+/// [`ForecasterConfig`]: crate::ForecasterConfig
+/// [`TaggerConfig`]: crate::TaggerConfig
+pub trait ModelConfig: burn::config::Config {
+    /// What it makes.
+    type Model: Module;
+
+    /// What the folder calls that.
+    const KIND: &'static str;
+
+    /// What the recurrent layers are made of.
+    fn recurrent(&self) -> &AnyRecurrentConfig;
+
+    /// How many numbers the linear layer has for each answer.
+    fn outputs(&self) -> usize;
+
+    /// Makes the model, its random values drawn from the device.
+    ///
+    /// # Errors
+    ///
+    /// If the options do not go together.
+    fn try_init(&self, device: &Device) -> Result<Self::Model, Error>;
+
+    /// What does not need the model.
+    #[doc(hidden)]
+    fn check(&self) -> Result<(), Error> {
+        match self.outputs() {
+            0 => Err(Error::input(format!("a {} without an answer to give", Self::KIND))),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl RunFolder {
+    /// The model in the folder, for inference or to be trained on.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bptt_zoo::Error> {
+    /// # let device = burn::tensor::Device::default();
+    /// use bptt_zoo::{ForecasterConfig, RunFolder};
+    ///
+    /// let forecaster = RunFolder::new("runs/co2").load::<ForecasterConfig>(&device)?;
+    /// let next = forecaster.forecast(&[[371.3, 371.5, 371.5]], &device);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the folder holds another kind of model, or its files cannot be read or do not fit each other.
+    pub fn load<C: ModelConfig>(&self, device: &Device) -> Result<C::Model, Error> {
+        let Config { settings, info } = self.config()?;
+        let other = |what: String| {
+            let path = self.path().display();
+            Err(Error::input(format!("{path}: {what}, expected a {}", C::KIND)))
+        };
+        let stored = match (info.model, settings) {
+            (Some(stored), _) => stored,
+            (None, Some(settings)) => {
+                return other(format!("a run of `{}`", settings.task.name()));
+            }
+            (None, None) => return other("no model".to_string()),
+        };
+        if stored.kind != C::KIND {
+            return other(format!("a {}", stored.kind.escape_debug()));
+        }
+        let config = self.sound_model::<C>(&stored)?;
+        self.with_weights(config.try_init(device).map_err(|why| self.in_config(why))?)
+    }
+
+    /// Writes a model and its config, whoever has trained it; what was in the folder of another run
+    /// is gone.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be written.
+    pub fn save<C: ModelConfig>(&self, config: &C, model: C::Model) -> Result<(), Error> {
+        self.begin(&Config { settings: None, info: FolderInfo::of_model(config) })?;
+        self.write("model.bpk", &bytes(numbered(model).into_record())?)
+    }
+
     /// The character model in the folder, and its vocabulary: the character of each number.
     ///
     /// # Errors
@@ -19,12 +105,12 @@ impl RunFolder {
         &self,
         device: &Device,
     ) -> Result<(CharModel<AnyRecurrent>, Vec<char>), Error> {
-        let config = self.sound_config()?;
-        let (TaskKind::CharLm, Some(text)) = (config.settings.task, &config.text) else {
-            return Err(self.other_task(&config.settings, TaskKind::CharLm));
+        let settings = self.sound_settings(TaskKind::CharLm)?;
+        let Some(text) = self.config()?.info.text else {
+            return Err(self.in_config("no `text`"));
         };
         let vocabulary: Vec<char> = text.vocabulary.chars().collect();
-        let model = CharModel::new(&config.settings, vocabulary.len(), device)?;
+        let model = CharModel::new(&settings, vocabulary.len(), device)?;
         Ok((self.with_weights(model)?, vocabulary))
     }
 
@@ -34,14 +120,12 @@ impl RunFolder {
     ///
     /// If the folder holds no run of `adding`, or its files cannot be read or do not fit each other.
     pub fn adder(&self, device: &Device) -> Result<Adder<AnyRecurrent>, Error> {
-        let config = self.sound_config()?;
-        if config.settings.task != TaskKind::Adding {
-            return Err(self.other_task(&config.settings, TaskKind::Adding));
-        }
-        self.with_weights(Adding::new(&config.settings).model(device)?)
+        let settings = self.sound_settings(TaskKind::Adding)?;
+        self.with_weights(Adding::new(&settings).model(device)?)
     }
 
-    /// Writes a model with its config, as training does: for models that were trained elsewhere.
+    /// Writes a model of `char-lm` or `adding` with its settings, as training does: for models that
+    /// were trained elsewhere.
     ///
     /// # Arguments
     ///
@@ -57,29 +141,56 @@ impl RunFolder {
         model: M,
     ) -> Result<(), Error> {
         settings.check()?;
-        self.begin(&Config { settings: settings.clone(), text })?;
+        let info = FolderInfo { text, ..FolderInfo::default() };
+        self.begin(&Config { settings: Some(settings.clone()), info })?;
         self.write("model.bpk", &bytes(numbered(model).into_record())?)
     }
 
-    /// The config, which may come from a stranger: its sizes are checked before anything is made.
-    fn sound_config(&self) -> Result<Config, Error> {
-        let config = self.config()?;
-        config.settings.check().map_err(|why| {
-            Error::input(format!("{}: in config.json, {why}", self.path().display()))
-        })?;
+    /// The settings of a run of a task. They may come from a stranger: sizes are checked before
+    /// anything is made.
+    fn sound_settings(&self, task: TaskKind) -> Result<Settings, Error> {
+        let settings = self.settings()?;
+        if settings.task != task {
+            return Err(Error::input(format!(
+                "{}: a run of `{}`, expected one of `{}`",
+                self.path().display(),
+                settings.task.name(),
+                task.name(),
+            )));
+        }
+        settings.check().map_err(|why| self.in_config(why))?;
+        Ok(settings)
+    }
+
+    /// The same of a model's config: it may not speak of more numbers than the file of the weights can
+    /// hold.
+    fn sound_model<C: ModelConfig>(&self, stored: &StoredModel) -> Result<C, Error> {
+        let config: C =
+            serde_json::from_value(stored.config.clone()).map_err(|why| self.in_config(why))?;
+        let path = self.has_weights()?;
+        let file = std::fs::metadata(&path).map_err(|error| Error::file("read", &path, error))?;
+        let layers = config.recurrent();
+        // Of each layer at least the recurrent weights of one gate, and all of the linear layer's.
+        let output = if layers.proj_size > 0 { layers.proj_size } else { layers.d_hidden };
+        let product = |a: usize, b: usize| a as u128 * b as u128;
+        let least = product(layers.d_hidden, output)
+            .saturating_mul(layers.num_layers as u128)
+            .saturating_add(product(layers.d_hidden, layers.d_input))
+            .saturating_add(product(output, config.outputs()));
+        if least > u128::from(file.len()) {
+            return Err(self.in_config(format!(
+                "sizes of {least} numbers and more, and model.bpk has {} bytes",
+                file.len()
+            )));
+        }
         Ok(config)
     }
 
-    fn other_task(&self, settings: &Settings, wanted: TaskKind) -> Error {
-        Error::input(format!(
-            "{}: a run of `{}`, expected one of `{}`",
-            self.path().display(),
-            settings.task.name(),
-            wanted.name(),
-        ))
+    fn in_config(&self, why: impl std::fmt::Display) -> Error {
+        Error::file("read", &self.path().join("config.json"), why)
     }
 
-    fn with_weights<M: Module>(&self, model: M) -> Result<M, Error> {
+    fn has_weights(&self) -> Result<std::path::PathBuf, Error> {
         let path = self.model();
         if !path.is_file() {
             return Err(Error::input(format!(
@@ -87,6 +198,10 @@ impl RunFolder {
                 self.path().display()
             )));
         }
-        load_model(model, &path)
+        Ok(path)
+    }
+
+    fn with_weights<M: Module>(&self, model: M) -> Result<M, Error> {
+        load_model(model, &self.has_weights()?)
     }
 }

@@ -1,6 +1,7 @@
 //! Everything that a run is made from.
 
 use crate::Error;
+use crate::tasks::copy::REMEMBERED;
 use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Engine};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -13,17 +14,27 @@ pub enum TaskKind {
     Adding,
     /// [`CharLm`](crate::CharLm)
     CharLm,
+    /// [`Copying`](crate::Copying)
+    Copy,
+    /// [`Forecast`](crate::Forecast)
+    Forecast,
+    /// [`Parity`](crate::Parity)
+    Parity,
 }
 
 impl TaskKind {
     /// All tasks.
-    pub const ALL: [Self; 2] = [Self::Adding, Self::CharLm];
+    pub const ALL: [Self; 5] =
+        [Self::Adding, Self::CharLm, Self::Copy, Self::Forecast, Self::Parity];
 
     /// The name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Adding => "adding",
             Self::CharLm => "char-lm",
+            Self::Copy => "copy",
+            Self::Forecast => "forecast",
+            Self::Parity => "parity",
         }
     }
 
@@ -32,6 +43,9 @@ impl TaskKind {
         match self {
             Self::Adding => "mean squared error",
             Self::CharLm => "nats per character",
+            Self::Copy => "nats per step",
+            Self::Forecast => "mean squared error in units of the usual change",
+            Self::Parity => "nats per sequence",
         }
     }
 }
@@ -54,12 +68,19 @@ pub struct Settings {
     pub hidden: usize,
     /// How many recurrent layers are stacked, `L`.
     pub layers: usize,
+    /// Whether there is a backward direction beside the forward one. Not for `char-lm`.
+    #[serde(default)]
+    pub bidirectional: bool,
     /// Sequences, or streams of text, side by side, `B`.
     pub batch: usize,
     /// Characters in a chunk of text, `T`: how far gradients go back. For `char-lm`.
     pub time: usize,
-    /// The length of a sequence, `T`. For `adding`.
+    /// The length of a sequence, `T`: its numbers for `adding`, its pause for `copy`, of a window for
+    /// `forecast`, at most for `parity`.
     pub length: usize,
+    /// How many values are said at once. For `forecast`.
+    #[serde(default = "one")]
+    pub horizon: usize,
     /// The size of a character's vector. For `char-lm`.
     pub embedding: usize,
     /// The learning rate (Adam).
@@ -78,6 +99,17 @@ pub struct Settings {
     pub validate_every: u64,
     /// The text file; `None`: the text that the crate ships.
     pub text: Option<String>,
+    /// The file with the series. For `forecast`.
+    #[serde(default)]
+    pub csv: Option<String>,
+    /// The column of it. For `forecast`.
+    #[serde(default)]
+    pub column: Option<String>,
+}
+
+/// The horizon of folders that do not say.
+fn one() -> usize {
+    1
 }
 
 /// More memory than this is a mistake in the sizes rather than a wish.
@@ -96,9 +128,11 @@ impl Settings {
             device: String::new(),
             hidden: 128,
             layers: 1,
+            bidirectional: false,
             batch: 32,
             time: 64,
             length: 50,
+            horizon: 1,
             embedding: 64,
             lr: 4e-3,
             clip: 1.0,
@@ -108,17 +142,24 @@ impl Settings {
             seconds: None,
             validate_every: 500,
             text: None,
+            csv: None,
+            column: None,
+        };
+        let small = Self {
+            hidden: 64,
+            batch: 64,
+            lr: 1e-2,
+            steps: Some(1500),
+            validate_every: 250,
+            ..common.clone()
         };
         match task {
             TaskKind::CharLm => common,
-            TaskKind::Adding => Self {
-                hidden: 64,
-                batch: 64,
-                lr: 1e-2,
-                steps: Some(1500),
-                validate_every: 250,
-                ..common
-            },
+            TaskKind::Adding => small,
+            // An LSTM takes many times as long to find out what to remember.
+            TaskKind::Copy => Self { cell: CellKind::Gru, hidden: 128, length: 10, ..small },
+            TaskKind::Forecast => small,
+            TaskKind::Parity => Self { length: 20, ..small },
         }
     }
 
@@ -134,6 +175,7 @@ impl Settings {
             ("batch", self.batch, 1 << 20),
             ("time", self.time, 1 << 24),
             ("length", self.length, 1 << 24),
+            ("horizon", self.horizon, 1 << 16),
             ("embedding", self.embedding, 1 << 16),
         ];
         for (name, value, most) in sizes {
@@ -158,6 +200,13 @@ impl Settings {
                 self.dropout
             ));
         }
+        if self.bidirectional && self.task == TaskKind::CharLm {
+            let why = "the backward direction would read the characters that are to be said";
+            return input(format!("--bidirectional: not for char-lm, {why}"));
+        }
+        if self.task == TaskKind::Forecast && (self.csv.is_none() || self.column.is_none()) {
+            return input("forecast: give --csv FILE and --column NAME".to_string());
+        }
         if self.validate_every == 0 {
             return input("--validate-every 0: has to be at least 1".to_string());
         }
@@ -177,10 +226,12 @@ impl Settings {
     /// Sizes that each make sense can still be more than any machine holds together.
     fn check_memory(&self) -> Result<(), Error> {
         let (steps, name) = match self.task {
-            TaskKind::Adding => (self.length, "length"),
             TaskKind::CharLm => (self.time, "time"),
+            TaskKind::Copy => (self.length + 2 * REMEMBERED, "length"),
+            TaskKind::Adding | TaskKind::Forecast | TaskKind::Parity => (self.length, "length"),
         };
-        let hidden = self.hidden as f64;
+        let directions = if self.bidirectional { 2.0 } else { 1.0 };
+        let hidden = directions * self.hidden as f64;
         // Weights with their gradients and Adam's two moments; what a step keeps for the backward.
         let weights = 4.0 * 8.0 * hidden * hidden * self.layers as f64;
         let kept = 10.0 * hidden * self.layers as f64 * self.batch as f64 * steps as f64;
@@ -229,12 +280,17 @@ impl Settings {
 
     /// The recurrent layers for inputs of a size.
     pub(crate) fn recurrent(&self, d_input: usize, device: &Device) -> Result<AnyRecurrent, Error> {
+        let layers = self.recurrent_config(d_input).try_init(device);
+        layers.map_err(|error| Error::input(error.to_string()))
+    }
+
+    /// What they are made of.
+    pub(crate) fn recurrent_config(&self, d_input: usize) -> AnyRecurrentConfig {
         AnyRecurrentConfig::new(self.cell, d_input, self.hidden)
             .with_num_layers(self.layers)
+            .with_bidirectional(self.bidirectional)
             .with_dropout(self.dropout)
             .with_engine(self.engine)
-            .try_init(device)
-            .map_err(|error| Error::input(error.to_string()))
     }
 }
 
@@ -264,6 +320,12 @@ mod engine_name {
 mod tests {
     use super::*;
 
+    /// With the options that have no default.
+    fn complete(task: TaskKind) -> Settings {
+        let given = |name: &str| (task == TaskKind::Forecast).then(|| name.to_string());
+        Settings { csv: given("a.csv"), column: given("x"), ..Settings::new(task) }
+    }
+
     fn complaint(change: impl FnOnce(&mut Settings)) -> String {
         let mut settings = Settings::new(TaskKind::CharLm);
         change(&mut settings);
@@ -273,7 +335,7 @@ mod tests {
     #[test]
     fn defaults_pass() {
         for task in TaskKind::ALL {
-            Settings::new(task).check().unwrap();
+            complete(task).check().unwrap();
         }
     }
 
@@ -289,6 +351,9 @@ mod tests {
         assert!(complaint(|s| s.dropout = 0.5).contains("--layers 2"));
         assert!(complaint(|s| s.steps = Some(0)).starts_with("--steps 0:"));
         assert!(complaint(|s| s.seconds = Some(1.0)).contains("either"));
+        assert!(complaint(|s| s.bidirectional = true).starts_with("--bidirectional: not for"));
+        assert!(complaint(|s| s.horizon = 0).starts_with("--horizon 0:"));
+        assert!(complaint(|s| s.task = TaskKind::Forecast).contains("--csv FILE"));
         assert!(complaint(|s| (s.batch, s.time) = (1 << 20, 1 << 12)).contains(" GB "));
     }
 
@@ -310,5 +375,17 @@ mod tests {
         let json = serde_json::to_string(&settings).unwrap();
         assert!(json.contains(r#""task":"adding","cell":"lstm","engine":"autograd""#), "{json}");
         assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
+    }
+
+    #[test]
+    fn settings_of_older_folders_are_read() {
+        let settings = Settings::new(TaskKind::Adding);
+        let serde_json::Value::Object(mut fields) = serde_json::to_value(&settings).unwrap() else {
+            panic!("settings are an object");
+        };
+        for name in ["bidirectional", "horizon", "csv", "column"] {
+            fields.remove(name).unwrap();
+        }
+        assert_eq!(serde_json::from_value::<Settings>(fields.into()).unwrap(), settings);
     }
 }

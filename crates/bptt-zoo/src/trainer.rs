@@ -7,8 +7,8 @@ use crate::progress::Progress;
 use crate::random::{Purpose, generator};
 use crate::store::{Carried, bytes, load_model, numbered};
 use crate::{
-    Adding, CharLm, Error, Point, RunFolder, Scores, Settings, Task, TaskKind, Text,
-    clip_global_norm, compare_engines,
+    Adding, CharLm, Copying, Error, Forecast, Parity, Point, RunFolder, Scores, Series, Settings,
+    Task, TaskKind, Text, clip_global_norm, compare_engines,
 };
 use bptt::{AnyState, RecurrentState};
 use burn::module::Module;
@@ -73,7 +73,7 @@ pub struct RunResult {
 ///
 /// # Errors
 ///
-/// If the settings make no sense or the text cannot be used, and as [`train_task`].
+/// If the settings make no sense or the text or series cannot be used, and as [`train_task`].
 pub fn train(settings: &Settings, session: Session<'_>) -> Result<RunResult, Error> {
     settings.check()?;
     match settings.task {
@@ -82,6 +82,15 @@ pub fn train(settings: &Settings, session: Session<'_>) -> Result<RunResult, Err
             let text = Text::load(settings.text.as_deref().map(Path::new))?;
             train_task(&CharLm::new(settings, text)?, settings, session)
         }
+        TaskKind::Copy => train_task(&Copying::new(settings), settings, session),
+        TaskKind::Forecast => {
+            let (Some(csv), Some(column)) = (&settings.csv, &settings.column) else {
+                unreachable!("the settings were checked");
+            };
+            let series = Series::load(Path::new(csv), column)?;
+            train_task(&Forecast::new(settings, series)?, settings, session)
+        }
+        TaskKind::Parity => train_task(&Parity::new(settings), settings, session),
     }
 }
 
@@ -201,12 +210,15 @@ impl<'a, T: Task> Run<'a, T> {
     /// The model, optimizer and state of the folder's checkpoint.
     fn restore(&mut self) -> Result<(), Error> {
         let config = self.folder.config()?;
-        self.settings.check_resume(&config.settings)?;
-        if config.text != self.task.text_info() {
+        self.settings.check_resume(&self.folder.settings()?)?;
+        if !config.info.is_of_same_data(&self.task.info()) {
+            let (name, what) = match &self.settings.csv {
+                Some(csv) => (csv.as_str(), "series"),
+                None => (self.settings.text.as_deref().unwrap_or("the shipped text"), "text"),
+            };
             return Err(Error::input(format!(
-                "{}: the text is not the one that the run began with; give that one, or start a \
+                "{name}: the {what} is not the one that the run began with; give that one, or start a \
                  new run with another --out",
-                self.settings.text.as_deref().unwrap_or("the shipped text"),
             )));
         }
         let checkpoint = self.folder.checkpoint()?;
@@ -251,7 +263,7 @@ impl<'a, T: Task> Run<'a, T> {
 
     /// Writes that there is a run.
     fn begin(&self, resume: bool) -> Result<(), Error> {
-        let config = Config { settings: self.settings.clone(), text: self.task.text_info() };
+        let config = Config { settings: Some(self.settings.clone()), info: self.task.info() };
         if resume { self.folder.write_config(&config) } else { self.folder.begin(&config) }
     }
 

@@ -19,7 +19,7 @@ fn main() -> Result<(), Error> {
         None => temporary.path().to_path_buf(),
     };
     let device = Device::default();
-    let config = TrainingConfig::new(ClassifierConfig::new(), burn::optim::AdamConfig::new());
+    let config = TrainingConfig::new(ClassifierConfig::new());
     train(&config, &folder, &device)?;
 
     // Another program would begin here.

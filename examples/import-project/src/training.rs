@@ -6,6 +6,7 @@ use crate::model::{Classifier, ClassifierConfig};
 use burn::config::Config;
 use burn::data::dataloader::DataLoaderBuilder;
 use burn::data::dataset::InMemDataset;
+use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
 use burn::optim::AdamConfig;
 use burn::optim::lr_scheduler::constant::ConstantLr;
@@ -19,10 +20,13 @@ use std::path::Path;
 pub struct TrainingConfig {
     /// What is trained.
     pub model: ClassifierConfig,
-    /// How the parameters are changed.
+    /// How the parameters are changed. Recurrent layers want their gradients clipped.
+    #[config(
+        default = "AdamConfig::new().with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))"
+    )]
     pub optimizer: AdamConfig,
     /// How many times over all waves.
-    #[config(default = 8)]
+    #[config(default = 20)]
     pub epochs: usize,
     /// `B`
     #[config(default = 32)]
@@ -31,7 +35,7 @@ pub struct TrainingConfig {
     #[config(default = 1536)]
     pub waves: usize,
     /// The size of a step.
-    #[config(default = 1e-2)]
+    #[config(default = 3e-3)]
     pub learning_rate: f64,
     /// Of everything random.
     #[config(default = 1)]
@@ -40,7 +44,7 @@ pub struct TrainingConfig {
 
 /// Trains, and saves model and config in `folder`, where Burn adds metrics, logs and checkpoints.
 ///
-/// On a terminal Burn draws its metrics, and elsewhere it prints a line for each batch.
+/// On a terminal Burn draws its metrics, and elsewhere it prints how far it is.
 ///
 /// # Returns
 ///

@@ -6,18 +6,17 @@
 //! Who always says 1, the mean, has a mean squared error of 1/6 = 0.1667, the variance of a sum of
 //! two such numbers.
 
-use super::{Scores, SequenceModel, Task};
+use super::parts::{last_hidden, mean_scores};
+use super::{Scores, SequenceModel, Task, VALIDATION};
 use crate::random::{Purpose, generator};
 use crate::{Error, Settings};
-use bptt::{AnyRecurrent, AnyState, Engine, RecurrentLayer, RecurrentState};
+use bptt::{AnyRecurrent, AnyState, Engine, RecurrentLayer};
 use burn::Tensor;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, TensorData};
 use rand::RngExt;
 
-/// Sequences that validation looks at.
-const VALIDATION: usize = 1024;
 /// How close an answer has to be to count as right, as in the paper.
 const RIGHT: f32 = 0.04;
 
@@ -27,7 +26,7 @@ const RIGHT: f32 = 0.04;
 pub struct Adder<R: Module> {
     /// Any recurrent layer over inputs of size 2.
     pub recurrent: R,
-    /// `[H] -> [1]`
+    /// `D·P -> 1`
     pub head: Linear,
 }
 
@@ -35,11 +34,7 @@ impl<R: RecurrentLayer> Adder<R> {
     /// `[B, T, 2]` -> `[B]`
     pub fn forward(&self, input: Tensor<3>) -> Tensor<1> {
         let batch = input.dims()[0];
-        let (_, state) = self.recurrent.forward(input, None);
-        let (hidden, _) = state.into_parts();
-        let [layers, _, size] = hidden.dims();
-        let last = hidden.slice([layers - 1..layers]).reshape([batch, size]);
-        self.head.forward(last).reshape([batch])
+        self.head.forward(last_hidden(&self.recurrent, input, None)).reshape([batch])
     }
 }
 
@@ -120,17 +115,16 @@ impl Task for Adding {
 
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
         let batch = self.settings.batch.min(VALIDATION);
-        let (mut squares, mut right, mut count) = (0.0, 0, 0);
-        for index in 0..VALIDATION.div_ceil(batch) as u64 {
-            let (input, target) =
-                self.tensors(self.draw(Purpose::Validation, index, batch), device);
-            for error in (model.forward(input) - target).into_data().iter::<f32>() {
-                squares += f64::from(error) * f64::from(error);
-                right += usize::from(error.abs() < RIGHT);
-                count += 1;
-            }
-        }
-        Scores { loss: squares / count as f64, metric: right as f64 / count as f64 }
+        let scores = |index| {
+            let sums = self.draw(Purpose::Validation, index, batch);
+            let (input, target) = self.tensors(sums, device);
+            let errors: Vec<f32> = (model.forward(input) - target).into_data().iter().collect();
+            let squares = errors.iter().map(|&error| f64::from(error).powi(2)).sum::<f64>();
+            let right = errors.iter().filter(|error| error.abs() < RIGHT).count();
+            let mean = |sum: f64| sum / batch as f64;
+            (Scores { loss: mean(squares), metric: mean(right as f64) }, batch)
+        };
+        mean_scores((0..VALIDATION.div_ceil(batch) as u64).map(scores))
     }
 
     fn metric_name(&self) -> &'static str {

@@ -4,14 +4,14 @@
 //! text is read in parallel streams, chunk after chunk; each stream's state is carried over to its
 //! next chunk and detached, so that gradients go back to the chunk's beginning and memory further.
 
+use super::parts::cross_entropy;
 use super::{Scores, SequenceModel, Task};
 use crate::text::Streams;
-use crate::{Error, Settings, Text, TextInfo};
+use crate::{Error, FolderInfo, Settings, Text, TextInfo};
 use bptt::{AnyRecurrent, AnyState, Engine, RecurrentLayer};
 use burn::Tensor;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
-use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, TensorData};
 
 /// Reads characters and says what comes next, as a score for each character of the vocabulary, `V`.
@@ -83,8 +83,7 @@ impl<R: RecurrentLayer> CharModel<R> {
     ) -> (Tensor<1>, R::State) {
         let [batch, time] = target.dims();
         let (scores, state) = self.forward(input, state);
-        let target = target.reshape([batch * time, 1]);
-        (log_softmax(scores, 1).gather(1, target).mean().neg(), state)
+        (cross_entropy(scores, target.reshape([batch * time])).mean(), state)
     }
 }
 
@@ -209,12 +208,13 @@ impl Task for CharLm {
         false
     }
 
-    fn text_info(&self) -> Option<TextInfo> {
-        Some(TextInfo {
+    fn info(&self) -> FolderInfo {
+        let text = TextInfo {
             characters: self.text.numbers.len(),
             fingerprint: format!("{:016x}", self.text.fingerprint),
             vocabulary: self.text.vocabulary.iter().collect(),
-        })
+        };
+        FolderInfo { text: Some(text), ..FolderInfo::default() }
     }
 }
 

@@ -2,12 +2,19 @@
 
 pub(crate) mod adding;
 pub(crate) mod char_lm;
+pub(crate) mod copy;
+pub(crate) mod forecast;
+pub(crate) mod parity;
+mod parts;
 
-use crate::{Error, TextInfo};
+use crate::{Error, FolderInfo};
 use bptt::{AnyState, Engine};
 use burn::Tensor;
 use burn::module::Module;
 use burn::tensor::Device;
+
+/// Sequences that validation looks at, where they are made up or there are more.
+const VALIDATION: usize = 1024;
 
 /// A model around recurrent layers.
 pub trait SequenceModel: Module {
@@ -63,8 +70,8 @@ pub trait Task {
     /// Whether a picture of the loss reads better on a logarithmic axis.
     fn logarithmic(&self) -> bool;
 
-    /// What the run folder has to remember of a text.
-    fn text_info(&self) -> Option<TextInfo> {
-        None
+    /// What the run folder has to remember besides the settings.
+    fn info(&self) -> FolderInfo {
+        FolderInfo::default()
     }
 }

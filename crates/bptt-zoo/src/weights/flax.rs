@@ -3,7 +3,8 @@
 //! Kernels are transposed, and the gates put under each other. `LSTMCell` and `OptimizedLSTMCell`
 //! have `ii if ig io` without biases and `hi hf hg ho` with; `GRUCell` has `ir iz in` with,
 //! `hr hz` without and `hn` with; `SimpleCell` has `i` with and `h` without. In NNX `if` is `if_`,
-//! and its `OptimizedLSTMCell` has all gates beside each other, `dense_i` and `dense_h`.
+//! and its `OptimizedLSTMCell` has all gates beside each other, `dense_i` and `dense_h`, the latter
+//! with a bias; its `GRUCell` has the same names, and the bias with the former.
 
 use super::array::Array;
 use super::keymap::{Cell, KeyMap, Move, Parameters, Translated, one_type};
@@ -29,6 +30,8 @@ const LSTM_NNX: Form =
     Form { input: &[("ii", false), ("if_", false), ("ig", false), ("io", false)], ..LSTM };
 const LSTM_FUSED: Form =
     Form { input: &[("dense_i", false)], hidden: &[("dense_h", true)], gates: 4 };
+const GRU_FUSED: Form =
+    Form { input: &[("dense_i", true)], hidden: &[("dense_h", false)], gates: 3 };
 const GRU: Form = Form {
     input: &[("ir", true), ("iz", true), ("in", true)],
     hidden: &[("hr", false), ("hz", false), ("hn", true)],
@@ -42,10 +45,17 @@ fn form(cell: &Cell<'_>) -> Option<&'static Form> {
         () if has("hi") && has("if_") => Some(&LSTM_NNX),
         () if has("hi") => Some(&LSTM),
         () if has("hr") => Some(&GRU),
+        () if has("dense_h") && is_three_wide(cell) => Some(&GRU_FUSED),
         () if has("dense_h") => Some(&LSTM_FUSED),
         () if has("h") && has("i") => Some(&SIMPLE),
         () => None,
     }
+}
+
+/// Whether `dense_h` holds three gates.
+fn is_three_wide(cell: &Cell<'_>) -> bool {
+    let shape = cell.tensors.get("dense_h/kernel").map(|(_, array)| array.shape());
+    matches!(shape, Some(&[hidden, columns]) if hidden.checked_mul(3) == Some(columns))
 }
 
 impl KeyMap for Flax {

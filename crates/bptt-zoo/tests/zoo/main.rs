@@ -9,8 +9,8 @@ mod weights;
 use bptt::{AnyRecurrent, AnyState, CellKind, Engine};
 use bptt_zoo::sample::{Wish, sample};
 use bptt_zoo::{
-    Adding, CharLm, CharModel, Error, RunFolder, RunResult, Scores, SequenceModel, Session,
-    Settings, Task, TaskKind, Text, train, train_task,
+    Adding, CharLm, CharModel, Error, ForecasterConfig, RunFolder, RunResult, Scores,
+    SequenceModel, Session, Settings, Task, TaskKind, Text, train, train_task,
 };
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
@@ -25,8 +25,20 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
+/// A wave on a slope, with a gap.
+fn series() -> String {
+    let value = |t: usize| 20.0 + 0.1 * t as f64 + 3.0 * (0.4 * t as f64).sin();
+    let line = |t| if t == 50 { "50,\n".to_string() } else { format!("{t},{}\n", value(t)) };
+    "time,level\n".to_string() + &(0..240).map(line).collect::<String>()
+}
+
 fn tiny(task: TaskKind) -> Settings {
     let settings = Settings::new(task);
+    let of_series = (task == TaskKind::Forecast).then(|| {
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("series.csv");
+        bptt_zoo::write_whole(&file, series().as_bytes()).expect("the folder of the tests");
+        file.display().to_string()
+    });
     Settings {
         hidden: 8,
         layers: 2,
@@ -38,6 +50,8 @@ fn tiny(task: TaskKind) -> Settings {
         steps: Some(20),
         validate_every: 1000,
         device: "flex".to_string(),
+        column: of_series.is_some().then(|| "level".to_string()),
+        csv: of_series,
         ..settings
     }
 }
@@ -197,6 +211,72 @@ fn a_short_adding_problem_is_learned() {
     let (result, _) = start(&settings, folder.path(), false).unwrap();
     // The mean alone is worth 0.167.
     assert!(result.valid_loss < 0.03, "{result:?}");
+}
+
+#[test]
+fn short_sequences_have_their_parity_learned() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let settings = Settings {
+        hidden: 16,
+        layers: 1,
+        dropout: 0.0,
+        batch: 32,
+        length: 4,
+        steps: Some(400),
+        ..tiny(TaskKind::Parity)
+    };
+    let (result, lines) = start(&settings, folder.path(), false).unwrap();
+    assert!(lines[1].contains("guessing has loss 0.6931"), "{lines:?}");
+    assert_eq!(result.metric_name, "accuracy");
+    assert!(result.metric > 0.98 && result.valid_loss < 0.1, "{result:?}");
+}
+
+#[test]
+fn a_wave_on_a_slope_is_forecast_beyond_what_was_trained_on() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let settings = Settings {
+        hidden: 16,
+        layers: 1,
+        dropout: 0.0,
+        batch: 16,
+        horizon: 2,
+        steps: Some(300),
+        ..tiny(TaskKind::Forecast)
+    };
+    let (result, lines) = start(&settings, folder.path(), false).unwrap();
+    assert!(
+        lines[1].contains("240 values, 1 of them filled in; windows of 12, 2 ahead"),
+        "{lines:?}"
+    );
+    // Saying the last value again costs 1 for one step ahead, and more for two.
+    assert!(result.valid_loss < 0.02, "{result:?}");
+    let model = RunFolder::new(folder.path()).load::<ForecasterConfig>(&Device::flex()).unwrap();
+    let value = |t: usize| 20.0 + 0.1 * t as f64 + 3.0 * (0.4 * t as f64).sin();
+    let window = |end: usize| (end - 12..end).map(value).collect::<Vec<_>>();
+    let answers = model.forecast(&[window(240), window(100)], &Device::flex());
+    for (answer, end) in answers.iter().zip([240, 100]) {
+        assert_eq!(answer.len(), 2);
+        for (k, found) in answer.iter().enumerate() {
+            let expected = value(end + k);
+            assert!((found - expected).abs() < 0.3, "{found}, expected {expected}");
+        }
+    }
+}
+
+#[test]
+fn another_series_is_not_resumed() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let (file, out) = (folder.path().join("series.csv"), folder.path().join("run"));
+    let settings = Settings { csv: Some(file.display().to_string()), ..tiny(TaskKind::Forecast) };
+    std::fs::write(&file, series()).unwrap();
+    start(&settings, &out, false).unwrap();
+    std::fs::write(&file, series().replace("\n7,", "\n7,1")).unwrap();
+    let longer = Settings { steps: Some(30), ..settings };
+    let message = start(&longer, &out, true).unwrap_err().to_string();
+    assert!(message.contains("the series is not the one that the run began with"), "{message}");
 }
 
 #[test]

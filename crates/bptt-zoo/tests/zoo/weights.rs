@@ -157,7 +157,17 @@ fn what_keras_and_flax_wrote_is_what_they_computed() {
     let flax = Import::new().with_library(Library::Flax);
     for (import, names) in [
         (keras, ["keras-lstm", "keras-gru", "keras-gru-before", "keras-rnn"].as_slice()),
-        (flax, &["flax-lstm", "flax-lstm-stack", "flax-gru", "flax-rnn"]),
+        (
+            flax,
+            &[
+                "flax-lstm",
+                "flax-lstm-stack",
+                "flax-gru",
+                "flax-rnn",
+                "flax-nnx-gru",
+                "flax-nnx-lstm",
+            ],
+        ),
     ] {
         for name in names {
             let path = file(&format!("{name}.safetensors"));

@@ -164,6 +164,30 @@ def flax_files(expected):
         expected[f"{name}.output"] = torch.from_numpy(np.array(y))
 
 
+def nnx_files(expected):
+    """The same of NNX, whose cells have all gates beside each other."""
+    import jax
+    from flax import nnx
+    from safetensors.numpy import save_file as save
+
+    x = np.random.default_rng(5).normal(size=(2, 5, 2)).astype(np.float32)
+    cells = {"flax-nnx-gru": nnx.GRUCell, "flax-nnx-lstm": nnx.OptimizedLSTMCell}
+    for name, cell in cells.items():
+        rnn = nnx.RNN(cell(2, 4, rngs=nnx.Rngs(0)), rngs=nnx.Rngs(0))
+        rng = np.random.default_rng(8)
+        flat = {}
+        for path, variable in nnx.to_flat_state(nnx.state(rnn, nnx.Param)):
+            value = rng.normal(0, 0.5, variable.get_value().shape).astype(np.float32)
+            variable.set_value(jax.numpy.asarray(value))
+            flat["/".join(map(str, path))] = value
+            nnx.update(rnn, nnx.from_flat_state([(path, variable)]))
+        save(flat, HERE / f"{name}.safetensors")
+        with jax.default_matmul_precision("float32"):
+            y = rnn(x)
+        expected[f"{name}.input"] = torch.from_numpy(x)
+        expected[f"{name}.output"] = torch.from_numpy(np.array(y))
+
+
 def write():
     made = layers()
     expected = {}
@@ -200,6 +224,7 @@ def write():
 
     keras_files(expected)
     flax_files(expected)
+    nnx_files(expected)
     save_file({k: v.contiguous().clone() for k, v in expected.items()}, HERE / "expected.safetensors")
 
 

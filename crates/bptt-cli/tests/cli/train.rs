@@ -1,0 +1,74 @@
+//! `bptt train`
+
+use crate::{bptt, stderr, stdout};
+
+/// A file with a series, in a folder that lives as long.
+fn series() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("series.csv");
+    let lines = (0..80).map(|t| format!("{t},{}\n", (t * t) % 17)).collect::<String>();
+    std::fs::write(&file, "time,level\n".to_string() + &lines).expect("the folder can be written");
+    let path = file.to_str().expect("a plain path").to_string();
+    (folder, path)
+}
+
+#[test]
+fn every_task_is_trained_and_resumed() {
+    let (folder, csv) = series();
+    let tasks: [(&[&str], &str, &str); 5] = [
+        (&["adding", "--length", "4"], "always saying 1 has loss 0.1667", "within_0.04"),
+        (&["char-lm", "--time", "8", "--embedding", "4"], "characters", "bits_per_character"),
+        (&["copy", "--length", "4"], "remembering none has loss 0.8664", "recalled"),
+        (&["forecast", "--csv", &csv, "--column", "level", "--length", "5"], "80 values", "rmse"),
+        (&["parity", "--length", "4", "--bidirectional"], "guessing has loss 0.6931", "accuracy"),
+    ];
+    for (task, said, metric) in tasks {
+        let out = folder.path().join(task[0]);
+        let out = out.to_str().expect("a plain path");
+        let run = |more: &[&str]| {
+            let done = bptt(&[&["train"], task, &["--out", out, "--json", "-"], more].concat());
+            assert_eq!(done.status.code(), Some(0), "{task:?}: {}", stderr(&done));
+            assert!(stderr(&done).contains(said), "{task:?}: {}", stderr(&done));
+            let result: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+            assert_eq!(
+                (&result["task"], &result["metric_name"]),
+                (&task[0].into(), &metric.into())
+            );
+            assert!(result["valid_loss"].as_f64() > Some(0.0), "{result}");
+            result["steps"].clone()
+        };
+        assert_eq!(run(&["--hidden", "4", "--batch", "4", "--steps", "3"]), 3);
+        assert_eq!(run(&["--resume", "--steps", "5"]), 5);
+    }
+}
+
+#[test]
+fn what_cannot_be_trained_is_one_line_and_exit_code_2() {
+    let (_folder, csv) = series();
+    let mistakes: [(&[&str], &str); 9] = [
+        (&["forecast"], "give --csv FILE and --column NAME"),
+        (&["forecast", "--csv", &csv], "give --csv FILE and --column NAME"),
+        (&["forecast", "--csv", "no/such.csv", "--column", "level"], "cannot read no/such.csv"),
+        (&["forecast", "--csv", &csv, "--column", "x"], "there are: time, level"),
+        (&["forecast", "--csv", &csv, "--column", "level", "--length", "90"], "too few"),
+        (&["parity", "--csv", &csv], "--csv belongs to forecast, and this is parity"),
+        (&["copy", "--time", "3"], "--time belongs to char-lm, and this is copy"),
+        (
+            &["char-lm", "--bidirectional"],
+            "--bidirectional belongs to adding, copy, forecast, parity",
+        ),
+        (&["parity", "--length", "1"], "--length 1: has to be 2"),
+    ];
+    for (arguments, named) in mistakes {
+        let done = bptt(&[&["train"], arguments].concat());
+        assert_eq!(
+            done.status.code(),
+            Some(2),
+            "{arguments:?}: {}{}",
+            stdout(&done),
+            stderr(&done)
+        );
+        assert_eq!(stderr(&done).trim().lines().count(), 1, "{arguments:?}: {}", stderr(&done));
+        assert!(stderr(&done).contains(named), "{arguments:?}: {}", stderr(&done));
+    }
+}

@@ -1,0 +1,316 @@
+//! Forecasting: what comes next in a series?
+//!
+//! The model reads a window of values and says by how much the next ones will differ from the last.
+//! So its first guess is that nothing changes, and a series that rises beyond what was trained on is
+//! no surprise. The first 90 % of the series are trained on; what follows is validated on. The loss
+//! is in units of the usual change from one value to the next, squared: for one step ahead, saying
+//! the last value again has a loss of 1 on the training data.
+
+use super::parts::{last_hidden, mean_scores, with_head};
+use super::{Scores, SequenceModel, Task, VALIDATION};
+use crate::random::{Purpose, generator};
+use crate::series::{Series, Standard};
+use crate::{Error, FolderInfo, ModelConfig, SeriesInfo, Settings};
+use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, Engine, RaggedBatch, RecurrentLayer};
+use burn::Tensor;
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, TensorData};
+use rand::RngExt;
+use std::ops::Range;
+
+/// What a [`Forecaster`] is made of.
+#[derive(Config, Debug)]
+pub struct ForecasterConfig {
+    /// The recurrent layers, over inputs of size 2.
+    pub recurrent: AnyRecurrentConfig,
+    /// How many values are said at once, `K`.
+    pub horizon: usize,
+    /// How the series' numbers become the network's.
+    pub standard: Standard,
+}
+
+/// Reads a window of a series and says the values that come next: recurrent layers, and a linear one
+/// on the last hidden state.
+#[derive(Module, Debug)]
+pub struct Forecaster<R: Module> {
+    /// Any recurrent layer over inputs of size 2.
+    pub recurrent: R,
+    /// `D·P -> K`
+    pub head: Linear,
+    /// How the series' numbers become the network's.
+    #[module(skip)]
+    pub standard: Standard,
+}
+
+impl ModelConfig for ForecasterConfig {
+    type Model = Forecaster<AnyRecurrent>;
+    const KIND: &'static str = "forecaster";
+
+    fn recurrent(&self) -> &AnyRecurrentConfig {
+        &self.recurrent
+    }
+
+    fn outputs(&self) -> usize {
+        self.horizon
+    }
+
+    fn try_init(&self, device: &Device) -> Result<Self::Model, Error> {
+        self.check()?;
+        if self.recurrent.d_input != 2 {
+            let message = format!("d_input is {}, and a forecaster's is 2", self.recurrent.d_input);
+            return Err(Error::input(message));
+        }
+        if !self.standard.is_sound() {
+            let message = "deviation and change have to be above 0, and all three finite";
+            return Err(Error::input(format!("{:?}: {message}", self.standard)));
+        }
+        let (recurrent, head) = with_head(&self.recurrent, self.horizon, device)?;
+        Ok(Forecaster { recurrent, head, standard: self.standard })
+    }
+}
+
+impl<R: RecurrentLayer> Forecaster<R> {
+    /// How the next values differ from each window's last, in units of
+    /// [`change`](Standard::change): `[B, T, 2]` -> `[B, K]`.
+    ///
+    /// # Arguments
+    ///
+    /// - `input`: each value standardised, and its change from the one before
+    /// - `lengths`: how much of each row is window; `None`: all
+    ///
+    /// # Panics
+    ///
+    /// If shapes or lengths do not fit.
+    pub fn forward(&self, input: Tensor<3>, lengths: Option<&[usize]>) -> Tensor<2> {
+        self.head.forward(last_hidden(&self.recurrent, input, lengths))
+    }
+
+    /// The next values of each of some series, in their own units.
+    ///
+    /// # Arguments
+    ///
+    /// - `windows`: the last values of each, of any lengths
+    /// - `device`: the model's
+    ///
+    /// # Panics
+    ///
+    /// If a window is empty.
+    pub fn forecast(&self, windows: &[impl AsRef<[f64]>], device: &Device) -> Vec<Vec<f64>> {
+        let encode = |window: &_| self.standard.encode(AsRef::<[f64]>::as_ref(window));
+        let rows: Vec<_> = windows.iter().map(encode).collect();
+        let RaggedBatch { input, lengths } = RaggedBatch::pad(&rows, 2, device);
+        let answer = self.forward(input, Some(&lengths));
+        let horizon = answer.dims()[1];
+        let numbers: Vec<f64> = answer.into_data().iter::<f64>().collect();
+        let values = |(window, changes): (&_, &[f64])| {
+            let last = *AsRef::<[f64]>::as_ref(window).last().expect("a window has a value");
+            changes.iter().map(|change| last + f64::from(self.standard.change) * change).collect()
+        };
+        windows.iter().zip(numbers.chunks(horizon)).map(values).collect()
+    }
+}
+
+impl SequenceModel for Forecaster<AnyRecurrent> {
+    fn with_engine(self, engine: Engine) -> Self {
+        Self { recurrent: self.recurrent.with_engine(engine), ..self }
+    }
+}
+
+/// The forecast of a series.
+#[derive(Clone, Debug)]
+pub struct Forecast {
+    settings: Settings,
+    series: Series,
+    standard: Standard,
+    /// Where windows begin that are trained on, and those that are validated on: the values that
+    /// follow them are known, and in the one part or the other.
+    train: Vec<usize>,
+    valid: Vec<usize>,
+}
+
+impl Forecast {
+    /// The task for some settings and a series.
+    ///
+    /// # Errors
+    ///
+    /// If the series is too short, or does not change.
+    pub fn new(settings: &Settings, series: Series) -> Result<Self, Error> {
+        let name = settings.column.as_deref().unwrap_or("the series");
+        let (window, ahead) = (settings.length, settings.horizon);
+        let count = series.values.len();
+        let split = count - count / 10;
+        let starts = |targets: Range<usize>| -> Vec<usize> {
+            let begin = targets.start.saturating_sub(window)..targets.end;
+            let fits = |start: &usize| {
+                let next = start + window..start + window + ahead;
+                let inside = targets.start <= next.start && next.end <= targets.end;
+                inside && series.known[next].iter().all(|known| *known)
+            };
+            begin.filter(fits).collect()
+        };
+        let (train, valid) = (starts(0..split), starts(split..count));
+        if train.is_empty() || valid.is_empty() {
+            return Err(Error::input(format!(
+                "{name}: {count} values are too few for windows of {window} and {ahead} ahead, in the \
+                 first 90 % and after them: take a longer series, or a smaller --length or --horizon",
+            )));
+        }
+        let standard = Standard::of(&series.values[..split]).ok_or_else(|| {
+            Error::input(format!(
+                "{name}: its first 90 % are all the same, or too large for f32: nothing to learn"
+            ))
+        })?;
+        Ok(Self { settings: settings.clone(), series, standard, train, valid })
+    }
+
+    /// What the model is made of.
+    pub fn config(&self) -> ForecasterConfig {
+        let recurrent = self.settings.recurrent_config(2);
+        ForecasterConfig::new(recurrent, self.settings.horizon, self.standard)
+    }
+
+    /// The changes that a model should say, `[K]`.
+    fn target(&self, start: usize) -> impl Iterator<Item = f32> {
+        let (last, next) = self.series.values[start..]
+            [..self.settings.length + self.settings.horizon]
+            .split_at(self.settings.length);
+        let last = last[self.settings.length - 1];
+        let unit = f64::from(self.standard.change);
+        next.iter().map(move |value| ((value - last) / unit) as f32)
+    }
+
+    /// The mean squared error on windows that begin there.
+    fn error(
+        &self,
+        model: &Forecaster<AnyRecurrent>,
+        starts: &[usize],
+        device: &Device,
+    ) -> Tensor<1> {
+        let Settings { length, horizon, .. } = self.settings;
+        let values = |&start: &usize| self.standard.encode(&self.series.values[start..][..length]);
+        let input: Vec<f32> = starts.iter().flat_map(values).collect();
+        let target: Vec<f32> = starts.iter().flat_map(|&start| self.target(start)).collect();
+        let input = TensorData::new(input, [starts.len(), length, 2]);
+        let target = TensorData::new(target, [starts.len(), horizon]);
+        let answer = model.forward(Tensor::from_data(input, device), None);
+        let error = answer - Tensor::from_data(target, device);
+        error.clone().mul(error).mean()
+    }
+
+    /// The windows that are validated on: all, or some from the whole part.
+    fn validated(&self) -> Vec<usize> {
+        let step = self.valid.len().div_ceil(VALIDATION);
+        self.valid.iter().step_by(step).copied().collect()
+    }
+}
+
+impl Task for Forecast {
+    type Model = Forecaster<AnyRecurrent>;
+
+    fn model(&self, device: &Device) -> Result<Self::Model, Error> {
+        self.config().try_init(device)
+    }
+
+    fn loss(
+        &self,
+        model: &Self::Model,
+        step: u64,
+        _state: Option<AnyState>,
+        device: &Device,
+    ) -> (Tensor<1>, Option<AnyState>) {
+        let mut random = generator(self.settings.seed, Purpose::Training, step);
+        let mut start = || self.train[random.random_range(0..self.train.len())];
+        let starts: Vec<usize> = (0..self.settings.batch).map(|_| start()).collect();
+        (self.error(model, &starts, device), None)
+    }
+
+    fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
+        let starts = self.validated();
+        let scores = |starts: &[usize]| {
+            let loss = self.error(model, starts, device).into_scalar::<f32>().into();
+            (Scores { loss, metric: 0.0 }, starts.len())
+        };
+        let Scores { loss, .. } = mean_scores(starts.chunks(self.settings.batch).map(scores));
+        Scores { loss, metric: loss.sqrt() * f64::from(self.standard.change) }
+    }
+
+    fn metric_name(&self) -> &'static str {
+        "rmse"
+    }
+
+    fn units(&self) -> (usize, &'static str) {
+        (self.settings.batch, "windows")
+    }
+
+    fn describe(&self) -> String {
+        let starts = self.validated();
+        let changes = starts.iter().flat_map(|&start| self.target(start));
+        let squares = changes.map(|change| f64::from(change).powi(2)).sum::<f64>();
+        let loss = squares / (starts.len() * self.settings.horizon) as f64;
+        let gaps = match self.series.gaps() {
+            0 => String::new(),
+            gaps => format!(", {gaps} of them filled in"),
+        };
+        format!(
+            "{} values{gaps}; windows of {}, {} ahead; saying the last value again has loss {loss:.4} \
+             (rmse {:.4})",
+            self.series.values.len(),
+            self.settings.length,
+            self.settings.horizon,
+            loss.sqrt() * f64::from(self.standard.change),
+        )
+    }
+
+    fn logarithmic(&self) -> bool {
+        true
+    }
+
+    fn info(&self) -> FolderInfo {
+        let series = SeriesInfo {
+            values: self.series.values.len(),
+            fingerprint: format!("{:016x}", self.series.fingerprint),
+        };
+        FolderInfo { series: Some(series), ..FolderInfo::of_model(&self.config()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TaskKind;
+
+    fn task(text: &str, length: usize, horizon: usize) -> Result<Forecast, Error> {
+        let settings = Settings { length, horizon, ..Settings::new(TaskKind::Forecast) };
+        Forecast::new(&settings, Series::parse(text.as_bytes(), "t", "x")?)
+    }
+
+    #[test]
+    fn windows_end_where_the_next_values_are_known_and_of_their_part() {
+        // 40 values, of which 36 are trained on; the 20th is a gap.
+        let line = |t: usize| if t == 20 { "0,\n".to_string() } else { format!("0,{}\n", t * t) };
+        let text = "t,x\n".to_string() + &(0..40).map(line).collect::<String>();
+        let forecast = task(&text, 5, 2).unwrap();
+        let expected: Vec<usize> = (0..30).filter(|start| ![14, 15].contains(start)).collect();
+        assert_eq!(forecast.train, expected);
+        assert_eq!(forecast.valid, [31, 32, 33]);
+        assert!(forecast.describe().starts_with("40 values, 1 of them filled in; windows of 5"));
+        let change = forecast.standard.change;
+        let target: Vec<f32> = forecast.target(31).map(|x| x * change).collect();
+        assert!((target[0] - (36 * 36 - 35 * 35) as f32).abs() < 1e-3, "{target:?}");
+        assert!((target[1] - (37 * 37 - 35 * 35) as f32).abs() < 1e-3, "{target:?}");
+    }
+
+    #[test]
+    fn series_that_teach_nothing_are_one_line() {
+        let text = |values: &[usize]| {
+            "x\n".to_string() + &values.iter().map(|x| format!("{x}\n")).collect::<String>()
+        };
+        let message = task(&text(&[7; 30]), 5, 1).unwrap_err().to_string();
+        assert!(message.contains("all the same"), "{message}");
+        let message = task(&text(&[1, 2, 3, 4, 5]), 5, 1).unwrap_err().to_string();
+        assert!(message.contains("5 values are too few for windows of 5"), "{message}");
+        task(&text(&(0..10).collect::<Vec<_>>()), 5, 1).unwrap();
+    }
+}

@@ -1,0 +1,203 @@
+//! Parity: is the number of ones in a sequence odd?
+//!
+//! Y. Bengio, P. Simard and P. Frasconi, "Learning long-term dependencies with gradient descent is
+//! difficult", IEEE Transactions on Neural Networks 5 (1994). No part of a sequence says anything
+//! about the answer: all of it has to be read, and one bit remembered throughout. Lengths are
+//! uniform from 1 to `--length`, so that the short sequences teach what the long ones need. Who
+//! guesses has a loss of ln 2 = 0.6931 nats and is right half of the time.
+
+use super::parts::{cross_entropy, last_hidden, mean_scores, share_right, with_head};
+use super::{Scores, SequenceModel, Task, VALIDATION};
+use crate::random::{Purpose, generator};
+use crate::{Error, FolderInfo, ModelConfig, Settings};
+use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, Engine, RaggedBatch, RecurrentLayer};
+use burn::Tensor;
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::{Device, Int};
+use rand::RngExt;
+
+/// What a [`Classifier`] is made of.
+#[derive(Config, Debug)]
+pub struct ClassifierConfig {
+    /// The recurrent layers.
+    pub recurrent: AnyRecurrentConfig,
+    /// How many classes there are, `C`.
+    pub classes: usize,
+}
+
+/// Reads whole sequences and scores the classes of each: recurrent layers, and a linear one on the
+/// hidden state after the sequence's own last step.
+#[derive(Module, Debug)]
+pub struct Classifier<R: Module> {
+    /// Any recurrent layer, in one direction or both.
+    pub recurrent: R,
+    /// `D·P -> C`
+    pub head: Linear,
+}
+
+impl ModelConfig for ClassifierConfig {
+    type Model = Classifier<AnyRecurrent>;
+    const KIND: &'static str = "classifier";
+
+    fn recurrent(&self) -> &AnyRecurrentConfig {
+        &self.recurrent
+    }
+
+    fn outputs(&self) -> usize {
+        self.classes
+    }
+
+    fn try_init(&self, device: &Device) -> Result<Self::Model, Error> {
+        self.check()?;
+        let (recurrent, head) = with_head(&self.recurrent, self.classes, device)?;
+        Ok(Classifier { recurrent, head })
+    }
+}
+
+impl<R: RecurrentLayer> Classifier<R> {
+    /// The scores of the classes, `[B, C]`.
+    ///
+    /// # Arguments
+    ///
+    /// - `input`: `[B, T, I]`
+    /// - `lengths`: how much of each row is sequence; `None`: all
+    ///
+    /// # Panics
+    ///
+    /// If shapes or lengths do not fit.
+    pub fn forward(&self, input: Tensor<3>, lengths: Option<&[usize]>) -> Tensor<2> {
+        self.head.forward(last_hidden(&self.recurrent, input, lengths))
+    }
+
+    /// The mean cross entropy in nats of scores `[B, C]` for classes `[B]`.
+    pub fn loss(&self, scores: Tensor<2>, classes: Tensor<1, Int>) -> Tensor<1> {
+        cross_entropy(scores, classes).mean()
+    }
+}
+
+impl SequenceModel for Classifier<AnyRecurrent> {
+    fn with_engine(self, engine: Engine) -> Self {
+        Self { recurrent: self.recurrent.with_engine(engine), ..self }
+    }
+}
+
+/// The parity problem.
+#[derive(Clone, Debug)]
+pub struct Parity {
+    settings: Settings,
+}
+
+impl Parity {
+    /// The task for some settings.
+    pub fn new(settings: &Settings) -> Self {
+        Self { settings: settings.clone() }
+    }
+
+    /// What the model is made of: a bit at each step, two classes.
+    pub fn config(&self) -> ClassifierConfig {
+        ClassifierConfig::new(self.settings.recurrent_config(1), 2)
+    }
+
+    /// Sequences of 1 and -1, and for each whether there is an odd number of ones.
+    fn draw(&self, purpose: Purpose, index: u64, batch: usize) -> (Vec<Vec<f32>>, Vec<i32>) {
+        let mut random = generator(self.settings.seed, purpose, index);
+        let mut draw = || {
+            let length = random.random_range(1..=self.settings.length);
+            let bits: Vec<bool> = (0..length).map(|_| random.random()).collect();
+            let ones = bits.iter().filter(|&&bit| bit).count();
+            let signs = bits.into_iter().map(|bit| if bit { 1.0 } else { -1.0 });
+            (signs.collect(), (ones % 2) as i32)
+        };
+        (0..batch).map(|_| draw()).unzip()
+    }
+
+    /// Scores and classes of a batch.
+    fn batch(
+        &self,
+        model: &Classifier<AnyRecurrent>,
+        (rows, classes): (Vec<Vec<f32>>, Vec<i32>),
+        device: &Device,
+    ) -> (Tensor<2>, Tensor<1, Int>) {
+        let RaggedBatch { input, lengths } = RaggedBatch::pad(&rows, 1, device);
+        let scores = model.forward(input, Some(&lengths));
+        (scores, Tensor::from_data(&classes[..], device))
+    }
+}
+
+impl Task for Parity {
+    type Model = Classifier<AnyRecurrent>;
+
+    fn model(&self, device: &Device) -> Result<Self::Model, Error> {
+        self.config().try_init(device)
+    }
+
+    fn loss(
+        &self,
+        model: &Self::Model,
+        step: u64,
+        _state: Option<AnyState>,
+        device: &Device,
+    ) -> (Tensor<1>, Option<AnyState>) {
+        let drawn = self.draw(Purpose::Training, step, self.settings.batch);
+        let (scores, classes) = self.batch(model, drawn, device);
+        (model.loss(scores, classes), None)
+    }
+
+    fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
+        let batch = self.settings.batch.min(VALIDATION);
+        let scores = |index| {
+            let drawn = self.draw(Purpose::Validation, index, batch);
+            let (scores, classes) = self.batch(model, drawn, device);
+            let metric = share_right(scores.clone(), classes.clone());
+            let loss = model.loss(scores, classes).into_scalar::<f32>();
+            (Scores { loss: loss.into(), metric }, batch)
+        };
+        mean_scores((0..VALIDATION.div_ceil(batch) as u64).map(scores))
+    }
+
+    fn metric_name(&self) -> &'static str {
+        "accuracy"
+    }
+
+    fn units(&self) -> (usize, &'static str) {
+        (self.settings.batch, "sequences")
+    }
+
+    fn describe(&self) -> String {
+        let length = self.settings.length;
+        format!("sequences of 1 to {length} bits; guessing has loss 0.6931 (accuracy 0.5)")
+    }
+
+    fn logarithmic(&self) -> bool {
+        true
+    }
+
+    fn info(&self) -> FolderInfo {
+        FolderInfo::of_model(&self.config())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TaskKind;
+
+    #[test]
+    fn the_class_is_the_parity_of_the_ones() {
+        let task = Parity::new(&Settings { length: 9, ..Settings::new(TaskKind::Parity) });
+        let (rows, classes) = task.draw(Purpose::Training, 3, 400);
+        for (row, class) in rows.iter().zip(&classes) {
+            // The product of -1 for each one.
+            let product: f32 = row.iter().map(|sign| -sign).product();
+            assert_eq!(product, [1.0, -1.0][*class as usize]);
+        }
+        for length in 1..=9 {
+            assert!(rows.iter().any(|row| row.len() == length), "{length}");
+        }
+        assert!(rows.iter().all(|row| row.len() <= 9));
+        assert!((150..250).contains(&classes.iter().sum::<i32>()));
+        assert_eq!((rows, classes), task.draw(Purpose::Training, 3, 400));
+    }
+}
