@@ -20,8 +20,8 @@ const ROUNDS: usize = 15;
 fn main() {
     println!("{:>5} {:>7}  {:>6}  {:>21}", "cell", "I = H", "GF/s", "/ next multiple of 32");
     for cell in CellKind::ALL {
-        for width in [75, 100, 127, 250] {
-            let round: usize = width.next_multiple_of(32);
+        for width in [75_usize, 100, 127, 250] {
+            let round = width.next_multiple_of(32);
             let at = |width: usize| (layer(cell, width), input(width, 1.0));
             let [odd, even] = in_turns([at(width), at(round)], 1.0);
             let per_flop = |seconds: f64, width| seconds / flops(cell, width);

@@ -207,7 +207,7 @@ mod host {
                 memory: results.memory.map(|c| apart(&c, hidden, [memories, batch, hidden].into())),
             };
             let trace = trace.expect("it was asked for");
-            let cell = plan.cell.clone();
+            let cell = plan.cell;
             let run =
                 Self { cell, presence, layer, shapes, operands: values, tangents, outputs, trace };
             (results, run)
