@@ -116,16 +116,17 @@ fn build() -> Result<PathBuf, Failure> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no workspace")?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let copy = target.join("mutants");
-    for name in ["bptt-cells", "bptt-kernels", "bptt", "bptt-probe"] {
-        copy_folder(&root.join("crates").join(name), &copy.join("crates").join(name))?;
+    // The whole workspace, so that dependencies have the same features and need not be built again.
+    for folder in ["crates", "examples", "benches"] {
+        copy_folder(&root.join(folder), &copy.join(folder))?;
     }
-    copy_folder(&root.join("benches"), &copy.join("benches"))?;
     fs::copy(root.join("Cargo.lock"), copy.join("Cargo.lock"))?;
+    // Another version: Cargo would take one for the other, the next time that ours is built.
     let manifest = fs::read_to_string(root.join("Cargo.toml"))?;
-    let kept = manifest.lines().filter(|line| !line.starts_with("default-members")).map(|line| {
-        if line.starts_with("members") { "members = [\"crates/*\", \"benches\"]" } else { line }
-    });
-    fs::write(copy.join("Cargo.toml"), kept.collect::<Vec<_>>().join("\n"))?;
+    let ours = format!("\nversion = \"{}\"", env!("CARGO_PKG_VERSION"));
+    let (major, minor) = (env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"));
+    let theirs = format!("\nversion = \"{major}.{minor}.999\"");
+    fs::write(copy.join("Cargo.toml"), manifest.replacen(&ours, &theirs, 1))?;
 
     let source = copy.join("crates/bptt-kernels/src");
     for file in files() {
@@ -146,7 +147,7 @@ fn build() -> Result<PathBuf, Failure> {
 
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--release", "-p", "bptt-benches", "--example", "mutants", "--target-dir"])
+        .args(["build", "--release", "--workspace", "--example", "mutants", "--target-dir"])
         .arg(&target)
         .arg("--manifest-path")
         .arg(copy.join("Cargo.toml"))

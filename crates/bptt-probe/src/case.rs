@@ -3,7 +3,7 @@
 //! A new cell is one line in [`CELLS`], a new option one entry in [`table`]; each gets every
 //! engine, kernel, device, dtype and witness.
 
-use crate::problem::{Array, LayerOptions, Problem};
+use crate::problem::{Array, Fed, LayerOptions, Problem};
 use bptt::{CellKind, Nonlinearity, Skipped};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -164,6 +164,24 @@ fn of_cell(cell: &CellRow) -> Vec<Case> {
         (c.options.num_layers, c.options.bidirectional) = (2, true);
         (c.options.time, c.options.lengths) = (40, Some(vec![31, 40, 0, 7]));
         c.options.trace_budget = Some(8 << 10);
+        c.gain = 0.7;
+    });
+    add("packed", &|c| {
+        ragged(c);
+        c.options.fed = Fed::Packed;
+    });
+    add("packed-deep-bidirectional", &|c| {
+        ragged(c);
+        (c.options.num_layers, c.options.bidirectional) = (2, true);
+        (c.options.lengths, c.options.fed) = (Some(vec![3, 6, 0, 4]), Fed::Packed);
+    });
+    add("chunks", &|c| {
+        (c.options.time, c.options.fed) = (11, Fed::Chunks(4));
+    });
+    add("chunks-deep-budget", &|c| {
+        (c.options.num_layers, c.options.batch_first) = (2, false);
+        (c.options.time, c.options.fed) = (40, Fed::Chunks(17));
+        c.options.trace_budget = Some(4 << 10);
         c.gain = 0.7;
     });
     add("one-step", &|c| {

@@ -1,7 +1,7 @@
 //! One run: outputs, final states and every gradient of a problem.
 
-use crate::problem::{Array, Problem};
-use bptt::{Engine, Kernel, Recurrent, RecurrentState, SequenceCell};
+use crate::problem::{Array, Fed, LayerOptions, Problem};
+use bptt::{Engine, Kernel, PackedSequence, Recurrent, RecurrentState, SequenceCell};
 use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::{Device, TensorData};
@@ -145,16 +145,42 @@ impl<C: SequenceCell> Loaded<C> {
         let input = self.input.clone();
         let options = &problem.options;
         let (output, state) = match (&options.lengths, &options.mask) {
+            (Some(lengths), _) if options.fed == Fed::Packed => {
+                let packed = PackedSequence::pack(input, lengths, options.batch_first);
+                let (outputs, state) = self.layer.forward_packed(&packed, state);
+                (outputs.pad(options.batch_first).0, state)
+            }
             (Some(lengths), _) => self.layer.forward_lengths(input, lengths, state),
             (None, Some(mask)) => {
                 let data = TensorData::new(mask.clone(), [options.batch, options.time]);
                 let mask = Tensor::from_data(data, &self.device);
                 self.layer.forward_masked(input, mask, options.skipped, state)
             }
-            (None, None) => self.layer.forward(input, state),
+            (None, None) => match options.fed {
+                Fed::Chunks(steps) => self.in_chunks(steps, options, state),
+                Fed::Whole | Fed::Packed => self.layer.forward(input, state),
+            },
         };
         let (hidden, memory) = state.into_parts();
         (output, hidden, memory)
+    }
+
+    /// From state to state, so many steps at a time.
+    fn in_chunks(
+        &self,
+        steps: usize,
+        options: &LayerOptions,
+        state: Option<C::State>,
+    ) -> (Tensor<3>, C::State) {
+        let dim = if options.batch_first { 1 } else { 0 };
+        let mut state = state;
+        let mut outputs = Vec::new();
+        for chunk in self.input.clone().split(steps, dim) {
+            let (output, after) = self.layer.forward(chunk, state);
+            outputs.push(output);
+            state = Some(after);
+        }
+        (Tensor::cat(outputs, dim), state.expect("a problem has a step"))
     }
 
     /// `Σ output ⊙ cotangent.output + Σ h_n ⊙ cotangent.h_n [+ Σ c_n ⊙ cotangent.c_n]`

@@ -55,8 +55,22 @@ pub struct LayerOptions {
     pub skipped: Skipped,
     /// How much memory the manual engine may keep, in bytes.
     pub trace_budget: Option<usize>,
+    /// How the layer is given the sequence.
+    pub fed: Fed,
     /// Whether the initial state is given (else zeros).
     pub initial_state: bool,
+}
+
+/// How a layer is given its sequence: none of it changes a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fed {
+    /// All at once.
+    #[default]
+    Whole,
+    /// As a [`PackedSequence`](bptt::PackedSequence), where there are lengths.
+    Packed,
+    /// So many steps at a time, from the state that the steps before have left.
+    Chunks(usize),
 }
 
 /// One layer with all its numbers: parameters, input, initial state, cotangents; by the names of
@@ -105,6 +119,7 @@ impl LayerOptions {
             mask: None,
             skipped: Skipped::Zero,
             trace_budget: None,
+            fed: Fed::Whole,
             initial_state: true,
         }
     }

@@ -56,7 +56,10 @@ impl PackedSequence {
              over the number of steps",
         );
         let layout = Layout::of(lengths);
-        assert!(!layout.places.is_empty(), "all lengths are zero: there is nothing to pack");
+        assert!(
+            !layout.places.is_empty(),
+            "lengths {lengths:?} are all zero: there is nothing to pack",
+        );
         let places = layout.places.iter().map(|&(t, b)| t * batch + b);
         let places = indices(places, &input.device());
         let data = input.reshape([time * batch, width]).select(0, places);

@@ -6,7 +6,7 @@
 
 use bptt::{CellKind, Engine, Kernel, Nonlinearity, Skipped};
 use bptt_probe::{
-    Array, DType, LayerOptions, Outcome, Problem, Setting, device, measure, reference,
+    Array, DType, Fed, LayerOptions, Outcome, Problem, Setting, device, measure, reference,
     relative_error,
 };
 use proptest::prelude::*;
@@ -50,6 +50,7 @@ fn options() -> impl Strategy<Value = LayerOptions> {
             mask: None,
             skipped: Skipped::Zero,
             trace_budget: None,
+            fed: Fed::Whole,
             initial_state,
         }
     })

@@ -1,7 +1,9 @@
 //! The smallest sequences, those that are none, and those that are too large.
 
 use super::{close, complaint, noise, plain, tracked};
-use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Engine, RecurrentState, Skipped};
+use bptt::{
+    AnyRecurrent, AnyRecurrentConfig, CellKind, Engine, PackedSequence, RecurrentState, Skipped,
+};
 use burn::Tensor;
 use burn::tensor::{Bool, Device, TensorData};
 
@@ -101,6 +103,18 @@ fn one_unit_one_row_one_step_have_the_same_gradient_by_both_engines() {
                 close(manual, autograd);
             }
         }
+    }
+}
+
+#[test]
+fn there_is_nothing_to_pack_in_an_empty_batch() {
+    let device = tracked();
+    for rows in [1, 3] {
+        let input = noise([rows, 4, 3], &device);
+        let message = complaint(|| PackedSequence::pack(input.clone(), &vec![0; rows], true));
+        assert!(message.contains("are all zero: there is nothing to pack"), "{message}");
+        let message = complaint(|| PackedSequence::pack(input.clone(), &vec![5; rows], true));
+        assert!(message.contains("none over the number of steps"), "{message}");
     }
 }
 
