@@ -56,13 +56,14 @@ pub struct LayerOptions {
     /// How much memory the manual engine may keep, in bytes.
     pub trace_budget: Option<usize>,
     /// How the layer is given the sequence.
+    #[serde(default)]
     pub fed: Fed,
     /// Whether the initial state is given (else zeros).
     pub initial_state: bool,
 }
 
 /// How a layer is given its sequence: none of it changes a number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fed {
     /// All at once.
     #[default]
