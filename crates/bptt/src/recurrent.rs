@@ -60,8 +60,8 @@ impl<C: SequenceCell> Recurrent<C> {
     /// any other method: an empty batch is an error further up), or if the input is on a backend
     /// whose feature of this crate is off. The message names both shapes. And if outputs and trace
     /// would not fit the memory there is, before anything is allocated; the message names the
-    /// [budget](Self::with_trace_budget) that would do. (The kernels for host memory say so; of the
-    /// others only what overflows is refused.)
+    /// [budget](Self::with_trace_budget) that would do. (The manual engine in host memory says
+    /// so; on GPUs, and by the autograd engine, only what overflows is refused.)
     pub fn forward(&self, input: Tensor<3>, state: Option<C::State>) -> (Tensor<3>, C::State) {
         self.run(input, None, Skipped::Zero, state)
     }

@@ -4,7 +4,7 @@ use super::buffer::{Buffer, Shared, volume};
 use super::gates::{Part, StepForward, Work};
 use super::isa::Isa;
 use super::layer::{Layer, Schedule, Share, Split};
-use super::limits;
+use super::limits::{self, Keeper};
 use super::panels::Panels;
 use super::prepared::Prepared;
 use super::product::{Packed, Product, Rows};
@@ -89,7 +89,7 @@ pub(crate) fn forward<C: Cell, T: Real>(
     prepared: Option<Arc<Prepared<T>>>,
     schedule: Schedule,
 ) -> (Results<Vec<T>>, Option<Trace<T>>) {
-    let fits = limits::check::<T>(C::NAME, layer, keep, limits::available);
+    let fits = limits::check::<T>(C::NAME, layer, keep, Keeper::Host, limits::available);
     fits.unwrap_or_else(|error| panic!("{error}"));
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let roster = Roster::new(layer, presence);

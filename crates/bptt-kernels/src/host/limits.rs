@@ -13,6 +13,8 @@ const SMALL: u128 = 256 << 20;
 ///
 /// # Arguments
 ///
+/// - `keeper`: who keeps the trace: these kernels, or another that keeps about as much and takes no
+///   budget
 /// - `available`: how many bytes there are, if that is known; no address space has more than
 ///   `isize::MAX`
 ///
@@ -23,6 +25,7 @@ pub(crate) fn check<T: Real>(
     name: &str,
     layer: &Layer,
     keep: Keep,
+    keeper: Keeper,
     available: impl FnOnce() -> Option<usize>,
 ) -> Result<(), String> {
     let bytes = |sizes: &[usize]| {
@@ -53,8 +56,14 @@ pub(crate) fn check<T: Real>(
         (Ok(step), Ok(state)) => TraceSchedule::least(time, step, state)
             .into_iter()
             .find(|&budget| budget as u128 <= room)
-            .map(|budget| {
-                format!("a trace budget of {budget} for each layer and direction would do")
+            .map(|budget| match keeper {
+                Keeper::Host => {
+                    format!("a trace budget of {budget} for each layer and direction would do")
+                }
+                Keeper::Reference => format!(
+                    "`Kernel::Auto` with a trace budget of {budget} for each layer and direction \
+                     would do (the reference kernel takes none)"
+                ),
             }),
         _ => None,
     };
@@ -66,6 +75,16 @@ pub(crate) fn check<T: Real>(
         "{name}: {time} steps of {batch} rows would take {need} bytes, {outputs} for the outputs and \
          {trace} for the trace, and {most} are available; {advice}",
     ))
+}
+
+/// Who keeps a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeper {
+    /// The kernels for host memory.
+    Host,
+    /// The reference body: a little less for each step than these kernels, whose rows are padded; and
+    /// all of it, whatever the budget.
+    Reference,
 }
 
 /// How much memory can still be had, in bytes, where the system says so.
@@ -106,7 +125,7 @@ mod tests {
 
     /// Nothing is allocated here, so any size will do.
     fn refused(time: usize, batch: usize, keep: Keep, available: usize) -> Option<String> {
-        check::<f32>("lstm", &layer(time, batch), keep, || Some(available)).err()
+        check::<f32>("lstm", &layer(time, batch), keep, Keeper::Host, || Some(available)).err()
     }
 
     #[test]
@@ -134,6 +153,17 @@ mod tests {
     }
 
     #[test]
+    fn who_takes_no_budget_names_who_does() {
+        let by = |keeper, keep| {
+            check::<f32>("lstm", &layer(100_000, 100), keep, keeper, || Some(8 << 30)).err()
+        };
+        let error = by(Keeper::Reference, Keep::All).expect("15 GB in 8");
+        assert!(error.contains("`Kernel::Auto` with a trace budget of "), "{error}");
+        assert!(by(Keeper::Host, Keep::All).is_some_and(|e| !e.contains("Kernel::Auto")));
+        assert!(by(Keeper::Reference, Keep::Nothing).is_none());
+    }
+
+    #[test]
     fn where_the_outputs_do_not_fit_no_budget_would_do() {
         for keep in [Keep::All, Keep::Within(1 << 20), Keep::Nothing] {
             let error = refused(1_000_000, 100, keep, 8 << 30).expect("25 GB of outputs");
@@ -145,7 +175,7 @@ mod tests {
     fn sizes_that_overflow_are_refused_too() {
         let keep = Keep::All;
         for (time, batch) in [(usize::MAX, 1), (1 << 40, 1 << 40), (usize::MAX, usize::MAX)] {
-            let error = check::<f32>("lstm", &layer(time, batch), keep, || None);
+            let error = check::<f32>("lstm", &layer(time, batch), keep, Keeper::Host, || None);
             assert!(error.expect_err("too large").contains("no trace budget would do"));
         }
     }
@@ -153,7 +183,7 @@ mod tests {
     #[test]
     fn small_sequences_do_not_ask() {
         let asked = || panic!("it was asked");
-        assert!(check::<f32>("lstm", &layer(1000, 1), Keep::All, asked).is_ok());
+        assert!(check::<f32>("lstm", &layer(1000, 1), Keep::All, Keeper::Host, asked).is_ok());
     }
 
     #[test]

@@ -67,8 +67,31 @@ pub(crate) fn forward<B: HostMemory, C: Cell>(
     match (plan.kernel, operands.need(Operand::Input).dtype()) {
         (Kernel::Auto, DType::F32) => typed_forward::<B, C, f32>(plan, operands, keep),
         (Kernel::Auto, DType::F64) => typed_forward::<B, C, f64>(plan, operands, keep),
-        _ => reference::forward::<B, C>(plan, operands, keep),
+        (_, dtype) => {
+            match dtype {
+                DType::F32 => refuse_what_cannot_fit::<B, C, f32>(plan, operands, keep),
+                DType::F64 => refuse_what_cannot_fit::<B, C, f64>(plan, operands, keep),
+                _ => {}
+            }
+            reference::forward::<B, C>(plan, operands, keep)
+        }
     }
+}
+
+/// Before the reference body begins.
+///
+/// # Panics
+///
+/// If what it keeps does not fit the memory there is.
+fn refuse_what_cannot_fit<B: HostMemory, C: Cell, T: Float>(
+    plan: &Plan<C>,
+    operands: &Operands<FloatTensor<B>>,
+    keep: bool,
+) {
+    let keep = if keep { host::Keep::All } else { host::Keep::Nothing };
+    let layer = layer::<B, C, T>(plan, operands);
+    let fits = host::check::<T>(C::NAME, &layer, keep, host::Keeper::Reference, host::available);
+    fits.unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// The sequence backward, by the kernel that made the trace.

@@ -2,7 +2,8 @@
 
 use super::{close, complaint, noise, plain, tracked};
 use bptt::{
-    AnyRecurrent, AnyRecurrentConfig, CellKind, Engine, PackedSequence, RecurrentState, Skipped,
+    AnyRecurrent, AnyRecurrentConfig, CellKind, Engine, Kernel, PackedSequence, RecurrentState,
+    Skipped,
 };
 use burn::Tensor;
 use burn::tensor::{Bool, Device, TensorData};
@@ -139,6 +140,10 @@ fn what_cannot_fit_is_refused_before_anything_is_allocated() {
         assert!(message.starts_with(start), "{message}");
         assert!(message.contains("no trace budget would do"), "{message}");
     }
+    // The reference kernel keeps all, and so refuses as well.
+    let reference = layer.clone().with_kernel(Kernel::Reference);
+    let message = complaint(|| reference.forward(long(time, &device), None));
+    assert!(message.contains("no trace budget would do"), "{message}");
     // A budget too small for anything, and the one that the message names.
     let small = layer.clone().with_trace_budget(Some(1000));
     let input = || noise([1, 3000, 3], &device);
