@@ -119,6 +119,36 @@ fn bits(all: &[TensorData]) -> String {
     format!("{:?}", all.iter().map(numbers).collect::<Vec<_>>())
 }
 
+/// Outputs, final states and the gradient of the input; those of weights are sums over all rows.
+#[test]
+fn a_batch_in_two_has_the_bits_of_the_whole() {
+    let device = tracked();
+    for kind in CellKind::ALL {
+        let layer =
+            AnyRecurrentConfig::new(kind, 5, 33).with_num_layers(2).with_bidirectional(true);
+        let layer = layer.init(&device);
+        let input = noise([21, 9, 5], &plain());
+        let cotangent = noise([21, 9, layer.d_output()], &plain());
+        let run = |rows: std::ops::Range<usize>| {
+            let part = |x: &Tensor<3>| x.clone().narrow(0, rows.start, rows.len());
+            let leaf = Tensor::from_inner(part(&input)).require_grad();
+            let (outputs, state) = layer.forward(leaf.clone(), None);
+            let loss = (outputs.clone() * Tensor::from_inner(part(&cotangent))).sum();
+            let gradients = loss.backward();
+            let hidden = state.hidden.inner().swap_dims(0, 1);
+            [outputs.inner(), hidden, leaf.grad(&gradients).expect("it is tracked")]
+        };
+        let whole = run(0..21);
+        for cut in [1, 8, 20] {
+            let (first, second) = (run(0..cut), run(cut..21));
+            for ((first, second), whole) in first.into_iter().zip(second).zip(&whole) {
+                let both = Tensor::cat(vec![first, second], 0);
+                assert_eq!(bits(&[both.into_data()]), bits(&[whole.to_data()]), "{kind:?} {cut}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
