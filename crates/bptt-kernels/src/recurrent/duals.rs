@@ -154,7 +154,7 @@ mod host {
             operands: Operands<Dual<TensorData>>,
         ) -> (Results<Dual<TensorData>>, Self) {
             let sizes = Sizes::of::<C>(|operand| shapes(plan, &operands).need(operand).clone());
-            let shapes = operands.clone().map(|x| x.value.shape().clone());
+            let shapes = operands.map_ref(|x| x.value.shape().clone());
             let Sizes { time, batch, input, output, hidden, memories } = sizes;
             let (mut values, mut tangents) = (Operands::new(), Operands::new());
             for operand in Operand::ALL {
@@ -187,11 +187,11 @@ mod host {
             let layer = Layer::new::<C, T>(plan, &sizes, strides, projected, Isa::detect());
             let layer = layer.in_duals();
             let presence = plan.presence.as_ref().map(twice);
-            let along = slices(&tangents);
+            let along = tangents.map_ref(Vec::as_slice);
             let (results, trace) = host::forward(
                 Work::in_duals(&plan.cell, &along),
                 &layer,
-                &slices(&values),
+                &values.map_ref(Vec::as_slice),
                 presence.as_ref(),
                 Keep::All,
                 None,
@@ -237,11 +237,11 @@ mod host {
                     size / 2,
                 );
             }
-            let tangents = slices(&self.tangents);
+            let tangents = self.tangents.map_ref(Vec::as_slice);
             let mut d = host::backward(
                 Work::in_duals(&self.cell, &tangents),
                 &self.layer,
-                &slices(&self.operands),
+                &self.operands.map_ref(Vec::as_slice),
                 self.presence.as_ref(),
                 host::Given {
                     trace: &mut self.trace,
@@ -252,7 +252,7 @@ mod host {
                         memory: memory.as_deref(),
                     },
                 },
-                &self.shapes.clone().map(|_| ()),
+                &self.shapes.map_ref(|_| ()),
                 self.layer.schedule::<T>(threads()),
             );
             let mut all = Operands::new();
@@ -280,14 +280,6 @@ mod host {
 
     fn numbers<T: Float>(data: TensorData) -> Vec<T> {
         data.try_into_vec().expect("numbers of the type that was looked at")
-    }
-
-    fn slices<T>(operands: &Operands<Vec<T>>) -> host::Slices<'_, T> {
-        let mut slices = Operands::new();
-        for (operand, values) in operands.iter() {
-            slices = slices.with(operand, values.as_slice());
-        }
-        slices
     }
 
     /// Each row of values, of this width, and behind it that of tangents.

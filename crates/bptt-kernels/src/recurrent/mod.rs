@@ -77,7 +77,7 @@ pub struct Recurred {
 /// If the operands do not fit each other (the message names the operand and both shapes), or if
 /// they are on a backend whose feature of this crate is off.
 pub fn recurrent<C: Cell>(operands: Operands<AnyTensor>, plan: Plan<C>) -> Recurred {
-    plan.check(&operands.clone().map(|tensor| tensor.shape()));
+    plan.check(&operands.map_ref(AnyTensor::shape));
     let operands = RecurrentOperands(operands.map(AnyTensor::into_dispatch));
     let RecurrentResults(results) = <Dispatch as RecurrentBackend>::recurrent(operands, plan);
     Recurred {

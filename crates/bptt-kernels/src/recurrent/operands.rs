@@ -110,6 +110,12 @@ impl<T> Operands<T> {
         Operands { slots: self.slots.map(|slot| slot.map(&mut change)) }
     }
 
+    /// Something made of each of the operands, which stay.
+    pub(crate) fn map_ref<'a, U>(&'a self, change: impl FnMut(&'a T) -> U) -> Operands<U> {
+        let mut change = change;
+        Operands { slots: self.slots.each_ref().map(|slot| slot.as_ref().map(&mut change)) }
+    }
+
     /// Those that are there, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Operand, &T)> {
         Operand::ALL.into_iter().zip(&self.slots).filter_map(|(o, slot)| Some((o, slot.as_ref()?)))

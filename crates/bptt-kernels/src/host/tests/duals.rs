@@ -59,14 +59,12 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
         isa: Isa,
         schedule: Schedule,
     ) -> (Results<Vec<T>>, Operands<Vec<T>>) {
-        fn slices<T>(of: &Operands<Vec<T>>) -> Operands<&[T]> {
-            of.iter().fold(Operands::new(), |all, (o, values)| all.with(o, values.as_slice()))
-        }
         let Sizes { batch, input, .. } = self.sizes;
         let strides = [batch * input, input];
         let layer = Layer::new::<C, T>(&self.plan, &self.sizes, strides, self.projected, isa);
         let layer = layer.in_duals();
-        let (slices, tangents) = (slices(&self.operands), slices(tangents));
+        let slices = self.operands.map_ref(Vec::as_slice);
+        let tangents = tangents.map_ref(Vec::as_slice);
         let work = Work::in_duals(&self.plan.cell, &tangents);
         let presence = self.plan.presence.as_ref();
         let (results, trace) = forward(work, &layer, &slices, presence, Keep::All, None, schedule);
