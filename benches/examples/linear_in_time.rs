@@ -26,7 +26,7 @@ fn main() {
     let device = Device::flex().autodiff();
     device.seed(1);
     for hidden in [128, 256] {
-        for engine in Engine::ALL {
+        for engine in Engine::BACKWARD {
             let lstm = LstmConfig::new(hidden, hidden).with_engine(engine).init(&device);
             let backward = |time: usize| {
                 let [forward, backward] = medians(&lstm, [BATCH, time, hidden]);

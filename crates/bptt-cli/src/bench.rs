@@ -75,6 +75,8 @@ enum By {
     Manual,
     /// Burn's autodiff
     Autograd,
+    /// Real-time recurrent learning, gradients carried forwards: for small layers
+    Rtrl,
     /// Burn's own layer of that name, one layer in one direction
     BurnNn,
 }
@@ -121,6 +123,7 @@ impl BenchArgs {
             engine: match self.engine {
                 By::Manual => Contender::Ours(Engine::Manual),
                 By::Autograd => Contender::Ours(Engine::Autograd),
+                By::Rtrl => Contender::Ours(Engine::Rtrl),
                 By::BurnNn => Contender::BurnNn,
             },
             kernel: match self.kernel {

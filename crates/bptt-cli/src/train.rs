@@ -115,6 +115,8 @@ enum By {
     Manual,
     /// Burn's autodiff
     Autograd,
+    /// Real-time recurrent learning, gradients carried forwards: for small networks
+    Rtrl,
 }
 
 /// Trains, prints progress and a summary.
@@ -156,6 +158,7 @@ impl TrainArgs {
         self.engine.map(|engine| match engine {
             By::Manual => Engine::Manual,
             By::Autograd => Engine::Autograd,
+            By::Rtrl => Engine::Rtrl,
         })
     }
 

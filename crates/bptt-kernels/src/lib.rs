@@ -9,6 +9,7 @@
 //!   backward. Its default is the reference body in tensor operations (`recurrent/reference.rs`),
 //!   which reads like the derivation and runs everywhere.
 //! - `recurrent/autodiff.rs`: the node, with a gradient for each operand that is tracked.
+//! - [`Influenced`]: real-time recurrent learning, gradients carried forwards instead.
 //! - [`Primitive`]: a backend's tensor as a [`Number`](bptt_cells::Number), so that the reference
 //!   body runs the cells' own `step` and `step_backward`.
 //!
@@ -27,9 +28,9 @@ mod schedule;
 
 pub use primitive::Primitive;
 pub use recurrent::{
-    AnyTensor, Cotangents, DualRun, Kernel, Operand, Operands, Plan, Presence, Recurred,
-    RecurrentBackend, RecurrentOperands, RecurrentResults, Results, SequenceKernel, Skipped,
-    StepTrace, Trace, in_duals, in_host_memory, recurrent,
+    AnyTensor, Cotangents, DualRun, Influenced, Kernel, Operand, Operands, Plan, Presence,
+    Recurred, RecurrentBackend, RecurrentOperands, RecurrentResults, Results, SequenceKernel,
+    Skipped, StepTrace, Trace, in_duals, in_host_memory, recurrent,
 };
 pub use schedule::{TraceSchedule, hidden_state_cost, internal_state_cost};
 

@@ -35,7 +35,7 @@ pub enum Witness {
     /// The scalar layer on dual numbers of double-doubles, at every entry of the tiny cases: the true
     /// value to 30 digits.
     DoubleDouble,
-    /// Real-time recurrent learning on the same device, in f64: for layers that run forward only.
+    /// Real-time recurrent learning on the same device, in f64.
     Rtrl,
 }
 
@@ -384,7 +384,7 @@ impl Session<'_> {
         for case in self.cases().into_iter().filter(|case| case.tiny) {
             let problem = case.problem();
             let expected = self.differences(&problem)?;
-            for engine in Engine::ALL {
+            for engine in Engine::BACKWARD {
                 let measured = self.measure(&problem, engine)?;
                 let pair = (&measured, &expected);
                 self.compare(&problem, engine, Witness::FiniteDifference, pair);
@@ -426,7 +426,7 @@ impl Session<'_> {
             if !self.wanted(problem.options.cell) {
                 continue;
             }
-            for engine in Engine::ALL {
+            for engine in Engine::BACKWARD {
                 let measured = self.measure(problem, engine)?;
                 let pair = (&measured, &problem.expected);
                 self.compare(problem, engine, Witness::Reference, pair);

@@ -2,7 +2,7 @@
 
 use super::{
     Cotangents, Operand, Operands, Plan, RecurrentBackend, RecurrentOperands, RecurrentResults,
-    Results, SequenceKernel, Trace,
+    Results, SequenceKernel, Trace, rtrl,
 };
 use bptt_cells::Cell;
 use burn::backend::autodiff::Autodiff;
@@ -44,7 +44,8 @@ struct Bptt<C>(PhantomData<C>);
 struct Saved<B: Backend, C> {
     plan: Plan<C>,
     operands: Operands<FloatTensor<B>>,
-    trace: Trace<FloatTensor<B>>,
+    /// `None` where gradients are carried forwards.
+    trace: Option<Trace<FloatTensor<B>>>,
     state: FinalState<B>,
 }
 
@@ -117,7 +118,10 @@ impl<B: SequenceKernel, C: Cell, const N: usize> Backward<B, N> for Bptt<C> {
                 wanted = wanted.with(operand, ());
             }
         }
-        let mut gradients = B::sequence_backward::<C>(&plan, &operands, trace, d_results, &wanted);
+        let mut gradients = match trace {
+            Some(trace) => B::sequence_backward::<C>(&plan, &operands, trace, d_results, &wanted),
+            None => rtrl::gradients::<B, C>(&plan, operands, d_results, &wanted),
+        };
         for (operand, &parent) in parents.iter() {
             let d = gradients.take(operand).expect("every wanted gradient is there");
             grads.register::<B>(parent, d);
@@ -135,8 +139,7 @@ fn node<const N: usize, B: SequenceKernel, S: CheckpointStrategy, C: Cell>(
     let prepared = Bptt::<C>(PhantomData).prepare::<S>(guards).compute_bound().stateful();
     let (results, outputs, state) = match prepared {
         OpsKind::Tracked(prepared) => {
-            let (results, trace) = B::sequence_forward::<C>(&plan, &inner, true);
-            let trace = trace.expect("the trace was asked for");
+            let (results, trace) = B::sequence_forward::<C>(&plan, &inner, !plan.real_time);
             let state = FinalState::<B>::default();
             let saved = Saved { plan, operands: inner, trace, state: state.clone() };
             let outputs = prepared.finish(saved, results.outputs.clone());

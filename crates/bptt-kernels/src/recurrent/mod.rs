@@ -8,6 +8,7 @@ mod host;
 mod operands;
 mod plan;
 pub(crate) mod reference;
+mod rtrl;
 mod trace;
 
 pub use backends::{RecurrentBackend, in_host_memory};
@@ -15,6 +16,7 @@ pub use duals::{DualRun, in_duals};
 pub use operands::{Cotangents, Operand, Operands, RecurrentOperands, RecurrentResults, Results};
 pub(crate) use plan::Sizes;
 pub use plan::{Kernel, Plan, Presence, Skipped};
+pub use rtrl::Influenced;
 pub use trace::{StepTrace, Trace};
 
 #[cfg(feature = "host")]
@@ -107,7 +109,8 @@ impl AnyTensor {
         }
     }
 
-    fn into_dispatch(self) -> FloatTensor<Dispatch> {
+    /// As Burn's dispatch carries it.
+    pub fn into_dispatch(self) -> FloatTensor<Dispatch> {
         match self {
             Self::Vector(x) => x.into_dispatch(),
             Self::Matrix(x) => x.into_dispatch(),

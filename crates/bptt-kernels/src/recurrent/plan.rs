@@ -72,6 +72,7 @@ pub struct Plan<C> {
     pub(crate) kernel: Kernel,
     pub(crate) batch_first: bool,
     pub(crate) trace_budget: Option<usize>,
+    pub(crate) real_time: bool,
 }
 
 /// The sizes of a sequence, read off its operands.
@@ -102,6 +103,7 @@ impl<C: Cell> Plan<C> {
             kernel: Kernel::Auto,
             batch_first: false,
             trace_budget: None,
+            real_time: false,
         }
     }
 
@@ -141,6 +143,14 @@ impl<C: Cell> Plan<C> {
     /// same bits. The kernels for host memory keep to it; others keep all.
     pub fn with_trace_budget(mut self, bytes: Option<usize>) -> Self {
         self.trace_budget = bytes;
+        self
+    }
+
+    /// Whether gradients come by real-time recurrent learning: in the backward pass the sequence is run
+    /// forward once more with the influence of its operands carried along, and no derivative that
+    /// somebody wrote is reached. Nothing is kept from the forward pass.
+    pub fn with_real_time(mut self, real_time: bool) -> Self {
+        self.real_time = real_time;
         self
     }
 

@@ -8,44 +8,70 @@ use crate::scalar::takes_part;
 use bptt::{Engine, RecurrentState, Rtrl, RtrlGradients, Skipped, StateCotangent};
 use burn::Tensor;
 
-/// Layers with more parameters are left out: what is carried grows with the parameters times the state.
-const MOST_PARAMETERS: usize = 5_000;
+/// How many numbers a step may carry along, in one tensor; and how many, with those for the gradient
+/// of the input, all steps together.
+const MOST: [usize; 2] = [1 << 22, 1 << 24];
 
 impl Session<'_> {
+    /// What the engine carries forwards, in every direction and with the gradient of the input, is held
+    /// against all that go backward; and, where layers run forward only, against what a whole stack
+    /// carries from step to step, [`Rtrl`], whose gradients are known after each. Long sequences have
+    /// that alone, since the gradient of the input takes numbers for every past step.
     pub(super) fn rtrl(&mut self) -> Result<(), String> {
         let witness = Witness::Rtrl;
         if !self.only_f64(witness, "its sums run over all steps, and are compared in f64") {
             return Ok(());
         }
-        let backward = |case: &Case| case.options.bidirectional || case.options.reverse;
-        let (backward, forward): (Vec<_>, Vec<_>) = self.cases().into_iter().partition(backward);
-        let small = |case: &Case| parameters(case) <= MOST_PARAMETERS;
-        let (small, large): (Vec<_>, Vec<_>) = forward.into_iter().partition(small);
-        for case in small {
+        let (mut large, mut long) = (vec![], vec![]);
+        for case in self.cases() {
             let problem = case.problem();
-            let expected = carried_forwards(&problem, &self.setting(Engine::Manual))?;
+            let forward_only = !case.options.bidirectional && !case.options.reverse;
+            let [parameters, inputs] = carried(&case);
+            let whole = (parameters + inputs) * case.options.time <= MOST[1];
+            if parameters > MOST[0] || !(whole || forward_only) {
+                large.push(case);
+                continue;
+            }
+            let all = match whole {
+                true => Some(self.measure(&problem, Engine::Rtrl)?),
+                false => None,
+            };
+            let by_step = match forward_only {
+                true => Some(by_step(&problem, &self.setting(Engine::Rtrl))?),
+                false => None,
+            };
+            if let (Some(all), Some(by_step)) = (&all, &by_step) {
+                self.compare(&problem, Engine::Rtrl, witness, (all, by_step));
+            }
+            let expected = all.or(by_step).expect("one of them");
             for by in self.all_ways() {
                 let measured = self.measure(&problem, by)?;
                 self.compare(&problem, by, witness, (&measured, &expected));
             }
+            if !whole {
+                long.push(case);
+            }
         }
-        self.say_left_out(witness, &backward, "whoever runs backward has no next step");
         self.say_left_out(witness, &large, "what it carries grows with the parameters");
-        let name = &self.place.name;
-        self.found.skipped.push(format!(
-            "rtrl on {name}: the gradient of the input: it does not carry one for every past step"
-        ));
+        let why = "the gradient of the input, which carries numbers for every past step";
+        self.say_left_out(witness, &long, why);
         Ok(())
     }
 }
 
-fn parameters(case: &Case) -> usize {
-    let all = case.options.parameters().expect("the table's sizes are small");
-    all.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+/// How many numbers the largest layer carries: for each row, each gate, and each parameter; or each number
+/// of the input.
+fn carried(case: &Case) -> [usize; 2] {
+    let options = &case.options;
+    let all = options.parameters().expect("the table's sizes are small");
+    let parameters: usize = all.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+    let gates = all.iter().map(|(_, shape)| shape[0]).max().unwrap_or(0);
+    let inputs = options.time * options.input_size.max(options.hidden_size);
+    [parameters, inputs].map(|columns| options.batch * columns * gates)
 }
 
 /// Outputs, final states, and the gradients of parameters and initial states, summed up step by step.
-fn carried_forwards(problem: &Problem, setting: &Setting) -> Result<Outcome, String> {
+fn by_step(problem: &Problem, setting: &Setting) -> Result<Outcome, String> {
     let options = &problem.options;
     let device = setting.device.clone();
     let layer = options.config().try_init(&device).map_err(|error| error.to_string())?;

@@ -1,12 +1,13 @@
-//! The manual engine: the whole sequence as one operation with a hand-written backward.
+//! The manual engine: the whole sequence as one operation with a hand-written backward; and that of
+//! real-time recurrent learning, the same operation whose gradients are carried forwards.
 
 use super::{Sequence, Sequenced};
 use bptt_cells::Cell;
 use bptt_kernels::{AnyTensor, Operand, Operands, Plan, recurrent};
 
 /// The sequence by [`bptt_kernels::recurrent`]: forward now, back-propagation through time in one
-/// step when Burn's backward pass comes by.
-pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
+/// step when Burn's backward pass comes by; or in `real_time`, then, forwards once more.
+pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence, real_time: bool) -> Sequenced {
     let operands = Operands::<AnyTensor>::new()
         .with(Operand::Input, sequence.input)
         .with(Operand::WeightIh, sequence.weight_ih)
@@ -22,7 +23,8 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
         .with_skipped(sequence.skipped)
         .with_kernel(sequence.kernel)
         .with_batch_first(sequence.batch_first)
-        .with_trace_budget(sequence.trace_budget);
+        .with_trace_budget(sequence.trace_budget)
+        .with_real_time(real_time);
     let done = recurrent(operands, plan);
     Sequenced { outputs: done.outputs, hidden: done.hidden, memory: done.memory }
 }

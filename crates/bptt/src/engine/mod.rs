@@ -18,17 +18,28 @@ pub enum Engine {
     Manual,
     /// The same layer as tensor operations, step after step: Burn records and differentiates.
     Autograd,
+    /// Real-time recurrent learning: the influence of parameters, state and input carried forwards,
+    /// step by step. For each layer and direction memory is `B · N · S` numbers, for `N` parameters (and, where
+    /// the gradient of the input is asked for, `T · I` inputs) and `S` numbers of state, whatever is kept
+    /// for the others being kept for none; and work is about `N` times that of a forward pass. For small
+    /// networks, and as a witness: no derivative that somebody wrote is reached. A stream that learns
+    /// after every step is [`Rtrl`](crate::Rtrl).
+    Rtrl,
 }
 
 impl Engine {
-    /// Both, the default first.
-    pub const ALL: [Self; 2] = [Self::Manual, Self::Autograd];
+    /// All, the default first.
+    pub const ALL: [Self; 3] = [Self::Manual, Self::Autograd, Self::Rtrl];
+
+    /// Those that go back through time, and may be had for networks of any size.
+    pub const BACKWARD: [Self; 2] = [Self::Manual, Self::Autograd];
 
     /// The name on the command line and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Manual => "manual",
             Self::Autograd => "autograd",
+            Self::Rtrl => "rtrl",
         }
     }
 }
@@ -77,10 +88,11 @@ pub struct Sequenced {
     pub memory: Option<Tensor<3>>,
 }
 
-/// Runs a sequence by the engine. The two share nothing beyond the cell's `step`.
+/// Runs a sequence by the engine. No two share anything beyond the cell's `step` and the way forward.
 pub(crate) fn run<C: Cell>(cell: C, engine: Engine, sequence: Sequence) -> Sequenced {
     match engine {
-        Engine::Manual => manual::run(cell, sequence),
+        Engine::Manual => manual::run(cell, sequence, false),
         Engine::Autograd => autograd::run(cell, sequence),
+        Engine::Rtrl => manual::run(cell, sequence, true),
     }
 }

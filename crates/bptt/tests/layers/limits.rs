@@ -84,12 +84,12 @@ fn a_row_of_length_one_is_its_first_step() {
 }
 
 #[test]
-fn one_unit_one_row_one_step_have_the_same_gradient_by_both_engines() {
+fn one_unit_one_row_one_step_have_the_same_gradient_by_all_engines() {
     for [batch, time] in [[1, 1], [1, 7], [3, 1]] {
-        for pair in layers(1, &tracked()).chunks(2) {
+        for same_cell in layers(1, &tracked()).chunks(Engine::ALL.len()) {
             let input = noise([batch, time, 3], &plain());
             let gradients = Engine::ALL.map(|engine| {
-                let layer = pair[0].clone().with_engine(engine);
+                let layer = same_cell[0].clone().with_engine(engine);
                 let x = Tensor::from_inner(input.clone()).require_grad();
                 let (outputs, state) = layer.forward(x.clone(), None);
                 let (hidden, memory) = state.into_parts();
@@ -99,9 +99,10 @@ fn one_unit_one_row_one_step_have_the_same_gradient_by_both_engines() {
                 let weight = layer.weights[0].weight_hh.grad(&gradients).expect("tracked");
                 [x.grad(&gradients).expect("tracked"), weight.unsqueeze()]
             });
-            let [manual, autograd] = gradients;
-            for (manual, autograd) in manual.into_iter().zip(autograd) {
-                close(manual, autograd);
+            let [manual, autograd, rtrl] = gradients;
+            for ((manual, autograd), rtrl) in manual.into_iter().zip(autograd).zip(rtrl) {
+                close(manual, autograd.clone());
+                close(rtrl, autograd);
             }
         }
     }

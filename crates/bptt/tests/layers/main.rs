@@ -250,9 +250,10 @@ fn a_loss_may_depend_on_any_part_of_the_results() {
                 let weight = lstm.weights[0].weight_hh.grad(&grads).expect("tracked");
                 [input.grad(&grads).expect("tracked"), weight.unsqueeze()]
             });
-            let [manual, autograd] = gradients;
-            for (manual, autograd) in manual.into_iter().zip(autograd) {
-                close(manual, autograd);
+            let [manual, autograd, rtrl] = gradients;
+            for ((manual, autograd), rtrl) in manual.into_iter().zip(autograd).zip(rtrl) {
+                close(manual, autograd.clone());
+                close(rtrl, autograd);
             }
         }
     }

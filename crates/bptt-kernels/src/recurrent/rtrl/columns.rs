@@ -1,0 +1,125 @@
+//! What lies where in a block of influence.
+
+use super::super::{Operand, Operands};
+use crate::ops::{columns, concatenate, reshape, sum_rows, zeros_like};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, TensorMetadata};
+use burn::tensor::{Shape, TensorData};
+use std::ops::Range;
+
+/// The operands whose influence is carried, in order, with their shapes.
+#[derive(Clone, Debug)]
+pub(super) struct Columns(Vec<(Operand, Vec<usize>)>);
+
+/// Whether each row of a batch has such an operand of its own.
+fn is_of_rows(operand: Operand) -> bool {
+    matches!(operand, Operand::Input | Operand::Hidden | Operand::Memory)
+}
+
+/// How many columns an operand takes. `[B, …]` and `[·, B, ·]`: those of one row.
+fn size(operand: Operand, shape: &[usize]) -> usize {
+    match operand {
+        Operand::Input | Operand::Memory => shape[0] * shape[2],
+        Operand::Hidden => shape[1],
+        _ => shape.iter().product(),
+    }
+}
+
+impl Columns {
+    pub(super) fn of(shapes: &Operands<Vec<usize>>, wanted: &Operands<()>) -> Self {
+        let carried = shapes.iter().filter(|(operand, _)| wanted.has(*operand));
+        Self(carried.map(|(operand, shape)| (operand, shape.clone())).collect())
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.iter().map(|(operand, shape)| size(*operand, shape)).sum()
+    }
+
+    /// Each operand with its shape and its columns.
+    fn parts(&self) -> impl Iterator<Item = (Operand, &[usize], Range<usize>)> {
+        self.0.iter().scan(0, |from, (operand, shape)| {
+            let range = *from..*from + size(*operand, shape);
+            *from = range.end;
+            Some((*operand, shape.as_slice(), range))
+        })
+    }
+
+    /// How a part `value`, `[B, W]`, of the operand `of` depends on itself: `[B, N, W]`, ones where the
+    /// operand's columns from `first` on meet it.
+    pub(super) fn identity<B: Backend>(
+        &self,
+        of: Operand,
+        first: usize,
+        value: &FloatTensor<B>,
+    ) -> FloatTensor<B> {
+        let [batch, width] = value.shape().dims();
+        let zeros = |n: usize| zeros_like::<B>(value, &[batch, n, width]);
+        let parts = self.parts().flat_map(|(operand, _, range)| {
+            if operand != of {
+                return vec![zeros(range.len())];
+            }
+            let ones = B::float_expand(eye::<B>(width, value), Shape::new([batch, width, width]));
+            vec![zeros(first), ones, zeros(range.len() - first - width)]
+        });
+        concatenate::<B>(parts.filter(|part| part.shape()[1] > 0).collect(), 1)
+    }
+
+    /// How a product `weight · x + bias`, `x` `[B, W]`, depends on its own weight and bias, and on the
+    /// step `t` of the input if `x` is that: `[B, N, O]`, zero in all other columns.
+    pub(super) fn direct<B: Backend>(
+        &self,
+        (weight, bias): (Operand, Option<Operand>),
+        matrix: &FloatTensor<B>,
+        x: &FloatTensor<B>,
+        t: usize,
+    ) -> FloatTensor<B> {
+        let [batch, width] = x.shape().dims();
+        let out = matrix.shape()[0];
+        let zeros = |n: usize| zeros_like::<B>(x, &[batch, n, out]);
+        let parts = self.parts().flat_map(|(operand, _, range)| {
+            if operand == weight {
+                // ∂(row r)/∂(weight[r, i]) = x_i
+                let eye = reshape::<B>(eye::<B>(out, x), [1, out, 1, out]);
+                let x = reshape::<B>(x.clone(), [batch, 1, width, 1]);
+                return vec![reshape::<B>(B::float_mul(eye, x), [batch, out * width, out])];
+            }
+            if bias == Some(operand) {
+                return vec![B::float_expand(eye::<B>(out, x), Shape::new([batch, out, out]))];
+            }
+            if (operand, weight) == (Operand::Input, Operand::WeightIh) {
+                let slope = reshape::<B>(B::float_transpose(matrix.clone()), [1, width, out]);
+                let slope = B::float_expand(slope, Shape::new([batch, width, out]));
+                let before = t * width;
+                return vec![zeros(before), slope, zeros(range.len() - before - width)];
+            }
+            vec![zeros(range.len())]
+        });
+        concatenate::<B>(parts.filter(|part| part.shape()[1] > 0).collect(), 1)
+    }
+
+    /// The gradient of each operand, in its shape, from that of the columns, `[B, N]`.
+    pub(super) fn apart<B: Backend>(&self, all: &FloatTensor<B>) -> Operands<FloatTensor<B>> {
+        let mut d = Operands::new();
+        for (operand, shape, range) in self.parts() {
+            let part = columns::<B>(all, range.start, range.end);
+            let part = match shape {
+                // Of each row, but not lying row by row.
+                &[outer, batch, width] => {
+                    let by_row = reshape::<B>(part, [batch, outer, width]);
+                    B::float_swap_dims(by_row, 0, 1)
+                }
+                _ if is_of_rows(operand) => part,
+                _ => reshape::<B>(sum_rows::<B>(part), Shape::from(shape.to_vec())),
+            };
+            d = d.with(operand, part);
+        }
+        d
+    }
+}
+
+/// The identity, `[1, n, n]`, of the type and on the device of another tensor.
+fn eye<B: Backend>(n: usize, like: &FloatTensor<B>) -> FloatTensor<B> {
+    let entries = (0..n * n).map(|k| f32::from(u8::from(k % (n + 1) == 0))).collect();
+    let data = TensorData::new::<f32, _>(entries, [1, n, n]).convert_dtype(like.dtype());
+    B::float_from_data(data, &like.device())
+}

@@ -1,0 +1,385 @@
+//! Real-time recurrent learning: the gradient carried forwards, known after every step.
+//!
+//! R. J. Williams and D. Zipser, "A learning algorithm for continually running fully recurrent neural
+//! networks", Neural Computation 1 (1989), 270–280: the influence after a step is the step's Jacobian
+//! times the influence before it, plus what the parameters do in this very step. The cell's part of
+//! the Jacobian is elementwise; it is had by running the cell's `step` on [`Tangent`]s, once for each
+//! of its operands. No derivative of a cell is written down here, and none is reached.
+
+mod columns;
+mod tangent;
+
+use self::columns::Columns;
+use self::tangent::Tangent;
+use super::{Cotangents, Operand, Operands, Plan, Sizes, Skipped};
+use crate::Primitive;
+use crate::ops::{
+    add, columns, linear, only, reshape, row_mask, rows, times_transposed, zeros_like,
+};
+use bptt_cells::{Cell, Planes, Recurrent, State};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, TensorMetadata};
+
+/// A layer's state, and its influence matrices: how each of its numbers depends on each of the
+/// operands.
+///
+/// There is a *block* for each layer below and one, the last, for this layer. A block's *columns*, `N` of
+/// them, are the numbers of that layer's operands.
+#[derive(Clone, Debug)]
+pub struct Influenced<B: Backend> {
+    /// `W`, `U`, the biases, the projection
+    weights: Operands<FloatTensor<B>>,
+    columns: Columns,
+    state: Carried<B>,
+}
+
+/// What goes from step to step.
+#[derive(Clone, Debug)]
+struct Carried<B: Backend> {
+    /// `[B, P]`, and ∂`hidden`/∂columns, `[B, N, P]`
+    hidden: Plane<B>,
+    /// `M` times `[B, H]`, and ∂`memory`/∂columns, `[B, N, H]`
+    memory: Vec<Plane<B>>,
+}
+
+/// `[B, H]`, and for each block its derivatives `[B, N, H]`.
+#[derive(Clone, Debug)]
+struct Plane<B: Backend> {
+    value: FloatTensor<B>,
+    d: Vec<FloatTensor<B>>,
+}
+
+impl<B: Backend> Influenced<B> {
+    /// Begins from a state, with no influence of anything but the state itself.
+    ///
+    /// # Arguments
+    ///
+    /// - `operands`: the layer's weights and the state that it begins with; and an input where the
+    ///   gradient of the input is `wanted`, which costs a column for each of its steps
+    /// - `wanted`: whose influence is carried
+    /// - `below`: how many columns each layer below has
+    pub fn begin(
+        mut operands: Operands<FloatTensor<B>>,
+        wanted: &Operands<()>,
+        below: &[usize],
+    ) -> Self {
+        let columns = Columns::of(&operands.map_ref(|x| x.shape().to_vec()), wanted);
+        let _ = operands.take(Operand::Input);
+        let hidden = operands.take(Operand::Hidden).expect("a layer has a hidden state");
+        let memory = operands.take(Operand::Memory);
+        let batch = hidden.shape()[0];
+        // A state depends on itself, and on nothing else so far.
+        let itself = |value: FloatTensor<B>, of: Operand, first: usize| {
+            let width = value.shape()[1];
+            let none = |n: &usize| zeros_like::<B>(&value, &[batch, *n, width]);
+            let mut d: Vec<_> = below.iter().map(none).collect();
+            d.push(columns.identity::<B>(of, first, &value));
+            Plane { value, d }
+        };
+        let memory = memory.map_or_else(Vec::new, |memory| {
+            let [memories, batch, size] = memory.shape().dims();
+            let flat = reshape::<B>(memory, [memories * batch, size]);
+            let one = |m| rows::<B>(&flat, m * batch, (m + 1) * batch);
+            (0..memories).map(|m| itself(one(m), Operand::Memory, m * size)).collect()
+        });
+        let state = Carried { hidden: itself(hidden, Operand::Hidden, 0), memory };
+        Self { weights: operands, columns, state }
+    }
+
+    /// How many columns its own block has.
+    pub fn columns(&self) -> usize {
+        self.columns.count()
+    }
+
+    /// The hidden state, `[B, P]`.
+    pub fn hidden(&self) -> &FloatTensor<B> {
+        &self.state.hidden.value
+    }
+
+    /// The influence on the hidden state, by block, `[B, N, P]`.
+    pub fn influence(&self) -> &[FloatTensor<B>] {
+        &self.state.hidden.d
+    }
+
+    /// The memories, `[B, H]` each.
+    pub fn memory(&self) -> impl Iterator<Item = &FloatTensor<B>> {
+        self.state.memory.iter().map(|plane| &plane.value)
+    }
+
+    /// Goes on with other weights.
+    pub fn set_weights(&mut self, weights: Operands<FloatTensor<B>>) {
+        self.weights = weights;
+    }
+
+    /// dLoss/d(columns) of each block, `[B, N]`, by a gradient of the hidden state, `[B, P]`.
+    pub fn through_hidden(&self, d: &FloatTensor<B>) -> Vec<FloatTensor<B>> {
+        self.state.hidden.d.iter().map(|influence| through::<B>(d, influence)).collect()
+    }
+
+    /// The same by a gradient of the memory `m`, `[B, H]`.
+    pub fn through_memory(&self, m: usize, d: &FloatTensor<B>) -> Vec<FloatTensor<B>> {
+        self.state.memory[m].d.iter().map(|influence| through::<B>(d, influence)).collect()
+    }
+
+    /// The gradient of each of this layer's operands, from that of its columns, `[B, N]`.
+    pub fn gradients(&self, d_columns: &FloatTensor<B>) -> Operands<FloatTensor<B>> {
+        self.columns.apart::<B>(d_columns)
+    }
+
+    /// One step.
+    ///
+    /// # Arguments
+    ///
+    /// - `t`: which step of the input, if the gradient of the input is wanted
+    /// - `input`: `[B, I]`
+    /// - `d_input`: for each block below, ∂`input`/∂columns, `[B, N, I]`
+    /// - `active`: which rows take part; `None`: all. The others stand still.
+    pub fn step<C: Cell>(
+        &mut self,
+        cell: &C,
+        t: usize,
+        input: &FloatTensor<B>,
+        d_input: &[FloatTensor<B>],
+        active: Option<&[bool]>,
+    ) {
+        let Carried { hidden, memory } = &self.state;
+        let mut operands = self.pre_activations::<C>(t, input, d_input);
+        // A cell that may stand before a projection reads nothing of `h` by itself.
+        if !C::PROJECTABLE {
+            operands.push(hidden.clone());
+        }
+        operands.extend(memory.iter().cloned());
+        if C::RECURRENT.contains(&Recurrent::Inner) {
+            self.add_inner(cell, &mut operands);
+        }
+
+        let step = |planes: &Planed<B, C>| {
+            let gates = C::Gates::from_vec(planes.gates.clone());
+            let apart = C::Apart::from_vec(planes.apart.clone());
+            let (after, _kept) = cell.step(gates, apart, &planes.before);
+            [after.hidden].into_iter().chain(after.memory.into_vec()).collect()
+        };
+        let mut after = through_cell::<B, C>(&operands, &hidden.value, step).into_iter();
+        let mut out = after.next().expect("a step has a hidden state");
+        if self.weights.has(Operand::WeightHr) {
+            out = self.product(&out, Operand::WeightHr, None, 0);
+        }
+        let hold = |now: Plane<B>, then: &Plane<B>| match active {
+            Some(active) => now.held(active, then),
+            None => now,
+        };
+        let memory = after.zip(memory).map(|(now, then)| hold(now, then)).collect();
+        self.state = Carried { hidden: hold(out, hidden), memory };
+    }
+
+    /// `W x + b + U h + b_h`, or the two apart, as the cell wants them.
+    fn pre_activations<C: Cell>(
+        &self,
+        t: usize,
+        input: &FloatTensor<B>,
+        d_input: &[FloatTensor<B>],
+    ) -> Vec<Plane<B>> {
+        let size = self.weights.need(Operand::WeightIh).shape()[0] / C::GATES;
+        let input = Plane { value: input.clone(), d: d_input.to_vec() };
+        let wx = self.product(&input, Operand::WeightIh, Some(Operand::BiasIh), t);
+        let uh = self.product(&self.state.hidden, Operand::WeightHh, Some(Operand::BiasHh), 0);
+        let (mut gates, mut apart) = (Vec::new(), Vec::new());
+        for (g, recurrent) in C::RECURRENT.iter().enumerate() {
+            let (wx, uh) = (wx.gate(g, size), uh.gate(g, size));
+            gates.push(match recurrent {
+                Recurrent::Added => wx.plus(uh),
+                Recurrent::Apart => {
+                    apart.push(uh);
+                    wx
+                }
+                Recurrent::Inner => wx,
+            });
+        }
+        gates.extend(apart);
+        gates
+    }
+
+    /// Adds the inner product to the last gate.
+    fn add_inner<C: Cell>(&self, cell: &C, operands: &mut [Plane<B>]) {
+        let inner = |planes: &Planed<B, C>| {
+            vec![cell.inner(&C::Gates::from_vec(planes.gates.clone()), &planes.before)]
+        };
+        let q = through_cell::<B, C>(operands, &self.state.hidden.value, inner).remove(0);
+        let uq = self.product(&q, Operand::WeightHh, Some(Operand::BiasHh), 0);
+        let g = C::GATES - 1;
+        let size = q.value.shape()[1];
+        operands[g] = operands[g].clone().plus(uq.gate(g, size));
+    }
+
+    /// `weight · x + bias`, `[B, O]`, with all its derivatives; `x` is that of the step `t`.
+    fn product(&self, x: &Plane<B>, weight: Operand, bias: Option<Operand>, t: usize) -> Plane<B> {
+        let matrix = self.weights.need(weight);
+        let bias = bias.filter(|&bias| self.weights.has(bias));
+        let vector = bias.map(|bias| self.weights.need(bias).clone());
+        let value = linear::<B>(x.value.clone(), matrix.clone(), vector);
+        let mut d: Vec<_> = x.d.iter().map(|d| times::<B>(d, matrix)).collect();
+        let direct = self.columns.direct::<B>((weight, bias), matrix, &x.value, t);
+        match d.len() == self.state.hidden.d.len() {
+            true => {
+                let own = d.pop().expect("the last block is the layer's own");
+                d.push(add::<B>(own, direct));
+            }
+            // The input depends on the layers below alone.
+            false => d.push(direct),
+        }
+        Plane { value, d }
+    }
+}
+
+/// The gradients of a whole sequence: forwards once more, with the influence carried along, and
+/// after every step its part of the sum.
+pub(crate) fn gradients<B: Backend, C: Cell>(
+    plan: &Plan<C>,
+    operands: Operands<FloatTensor<B>>,
+    d_results: Cotangents<FloatTensor<B>>,
+    wanted: &Operands<()>,
+) -> Operands<FloatTensor<B>> {
+    let sizes = Sizes::of::<C>(|operand| operands.need(operand).shape().to_vec());
+    let Sizes { time, batch, input, hidden, output, memories } = sizes;
+    let flat = |x: FloatTensor<B>, rows, width| reshape::<B>(x, [rows, width]);
+    let inputs = flat(operands.need(Operand::Input).clone(), time * batch, input);
+    let d_outputs = d_results.outputs.map(|d| {
+        let d = if plan.batch_first { B::float_swap_dims(d, 0, 1) } else { d };
+        flat(d, time * batch, output)
+    });
+    let d_memory = d_results.memory.map(|d| flat(d, memories * batch, hidden));
+
+    let mut layer = Influenced::<B>::begin(operands, wanted, &[]);
+    let mut sum: Option<FloatTensor<B>> = None;
+    let mut take = |mut blocks: Vec<FloatTensor<B>>| {
+        let own = blocks.pop().expect("the layer's own block");
+        sum = Some(match sum.take() {
+            Some(sum) => add::<B>(sum, own),
+            None => own,
+        });
+    };
+    for t in plan.order(time) {
+        let step = |all: &FloatTensor<B>| rows::<B>(all, t * batch, (t + 1) * batch);
+        let active = plan.active(t, batch);
+        layer.step(&plan.cell, t, &step(&inputs), &[], active.as_deref());
+        if let Some(d_outputs) = &d_outputs {
+            let d = match (active, plan.skipped) {
+                (Some(active), Skipped::Zero) => only::<B>(&active, step(d_outputs)),
+                _ => step(d_outputs),
+            };
+            take(layer.through_hidden(&d));
+        }
+    }
+    if let Some(d) = d_results.hidden {
+        take(layer.through_hidden(&d));
+    }
+    if let Some(d) = d_memory {
+        for m in 0..memories {
+            let d = rows::<B>(&d, m * batch, (m + 1) * batch);
+            take(layer.through_memory(m, &d));
+        }
+    }
+    layer.gradients(&sum.expect("a node has a gradient of one of its results"))
+}
+
+/// The operands of a cell as its own planes.
+struct Planed<B: Backend, C: Cell> {
+    gates: Vec<Tangent<B>>,
+    apart: Vec<Tangent<B>>,
+    before: State<Tangent<B>, C::Memory<Tangent<B>>>,
+}
+
+impl<B: Backend, C: Cell> Planed<B, C> {
+    /// `hidden` stands for `h` where the cell reads none.
+    fn of(mut all: Vec<Tangent<B>>, hidden: &FloatTensor<B>) -> Self {
+        let mut apart = all.split_off(C::GATES);
+        let mut rest = apart.split_off(C::Apart::<f64>::LEN);
+        let hidden = match C::PROJECTABLE {
+            true => Tangent::still(Primitive(hidden.clone())),
+            false => rest.remove(0),
+        };
+        let memory = C::Memory::from_vec(rest);
+        Self { gates: all, apart, before: State { hidden, memory } }
+    }
+}
+
+/// Elementwise functions of the operands, with their derivatives by the chain rule: the function is
+/// run once for each operand, with a slope of one there.
+fn through_cell<B: Backend, C: Cell>(
+    operands: &[Plane<B>],
+    hidden: &FloatTensor<B>,
+    function: impl Fn(&Planed<B, C>) -> Vec<Tangent<B>>,
+) -> Vec<Plane<B>> {
+    let mut results: Vec<Plane<B>> = Vec::new();
+    for (seeded, operand) in operands.iter().enumerate() {
+        let tangent = |(i, plane): (usize, &Plane<B>)| match i == seeded {
+            true => Tangent::moving(Primitive(plane.value.clone())),
+            false => Tangent::still(Primitive(plane.value.clone())),
+        };
+        let planes = Planed::of(operands.iter().enumerate().map(tangent).collect(), hidden);
+        for (n, Tangent { value, slope }) in function(&planes).into_iter().enumerate() {
+            let [batch, width] = slope.0.shape().dims();
+            let slope = reshape::<B>(slope.0, [batch, 1, width]);
+            let part = operand.d.iter().map(|d| B::float_mul(d.clone(), slope.clone())).collect();
+            let part = Plane { value: value.0, d: part };
+            match results.get_mut(n) {
+                None => results.push(part),
+                Some(result) => result.d = sums::<B>(std::mem::take(&mut result.d), part.d),
+            }
+        }
+    }
+    results
+}
+
+impl<B: Backend> Plane<B> {
+    /// Gate `g` of all.
+    fn gate(&self, g: usize, size: usize) -> Self {
+        let (from, to) = (g * size, (g + 1) * size);
+        let cut = |d: &FloatTensor<B>| {
+            let [batch, n, width] = d.shape().dims();
+            let flat = reshape::<B>(d.clone(), [batch * n, width]);
+            reshape::<B>(columns::<B>(&flat, from, to), [batch, n, size])
+        };
+        let value = columns::<B>(&self.value, from, to);
+        Self { value, d: self.d.iter().map(cut).collect() }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { value: add::<B>(self.value, other.value), d: sums::<B>(self.d, other.d) }
+    }
+
+    /// Itself in the rows that are active, as it was `then` in the others.
+    fn held(self, active: &[bool], then: &Self) -> Self {
+        let pick = |now: FloatTensor<B>, then: &FloatTensor<B>| {
+            let shape = now.shape();
+            let flat = [shape[0], shape.num_elements() / shape[0]];
+            let mask = row_mask::<B>(active, flat[1], &now);
+            let (now, then) = (reshape::<B>(now, flat), reshape::<B>(then.clone(), flat));
+            reshape::<B>(B::float_mask_where(then, mask, now), shape)
+        };
+        Self {
+            value: pick(self.value, &then.value),
+            d: self.d.into_iter().zip(&then.d).map(|(now, then)| pick(now, then)).collect(),
+        }
+    }
+}
+
+fn sums<B: Backend>(a: Vec<FloatTensor<B>>, b: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
+    a.into_iter().zip(b).map(|(a, b)| add::<B>(a, b)).collect()
+}
+
+/// `[B, N, I]` times a weight `[O, I]`: `[B, N, O]`.
+fn times<B: Backend>(d: &FloatTensor<B>, weight: &FloatTensor<B>) -> FloatTensor<B> {
+    let [batch, n, width] = d.shape().dims();
+    let out = weight.shape()[0];
+    let flat = reshape::<B>(d.clone(), [batch * n, width]);
+    reshape::<B>(times_transposed::<B>(flat, weight.clone()), [batch, n, out])
+}
+
+/// `Σ_p d[b, p] ∂[b, n, p]`, `[B, N]`
+fn through<B: Backend>(d: &FloatTensor<B>, influence: &FloatTensor<B>) -> FloatTensor<B> {
+    let [batch, n, width] = influence.shape().dims();
+    let d = reshape::<B>(d.clone(), [batch, 1, width]);
+    let products = B::float_mul(influence.clone(), d);
+    reshape::<B>(B::float_sum_dim(products, 2), [batch, n])
+}

@@ -1,0 +1,120 @@
+//! A tensor and its derivative in one direction, as a number: forward mode, elementwise.
+//!
+//! `bptt_cells::Dual` is the same of any number, and takes a slope from the value (`s (1 − s)`). This
+//! one is a witness also where gates are saturated, and so has forms that lose no digits there.
+
+use crate::Primitive;
+use bptt_cells::{Number, Rectify};
+use burn::backend::{Backend, TensorMetadata};
+use std::ops::{Add, Mul, Neg, Sub};
+
+/// `x + d ε` with `ε² = 0`.
+#[derive(Clone, Debug)]
+pub(super) struct Tangent<B: Backend> {
+    pub(super) value: Primitive<B>,
+    pub(super) slope: Primitive<B>,
+}
+
+/// The four forms of an operator, from one on references.
+macro_rules! operators {
+    ($($Op:ident $op:ident |$a:ident, $b:ident| $slope:expr;)*) => {$(
+        impl<B: Backend> $Op for &Tangent<B> {
+            type Output = Tangent<B>;
+            fn $op(self, other: Self) -> Tangent<B> {
+                let ($a, $b) = (self, other);
+                Tangent { value: (&$a.value).$op(&$b.value), slope: $slope }
+            }
+        }
+        impl<B: Backend> $Op<Tangent<B>> for &Tangent<B> {
+            type Output = Tangent<B>;
+            fn $op(self, other: Tangent<B>) -> Tangent<B> {
+                self.$op(&other)
+            }
+        }
+        impl<B: Backend> $Op<&Tangent<B>> for Tangent<B> {
+            type Output = Tangent<B>;
+            fn $op(self, other: &Tangent<B>) -> Tangent<B> {
+                (&self).$op(other)
+            }
+        }
+        impl<B: Backend> $Op for Tangent<B> {
+            type Output = Tangent<B>;
+            fn $op(self, other: Tangent<B>) -> Tangent<B> {
+                (&self).$op(&other)
+            }
+        }
+    )*};
+}
+operators! {
+    Add add |a, b| &a.slope + &b.slope;
+    Sub sub |a, b| &a.slope - &b.slope;
+    Mul mul |a, b| &a.slope * &b.value + &a.value * &b.slope;
+}
+
+impl<B: Backend> Neg for Tangent<B> {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self { value: -self.value, slope: -self.slope }
+    }
+}
+
+impl<B: Backend> Number for Tangent<B> {
+    fn one_minus(&self) -> Self {
+        Self { value: self.value.one_minus(), slope: -self.slope.clone() }
+    }
+
+    fn sigmoid(&self) -> Self {
+        // σ'(x) = σ(x) σ(-x)
+        let s = self.value.sigmoid();
+        let slope = &self.slope * (&s * (-self.value.clone()).sigmoid());
+        Self { value: s, slope }
+    }
+
+    fn tanh(&self) -> Self {
+        // tanh'(x) = (1 - t) (1 + t)
+        let t = self.value.tanh();
+        let slope = &self.slope * (t.one_minus() * (-t.clone()).one_minus());
+        Self { value: t, slope }
+    }
+}
+
+impl<B: Backend> Rectify for Tangent<B> {
+    fn relu(&self) -> Self {
+        // The sign of what is positive is 1, that of the rest of a rectifier 0.
+        let value = self.value.relu();
+        let slope = &self.slope * Primitive(B::float_sign(value.0.clone()));
+        Self { value, slope }
+    }
+
+    fn relu_slope(&self) -> Self {
+        Self::still(self.value.relu_slope())
+    }
+
+    fn clip(&self, bound: f64) -> Self {
+        // 1 where |x| is below the bound, 0 elsewhere.
+        let left = B::float_neg(B::float_abs(self.value.0.clone()));
+        let sign = B::float_sign(B::float_add_scalar(left, bound.into()));
+        let inside = Primitive(B::float_clamp(sign, 0f32.into(), 1f32.into()));
+        Self { value: self.value.clip(bound), slope: &self.slope * inside }
+    }
+
+    fn clip_slope(&self, bound: f64) -> Self {
+        Self::still(self.value.clip_slope(bound))
+    }
+}
+
+impl<B: Backend> Tangent<B> {
+    /// What depends on nothing.
+    pub(super) fn still(value: Primitive<B>) -> Self {
+        let x = &value.0;
+        let slope = Primitive(B::float_zeros(x.shape(), &x.device(), x.dtype().into()));
+        Self { value, slope }
+    }
+
+    /// What one differentiates by.
+    pub(super) fn moving(value: Primitive<B>) -> Self {
+        let x = &value.0;
+        let slope = Primitive(B::float_ones(x.shape(), &x.device(), x.dtype().into()));
+        Self { value, slope }
+    }
+}

@@ -1,0 +1,257 @@
+//! Real-time recurrent learning: the gradient carried forwards, known after every step.
+
+use crate::cell::{CellVisitor, SequenceCell};
+use crate::config::ConfigError;
+use crate::recurrent::Recurrent;
+use crate::state::RecurrentState;
+use crate::weights::Weights;
+use bptt_cells::Cell;
+use bptt_kernels::{AnyTensor, Influenced, Operand, Operands};
+use burn::Tensor;
+use burn::backend::{Dispatch, DispatchTensor};
+
+/// A layer that learns while it runs: after every step, the exact gradient of whatever is made of its
+/// output, without going back.
+///
+/// Beside the state `s` of each layer it carries the *influence* `∂s/∂θ` of all parameters of that layer
+/// and those below on it, forwards: `∂s'/∂θ = (∂s'/∂s) ∂s/∂θ + ∂s'/∂θ|s`. So memory does not depend on how
+/// long it has run, and nothing is kept of the past; the price is `B · N · S` numbers for `N` parameters and
+/// `S` numbers of state, and about `N` times the work of a step. It is for small networks on endless
+/// streams, and it is a witness: it reaches no hand-written derivative, not even in the cell.
+///
+/// The sum of the gradients after each step is the gradient of the sum of the losses, as
+/// back-propagation through time has it. If the parameters change on the way ([`update`](Self::update)),
+/// the influence is still that of the parameters as they were; with small steps that is the usual
+/// approximation.
+///
+/// Stacks of any depth, one direction, forwards, every cell; no dropout. For whole sequences at once,
+/// in any direction and with the gradient of the input, there is
+/// [`Engine::Rtrl`](crate::Engine::Rtrl).
+///
+/// R. J. Williams and D. Zipser, "A learning algorithm for continually running fully recurrent neural
+/// networks", Neural Computation 1 (1989), 270–280.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use bptt::{GruConfig, Rtrl};
+/// use burn::tensor::{Device, Distribution, Tensor};
+///
+/// let device = Device::flex();
+/// let gru = GruConfig::new(3, 4).with_num_layers(2).init(&device);
+/// let mut online = Rtrl::new(&gru, gru.zero_state(1, &gru.weights[0].weight_hh.val())).unwrap();
+/// for _ in 0..10 {
+///     let x = Tensor::<2>::random([1, 3], Distribution::Default, &device);
+///     let output = online.step(x); // [B, P]
+///     // loss = Σ output² / 2, so d_output = output
+///     let gradients = online.gradients(output);
+///     assert_eq!(gradients[0].weight_hh.dims(), [12, 4]);
+///     // … a step of the optimiser, and online.update(&gru) …
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Rtrl<C: SequenceCell> {
+    cell: C,
+    layers: Vec<Influenced<Dispatch>>,
+}
+
+/// The gradients of one layer's parameters and of its initial state.
+#[derive(Clone, Debug)]
+pub struct RtrlGradients {
+    /// `[G·H, I]`
+    pub weight_ih: Tensor<2>,
+    /// `[G·H, P]`
+    pub weight_hh: Tensor<2>,
+    /// `[G·H]`
+    pub bias_ih: Option<Tensor<1>>,
+    /// `[G·H]`
+    pub bias_hh: Option<Tensor<1>>,
+    /// `[P, H]`
+    pub weight_hr: Option<Tensor<2>>,
+    /// Of the state it began with, `[B, P]`
+    pub hidden: Tensor<2>,
+    /// Of the memory it began with, `[M, B, H]`
+    pub memory: Option<Tensor<3>>,
+}
+
+/// dLoss/d(state), of all layers.
+#[derive(Clone, Debug)]
+pub struct StateCotangent {
+    /// `[L, B, P]`
+    pub hidden: Tensor<3>,
+    /// `[L·M, B, H]`
+    pub memory: Option<Tensor<3>>,
+}
+
+impl<C: SequenceCell> Rtrl<C> {
+    /// Begins from a state, with no influence of anything but the state itself.
+    ///
+    /// # Arguments
+    ///
+    /// - `layer`: its parameters are taken as they are now; on a device with autodiff, untracked
+    /// - `state`: hidden `[L, B, P]`
+    ///
+    /// # Errors
+    ///
+    /// If the layer has two directions, runs in reverse, or drops outputs.
+    ///
+    /// # Panics
+    ///
+    /// If the state has another shape.
+    pub fn new(layer: &Recurrent<C>, state: C::State) -> Result<Self, ConfigError> {
+        let options = &layer.options;
+        if options.bidirectional || options.reverse || layer.dropout.prob > 0.0 {
+            return Err(ConfigError::new(format!(
+                "{}: learning in real time needs a layer that runs forward only, without dropout",
+                layer.cell.name()
+            )));
+        }
+        let cell = layer.cell.clone();
+        let (hidden, memory) = state.into_parts();
+        let (hidden, memory) = (plain(hidden), memory.map(plain));
+        let [_, batch, output] = hidden.dims();
+        layer.check_state(&hidden, memory.as_ref(), batch);
+        let memories = cell.memories();
+        let mut below = Vec::new();
+        let mut layers = Vec::new();
+        for (k, weights) in layer.weights.iter().enumerate() {
+            let hidden = hidden.clone().slice([k..k + 1]).reshape([batch, output]);
+            let memory =
+                memory.as_ref().map(|all| all.clone().slice([k * memories..(k + 1) * memories]));
+            let operands = weights_of(weights)
+                .with(Operand::Hidden, hidden)
+                .with_optional(Operand::Memory, memory);
+            let all = Operand::ALL.into_iter().fold(Operands::new(), |all, o| all.with(o, ()));
+            let layer = Influenced::begin(operands.map(AnyTensor::into_dispatch), &all, &below);
+            below.push(layer.columns());
+            layers.push(layer);
+        }
+        Ok(Self { cell, layers })
+    }
+
+    /// One step. Returns the output of the last layer, `[B, P]`, for an input `[B, I]`.
+    pub fn step(&mut self, input: Tensor<2>) -> Tensor<2> {
+        self.step_of_rows(input, None)
+    }
+
+    /// One step in which only some rows take part; the others stand still, and what is returned of
+    /// them is the state that they hold.
+    pub fn step_masked(&mut self, input: Tensor<2>, present: &[bool]) -> Tensor<2> {
+        self.step_of_rows(input, present.contains(&false).then_some(present))
+    }
+
+    fn step_of_rows(&mut self, input: Tensor<2>, active: Option<&[bool]>) -> Tensor<2> {
+        let mut input = plain(input).into_dispatch();
+        let mut d_input = Vec::new();
+        for layer in &mut self.layers {
+            self.cell.accept(Step { layer, input: &input, d_input: &d_input, active });
+            (input, d_input) = (layer.hidden().clone(), layer.influence().to_vec());
+        }
+        Tensor::from_dispatch(input)
+    }
+
+    /// The gradients, layer by layer, of a loss whose gradient with respect to the last output is
+    /// `d_output`, `[B, P]`: of this step's loss, through all steps so far.
+    pub fn gradients(&self, d_output: Tensor<2>) -> Vec<RtrlGradients> {
+        let last = self.layers.last().expect("there is a layer");
+        self.apart(last.through_hidden(&plain(d_output).into_dispatch()))
+    }
+
+    /// The gradients of a loss of the states as they are now, of all layers.
+    pub fn gradients_of_state(&self, cotangent: StateCotangent) -> Vec<RtrlGradients> {
+        let row = |all: &Tensor<3>, k: usize| {
+            let [_, batch, width] = all.dims();
+            plain(all.clone()).slice([k..k + 1]).reshape([batch, width]).into_dispatch()
+        };
+        let memories = self.cell.memories();
+        let mut sums: Vec<Option<Tensor<2>>> = vec![None; self.layers.len()];
+        let mut add = |blocks: Vec<DispatchTensor>| {
+            for (sum, block) in sums.iter_mut().zip(blocks) {
+                let block = Tensor::from_dispatch(block);
+                *sum = Some(match sum.take() {
+                    Some(sum) => sum + block,
+                    None => block,
+                });
+            }
+        };
+        for (k, layer) in self.layers.iter().enumerate() {
+            add(layer.through_hidden(&row(&cotangent.hidden, k)));
+            for m in 0..memories {
+                let d_memory = cotangent.memory.as_ref().expect("a cell with memory");
+                add(layer.through_memory(m, &row(d_memory, k * memories + m)));
+            }
+        }
+        let sums = sums.into_iter().map(|sum| sum.expect("each layer influences itself"));
+        self.apart(sums.map(Tensor::into_dispatch).collect())
+    }
+
+    /// Goes on with the layer's parameters as they are now.
+    pub fn update(&mut self, layer: &Recurrent<C>) {
+        for (layer, weights) in self.layers.iter_mut().zip(&layer.weights) {
+            layer.set_weights(weights_of(weights).map(AnyTensor::into_dispatch));
+        }
+    }
+
+    /// The state of all layers.
+    pub fn state(&self) -> C::State {
+        let tensor = |x: &DispatchTensor| Tensor::<2>::from_dispatch(x.clone());
+        let hidden = self.layers.iter().map(|layer| tensor(layer.hidden())).collect();
+        let memory: Vec<_> =
+            self.layers.iter().flat_map(|layer| layer.memory().map(tensor)).collect();
+        let memory = (!memory.is_empty()).then(|| Tensor::stack(memory, 0));
+        C::State::from_parts(Tensor::stack(hidden, 0), memory)
+    }
+
+    /// The gradients of each block's columns, by operand.
+    fn apart(&self, blocks: Vec<DispatchTensor>) -> Vec<RtrlGradients> {
+        let of = |(layer, block): (&Influenced<Dispatch>, DispatchTensor)| {
+            let mut d = layer.gradients(&block);
+            fn tensor<const D: usize>(x: Option<DispatchTensor>) -> Option<Tensor<D>> {
+                x.map(Tensor::from_dispatch)
+            }
+            let needed = "a layer has it";
+            RtrlGradients {
+                weight_ih: tensor(d.take(Operand::WeightIh)).expect(needed),
+                weight_hh: tensor(d.take(Operand::WeightHh)).expect(needed),
+                bias_ih: tensor(d.take(Operand::BiasIh)),
+                bias_hh: tensor(d.take(Operand::BiasHh)),
+                weight_hr: tensor(d.take(Operand::WeightHr)),
+                hidden: tensor(d.take(Operand::Hidden)).expect(needed),
+                memory: tensor(d.take(Operand::Memory)),
+            }
+        };
+        self.layers.iter().zip(blocks).map(of).collect()
+    }
+}
+
+/// A step of one layer, to be worked with its cell.
+struct Step<'a> {
+    layer: &'a mut Influenced<Dispatch>,
+    input: &'a DispatchTensor,
+    d_input: &'a [DispatchTensor],
+    active: Option<&'a [bool]>,
+}
+
+impl CellVisitor for Step<'_> {
+    type Output = ();
+
+    fn visit<C: Cell>(self, cell: C) {
+        self.layer.step(&cell, 0, self.input, self.d_input, self.active);
+    }
+}
+
+/// A layer's parameters, untracked.
+fn weights_of(weights: &Weights) -> Operands<AnyTensor> {
+    let vector = |bias: &burn::module::Param<Tensor<1>>| plain(bias.val());
+    Operands::new()
+        .with(Operand::WeightIh, plain(weights.weight_ih.val()))
+        .with(Operand::WeightHh, plain(weights.weight_hh.val()))
+        .with_optional(Operand::BiasIh, weights.bias_ih.as_ref().map(vector))
+        .with_optional(Operand::BiasHh, weights.bias_hh.as_ref().map(vector))
+        .with_optional(Operand::WeightHr, weights.weight_hr.as_ref().map(|w| plain(w.val())))
+}
+
+/// The tensor without a tape.
+fn plain<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    if tensor.device().is_autodiff() { tensor.inner() } else { tensor }
+}
