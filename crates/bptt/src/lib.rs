@@ -7,6 +7,8 @@
 //! - [`Engine::Autograd`]: the same layer as ordinary tensor operations, one step after the other;
 //!   Burn records and differentiates. It is the witness.
 //!
+//! (A third, [`Engine::Rtrl`], carries gradients forwards: for small networks, and as another witness.)
+//!
 //! ```
 //! # #[cfg(feature = "flex")] {
 //! use bptt::{Engine, LstmConfig};
