@@ -3,15 +3,14 @@
 //! ```text
 //! e^x     = 2^n e^r                    n = round(x / ln 2), r = x - n ln 2, e^r by a polynomial
 //! σ(x)    = 1 / (1 + e^-x) for x ≥ 0, e^x / (1 + e^x) below: no overflow, no cancellation
-//! tanh(x) = x + x³ p(x²)               for |x| < 0.625
-//!         = ± (1 - 2 e / (1 + e))      beyond, with e = e^(-2 |x|)
+//! tanh(x) = ± u / (2 - u)              u = 1 - e^(-2 |x|) = (1 - 2^n) - 2^n (e^r - 1)
 //! ```
 //!
 //! A NaN comes out as a NaN, ±∞ as the limit, and a result that is subnormal is as exact as a
 //! subnormal number can be.
 //!
-//! Polynomials after S. L. Moshier, Cephes Mathematical Library (`expf`, `tanhf`, `tanh`); that of
-//! `e^r` in f64 is Taylor's, of degree 13.
+//! The polynomial of `e^r` in f32 is that of S. L. Moshier, Cephes Mathematical Library (`expf`); that in
+//! f64 is Taylor's, of degree 13.
 
 use super::real::Real;
 use pulp::Simd;
@@ -22,10 +21,6 @@ pub(crate) type Polynomial<T> = &'static [T];
 /// `(e^r - 1 - r) / r²`
 pub(crate) const EXP_F32: Polynomial<f32> =
     &[1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
-
-/// `(tanh(x) - x) / x³`, in `x²`
-pub(crate) const TANH_F32: Polynomial<f32> =
-    &[-5.704_988_7e-3, 2.063_908_8e-2, -5.373_971_5e-2, 1.333_144_2e-1, -3.333_328_2e-1];
 
 /// `(e^r - 1 - r) / r²`
 pub(crate) const EXP_F64: Polynomial<f64> = &[
@@ -43,33 +38,22 @@ pub(crate) const EXP_F64: Polynomial<f64> = &[
     0.5,
 ];
 
-/// `(tanh(x) - x) / x³` as a quotient of two polynomials in `x²`
-pub(crate) const TANH_F64: (Polynomial<f64>, Polynomial<f64>) = (
-    &[
-        -9.643_991_794_250_522_386_28e-1,
-        -9.928_772_310_019_185_865_64e1,
-        -1.614_687_684_417_084_479_52e3,
-    ],
-    &[
-        1.0,
-        1.128_116_784_916_329_314_02e2,
-        2.235_488_390_601_004_485_83e3,
-        4.844_063_053_251_254_860_48e3,
-    ],
-);
-
-/// Horner's rule.
+/// The polynomial at `x`, with an even number of coefficients: those of even and of odd powers by Horner's
+/// rule in `x²`, side by side, since each step of it waits for the one before.
 #[inline(always)]
 pub(crate) fn evaluate<S: Simd, T: Real>(
     simd: S,
     x: T::Register<S>,
     coefficients: Polynomial<T>,
 ) -> T::Register<S> {
-    let mut sum = T::splat(simd, coefficients[0]);
-    for &c in &coefficients[1..] {
-        sum = T::mul_add(simd, sum, x, T::splat(simd, c));
+    let square = T::mul(simd, x, x);
+    let mut odd = T::splat(simd, coefficients[0]);
+    let mut even = T::splat(simd, coefficients[1]);
+    for pair in coefficients[2..].chunks_exact(2) {
+        odd = T::mul_add(simd, odd, square, T::splat(simd, pair[0]));
+        even = T::mul_add(simd, even, square, T::splat(simd, pair[1]));
     }
-    sum
+    T::mul_add(simd, odd, x, even)
 }
 
 /// `σ(x) = 1 / (1 + e^-x)`
@@ -88,11 +72,23 @@ pub(crate) fn sigmoid<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Regist
 /// `tanh(x)`
 #[inline(always)]
 pub(crate) fn tanh<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Register<S> {
-    let one = T::splat(simd, T::ONE);
-    let a = T::abs(simd, x);
-    let e = T::exp_negative(simd, T::neg(simd, T::add(simd, a, a)));
-    let rest = T::div(simd, T::add(simd, e, e), T::add(simd, one, e));
-    let large = T::sub(simd, one, rest);
-    let small = T::tanh_small(simd, a);
-    T::with_sign(simd, T::if_less(simd, a, T::splat(simd, T::SMALL), small, large), x)
+    let splat = |x| T::splat(simd, T::of(x));
+    let (one, two) = (splat(1.0), splat(2.0));
+    // Beyond 20 it is 1 in either type.
+    let exponent = T::mul(simd, T::abs(simd, x), splat(-2.0));
+    let exponent = T::if_less(simd, exponent, splat(-40.0), splat(-40.0), exponent);
+    let (rest, scale) = T::exp_parts(simd, exponent);
+    let whole = T::sub(simd, one, scale);
+    let minus_scale = T::neg(simd, scale);
+    let u = T::mul_add(simd, minus_scale, rest, whole);
+    let below = T::sub(simd, two, u);
+    let quotient = T::div(simd, u, below);
+    // What either difference has lost is known exactly: `lost_u` of `u`, `lost` of `2 - u`. And since
+    // 1 / (2 - u) = (1 + t) / 2, it is put right without another division.
+    let lost_u = T::mul_add(simd, minus_scale, rest, T::sub(simd, whole, u));
+    let lost = T::sub(simd, T::sub(simd, T::sub(simd, two, below), u), lost_u);
+    let right = T::mul_add(simd, T::neg(simd, quotient), lost, lost_u);
+    let half = splat(0.5);
+    let inverse = T::mul_add(simd, half, quotient, half);
+    T::with_sign(simd, T::mul_add(simd, right, inverse, quotient), x)
 }

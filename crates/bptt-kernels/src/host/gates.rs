@@ -3,14 +3,49 @@
 use super::backward::DOutputs;
 use super::buffer::Shared;
 use super::isa::Isa;
-use super::lane::{Lane, Registers};
+use super::lane::{Lane, Pair, Registers};
 use super::layer::{Layer, Share};
 use super::real::Real;
 use crate::host::Slices;
 use bptt_cells::{Backward, Cell, Dual, Planes, State};
 use pulp::{Simd, WithSimd};
 
-/// The registers of one row that is not padded: the last one may hang over its end.
+/// Where the registers of a number lie in a row: the first from one unit on, the second, if there is
+/// one, so many units behind it. Where a row has no more units it is none: then both are the same
+/// register, read and written twice.
+#[derive(Clone, Copy)]
+struct Units {
+    first: usize,
+    second: usize,
+}
+
+impl Units {
+    /// All that a row has, one number after the other.
+    #[inline(always)]
+    fn of<S: Simd, T: Real, N: Registers<S, T>>(
+        units: std::ops::Range<usize>,
+    ) -> impl Iterator<Item = Self> {
+        let lanes = T::lanes::<S>();
+        let end = units.end;
+        units.step_by(N::WIDTH * lanes).map(move |first| {
+            let second = if N::WIDTH > 1 && first + lanes < end { lanes } else { 0 };
+            Self { first, second }
+        })
+    }
+
+    /// Counted from another unit on.
+    #[inline(always)]
+    fn behind(self, first: usize) -> Self {
+        Self { first: self.first - first, ..self }
+    }
+
+    #[inline(always)]
+    fn at(self, nth: usize) -> usize {
+        self.first + nth * self.second
+    }
+}
+
+/// A register of one row that is not padded: the last one may hang over its end.
 #[inline(always)]
 fn load_row<S: Simd, T: Real>(simd: S, row: &[T], unit: usize) -> T::Register<S> {
     match row.get(unit..unit + T::lanes::<S>()) {
@@ -53,23 +88,27 @@ impl<T: Real> Row<T> {
 
     /// # Safety
     ///
-    /// The plane is one of the row's, `unit` and the register's units behind it are below `hp`, and
+    /// The plane is one of the row's, the units and those of a register behind them are below `hp`, and
     /// no other thread writes to them; the row was made for `N`.
     #[inline(always)]
-    unsafe fn load<S: Simd, N: Registers<S, T>>(self, simd: S, plane: usize, unit: usize) -> N {
-        let at = self.start.wrapping_add(plane * self.hp + unit);
+    unsafe fn load<S: Simd, N: Registers<S, T>>(self, simd: S, plane: usize, unit: Units) -> N {
+        let at = self.start.wrapping_add(plane * self.hp);
         // SAFETY: inside of the rows, by the caller's promise.
-        N::from_rows(simd, |row| unsafe { T::load(simd, at.add(row * self.next)) })
+        N::from_registers(simd, |row, nth| unsafe {
+            T::load(simd, at.add(row * self.next + unit.at(nth)))
+        })
     }
 
     /// # Safety
     ///
     /// As for [`load`](Self::load), and no other thread reads them.
     #[inline(always)]
-    unsafe fn store<S: Simd, N: Registers<S, T>>(self, simd: S, plane: usize, unit: usize, x: N) {
-        let at = self.start.wrapping_add(plane * self.hp + unit);
+    unsafe fn store<S: Simd, N: Registers<S, T>>(self, simd: S, plane: usize, unit: Units, x: N) {
+        let at = self.start.wrapping_add(plane * self.hp);
         // SAFETY: inside of the rows, by the caller's promise.
-        x.for_rows(|row, x| unsafe { T::store(simd, at.add(row * self.next), x) });
+        x.for_registers(|row, nth, x| unsafe {
+            T::store(simd, at.add(row * self.next + unit.at(nth)), x);
+        });
     }
 }
 
@@ -184,7 +223,7 @@ impl<C: Cell, T: Real> WithSimd for InValues<'_, StepForward<'_, C, T>> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        self.0.run::<S, Lane<S, T>>(simd);
+        self.0.run::<S, Pair<S, T>>(simd);
     }
 }
 
@@ -202,7 +241,7 @@ impl<C: Cell, T: Real> StepForward<'_, C, T> {
     fn run<S: Simd, N: Registers<S, T>>(&self, simd: S) {
         let Layer { hp, pp, output, .. } = *self.layer;
         let layer = self.layer;
-        let units = || self.share.units.clone().step_by(T::lanes::<S>());
+        let units = || Units::of::<S, T, N>(self.share.units.clone());
         for b in self.share.rows.clone().step_by(N::ROWS) {
             let place = (self.place)(b);
             let hidden = Row::new::<S, N>(self.hidden, b, 1, pp);
@@ -245,7 +284,7 @@ impl<C: Cell, T: Real> StepForward<'_, C, T> {
                 };
                 let planes =
                     Row::new::<S, N>(self.planes, self.planes_row + place, layer.planes(), hp);
-                let before = |unit| State {
+                let before = |unit: Units| State {
                     hidden: match C::PROJECTABLE {
                         // Such a cell does not read it, and behind a projection it has another size.
                         true => N::zero(simd),
@@ -253,8 +292,9 @@ impl<C: Cell, T: Real> StepForward<'_, C, T> {
                     },
                     memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
                 };
-                let gates =
-                    |unit| C::Gates::from_fn(|gate| planes.load(simd, layer.plane(gate), unit));
+                let gates = |unit: Units| {
+                    C::Gates::from_fn(|gate| planes.load(simd, layer.plane(gate), unit))
+                };
                 if self.part == Part::Inner {
                     let inner = self.inner.expect("a cell with an inner gate has room for it");
                     let inner = Row::new::<S, N>(inner, b, 1, hp);
@@ -289,9 +329,10 @@ impl<C: Cell, T: Real> StepForward<'_, C, T> {
                         Some(own) => own.store(simd, 0, unit, after.hidden),
                         None => {
                             hidden_next.store(simd, 0, unit, after.hidden);
-                            after
-                                .hidden
-                                .for_rows(|row, h| store_row(simd, out[row], unit - first, h));
+                            let unit = unit.behind(first);
+                            after.hidden.for_registers(|row, nth, h| {
+                                store_row(simd, out[row], unit.at(nth), h)
+                            });
                         }
                     }
                 }
@@ -342,7 +383,7 @@ impl<C: Cell, T: Real> WithSimd for InValues<'_, StepBackward<'_, C, T>> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        self.0.run::<S, Lane<S, T>>(simd);
+        self.0.run::<S, Pair<S, T>>(simd);
     }
 }
 
@@ -360,7 +401,7 @@ impl<C: Cell, T: Real> StepBackward<'_, C, T> {
     fn run<S: Simd, N: Registers<S, T>>(&self, simd: S) {
         let layer = self.layer;
         let Layer { hp, pp, memories, gates, .. } = *layer;
-        let units = || self.share.units.clone().step_by(T::lanes::<S>());
+        let units = || Units::of::<S, T, N>(self.share.units.clone());
         let zero = N::zero(simd);
         for b in self.share.rows.clone().step_by(N::ROWS) {
             let place = (self.place)(b);
@@ -383,8 +424,9 @@ impl<C: Cell, T: Real> StepBackward<'_, C, T> {
                             }
                         } else {
                             for unit in units() {
-                                let d =
-                                    N::from_rows(simd, |row| load_row(simd, d_output[row], unit));
+                                let d = N::from_registers(simd, |row, nth| {
+                                    load_row(simd, d_output[row], unit.at(nth))
+                                });
                                 let sum = d_hidden.load::<S, N>(simd, 0, unit) + d;
                                 d_hidden.store(simd, 0, unit, sum);
                             }
@@ -400,11 +442,13 @@ impl<C: Cell, T: Real> StepBackward<'_, C, T> {
                 let memory_next =
                     Row::new::<S, N>(self.memory, self.memory_next_row + b, memories, hp);
                 let hidden_before = rows_of::<S, T, N>(|row| (self.hidden_before)(b + row));
-                let kept = |unit| C::Kept::from_fn(|i| kept.load(simd, i, unit));
-                let before = |unit| State {
+                let kept = |unit: Units| C::Kept::from_fn(|i| kept.load(simd, i, unit));
+                let before = |unit: Units| State {
                     hidden: match C::PROJECTABLE {
                         true => zero,
-                        false => N::from_rows(simd, |row| load_row(simd, hidden_before[row], unit)),
+                        false => N::from_registers(simd, |row, nth| {
+                            load_row(simd, hidden_before[row], unit.at(nth))
+                        }),
                     },
                     memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
                 };
@@ -443,12 +487,16 @@ impl<C: Cell, T: Real> StepBackward<'_, C, T> {
                     let d_h = match d_own {
                         Some(d_own) => d_own.load(simd, 0, unit),
                         None => {
-                            let d = N::from_rows(simd, |row| load_row(simd, d_output[row], unit));
+                            let d = N::from_registers(simd, |row, nth| {
+                                load_row(simd, d_output[row], unit.at(nth))
+                            });
                             d_hidden.load::<S, N>(simd, 0, unit) + d
                         }
                     };
                     let after = State {
-                        hidden: N::from_rows(simd, |row| load_row(simd, hidden_own[row], unit)),
+                        hidden: N::from_registers(simd, |row, nth| {
+                            load_row(simd, hidden_own[row], unit.at(nth))
+                        }),
                         memory: C::Memory::from_fn(|m| memory_next.load(simd, m, unit)),
                     };
                     let cotangent = State {

@@ -34,90 +34,109 @@ impl<S: Simd, T: Real> Lane<S, T> {
     }
 }
 
-/// What a cell computes with: one register, or in dual numbers a register of values and one of
+/// Two of them. A cell's step is a long chain of operations, each of which waits for the one before;
+/// two chains at once keep the units of the processor busy.
+#[derive(Clone, Copy)]
+pub(crate) struct Pair<S: Simd, T: Real>([Lane<S, T>; 2]);
+
+/// What a cell computes with: registers of one row, or in dual numbers a register of values and one of
 /// tangents, which lie in neighbouring rows.
 pub(crate) trait Registers<S: Simd, T: Real>: Rectify + Copy {
     /// How many rows it comes from.
     const ROWS: usize;
+    /// How many registers of each.
+    const WIDTH: usize;
 
-    /// From the register of each row.
-    fn from_rows(simd: S, row: impl FnMut(usize) -> T::Register<S>) -> Self;
+    /// From the registers: which row, and which of its registers.
+    fn from_registers(simd: S, register: impl FnMut(usize, usize) -> T::Register<S>) -> Self;
 
-    /// Hands out the register for each row.
-    fn for_rows(self, row: impl FnMut(usize, T::Register<S>));
+    /// Hands them out.
+    fn for_registers(self, register: impl FnMut(usize, usize, T::Register<S>));
 
     #[inline(always)]
     fn zero(simd: S) -> Self {
-        Self::from_rows(simd, |_| T::splat(simd, T::ZERO))
+        Self::from_registers(simd, |_, _| T::splat(simd, T::ZERO))
     }
 }
 
-impl<S: Simd, T: Real> Registers<S, T> for Lane<S, T> {
+impl<S: Simd, T: Real> Registers<S, T> for Pair<S, T> {
     const ROWS: usize = 1;
+    const WIDTH: usize = 2;
 
     #[inline(always)]
-    fn from_rows(simd: S, mut row: impl FnMut(usize) -> T::Register<S>) -> Self {
-        Self { simd, value: row(0) }
+    fn from_registers(simd: S, mut register: impl FnMut(usize, usize) -> T::Register<S>) -> Self {
+        Self([0, 1].map(|nth| Lane { simd, value: register(0, nth) }))
     }
 
     #[inline(always)]
-    fn for_rows(self, mut row: impl FnMut(usize, T::Register<S>)) {
-        row(0, self.value);
+    fn for_registers(self, mut register: impl FnMut(usize, usize, T::Register<S>)) {
+        register(0, 0, self.0[0].value);
+        register(0, 1, self.0[1].value);
     }
 }
 
 impl<S: Simd, T: Real> Registers<S, T> for Dual<Lane<S, T>> {
     const ROWS: usize = 2;
+    const WIDTH: usize = 1;
 
     #[inline(always)]
-    fn from_rows(simd: S, mut row: impl FnMut(usize) -> T::Register<S>) -> Self {
-        let [value, tangent] = [row(0), row(1)].map(|value| Lane { simd, value });
+    fn from_registers(simd: S, mut register: impl FnMut(usize, usize) -> T::Register<S>) -> Self {
+        let [value, tangent] = [0, 1].map(|row| Lane { simd, value: register(row, 0) });
         Self { value, tangent: Some(tangent) }
     }
 
     #[inline(always)]
-    fn for_rows(self, mut row: impl FnMut(usize, T::Register<S>)) {
-        row(0, self.value.value);
-        row(1, self.tangent.unwrap_or(Lane::splat(self.value.simd, T::ZERO)).value);
+    fn for_registers(self, mut register: impl FnMut(usize, usize, T::Register<S>)) {
+        register(0, 0, self.value.value);
+        register(1, 0, self.tangent.unwrap_or(Lane::splat(self.value.simd, T::ZERO)).value);
     }
 }
 
+/// The four forms of an operator, from one on values.
 macro_rules! operators {
-    ($($Op:ident $op:ident;)*) => {$(
-        impl<S: Simd, T: Real> $Op for Lane<S, T> {
-            type Output = Lane<S, T>;
+    ($Number:ident: $($Op:ident $op:ident |$a:ident, $b:ident| $result:expr;)*) => {$(
+        impl<S: Simd, T: Real> $Op for $Number<S, T> {
+            type Output = $Number<S, T>;
             #[inline(always)]
-            fn $op(self, other: Self) -> Lane<S, T> {
-                self.with(T::$op(self.simd, self.value, other.value))
+            fn $op(self, other: Self) -> $Number<S, T> {
+                let ($a, $b) = (self, other);
+                $result
             }
         }
-        impl<S: Simd, T: Real> $Op<&Lane<S, T>> for Lane<S, T> {
-            type Output = Lane<S, T>;
+        impl<S: Simd, T: Real> $Op<&$Number<S, T>> for $Number<S, T> {
+            type Output = $Number<S, T>;
             #[inline(always)]
-            fn $op(self, other: &Self) -> Lane<S, T> {
+            fn $op(self, other: &Self) -> $Number<S, T> {
                 self.$op(*other)
             }
         }
-        impl<S: Simd, T: Real> $Op<Lane<S, T>> for &Lane<S, T> {
-            type Output = Lane<S, T>;
+        impl<S: Simd, T: Real> $Op<$Number<S, T>> for &$Number<S, T> {
+            type Output = $Number<S, T>;
             #[inline(always)]
-            fn $op(self, other: Lane<S, T>) -> Lane<S, T> {
+            fn $op(self, other: $Number<S, T>) -> $Number<S, T> {
                 (*self).$op(other)
             }
         }
-        impl<S: Simd, T: Real> $Op for &Lane<S, T> {
-            type Output = Lane<S, T>;
+        impl<S: Simd, T: Real> $Op for &$Number<S, T> {
+            type Output = $Number<S, T>;
             #[inline(always)]
-            fn $op(self, other: Self) -> Lane<S, T> {
+            fn $op(self, other: Self) -> $Number<S, T> {
                 (*self).$op(*other)
             }
         }
     )*};
 }
 operators! {
-    Add add;
-    Sub sub;
-    Mul mul;
+    Lane:
+    Add add |a, b| a.with(T::add(a.simd, a.value, b.value));
+    Sub sub |a, b| a.with(T::sub(a.simd, a.value, b.value));
+    Mul mul |a, b| a.with(T::mul(a.simd, a.value, b.value));
+}
+operators! {
+    Pair:
+    Add add |a, b| Pair([a.0[0] + b.0[0], a.0[1] + b.0[1]]);
+    Sub sub |a, b| Pair([a.0[0] - b.0[0], a.0[1] - b.0[1]]);
+    Mul mul |a, b| Pair([a.0[0] * b.0[0], a.0[1] * b.0[1]]);
 }
 
 impl<S: Simd, T: Real> Neg for Lane<S, T> {
@@ -174,5 +193,52 @@ impl<S: Simd, T: Real> Rectify for Lane<S, T> {
         let (zero, one) = (T::splat(simd, T::ZERO), T::splat(simd, T::ONE));
         let size = T::abs(simd, self.value);
         self.with(T::if_less(simd, size, T::splat(simd, T::of(bound)), one, zero))
+    }
+}
+
+impl<S: Simd, T: Real> Neg for Pair<S, T> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Self(self.0.map(Neg::neg))
+    }
+}
+
+impl<S: Simd, T: Real> Number for Pair<S, T> {
+    #[inline(always)]
+    fn one_minus(&self) -> Self {
+        Self(self.0.map(|x| x.one_minus()))
+    }
+
+    #[inline(always)]
+    fn sigmoid(&self) -> Self {
+        Self(self.0.map(|x| x.sigmoid()))
+    }
+
+    #[inline(always)]
+    fn tanh(&self) -> Self {
+        Self(self.0.map(|x| x.tanh()))
+    }
+}
+
+impl<S: Simd, T: Real> Rectify for Pair<S, T> {
+    #[inline(always)]
+    fn relu(&self) -> Self {
+        Self(self.0.map(|x| x.relu()))
+    }
+
+    #[inline(always)]
+    fn relu_slope(&self) -> Self {
+        Self(self.0.map(|x| x.relu_slope()))
+    }
+
+    #[inline(always)]
+    fn clip(&self, bound: f64) -> Self {
+        Self(self.0.map(|x| x.clip(bound)))
+    }
+
+    #[inline(always)]
+    fn clip_slope(&self, bound: f64) -> Self {
+        Self(self.0.map(|x| x.clip_slope(bound)))
     }
 }

@@ -44,11 +44,11 @@ mod workers;
 #[cfg(test)]
 use crate::recurrent::Operand;
 use crate::recurrent::Operands;
-use buffer::Buffer;
 use std::ops::Range;
 use walk::Walk;
 
 pub(crate) use backward::{Given, backward};
+pub(crate) use buffer::Buffer;
 pub(crate) use forward::{Keep, forward};
 pub(crate) use gates::Work;
 pub(crate) use isa::Isa;

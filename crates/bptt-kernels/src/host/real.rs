@@ -1,6 +1,6 @@
 //! `f32` and `f64` as the kernels see them: one element, and a register full of them.
 
-use super::functions::{Polynomial, evaluate};
+use super::functions::evaluate;
 use super::isa::Isa;
 use super::outer_sum::OuterSum;
 use super::product::Product;
@@ -18,8 +18,6 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
 
     const ZERO: Self;
     const ONE: Self;
-    /// Up to here [`tanh_small`](Self::tanh_small) is right.
-    const SMALL: Self;
 
     /// How many elements one register holds.
     fn lanes<S: Simd>() -> usize;
@@ -58,8 +56,8 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
 
     /// `e^x` for `x ≤ 0`, down to the smallest number there is.
     fn exp_negative<S: Simd>(simd: S, x: Self::Register<S>) -> Self::Register<S>;
-    /// `tanh(x)` for `|x| < 0.625`.
-    fn tanh_small<S: Simd>(simd: S, x: Self::Register<S>) -> Self::Register<S>;
+    /// `e^r - 1` and `2^n`, whose product with `e^r` is `e^x`, for `-40 ≤ x ≤ 0`.
+    fn exp_parts<S: Simd>(simd: S, x: Self::Register<S>) -> (Self::Register<S>, Self::Register<S>);
 
     /// Reads a register from as many elements.
     ///
@@ -103,7 +101,15 @@ fn is_portable<S: Simd>() -> bool {
     TypeId::of::<S>() == TypeId::of::<Scalar128b>()
 }
 
-/// What `exp_negative` needs to know of a float format.
+/// The steps that exponentials have in common.
+trait Exponential: Real {
+    /// The exponent `n`, shifted into the lowest bits of a number, and `e^r - 1`, of `x = n ln 2 + r`.
+    fn reduced<S: Simd>(simd: S, x: Self::Register<S>) -> (Self::Register<S>, Self::Register<S>);
+    /// `2^n`.
+    fn power<S: Simd>(simd: S, shifted: Self::Register<S>) -> Self::Register<S>;
+}
+
+/// What they need to know of a float format.
 struct Exponent<T> {
     /// `1.5 · 2^(mantissa bits)`: adding it leaves the rounded integer in the lowest bits.
     round: T,
@@ -124,13 +130,12 @@ macro_rules! real {
         $splat:ident $add:ident $sub:ident $mul:ident $div:ident $neg:ident $abs:ident $fma:ident
         $less:ident $select:ident $or:ident $and:ident $load:ident $store:ident
         $to_bits:ident $from_bits:ident $add_bits:ident $splat_bits:ident
-        $shift:expr, $exponent:expr, $exp:expr, $tanh:expr
+        $shift:expr, $exponent:expr, $exp:expr
     ) => {
         impl Real for $T {
             type Register<S: Simd> = S::$regs;
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
-            const SMALL: Self = 0.625;
 
             #[inline(always)]
             fn of(x: f64) -> Self {
@@ -216,36 +221,45 @@ macro_rules! real {
             fn exp_negative<S: Simd>(simd: S, x: S::$regs) -> S::$regs {
                 const E: Exponent<$T> = $exponent;
                 let splat = |x| simd.$splat(x);
-                let shift: fn(S, _) -> _ = $shift;
-                // x = n ln 2 + r, |r| ≤ ln 2 / 2.
                 let x = Self::if_less(simd, x, splat(E.zero), splat(E.zero), x);
-                let shifted = <Self as Real>::mul_add(simd, x, splat(E.log2_e), splat(E.round));
-                let n = simd.$sub(shifted, splat(E.round));
-                let r = <Self as Real>::mul_add(simd, n, splat(-E.ln_2[0]), x);
-                let r = <Self as Real>::mul_add(simd, n, splat(-E.ln_2[1]), r);
-                // e^r = 1 + (r + r² p(r)): the largest term last.
-                let p = evaluate(simd, r, $exp);
-                let y = <Self as Real>::mul_add(simd, p, simd.$mul(r, r), r);
-                let y = simd.$add(y, splat(1.0));
+                let (shifted, rest) = Self::reduced(simd, x);
+                // The largest term last.
+                let y = simd.$add(rest, splat(1.0));
                 // 2^n; if that is subnormal, 2^(n + 64) first, so that one rounding is left.
                 let low =
                     |yes, no| Self::if_less(simd, x, splat(E.subnormal), splat(yes), splat(no));
-                let shifted = simd.$add(shifted, low(E.step[0], 0.0));
-                let bits = shift(simd, simd.$to_bits(shifted));
-                let one = simd.$splat_bits(<$T>::to_bits(1.0));
-                let scale = simd.$from_bits(simd.$add_bits(bits, one));
+                let scale = Self::power(simd, simd.$add(shifted, low(E.step[0], 0.0)));
                 simd.$mul(simd.$mul(y, scale), low(E.step[1], 1.0))
             }
 
             #[inline(always)]
-            fn tanh_small<S: Simd>(simd: S, x: S::$regs) -> S::$regs {
-                let z = simd.$mul(x, x);
-                let (above, below): (Polynomial<Self>, Option<Polynomial<Self>>) = $tanh;
-                let mut p = evaluate(simd, z, above);
-                if let Some(below) = below {
-                    p = simd.$div(p, evaluate(simd, z, below));
-                }
-                <Self as Real>::mul_add(simd, simd.$mul(p, z), x, x)
+            fn exp_parts<S: Simd>(simd: S, x: S::$regs) -> (S::$regs, S::$regs) {
+                let (shifted, rest) = Self::reduced(simd, x);
+                (rest, Self::power(simd, shifted))
+            }
+        }
+
+        impl Exponential for $T {
+            #[inline(always)]
+            fn reduced<S: Simd>(simd: S, x: S::$regs) -> (S::$regs, S::$regs) {
+                const E: Exponent<$T> = $exponent;
+                let splat = |x| simd.$splat(x);
+                // x = n ln 2 + r, |r| ≤ ln 2 / 2.
+                let shifted = <Self as Real>::mul_add(simd, x, splat(E.log2_e), splat(E.round));
+                let n = simd.$sub(shifted, splat(E.round));
+                let r = <Self as Real>::mul_add(simd, n, splat(-E.ln_2[0]), x);
+                let r = <Self as Real>::mul_add(simd, n, splat(-E.ln_2[1]), r);
+                // r + r² p(r)
+                let p = evaluate(simd, r, $exp);
+                (shifted, <Self as Real>::mul_add(simd, p, simd.$mul(r, r), r))
+            }
+
+            #[inline(always)]
+            fn power<S: Simd>(simd: S, shifted: S::$regs) -> S::$regs {
+                let shift: fn(S, _) -> _ = $shift;
+                let bits = shift(simd, simd.$to_bits(shifted));
+                let one = simd.$splat_bits(<$T>::to_bits(1.0));
+                simd.$from_bits(simd.$add_bits(bits, one))
             }
         }
     };
@@ -266,8 +280,7 @@ real!(
         zero: -104.0,
         step: [64.0, 5.421_010_9e-20],
     },
-    super::functions::EXP_F32,
-    (super::functions::TANH_F32, None)
+    super::functions::EXP_F32
 );
 
 real!(
@@ -286,6 +299,5 @@ real!(
         zero: -746.0,
         step: [64.0, 5.421_010_862_427_522e-20],
     },
-    super::functions::EXP_F64,
-    (super::functions::TANH_F64.0, Some(super::functions::TANH_F64.1))
+    super::functions::EXP_F64
 );

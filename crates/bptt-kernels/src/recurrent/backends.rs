@@ -4,11 +4,13 @@
 //! people run.
 #![allow(deprecated, reason = "burn-ndarray is deprecated in Burn 0.22 and gone in 0.23")]
 
+#[cfg(feature = "host")]
+use super::host::{Float, HostMemory};
 use super::{Plan, RecurrentOperands, RecurrentResults, SequenceKernel};
 use bptt_cells::Cell;
 use burn::Tensor;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, DispatchTensorKind, backend_extension};
+use burn::backend::{Backend, Dispatch, DispatchTensorKind, backend_extension};
 
 /// The operation as Burn dispatches it: on a plain backend the forward pass, on an autodiff
 /// backend one node with a hand-written backward.
@@ -84,11 +86,48 @@ pub fn in_host_memory<const D: usize>(tensor: &Tensor<D>) -> bool {
     of(&tensor.clone().into_dispatch().kind)
 }
 
+/// A float tensor in host memory, row after row without a gap: numbers to be read where they lie.
+#[cfg(feature = "host")]
+pub(crate) enum InHost {
+    #[cfg(feature = "flex")]
+    Flex(FloatTensor<burn::backend::Flex>),
+    #[cfg(feature = "ndarray")]
+    NdArray(FloatTensor<burn::backend::NdArray>),
+}
+
+#[cfg(feature = "host")]
+impl InHost {
+    /// A tensor off the tape whose numbers are of type `T`; `None` if it lies elsewhere.
+    pub(crate) fn of<T: Float>(tensor: FloatTensor<Dispatch>) -> Option<Self> {
+        match tensor.kind {
+            #[cfg(feature = "flex")]
+            DispatchTensorKind::Flex(tensor) => {
+                Some(Self::Flex(<burn::backend::Flex>::contiguous::<T>(tensor.float())))
+            }
+            #[cfg(feature = "ndarray")]
+            DispatchTensorKind::NdArray(tensor) => {
+                Some(Self::NdArray(<burn::backend::NdArray>::contiguous::<T>(tensor.float())))
+            }
+            #[allow(unreachable_patterns, reason = "depends on the backends that there are")]
+            _ => None,
+        }
+    }
+
+    pub(crate) fn numbers<T: Float>(&self) -> &[T] {
+        match self {
+            #[cfg(feature = "flex")]
+            Self::Flex(tensor) => <burn::backend::Flex>::numbers(tensor),
+            #[cfg(feature = "ndarray")]
+            Self::NdArray(tensor) => <burn::backend::NdArray>::numbers(tensor),
+        }
+    }
+}
+
 #[cfg(feature = "flex")]
 mod flex {
     use super::*;
     use crate::host::Real;
-    use crate::recurrent::host::{self, HostMemory};
+    use crate::recurrent::host;
     use crate::recurrent::{Cotangents, Operands, Results, Trace};
     use burn::backend::Flex;
     use burn::tensor::Element;
@@ -115,7 +154,7 @@ mod flex {
 mod ndarray {
     use super::*;
     use crate::host::Real;
-    use crate::recurrent::host::{self, HostMemory};
+    use crate::recurrent::host;
     use crate::recurrent::{Cotangents, Operands, Results, Trace};
     use burn::backend::NdArray;
     use burn::backend::ops::FloatTensorOps;

@@ -5,7 +5,7 @@
 //! different stands in two places: the cell's step takes its numbers from two rows at a time, and a
 //! product adds what the weight's tangent makes of the values to the row of tangents.
 
-use super::{Cotangents, Operand, Operands, Plan, Results};
+use super::{AnyTensor, Cotangents, Operand, Operands, Plan, Results};
 use bptt_cells::{Cell, Dual};
 use burn::tensor::TensorData;
 
@@ -22,10 +22,10 @@ pub struct DualRun<C> {
 ///
 /// Operands and results have the shapes that [`Operand`] and [`Results`] say; but with a plan that is
 /// batch first, so is the input, `[B, T, I]`, and its gradient. The plan's kernel and trace budget do not
-/// matter: the whole trace is kept.
+/// matter: the whole trace is kept. The operands are off the tape.
 ///
-/// Returns `None` where there is no kernel: for other numbers than `f32` and `f64`, and in a build
-/// without a host backend.
+/// Returns `None` where there is no kernel: for other numbers than `f32` and `f64`, and elsewhere than in
+/// the memory of a host backend.
 ///
 /// # Panics
 ///
@@ -33,7 +33,7 @@ pub struct DualRun<C> {
 /// shapes), or if the trace does not fit the memory there is.
 pub fn in_duals<C: Cell>(
     plan: &Plan<C>,
-    operands: Operands<Dual<TensorData>>,
+    operands: Operands<Dual<AnyTensor>>,
 ) -> Option<(Results<Dual<TensorData>>, DualRun<C>)> {
     for (operand, Dual { value, tangent }) in operands.iter() {
         if let Some(tangent) = tangent {
@@ -54,10 +54,10 @@ pub fn in_duals<C: Cell>(
 }
 
 /// The operands' shapes, the input's time first.
-fn shapes<C>(plan: &Plan<C>, operands: &Operands<Dual<TensorData>>) -> Operands<Vec<usize>> {
+fn shapes<C>(plan: &Plan<C>, operands: &Operands<Dual<AnyTensor>>) -> Operands<Vec<usize>> {
     let mut shapes = Operands::new();
     for (operand, x) in operands.iter() {
-        let mut shape = x.value.shape().to_vec();
+        let mut shape = x.value.shape();
         if operand == Operand::Input && plan.batch_first {
             shape.swap(0, 1);
         }
@@ -69,7 +69,7 @@ fn shapes<C>(plan: &Plan<C>, operands: &Operands<Dual<TensorData>>) -> Operands<
 #[cfg(not(feature = "host"))]
 fn run<C: Cell>(
     _: &Plan<C>,
-    _: Operands<Dual<TensorData>>,
+    _: Operands<Dual<AnyTensor>>,
 ) -> Option<(Results<Dual<TensorData>>, DualRun<C>)> {
     None
 }
@@ -77,17 +77,17 @@ fn run<C: Cell>(
 #[cfg(feature = "host")]
 fn run<C: Cell>(
     plan: &Plan<C>,
-    operands: Operands<Dual<TensorData>>,
+    operands: Operands<Dual<AnyTensor>>,
 ) -> Option<(Results<Dual<TensorData>>, DualRun<C>)> {
     use burn::tensor::DType;
     use host::{AnyRun, Run};
     let (results, run) = match operands.need(Operand::Input).value.dtype() {
         DType::F32 => {
-            let (results, run) = Run::<C, f32>::forward(plan, operands);
+            let (results, run) = Run::<C, f32>::forward(plan, operands)?;
             (results, AnyRun::F32(run))
         }
         DType::F64 => {
-            let (results, run) = Run::<C, f64>::forward(plan, operands);
+            let (results, run) = Run::<C, f64>::forward(plan, operands)?;
             (results, AnyRun::F64(run))
         }
         _ => return None,
@@ -101,8 +101,8 @@ impl<C: Cell> DualRun<C> {
     ///
     /// # Panics
     ///
-    /// If dLoss/d(result) has not the shape and type of the result.
-    pub fn backward(self, d_results: Cotangents<Dual<TensorData>>) -> Operands<Dual<TensorData>> {
+    /// If dLoss/d(result) has not the shape and type of the result, or lies elsewhere.
+    pub fn backward(self, d_results: Cotangents<Dual<AnyTensor>>) -> Operands<Dual<TensorData>> {
         #[cfg(feature = "host")]
         return self.run.backward(d_results);
         #[cfg(not(feature = "host"))]
@@ -114,9 +114,10 @@ impl<C: Cell> DualRun<C> {
 
 #[cfg(feature = "host")]
 mod host {
+    use super::super::backends::InHost;
     use super::super::host::{Float, threads};
     use super::*;
-    use crate::host::{self, Isa, Keep, Layer, Work};
+    use crate::host::{self, Buffer, Isa, Keep, Layer, Work};
     use crate::recurrent::{Presence, Sizes};
     use burn::tensor::Shape;
 
@@ -128,7 +129,7 @@ mod host {
     impl<C: Cell> AnyRun<C> {
         pub(super) fn backward(
             self,
-            d_results: Cotangents<Dual<TensorData>>,
+            d_results: Cotangents<Dual<AnyTensor>>,
         ) -> Operands<Dual<TensorData>> {
             match self {
                 Self::F32(run) => run.backward(d_results),
@@ -142,41 +143,36 @@ mod host {
         presence: Option<Presence>,
         layer: Layer,
         shapes: Operands<Shape>,
-        operands: Operands<Vec<T>>,
-        tangents: Operands<Vec<T>>,
+        operands: Operands<Numbers<T>>,
+        tangents: Operands<InHost>,
         outputs: Vec<T>,
         trace: host::Trace<T>,
     }
 
     impl<C: Cell, T: Float> Run<C, T> {
+        /// `None` if the operands lie elsewhere.
         pub(super) fn forward(
             plan: &Plan<C>,
-            operands: Operands<Dual<TensorData>>,
-        ) -> (Results<Dual<TensorData>>, Self) {
+            operands: Operands<Dual<AnyTensor>>,
+        ) -> Option<(Results<Dual<TensorData>>, Self)> {
             let sizes = Sizes::of::<C>(|operand| shapes(plan, &operands).need(operand).clone());
-            let shapes = operands.map_ref(|x| x.value.shape().clone());
+            let shapes = operands.map_ref(|x| Shape::from(x.value.shape()));
             let Sizes { time, batch, input, output, hidden, memories } = sizes;
             let (mut values, mut tangents) = (Operands::new(), Operands::new());
-            for operand in Operand::ALL {
-                let Some(x) = operands.get(operand).cloned() else { continue };
-                match operand {
-                    Operand::Input if plan.batch_first => {
-                        values = values.with(operand, interleaved::<T>(x, time * input));
-                    }
-                    Operand::Input => {
-                        values = values.with(operand, interleaved::<T>(x, input));
-                    }
-                    Operand::Hidden => {
-                        values = values.with(operand, interleaved::<T>(x, output));
-                    }
-                    Operand::Memory => {
-                        values = values.with(operand, interleaved::<T>(x, hidden));
-                    }
+            for (operand, x) in operands.iter() {
+                let x = in_host::<T>(x.clone())?;
+                let width = match operand {
+                    Operand::Input if plan.batch_first => time * input,
+                    Operand::Input => input,
+                    Operand::Hidden => output,
+                    Operand::Memory => hidden,
                     _ => {
-                        values = values.with(operand, numbers::<T>(x.value));
-                        tangents = tangents.with_optional(operand, x.tangent.map(numbers::<T>));
+                        values = values.with(operand, Numbers::Tensor(x.value));
+                        tangents = tangents.with_optional(operand, x.tangent);
+                        continue;
                     }
-                }
+                };
+                values = values.with(operand, Numbers::Rows(interleaved::<T>(&x, width)));
             }
             let sizes = Sizes { batch: 2 * batch, ..sizes };
             let strides = match plan.batch_first {
@@ -187,11 +183,11 @@ mod host {
             let layer = Layer::new::<C, T>(plan, &sizes, strides, projected, Isa::detect());
             let layer = layer.in_duals();
             let presence = plan.presence.as_ref().map(twice);
-            let along = tangents.map_ref(Vec::as_slice);
+            let along = tangents.map_ref(InHost::numbers);
             let (results, trace) = host::forward(
                 Work::in_duals(&plan.cell, &along),
                 &layer,
-                &values.map_ref(Vec::as_slice),
+                &values.map_ref(Numbers::as_slice),
                 presence.as_ref(),
                 Keep::All,
                 None,
@@ -210,25 +206,29 @@ mod host {
             let cell = plan.cell;
             let run =
                 Self { cell, presence, layer, shapes, operands: values, tangents, outputs, trace };
-            (results, run)
+            Some((results, run))
         }
 
         fn backward(
             mut self,
-            d_results: Cotangents<Dual<TensorData>>,
+            d_results: Cotangents<Dual<AnyTensor>>,
         ) -> Operands<Dual<TensorData>> {
             let Cotangents { outputs, hidden, memory } = d_results;
             let Layer { time, batch, input, output, memories, hidden: units, .. } = self.layer;
             let block = if self.layer.batch_first { time * output } else { output };
+            let rows = |d, width| {
+                let d = in_host::<T>(d).expect("dLoss/d(result) lies where the result does");
+                interleaved::<T>(&d, width)
+            };
             let [outputs, hidden, memory] = [(outputs, block), (hidden, output), (memory, units)]
-                .map(|(d, width)| d.map(|d| interleaved::<T>(d, width)));
+                .map(|(d, width)| d.map(|d| rows(d, width)));
             let expected = [
                 (&outputs, time * batch * output, "outputs"),
                 (&hidden, batch * output, "hidden state"),
                 (&memory, memories * batch * units, "memory"),
             ];
             for (d, size, what) in expected {
-                let has = d.as_ref().map_or(size, Vec::len);
+                let has = d.as_ref().map_or(size, |d| d.as_slice().len());
                 assert!(
                     has == size,
                     "{}: dLoss/d({what}) has {} values, expected {}",
@@ -237,19 +237,19 @@ mod host {
                     size / 2,
                 );
             }
-            let tangents = self.tangents.map_ref(Vec::as_slice);
+            let tangents = self.tangents.map_ref(InHost::numbers);
             let mut d = host::backward(
                 Work::in_duals(&self.cell, &tangents),
                 &self.layer,
-                &self.operands.map_ref(Vec::as_slice),
+                &self.operands.map_ref(Numbers::as_slice),
                 self.presence.as_ref(),
                 host::Given {
                     trace: &mut self.trace,
                     outputs: &self.outputs,
                     d_results: Cotangents {
-                        outputs: outputs.as_deref(),
-                        hidden: hidden.as_deref(),
-                        memory: memory.as_deref(),
+                        outputs: outputs.as_ref().map(Buffer::as_slice),
+                        hidden: hidden.as_ref().map(Buffer::as_slice),
+                        memory: memory.as_ref().map(Buffer::as_slice),
                     },
                 },
                 &self.shapes.map_ref(|_| ()),
@@ -278,20 +278,43 @@ mod host {
         }
     }
 
-    fn numbers<T: Float>(data: TensorData) -> Vec<T> {
-        data.try_into_vec().expect("numbers of the type that was looked at")
+    /// A weight as it lies, or rows of values and tangents.
+    enum Numbers<T> {
+        Tensor(InHost),
+        Rows(Buffer<T>),
+    }
+
+    impl<T: Float> Numbers<T> {
+        fn as_slice(&self) -> &[T] {
+            match self {
+                Self::Tensor(tensor) => tensor.numbers(),
+                Self::Rows(rows) => rows.as_slice(),
+            }
+        }
+    }
+
+    /// `None` if it lies elsewhere.
+    fn in_host<T: Float>(x: Dual<AnyTensor>) -> Option<Dual<InHost>> {
+        let value = InHost::of::<T>(x.value.into_dispatch())?;
+        let tangent = match x.tangent {
+            Some(tangent) => Some(InHost::of::<T>(tangent.into_dispatch())?),
+            None => None,
+        };
+        Some(Dual { value, tangent })
     }
 
     /// Each row of values, of this width, and behind it that of tangents.
-    fn interleaved<T: Float>(x: Dual<TensorData>, width: usize) -> Vec<T> {
-        let value = numbers::<T>(x.value);
-        let tangent = x.tangent.map(numbers::<T>);
-        let mut rows = Vec::with_capacity(2 * value.len());
-        for (index, row) in value.chunks_exact(width.max(1)).enumerate() {
-            rows.extend_from_slice(row);
+    fn interleaved<T: Float>(x: &Dual<InHost>, width: usize) -> Buffer<T> {
+        let value = x.value.numbers::<T>();
+        let tangent = x.tangent.as_ref().map(InHost::numbers::<T>);
+        let mut rows = Buffer::scratch(&[2, value.len()]);
+        let pairs = rows.as_mut_slice().chunks_exact_mut(2 * width.max(1));
+        for (index, pair) in pairs.enumerate() {
+            let (to_value, to_tangent) = pair.split_at_mut(width);
+            to_value.copy_from_slice(&value[index * width..][..width]);
             match &tangent {
-                Some(tangent) => rows.extend_from_slice(&tangent[index * width..][..width]),
-                None => rows.resize(rows.len() + width, T::ZERO),
+                Some(tangent) => to_tangent.copy_from_slice(&tangent[index * width..][..width]),
+                None => to_tangent.fill(T::ZERO),
             }
         }
         rows

@@ -32,7 +32,7 @@ pub(crate) fn row_strides(shape: &[usize], strides: &[isize]) -> Option<[usize; 
 }
 
 /// A float type of the kernels, and its variant of the trace.
-pub(super) trait Float: Real + Element {
+pub(crate) trait Float: Real + Element {
     fn wrap(trace: host::Trace<Self>) -> Numbers;
     fn unwrap(numbers: &mut Numbers) -> &mut host::Trace<Self>;
 }

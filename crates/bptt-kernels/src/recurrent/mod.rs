@@ -26,6 +26,7 @@ use bptt_cells::Cell;
 use burn::Tensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch};
+use burn::tensor::DType;
 
 /// How a plain backend runs a whole sequence. The default is the reference body.
 pub trait SequenceKernel: Backend {
@@ -106,6 +107,14 @@ impl AnyTensor {
             Self::Vector(x) => x.dims().to_vec(),
             Self::Matrix(x) => x.dims().to_vec(),
             Self::Cube(x) => x.dims().to_vec(),
+        }
+    }
+
+    fn dtype(&self) -> DType {
+        match self {
+            Self::Vector(x) => x.dtype(),
+            Self::Matrix(x) => x.dtype(),
+            Self::Cube(x) => x.dtype(),
         }
     }
 

@@ -4,7 +4,7 @@
 use super::sequence::{Matrix, Operands, Results, Walk};
 use bptt::Recorded;
 use bptt::cells::{Cell, Dual};
-use bptt_kernels::{self as kernels, Cotangents, DualRun, Operand, Plan};
+use bptt_kernels::{self as kernels, AnyTensor, Cotangents, DualRun, Operand, Plan};
 use burn::Tensor;
 use burn::tensor::{DType, Device, Shape, TensorData};
 
@@ -29,22 +29,20 @@ pub(super) fn forward<C: Cell>(cell: C, walk: &Walk, operands: Operands) -> (Res
     let rows = if batch_first { [batch, time] } else { [time, batch] };
     let device = operands.input.value.0.device();
     let [_, width] = operands.input.value.0.dims();
-    let vector = |x: Matrix| {
-        let [rows, columns] = x.value.0.dims();
-        data(x, [rows * columns])
-    };
-    let matrix = |x: Matrix| {
-        let shape = x.value.0.dims();
-        data(x, shape)
+    let vector = |x: &Matrix| -> Dual<AnyTensor> {
+        x.linear(|x| {
+            let [_, width] = x.0.dims();
+            x.0.clone().reshape([width]).into()
+        })
     };
     let all = kernels::Operands::new()
-        .with(Operand::Input, data(operands.input, [rows[0], rows[1], width]))
-        .with(Operand::WeightIh, matrix(operands.weight_ih))
-        .with(Operand::WeightHh, matrix(operands.weight_hh))
-        .with_optional(Operand::BiasIh, operands.bias_ih.map(vector))
-        .with_optional(Operand::BiasHh, operands.bias_hh.map(vector))
-        .with_optional(Operand::WeightHr, operands.weight_hr.map(matrix))
-        .with(Operand::Hidden, matrix(operands.hidden))
+        .with(Operand::Input, cube(&operands.input, [rows[0], rows[1], width]))
+        .with(Operand::WeightIh, matrix(&operands.weight_ih))
+        .with(Operand::WeightHh, matrix(&operands.weight_hh))
+        .with_optional(Operand::BiasIh, operands.bias_ih.as_ref().map(vector))
+        .with_optional(Operand::BiasHh, operands.bias_hh.as_ref().map(vector))
+        .with_optional(Operand::WeightHr, operands.weight_hr.as_ref().map(matrix))
+        .with(Operand::Hidden, matrix(&operands.hidden))
         .with_optional(Operand::Memory, stacked(&operands.memory));
     let plan = Plan::new(cell)
         .with_reverse(walk.reverse)
@@ -67,8 +65,8 @@ impl<C: Cell> Passed<C> {
         let Self { run, device, rows: [steps, of], batch } = self;
         let [_, output] = d_results.hidden.value.0.dims();
         let mut d = run.backward(Cotangents {
-            outputs: Some(data(d_results.outputs, [steps, of, output])),
-            hidden: Some(data(d_results.hidden, [batch, output])),
+            outputs: Some(cube(&d_results.outputs, [steps, of, output])),
+            hidden: Some(matrix(&d_results.hidden)),
             memory: stacked(&d_results.memory),
         });
         let mut take = |operand| d.take(operand);
@@ -103,11 +101,13 @@ impl<C: Cell> Passed<C> {
     }
 }
 
-/// The numbers of a matrix, in another shape.
-fn data(x: Matrix, shape: impl Into<Shape>) -> Dual<TensorData> {
-    let shape = shape.into();
-    let data = |x: Recorded| shaped(x.0.into_data(), shape.clone());
-    Dual { value: data(x.value), tangent: x.tangent.map(data) }
+fn matrix(x: &Matrix) -> Dual<AnyTensor> {
+    x.linear(|x| x.0.clone().into())
+}
+
+/// A matrix as a sequence of this shape.
+fn cube(x: &Matrix, shape: [usize; 3]) -> Dual<AnyTensor> {
+    x.linear(|x| x.0.clone().reshape(shape).into())
 }
 
 /// The same numbers in another shape.
@@ -117,12 +117,12 @@ fn shaped(data: TensorData, shape: Shape) -> TensorData {
 }
 
 /// `[M, B, H]`, of matrices `[B, H]`.
-fn stacked(all: &[Matrix]) -> Option<Dual<TensorData>> {
+fn stacked(all: &[Matrix]) -> Option<Dual<AnyTensor>> {
     if all.is_empty() {
         return None;
     }
     let all = super::stacked(all);
-    Some(all.linear(|x| x.to_data()))
+    Some(all.linear(|x| x.clone().into()))
 }
 
 /// A matrix of so many rows.
