@@ -7,7 +7,7 @@ use crate::weights::Weights;
 use bptt_kernels::{Kernel, Presence, Skipped};
 use burn::Tensor;
 use burn::nn::Dropout;
-use burn::tensor::{Bool, Device, TensorData};
+use burn::tensor::Bool;
 
 /// A recurrent layer: any number of stacked layers of one cell, in one direction or both.
 ///
@@ -307,9 +307,6 @@ impl<C: SequenceCell> Recurrent<C> {
         let presence = presence.filter(|presence| {
             (0..time).any(|t| (0..batch).any(|b| !presence.takes_part(t, b, batch)))
         });
-        if let Some(presence) = &presence {
-            x = without_padding(x, presence);
-        }
 
         let memories = self.cell.memories();
         let size = self.d_state();
@@ -423,16 +420,4 @@ impl<C: SequenceCell> Recurrent<C> {
             "{name}: the state's `cell` has shape {found:?}, expected [L·D, B, H] = {expected:?}",
         );
     }
-}
-
-/// The input `[T, B, I]` with zeros where a row takes no part: nothing in the padding, not even a
-/// NaN, reaches a product.
-fn without_padding(input: Tensor<3>, presence: &Presence) -> Tensor<3> {
-    let [time, batch, width] = input.dims();
-    let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
-    let absent: Vec<bool> = steps.map(|(t, b)| !presence.takes_part(t, b, batch)).collect();
-    let device: Device = input.device();
-    let data = TensorData::new(absent, [time, batch, 1]);
-    let mask: Tensor<3, Bool> = Tensor::from_data(data, &device);
-    input.mask_fill(mask.expand([time, batch, width]), 0.0)
 }

@@ -114,7 +114,7 @@ impl<C: Cell> Plan<C> {
     }
 
     /// Which rows take part in which steps; `None`: all in all. With lengths each row ends (in
-    /// reverse: starts) at its own.
+    /// reverse: starts) at its own. What the input has elsewhere, be it a NaN, matters to nothing.
     pub fn with_presence(mut self, presence: Option<Presence>) -> Self {
         self.presence = presence;
         self

@@ -85,6 +85,21 @@ fn tensors<B: Backend>(all: impl Planes<Primitive<B>>) -> Vec<FloatTensor<B>> {
     all.into_vec().into_iter().map(|plane| plane.0).collect()
 }
 
+/// The input as a matrix, `[T·B, I]`, with zeros where a row takes no part: nothing in the padding, not
+/// even a NaN, reaches a product.
+fn input_rows<B: Backend, C: Cell>(
+    plan: &Plan<C>,
+    operands: &Operands<FloatTensor<B>>,
+    sizes: &Sizes,
+) -> FloatTensor<B> {
+    let Sizes { time, batch, input, .. } = *sizes;
+    let x = reshape::<B>(operands.need(Operand::Input).clone(), [time * batch, input]);
+    let Some(presence) = &plan.presence else { return x };
+    let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
+    let active: Vec<bool> = steps.map(|(t, b)| presence.takes_part(t, b, batch)).collect();
+    only::<B>(&active, x)
+}
+
 /// The sequence forward. Returns the results and, with `keep`, the trace.
 pub(crate) fn forward<B: Backend, C: Cell>(
     plan: &Plan<C>,
@@ -92,11 +107,11 @@ pub(crate) fn forward<B: Backend, C: Cell>(
     keep: bool,
 ) -> (Results<FloatTensor<B>>, Option<Trace<FloatTensor<B>>>) {
     let sizes = sizes::<B, C>(operands);
-    let Sizes { time, batch, input, hidden, output, memories } = sizes;
+    let Sizes { time, batch, hidden, output, memories, .. } = sizes;
     let cell = &plan.cell;
 
     // W x + b for all steps at once: [T·B, G·H]
-    let x = reshape::<B>(operands.need(Operand::Input).clone(), [time * batch, input]);
+    let x = input_rows::<B, C>(plan, operands, &sizes);
     let weight_ih = operands.need(Operand::WeightIh).clone();
     let wx = linear::<B>(x, weight_ih, operands.get(Operand::BiasIh).cloned());
 
@@ -317,7 +332,7 @@ pub(crate) fn backward<B: Backend, C: Cell>(
     let d_outer: Vec<_> = d_recurrent_all.into_iter().flatten().collect();
     let d_outer = if d_outer.is_empty() { d_gates.clone() } else { concatenate::<B>(d_outer, 0) };
     let d_state = (d_hidden, d_memory);
-    sums.gradients::<C>(operands, wanted, &sizes, d_gates, d_outer, d_state)
+    sums.gradients(plan, operands, wanted, &sizes, (d_gates, d_outer), d_state)
 }
 
 /// The last gate's gradient, and everything put together again.
@@ -349,11 +364,11 @@ impl<B: Backend> StepSums<B> {
     /// The gradients that are sums over all steps: one product each.
     fn gradients<C: Cell>(
         self,
+        plan: &Plan<C>,
         operands: &Operands<FloatTensor<B>>,
         wanted: &Operands<()>,
         sizes: &Sizes,
-        d_gates: FloatTensor<B>,
-        d_outer: FloatTensor<B>,
+        (d_gates, d_outer): (FloatTensor<B>, FloatTensor<B>),
         (d_hidden, d_memory): (FloatTensor<B>, Vec<FloatTensor<B>>),
     ) -> Operands<FloatTensor<B>> {
         let Sizes { time, batch, input, hidden, memories, .. } = *sizes;
@@ -369,7 +384,7 @@ impl<B: Backend> StepSums<B> {
             d = d.with(Operand::Input, reshape::<B>(d_x, [time, batch, input]));
         }
         if wanted.has(Operand::WeightIh) {
-            let x = reshape::<B>(operands.need(Operand::Input).clone(), [time * batch, input]);
+            let x = input_rows::<B, C>(plan, operands, sizes);
             d = d.with(Operand::WeightIh, transposed_times::<B>(d_gates.clone(), x));
         }
         if wanted.has(Operand::WeightHh) {

@@ -328,7 +328,7 @@ struct Stack {
     swaps: bool,
     /// For zeros.
     like: Tensor<3>,
-    /// `[T·B, 1]`, or `[B·T, 1]` where nothing is turned; true where a row leaves a step out.
+    /// `[T·B, 1]`, true where a row leaves a step out. The kernels read nothing of that, and need none.
     absent: Option<Tensor<2, Bool>>,
 }
 
@@ -341,14 +341,9 @@ impl Stack {
         let (batch, time) = if batch_first { (a, b) } else { (b, a) };
         // The kernels take either order.
         let swaps = batch_first && !by_kernels;
-        let absent = at.presence.as_ref().map(|presence| {
-            let flags = (0..time * batch).map(|row| {
-                let (t, b) = match batch_first && !swaps {
-                    true => (row % time, row / time),
-                    false => (row / batch, row % batch),
-                };
-                !presence.takes_part(t, b, batch)
-            });
+        let absent = at.presence.as_ref().filter(|_| !by_kernels).map(|presence| {
+            let flags =
+                (0..time * batch).map(|row| !presence.takes_part(row / batch, row % batch, batch));
             let data = TensorData::new(flags.collect(), [time * batch, 1]);
             Tensor::from_data(data, &like.device())
         });

@@ -7,7 +7,7 @@
 
 use super::{Sequence, Sequenced};
 use bptt_cells::{Cell, Number, Planes, Rectify, Recurrent, State};
-use bptt_kernels::Skipped;
+use bptt_kernels::{Presence, Skipped};
 use burn::Tensor;
 use burn::tensor::{Bool, DType, TensorData, activation};
 use std::ops::{Add, Mul, Neg, Sub};
@@ -25,7 +25,11 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
     let mut before =
         State { hidden: Recorded(sequence.hidden), memory: C::Memory::from_vec(memory) };
     let mut outputs = vec![None; time];
-    let products = input_products(sequence.input, &weights.weight_ih, &weights.bias_ih);
+    let input = match &sequence.presence {
+        Some(presence) => without_padding(sequence.input, presence),
+        None => sequence.input,
+    };
+    let products = input_products(input, &weights.weight_ih, &weights.bias_ih);
     let mut products: Vec<_> = products.into_iter().map(Some).collect();
 
     for k in 0..time {
@@ -61,6 +65,17 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
         hidden: before.hidden.0,
         memory: (!memory.is_empty()).then(|| Tensor::stack(memory, 0)),
     }
+}
+
+/// The input `[T, B, I]` with zeros where a row takes no part: nothing in the padding, not even a
+/// NaN, reaches a product.
+fn without_padding(input: Tensor<3>, presence: &Presence) -> Tensor<3> {
+    let [time, batch, width] = input.dims();
+    let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
+    let absent: Vec<bool> = steps.map(|(t, b)| !presence.takes_part(t, b, batch)).collect();
+    let data = TensorData::new(absent, [time, batch, 1]);
+    let mask: Tensor<3, Bool> = Tensor::from_data(data, &input.device());
+    input.mask_fill(mask.expand([time, batch, width]), 0.0)
 }
 
 /// `W x + b` of each step, `[B, G·H]`, from a sequence `[T, B, I]`.
