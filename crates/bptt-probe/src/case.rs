@@ -184,6 +184,34 @@ fn of_cell(cell: &CellRow) -> Vec<Case> {
         c.options.trace_budget = Some(4 << 10);
         c.gain = 0.7;
     });
+    add("windows", &|c| {
+        (c.options.time, c.options.fed) = (11, Fed::Windows(4));
+        c.options.initial_state = false;
+    });
+    add("windows-deep-time-first", &|c| {
+        (c.options.num_layers, c.options.batch_first) = (2, false);
+        (c.options.time, c.options.fed) = (9, Fed::Windows(2));
+        c.options.initial_state = false;
+    });
+    add("batches", &|c| {
+        ragged(c);
+        c.options.fed = Fed::Batches(2);
+    });
+    add("batches-deep-bidirectional", &|c| {
+        ragged(c);
+        (c.options.num_layers, c.options.bidirectional) = (2, true);
+        (c.options.batch_first, c.options.fed) = (false, Fed::Batches(3));
+        c.options.lengths = Some(vec![3, 6, 0, 4]);
+    });
+    add("pool", &|c| {
+        ragged(c);
+        c.options.fed = Fed::Pool;
+    });
+    add("pool-deep-time-first", &|c| {
+        ragged(c);
+        (c.options.num_layers, c.options.batch_first) = (2, false);
+        (c.options.lengths, c.options.fed) = (Some(vec![2, 6, 5, 6]), Fed::Pool);
+    });
     add("one-step", &|c| {
         (c.options.time, c.options.batch) = (1, 1);
         c.tiny = true;

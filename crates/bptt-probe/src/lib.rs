@@ -29,6 +29,7 @@ pub mod case;
 mod check;
 pub mod curvature;
 pub mod device;
+mod feed;
 mod html;
 mod measure;
 pub mod mutants;

@@ -1,7 +1,8 @@
 //! One run: outputs, final states and every gradient of a problem.
 
-use crate::problem::{Array, Fed, LayerOptions, Problem};
-use bptt::{Engine, Kernel, PackedSequence, Recurrent, RecurrentState, SequenceCell};
+use crate::feed::Results;
+use crate::problem::{Array, Problem};
+use bptt::{Engine, Kernel, Recurrent, SequenceCell};
 use burn::Tensor;
 use burn::module::Param;
 use burn::tensor::{Device, TensorData};
@@ -77,12 +78,12 @@ pub(crate) struct Loaded<C: SequenceCell> {
     pub(crate) input: Tensor<3>,
     pub(crate) hidden: Option<Tensor<3>>,
     pub(crate) cell: Option<Tensor<3>>,
-    setting: Setting,
-    device: Device,
+    pub(crate) setting: Setting,
+    pub(crate) device: Device,
 }
 
 impl<C: SequenceCell> Loaded<C> {
-    fn tensor<const D: usize>(&self, array: &Array) -> Tensor<D> {
+    pub(crate) fn tensor<const D: usize>(&self, array: &Array) -> Tensor<D> {
         tensor(array, &self.device, self.setting.dtype)
     }
 }
@@ -139,64 +140,27 @@ pub(crate) fn load<C: SequenceCell>(
 }
 
 impl<C: SequenceCell> Loaded<C> {
-    fn forward(&self, problem: &Problem) -> (Tensor<3>, Tensor<3>, Option<Tensor<3>>) {
-        let state =
-            self.hidden.clone().map(|hidden| C::State::from_parts(hidden, self.cell.clone()));
-        let input = self.input.clone();
-        let options = &problem.options;
-        let (output, state) = match (&options.lengths, &options.mask) {
-            (Some(lengths), _) if options.fed == Fed::Packed => {
-                let packed = PackedSequence::pack(input, lengths, options.batch_first);
-                let (outputs, state) = self.layer.forward_packed(&packed, state);
-                (outputs.pad(options.batch_first).0, state)
-            }
-            (Some(lengths), _) => self.layer.forward_lengths(input, lengths, state),
-            (None, Some(mask)) => {
-                let data = TensorData::new(mask.clone(), [options.batch, options.time]);
-                let mask = Tensor::from_data(data, &self.device);
-                self.layer.forward_masked(input, mask, options.skipped, state)
-            }
-            (None, None) => match options.fed {
-                Fed::Chunks(steps) => self.in_chunks(steps, options, state),
-                Fed::Whole | Fed::Packed => self.layer.forward(input, state),
-            },
-        };
-        let (hidden, memory) = state.into_parts();
-        (output, hidden, memory)
-    }
-
-    /// From state to state, so many steps at a time.
-    fn in_chunks(
-        &self,
-        steps: usize,
-        options: &LayerOptions,
-        state: Option<C::State>,
-    ) -> (Tensor<3>, C::State) {
-        let dim = if options.batch_first { 1 } else { 0 };
-        let mut state = state;
-        let mut outputs = Vec::new();
-        for chunk in self.input.clone().split(steps, dim) {
-            let (output, after) = self.layer.forward(chunk, state);
-            outputs.push(output);
-            state = Some(after);
-        }
-        (Tensor::cat(outputs, dim), state.expect("a problem has a step"))
-    }
-
     /// `Σ output ⊙ cotangent.output + Σ h_n ⊙ cotangent.h_n [+ Σ c_n ⊙ cotangent.c_n]`
-    fn loss(
+    pub(crate) fn loss(&self, problem: &Problem, (output, hidden, memory): Results) -> Tensor<1> {
+        self.weighted(problem, output, "output") + self.loss_of_state(problem, hidden, memory)
+    }
+
+    /// The part of the final state.
+    pub(crate) fn loss_of_state(
         &self,
         problem: &Problem,
-        (output, hidden, memory): (Tensor<3>, Tensor<3>, Option<Tensor<3>>),
+        hidden: Tensor<3>,
+        memory: Option<Tensor<3>>,
     ) -> Tensor<1> {
-        let weighted = |x: Tensor<3>, name: &str| {
-            (x * self.tensor::<3>(problem.array(&format!("cotangent.{name}")))).sum()
-        };
-        let mut loss = weighted(output, "output") + weighted(hidden, "h_n");
+        let mut loss = self.weighted(problem, hidden, "h_n");
         if let Some(memory) = memory {
-            loss = loss + weighted(memory, "c_n");
+            loss = loss + self.weighted(problem, memory, "c_n");
         }
         loss
+    }
+
+    fn weighted(&self, problem: &Problem, x: Tensor<3>, name: &str) -> Tensor<1> {
+        (x * self.tensor::<3>(problem.array(&format!("cotangent.{name}")))).sum()
     }
 }
 
@@ -219,7 +183,7 @@ pub fn measure_layer<C: SequenceCell>(
 ) -> Outcome {
     let device = setting.device.clone().autodiff();
     let loaded = load(problem, layer, setting, device);
-    let results = loaded.forward(problem);
+    let (results, gradients) = loaded.differentiated(problem);
     let mut outcome = Outcome::new();
     outcome.insert("output".into(), array(results.0.clone().inner()));
     outcome.insert("h_n".into(), array(results.1.clone().inner()));
@@ -227,33 +191,35 @@ pub fn measure_layer<C: SequenceCell>(
         outcome.insert("c_n".into(), array(memory.clone().inner()));
     }
 
-    let gradients = loaded.loss(problem, results).backward();
-    let mut add = |name: String, gradient: Option<Array>| {
-        // A gradient that is not there is a gradient of zero: nothing led to the loss.
-        let zeros = || {
-            let shape = problem.array(&name).shape.clone();
-            Array { values: vec![0.0; shape.iter().product()], shape }
+    // A gradient that is not there is a gradient of zero: nothing led to the loss.
+    for (name, array) in problem.given.iter().filter(|(name, _)| !name.starts_with("cotangent.")) {
+        let zeros = Array { shape: array.shape.clone(), values: vec![0.0; array.values.len()] };
+        outcome.insert(format!("grad.{name}"), zeros);
+    }
+    for part in &gradients {
+        let mut add = |name: String, gradient: Option<Array>| {
+            let Some(gradient) = gradient else { return };
+            let sum = outcome.get_mut(&format!("grad.{name}")).expect("of what is given");
+            sum.values.iter_mut().zip(gradient.values).for_each(|(sum, part)| *sum += part);
         };
-        let gradient = gradient.unwrap_or_else(zeros);
-        outcome.insert(format!("grad.{name}"), gradient);
-    };
-    for (suffix, weights) in loaded.layer.suffixes().zip(&loaded.layer.weights) {
-        let name = |name: &str| format!("{name}{suffix}");
-        add(name("weight_ih"), weights.weight_ih.grad(&gradients).map(array));
-        add(name("weight_hh"), weights.weight_hh.grad(&gradients).map(array));
-        for (which, bias) in [("bias_ih", &weights.bias_ih), ("bias_hh", &weights.bias_hh)] {
-            if let Some(bias) = bias {
-                add(name(which), bias.grad(&gradients).map(array));
+        for (suffix, weights) in loaded.layer.suffixes().zip(&loaded.layer.weights) {
+            let name = |name: &str| format!("{name}{suffix}");
+            add(name("weight_ih"), weights.weight_ih.grad(part).map(array));
+            add(name("weight_hh"), weights.weight_hh.grad(part).map(array));
+            for (which, bias) in [("bias_ih", &weights.bias_ih), ("bias_hh", &weights.bias_hh)] {
+                if let Some(bias) = bias {
+                    add(name(which), bias.grad(part).map(array));
+                }
+            }
+            if let Some(weight) = &weights.weight_hr {
+                add(name("weight_hr"), weight.grad(part).map(array));
             }
         }
-        if let Some(weight) = &weights.weight_hr {
-            add(name("weight_hr"), weight.grad(&gradients).map(array));
-        }
-    }
-    add("input".into(), loaded.input.grad(&gradients).map(array));
-    for (name, state) in [("h_0", &loaded.hidden), ("c_0", &loaded.cell)] {
-        if let Some(state) = state {
-            add(name.into(), state.grad(&gradients).map(array));
+        add("input".into(), loaded.input.grad(part).map(array));
+        for (name, state) in [("h_0", &loaded.hidden), ("c_0", &loaded.cell)] {
+            if let Some(state) = state {
+                add(name.into(), state.grad(part).map(array));
+            }
         }
     }
     outcome

@@ -72,6 +72,16 @@ pub enum Fed {
     Packed,
     /// So many steps at a time, from the state that the steps before have left.
     Chunks(usize),
+    /// In windows of so many outputs, each with a backward pass of its own that reaches back to the first
+    /// step ([`Truncated`](bptt::Truncated)); gradients are the sums over them. Without an initial state,
+    /// which such a walk detaches; the final state is that of the layer as a whole.
+    Windows(usize),
+    /// So many rows at a time, sorted by length , as `Bucketing` makes batches, where there are lengths.
+    Batches(usize),
+    /// Outputs and final states step by step by a [`StreamPool`](bptt::StreamPool), whose batches have
+    /// different steps of different rows. A pool has f32 and no gradients: in f64, and for these, the
+    /// layer is given all at once.
+    Pool,
 }
 
 /// One layer with all its numbers: parameters, input, initial state, cotangents; by the names of

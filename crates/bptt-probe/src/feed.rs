@@ -1,0 +1,213 @@
+//! The ways in which a layer is given a problem's sequence.
+
+use crate::measure::{DType, Loaded};
+use crate::problem::{Array, Fed, LayerOptions, Problem};
+use bptt::{
+    PackedSequence, RecurrentState, SequenceCell, StreamPool, StreamPoolConfig, StreamState,
+    Truncated,
+};
+use burn::Tensor;
+use burn::tensor::{Gradients, Int, TensorData};
+use std::time::Instant;
+
+/// Outputs, final hidden state and final memory.
+pub(crate) type Results = (Tensor<3>, Tensor<3>, Option<Tensor<3>>);
+
+impl<C: SequenceCell> Loaded<C> {
+    fn initial_state(&self) -> Option<C::State> {
+        self.hidden.clone().map(|hidden| C::State::from_parts(hidden, self.cell.clone()))
+    }
+
+    /// The results on one tape, as the problem's options want them to come about; but for windows, which
+    /// have a tape each, and for a pool, which has none: of these the layer's own.
+    pub(crate) fn forward(&self, problem: &Problem) -> Results {
+        let (state, input) = (self.initial_state(), self.input.clone());
+        let options = &problem.options;
+        let (output, state) = match (&options.lengths, &options.mask, options.fed) {
+            (Some(lengths), _, Fed::Packed) => {
+                let packed = PackedSequence::pack(input, lengths, options.batch_first);
+                let (outputs, state) = self.layer.forward_packed(&packed, state);
+                (outputs.pad(options.batch_first).0, state)
+            }
+            (Some(lengths), _, Fed::Batches(rows)) => self.in_batches(rows, lengths, options),
+            (Some(lengths), ..) => self.layer.forward_lengths(input, lengths, state),
+            (None, Some(mask), _) => {
+                let data = TensorData::new(mask.clone(), [options.batch, options.time]);
+                let mask = Tensor::from_data(data, &self.device);
+                self.layer.forward_masked(input, mask, options.skipped, state)
+            }
+            (None, None, Fed::Chunks(steps)) => self.in_chunks(steps, options, state),
+            (None, None, _) => self.layer.forward(input, state),
+        };
+        let (hidden, memory) = state.into_parts();
+        (output, hidden, memory)
+    }
+
+    /// The results, and the gradients of the problem's loss: in parts, whose sum they are.
+    pub(crate) fn differentiated(&self, problem: &Problem) -> (Results, Vec<Gradients>) {
+        let results = self.forward(problem);
+        let Fed::Windows(every) = problem.options.fed else {
+            let gradients = self.loss(problem, results.clone()).backward();
+            return (self.seen_from_a_pool(problem, results), vec![gradients]);
+        };
+        // A walk gives no final state: its part of the loss is of the layer as a whole.
+        let (_, hidden, memory) = results.clone();
+        let mut gradients = vec![self.loss_of_state(problem, hidden, memory).backward()];
+        let options = &problem.options;
+        let dim = if options.batch_first { 1 } else { 0 };
+        let d_output: Tensor<3> = self.tensor(problem.array("cotangent.output"));
+        let mut walk = Truncated::new(options.time, every, options.time, self.initial_state());
+        let mut outputs = Vec::new();
+        while let Some(window) =
+            walk.next(&self.layer, |steps| self.input.clone().slice_dim(dim, steps))
+        {
+            let d_window = d_output.clone().slice_dim(dim, window.steps);
+            outputs.push(window.outputs.clone());
+            gradients.push((window.outputs * d_window).sum().backward());
+        }
+        ((Tensor::cat(outputs, dim), results.1, results.2), gradients)
+    }
+
+    /// From state to state, so many steps at a time.
+    fn in_chunks(
+        &self,
+        steps: usize,
+        options: &LayerOptions,
+        state: Option<C::State>,
+    ) -> (Tensor<3>, C::State) {
+        let dim = if options.batch_first { 1 } else { 0 };
+        let mut state = state;
+        let mut outputs = Vec::new();
+        for chunk in self.input.clone().split(steps, dim) {
+            let (output, after) = self.layer.forward(chunk, state);
+            outputs.push(output);
+            state = Some(after);
+        }
+        (Tensor::cat(outputs, dim), state.expect("a problem has a step"))
+    }
+
+    /// So many rows at a time, those of about one length together and padded to the longest of them.
+    fn in_batches(
+        &self,
+        rows: usize,
+        lengths: &[usize],
+        options: &LayerOptions,
+    ) -> (Tensor<3>, C::State) {
+        let (batch_dim, time_dim) = if options.batch_first { (0, 1) } else { (1, 0) };
+        let mut order: Vec<usize> = (0..options.batch).collect();
+        order.sort_by_key(|&b| lengths[b]);
+        let (mut outputs, mut hidden, mut memory) = (vec![], vec![], vec![]);
+        for of in order.chunks(rows) {
+            let rows = self.indices(of);
+            let lengths: Vec<usize> = of.iter().map(|&b| lengths[b]).collect();
+            let longest = lengths.iter().copied().max().unwrap_or(0).max(1);
+            let input = self.input.clone().select(batch_dim, rows.clone());
+            let state = self.initial_state().map(|state| {
+                let (hidden, memory) = state.into_parts();
+                let select = |x: Tensor<3>| x.select(1, rows.clone());
+                C::State::from_parts(select(hidden), memory.map(select))
+            });
+            let input = input.narrow(time_dim, 0, longest);
+            let (output, after) = self.layer.forward_lengths(input, &lengths, state);
+            let mut rest = output.dims();
+            rest[time_dim] = options.time - longest;
+            outputs.push(match rest[time_dim] {
+                0 => output,
+                _ => {
+                    let zeros = Tensor::zeros(rest, (&output.device(), output.dtype()));
+                    Tensor::cat(vec![output, zeros], time_dim)
+                }
+            });
+            let (h, c) = after.into_parts();
+            hidden.push(h);
+            memory.extend(c);
+        }
+        let mut back = vec![0; order.len()];
+        for (place, &b) in order.iter().enumerate() {
+            back[b] = place;
+        }
+        let back = self.indices(&back);
+        let join = |all: Vec<Tensor<3>>, dim| Tensor::cat(all, dim).select(dim, back.clone());
+        let memory = (!memory.is_empty()).then(|| join(memory, 1));
+        (join(outputs, batch_dim), C::State::from_parts(join(hidden, 1), memory))
+    }
+
+    fn indices(&self, all: &[usize]) -> Tensor<1, Int> {
+        let all: Vec<i64> = all.iter().map(|&index| index as i64).collect();
+        let count = all.len();
+        Tensor::from_data(TensorData::new(all, [count]), &self.device)
+    }
+
+    /// The results as the streams of a pool have them, if they are wanted so and it has such numbers.
+    fn seen_from_a_pool(&self, problem: &Problem, results: Results) -> Results {
+        let options = &problem.options;
+        if options.fed != Fed::Pool || self.setting.dtype != DType::F32 {
+            return results;
+        }
+        let config = StreamPoolConfig { max_batch: 3, ..StreamPoolConfig::default() };
+        let mut pool: StreamPool<C, usize> =
+            config.init(&self.layer).expect("an f32 layer that runs forward");
+        let (now, all) = (Instant::now(), "the pool has this stream");
+        let state = |b| StreamState {
+            hidden: row_of(problem, "h_0", b),
+            memory: row_of(problem, "c_0", b),
+        };
+        for b in 0..options.batch {
+            pool.add_from(b, &state(b), now).expect("there is room");
+        }
+        let mut output = problem.array("cotangent.output").clone();
+        output.values.fill(0.0);
+        let width = options.state_size();
+        // Each stream begins a step after the one before: batches are of different steps.
+        for tick in 0..options.time + options.batch {
+            let step = |b: usize| {
+                let length = options.lengths.as_ref().map_or(options.time, |all| all[b]);
+                tick.checked_sub(b).filter(|&t| t < length)
+            };
+            for b in 0..options.batch {
+                if let Some(t) = step(b) {
+                    pool.feed(&b, &step_of(problem, t, b), now).expect(all);
+                }
+            }
+            for (&b, answer) in pool.flush().iter() {
+                let t = step(b).expect("it was fed");
+                let to = &mut output.values[place(options, t, b) * width..][..width];
+                to.iter_mut().zip(answer).for_each(|(to, &x)| *to = f64::from(x));
+            }
+        }
+        let states: Vec<_> = (0..options.batch).map(|b| pool.state(&b).expect(all)).collect();
+        let state = |like: &Tensor<3>, of: &dyn Fn(&StreamState) -> &[f32]| {
+            let [rows, batch, width] = like.dims();
+            let at = (0..rows).flat_map(|row| (0..batch).map(move |b| (row, b)));
+            let values = at.flat_map(|(row, b)| of(&states[b])[row * width..][..width].to_vec());
+            let values = values.map(f64::from).collect();
+            self.tensor(&Array { shape: vec![rows, batch, width], values })
+        };
+        let (_, hidden, memory) = &results;
+        let hidden = state(hidden, &|state| &state.hidden);
+        let memory = memory.as_ref().map(|memory| state(memory, &|state| &state.memory));
+        (self.tensor(&output), hidden, memory)
+    }
+}
+
+/// Which row of a sequence that is.
+fn place(options: &LayerOptions, t: usize, b: usize) -> usize {
+    if options.batch_first { b * options.time + t } else { t * options.batch + b }
+}
+
+/// The input of one step of one row.
+fn step_of(problem: &Problem, t: usize, b: usize) -> Vec<f32> {
+    let width = problem.options.input_size;
+    let from = place(&problem.options, t, b) * width;
+    problem.array("input").values[from..from + width].iter().map(|&x| x as f32).collect()
+}
+
+/// A row's state, layer by layer, of a state `[L, B, n]`; nothing of one that is not there.
+fn row_of(problem: &Problem, name: &str, b: usize) -> Vec<f32> {
+    let Some(Array { shape, values }) = problem.given.get(name) else { return vec![] };
+    let layers = (0..shape[0]).flat_map(|layer| {
+        let from = (layer * shape[1] + b) * shape[2];
+        &values[from..from + shape[2]]
+    });
+    layers.map(|&x| x as f32).collect()
+}
