@@ -8,20 +8,18 @@
 //! the whole trace. With a twentieth of it, the time should be at most 1.4 times as long. With `long`:
 //! the whole process stays below 1 GiB.
 
-use bptt::{Lstm, LstmConfig, TraceSchedule, hidden_state_cost};
+use bptt::{Lstm, LstmConfig, hidden_state_cost};
 use bptt_benches::median;
 use burn::Tensor;
-use burn::tensor::{Device, Distribution};
+use burn::tensor::{DType, Device, Distribution};
 use std::time::Instant;
 
 const TIME: usize = 1000;
 const ROWS: usize = 16;
 const WIDTH: usize = 128;
 
-/// The trace of one step, and what has to be kept to start from it, in bytes: an LSTM keeps five
-/// numbers for each unit, one of them its memory.
-const STATE: usize = 4 * ROWS * WIDTH;
-const STEP: usize = 5 * STATE;
+/// How many numbers for each unit an LSTM keeps of a step, one of them its memory.
+const NUMBERS: f64 = 5.0;
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
@@ -33,7 +31,8 @@ fn main() {
 fn table(picture: Option<&str>) {
     let device = Device::flex().autodiff();
     let lstm = LstmConfig::new(WIDTH, WIDTH).init(&device);
-    let whole = TIME * STEP + STATE;
+    let cost = |lstm: &Lstm| lstm.trace_cost(ROWS, TIME, DType::F32).expect("it fits");
+    let whole = cost(&lstm).whole;
     let shares = [50.0, 20.0, 10.0, 5.0, 3.0, 2.0, 1.5];
     println!(
         "LSTM, T {TIME}, B {ROWS}, I {WIDTH}, H {WIDTH}; the whole trace has {} MB",
@@ -58,12 +57,10 @@ fn table(picture: Option<&str>) {
     println!("{:>8}  {:>9}  {:>14}  {:>9}", "budget", "kept MB", "forward steps", "time");
     println!("{:>8}  {:>9.1}  {:>14.2}  {:>9.2}", "100 %", whole as f64 / 1e6, 1.0, 1.0);
     let mut measured = vec![(100.0, 1.0, 1.0)];
-    for (share, seconds) in shares.into_iter().zip(seconds) {
-        let budget = (whole as f64 * share / 100.0) as usize;
-        let schedule = TraceSchedule::new(TIME, STEP, STATE, budget).expect("it fits");
-        let forward = schedule.forward_steps() as f64 / TIME as f64;
-        let ratio = seconds / base;
-        let kept = schedule.bytes() as f64 / 1e6;
+    for ((share, seconds), layer) in shares.into_iter().zip(seconds).zip(&layers[1..]) {
+        let cost = cost(layer);
+        let (forward, ratio) = (cost.ratio(), seconds / base);
+        let kept = cost.bytes as f64 / 1e6;
         println!("{:>8}  {kept:>9.1}  {forward:>14.2}  {ratio:>9.2}", format!("{share} %"));
         measured.push((share, forward, ratio));
     }
@@ -143,7 +140,7 @@ fn draw(measured: &[(f64, f64, f64)]) -> String {
     };
     // States alone, step by step: a fifth of a step's trace each.
     let optimum = (10..=1000_usize).map(|states| {
-        let share = (states * STATE + STEP) as f64 / (TIME * STEP) as f64 * 100.0;
+        let share = (states as f64 + NUMBERS) / (TIME as f64 * NUMBERS) * 100.0;
         (share, hidden_state_cost(TIME, states) as f64 / TIME as f64)
     });
     line(optimum.collect(), "#999", "4 3", "optimum of single steps", 50.0);

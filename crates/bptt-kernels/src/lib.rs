@@ -32,7 +32,7 @@ pub use recurrent::{
     Recurred, RecurrentBackend, RecurrentOperands, RecurrentResults, Results, SequenceKernel,
     Skipped, StepTrace, Trace, in_duals, in_host_memory, recurrent,
 };
-pub use schedule::{TraceSchedule, hidden_state_cost, internal_state_cost};
+pub use schedule::{TraceCost, TraceSchedule, hidden_state_cost, internal_state_cost};
 
 #[cfg(feature = "host")]
 pub use recurrent::HostTrace;

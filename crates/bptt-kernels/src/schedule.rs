@@ -259,6 +259,26 @@ impl TraceSchedule {
     }
 }
 
+/// What the trace of a layer takes within a budget, and what that costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceCost {
+    /// What the whole trace would take, in bytes.
+    pub whole: usize,
+    /// What it takes at most, in bytes.
+    pub bytes: usize,
+    /// `T`
+    pub time: usize,
+    /// How many steps each layer and direction works forward, all in all; `T` if the whole trace fits.
+    pub forward_steps: usize,
+}
+
+impl TraceCost {
+    /// How often a step is worked forward, in the mean: 1 where the whole trace fits.
+    pub fn ratio(&self) -> f64 {
+        self.forward_steps as f64 / self.time.max(1) as f64
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,10 +4,14 @@ use crate::cell::SequenceCell;
 use crate::engine::{Engine, Sequence, Sequenced};
 use crate::state::RecurrentState;
 use crate::weights::Weights;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+use bptt_kernels::TraceCost;
 use bptt_kernels::{Kernel, Presence, Skipped};
 use burn::Tensor;
 use burn::nn::Dropout;
 use burn::tensor::Bool;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+use burn::tensor::DType;
 
 /// A recurrent layer: any number of stacked layers of one cell, in one direction or both.
 ///
@@ -39,6 +43,27 @@ pub(crate) struct Options {
     pub(crate) engine: Engine,
     pub(crate) kernel: Kernel,
     pub(crate) trace_budget: Option<usize>,
+}
+
+/// Asks what a trace budget costs, with the cell.
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+struct CostOf {
+    sizes: [usize; 2],
+    hidden: usize,
+    projection: Option<usize>,
+    /// Of one layer in one direction.
+    budget: Option<usize>,
+    dtype: DType,
+}
+
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+impl crate::cell::CellVisitor for CostOf {
+    type Output = Result<TraceCost, String>;
+
+    fn visit<C: bptt_cells::Cell>(self, cell: C) -> Self::Output {
+        let plan = bptt_kernels::Plan::new(cell).with_trace_budget(self.budget);
+        plan.trace_cost(self.sizes, self.hidden, self.projection, self.dtype)
+    }
 }
 
 impl<C: SequenceCell> Recurrent<C> {
@@ -229,6 +254,52 @@ impl<C: SequenceCell> Recurrent<C> {
     pub fn with_trace_budget(mut self, bytes: Option<usize>) -> Self {
         self.options.trace_budget = bytes;
         self
+    }
+
+    /// What the trace of the manual engine takes within the layer's
+    /// [budget](Self::with_trace_budget), and how many steps that costs, by the kernels for host memory:
+    /// known before anything runs. What a step of training then takes beside one with the whole trace is what
+    /// forward steps are of it, about a third. Measured costs: the book's chapter on sequences, and
+    /// `cargo run --release -p bptt-benches --example trace_budget`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use bptt::LstmConfig;
+    /// use burn::tensor::{DType, Device};
+    ///
+    /// let lstm = LstmConfig::new(64, 128).with_trace_budget(Some(4_000_000)).init(&Device::flex());
+    /// let cost = lstm.trace_cost(16, 1000, DType::F32)?;
+    /// assert_eq!(cost.whole, 1000 * 40_960 + 8_192); // five numbers a unit and step
+    /// assert!(cost.bytes <= 4_000_000);
+    /// assert!(cost.ratio() < 2.0); // no step is worked more than twice
+    /// # }
+    /// # Ok::<(), String>(())
+    /// ```
+    ///
+    /// # Arguments
+    ///
+    /// - `batch` and `time`: `B` and `T`
+    /// - `dtype`: `f32` or `f64`
+    ///
+    /// # Returns
+    ///
+    /// Bytes of all layers and directions together, steps of each of them.
+    ///
+    /// # Errors
+    ///
+    /// One line, if nothing fits the budget: it says what would do.
+    #[cfg(any(feature = "flex", feature = "ndarray"))]
+    pub fn trace_cost(&self, batch: usize, time: usize, dtype: DType) -> Result<TraceCost, String> {
+        let Options { d_hidden, proj_size, trace_budget, .. } = self.options;
+        let parts = self.weights.len();
+        let one = self.cell.accept(CostOf {
+            sizes: [time, batch],
+            hidden: d_hidden,
+            projection: proj_size,
+            budget: trace_budget.map(|bytes| bytes / parts),
+            dtype,
+        })?;
+        Ok(TraceCost { whole: parts * one.whole, bytes: parts * one.bytes, ..one })
     }
 
     /// The engine it runs by.

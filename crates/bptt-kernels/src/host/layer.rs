@@ -168,6 +168,14 @@ impl Layer {
         self.time * self.batch <= 128
     }
 
+    /// What the trace of a step takes, and the memories that have to be kept to start again from it, in
+    /// bytes.
+    pub(crate) fn trace<T>(&self) -> [usize; 2] {
+        let unit = self.batch.saturating_mul(self.hp).saturating_mul(size_of::<T>());
+        let step = self.kept + self.memories + usize::from(self.projected);
+        [unit.saturating_mul(step), unit.saturating_mul(self.memories)]
+    }
+
     /// Multiplications and additions of the forward pass.
     fn flops(&self) -> f64 {
         let rows = (self.time * self.batch) as f64;

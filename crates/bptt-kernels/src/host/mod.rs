@@ -56,6 +56,7 @@ pub(crate) use layer::Layer;
 pub(crate) use limits::{Keeper, available, check};
 pub(crate) use prepared::Prepared;
 pub(crate) use real::Real;
+pub(crate) use walk::{schedule, whole};
 
 /// The operands' numbers, row after row.
 pub(crate) type Slices<'a, T> = Operands<&'a [T]>;

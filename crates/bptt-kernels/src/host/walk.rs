@@ -27,19 +27,9 @@ impl<T: Real> Walk<T> {
     ///
     /// If nothing fits.
     pub(crate) fn new(name: &str, layer: &Layer, budget: usize) -> Option<Self> {
-        // What overflows was refused before (`limits.rs`).
-        let unit = layer.batch * layer.hp * size_of::<T>();
-        let own = usize::from(layer.projected);
-        let step = unit * (layer.kept + layer.memories + own);
-        let state = unit * layer.memories;
-        let whole = layer.time.saturating_mul(step).saturating_add(state);
-        if whole <= budget {
-            return None;
-        }
-        let schedule = planned([layer.time, step, state, budget]);
-        let schedule = schedule.unwrap_or_else(|error| {
+        let schedule = schedule::<T>(layer, budget).unwrap_or_else(|error| {
             panic!("{name}: {error} (each layer and direction has an equal part of the whole)")
-        });
+        })?;
         Some(Self { schedule, known: vec![(0, None)], end: layer.time })
     }
 
@@ -72,6 +62,25 @@ impl<T: Real> Walk<T> {
     pub(crate) fn bytes(&self) -> usize {
         self.known.iter().filter_map(|(_, memory)| memory.as_ref()).map(Buffer::bytes).sum()
     }
+}
+
+/// How the layer is worked within a budget; `None` if the whole trace fits.
+///
+/// # Errors
+///
+/// One line, if nothing fits.
+pub(crate) fn schedule<T>(layer: &Layer, budget: usize) -> Result<Option<TraceSchedule>, String> {
+    let [step, state] = layer.trace::<T>();
+    if whole::<T>(layer) <= budget {
+        return Ok(None);
+    }
+    planned([layer.time, step, state, budget]).map(Some)
+}
+
+/// What the whole trace takes, in bytes.
+pub(crate) fn whole<T>(layer: &Layer) -> usize {
+    let [step, state] = layer.trace::<T>();
+    layer.time.saturating_mul(step).saturating_add(state)
 }
 
 /// The schedule for time, step, state and budget; those that were planned last are remembered.

@@ -2,8 +2,9 @@
 
 use super::trace::{HostTrace, Numbers};
 use super::{Cotangents, Kernel, Operand, Operands, Plan, Results, Sizes, Trace, reference};
+use crate::TraceCost;
 use crate::host::{self, Isa, Layer, Real};
-use bptt_cells::Cell;
+use bptt_cells::{Cell, Planes};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{DType, Element, Shape, TensorData};
@@ -56,6 +57,61 @@ macro_rules! float {
 float! {
     f32, F32;
     f64, F64;
+}
+
+impl<C: Cell> Plan<C> {
+    /// What the trace takes of the kernels for host memory within the plan's budget, and what that costs:
+    /// by the schedule that they go by.
+    ///
+    /// # Arguments
+    ///
+    /// - `time` and `batch`: `T` and `B`
+    /// - `hidden`: `H`
+    /// - `projection`: `P`, if there is one
+    /// - `dtype`: `f32` or `f64`
+    ///
+    /// # Errors
+    ///
+    /// One line, if nothing fits the budget (it says what would do), or if there are no kernels for the type.
+    pub fn trace_cost(
+        &self,
+        [time, batch]: [usize; 2],
+        hidden: usize,
+        projection: Option<usize>,
+        dtype: DType,
+    ) -> Result<TraceCost, String> {
+        let memories = C::Memory::<f64>::LEN;
+        let output = projection.unwrap_or(hidden);
+        let sizes = Sizes { time, batch, input: 1, hidden, output, memories };
+        match dtype {
+            DType::F32 => self.typed_trace_cost::<f32>(&sizes, projection.is_some()),
+            DType::F64 => self.typed_trace_cost::<f64>(&sizes, projection.is_some()),
+            _ => Err(format!("{}: no kernel for {dtype:?}, expected f32 or f64", C::NAME)),
+        }
+    }
+
+    fn typed_trace_cost<T: Float>(
+        &self,
+        sizes: &Sizes,
+        projected: bool,
+    ) -> Result<TraceCost, String> {
+        let layer = Layer::new::<C, T>(self, sizes, [0, 0], projected, Isa::detect());
+        let (time, whole) = (sizes.time, host::whole::<T>(&layer));
+        let schedule = match self.trace_budget {
+            Some(budget) => host::schedule::<T>(&layer, budget),
+            None => Ok(None),
+        };
+        let schedule = schedule.map_err(|error| format!("{}: {error}", C::NAME))?;
+        Ok(match schedule {
+            Some(schedule) => TraceCost {
+                whole,
+                bytes: schedule.bytes(),
+                time,
+                forward_steps: schedule.forward_steps(),
+            },
+            None => TraceCost { whole, bytes: whole, time, forward_steps: time },
+        })
+    }
 }
 
 /// The sequence forward, by the kernel that the plan asks for.

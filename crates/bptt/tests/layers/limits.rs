@@ -6,7 +6,7 @@ use bptt::{
     Skipped,
 };
 use burn::Tensor;
-use burn::tensor::{Bool, Device, TensorData};
+use burn::tensor::{Bool, DType, Device, TensorData};
 
 /// Every cell by every engine, with so many units.
 fn layers(d_hidden: usize, device: &Device) -> Vec<AnyRecurrent> {
@@ -155,4 +155,15 @@ fn what_cannot_fit_is_refused_before_anything_is_allocated() {
     with(least);
     let message = complaint(|| with(least - 1));
     assert!(message.contains("each layer and direction has an equal part"), "{message}");
+
+    // What it costs is known before anything runs, and refused alike.
+    let cost = |budget| layer.clone().with_trace_budget(budget).trace_cost(1, 3000, DType::F32);
+    let error = cost(Some(least - 1)).expect_err("too small");
+    assert!(message.starts_with(&error), "{message} beside {error}");
+    let [tight, ample, whole] =
+        [Some(least), Some(10 * least), None].map(|budget| cost(budget).expect("it fits"));
+    assert!(tight.bytes <= least && ample.bytes <= 10 * least && whole.bytes == whole.whole);
+    assert!(tight.ratio() > ample.ratio() && ample.ratio() > 1.0 && whole.ratio() == 1.0);
+    // Per unit: four values kept and the memory.
+    assert_eq!(whole.whole, 4 * 64 * (3000 * 5 + 1));
 }
