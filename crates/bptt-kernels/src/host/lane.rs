@@ -34,6 +34,8 @@ impl<S: Simd, T: Real> Lane<S, T> {
     }
 }
 
+// No `map` of an array here: what it calls is not compiled for the instruction set.
+
 /// Two of them. A cell's step is a long chain of operations, each of which waits for the one before;
 /// two chains at once keep the units of the processor busy.
 #[derive(Clone, Copy)]
@@ -65,7 +67,7 @@ impl<S: Simd, T: Real> Registers<S, T> for Pair<S, T> {
 
     #[inline(always)]
     fn from_registers(simd: S, mut register: impl FnMut(usize, usize) -> T::Register<S>) -> Self {
-        Self([0, 1].map(|nth| Lane { simd, value: register(0, nth) }))
+        Self([Lane { simd, value: register(0, 0) }, Lane { simd, value: register(0, 1) }])
     }
 
     #[inline(always)]
@@ -81,8 +83,8 @@ impl<S: Simd, T: Real> Registers<S, T> for Dual<Lane<S, T>> {
 
     #[inline(always)]
     fn from_registers(simd: S, mut register: impl FnMut(usize, usize) -> T::Register<S>) -> Self {
-        let [value, tangent] = [0, 1].map(|row| Lane { simd, value: register(row, 0) });
-        Self { value, tangent: Some(tangent) }
+        let value = Lane { simd, value: register(0, 0) };
+        Self { value, tangent: Some(Lane { simd, value: register(1, 0) }) }
     }
 
     #[inline(always)]
@@ -200,45 +202,45 @@ impl<S: Simd, T: Real> Neg for Pair<S, T> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
-        Self(self.0.map(Neg::neg))
+        Self([-self.0[0], -self.0[1]])
     }
 }
 
 impl<S: Simd, T: Real> Number for Pair<S, T> {
     #[inline(always)]
     fn one_minus(&self) -> Self {
-        Self(self.0.map(|x| x.one_minus()))
+        Self([self.0[0].one_minus(), self.0[1].one_minus()])
     }
 
     #[inline(always)]
     fn sigmoid(&self) -> Self {
-        Self(self.0.map(|x| x.sigmoid()))
+        Self([self.0[0].sigmoid(), self.0[1].sigmoid()])
     }
 
     #[inline(always)]
     fn tanh(&self) -> Self {
-        Self(self.0.map(|x| x.tanh()))
+        Self([self.0[0].tanh(), self.0[1].tanh()])
     }
 }
 
 impl<S: Simd, T: Real> Rectify for Pair<S, T> {
     #[inline(always)]
     fn relu(&self) -> Self {
-        Self(self.0.map(|x| x.relu()))
+        Self([self.0[0].relu(), self.0[1].relu()])
     }
 
     #[inline(always)]
     fn relu_slope(&self) -> Self {
-        Self(self.0.map(|x| x.relu_slope()))
+        Self([self.0[0].relu_slope(), self.0[1].relu_slope()])
     }
 
     #[inline(always)]
     fn clip(&self, bound: f64) -> Self {
-        Self(self.0.map(|x| x.clip(bound)))
+        Self([self.0[0].clip(bound), self.0[1].clip(bound)])
     }
 
     #[inline(always)]
     fn clip_slope(&self, bound: f64) -> Self {
-        Self(self.0.map(|x| x.clip_slope(bound)))
+        Self([self.0[0].clip_slope(bound), self.0[1].clip_slope(bound)])
     }
 }

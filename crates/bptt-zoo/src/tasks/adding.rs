@@ -6,8 +6,8 @@
 //! Who always says 1, the mean, has a mean squared error of 1/6 = 0.1667, the variance of a sum of
 //! two such numbers.
 
-use super::parts::{last_hidden, mean_scores};
-use super::{Scores, SequenceModel, Task, VALIDATION};
+use super::parts::{last_hidden, validated};
+use super::{Scores, SequenceModel, Task};
 use crate::random::{Purpose, generator};
 use crate::{Error, Settings};
 use bptt::{AnyRecurrent, AnyState, Engine, RecurrentLayer};
@@ -114,17 +114,15 @@ impl Task for Adding {
     }
 
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
-        let batch = self.settings.batch.min(VALIDATION);
-        let scores = |index| {
+        validated(&self.settings, |index, batch| {
             let sums = self.draw(Purpose::Validation, index, batch);
             let (input, target) = self.tensors(sums, device);
             let errors: Vec<f32> = (model.forward(input) - target).into_data().iter().collect();
             let squares = errors.iter().map(|&error| f64::from(error).powi(2)).sum::<f64>();
             let right = errors.iter().filter(|error| error.abs() < RIGHT).count();
             let mean = |sum: f64| sum / batch as f64;
-            (Scores { loss: mean(squares), metric: mean(right as f64) }, batch)
-        };
-        mean_scores((0..VALIDATION.div_ceil(batch) as u64).map(scores))
+            Scores { loss: mean(squares), metric: mean(right as f64) }
+        })
     }
 
     fn metric_name(&self) -> &'static str {

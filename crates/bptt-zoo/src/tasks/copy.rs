@@ -6,8 +6,8 @@
 //! at each of the first `T + 10` steps, and then the symbols in order. Who knows all of that but the
 //! symbols has a loss of `10 · ln 8 / (T + 20)` nats per step.
 
-use super::parts::{cross_entropy, mean_scores, run, share_right, with_head};
-use super::{Scores, SequenceModel, Task, VALIDATION};
+use super::parts::{cross_entropy, run, share_right, validated, with_head};
+use super::{Scores, SequenceModel, Task};
 use crate::random::{Purpose, generator};
 use crate::{Error, FolderInfo, ModelConfig, Settings};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, Engine, RecurrentLayer};
@@ -187,8 +187,7 @@ impl Task for Copying {
     }
 
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
-        let batch = self.settings.batch.min(VALIDATION);
-        let scores = |index| {
+        validated(&self.settings, |index, batch| {
             let drawn = self.draw(Purpose::Validation, index, batch);
             let (scores, labels) = self.batch(model, drawn, device);
             let [_, time, count] = scores.dims();
@@ -197,9 +196,8 @@ impl Task for Copying {
             let expected = labels.clone().slice([0..batch, from..time]).reshape([rows]);
             let metric = share_right(recalled, expected);
             let loss = model.loss(scores, labels, None).into_scalar::<f32>();
-            (Scores { loss: loss.into(), metric }, batch)
-        };
-        mean_scores((0..VALIDATION.div_ceil(batch) as u64).map(scores))
+            Scores { loss: loss.into(), metric }
+        })
     }
 
     fn metric_name(&self) -> &'static str {

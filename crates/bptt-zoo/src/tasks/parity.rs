@@ -6,8 +6,8 @@
 //! uniform from 1 to `--length`, so that the short sequences teach what the long ones need. Who
 //! guesses has a loss of ln 2 = 0.6931 nats and is right half of the time.
 
-use super::parts::{cross_entropy, last_hidden, mean_scores, share_right, with_head};
-use super::{Scores, SequenceModel, Task, VALIDATION};
+use super::parts::{cross_entropy, last_hidden, share_right, validated, with_head};
+use super::{Scores, SequenceModel, Task};
 use crate::random::{Purpose, generator};
 use crate::{Error, FolderInfo, ModelConfig, Settings};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, Engine, RaggedBatch, RecurrentLayer};
@@ -146,15 +146,13 @@ impl Task for Parity {
     }
 
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
-        let batch = self.settings.batch.min(VALIDATION);
-        let scores = |index| {
+        validated(&self.settings, |index, batch| {
             let drawn = self.draw(Purpose::Validation, index, batch);
             let (scores, classes) = self.batch(model, drawn, device);
             let metric = share_right(scores.clone(), classes.clone());
             let loss = model.loss(scores, classes).into_scalar::<f32>();
-            (Scores { loss: loss.into(), metric }, batch)
-        };
-        mean_scores((0..VALIDATION.div_ceil(batch) as u64).map(scores))
+            Scores { loss: loss.into(), metric }
+        })
     }
 
     fn metric_name(&self) -> &'static str {

@@ -1,6 +1,7 @@
 //! What the models of several tasks have in common.
 
-use crate::{Error, Scores};
+use super::VALIDATION;
+use crate::{Error, Scores, Settings};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, RecurrentLayer, RecurrentState};
 use burn::Tensor;
 use burn::nn::{Linear, LinearConfig};
@@ -58,6 +59,14 @@ pub(crate) fn share_right(scores: Tensor<2>, labels: Tensor<1, Int>) -> f64 {
     let rows = labels.dims()[0];
     let right = scores.argmax(1).reshape([rows]).equal(labels).int().sum();
     f64::from(right.into_scalar::<i32>()) / rows as f64
+}
+
+/// The mean over all validation sequences, in batches: the scores of one, by its index and how many
+/// sequences it has.
+pub(crate) fn validated(settings: &Settings, scores: impl Fn(u64, usize) -> Scores) -> Scores {
+    let batch = settings.batch.min(VALIDATION);
+    let batches = 0..VALIDATION.div_ceil(batch) as u64;
+    mean_scores(batches.map(|index| (scores(index, batch), batch)))
 }
 
 /// The mean over batches, each of which counts by how many sequences it has.
