@@ -3,10 +3,11 @@
 use crate::measure::{DType, Loaded};
 use crate::problem::{Array, Fed, LayerOptions, Problem};
 use bptt::{
-    PackedSequence, RecurrentState, SequenceCell, StreamPool, StreamPoolConfig, StreamState,
-    Truncated,
+    Bucketing, Buckets, PackedSequence, RecurrentState, SequenceCell, StreamPool, StreamPoolConfig,
+    StreamState, Truncated,
 };
 use burn::Tensor;
+use burn::data::dataloader::BatchStrategy;
 use burn::tensor::{Gradients, Int, TensorData};
 use std::time::Instant;
 
@@ -86,7 +87,7 @@ impl<C: SequenceCell> Loaded<C> {
         (Tensor::cat(outputs, dim), state.expect("a problem has a step"))
     }
 
-    /// So many rows at a time, those of about one length together and padded to the longest of them.
+    /// In the batches that a data loader with buckets makes, each padded to its longest row.
     fn in_batches(
         &self,
         rows: usize,
@@ -94,11 +95,13 @@ impl<C: SequenceCell> Loaded<C> {
         options: &LayerOptions,
     ) -> (Tensor<3>, C::State) {
         let (batch_dim, time_dim) = if options.batch_first { (0, 1) } else { (1, 0) };
-        let mut order: Vec<usize> = (0..options.batch).collect();
-        order.sort_by_key(|&b| lengths[b]);
+        let all = lengths.to_vec();
+        let mut buckets = Buckets::new(&Bucketing::new(rows), move |&b: &usize| all[b]);
+        (0..options.batch).for_each(|b| buckets.add(b));
         let (mut outputs, mut hidden, mut memory) = (vec![], vec![], vec![]);
-        for of in order.chunks(rows) {
-            let rows = self.indices(of);
+        let mut order = Vec::new();
+        while let Some(of) = buckets.batch(true) {
+            let rows = self.indices(&of);
             let lengths: Vec<usize> = of.iter().map(|&b| lengths[b]).collect();
             let longest = lengths.iter().copied().max().unwrap_or(0).max(1);
             let input = self.input.clone().select(batch_dim, rows.clone());
@@ -121,6 +124,7 @@ impl<C: SequenceCell> Loaded<C> {
             let (h, c) = after.into_parts();
             hidden.push(h);
             memory.extend(c);
+            order.extend(of);
         }
         let mut back = vec![0; order.len()];
         for (place, &b) in order.iter().enumerate() {

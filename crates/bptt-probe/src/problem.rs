@@ -76,7 +76,7 @@ pub enum Fed {
     /// step ([`Truncated`](bptt::Truncated)); gradients are the sums over them. Without an initial state,
     /// which such a walk detaches; the final state is that of the layer as a whole.
     Windows(usize),
-    /// So many rows at a time, sorted by length , as `Bucketing` makes batches, where there are lengths.
+    /// In the batches of so many rows that [`Bucketing`](bptt::Bucketing) makes, where there are lengths.
     Batches(usize),
     /// Outputs and final states step by step by a [`StreamPool`](bptt::StreamPool), whose batches have
     /// different steps of different rows. A pool has f32 and no gradients: in f64, and for these, the
