@@ -5,7 +5,8 @@
 //!
 //! What to expect: a line for each way in which a batch can be ragged, with the share of padding and
 //! the time for each valid step over that of the dense batch. It should be near 1; a kernel that
-//! computes the padding too would show 1 / (1 - padding).
+//! computes the padding too would show 1 / (1 - padding). Where one row goes on alone, each of its steps
+//! reads all weights for itself: beside it stands what its two parts take as dense batches.
 
 use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Skipped};
 use bptt_benches::median;
@@ -15,6 +16,9 @@ use std::time::Instant;
 
 const ROWS: usize = 32;
 const STEPS: usize = 100;
+/// The row that goes on alone, and the others.
+const ALONE: usize = 800;
+const OTHERS: usize = 80;
 
 fn main() {
     let device = Device::flex().autodiff();
@@ -26,13 +30,23 @@ fn main() {
         let ragged = Ragged::all();
         // In turns, so that a machine that slows down slows all of them down.
         let mut seconds = vec![Vec::new(); ragged.len() + 1];
+        let mut parts = Vec::new();
+        let dense = |rows, steps| step(&layer, [rows, steps], None, width, &device);
         for round in 0..9 {
             for (index, seconds) in seconds.iter_mut().enumerate() {
-                let batch = index.checked_sub(1).map(|index| &ragged[index]);
-                let taken = step(&layer, batch, width, &device);
+                let taken = match index.checked_sub(1).map(|index| &ragged[index]) {
+                    None => dense(ROWS, STEPS),
+                    Some(batch) => {
+                        step(&layer, [ROWS, batch.time], Some(&batch.mask), width, &device)
+                    }
+                };
                 if round > 1 {
                     seconds.push(taken);
                 }
+            }
+            let taken = dense(ROWS, OTHERS) + dense(1, ALONE - OTHERS);
+            if round > 1 {
+                parts.push(taken);
             }
         }
         let dense = median(seconds[0].clone()) / (ROWS * STEPS) as f64;
@@ -48,6 +62,10 @@ fn main() {
                 padding * 100.0,
             );
         }
+        let valid = ROWS * OTHERS + ALONE - OTHERS;
+        let each = median(parts) / valid as f64;
+        let name = format!("{ROWS} rows of {OTHERS}, then 1 of {}, dense", ALONE - OTHERS);
+        println!("  {name:34} {:8.3} us a step, {:.2} of it", each * 1e6, each / dense);
     }
 }
 
@@ -69,7 +87,10 @@ impl Ragged {
         vec![
             lengths("lengths of 6 to 192, shuffled", 192, &|b| 6 * (shuffled(b) + 1)),
             lengths("lengths of 80 to 111, shuffled", 111, &|b| 80 + shuffled(b)),
-            lengths("one row of 800, the others of 80", 800, &|b| if b == 5 { 800 } else { 80 }),
+            lengths("one row of 800, the others of 80", ALONE, &|b| match b {
+                5 => ALONE,
+                _ => OTHERS,
+            }),
             Self {
                 name: "a mask with every third step gone",
                 time: 150,
@@ -84,11 +105,16 @@ impl Ragged {
 }
 
 /// Seconds of a training step, with the gradient of the input.
-fn step(layer: &AnyRecurrent, batch: Option<&Ragged>, width: usize, device: &Device) -> f64 {
-    let time = batch.map_or(STEPS, |batch| batch.time);
-    let input = Tensor::random([ROWS, time, width], Distribution::Default, device).require_grad();
-    let mask = batch
-        .map(|batch| Tensor::from_data(TensorData::new(batch.mask.clone(), [ROWS, time]), device));
+fn step(
+    layer: &AnyRecurrent,
+    [rows, time]: [usize; 2],
+    mask: Option<&Vec<bool>>,
+    width: usize,
+    device: &Device,
+) -> f64 {
+    let input = Tensor::random([rows, time, width], Distribution::Default, device).require_grad();
+    let mask =
+        mask.map(|mask| Tensor::from_data(TensorData::new(mask.clone(), [rows, time]), device));
     let start = Instant::now();
     let (outputs, _) = match mask {
         None => layer.forward(input.clone(), None),
