@@ -159,6 +159,11 @@ fn of_cell(cell: &CellRow) -> Vec<Case> {
         c.options.trace_budget = Some(2 << 10);
         c.gain = 0.7;
     });
+    add("budget-short", &|c| {
+        c.options.time = 8;
+        c.options.trace_budget = Some(1 << 10);
+        c.brief = true;
+    });
     add("budget-lengths-deep-bidirectional", &|c| {
         ragged(c);
         (c.options.num_layers, c.options.bidirectional) = (2, true);

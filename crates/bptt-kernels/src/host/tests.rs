@@ -413,6 +413,32 @@ fn long_sequences_are_worked_in_blocks() {
     Problem::<_, f64>::new(Lstm, [700, 1, 5, 8], Some(3)).check("long and projected");
 }
 
+/// Few and small layers with all that the kernels do, and so one that Miri gets through, which sees memory
+/// that nobody wrote, and two threads at one place: `MIRIFLAGS=-Zmiri-ignore-leaks cargo +nightly miri test
+/// -p bptt-kernels --features flex --lib small_layers` (workers outlive the test).
+#[test]
+fn small_layers_are_the_same_for_any_threads() {
+    fn check<C: Cell>(cell: C, output: Option<usize>) {
+        let mut problem = Problem::<C, f32>::new(cell, [3, 3, 2, 5], output);
+        let mut splits = vec![Split::Rows, Split::Pipeline];
+        if output.is_none() && !C::RECURRENT.contains(&bptt_cells::Recurrent::Inner) {
+            splits.push(Split::Units);
+        }
+        for presence in [None, Some(Presence::Lengths(Arc::from([3, 0, 2])))] {
+            problem.plan = problem.plan.with_presence(presence).with_skipped(Skipped::Held);
+            let with = |count, split| problem.by_kernels(Isa::Portable, Schedule { count, split });
+            let alone = with(1, Split::Rows);
+            for &split in &splits {
+                assert!(with(2, split) == alone, "{}: other numbers by {split:?}", C::NAME);
+            }
+        }
+    }
+    check(Lstm, None);
+    check(Lstm, Some(3));
+    check(GruResetAfter, None);
+    check(GruResetBefore, None);
+}
+
 /// Threads that share out the rows do not wait for each other, and more threads than cores are never
 /// at the same place: each in memory of its own, or the blocks of one meet those of another.
 #[test]

@@ -31,7 +31,7 @@ struct Latch {
 
 impl Latch {
     /// Spins before the thread sleeps: members of a team finish within microseconds of each other.
-    const SPINS: usize = 1 << 12;
+    const SPINS: usize = if cfg!(miri) { 1 } else { 1 << 12 };
 
     fn wait(&self) {
         let mut spins = 0;
@@ -59,7 +59,7 @@ struct Desk {
 impl Desk {
     /// Spins before the worker sleeps: some ten microseconds, in which the next piece of a sequence
     /// often comes.
-    const SPINS: usize = 1 << 12;
+    const SPINS: usize = if cfg!(miri) { 1 } else { 1 << 12 };
 
     fn put(&self, job: Job) {
         let mut place = self.job.lock().unwrap_or_else(PoisonError::into_inner);
