@@ -4,8 +4,8 @@
 //!
 //! What to expect: a line for each cell and size, with the time of a gradient by the reference kernel, of
 //! one by the host kernels, and of a product by the host kernels, absolute and over each. Three matrix
-//! products for each one of the gradient's: 2 to 4 times a gradient by the same kernels, for small RNNs
-//! up to 5, where copies of the sequences count most.
+//! products for each one of the gradient's: 2 to 4 times a gradient by the same kernels, most for small
+//! RNNs, where copies of the sequences count most.
 
 use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Kernel};
 use bptt_benches::median;

@@ -419,12 +419,12 @@ fn long_sequences_are_worked_in_blocks() {
 #[test]
 fn small_layers_are_the_same_for_any_threads() {
     fn check<C: Cell>(cell: C, output: Option<usize>) {
-        let mut problem = Problem::<C, f32>::new(cell, [3, 3, 2, 5], output);
+        let mut problem = Problem::<C, f32>::new(cell, [2, 3, 2, 3], output);
         let mut splits = vec![Split::Rows, Split::Pipeline];
         if output.is_none() && !C::RECURRENT.contains(&bptt_cells::Recurrent::Inner) {
             splits.push(Split::Units);
         }
-        for presence in [None, Some(Presence::Lengths(Arc::from([3, 0, 2])))] {
+        for presence in [None, Some(Presence::Lengths(Arc::from([2, 0, 1])))] {
             problem.plan = problem.plan.with_presence(presence).with_skipped(Skipped::Held);
             let with = |count, split| problem.by_kernels(Isa::Portable, Schedule { count, split });
             let alone = with(1, Split::Rows);
@@ -434,9 +434,11 @@ fn small_layers_are_the_same_for_any_threads() {
         }
     }
     check(Lstm, None);
-    check(Lstm, Some(3));
-    check(GruResetAfter, None);
-    check(GruResetBefore, None);
+    if cfg!(not(miri)) {
+        check(Lstm, Some(2));
+        check(GruResetAfter, None);
+        check(GruResetBefore, None);
+    }
 }
 
 /// Threads that share out the rows do not wait for each other, and more threads than cores are never
