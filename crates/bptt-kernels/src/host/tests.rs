@@ -413,9 +413,10 @@ fn long_sequences_are_worked_in_blocks() {
     Problem::<_, f64>::new(Lstm, [700, 1, 5, 8], Some(3)).check("long and projected");
 }
 
-/// Few and small layers with all that the kernels do, and so one that Miri gets through, which sees memory
-/// that nobody wrote, and two threads at one place: `MIRIFLAGS=-Zmiri-ignore-leaks cargo +nightly miri test
-/// -p bptt-kernels --features flex --lib small_layers` (workers outlive the test).
+/// Few and small layers with all that the kernels do: small enough to be tried under Miri, which sees memory
+/// that nobody wrote, and two threads at one place. It takes more than some minutes there:
+/// `MIRIFLAGS=-Zmiri-ignore-leaks cargo +nightly miri test -p bptt-kernels --features flex --lib small_layers`
+/// (workers outlive the test).
 #[test]
 fn small_layers_are_the_same_for_any_threads() {
     fn check<C: Cell>(cell: C, output: Option<usize>) {
