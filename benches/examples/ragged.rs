@@ -7,6 +7,9 @@
 //! the time for each valid step over that of the dense batch. It should be near 1; a kernel that
 //! computes the padding too would show 1 / (1 - padding). Where one row goes on alone, each of its steps
 //! reads all weights for itself: beside it stands what its two parts take as dense batches.
+//!
+//! The times are the layer's: the loss is a sum over all outputs, the padding's too, and its gradient a
+//! tensor as large, which Burn fills; what both take by themselves is measured beside and taken off.
 
 use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Skipped};
 use bptt_benches::median;
@@ -29,33 +32,30 @@ fn main() {
         println!("{cell:?}, B {ROWS}, I {width}, H {width}");
         let ragged = Ragged::all();
         // In turns, so that a machine that slows down slows all of them down.
-        let mut seconds = vec![Vec::new(); ragged.len() + 1];
-        let mut parts = Vec::new();
-        let dense = |rows, steps| step(&layer, [rows, steps], None, width, &device);
-        for round in 0..9 {
-            for (index, seconds) in seconds.iter_mut().enumerate() {
-                let taken = match index.checked_sub(1).map(|index| &ragged[index]) {
-                    None => dense(ROWS, STEPS),
-                    Some(batch) => {
-                        step(&layer, [ROWS, batch.time], Some(&batch.mask), width, &device)
-                    }
-                };
+        let shapes =
+            [[ROWS, STEPS], [ROWS, OTHERS], [1, ALONE - OTHERS]].map(|shape| (shape, None));
+        let batches = ragged.iter().map(|batch| ([ROWS, batch.time], Some(&batch.mask)));
+        let all: Vec<_> = shapes.into_iter().chain(batches).collect();
+        let mut seconds = vec![[Vec::new(), Vec::new()]; all.len()];
+        for round in 0..11 {
+            for ((shape, mask), [steps, losses]) in all.iter().zip(&mut seconds) {
+                let of_step = step(&layer, *shape, *mask, width, &device);
+                let of_loss = loss(*shape, width, &device);
                 if round > 1 {
-                    seconds.push(taken);
+                    steps.push(of_step);
+                    losses.push(of_loss);
                 }
             }
-            let taken = dense(ROWS, OTHERS) + dense(1, ALONE - OTHERS);
-            if round > 1 {
-                parts.push(taken);
-            }
         }
-        let dense = median(seconds[0].clone()) / (ROWS * STEPS) as f64;
-        println!("  {:34} {:8.3} us a step", "dense", dense * 1e6);
-        for (batch, seconds) in ragged.iter().zip(&seconds[1..]) {
-            let each = median(seconds.clone()) / batch.valid() as f64;
+        let seconds: Vec<_> =
+            seconds.into_iter().map(|[steps, losses]| median(steps) - median(losses)).collect();
+        let dense = seconds[0] / (ROWS * STEPS) as f64;
+        println!("  {:37} {:8.3} us a step", "dense", dense * 1e6);
+        for (batch, seconds) in ragged.iter().zip(&seconds[3..]) {
+            let each = seconds / batch.valid() as f64;
             let padding = 1.0 - batch.valid() as f64 / batch.mask.len() as f64;
             println!(
-                "  {:34} {:8.3} us a step, {:.2} of it; padding {:2.0} %",
+                "  {:37} {:8.3} us a step, {:.2} of it; padding {:2.0} %",
                 batch.name,
                 each * 1e6,
                 each / dense,
@@ -63,9 +63,9 @@ fn main() {
             );
         }
         let valid = ROWS * OTHERS + ALONE - OTHERS;
-        let each = median(parts) / valid as f64;
+        let each = (seconds[1] + seconds[2]) / valid as f64;
         let name = format!("{ROWS} rows of {OTHERS}, then 1 of {}, dense", ALONE - OTHERS);
-        println!("  {name:34} {:8.3} us a step, {:.2} of it", each * 1e6, each / dense);
+        println!("  {name:37} {:8.3} us a step, {:.2} of it", each * 1e6, each / dense);
     }
 }
 
@@ -112,7 +112,8 @@ fn step(
     width: usize,
     device: &Device,
 ) -> f64 {
-    let input = Tensor::random([rows, time, width], Distribution::Default, device).require_grad();
+    let input =
+        Tensor::<3>::random([rows, time, width], Distribution::Default, device).require_grad();
     let mask =
         mask.map(|mask| Tensor::from_data(TensorData::new(mask.clone(), [rows, time]), device));
     let start = Instant::now();
@@ -122,5 +123,14 @@ fn step(
     };
     let gradients = outputs.sum().backward();
     assert!(input.grad(&gradients).is_some());
+    start.elapsed().as_secs_f64()
+}
+
+/// Seconds that the loss and its gradient take, over outputs of this shape.
+fn loss([rows, time]: [usize; 2], width: usize, device: &Device) -> f64 {
+    let outputs = Tensor::<3>::zeros([rows, time, width], device).require_grad();
+    let start = Instant::now();
+    let gradients = outputs.clone().sum().backward();
+    assert!(outputs.grad(&gradients).is_some());
     start.elapsed().as_secs_f64()
 }

@@ -151,15 +151,16 @@ pub const SITES: &[Site] = &[
         ("h_t for h_{t-1}", "&self.outputs[self.layer.output_at(self.layer.time_of((k + 1).min(self.layer.time - 1)), b)..][..output]"),
         ("the direction ignored for h_{t-1}", "&self.outputs[self.layer.output_at(k, b)..][..output]"),
     ]),
-    site(BACKWARD, "None => «&self.outputs[self.layer.output_at(t, b)..][..output]»,", &[
-        ("the hidden state before the step for that after it", "self.hidden_before(k, b)"),
+    site(BACKWARD, "None => «&self.outputs[self.layer.output_at(t, rows.row(nth))..][..output]»,", &[
+        ("the hidden state before the step for that after it", "self.hidden_before(k, rows.row(nth))"),
     ]),
-    site(BACKWARD, "kept_row: «nth * batch»,", &[("what the first step kept for all", "0")]),
-    site(BACKWARD, "memory_row: «nth * batch»,", &[
-        ("the memory after the step for that before it", "(nth + 1) * batch"),
+    site(BACKWARD, "kept_row: «traced»,", &[("what the first step kept for all", "rows.places.start")]),
+    site(BACKWARD, "let memory_before = |b| «self.roster.traced_before(known.steps.start, k, b)»;", &[
+        ("the memory after the step for that before it", "self.roster.traced_before(known.steps.start, k + 1, b)"),
+        ("the first memory for that before each step", "b"),
     ]),
-    site(BACKWARD, "memory_next_row: «(nth + 1) * batch»,", &[
-        ("the memory before the step for that after it", "nth * batch"),
+    site(BACKWARD, "memory_after: «batch + traced»,", &[
+        ("the memory before the step for that after it", "traced"),
     ]),
     site(BACKWARD, "time: «t»,\n                d_memory", &[
         ("the direction ignored for the outputs' cotangent", "k"),
@@ -167,6 +168,13 @@ pub const SITES: &[Site] = &[
     site(BACKWARD, "*to = «T::plus(a, b)»;", &[
         ("the output's cotangent not added in front of a projection", "{ let _ = b; a }"),
         ("what comes back through the state not added in front of a projection", "{ let _ = a; b }"),
+    ]),
+    site(BACKWARD, "*to = «T::plus(*to, d)»;", &[
+        ("the cotangent of an output that is held not added", "{ let _ = d; *to }"),
+        ("that of the output instead of what comes back through a state that is held", "d"),
+    ]),
+    site(BACKWARD, "let units = if self.layer.projected { «0..output» } else { share.units.clone() };", &[
+        ("it not added behind a projection", "0..0"),
     ]),
     site(BACKWARD, "«product(a, project, 0..project.value.count, c, false);»", &[
         ("the projection's transposed product dropped", "let _ = (a, c);"),
@@ -191,12 +199,6 @@ pub const SITES: &[Site] = &[
     site(GATES, "«d_hidden.load::<S, N>(simd, 0, unit) + d»\n", &[
         ("what comes back through the state not added", "d"),
         ("the output's cotangent not added", "{ let _ = d; d_hidden.load::<S, N>(simd, 0, unit) }"),
-    ]),
-    site(GATES, "let sum = «d_hidden.load::<S, N>(simd, 0, unit) + d»;", &[
-        ("the cotangent of an output that is held not added", "{ let _ = d; d_hidden.load::<S, N>(simd, 0, unit) }"),
-    ]),
-    site(GATES, "*to = «T::plus(*to, d)»;", &[
-        ("the same in front of a projection", "{ let _ = d; *to }"),
     ]),
     site(GATES, "«std::slice::from_raw_parts_mut(d_hidden.start, N::ROWS * pp).fill(T::ZERO);»", &[
         ("the hidden state's cotangent kept behind a projection", "{}"),

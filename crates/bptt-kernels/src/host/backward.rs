@@ -1,13 +1,14 @@
 //! The sequence backward: the steps here, what is summed over them in `sums.rs`.
 
 mod sums;
+mod weights;
 
 use super::buffer::{Buffer, Shared, volume};
 use super::forward::{Forwarder, Outputs, panels};
 use super::gates::{Part, StepBackward, Work};
-use super::layer::{Layer, Schedule, Share, Split};
+use super::layer::{Block, Layer, Schedule, Share, Split};
 use super::outer_sum::Tiles;
-use super::panels::{Panels, Source, pack_all};
+use super::panels::Panels;
 use super::product::{DEPTH, Packed, Product, Rows};
 use super::real::Real;
 use super::roster::Roster;
@@ -16,13 +17,14 @@ use super::{Slices, Trace, Window};
 use crate::recurrent::{Cotangents, Operand, Operands, Presence};
 use bptt_cells::Cell;
 use std::ops::Range;
+use weights::Weights;
 
 /// How many rows of gradients are gathered before the large products take them: some blocks of
 /// their inner dimension; fewer where one thread works the steps, and others could be waiting.
-fn rows_per_block(layer: &Layer) -> usize {
+fn rows_per_block(layer: &Layer, rows_a_step: usize) -> usize {
     // In dual numbers the values are summed by the same blocks as alone.
     let parts = layer.parts;
-    parts * if layer.batch / parts < 8 { DEPTH / 2 } else { 2 * DEPTH }
+    parts * if rows_a_step / parts < 8 { DEPTH / 2 } else { 2 * DEPTH }
 }
 
 /// What all threads of the backward pass share. Buffers of two belong to blocks in turn.
@@ -40,7 +42,9 @@ struct Sequence<'a, C, T> {
     weight_ih: Option<Packed<'a, T>>,
     inner: Option<Packed<'a, T>>,
     project: Option<Packed<'a, T>>,
-    blocks: &'a [Range<usize>],
+    blocks: &'a [Block],
+    /// How many blocks have buffers at a time.
+    slots: usize,
     tiles: Tiles,
     d_planes: [Shared<'a, T>; 2],
     /// `x`, `h` before the step and the own `h` of a block, as tiles; in dual numbers all values, then
@@ -114,52 +118,6 @@ impl<'a, T> DOutputs<'a, T> {
     }
 }
 
-/// The weights as the way back multiplies with them: not transposed.
-struct Weights<T> {
-    hh: Panels<T>,
-    ih: Option<Panels<T>>,
-    inner: Option<Panels<T>>,
-    project: Option<Panels<T>>,
-}
-
-impl<T: Real> Weights<T> {
-    /// Packed by `count` threads; `W` only if it is wanted. A weight that is not there is zero, which a
-    /// matrix of no depth is as well.
-    fn new(layer: &Layer, operands: &Slices<'_, T>, wants_input: bool, count: usize) -> Self {
-        let Layer { input, hidden, output, hp, pp, isa, gates, .. } = *layer;
-        let outer = layer.outer();
-        let depth = |operand, depth| if operands.has(operand) { depth } else { 0 };
-        let mut hh = Panels::new(isa, depth(Operand::WeightHh, outer * hp), 1, output, pp);
-        let ih_depth = depth(Operand::WeightIh, gates * hp);
-        let mut ih = wants_input.then(|| Panels::new(isa, ih_depth, 1, input, input));
-        let inner_depth = depth(Operand::WeightHh, hp);
-        let mut inner = layer.inner.then(|| Panels::new(isa, inner_depth, 1, hidden, hp));
-        let project_depth = depth(Operand::WeightHr, output);
-        let mut project = layer.projected.then(|| Panels::new(isa, project_depth, 1, hidden, hp));
-        let rows_of = |operand, gates: &mut dyn Iterator<Item = usize>, (rows, padded), row| {
-            let data = operands.get(operand).copied();
-            let groups = gates.map(|gate| gate * hidden * row).collect();
-            let groups = if data.is_some() { groups } else { vec![] };
-            let data = data.unwrap_or(&[]);
-            Source { data, planes: vec![0], column: 1, groups, rows, padded, row }
-        };
-        let (units, whole) = ((hidden, hp), (output, output));
-        let hh_source = rows_of(Operand::WeightHh, &mut (0..outer), units, output);
-        let ih_gates = &mut (0..gates).map(|plane| layer.gate(plane));
-        let ih_source = rows_of(Operand::WeightIh, ih_gates, units, input);
-        let inner_source = rows_of(Operand::WeightHh, &mut (gates - 1..gates), units, output);
-        let project_source = rows_of(Operand::WeightHr, &mut (0..1), whole, hidden);
-        let packers = [
-            Some((hh.packer(), &hh_source)),
-            ih.as_mut().map(|panels| (panels.packer(), &ih_source)),
-            inner.as_mut().map(|panels| (panels.packer(), &inner_source)),
-            project.as_mut().map(|panels| (panels.packer(), &project_source)),
-        ];
-        pack_all(count, &packers.into_iter().flatten().collect::<Vec<_>>());
-        Self { hh, ih, inner, project }
-    }
-}
-
 /// Runs the sequence backward: dLoss/d(operand) for each wanted operand. In dual numbers those of
 /// weights and biases are values, then tangents.
 pub(crate) fn backward<C: Cell, T: Real>(
@@ -171,7 +129,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
     wanted: &Operands<()>,
     schedule: Schedule,
 ) -> Operands<Vec<T>> {
-    let Schedule { count, split } = schedule;
+    let count = schedule.count;
     let Layer { time, batch, input, hidden, output, memories, hp, pp, isa, gates, parts, .. } =
         *layer;
     let outer = layer.outer();
@@ -188,9 +146,13 @@ pub(crate) fn backward<C: Cell, T: Real>(
     };
 
     let roster = Roster::new(layer, presence);
-    let blocks = roster.blocks(0..time, rows_per_block(layer));
+    let blocks = roster.blocks(0..time, |rows_a_step| rows_per_block(layer, rows_a_step));
     let rows = roster.largest(&blocks);
-    let two = |sizes: [usize; 2]| split.buffers(&sizes);
+    let block = |steps| Block::new::<T>(layer, &roster, schedule, steps);
+    let blocks: Vec<_> = blocks.into_iter().map(block).collect();
+    let splits: Vec<_> = blocks.iter().map(|block| block.split).collect();
+    let slots = if splits.contains(&Split::Pipeline) { 2 } else { 1 };
+    let two = |sizes: [usize; 2]| Split::buffers(&splits, &sizes);
     let mut d_planes = two([rows, layer.row()]);
     let mut x_tiles = two([rows, input]);
     let mut h_tiles = two([rows, output]);
@@ -233,6 +195,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
         inner: packed(|of| of.inner.as_ref()),
         project: packed(|of| of.project.as_ref()),
         blocks: &blocks,
+        slots,
         tiles: Tiles::new(isa),
         d_planes: pair(&mut d_planes),
         x_tiles: pair(&mut x_tiles),
@@ -256,7 +219,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
     };
     let over = |mut window: Window<T>| {
         let known = window.shared();
-        team(count, |member| sequence.run(member, split, &known));
+        team(count, |member| sequence.run(member, &known));
     };
     over(trace.window.take().expect("a trace is used once"));
     if let Some(mut walk) = trace.walk.take() {
@@ -265,7 +228,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
             over(passed.into_window());
         }
     }
-    team(count, |member| sequence.complete(member, split));
+    team(count, |member| sequence.complete(member));
 
     let mut d = Operands::new()
         .with_optional(Operand::Input, d_input)
@@ -306,50 +269,56 @@ pub(crate) fn backward<C: Cell, T: Real>(
 }
 
 impl<C: Cell, T: Real> Sequence<'_, C, T> {
-    /// The `index`th block, counted from the last to the first.
-    fn block(&self, index: usize) -> Range<usize> {
-        self.blocks[self.blocks.len() - 1 - index].clone()
+    /// The `index`th block, counted from the last to the first, and which buffers are its.
+    fn block(&self, index: usize) -> (&Block, usize) {
+        (&self.blocks[self.blocks.len() - 1 - index], index % self.slots)
+    }
+
+    /// A part of the sums over the block before, if that has left them to be done beside the next.
+    fn pending_sums(&self, index: usize, part: usize, parts: usize) {
+        let Some((before, slot)) = index.checked_sub(1).map(|index| self.block(index)) else {
+            return;
+        };
+        if before.split == Split::Pipeline {
+            self.sums(before.steps.clone(), slot, part, parts);
+        }
     }
 
     /// What one thread does over the steps whose trace is known. A block may have its first steps
     /// among them, or its last.
-    fn run(&self, member: &Member<'_>, split: Split, known: &Known<'_, T>) {
-        let share = Share::of::<T>(self.layer, self.roster, split, member);
+    fn run(&self, member: &Member<'_>, known: &Known<'_, T>) {
         for index in 0..self.blocks.len() {
-            let block = self.block(index);
-            let steps = block.start.max(known.steps.start)..block.end.min(known.steps.end);
+            let (block, slot) = self.block(index);
+            let of_block = &block.steps;
+            let steps = of_block.start.max(known.steps.start)..of_block.end.min(known.steps.end);
             if steps.is_empty() {
                 continue;
             }
-            let (begins, ends) = (steps.end == block.end, steps.start == block.start);
-            let step = |k: usize, slot| {
-                self.step(k, &block, slot, &share, member, split, known);
-            };
-            match split {
+            let (begins, ends) = (steps.end == of_block.end, steps.start == of_block.start);
+            match block.split {
                 Split::Rows | Split::Units => {
                     if begins {
-                        self.lay_out(block.clone(), 0, member.index, member.count);
+                        self.pending_sums(index, member.index, member.count);
+                        self.lay_out(of_block.clone(), slot, member.index, member.count);
                     }
                     for k in steps.rev() {
-                        step(k, 0);
+                        self.step(k, block, slot, member, known);
                     }
                     if ends {
                         member.wait();
-                        self.sums(block.clone(), 0, member.index, member.count);
+                        self.sums(of_block.clone(), slot, member.index, member.count);
                         member.wait();
                     }
                 }
                 Split::Pipeline => {
                     if member.index == 0 {
                         for k in steps.rev() {
-                            step(k, index % 2);
+                            self.step(k, block, slot, member, known);
                         }
                     } else if begins {
                         let (at, of) = (member.index - 1, member.count - 1);
-                        self.lay_out(block.clone(), index % 2, at, of);
-                        if let Some(before) = index.checked_sub(1) {
-                            self.sums(self.block(before), before % 2, at, of);
-                        }
+                        self.lay_out(of_block.clone(), slot, at, of);
+                        self.pending_sums(index, at, of);
                     }
                     member.wait();
                 }
@@ -358,11 +327,9 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
     }
 
     /// What one thread does when all steps are worked.
-    fn complete(&self, member: &Member<'_>, split: Split) {
-        if let (Split::Pipeline, Some(last)) = (split, self.blocks.len().checked_sub(1)) {
-            self.sums(self.block(last), last % 2, member.index, member.count);
-            member.wait();
-        }
+    fn complete(&self, member: &Member<'_>) {
+        self.pending_sums(self.blocks.len(), member.index, member.count);
+        member.wait();
         self.finish(member);
     }
 
@@ -376,69 +343,69 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
     }
 
     /// Step `k` of a block.
-    #[allow(clippy::too_many_arguments, reason = "where, by whom, and from what")]
     fn step(
         &self,
         k: usize,
-        block: &Range<usize>,
+        block: &Block,
         slot: usize,
-        share: &Share,
         member: &Member<'_>,
-        split: Split,
         known: &Known<'_, T>,
     ) {
-        // Its rows begin here in the block; in the trace, with its `nth` step.
-        let first = self.roster.count(&(block.start..k));
-        let nth = k - known.steps.start;
+        // Its rows begin here in the block, and this thread's in the trace.
+        let first = self.roster.count(&(block.steps.start..k));
         let Layer { batch, hidden, output, hp, pp, isa, .. } = *self.layer;
         let row = self.layer.row();
         let t = self.layer.time_of(k);
         let d_planes = self.d_planes[slot];
-        let places = self.roster.places(k, &share.rows);
-        let listed = self.roster.rows(k).map(|rows| &rows[places.clone()]);
+        let share = &block.shares[member.index];
+        let rows = self.roster.step_rows(k, &share.rows);
+        let traced = self.roster.count(&(known.steps.start..k)) + rows.places.start;
+        if self.layer.held {
+            self.hold_back(k, share);
+        }
         // This thread's rows of the batch that take part, in a buffer; and their places in the block.
         let of_batch = |buffer: Shared<'_, T>, row: usize| {
-            let start = if listed.is_some() { 0 } else { share.rows.start };
-            (buffer.at(start * row, 0), Rows::of(listed, row))
+            let (start, rows) = rows.in_batch(row);
+            (buffer.at(start, 0), rows)
         };
-        let in_block = |buffer: Shared<'_, T>, row: usize| {
-            (buffer.at((first + places.start) * row, 0), Rows::plain(row))
-        };
+        let first_place = first + rows.places.start;
+        let in_block =
+            |buffer: Shared<'_, T>, row: usize| (buffer.at(first_place * row, 0), Rows::plain(row));
         type At<'a, T> = (*mut T, Rows<'a>);
         let product =
             |(a, a_rows): At<'_, T>, b: Packed<'_, T>, panels, (c, c_rows): At<'_, T>, add| {
-                let (a, rows) = (a.cast_const(), 0..places.len());
+                let (a, rows) = (a.cast_const(), 0..rows.len());
                 let product = Product { a, a_rows, b, panels, c, c_rows, rows, add, padded: true };
                 // SAFETY: `a` has these rows and nobody writes them now; those of `c` are this
                 // thread's own.
                 unsafe { product.run(isa) };
             };
-        let place = |b| self.roster.place(k, b);
+        let memory_before = |b| self.roster.traced_before(known.steps.start, k, b);
         let hidden_before = |b| self.hidden_before(k, b);
-        let own = |b: usize| match known.own {
+        let own = |nth: usize| match known.own {
             // SAFETY: the trace is only read.
-            Some(own) => unsafe { own.slice((nth * batch + b) * hp, hidden) },
-            None => &self.outputs[self.layer.output_at(t, b)..][..output],
+            Some(own) => unsafe { own.slice((traced + nth) * hp, hidden) },
+            None => &self.outputs[self.layer.output_at(t, rows.row(nth))..][..output],
         };
         let gates = |part| {
             let step = StepBackward {
                 cell: self.work.cell,
                 layer: self.layer,
-                share,
-                place: &place,
+                rows: rows.clone(),
+                units: share.units.clone(),
                 part,
                 d_planes,
-                d_planes_row: first,
+                d_planes_row: first_place,
                 d_hidden: self.d_hidden,
                 d_own: self.d_own,
                 d_output: self.d_outputs,
                 time: t,
                 d_memory: self.d_memory,
                 kept: known.kept,
-                kept_row: nth * batch,
+                kept_row: traced,
                 memory: known.memory,
-                memory_row: nth * batch,
-                memory_next_row: (nth + 1) * batch,
+                memory_before: &memory_before,
+                memory_after: batch + traced,
                 hidden_before: &hidden_before,
                 hidden_own: &own,
                 d_inner: self.d_inner,
@@ -450,10 +417,10 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             (self.project, self.d_projected, self.d_own)
         {
             let d_projected = d_projected[slot];
-            let mine = self.roster.pairs(k..k + 1, share.rows.clone());
-            for (place, (_, b)) in places.clone().zip(mine) {
+            for (nth, b) in rows.iter().enumerate() {
+                let place = first_place + nth;
                 // SAFETY: rows of this thread's own.
-                let to = unsafe { d_projected.slice_mut((first + place) * pp, pp) };
+                let to = unsafe { d_projected.slice_mut(place * pp, pp) };
                 // SAFETY: as above.
                 let d_hidden = unsafe { self.d_hidden.slice(b * pp, output) };
                 let d_output = self.d_outputs.row(self.layer, t, b);
@@ -463,7 +430,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 if let Some(tiles) = self.own_tiles {
                     // SAFETY: this row of the tiles is this thread's own.
                     unsafe {
-                        self.lay(own(b), first + place, self.roster.count(block), tiles[slot]);
+                        self.lay(own(nth), place, self.roster.count(&block.steps), tiles[slot]);
                     }
                 }
             }
@@ -478,7 +445,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             product(a, inner, 0..inner.value.count, of_batch(d_inner, hp), false);
             gates(Part::Completion);
         }
-        if split == Split::Units {
+        if block.split == Split::Units {
             member.wait();
         }
         // The planes of this step are written, in other threads before the barrier.
@@ -486,6 +453,22 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         let a = (a.wrapping_add(self.layer.first_h() * hp), a_rows);
         for panels in panels(self.weight_hh.value, &share.units) {
             product(a, self.weight_hh, panels, of_batch(self.d_hidden, pp), true);
+        }
+    }
+
+    /// Rows that leave step `k` out, and have what they held as their output: its gradient joins that of
+    /// `h`.
+    fn hold_back(&self, k: usize, share: &Share) {
+        let Layer { output, pp, .. } = *self.layer;
+        let units = if self.layer.projected { 0..output } else { share.units.clone() };
+        let units = units.start.min(output)..units.end.min(output);
+        for b in share.rows.clone().filter(|&b| !self.roster.takes_part(k, b)) {
+            let d_output = self.d_outputs.row(self.layer, self.layer.time_of(k), b);
+            // SAFETY: rows and units of this thread's own.
+            let d_hidden = unsafe { self.d_hidden.slice_mut(b * pp + units.start, units.len()) };
+            for (to, &d) in d_hidden.iter_mut().zip(&d_output[units.clone()]) {
+                *to = T::plus(*to, d);
+            }
         }
     }
 }

@@ -57,14 +57,13 @@ struct Forward<'a, C, T> {
     bias: [&'a [T]; 2],
     /// The first step of the pass.
     first: usize,
-    /// Pre-activations of one block, or of two; and where in them each thread's rows begin.
+    /// Pre-activations of one block, or of two.
     planes: [Shared<'a, T>; 2],
-    rooms: &'a [usize],
     /// `h` before and after a step.
     hidden: [Shared<'a, T>; 2],
-    /// The memories: of all steps if they are kept, else of two.
+    /// The memories, which each step replaces; if they are kept, those that each step left, behind those
+    /// that the pass began with.
     memory: Shared<'a, T>,
-    slots: usize,
     kept: Option<Shared<'a, T>>,
     /// `h` in front of the projection: of all steps if it is kept, else of one.
     own: Option<Shared<'a, T>>,
@@ -72,6 +71,40 @@ struct Forward<'a, C, T> {
     inner_operand: Option<Shared<'a, T>>,
     /// The outputs of all steps; `None` where they are known.
     outputs: Option<Shared<'a, T>>,
+}
+
+/// Blocks of steps that are shared out alike.
+struct Stretch<'a> {
+    blocks: &'a [Range<usize>],
+    split: Split,
+    /// Each thread's part, and where its rows of a block begin.
+    shares: Vec<Share>,
+    rooms: Vec<usize>,
+    /// How many rows of planes it takes.
+    rows: usize,
+}
+
+impl<'a> Stretch<'a> {
+    /// Of all that is to be worked.
+    fn all<T: Real>(
+        layer: &Layer,
+        roster: &Roster,
+        schedule: Schedule,
+        blocks: &'a [Range<usize>],
+    ) -> Vec<Self> {
+        let split = |block: &Range<usize>| schedule.of::<T>(layer, roster, block);
+        let stretch = |blocks: &'a [Range<usize>]| {
+            let split = split(&blocks[0]);
+            let steps = blocks[0].start..blocks[blocks.len() - 1].end;
+            let shares = Share::all::<T>(layer, roster, split, &steps, schedule.count);
+            let (rooms, rows) = match split {
+                Split::Rows => roster.rooms(blocks, shares.iter().map(|share| &share.rows)),
+                Split::Units | Split::Pipeline => (vec![0; shares.len()], roster.largest(blocks)),
+            };
+            Self { blocks, split, shares, rooms, rows }
+        };
+        blocks.chunk_by(|a, b| split(a) == split(b)).map(stretch).collect()
+    }
 }
 
 /// Runs the sequence; returns its results and, with `keep`, the trace, within the budget if there is
@@ -89,7 +122,11 @@ pub(crate) fn forward<C: Cell, T: Real>(
     prepared: Option<Arc<Prepared<T>>>,
     schedule: Schedule,
 ) -> (Results<Vec<T>>, Option<Trace<T>>) {
-    let fits = limits::check::<T>(C::NAME, layer, keep, Keeper::Host, limits::available);
+    let worked = match presence {
+        Some(presence) => presence.count(layer.time),
+        None => layer.time.saturating_mul(layer.batch),
+    };
+    let fits = limits::check::<T>(C::NAME, layer, worked, keep, Keeper::Host, limits::available);
     fits.unwrap_or_else(|error| panic!("{error}"));
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let roster = Roster::new(layer, presence);
@@ -229,24 +266,24 @@ impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
         outputs: Outputs<'_, T>,
         keep: bool,
     ) -> Passed<T> {
-        let Layer { batch, memories, hp, pp, .. } = *self.layer;
-        let Schedule { count, split } = self.schedule;
+        let Layer { batch, memories, hp, .. } = *self.layer;
         let layer = self.layer;
-        let blocks = self.roster.blocks(steps.clone(), ROWS);
-        let (rooms, rows) = match split {
-            Split::Rows => self.roster.rooms(&blocks, count),
-            Split::Units | Split::Pipeline => (vec![0; count], self.roster.largest(&blocks)),
-        };
-        let mut planes = split.buffers(&[rows, layer.row()]);
-        let mut hiddens =
-            [self.hidden_before(steps.start, outputs.numbers()), Buffer::zeros(&[batch, pp])];
-        let slots = if keep { steps.len() + 1 } else { 2 };
-        let mut memory = Buffer::scratch(&[slots, batch, memories, hp]);
+        let blocks = self.roster.blocks(steps.clone(), |_| ROWS);
+        let stretches = Stretch::all::<T>(layer, self.roster, self.schedule, &blocks);
+        let splits: Vec<_> = stretches.iter().map(|stretch| stretch.split).collect();
+        let rows = stretches.iter().map(|stretch| stretch.rows).max().unwrap_or(0);
+        let mut planes = Split::buffers(&splits, &[rows, layer.row()]);
+        // A row that is not worked has the same before and after.
+        let hidden = self.hidden_before(steps.start, outputs.numbers());
+        let mut hiddens = [hidden.clone(), hidden];
+        // Of what is kept, each worked row has one.
+        let worked = if keep { self.roster.count(&steps) } else { 0 };
+        let mut memory = Buffer::scratch(&[batch + worked, memories, hp]);
         let state = batch * memories * hp;
         memory.as_mut_slice()[..state].copy_from_slice(before.as_slice());
-        let mut kept = keep.then(|| Buffer::scratch(&[steps.len(), batch, layer.kept, hp]));
-        let owns = if keep { steps.len() } else { 1 };
-        let mut own = layer.projected.then(|| Buffer::zeros(&[owns, batch, hp]));
+        let mut kept = keep.then(|| Buffer::scratch(&[worked, layer.kept, hp]));
+        let owns = if keep { worked } else { batch };
+        let mut own = layer.projected.then(|| Buffer::zeros(&[owns, hp]));
         let mut inner_operand = layer.inner.then(|| Buffer::scratch(&[batch, hp]));
         let (values, tangents) = (&*self.prepared, self.tangents.as_ref());
         let packed = |of: fn(&Prepared<T>) -> Option<&Panels<T>>| {
@@ -264,10 +301,8 @@ impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
             bias: [values.bias.as_slice(), tangents.map_or(&[], |of| of.bias.as_slice())],
             first: steps.start,
             planes: planes.each_mut().map(Buffer::shared),
-            rooms: &rooms,
             hidden: hiddens.each_mut().map(Buffer::shared),
             memory: memory.shared(),
-            slots,
             kept: kept.as_mut().map(Buffer::shared),
             own: own.as_mut().map(Buffer::shared),
             keep,
@@ -277,13 +312,15 @@ impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
                 Outputs::Known(_) => None,
             },
         };
-        team(count, |member| forward.run(member, split, &blocks));
+        team(self.schedule.count, |member| forward.run(member, &stretches, &steps));
 
         let [even, odd] = hiddens;
         let hidden = if steps.len().is_multiple_of(2) { even } else { odd };
         let mut after = before;
-        let last = steps.len() % slots * state;
-        after.as_mut_slice().copy_from_slice(&memory.as_slice()[last..][..state]);
+        for (b, to) in after.as_mut_slice().chunks_exact_mut((memories * hp).max(1)).enumerate() {
+            let row = if keep { self.roster.traced_before(steps.start, steps.end, b) } else { b };
+            to.copy_from_slice(&memory.as_slice()[row * memories * hp..][..to.len()]);
+        }
         let window = kept.map(|kept| Window { steps, kept, memory, own });
         Passed { hidden, memory: after, window }
     }
@@ -291,18 +328,31 @@ impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
 
 impl<C: Cell, T: Real> Forward<'_, C, T> {
     /// What one thread does.
-    fn run(&self, member: &Member<'_>, split: Split, blocks: &[Range<usize>]) {
-        let share = Share::of::<T>(self.layer, self.roster, split, member);
-        let room = self.rooms[member.index];
+    fn run(&self, member: &Member<'_>, stretches: &[Stretch<'_>], steps: &Range<usize>) {
+        for stretch in stretches {
+            self.work_stretch(member, stretch);
+            // In the next, others may have these rows.
+            member.wait();
+        }
+        if let (true, Some(outputs)) = (self.layer.held, self.outputs) {
+            for b in member.part(self.layer.batch, 1) {
+                self.hold(outputs, steps, b);
+            }
+        }
+    }
+
+    fn work_stretch(&self, member: &Member<'_>, stretch: &Stretch<'_>) {
+        let Stretch { blocks, split, .. } = *stretch;
+        let (share, room) = (&stretch.shares[member.index], stretch.rooms[member.index]);
         match split {
             Split::Rows | Split::Units => {
                 for block in blocks {
                     let places = |k| self.roster.places(k, &share.rows).len();
                     let count = block.clone().map(places).sum();
-                    self.input_products(block, 0, &share, room, 0..count);
+                    self.input_products(block, 0, share, room, 0..count);
                     let mut first = room;
                     for k in block.clone() {
-                        self.step(k, first, 0, &share);
+                        self.step(k, first, 0, share);
                         first += places(k);
                         if split == Split::Units {
                             member.wait();
@@ -312,7 +362,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
             }
             Split::Pipeline => {
                 let products = |index: usize, part: Range<usize>| {
-                    self.input_products(&blocks[index], index % 2, &share, room, part);
+                    self.input_products(&blocks[index], index % 2, share, room, part);
                 };
                 if let Some(first) = blocks.first() {
                     products(0, member.part(self.roster.count(first), self.layer.parts));
@@ -322,7 +372,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                     if member.index == 0 {
                         for k in block.clone() {
                             let first = room + self.roster.count(&(block.start..k));
-                            self.step(k, first, index % 2, &share);
+                            self.step(k, first, index % 2, share);
                         }
                     } else if let Some(next) = blocks.get(index + 1) {
                         let count = self.roster.count(next);
@@ -331,6 +381,22 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                     }
                     member.wait();
                 }
+            }
+        }
+    }
+
+    /// The outputs of a row in steps that it leaves out: what it has held since the step before.
+    fn hold(&self, outputs: Shared<'_, T>, steps: &Range<usize>, b: usize) {
+        let output = self.layer.output;
+        let at = |k| self.layer.output_at(self.layer.time_of(k), b);
+        for k in steps.clone().filter(|&k| !self.roster.takes_part(k, b)) {
+            // SAFETY: the outputs of row `b` are this thread's own, those of two steps are apart.
+            unsafe {
+                let from = match self.roster.before(k, b) {
+                    None => &self.operands.need(Operand::Hidden)[b * output..][..output],
+                    Some(before) => outputs.slice(at(before), output),
+                };
+                outputs.slice_mut(at(k), output).copy_from_slice(from);
             }
         }
     }
@@ -383,40 +449,47 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
         let nth = k - self.first;
         let (before, after) = (self.hidden[nth % 2], self.hidden[(nth + 1) % 2]);
         let planes = self.planes[slot];
-        let places = self.roster.places(k, &share.rows);
-        let listed = self.roster.rows(k).map(|rows| &rows[places.clone()]);
-        // This thread's rows of the batch that take part, in a buffer.
+        let rows = self.roster.step_rows(k, &share.rows);
+        self.stand_still(k, [before, after], share);
+        if rows.len() == 0 {
+            return;
+        }
+        // These rows in a buffer.
         let of_batch = |buffer: Shared<'_, T>, row: usize| {
-            let start = if listed.is_some() { 0 } else { share.rows.start };
-            (buffer.at(start * row, 0), Rows::of(listed, row))
+            let (start, rows) = rows.in_batch(row);
+            (buffer.at(start, 0), rows)
         };
         let add = |(a, a_rows): (*mut T, Rows<'_>), b: Packed<'_, T>, plane: usize| {
-            if places.is_empty() {
-                return;
-            }
             let c = planes.at(first * row + plane * hp, 0);
             let (a, c) = ((a.cast_const(), a_rows), (c, Rows::plain(row)));
             // SAFETY: `a` has these rows and nobody writes them now; the planes' rows and units
             // are this thread's own.
-            unsafe { multiply(isa, b, &share.units, a, c, 0..places.len()) };
+            unsafe { multiply(isa, b, &share.units, a, c, 0..rows.len()) };
         };
+        // Where these rows are in the trace. Without one, their memories are where they were, and their
+        // own `h` is in this thread's rows: those of the step may be another's in the next.
+        let traced = self.roster.count(&(self.first..k)) + rows.places.start;
+        let memory_before = |b| match self.keep {
+            true => self.roster.traced_before(self.first, k, b),
+            false => b,
+        };
+        let own_row = if self.keep { traced } else { share.rows.start };
         let gates = |part| {
-            let keep = self.keep;
             let step = StepForward {
                 cell: self.work.cell,
                 layer: self.layer,
-                share,
-                place: &|b| self.roster.place(k, b).map(|place| place - places.start),
+                rows: rows.clone(),
+                units: share.units.clone(),
                 part,
                 planes,
                 planes_row: first,
                 hidden: before,
                 hidden_next: after,
                 memory: self.memory,
-                memory_row: nth % self.slots * batch,
-                memory_next_row: (nth + 1) % self.slots * batch,
-                kept: self.kept.map(|kept| (kept, nth * batch)),
-                own: self.own.map(|own| (own, if keep { nth * batch } else { 0 })),
+                memory_before: &memory_before,
+                memory_after: self.keep.then_some(batch + traced),
+                kept: self.kept.map(|kept| (kept, traced)),
+                own: self.own.map(|own| (own, own_row)),
                 inner: self.inner_operand,
                 output: self.outputs,
                 time: t,
@@ -432,27 +505,42 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
         }
         gates(Part::Step);
         if let (Some(project), Some(own)) = (self.project, self.own) {
-            let own_row = if self.keep { nth * batch } else { 0 };
-            let mine = || self.roster.pairs(k..k + 1, share.rows.clone()).map(|(_, b)| b);
-            for b in mine() {
+            for b in rows.iter() {
                 // SAFETY: rows of this thread's own.
                 unsafe { after.slice_mut(b * pp, pp) }.fill(T::ZERO);
             }
-            let (a, a_rows) = of_batch(own, hp);
-            let a = (a.wrapping_add(own_row * hp).cast_const(), a_rows);
+            let a = (own.at(own_row * hp, 0).cast_const(), Rows::plain(hp));
             // SAFETY: as above.
             unsafe {
                 let after = of_batch(after, pp);
-                multiply(isa, project, &(0..pp), a, after, 0..places.len());
+                multiply(isa, project, &(0..pp), a, after, 0..rows.len());
             };
             let Some(outputs) = self.outputs else { return };
-            for b in mine() {
+            for b in rows.iter() {
                 // SAFETY: as above.
                 unsafe {
                     let out = outputs.slice_mut(self.layer.output_at(t, b), output);
                     out.copy_from_slice(after.slice(b * pp, output));
                 }
             }
+        }
+    }
+
+    /// Hands on the `h` of rows that were worked in the step before, and are not in this one. Others that
+    /// are not have the same in both buffers, and have had it since then.
+    fn stand_still(&self, k: usize, [before, after]: [Shared<'_, T>; 2], share: &Share) {
+        if self.roster.rows(k).is_none() || k == self.first {
+            return;
+        }
+        let pp = self.layer.pp;
+        let units = if self.layer.projected { 0..pp } else { share.units.clone() };
+        let worked = self.roster.step_rows(k - 1, &share.rows);
+        for b in worked.iter().filter(|&b| !self.roster.takes_part(k, b)) {
+            let at = b * pp + units.start;
+            // SAFETY: these rows and units are this thread's own; the buffers are two.
+            unsafe {
+                after.slice_mut(at, units.len()).copy_from_slice(before.slice(at, units.len()))
+            };
         }
     }
 }

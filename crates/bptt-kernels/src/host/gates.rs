@@ -4,121 +4,14 @@ use super::backward::DOutputs;
 use super::buffer::Shared;
 use super::isa::Isa;
 use super::lane::{Lane, Pair, Registers};
-use super::layer::{Layer, Share};
+use super::layer::Layer;
 use super::real::Real;
+use super::roster::StepRows;
+use super::row::{Row, Units, load_row, rows_of, store_row};
 use crate::host::Slices;
 use bptt_cells::{Backward, Cell, Dual, Planes, State};
 use pulp::{Simd, WithSimd};
-
-/// Where the registers of a number lie in a row: the first from one unit on, the second, if there is
-/// one, so many units behind it. Where a row has no more units it is none: then both are the same
-/// register, read and written twice.
-#[derive(Clone, Copy)]
-struct Units {
-    first: usize,
-    second: usize,
-}
-
-impl Units {
-    /// All that a row has, one number after the other.
-    #[inline(always)]
-    fn of<S: Simd, T: Real, N: Registers<S, T>>(
-        units: std::ops::Range<usize>,
-    ) -> impl Iterator<Item = Self> {
-        let lanes = T::lanes::<S>();
-        let end = units.end;
-        units.step_by(N::WIDTH * lanes).map(move |first| {
-            let second = if N::WIDTH > 1 && first + lanes < end { lanes } else { 0 };
-            Self { first, second }
-        })
-    }
-
-    /// Counted from another unit on.
-    #[inline(always)]
-    fn behind(self, first: usize) -> Self {
-        Self { first: self.first - first, ..self }
-    }
-
-    #[inline(always)]
-    fn at(self, nth: usize) -> usize {
-        self.first + nth * self.second
-    }
-}
-
-/// A register of one row that is not padded: the last one may hang over its end.
-#[inline(always)]
-fn load_row<S: Simd, T: Real>(simd: S, row: &[T], unit: usize) -> T::Register<S> {
-    match row.get(unit..unit + T::lanes::<S>()) {
-        // SAFETY: the slice has as many elements as a register.
-        Some(whole) => unsafe { T::load(simd, whole.as_ptr()) },
-        None => T::load_partial(simd, row.get(unit..).unwrap_or(&[])),
-    }
-}
-
-#[inline(always)]
-fn store_row<S: Simd, T: Real>(simd: S, row: &mut [T], unit: usize, x: T::Register<S>) {
-    match row.get_mut(unit..unit + T::lanes::<S>()) {
-        // SAFETY: the slice has as many elements as a register.
-        Some(whole) => unsafe { T::store(simd, whole.as_mut_ptr(), x) },
-        None => T::store_partial(simd, row.get_mut(unit..).unwrap_or(&mut []), x),
-    }
-}
-
-/// A padded row of planes, of which one thread has some units; in dual numbers two, the values' and
-/// behind it the tangents'.
-#[derive(Clone, Copy)]
-struct Row<T> {
-    start: *mut T,
-    hp: usize,
-    /// From one row to the next.
-    next: usize,
-}
-
-impl<T: Real> Row<T> {
-    #[inline(always)]
-    fn new<S: Simd, N: Registers<S, T>>(
-        of: Shared<'_, T>,
-        index: usize,
-        planes: usize,
-        hp: usize,
-    ) -> Self {
-        let next = planes * hp;
-        Self { start: of.at(index * next, N::ROWS * next), hp, next }
-    }
-
-    /// # Safety
-    ///
-    /// The plane is one of the row's, the units and those of a register behind them are below `hp`, and
-    /// no other thread writes to them; the row was made for `N`.
-    #[inline(always)]
-    unsafe fn load<S: Simd, N: Registers<S, T>>(self, simd: S, plane: usize, unit: Units) -> N {
-        let at = self.start.wrapping_add(plane * self.hp);
-        // SAFETY: inside of the rows, by the caller's promise.
-        N::from_registers(simd, |row, nth| unsafe {
-            T::load(simd, at.add(row * self.next + unit.at(nth)))
-        })
-    }
-
-    /// # Safety
-    ///
-    /// As for [`load`](Self::load), and no other thread reads them.
-    #[inline(always)]
-    unsafe fn store<S: Simd, N: Registers<S, T>>(self, simd: S, plane: usize, unit: Units, x: N) {
-        let at = self.start.wrapping_add(plane * self.hp);
-        // SAFETY: inside of the rows, by the caller's promise.
-        x.for_registers(|row, nth, x| unsafe {
-            T::store(simd, at.add(row * self.next + unit.at(nth)), x);
-        });
-    }
-}
-
-/// The rows that are not padded, one for each row that `N` comes from.
-#[inline(always)]
-fn rows_of<'a, S: Simd, T: Real, N: Registers<S, T>>(
-    row: impl Fn(usize) -> &'a [T],
-) -> [&'a [T]; 2] {
-    [row(0), if N::ROWS > 1 { row(1) } else { &[] }]
-}
+use std::ops::Range;
 
 /// The cell, and in which numbers its steps are worked.
 pub(crate) struct Work<'a, C, T> {
@@ -181,9 +74,9 @@ struct InDuals<'a, Step>(&'a Step);
 pub(crate) struct StepForward<'a, C, T> {
     pub(crate) cell: &'a C,
     pub(crate) layer: &'a Layer,
-    pub(crate) share: &'a Share,
-    /// The place of a row among this thread's of this step, if it takes part.
-    pub(crate) place: &'a (dyn Fn(usize) -> Option<usize> + Sync),
+    /// This thread's rows, those that take part; and its units.
+    pub(crate) rows: StepRows<'a>,
+    pub(crate) units: Range<usize>,
     pub(crate) part: Part,
     /// Pre-activations, from this thread's first row of this step on.
     pub(crate) planes: Shared<'a, T>,
@@ -191,13 +84,14 @@ pub(crate) struct StepForward<'a, C, T> {
     /// `h` before and after, `[B, pp]`.
     pub(crate) hidden: Shared<'a, T>,
     pub(crate) hidden_next: Shared<'a, T>,
-    /// The memories before and after: rows from these on.
+    /// The memories: where a row of the batch has them before the step, and from which row on these rows
+    /// have them after it; `None`: where they were.
     pub(crate) memory: Shared<'a, T>,
-    pub(crate) memory_row: usize,
-    pub(crate) memory_next_row: usize,
-    /// What is kept, rows from this on; `None` if nothing is.
+    pub(crate) memory_before: &'a (dyn Fn(usize) -> usize + Sync),
+    pub(crate) memory_after: Option<usize>,
+    /// What is kept of these rows, from this row on; `None` if nothing is.
     pub(crate) kept: Option<(Shared<'a, T>, usize)>,
-    /// This step's own `h`, in front of the projection: rows from this on.
+    /// The own `h` of these rows, in front of the projection, from this row on.
     pub(crate) own: Option<(Shared<'a, T>, usize)>,
     /// The inner operand, `[B, hp]`.
     pub(crate) inner: Option<Shared<'a, T>>,
@@ -241,47 +135,18 @@ impl<C: Cell, T: Real> StepForward<'_, C, T> {
     fn run<S: Simd, N: Registers<S, T>>(&self, simd: S) {
         let Layer { hp, pp, output, .. } = *self.layer;
         let layer = self.layer;
-        let units = || Units::of::<S, T, N>(self.share.units.clone());
-        for b in self.share.rows.clone().step_by(N::ROWS) {
-            let place = (self.place)(b);
+        let units = || Units::of::<S, T, N>(self.units.clone());
+        for place in (0..self.rows.len()).step_by(N::ROWS) {
+            let b = self.rows.row(place);
             let hidden = Row::new::<S, N>(self.hidden, b, 1, pp);
             let hidden_next = Row::new::<S, N>(self.hidden_next, b, 1, pp);
-            let memory = Row::new::<S, N>(self.memory, self.memory_row + b, layer.memories, hp);
-            let memory_next =
-                Row::new::<S, N>(self.memory, self.memory_next_row + b, layer.memories, hp);
+            let memory_row = (self.memory_before)(b);
+            let memory = Row::new::<S, N>(self.memory, memory_row, layer.memories, hp);
+            let next_row = self.memory_after.map_or(memory_row, |row| row + place);
+            let memory_next = Row::new::<S, N>(self.memory, next_row, layer.memories, hp);
             // SAFETY: the rows were checked to be inside of their buffers,
             // planes and units are below the layer's, and rows and units are this thread's own.
             unsafe {
-                let Some(place) = place else {
-                    // It stands still. Its output is zero, as the buffer is, or what it holds.
-                    if self.part == Part::Inner {
-                        continue;
-                    }
-                    for unit in units() {
-                        for m in 0..layer.memories {
-                            let c: N = memory.load(simd, m, unit);
-                            memory_next.store(simd, m, unit, c);
-                        }
-                        if !layer.projected {
-                            let h: N = hidden.load(simd, 0, unit);
-                            hidden_next.store(simd, 0, unit, h);
-                        }
-                    }
-                    let mut held =
-                        self.share.units.start.min(output)..self.share.units.end.min(output);
-                    if layer.projected {
-                        hidden_next.start.copy_from(hidden.start, N::ROWS * pp);
-                        held = 0..output;
-                    }
-                    if let (true, Some(output)) = (layer.held, self.output) {
-                        for row in 0..N::ROWS {
-                            let from = std::slice::from_raw_parts(hidden.start.add(row * pp), pp);
-                            let at = layer.output_at(self.time, b + row) + held.start;
-                            output.slice_mut(at, held.len()).copy_from_slice(&from[held.clone()]);
-                        }
-                    }
-                    continue;
-                };
                 let planes =
                     Row::new::<S, N>(self.planes, self.planes_row + place, layer.planes(), hp);
                 let before = |unit: Units| State {
@@ -303,11 +168,12 @@ impl<C: Cell, T: Real> StepForward<'_, C, T> {
                     }
                     continue;
                 }
-                let kept_row =
-                    self.kept.map(|(kept, row)| Row::new::<S, N>(kept, row + b, layer.kept, hp));
-                let own = self.own.map(|(own, row)| Row::new::<S, N>(own, row + b, 1, hp));
-                let first = self.share.units.start.min(output);
-                let last = self.share.units.end.min(output);
+                let kept_row = self
+                    .kept
+                    .map(|(kept, row)| Row::new::<S, N>(kept, row + place, layer.kept, hp));
+                let own = self.own.map(|(own, row)| Row::new::<S, N>(own, row + place, 1, hp));
+                let first = self.units.start.min(output);
+                let last = self.units.end.min(output);
                 let out = |row: usize| -> &mut [T] {
                     match (own, self.output) {
                         (None, Some(output)) if row < N::ROWS => {
@@ -345,11 +211,11 @@ impl<C: Cell, T: Real> StepForward<'_, C, T> {
 pub(crate) struct StepBackward<'a, C, T> {
     pub(crate) cell: &'a C,
     pub(crate) layer: &'a Layer,
-    pub(crate) share: &'a Share,
-    /// The place of a row in this step, if it takes part.
-    pub(crate) place: &'a (dyn Fn(usize) -> Option<usize> + Sync),
+    /// This thread's rows, those that take part; and its units.
+    pub(crate) rows: StepRows<'a>,
+    pub(crate) units: Range<usize>,
     pub(crate) part: Part,
-    /// Gradients of the planes, from this step's first place on.
+    /// Gradients of the planes, from this thread's first row of this step on.
     pub(crate) d_planes: Shared<'a, T>,
     pub(crate) d_planes_row: usize,
     /// `dLoss/dh` that came from the steps after, `[B, pp]`; then what goes to the step before by
@@ -363,14 +229,17 @@ pub(crate) struct StepBackward<'a, C, T> {
     pub(crate) time: usize,
     /// `dLoss/d(memory)`, `[B, M, hp]`.
     pub(crate) d_memory: Shared<'a, T>,
+    /// What was kept of these rows, from this row on.
     pub(crate) kept: Shared<'a, T>,
     pub(crate) kept_row: usize,
+    /// The memories: where a row of the batch has them before the step, and from which row on these rows
+    /// have them after it.
     pub(crate) memory: Shared<'a, T>,
-    pub(crate) memory_row: usize,
-    pub(crate) memory_next_row: usize,
+    pub(crate) memory_before: &'a (dyn Fn(usize) -> usize + Sync),
+    pub(crate) memory_after: usize,
     /// `h` before the step, for cells that read it: the row of the batch, `[P]`.
     pub(crate) hidden_before: &'a (dyn Fn(usize) -> &'a [T] + Sync),
-    /// The step's own `h`, in front of any projection, `[H]`.
+    /// The own `h`, in front of any projection, of one of these rows, `[H]`.
     pub(crate) hidden_own: &'a (dyn Fn(usize) -> &'a [T] + Sync),
     /// `dLoss/d(inner operand)`, `[B, hp]`.
     pub(crate) d_inner: Option<Shared<'a, T>>,
@@ -401,46 +270,22 @@ impl<C: Cell, T: Real> StepBackward<'_, C, T> {
     fn run<S: Simd, N: Registers<S, T>>(&self, simd: S) {
         let layer = self.layer;
         let Layer { hp, pp, memories, gates, .. } = *layer;
-        let units = || Units::of::<S, T, N>(self.share.units.clone());
+        let units = || Units::of::<S, T, N>(self.units.clone());
         let zero = N::zero(simd);
-        for b in self.share.rows.clone().step_by(N::ROWS) {
-            let place = (self.place)(b);
+        for place in (0..self.rows.len()).step_by(N::ROWS) {
+            let b = self.rows.row(place);
             let d_hidden = Row::new::<S, N>(self.d_hidden, b, 1, pp);
             let d_memory = Row::new::<S, N>(self.d_memory, b, memories, hp);
             // SAFETY: the rows were checked to be inside of their buffers,
             // planes and units are below the layer's, and rows and units are this thread's own.
             unsafe {
-                let Some(place) = place else {
-                    // Its gradient goes on as it is, and that of an output that it held joins it.
-                    if self.part == Part::Step && layer.held {
-                        let d_output =
-                            rows_of::<S, T, N>(|row| self.d_output.row(layer, self.time, b + row));
-                        if layer.projected {
-                            for (row, d_output) in d_output.iter().enumerate() {
-                                for (i, &d) in d_output.iter().enumerate() {
-                                    let to = d_hidden.start.add(row * pp + i);
-                                    *to = T::plus(*to, d);
-                                }
-                            }
-                        } else {
-                            for unit in units() {
-                                let d = N::from_registers(simd, |row, nth| {
-                                    load_row(simd, d_output[row], unit.at(nth))
-                                });
-                                let sum = d_hidden.load::<S, N>(simd, 0, unit) + d;
-                                d_hidden.store(simd, 0, unit, sum);
-                            }
-                        }
-                    }
-                    continue;
-                };
                 let at = self.d_planes_row + place;
                 let d_planes = Row::new::<S, N>(self.d_planes, at, layer.planes(), hp);
                 let inner = self.inner.map(|inner| Row::new::<S, N>(inner, at, 1, hp));
-                let kept = Row::new::<S, N>(self.kept, self.kept_row + b, layer.kept, hp);
-                let memory = Row::new::<S, N>(self.memory, self.memory_row + b, memories, hp);
+                let kept = Row::new::<S, N>(self.kept, self.kept_row + place, layer.kept, hp);
+                let memory = Row::new::<S, N>(self.memory, (self.memory_before)(b), memories, hp);
                 let memory_next =
-                    Row::new::<S, N>(self.memory, self.memory_next_row + b, memories, hp);
+                    Row::new::<S, N>(self.memory, self.memory_after + place, memories, hp);
                 let hidden_before = rows_of::<S, T, N>(|row| (self.hidden_before)(b + row));
                 let kept = |unit: Units| C::Kept::from_fn(|i| kept.load(simd, i, unit));
                 let before = |unit: Units| State {
@@ -479,7 +324,7 @@ impl<C: Cell, T: Real> StepBackward<'_, C, T> {
                     }
                     continue;
                 }
-                let hidden_own = rows_of::<S, T, N>(|row| (self.hidden_own)(b + row));
+                let hidden_own = rows_of::<S, T, N>(|row| (self.hidden_own)(place + row));
                 let d_own = self.d_own.map(|d_own| Row::new::<S, N>(d_own, b, 1, hp));
                 let d_output =
                     rows_of::<S, T, N>(|row| self.d_output.row(layer, self.time, b + row));

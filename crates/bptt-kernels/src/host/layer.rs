@@ -5,7 +5,7 @@ use super::isa::Isa;
 use super::panels::WIDE;
 use super::real::Real;
 use super::roster::Roster;
-use super::team::Member;
+use super::team::part;
 use crate::recurrent::{Plan, Sizes, Skipped};
 use bptt_cells::{Cell, Planes, Recurrent};
 use std::ops::Range;
@@ -172,8 +172,13 @@ impl Layer {
     /// bytes.
     pub(crate) fn trace<T>(&self) -> [usize; 2] {
         let unit = self.batch.saturating_mul(self.hp).saturating_mul(size_of::<T>());
-        let step = self.kept + self.memories + usize::from(self.projected);
-        [unit.saturating_mul(step), unit.saturating_mul(self.memories)]
+        let of = |planes| unit.saturating_mul(planes);
+        [of(self.traced()), of(self.memories)]
+    }
+
+    /// How many planes of a step are in the trace.
+    pub(crate) fn traced(&self) -> usize {
+        self.kept + self.memories + usize::from(self.projected)
     }
 
     /// Multiplications and additions of the forward pass.
@@ -182,30 +187,33 @@ impl Layer {
         2.0 * rows * ((self.input + self.output) * self.gates * self.hidden) as f64
     }
 
-    /// How many threads, of those that there are, and how they share the steps.
+    /// How many threads, of those that there are.
     ///
-    /// Nothing that is computed depends on it.
+    /// Nothing that is computed depends on it, nor on how they share the steps.
     pub(crate) fn schedule<T: Real>(&self, threads: usize) -> Schedule {
         // A thread has to be worth its start, some 20 µs.
         let count = threads.min((self.flops() / 4e6) as usize).max(1);
-        if count == 1 || self.time * self.batch <= 4 {
-            let count = 1;
-            return Schedule { count, split: Split::Rows };
+        let is_tiny = self.time * self.batch <= 4;
+        Schedule { count: if is_tiny { 1 } else { count }, split: None }
+    }
+
+    /// How so many threads best share steps of so many rows.
+    fn split<T: Real>(&self, rows: usize, count: usize) -> Split {
+        if count == 1 {
+            return Split::Rows;
         }
         let columns = self.panel::<T>();
         let weights = self.outer() * self.hidden * self.output * size_of::<T>();
-        let rows = self.batch / self.parts / count;
+        let each = rows / self.parts / count;
         // Shared out by rows, each thread reads all weights for each step, and needs no barrier:
         // right if they fit its cache, or if there are rows enough to be worth the reading.
-        let by_rows = rows >= 1 && (weights <= 1 << 18 || rows >= 16);
+        let by_rows = each >= 1 && (weights <= 1 << 18 || each >= 16);
         let by_units = !self.projected && !self.inner && self.hidden >= count * columns;
-        let step = weights * self.batch;
-        let split = match () {
-            () if by_rows || (rows >= 1 && !by_units) => Split::Rows,
-            () if by_units && step >= 1 << 18 => Split::Units,
+        match () {
+            () if by_rows || (each >= 1 && !by_units) => Split::Rows,
+            () if by_units && weights * rows >= 1 << 18 => Split::Units,
             () => Split::Pipeline,
-        };
-        Schedule { count, split }
+        }
     }
 }
 
@@ -213,7 +221,17 @@ impl Layer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Schedule {
     pub(crate) count: usize,
-    pub(crate) split: Split,
+    /// `None`: each block of steps as is best for as many rows as it has. For lengths may leave few at
+    /// the end.
+    pub(crate) split: Option<Split>,
+}
+
+impl Schedule {
+    /// How the threads share some steps.
+    pub(crate) fn of<T: Real>(self, layer: &Layer, roster: &Roster, steps: &Range<usize>) -> Split {
+        let best = || layer.split::<T>(roster.rows_a_step(steps), self.count);
+        self.split.unwrap_or_else(best)
+    }
 }
 
 /// How threads share the steps of a sequence.
@@ -236,31 +254,55 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// All of a step.
-    pub(crate) fn all(layer: &Layer) -> Self {
-        Self { rows: 0..layer.batch, units: 0..layer.hp }
-    }
-
-    /// A thread's part of all steps, where they are shared out.
-    pub(crate) fn of<T: Real>(
+    /// The part that each of so many threads has of some steps.
+    pub(crate) fn all<T: Real>(
         layer: &Layer,
         roster: &Roster,
         split: Split,
-        member: &Member<'_>,
-    ) -> Self {
-        let all = Self::all(layer);
+        steps: &Range<usize>,
+        count: usize,
+    ) -> Vec<Self> {
+        let all = || Self { rows: 0..layer.batch, units: 0..layer.hp };
         match split {
-            Split::Rows => Self { rows: roster.part(member.index, member.count), ..all },
-            Split::Units => Self { units: member.part(layer.hp, layer.panel::<T>()), ..all },
-            Split::Pipeline => all,
+            Split::Rows => {
+                let parts = roster.parts(steps, count).into_iter();
+                parts.map(|rows| Self { rows, ..all() }).collect()
+            }
+            Split::Units => {
+                let units = |index| part(index, count, layer.hp, layer.panel::<T>());
+                (0..count).map(|index| Self { units: units(index), ..all() }).collect()
+            }
+            Split::Pipeline => vec![all(); count],
         }
+    }
+}
+
+/// Some steps, and how they are shared out.
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    pub(crate) steps: Range<usize>,
+    pub(crate) split: Split,
+    /// Each thread's part.
+    pub(crate) shares: Vec<Share>,
+}
+
+impl Block {
+    pub(crate) fn new<T: Real>(
+        layer: &Layer,
+        roster: &Roster,
+        schedule: Schedule,
+        steps: Range<usize>,
+    ) -> Self {
+        let split = schedule.of::<T>(layer, roster, &steps);
+        let shares = Share::all::<T>(layer, roster, split, &steps, schedule.count);
+        Self { steps, split, shares }
     }
 }
 
 impl Split {
     /// One buffer for the block that is worked, and one more where another is worked beside it.
-    pub(crate) fn buffers<T: Real>(self, sizes: &[usize]) -> [Buffer<T>; 2] {
-        let other = if self == Self::Pipeline { sizes } else { &[0] };
+    pub(crate) fn buffers<T: Real>(any: &[Self], sizes: &[usize]) -> [Buffer<T>; 2] {
+        let other = if any.contains(&Self::Pipeline) { sizes } else { &[0] };
         [Buffer::scratch(sizes), Buffer::scratch(other)]
     }
 }

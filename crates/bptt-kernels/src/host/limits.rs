@@ -13,6 +13,7 @@ const SMALL: u128 = 256 << 20;
 ///
 /// # Arguments
 ///
+/// - `worked`: the valid steps of all rows, `T · B` without lengths and masks
 /// - `keeper`: who keeps the trace: these kernels, or another that keeps about as much and takes no
 ///   budget
 /// - `available`: how many bytes there are, if that is known; no address space has more than
@@ -24,6 +25,7 @@ const SMALL: u128 = 256 << 20;
 pub(crate) fn check<T: Real>(
     name: &str,
     layer: &Layer,
+    worked: usize,
     keep: Keep,
     keeper: Keeper,
     available: impl FnOnce() -> Option<usize>,
@@ -32,11 +34,11 @@ pub(crate) fn check<T: Real>(
         let number = size_of::<T>() as u128;
         sizes.iter().fold(number, |product, &size| product.saturating_mul(size as u128))
     };
-    let Layer { time, batch, output, hp, kept, memories, .. } = *layer;
+    let Layer { time, batch, output, hp, memories, .. } = *layer;
     let outputs = bytes(&[time, batch, output]);
-    let step = bytes(&[batch, hp, kept + memories + usize::from(layer.projected)]);
+    let step = bytes(&[batch, hp, layer.traced()]);
     let state = bytes(&[batch, hp, memories]);
-    let whole = step.saturating_mul(time as u128).saturating_add(state);
+    let whole = bytes(&[worked, hp, layer.traced()]).saturating_add(state);
     let trace = match keep {
         Keep::Nothing => 0,
         Keep::All => whole,
@@ -125,7 +127,15 @@ mod tests {
 
     /// Nothing is allocated here, so any size will do.
     fn refused(time: usize, batch: usize, keep: Keep, available: usize) -> Option<String> {
-        check::<f32>("lstm", &layer(time, batch), keep, Keeper::Host, || Some(available)).err()
+        check::<f32>(
+            "lstm",
+            &layer(time, batch),
+            time.saturating_mul(batch),
+            keep,
+            Keeper::Host,
+            || Some(available),
+        )
+        .err()
     }
 
     #[test]
@@ -155,7 +165,8 @@ mod tests {
     #[test]
     fn who_takes_no_budget_names_who_does() {
         let by = |keeper, keep| {
-            check::<f32>("lstm", &layer(100_000, 100), keep, keeper, || Some(8 << 30)).err()
+            check::<f32>("lstm", &layer(100_000, 100), 10_000_000, keep, keeper, || Some(8 << 30))
+                .err()
         };
         let error = by(Keeper::Reference, Keep::All).expect("15 GB in 8");
         assert!(error.contains("`Kernel::Auto` with a trace budget of "), "{error}");
@@ -175,7 +186,14 @@ mod tests {
     fn sizes_that_overflow_are_refused_too() {
         let keep = Keep::All;
         for (time, batch) in [(usize::MAX, 1), (1 << 40, 1 << 40), (usize::MAX, usize::MAX)] {
-            let error = check::<f32>("lstm", &layer(time, batch), keep, Keeper::Host, || None);
+            let error = check::<f32>(
+                "lstm",
+                &layer(time, batch),
+                time.saturating_mul(batch),
+                keep,
+                Keeper::Host,
+                || None,
+            );
             assert!(error.expect_err("too large").contains("no trace budget would do"));
         }
     }
@@ -183,7 +201,9 @@ mod tests {
     #[test]
     fn small_sequences_do_not_ask() {
         let asked = || panic!("it was asked");
-        assert!(check::<f32>("lstm", &layer(1000, 1), Keep::All, Keeper::Host, asked).is_ok());
+        assert!(
+            check::<f32>("lstm", &layer(1000, 1), 1000, Keep::All, Keeper::Host, asked).is_ok()
+        );
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //! - `layer.rs`: sizes, the order of planes, who works on what. `roster.rs`: which rows in which
 //!   step. `team.rs`: the threads, and `workers.rs` where they come from.
 //! - `limits.rs`: what would not fit is refused before anything is allocated.
-//! - `gates.rs`: one step of the cell over rows and units, in plain numbers or in dual ones.
+//! - `gates.rs`: one step of the cell over rows and units, in plain numbers or in dual ones; `row.rs`:
+//!   the registers of a row.
 //! - `forward.rs`, `backward.rs`: the sequence; `walk.rs`: backward with a bounded trace.
 //!
 //! Threads share the work by rows, by units or by stages, and no sum depends on how: the same bits
@@ -35,6 +36,7 @@ mod prepared;
 mod product;
 mod real;
 mod roster;
+mod row;
 mod team;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
@@ -74,13 +76,15 @@ pub(crate) struct Trace<T> {
 /// All that the backward pass needs of some steps.
 #[derive(Clone, Debug)]
 pub(crate) struct Window<T> {
-    /// Counted as they were worked; `n` of them.
+    /// Counted as they were worked. `N` rows took part in them, all steps together, and each has a row
+    /// here, one step's behind the other's.
     steps: Range<usize>,
-    /// `[n, B, K, Hp]`
+    /// `[N, K, Hp]`
     kept: Buffer<T>,
-    /// The memories before each step and after the last, `[n + 1, B, M, Hp]`.
+    /// The memories before the steps, of the whole batch; and those that each row was left with,
+    /// `[B + N, M, Hp]`.
     memory: Buffer<T>,
-    /// `h` in front of the projection, `[n, B, Hp]`.
+    /// `h` in front of the projection, `[N, Hp]`.
     own: Option<Buffer<T>>,
 }
 

@@ -1,6 +1,7 @@
 //! Which rows are worked in which step.
 
 use super::layer::Layer;
+use super::product::Rows;
 use crate::recurrent::Presence;
 use std::ops::Range;
 
@@ -23,37 +24,39 @@ struct Lists {
     rows: Vec<usize>,
     /// Where each step begins in `rows`; and the end, `[T + 1]`.
     first: Vec<usize>,
-    /// The place of each row among its step's, `[T, B]`; [`ABSENT`](Self::ABSENT) if it has none.
-    place: Vec<u32>,
-    /// One more than the step in which each row was worked before; 0 if in none. `[T, B]`
+    /// Whether a row is worked in a step, `[T, B]`.
+    takes_part: Vec<bool>,
+    /// The step of each of `rows`.
+    steps: Vec<u32>,
+    /// One more than the index in `rows` of where each row was worked before a step, and before the end;
+    /// 0 if nowhere. `[T + 1, B]`
     before: Vec<u32>,
-}
-
-impl Lists {
-    const ABSENT: u32 = u32::MAX;
 }
 
 impl Roster {
     pub(crate) fn new(layer: &Layer, presence: Option<&Presence>) -> Self {
         let Layer { time, batch, parts: grain, .. } = *layer;
         let lists = presence.map(|presence| {
-            let (mut rows, mut first) = (Vec::new(), Vec::with_capacity(time + 1));
-            let mut place = vec![Lists::ABSENT; time * batch];
-            let mut before = vec![0; time * batch];
+            let (mut rows, mut steps) = (Vec::new(), Vec::new());
+            let mut first = Vec::with_capacity(time + 1);
+            let mut takes_part = vec![false; time * batch];
+            let mut before = Vec::with_capacity((time + 1) * batch);
             let mut last = vec![0; batch];
             for k in 0..time {
                 first.push(rows.len());
+                before.extend(&last);
                 for b in 0..batch {
-                    before[k * batch + b] = last[b];
                     if presence.takes_part(layer.time_of(k), b, batch) {
-                        place[k * batch + b] = (rows.len() - first[k]) as u32;
-                        last[b] = k as u32 + 1;
+                        takes_part[k * batch + b] = true;
                         rows.push(b);
+                        steps.push(k as u32);
+                        last[b] = rows.len() as u32;
                     }
                 }
             }
             first.push(rows.len());
-            Lists { rows, first, place, before }
+            before.extend(&last);
+            Lists { rows, first, takes_part, steps, before }
         });
         Self { batch, grain, lists }
     }
@@ -64,6 +67,11 @@ impl Roster {
             None => steps.len() * self.batch,
             Some(lists) => lists.first[steps.end] - lists.first[steps.start],
         }
+    }
+
+    /// How many rows a step of these has, on average.
+    pub(crate) fn rows_a_step(&self, steps: &Range<usize>) -> usize {
+        self.count(steps) / steps.len().max(1)
     }
 
     /// The rows of a step; `None` for all.
@@ -83,20 +91,39 @@ impl Roster {
         }
     }
 
-    /// The place of a row among its step's, if it is worked there.
-    #[inline(always)]
-    pub(crate) fn place(&self, k: usize, b: usize) -> Option<usize> {
-        let Some(lists) = &self.lists else { return Some(b) };
-        let place = lists.place[k * self.batch + b];
-        (place != Lists::ABSENT).then_some(place as usize)
+    /// Those of some rows of the batch that are worked in a step.
+    pub(crate) fn step_rows(&self, k: usize, of: &Range<usize>) -> StepRows<'_> {
+        let places = self.places(k, of);
+        let list = self.rows(k).map(|rows| &rows[places.clone()]);
+        StepRows { list, places }
+    }
+
+    /// Whether a row is worked in a step.
+    pub(crate) fn takes_part(&self, k: usize, b: usize) -> bool {
+        self.lists.as_ref().is_none_or(|lists| lists.takes_part[k * self.batch + b])
     }
 
     /// The step in which a row was worked before step `k`.
     pub(crate) fn before(&self, k: usize, b: usize) -> Option<usize> {
         match &self.lists {
             None => k.checked_sub(1),
-            Some(lists) => (lists.before[k * self.batch + b] as usize).checked_sub(1),
+            Some(lists) => {
+                let index = (lists.before[k * self.batch + b] as usize).checked_sub(1)?;
+                Some(lists.steps[index] as usize)
+            }
         }
+    }
+
+    /// The row of what a trace of the steps from `first` on has of a row of the batch before step `k`: of
+    /// those that it began with, one for each of the batch, or behind them of those that were worked
+    /// since.
+    pub(crate) fn traced_before(&self, first: usize, k: usize, b: usize) -> usize {
+        let before = match &self.lists {
+            None => (k * self.batch + b).checked_sub(self.batch),
+            Some(lists) => (lists.before[k * self.batch + b] as usize).checked_sub(1),
+        };
+        let since = before.and_then(|before| before.checked_sub(self.count(&(0..first))));
+        since.map_or(b, |since| self.batch + since)
     }
 
     /// Step and row of what is worked in some steps, of some rows of the batch, in order.
@@ -111,12 +138,18 @@ impl Roster {
         })
     }
 
-    /// Steps in blocks of about so many rows, at least one step each.
-    pub(crate) fn blocks(&self, steps: Range<usize>, rows: usize) -> Vec<Range<usize>> {
+    /// Steps in blocks of at most so many rows, which may depend on how many their first step has; at
+    /// least one step each.
+    pub(crate) fn blocks(
+        &self,
+        steps: Range<usize>,
+        rows: impl Fn(usize) -> usize,
+    ) -> Vec<Range<usize>> {
         let mut blocks = Vec::new();
         let mut start = steps.start;
         for k in steps.clone() {
-            if k > start && self.count(&(start..k + 1)) > rows {
+            let most = rows(self.count(&(start..start + 1)));
+            if k > start && self.count(&(start..k + 1)) > most {
                 blocks.push(start..k);
                 start = k;
             }
@@ -135,33 +168,35 @@ impl Roster {
     /// Where each part of the batch has its rows of a block, if the parts lie one behind the other;
     /// and how many rows all of them take.
     ///
-    /// A part has the same place for all blocks, and nobody else's rows are ever there: so that parts
-    /// need not wait for each other, and one may be some blocks ahead.
-    pub(crate) fn rooms(&self, blocks: &[Range<usize>], parts: usize) -> (Vec<usize>, usize) {
-        if parts == 1 {
-            return (vec![0], self.largest(blocks));
-        }
+    /// A part has the same place for all of these blocks, and nobody else's rows are ever there: so that
+    /// parts need not wait for each other, and one may be some blocks ahead.
+    pub(crate) fn rooms<'a>(
+        &self,
+        blocks: &[Range<usize>],
+        parts: impl Iterator<Item = &'a Range<usize>>,
+    ) -> (Vec<usize>, usize) {
         let mut end = 0;
-        let room = |index| {
-            let of = self.part(index, parts);
+        let room = |of: &Range<usize>| {
             let count = |block: &Range<usize>| -> usize {
-                block.clone().map(|k| self.places(k, &of).len()).sum()
+                block.clone().map(|k| self.places(k, of).len()).sum()
             };
             let start = end;
             end += blocks.iter().map(count).max().unwrap_or(0);
             start
         };
-        let rooms = (0..parts).map(room).collect();
+        let rooms = parts.map(room).collect();
         (rooms, end)
     }
 
-    /// Part `index` of `parts` of the batch, with about as much work as the others.
-    pub(crate) fn part(&self, index: usize, parts: usize) -> Range<usize> {
+    /// The batch in so many parts, which have about as much work as each other in some steps.
+    pub(crate) fn parts(&self, steps: &Range<usize>, parts: usize) -> Vec<Range<usize>> {
         let Some(lists) = &self.lists else {
-            return super::team::part(index, parts, self.batch, self.grain);
+            let part = |index| super::team::part(index, parts, self.batch, self.grain);
+            return (0..parts).map(part).collect();
         };
+        let rows = &lists.rows[lists.first[steps.start]..lists.first[steps.end]];
         let mut work = vec![0; self.batch + 1];
-        for &b in &lists.rows {
+        for &b in rows {
             work[b + 1] += 1;
         }
         for b in 0..self.batch {
@@ -171,10 +206,41 @@ impl Roster {
             0 => 0,
             _ if index == parts => self.batch,
             _ => {
-                let edge = work.partition_point(|&work| work * parts < lists.rows.len() * index);
+                let edge = work.partition_point(|&work| work * parts < rows.len() * index);
                 edge / self.grain * self.grain
             }
         };
-        edge(index)..edge(index + 1)
+        (0..parts).map(|index| edge(index)..edge(index + 1)).collect()
+    }
+}
+
+/// Rows of the batch that are worked in one step.
+#[derive(Clone, Debug)]
+pub(crate) struct StepRows<'a> {
+    /// `None`: those of their places.
+    list: Option<&'a [usize]>,
+    /// Among the step's.
+    pub(crate) places: Range<usize>,
+}
+
+impl<'a> StepRows<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The `nth` of them.
+    #[inline(always)]
+    pub(crate) fn row(&self, nth: usize) -> usize {
+        self.list.map_or(self.places.start + nth, |list| list[nth])
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
+        (0..self.len()).map(|nth| self.row(nth))
+    }
+
+    /// Where they lie in a buffer that has a row for each of the batch: from which number on, and how.
+    pub(crate) fn in_batch(&self, row: usize) -> (usize, Rows<'a>) {
+        let start = if self.list.is_some() { 0 } else { self.places.start };
+        (start * row, Rows::of(self.list, row))
     }
 }

@@ -146,6 +146,9 @@ fn numbers<T: Element>(count: usize, seed: u64) -> Vec<T> {
     (0..count).map(next).collect()
 }
 
+/// One thread, whose bits are those of all.
+const ALONE: Schedule = Schedule { count: 1, split: Some(Split::Rows) };
+
 /// One problem: sizes, options, operands and the cotangent.
 struct Problem<C, T> {
     plan: Plan<C>,
@@ -227,9 +230,7 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
         let gradients: Vec<_> = back(trace).into_values().collect();
         for share in [60, 25, 8, 3] {
             let budget = whole * share / 100;
-            let unit = layer.batch * layer.hp * size_of::<T>();
-            let state = layer.memories * unit;
-            let step = (layer.kept + layer.memories + usize::from(self.projected)) * unit;
+            let [step, state] = layer.trace::<T>();
             if TraceSchedule::new(layer.time, step, state, budget).is_err() {
                 continue;
             }
@@ -246,8 +247,14 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
     /// The formula on [`HostTrace`](crate::HostTrace).
     fn check_memory(&self, layer: &Layer, trace: &Trace<T>) {
         let Layer { time, batch, memories, hp, kept, .. } = *layer;
-        let own = if self.projected { time * batch * hp } else { 0 };
-        let numbers = time * batch * kept * hp + (time + 1) * batch * memories * hp + own;
+        let takes_part = |t, b| match &self.plan.presence {
+            Some(presence) => presence.takes_part(t, b, batch),
+            None => true,
+        };
+        let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
+        let worked = steps.filter(|&(t, b)| takes_part(t, b)).count();
+        let own = if self.projected { worked * hp } else { 0 };
+        let numbers = worked * kept * hp + (worked + batch) * memories * hp + own;
         assert_eq!(trace.bytes(), numbers * size_of::<T>());
     }
 
@@ -294,7 +301,7 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
         let reference = self.by_reference();
         let tolerance = if T::dtype() == DType::F64 { 1e-13 } else { 1e-5 };
         for isa in ISAS.map(|isa| isa()) {
-            let alone = self.by_kernels(isa, Schedule { count: 1, split: Split::Rows });
+            let alone = self.by_kernels(isa, ALONE);
             for (n, (got, expected)) in alone.iter().zip(&reference).enumerate() {
                 let norm = |of: &dyn Fn(usize) -> f64| {
                     (0..expected.len()).map(|i| of(i).powi(2)).sum::<f64>().sqrt()
@@ -308,29 +315,33 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
                     T::dtype(),
                 );
             }
-            let again = self.by_kernels(isa, Schedule { count: 1, split: Split::Rows });
+            let again = self.by_kernels(isa, ALONE);
             assert!(
                 format!("{again:?}") == format!("{alone:?}"),
                 "{} {what} {isa:?}: other bits the second time",
                 C::NAME,
             );
-            let mut splits = vec![Split::Rows, Split::Pipeline];
-            if !self.projected && !C::RECURRENT.contains(&bptt_cells::Recurrent::Inner) {
-                splits.push(Split::Units);
-            }
-            for split in splits {
-                for count in [2, 3, 4] {
-                    let together = self.by_kernels(isa, Schedule { count, split });
-                    // Bits, so that a NaN or a signed zero counts.
-                    let bits = |all: &[Vec<T>]| format!("{all:?}");
-                    assert!(
-                        bits(&together) == bits(&alone),
-                        "{} {what} {isa:?}: other bits with {count} threads by {split:?}",
-                        C::NAME,
-                    );
-                }
+            for schedule in self.schedules(&[2, 3, 4]) {
+                let together = self.by_kernels(isa, schedule);
+                // Bits, so that a NaN or a signed zero counts.
+                let bits = |all: &[Vec<T>]| format!("{all:?}");
+                assert!(
+                    bits(&together) == bits(&alone),
+                    "{} {what} {isa:?}: other bits by {schedule:?}",
+                    C::NAME,
+                );
             }
         }
+    }
+
+    /// All that there are for so many threads.
+    fn schedules(&self, counts: &[usize]) -> Vec<Schedule> {
+        let mut splits = vec![None, Some(Split::Rows), Some(Split::Pipeline)];
+        if !self.projected && !C::RECURRENT.contains(&bptt_cells::Recurrent::Inner) {
+            splits.push(Some(Split::Units));
+        }
+        let of = |&count| splits.iter().map(move |&split| Schedule { count, split });
+        counts.iter().flat_map(of).collect()
     }
 }
 
@@ -421,16 +432,12 @@ fn long_sequences_are_worked_in_blocks() {
 fn small_layers_are_the_same_for_any_threads() {
     fn check<C: Cell>(cell: C, output: Option<usize>) {
         let mut problem = Problem::<C, f32>::new(cell, [2, 3, 2, 3], output);
-        let mut splits = vec![Split::Rows, Split::Pipeline];
-        if output.is_none() && !C::RECURRENT.contains(&bptt_cells::Recurrent::Inner) {
-            splits.push(Split::Units);
-        }
         for presence in [None, Some(Presence::Lengths(Arc::from([2, 0, 1])))] {
             problem.plan = problem.plan.with_presence(presence).with_skipped(Skipped::Held);
-            let with = |count, split| problem.by_kernels(Isa::Portable, Schedule { count, split });
-            let alone = with(1, Split::Rows);
-            for &split in &splits {
-                assert!(with(2, split) == alone, "{}: other numbers by {split:?}", C::NAME);
+            let alone = problem.by_kernels(Isa::Portable, ALONE);
+            for schedule in problem.schedules(&[2]) {
+                let together = problem.by_kernels(Isa::Portable, schedule);
+                assert!(together == alone, "{}: other numbers by {schedule:?}", C::NAME);
             }
         }
     }
@@ -442,6 +449,34 @@ fn small_layers_are_the_same_for_any_threads() {
     }
 }
 
+/// Where few rows are left, threads share the steps in another way than before; and back again, where
+/// many are.
+#[test]
+fn the_threads_share_out_each_block_as_is_best_for_it() {
+    fn check<C: Cell>(cell: C, sizes: [usize; 4], presence: Presence, expected: &[Split]) {
+        let mut problem = Problem::<_, f32>::new(cell, sizes, None);
+        problem.plan = problem.plan.with_presence(Some(presence)).with_skipped(Skipped::Held);
+        let of_plan = problem.plan.presence.as_ref();
+        let layer =
+            Layer::new::<C, f32>(&problem.plan, &problem.sizes, [0, 0], false, Isa::detect());
+        let roster = roster::Roster::new(&layer, of_plan);
+        let schedule = Schedule { count: 2, split: None };
+        let blocks = roster.blocks(0..layer.time, |_| 128);
+        let mut splits: Vec<_> =
+            blocks.iter().map(|block| schedule.of::<f32>(&layer, &roster, block)).collect();
+        splits.dedup();
+        assert_eq!(splits, expected);
+        problem.check("shared out block by block");
+    }
+    let lengths = Presence::Lengths(Arc::from([40, 180, 44, 30, 42]));
+    check(Lstm, [180, 5, 3, 8], lengths.clone(), &[Split::Rows, Split::Pipeline]);
+    check(Lstm, [180, 5, 3, 128], lengths, &[Split::Rows, Split::Units]);
+    // Some rows for a while, one for a while, and again.
+    let mask = (0..800 * 4).map(|i| i % 4 == 1 || i / 4 % 400 < 100).collect();
+    use Split::{Pipeline, Rows};
+    check(GruResetAfter, [800, 4, 3, 8], Presence::Mask(mask), &[Rows, Pipeline, Rows, Pipeline]);
+}
+
 /// Threads that share out the rows do not wait for each other, and more threads than cores are never
 /// at the same place: each in memory of its own, or the blocks of one meet those of another.
 #[test]
@@ -450,10 +485,10 @@ fn rows_of_threads_that_are_ahead_touch_nobodys() {
     let lengths = Arc::from([40, 400, 10, 300, 90, 370, 20, 400, 350]);
     problem.plan = problem.plan.with_presence(Some(Presence::Lengths(lengths)));
     let isa = Isa::detect();
-    let alone = problem.by_kernels(isa, Schedule { count: 1, split: Split::Rows });
+    let alone = problem.by_kernels(isa, ALONE);
     for round in 0..8 {
         let count = 2 + round % 4;
-        let together = problem.by_kernels(isa, Schedule { count, split: Split::Rows });
+        let together = problem.by_kernels(isa, Schedule { count, split: Some(Split::Rows) });
         assert!(together == alone, "other numbers with {count} threads, round {round}");
     }
 }

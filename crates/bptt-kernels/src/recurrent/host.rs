@@ -146,7 +146,9 @@ fn refuse_what_cannot_fit<B: HostMemory, C: Cell, T: Float>(
 ) {
     let keep = if keep { host::Keep::All } else { host::Keep::Nothing };
     let layer = layer::<B, C, T>(plan, operands);
-    let fits = host::check::<T>(C::NAME, &layer, keep, host::Keeper::Reference, host::available);
+    let worked = layer.time.saturating_mul(layer.batch);
+    let keeper = host::Keeper::Reference;
+    let fits = host::check::<T>(C::NAME, &layer, worked, keep, keeper, host::available);
     fits.unwrap_or_else(|error| panic!("{error}"));
 }
 

@@ -45,6 +45,15 @@ impl Presence {
         }
     }
 
+    /// How many steps of all rows take part, of `time` steps.
+    #[cfg(feature = "host")]
+    pub(crate) fn count(&self, time: usize) -> usize {
+        match self {
+            Self::Lengths(lengths) => lengths.iter().map(|&length| length.min(time)).sum(),
+            Self::Mask(mask) => mask.iter().filter(|&&takes_part| takes_part).count(),
+        }
+    }
+
     /// Which rows leave step `t` out; `None` if none does.
     pub fn absent(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
         let absent: Vec<bool> = (0..batch).map(|b| !self.takes_part(t, b, batch)).collect();

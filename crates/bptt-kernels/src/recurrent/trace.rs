@@ -35,9 +35,10 @@ pub struct StepTrace<T> {
 
 /// What the host kernels keep, beside the outputs, which they share with whoever has it.
 ///
-/// With `Hp = H` padded to whole registers (at most 15 more), `K` kept values of the cell and `M`
-/// memories: `T · B · K · Hp + (T + 1) · B · M · Hp` numbers, and `T · B · Hp` more behind a
-/// projection, unless the plan has a budget. An LSTM keeps five numbers for each unit and step, a GRU four, an RNN none.
+/// With `Hp = H` padded to whole registers (at most 15 more), `K` kept values of the cell, `M` memories
+/// and `N` valid steps of all rows (`T · B` without lengths and masks): `N · K · Hp + (N + B) · M · Hp`
+/// numbers, and `N · Hp` more behind a projection, unless the plan has a budget. An LSTM keeps five
+/// numbers for each unit and valid step, a GRU four, an RNN none.
 #[cfg(feature = "host")]
 #[derive(Clone, Debug)]
 pub struct HostTrace<T> {

@@ -86,8 +86,7 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
         let Sizes { input, hidden, output, .. } = self.sizes;
         let (doubled, tangents) = self.doubled();
         for isa in ISAS.map(|isa| isa()) {
-            let alone = Schedule { count: 1, split: Split::Rows };
-            let (results, gradients) = doubled.in_duals(&tangents, isa, alone);
+            let (results, gradients) = doubled.in_duals(&tangents, isa, ALONE);
             let all = format!("{results:?} {gradients:?}");
 
             // The values among them.
@@ -105,7 +104,7 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
                     _ => d[..d.len() / 2].to_vec(),
                 });
             }
-            let plain = self.by_kernels(isa, alone);
+            let plain = self.by_kernels(isa, ALONE);
             for (n, (value, plain)) in values.iter().zip(&plain).enumerate() {
                 assert!(
                     format!("{value:?}") == format!("{plain:?}"),
@@ -114,16 +113,11 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
                 );
             }
 
-            let mut splits = vec![Split::Rows, Split::Pipeline];
-            if !self.projected && !C::RECURRENT.contains(&bptt_cells::Recurrent::Inner) {
-                splits.push(Split::Units);
-            }
-            for (split, count) in splits.into_iter().flat_map(|split| [(split, 2), (split, 3)]) {
-                let (results, gradients) =
-                    doubled.in_duals(&tangents, isa, Schedule { count, split });
+            for schedule in self.schedules(&[2, 3]) {
+                let (results, gradients) = doubled.in_duals(&tangents, isa, schedule);
                 assert!(
                     format!("{results:?} {gradients:?}") == all,
-                    "{} {what} {isa:?}: other bits with {count} threads by {split:?}",
+                    "{} {what} {isa:?}: other bits by {schedule:?}",
                     C::NAME,
                 );
             }
