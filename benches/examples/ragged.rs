@@ -8,8 +8,9 @@
 //! computes the padding too would show 1 / (1 - padding). Where one row goes on alone, each of its steps
 //! reads all weights for itself: beside it stands what its two parts take as dense batches.
 //!
-//! The times are the layer's: the loss is a sum over all outputs, the padding's too, and its gradient a
-//! tensor as large, which Burn fills; what both take by themselves is measured beside and taken off.
+//! The loss is of the final state, so that the times are the layer's. Behind them, what a step takes if the
+//! loss is a sum over all outputs, those of the padding too: then Burn fills and multiplies tensors as large
+//! as the padded outputs, valid or not.
 
 use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Skipped};
 use bptt_benches::median;
@@ -38,35 +39,39 @@ fn main() {
         let all: Vec<_> = shapes.into_iter().chain(batches).collect();
         let mut seconds = vec![[Vec::new(), Vec::new()]; all.len()];
         for round in 0..11 {
-            for ((shape, mask), [steps, losses]) in all.iter().zip(&mut seconds) {
-                let of_step = step(&layer, *shape, *mask, width, &device);
-                let of_loss = loss(*shape, width, &device);
-                if round > 1 {
-                    steps.push(of_step);
-                    losses.push(of_loss);
+            for ((shape, mask), seconds) in all.iter().zip(&mut seconds) {
+                for (loss, seconds) in [Loss::State, Loss::Outputs].into_iter().zip(seconds) {
+                    let taken = step(&layer, *shape, *mask, width, loss, &device);
+                    if round > 1 {
+                        seconds.push(taken);
+                    }
                 }
             }
         }
-        let seconds: Vec<_> =
-            seconds.into_iter().map(|[steps, losses]| median(steps) - median(losses)).collect();
-        let dense = seconds[0] / (ROWS * STEPS) as f64;
-        println!("  {:37} {:8.3} us a step", "dense", dense * 1e6);
-        for (batch, seconds) in ragged.iter().zip(&seconds[3..]) {
-            let each = seconds / batch.valid() as f64;
-            let padding = 1.0 - batch.valid() as f64 / batch.mask.len() as f64;
-            println!(
-                "  {:37} {:8.3} us a step, {:.2} of it; padding {:2.0} %",
-                batch.name,
-                each * 1e6,
-                each / dense,
-                padding * 100.0,
-            );
+        let seconds: Vec<_> = seconds.into_iter().map(|both| both.map(median)).collect();
+        let dense = seconds[0].map(|seconds| seconds / (ROWS * STEPS) as f64);
+        let each = |seconds: [f64; 2], valid: usize| {
+            let [state, outputs] = seconds.map(|seconds| seconds / valid as f64);
+            let ratios = [state / dense[0], outputs / dense[1]];
+            format!("{:7.3} us a step, {:.2} ({:.2}) of it", state * 1e6, ratios[0], ratios[1])
+        };
+        println!("  {:37} {:7.3} us a step", "dense", dense[0] * 1e6);
+        for (batch, &seconds) in ragged.iter().zip(&seconds[3..]) {
+            let padding = 100.0 * (1.0 - batch.valid() as f64 / batch.mask.len() as f64);
+            let each = each(seconds, batch.valid());
+            println!("  {:37} {each}; padding {padding:2.0} %", batch.name);
         }
-        let valid = ROWS * OTHERS + ALONE - OTHERS;
-        let each = (seconds[1] + seconds[2]) / valid as f64;
         let name = format!("{ROWS} rows of {OTHERS}, then 1 of {}, dense", ALONE - OTHERS);
-        println!("  {name:37} {:8.3} us a step, {:.2} of it", each * 1e6, each / dense);
+        let both = [0, 1].map(|loss| seconds[1][loss] + seconds[2][loss]);
+        println!("  {name:37} {}", each(both, ROWS * OTHERS + ALONE - OTHERS));
     }
+}
+
+/// What the loss is a sum of.
+#[derive(Clone, Copy)]
+enum Loss {
+    State,
+    Outputs,
 }
 
 struct Ragged {
@@ -110,6 +115,7 @@ fn step(
     [rows, time]: [usize; 2],
     mask: Option<&Vec<bool>>,
     width: usize,
+    loss: Loss,
     device: &Device,
 ) -> f64 {
     let input =
@@ -117,20 +123,14 @@ fn step(
     let mask =
         mask.map(|mask| Tensor::from_data(TensorData::new(mask.clone(), [rows, time]), device));
     let start = Instant::now();
-    let (outputs, _) = match mask {
+    let (outputs, state) = match mask {
         None => layer.forward(input.clone(), None),
         Some(mask) => layer.forward_masked(input.clone(), mask, Skipped::Zero, None),
     };
-    let gradients = outputs.sum().backward();
+    let gradients = match loss {
+        Loss::State => state.hidden.sum().backward(),
+        Loss::Outputs => outputs.sum().backward(),
+    };
     assert!(input.grad(&gradients).is_some());
-    start.elapsed().as_secs_f64()
-}
-
-/// Seconds that the loss and its gradient take, over outputs of this shape.
-fn loss([rows, time]: [usize; 2], width: usize, device: &Device) -> f64 {
-    let outputs = Tensor::<3>::zeros([rows, time, width], device).require_grad();
-    let start = Instant::now();
-    let gradients = outputs.clone().sum().backward();
-    assert!(outputs.grad(&gradients).is_some());
     start.elapsed().as_secs_f64()
 }

@@ -399,10 +399,8 @@ impl<C: SequenceCell> Recurrent<C> {
                         bias_ih: weights.bias_ih.as_ref().map(|bias| bias.val()),
                         bias_hh: weights.bias_hh.as_ref().map(|bias| bias.val()),
                         weight_hr: weights.weight_hr.as_ref().map(|weight| weight.val()),
-                        hidden: hidden.clone().slice([k..k + 1]).reshape([batch, size]),
-                        memory: memory
-                            .as_ref()
-                            .map(|memory| memory.clone().slice([k * memories..(k + 1) * memories])),
+                        hidden: self.part(&hidden, k, 1).reshape([batch, size]),
+                        memory: memory.as_ref().map(|memory| self.part(memory, k, memories)),
                         reverse: (direction == 1) != self.options.reverse,
                         presence: presence.clone(),
                         skipped,
@@ -427,8 +425,16 @@ impl<C: SequenceCell> Recurrent<C> {
 
         let swap = self.options.batch_first && !last_as_wanted;
         let output = if swap { x.swap_dims(0, 1) } else { x };
-        let memory = (memories > 0).then(|| Tensor::cat(memory_n, 0));
-        (output, C::State::from_parts(Tensor::stack(hidden_n, 0), memory))
+        let hidden = hidden_n.into_iter().map(|hidden| hidden.unsqueeze_dim(0)).collect();
+        let memory = (memories > 0).then(|| joined(memory_n));
+        (output, C::State::from_parts(joined(hidden), memory))
+    }
+
+    /// What layer and direction `k` has of a state, `count` rows of it.
+    fn part(&self, state: &Tensor<3>, k: usize, count: usize) -> Tensor<3> {
+        let state = state.clone();
+        // A step of a stream is short enough for a slice of all to count.
+        if self.weights.len() == 1 { state } else { state.slice([k * count..(k + 1) * count]) }
     }
 
     /// `[B, T]`
@@ -491,4 +497,9 @@ impl<C: SequenceCell> Recurrent<C> {
             "{name}: the state's `cell` has shape {found:?}, expected [L·D, B, H] = {expected:?}",
         );
     }
+}
+
+/// One below the other. A single one as it is: a step of a stream is short enough for a copy to count.
+fn joined(mut parts: Vec<Tensor<3>>) -> Tensor<3> {
+    if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(parts, 0) }
 }

@@ -145,15 +145,19 @@ pub(crate) fn forward<C: Cell, T: Real>(
         }
     };
     let last = passed.hidden.as_slice();
-    let last_hidden = (0..batch).flat_map(|b| &last[b * pp..][..output]).copied().collect();
+    let mut last_hidden = Vec::with_capacity(batch * output);
+    for b in 0..batch {
+        last_hidden.extend_from_slice(&last[b * pp..][..output]);
+    }
     let of = passed.memory.as_slice();
-    let row = |m: usize, b: usize| &of[(b * memories + m) * hp..][..hidden];
-    let last_memory = (0..memories).flat_map(|m| (0..batch).flat_map(move |b| row(m, b)));
-    let results = Results {
-        outputs,
-        hidden: last_hidden,
-        memory: (memories > 0).then(|| last_memory.copied().collect()),
-    };
+    let mut last_memory = Vec::with_capacity(memories * batch * hidden);
+    for m in 0..memories {
+        for b in 0..batch {
+            last_memory.extend_from_slice(&of[(b * memories + m) * hp..][..hidden]);
+        }
+    }
+    let results =
+        Results { outputs, hidden: last_hidden, memory: (memories > 0).then_some(last_memory) };
     let trace = passed.window.map(|window| Trace { window: Some(window), walk });
     (results, trace)
 }

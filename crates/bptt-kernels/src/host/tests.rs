@@ -334,14 +334,15 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
         }
     }
 
-    /// All that there are for so many threads.
+    /// What is best for two threads, and all that there are for so many.
     fn schedules(&self, counts: &[usize]) -> Vec<Schedule> {
-        let mut splits = vec![None, Some(Split::Rows), Some(Split::Pipeline)];
+        let mut splits = vec![Split::Rows, Split::Pipeline];
         if !self.projected && !C::RECURRENT.contains(&bptt_cells::Recurrent::Inner) {
-            splits.push(Some(Split::Units));
+            splits.push(Split::Units);
         }
-        let of = |&count| splits.iter().map(move |&split| Schedule { count, split });
-        counts.iter().flat_map(of).collect()
+        let of = |&count| splits.iter().map(move |&split| Schedule { count, split: Some(split) });
+        let best = Schedule { count: 2, split: None };
+        std::iter::once(best).chain(counts.iter().flat_map(of)).collect()
     }
 }
 
