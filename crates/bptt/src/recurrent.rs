@@ -278,7 +278,7 @@ impl<C: SequenceCell> Recurrent<C> {
     ///
     /// # Arguments
     ///
-    /// - `batch` and `time`: `B` and `T`
+    /// - `batch` and `time`: `B` and `T`; all rows of full length, padding takes less
     /// - `dtype`: `f32` or `f64`
     ///
     /// # Returns

@@ -65,7 +65,7 @@ struct Forward<'a, C, T> {
     /// that the pass began with.
     memory: Shared<'a, T>,
     kept: Option<Shared<'a, T>>,
-    /// `h` in front of the projection: of all steps if it is kept, else of one.
+    /// `h` in front of the projection: of each worked row if it is kept, else of one step.
     own: Option<Shared<'a, T>>,
     keep: bool,
     inner_operand: Option<Shared<'a, T>>,

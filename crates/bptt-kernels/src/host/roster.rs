@@ -34,9 +34,18 @@ struct Lists {
 }
 
 impl Roster {
+    /// # Panics
+    ///
+    /// If there are more steps of all rows than it can number.
     pub(crate) fn new(layer: &Layer, presence: Option<&Presence>) -> Self {
         let Layer { time, batch, parts: grain, .. } = *layer;
         let lists = presence.map(|presence| {
+            assert!(
+                time.checked_mul(batch).is_some_and(|all| u32::try_from(all).is_ok()),
+                "{time} steps of {batch} rows with lengths or a mask: expected at most {} steps of all \
+                 rows together",
+                u32::MAX,
+            );
             let (mut rows, mut steps) = (Vec::new(), Vec::new());
             let mut first = Vec::with_capacity(time + 1);
             let mut takes_part = vec![false; time * batch];

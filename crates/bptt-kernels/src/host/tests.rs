@@ -470,8 +470,9 @@ fn the_threads_share_out_each_block_as_is_best_for_it() {
         problem.check("shared out block by block");
     }
     let lengths = Presence::Lengths(Arc::from([40, 180, 44, 30, 42]));
-    check(Lstm, [180, 5, 3, 8], lengths.clone(), &[Split::Rows, Split::Pipeline]);
-    check(Lstm, [180, 5, 3, 128], lengths, &[Split::Rows, Split::Units]);
+    check(Lstm, [180, 5, 3, 8], lengths, &[Split::Rows, Split::Pipeline]);
+    let lengths = Presence::Lengths(Arc::from([20, 100, 24, 16, 22]));
+    check(Lstm, [100, 5, 3, 128], lengths, &[Split::Rows, Split::Units]);
     // Some rows for a while, one for a while, and again.
     let mask = (0..800 * 4).map(|i| i % 4 == 1 || i / 4 % 400 < 100).collect();
     use Split::{Pipeline, Rows};
