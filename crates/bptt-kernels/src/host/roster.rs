@@ -24,8 +24,6 @@ struct Lists {
     rows: Vec<usize>,
     /// Where each step begins in `rows`; and the end, `[T + 1]`.
     first: Vec<usize>,
-    /// Whether a row is worked in a step, `[T, B]`.
-    takes_part: Vec<bool>,
     /// The step of each of `rows`.
     steps: Vec<u32>,
     /// One more than the index in `rows` of where each row was worked before a step, and before the end;
@@ -48,24 +46,22 @@ impl Roster {
             );
             let (mut rows, mut steps) = (Vec::new(), Vec::new());
             let mut first = Vec::with_capacity(time + 1);
-            let mut takes_part = vec![false; time * batch];
             let mut before = Vec::with_capacity((time + 1) * batch);
             let mut last = vec![0; batch];
             for k in 0..time {
                 first.push(rows.len());
                 before.extend(&last);
-                for b in 0..batch {
+                for (b, last) in last.iter_mut().enumerate() {
                     if presence.takes_part(layer.time_of(k), b, batch) {
-                        takes_part[k * batch + b] = true;
                         rows.push(b);
                         steps.push(k as u32);
-                        last[b] = rows.len() as u32;
+                        *last = rows.len() as u32;
                     }
                 }
             }
             first.push(rows.len());
             before.extend(&last);
-            Lists { rows, first, takes_part, steps, before }
+            Lists { rows, first, steps, before }
         });
         Self { batch, grain, lists }
     }
@@ -109,7 +105,9 @@ impl Roster {
 
     /// Whether a row is worked in a step.
     pub(crate) fn takes_part(&self, k: usize, b: usize) -> bool {
-        self.lists.as_ref().is_none_or(|lists| lists.takes_part[k * self.batch + b])
+        // Then it was worked elsewhere before the next step than before this one.
+        let before = |lists: &Lists, k| lists.before[k * self.batch + b];
+        self.lists.as_ref().is_none_or(|lists| before(lists, k) != before(lists, k + 1))
     }
 
     /// The step in which a row was worked before step `k`.

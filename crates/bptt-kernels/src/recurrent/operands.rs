@@ -62,14 +62,12 @@ impl Operand {
 /// One value for each operand that is there: tensors, their nodes, their gradients.
 #[derive(Clone, Debug)]
 pub struct Operands<T> {
-    /// One for each operand. Not here itself, but behind a pointer: tensors are large, and all of them
-    /// would be moved with each that is added, which counts in a step of a stream.
-    slots: Vec<Option<T>>,
+    slots: [Option<T>; Operand::COUNT],
 }
 
 impl<T> Default for Operands<T> {
     fn default() -> Self {
-        Self { slots: Operand::ALL.iter().map(|_| None).collect() }
+        Self { slots: std::array::from_fn(|_| None) }
     }
 }
 
@@ -109,13 +107,13 @@ impl<T> Operands<T> {
     /// The same operands, each made into something else.
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Operands<U> {
         let mut change = change;
-        Operands { slots: self.slots.into_iter().map(|slot| slot.map(&mut change)).collect() }
+        Operands { slots: self.slots.map(|slot| slot.map(&mut change)) }
     }
 
     /// Something made of each of the operands, which stay.
     pub(crate) fn map_ref<'a, U>(&'a self, change: impl FnMut(&'a T) -> U) -> Operands<U> {
         let mut change = change;
-        Operands { slots: self.slots.iter().map(|slot| slot.as_ref().map(&mut change)).collect() }
+        Operands { slots: self.slots.each_ref().map(|slot| slot.as_ref().map(&mut change)) }
     }
 
     /// Those that are there, in order.
