@@ -3,10 +3,13 @@
 use super::buffer::Shared;
 use super::isa::Isa;
 use super::panels::WIDE;
-use super::product::{DEPTH, Rows, Tile, even, most_rows};
+use super::product::{Cut, DEPTH, Rows, Tile, most_rows, prefetch};
 use super::real::Real;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
+
+/// How many rows before it is read a row is sent for.
+const AHEAD: usize = 16;
 
 /// How the columns of a matrix `[depth, columns]` are laid out as rows of tiles: tile by tile,
 /// `[depth, rows of the tile]`, so that a sum over `depth` reads them in one stream.
@@ -42,42 +45,54 @@ impl Tiles {
     ) {
         let (k, depth) = (row % DEPTH, block_depth(row, rows));
         let to = to.at((row - k) * values.len(), depth * values.len());
-        let tiles = values.len().div_ceil(self.most);
-        let mut first = 0;
-        for tile in 0..tiles {
-            let count = even(values.len() - first, tiles - tile);
-            let from = &values[first..first + count];
-            // SAFETY: the tile begins at `first * depth` and has `count * depth` elements.
-            unsafe { copy(from, to.add(first * depth + k * count)) };
-            first += count;
+        let cut = Cut::new(values.len(), self.most);
+        let more = cut.rows + 1;
+        let (larger, others) = values.split_at(cut.larger * more);
+        // SAFETY: a tile of so many rows has as many elements for each of `depth`.
+        unsafe {
+            scatter(larger, more, to.add(k * more), depth);
+            scatter(others, cut.rows, to.add(larger.len() * depth + k * cut.rows), depth);
         }
     }
 }
 
-/// Copies a few elements: those of a whole tile's row by a move or two, and not by a loop or a call.
+/// Hands out elements in pieces of `size`, each to a tile of its own: by a move or two, and not by a loop
+/// or a call.
 ///
 /// # Safety
 ///
-/// `to` is valid for writes of as many.
+/// There is a tile of `size · depth` elements for each of them, from the one in which the first belongs to
+/// `to` on.
 #[inline(always)]
-unsafe fn copy<T: Real>(from: &[T], to: *mut T) {
+unsafe fn scatter<T: Real>(from: &[T], size: usize, to: *mut T, depth: usize) {
     /// # Safety
     ///
-    /// As for `copy`; and `from` is `N` long.
+    /// As for `scatter`.
     #[inline(always)]
-    unsafe fn exactly<T: Real, const N: usize>(from: &[T], to: *mut T) {
-        // SAFETY: the caller's promise; an array is as many elements without a gap.
-        unsafe { to.cast::<[T; N]>().write_unaligned(from.as_ptr().cast::<[T; N]>().read()) };
+    unsafe fn exactly<T: Real, const N: usize>(from: &[T], mut to: *mut T, depth: usize) {
+        for piece in from.chunks_exact(N) {
+            // SAFETY: the caller's promise; an array is as many elements without a gap.
+            unsafe { to.cast::<[T; N]>().write_unaligned(piece.as_ptr().cast::<[T; N]>().read()) };
+            to = to.wrapping_add(N * depth);
+        }
     }
-    // SAFETY: the caller's promise, and the length has just been looked at.
+    // SAFETY: the caller's promise.
     unsafe {
-        match from.len() {
-            12 => exactly::<T, 12>(from, to),
-            11 => exactly::<T, 11>(from, to),
-            10 => exactly::<T, 10>(from, to),
-            6 => exactly::<T, 6>(from, to),
-            5 => exactly::<T, 5>(from, to),
-            count => std::ptr::copy_nonoverlapping(from.as_ptr(), to, count),
+        match size {
+            12 => exactly::<T, 12>(from, to, depth),
+            11 => exactly::<T, 11>(from, to, depth),
+            10 => exactly::<T, 10>(from, to, depth),
+            9 => exactly::<T, 9>(from, to, depth),
+            8 => exactly::<T, 8>(from, to, depth),
+            7 => exactly::<T, 7>(from, to, depth),
+            6 => exactly::<T, 6>(from, to, depth),
+            5 => exactly::<T, 5>(from, to, depth),
+            4 => exactly::<T, 4>(from, to, depth),
+            3 => exactly::<T, 3>(from, to, depth),
+            2 => exactly::<T, 2>(from, to, depth),
+            1 => exactly::<T, 1>(from, to, depth),
+            0 => {}
+            _ => unreachable!("a tile has at most 12 rows"),
         }
     }
 }
@@ -130,7 +145,7 @@ impl<T: Real> WithSimd for OuterSum<'_, T> {
         let lanes = T::lanes::<S>();
         let columns = WIDE * lanes;
         let per_plane = self.pitch.div_ceil(columns);
-        let tiles = self.rows.div_ceil(most_rows::<S>());
+        let cut = Cut::new(self.rows, most_rows::<S>());
         let scratch = self.scratch[..self.depth * columns].as_mut_ptr();
         for panel in self.panels {
             let first = panel % per_plane * columns;
@@ -139,12 +154,16 @@ impl<T: Real> WithSimd for OuterSum<'_, T> {
             // SAFETY: the caller of `run` promises that all is there; `scratch` was checked.
             unsafe {
                 let mut sums = [T::splat(simd, T::ZERO); WIDE];
-                for k in 0..self.depth {
+                let (mut from, mut to) = (self.d.add(column), scratch);
+                for _ in 0..self.depth {
+                    // Rows lie so far apart that no processor foresees the next.
+                    prefetch(from.wrapping_add(AHEAD * self.d_row));
                     for (v, sum) in sums.iter_mut().enumerate().take(registers) {
-                        let x = T::load(simd, self.d.add(k * self.d_row + column + v * lanes));
-                        T::store(simd, scratch.add(k * columns + v * lanes), x);
+                        let x = T::load(simd, from.wrapping_add(v * lanes));
+                        T::store(simd, to.wrapping_add(v * lanes), x);
                         *sum = T::add(simd, *sum, x);
                     }
+                    (from, to) = (from.wrapping_add(self.d_row), to.wrapping_add(columns));
                 }
                 if let Some(to) = self.column_sums {
                     for (v, &sum) in sums.iter().enumerate().take(registers) {
@@ -153,8 +172,8 @@ impl<T: Real> WithSimd for OuterSum<'_, T> {
                     }
                 }
                 let mut row = 0;
-                for tile in 0..tiles {
-                    let count = even(self.rows - row, tiles - tile);
+                for tile in 0..cut.tiles {
+                    let count = cut.rows_of(tile);
                     let tile = Tile {
                         a: self.tiles.add(row * self.depth),
                         a_rows: Rows::plain(1),

@@ -17,6 +17,9 @@ use std::ops::Range;
 /// How much of the inner dimension one pass takes.
 pub(crate) const DEPTH: usize = 256;
 
+/// How many tiles of rows one pass takes.
+const TILES: usize = 8;
+
 /// Rows of a matrix in memory, in groups (the rows of one time step).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rows<'a> {
@@ -61,16 +64,29 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Where some rows are that follow each other, from row `first` on.
     #[inline(always)]
-    pub(crate) fn offset(&self, index: usize) -> isize {
+    fn offsets<const R: usize>(&self, first: usize) -> [isize; R] {
+        let mut offsets = [0; R];
         if let Some(table) = self.table {
-            return (table[index * self.every] * self.row) as isize;
+            for (r, offset) in offsets.iter_mut().enumerate() {
+                *offset = (table[(first + r) * self.every] * self.row) as isize;
+            }
+            return offsets;
         }
-        if index < self.per_group {
-            return (index * self.row) as isize;
+        // One division for all, and none in the first group.
+        let (mut group, mut index) = (0, first);
+        if first >= self.per_group {
+            (group, index) = (first / self.per_group, first % self.per_group);
         }
-        let (group, index) = (index / self.per_group, index % self.per_group);
-        group as isize * self.group + (index * self.row) as isize
+        for offset in &mut offsets {
+            *offset = group as isize * self.group + (index * self.row) as isize;
+            index += 1;
+            if index == self.per_group {
+                (group, index) = (group + 1, 0);
+            }
+        }
+        offsets
     }
 }
 
@@ -141,58 +157,72 @@ impl<T: Real> WithSimd for Product<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let b = self.b.value;
-        let rows = self.rows.len();
         let most = most_rows::<S>();
-        let lanes = T::lanes::<S>();
-        let tiles = rows.div_ceil(most);
         for k in (0..b.depth).step_by(DEPTH) {
-            let depth = DEPTH.min(b.depth - k);
-            let add = self.add || k > 0;
-            let mut panel = self.panels.start;
-            while panel < self.panels.end {
-                let first = panel % b.per_plane * b.columns;
-                let column = panel / b.per_plane * b.pitch + first;
-                let left = b.width - first;
-                // With few rows, several whole panels of one plane keep the registers busy.
-                let whole = (left / b.columns).min(self.panels.end - panel);
-                let together = match rows {
-                    1 if whole >= 4 => 4,
-                    2 if whole >= 3 => 3,
-                    1..=3 if whole >= 2 => 2,
-                    _ => 1,
-                };
-                let from = &b.data.as_slice()[(panel * b.depth + k) * b.columns..];
-                let mut row = self.rows.start;
-                for tile in 0..tiles {
-                    let count = even(self.rows.end - row, tiles - tile);
-                    let tile = Tile {
-                        a: self.a,
-                        a_rows: self.a_rows,
-                        row,
-                        skip: k,
-                        step: 1,
-                        depth,
-                        b: from.as_ptr(),
-                        next: b.depth * b.columns,
-                        c: self.c.wrapping_add(column),
-                        c_rows: self.c_rows,
-                        add,
-                        columns: if self.padded { left.next_multiple_of(lanes) } else { left },
-                    };
-                    // SAFETY: the caller of `run` promises that the rows are there; the panels
-                    // from `from` on are in `b`, whose slice was checked.
-                    unsafe {
-                        match together {
-                            4 => tile.exactly::<S, 1, 4>(simd),
-                            3 => tile.exactly::<S, 2, 3>(simd),
-                            2 => tile.up_to_3::<S>(simd, count),
-                            _ => tile.any::<S>(simd, count),
-                        }
-                    }
-                    row += count;
-                }
-                panel += together;
+            let mut rows = self.rows.clone();
+            while !rows.is_empty() {
+                // As many tiles as keep their part of `A` in the second-level cache, while all panels
+                // pass over it.
+                let some = rows.start..rows.end.min(rows.start + TILES * most);
+                self.block::<S>(simd, k, some.clone());
+                rows.start = some.end;
             }
+        }
+    }
+}
+
+impl<T: Real> Product<'_, T> {
+    /// Some rows, over the block of the inner dimension that begins with `k`.
+    #[inline(always)]
+    fn block<S: Simd>(&self, simd: S, k: usize, rows: Range<usize>) {
+        let b = self.b.value;
+        let lanes = T::lanes::<S>();
+        let depth = DEPTH.min(b.depth - k);
+        let cut = Cut::new(rows.len(), most_rows::<S>());
+        let mut panel = self.panels.start;
+        while panel < self.panels.end {
+            let first = panel % b.per_plane * b.columns;
+            let column = panel / b.per_plane * b.pitch + first;
+            let left = b.width - first;
+            // With few rows, several whole panels of one plane keep the registers busy.
+            let whole = (left / b.columns).min(self.panels.end - panel);
+            let together = match rows.len() {
+                1 if whole >= 4 => 4,
+                2 if whole >= 3 => 3,
+                1..=3 if whole >= 2 => 2,
+                _ => 1,
+            };
+            let from = &b.data.as_slice()[(panel * b.depth + k) * b.columns..];
+            let mut row = rows.start;
+            for tile in 0..cut.tiles {
+                let count = cut.rows_of(tile);
+                let tile = Tile {
+                    a: self.a,
+                    a_rows: self.a_rows,
+                    row,
+                    skip: k,
+                    step: 1,
+                    depth,
+                    b: from.as_ptr(),
+                    next: b.depth * b.columns,
+                    c: self.c.wrapping_add(column),
+                    c_rows: self.c_rows,
+                    add: self.add || k > 0,
+                    columns: if self.padded { left.next_multiple_of(lanes) } else { left },
+                };
+                // SAFETY: the caller of `run` promises that the rows are there; the panels
+                // from `from` on are in `b`, whose slice was checked.
+                unsafe {
+                    match together {
+                        4 => tile.exactly::<S, 1, 4>(simd),
+                        3 => tile.exactly::<S, 2, 3>(simd),
+                        2 => tile.up_to_3::<S>(simd, count),
+                        _ => tile.any::<S>(simd, count),
+                    }
+                }
+                row += count;
+            }
+            panel += together;
         }
     }
 }
@@ -204,11 +234,30 @@ pub(crate) fn most_rows<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 12 } else { 6 }
 }
 
-/// The size of the next tile, of `tiles` that have to hold `rows`: as even as can be, because
-/// 8 rows are better worked as 4 and 4 than as 6 and 2.
-#[inline(always)]
-pub(crate) fn even(rows: usize, tiles: usize) -> usize {
-    rows.div_ceil(tiles)
+/// Rows cut into tiles, as evenly as can be, because 8 rows are better worked as 4 and 4 than as 6 and 2.
+#[derive(Clone, Copy)]
+pub(crate) struct Cut {
+    pub(crate) tiles: usize,
+    /// How many rows a tile has,
+    pub(crate) rows: usize,
+    /// and how many tiles, the first ones, have one more.
+    pub(crate) larger: usize,
+}
+
+impl Cut {
+    /// Into as few tiles of at most `most` rows as there can be.
+    #[inline(always)]
+    pub(crate) fn new(rows: usize, most: usize) -> Self {
+        let tiles = rows.div_ceil(most);
+        let divisor = tiles.max(1);
+        Self { tiles, rows: rows / divisor, larger: rows % divisor }
+    }
+
+    /// How many rows a tile has.
+    #[inline(always)]
+    pub(crate) fn rows_of(self, tile: usize) -> usize {
+        self.rows + usize::from(tile < self.larger)
+    }
 }
 
 /// One tile of `C`, over one block of the inner dimension.
@@ -302,14 +351,20 @@ impl<T: Real> Tile<'_, T> {
     unsafe fn work<S: Simd, const R: usize, const P: usize, const V: usize>(self, simd: S) {
         // SAFETY: the caller's promise; a panel's row has `WIDE` registers, of which `V` are taken.
         unsafe {
-            let sums = self.sums::<S, R, P, V>(simd);
             let lanes = T::lanes::<S>();
-            for (r, sums) in sums.into_iter().enumerate() {
-                let c = self.c.offset(self.c_rows.offset(self.row + r));
-                for (v, sum) in sums.into_iter().flatten().enumerate() {
-                    let c = c.add(v * lanes);
-                    let sum = if self.add { T::add(simd, T::load(simd, c), sum) } else { sum };
-                    T::store(simd, c, sum);
+            let c = self.rows_of_c::<R>(P * V * lanes);
+            let sums = self.sums::<S, R, P, V>(simd);
+            // Indices, so that all sums stay in registers.
+            for r in 0..R {
+                for p in 0..P {
+                    for v in 0..V {
+                        let c = c[r].wrapping_add((p * V + v) * lanes);
+                        let mut sum = sums[r][p][v];
+                        if self.add {
+                            sum = T::add(simd, T::load(simd, c), sum);
+                        }
+                        T::store(simd, c, sum);
+                    }
                 }
             }
         }
@@ -324,20 +379,35 @@ impl<T: Real> Tile<'_, T> {
     unsafe fn cut<S: Simd, const R: usize, const V: usize>(self, simd: S) {
         // SAFETY: the caller's promise.
         unsafe {
-            let sums = self.sums::<S, R, 1, V>(simd);
             let lanes = T::lanes::<S>();
-            for (r, [sums]) in sums.into_iter().enumerate() {
-                let c = self.c.offset(self.c_rows.offset(self.row + r));
-                let c = std::slice::from_raw_parts_mut(c, self.columns);
-                for (c, sum) in c.chunks_mut(lanes).zip(sums) {
-                    let sum = match self.add {
-                        true => T::add(simd, T::load_partial(simd, c), sum),
-                        false => sum,
-                    };
+            let c = self.rows_of_c::<R>(self.columns);
+            let sums = self.sums::<S, R, 1, V>(simd);
+            for r in 0..R {
+                for v in 0..V {
+                    let columns = lanes.min(self.columns - v * lanes);
+                    let c = c[r].wrapping_add(v * lanes);
+                    let c = std::slice::from_raw_parts_mut(c, columns);
+                    let mut sum = sums[r][0][v];
+                    if self.add {
+                        sum = T::add(simd, T::load_partial(simd, c), sum);
+                    }
                     T::store_partial(simd, c, sum);
                 }
             }
         }
+    }
+
+    /// Where the tile's rows of `C` are. They are sent for, so that they are there when the sums are.
+    #[inline(always)]
+    fn rows_of_c<const R: usize>(&self, columns: usize) -> [*mut T; R] {
+        let mut rows = [self.c; R];
+        for (row, offset) in rows.iter_mut().zip(self.c_rows.offsets::<R>(self.row)) {
+            *row = self.c.wrapping_offset(offset);
+            for column in (0..columns).step_by(LINE / size_of::<T>()) {
+                prefetch(row.wrapping_add(column).cast_const());
+            }
+        }
+        rows
     }
 
     /// # Safety
@@ -351,9 +421,10 @@ impl<T: Real> Tile<'_, T> {
         // SAFETY: the caller's promise: `R` rows of `depth` elements, `P` panels of `depth` rows.
         unsafe {
             let lanes = T::lanes::<S>();
-            let a: [*const T; R] = std::array::from_fn(|r| {
-                self.a.offset(self.a_rows.offset(self.row + r)).add(self.skip)
-            });
+            let mut a = [self.a; R];
+            for (a, offset) in a.iter_mut().zip(self.a_rows.offsets::<R>(self.row)) {
+                *a = self.a.wrapping_offset(offset).wrapping_add(self.skip);
+            }
             let mut b: [*const T; P] = std::array::from_fn(|p| self.b.add(p * self.next));
             let mut sums = [[[T::splat(simd, T::ZERO); V]; P]; R];
             let mut at = 0_usize;
@@ -378,4 +449,20 @@ impl<T: Real> Tile<'_, T> {
             sums
         }
     }
+}
+
+/// The size of a line of the cache, in bytes.
+const LINE: usize = 64;
+
+/// Sends for a line of memory that will soon be wanted.
+#[inline(always)]
+pub(crate) fn prefetch<T>(at: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a hint, that reads nothing, wherever it points to.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = at;
 }
