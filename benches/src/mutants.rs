@@ -216,15 +216,15 @@ pub const SITES: &[Site] = &[
     site(SUMS, "to.extend(pairs.map(|(k, b)| «self.layer.time_of(k) * batch + b»));", &[
         ("the direction ignored for the input's gradient", "k * batch + b"),
     ]),
-    site(SUMS, "let bias = «wants_bias.then_some(self.sum_bias)»;", &[("the bias forgotten", "wants_bias.then_some(self.sum_bias).filter(|_| false)")]),
-    site(SUMS, "let first = «self.layer.first_h()»;", &[
+    site(SUMS, "bias: «(wants(Operand::BiasIh) || wants(Operand::BiasHh)).then_some(self.sum_bias)»,", &[("the bias forgotten", "None")]),
+    site(SUMS, "d: planes_from(«self.layer.first_h()»),", &[
         ("the gradient of U by the gates, not by what was kept apart", "0"),
     ]),
-    site(SUMS, "let summed = if wants(Operand::WeightIh) { «gates» } else { 0 };", &[
+    site(SUMS, "let summed = if self.wanted.has(Operand::WeightIh) { «gates» } else { 0 };", &[
         ("the bias summed twice", "0"),
         ("the bias of what was kept apart forgotten", "self.layer.planes()"),
     ]),
-    site(SUMS, "let last = «self.layer.plane(gates - 1)»;", &[
+    site(SUMS, "d: planes_from(«self.layer.plane(gates - 1)»),", &[
         ("the inner weights' gradient of another gate", "self.layer.plane(0)"),
     ]),
     site(SUMS, "let first = «self.layer.gate(plane)» * hidden;", &[

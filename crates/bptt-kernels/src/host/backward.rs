@@ -17,14 +17,15 @@ use super::{Slices, Trace, Window};
 use crate::recurrent::{Cotangents, Operand, Operands, Presence};
 use bptt_cells::Cell;
 use std::ops::Range;
+use std::sync::atomic::AtomicUsize;
 use weights::Weights;
 
-/// How many rows of gradients are gathered before the large products take them: some blocks of
-/// their inner dimension; fewer where one thread works the steps, and others could be waiting.
+/// How many rows of gradients are gathered before the large products take them: a block of their inner
+/// dimension; fewer where one thread works the steps, and others could be waiting.
 fn rows_per_block(layer: &Layer, rows_a_step: usize) -> usize {
     // In dual numbers the values are summed by the same blocks as alone.
     let parts = layer.parts;
-    parts * if rows_a_step / parts < 8 { DEPTH / 2 } else { 2 * DEPTH }
+    parts * if rows_a_step / parts < 8 { DEPTH / 2 } else { DEPTH }
 }
 
 /// What all threads of the backward pass share. Buffers of two belong to blocks in turn.
@@ -43,8 +44,10 @@ struct Sequence<'a, C, T> {
     inner: Option<Packed<'a, T>>,
     project: Option<Packed<'a, T>>,
     blocks: &'a [Block],
-    /// How many blocks have buffers at a time.
+    /// How many blocks have buffers at a time: two, where threads may be at two.
     slots: usize,
+    /// How many pieces of each block's large products are taken.
+    taken: Vec<AtomicUsize>,
     tiles: Tiles,
     d_planes: [Shared<'a, T>; 2],
     /// `x`, `h` before the step and the own `h` of a block, as tiles; in dual numbers all values, then
@@ -150,9 +153,8 @@ pub(crate) fn backward<C: Cell, T: Real>(
     let rows = roster.largest(&blocks);
     let block = |steps| Block::new::<T>(layer, &roster, schedule, steps);
     let blocks: Vec<_> = blocks.into_iter().map(block).collect();
-    let splits: Vec<_> = blocks.iter().map(|block| block.split).collect();
-    let slots = if splits.contains(&Split::Pipeline) { 2 } else { 1 };
-    let two = |sizes: [usize; 2]| Split::buffers(&splits, &sizes);
+    let slots = count.min(2);
+    let two = |sizes: [usize; 2]| Buffer::one_or_two(slots > 1, &sizes);
     let mut d_planes = two([rows, layer.row()]);
     let mut x_tiles = two([rows, input]);
     let mut h_tiles = two([rows, output]);
@@ -196,6 +198,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
         project: packed(|of| of.project.as_ref()),
         blocks: &blocks,
         slots,
+        taken: blocks.iter().map(|_| AtomicUsize::new(0)).collect(),
         tiles: Tiles::new(isa),
         d_planes: pair(&mut d_planes),
         x_tiles: pair(&mut x_tiles),
@@ -274,18 +277,11 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         (&self.blocks[self.blocks.len() - 1 - index], index % self.slots)
     }
 
-    /// A part of the sums over the block before, if that has left them to be done beside the next.
-    fn pending_sums(&self, index: usize, part: usize, parts: usize) {
-        let Some((before, slot)) = index.checked_sub(1).map(|index| self.block(index)) else {
-            return;
-        };
-        if before.split == Split::Pipeline {
-            self.sums(before.steps.clone(), slot, part, parts);
-        }
-    }
-
     /// What one thread does over the steps whose trace is known. A block may have its first steps
     /// among them, or its last.
+    ///
+    /// The large products of a block are worked beside the steps of the next, by whoever has none or is
+    /// through with them.
     fn run(&self, member: &Member<'_>, known: &Known<'_, T>) {
         for index in 0..self.blocks.len() {
             let (block, slot) = self.block(index);
@@ -295,40 +291,44 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 continue;
             }
             let (begins, ends) = (steps.end == of_block.end, steps.start == of_block.start);
-            match block.split {
-                Split::Rows | Split::Units => {
-                    if begins {
-                        self.pending_sums(index, member.index, member.count);
+            let has_steps = block.split != Split::Pipeline || member.index == 0;
+            if begins {
+                match block.split {
+                    Split::Rows | Split::Units => {
                         self.lay_out(of_block.clone(), slot, member.index, member.count);
                     }
-                    for k in steps.rev() {
-                        self.step(k, block, slot, member, known);
+                    Split::Pipeline if member.count == 1 => {
+                        self.lay_out(of_block.clone(), slot, 0, 1);
                     }
-                    if ends {
-                        member.wait();
-                        self.sums(of_block.clone(), slot, member.index, member.count);
-                        member.wait();
+                    Split::Pipeline if has_steps => {}
+                    Split::Pipeline => {
+                        self.lay_out(of_block.clone(), slot, member.index - 1, member.count - 1);
                     }
-                }
-                Split::Pipeline => {
-                    if member.index == 0 {
-                        for k in steps.rev() {
-                            self.step(k, block, slot, member, known);
-                        }
-                    } else if begins {
-                        let (at, of) = (member.index - 1, member.count - 1);
-                        self.lay_out(of_block.clone(), slot, at, of);
-                        self.pending_sums(index, at, of);
-                    }
-                    member.wait();
                 }
             }
+            if has_steps {
+                for k in steps.rev() {
+                    self.step(k, block, slot, member, known);
+                }
+            }
+            if self.slots == 1 {
+                if ends {
+                    self.sums(index);
+                }
+                continue;
+            }
+            if let (true, Some(before)) = (ends || !has_steps, index.checked_sub(1)) {
+                self.sums(before);
+            }
+            member.wait();
         }
     }
 
     /// What one thread does when all steps are worked.
     fn complete(&self, member: &Member<'_>) {
-        self.pending_sums(self.blocks.len(), member.index, member.count);
+        if let (true, Some(last)) = (self.slots > 1, self.blocks.len().checked_sub(1)) {
+            self.sums(last);
+        }
         member.wait();
         self.finish(member);
     }

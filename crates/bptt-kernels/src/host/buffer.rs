@@ -139,6 +139,15 @@ impl<T: Real> Buffer<T> {
         Self::new(sizes).0
     }
 
+    /// One for the block that is worked, and one more of the same size if another is worked beside it.
+    ///
+    /// # Panics
+    ///
+    /// As [`zeros`](Self::zeros).
+    pub(crate) fn one_or_two(two: bool, sizes: &[usize]) -> [Self; 2] {
+        [Self::scratch(sizes), Self::scratch(if two { sizes } else { &[0] })]
+    }
+
     /// And whether it was used before; if not, it is zero.
     fn new(sizes: &[usize]) -> (Self, bool) {
         let len = volume(sizes);

@@ -276,7 +276,8 @@ impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
         let stretches = Stretch::all::<T>(layer, self.roster, self.schedule, &blocks);
         let splits: Vec<_> = stretches.iter().map(|stretch| stretch.split).collect();
         let rows = stretches.iter().map(|stretch| stretch.rows).max().unwrap_or(0);
-        let mut planes = Split::buffers(&splits, &[rows, layer.row()]);
+        let two = splits.contains(&Split::Pipeline);
+        let mut planes = Buffer::one_or_two(two, &[rows, layer.row()]);
         // A row that is not worked has the same before and after.
         let hidden = self.hidden_before(steps.start, outputs.numbers());
         let mut hiddens = [hidden.clone(), hidden];

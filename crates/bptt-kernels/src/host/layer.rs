@@ -1,6 +1,5 @@
 //! Where everything is: sizes, planes, the order of time, and who works on what.
 
-use super::buffer::Buffer;
 use super::isa::Isa;
 use super::panels::WIDE;
 use super::real::Real;
@@ -296,13 +295,5 @@ impl Block {
         let split = schedule.of::<T>(layer, roster, &steps);
         let shares = Share::all::<T>(layer, roster, split, &steps, schedule.count);
         Self { steps, split, shares }
-    }
-}
-
-impl Split {
-    /// One buffer for the block that is worked, and one more where another is worked beside it.
-    pub(crate) fn buffers<T: Real>(any: &[Self], sizes: &[usize]) -> [Buffer<T>; 2] {
-        let other = if any.contains(&Self::Pipeline) { sizes } else { &[0] };
-        [Buffer::scratch(sizes), Buffer::scratch(other)]
     }
 }

@@ -174,12 +174,11 @@ impl<T: Real> WithSimd for OuterSum<'_, T> {
                 let mut row = 0;
                 for tile in 0..cut.tiles {
                     let count = cut.rows_of(tile);
-                    let tile = Tile {
+                    let tile = Tile::<T, true> {
                         a: self.tiles.add(row * self.depth),
                         a_rows: Rows::plain(1),
                         row: 0,
                         skip: 0,
-                        step: count,
                         depth: self.depth,
                         b: scratch,
                         next: 0,

@@ -196,12 +196,11 @@ impl<T: Real> Product<'_, T> {
             let mut row = rows.start;
             for tile in 0..cut.tiles {
                 let count = cut.rows_of(tile);
-                let tile = Tile {
+                let tile = Tile::<T, false> {
                     a: self.a,
                     a_rows: self.a_rows,
                     row,
                     skip: k,
-                    step: 1,
                     depth,
                     b: from.as_ptr(),
                     next: b.depth * b.columns,
@@ -260,16 +259,15 @@ impl Cut {
     }
 }
 
-/// One tile of `C`, over one block of the inner dimension.
+/// One tile of `C`, over one block of the inner dimension. With `PACKED`, the tile's part of `A` is laid out
+/// for it, row after row of the inner dimension; else its own rows are contiguous.
 #[derive(Clone, Copy)]
-pub(crate) struct Tile<'a, T> {
+pub(crate) struct Tile<'a, T, const PACKED: bool> {
     pub(crate) a: *const T,
     pub(crate) a_rows: Rows<'a>,
     pub(crate) row: usize,
     /// Where in `A` the block begins.
     pub(crate) skip: usize,
-    /// From one element of a row of `A` to the next.
-    pub(crate) step: usize,
     pub(crate) depth: usize,
     pub(crate) b: *const T,
     /// From one panel to the next.
@@ -281,7 +279,7 @@ pub(crate) struct Tile<'a, T> {
     pub(crate) columns: usize,
 }
 
-impl<T: Real> Tile<'_, T> {
+impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
     /// # Safety
     ///
     /// All that the fields speak of is there, for `R` rows and `P` panels.
@@ -348,13 +346,13 @@ impl<T: Real> Tile<'_, T> {
     ///
     /// As for [`exactly`](Self::exactly), with `V` registers of each panel.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "indices, so that all stays in registers")]
     unsafe fn work<S: Simd, const R: usize, const P: usize, const V: usize>(self, simd: S) {
         // SAFETY: the caller's promise; a panel's row has `WIDE` registers, of which `V` are taken.
         unsafe {
             let lanes = T::lanes::<S>();
             let c = self.rows_of_c::<R>(P * V * lanes);
             let sums = self.sums::<S, R, P, V>(simd);
-            // Indices, so that all sums stay in registers.
             for r in 0..R {
                 for p in 0..P {
                     for v in 0..V {
@@ -376,6 +374,7 @@ impl<T: Real> Tile<'_, T> {
     ///
     /// As for [`exactly`](Self::exactly), with one panel and `columns` columns in `V` registers.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "indices, so that all stays in registers")]
     unsafe fn cut<S: Simd, const R: usize, const V: usize>(self, simd: S) {
         // SAFETY: the caller's promise.
         unsafe {
@@ -420,36 +419,72 @@ impl<T: Real> Tile<'_, T> {
     ) -> [[[T::Register<S>; V]; P]; R] {
         // SAFETY: the caller's promise: `R` rows of `depth` elements, `P` panels of `depth` rows.
         unsafe {
-            let lanes = T::lanes::<S>();
             let mut a = [self.a; R];
             for (a, offset) in a.iter_mut().zip(self.a_rows.offsets::<R>(self.row)) {
                 *a = self.a.wrapping_offset(offset).wrapping_add(self.skip);
             }
-            let mut b: [*const T; P] = std::array::from_fn(|p| self.b.add(p * self.next));
+            let mut b = [self.b; P];
+            for (p, b) in b.iter_mut().enumerate() {
+                *b = b.wrapping_add(p * self.next);
+            }
             let mut sums = [[[T::splat(simd, T::ZERO); V]; P]; R];
-            let mut at = 0_usize;
-            for _ in 0..self.depth {
-                let row: [[T::Register<S>; V]; P] = std::array::from_fn(|p| {
-                    std::array::from_fn(|v| T::load(simd, b[p].add(v * lanes)))
-                });
-                for r in 0..R {
-                    let x = T::splat(simd, *a[r].add(at));
-                    for p in 0..P {
-                        for v in 0..V {
-                            sums[r][p][v] = T::mul_add(simd, x, row[p][v], sums[r][p][v]);
-                        }
-                    }
-                }
-                // Wrapping: the profile's overflow checks have no place in this loop.
-                at = at.wrapping_add(self.step);
-                for b in &mut b {
-                    *b = b.wrapping_add(WIDE * lanes);
-                }
+            let mut at = 0;
+            for _ in 0..self.depth / ROUNDS {
+                Self::rounds::<S, R, P, V, ROUNDS>(simd, (&a, &mut at), &mut b, &mut sums);
+            }
+            for _ in 0..self.depth % ROUNDS {
+                Self::rounds::<S, R, P, V, 1>(simd, (&a, &mut at), &mut b, &mut sums);
             }
             sums
         }
     }
+
+    /// Some rounds of the innermost loop, and on: `a` by the index `at`, `b` itself.
+    ///
+    /// # Safety
+    ///
+    /// There are so many elements in the rows of `A`, and rows in the panels.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "indices, so that all stays in registers")]
+    unsafe fn rounds<S: Simd, const R: usize, const P: usize, const V: usize, const N: usize>(
+        simd: S,
+        (a, at): (&[*const T; R], &mut usize),
+        b: &mut [*const T; P],
+        sums: &mut [[[T::Register<S>; V]; P]; R],
+    ) {
+        let lanes = T::lanes::<S>();
+        let step = if PACKED { R } else { 1 };
+        // Wrapping: the profile's overflow checks have no place in this loop.
+        for round in 0..N {
+            let mut row = [[T::splat(simd, T::ZERO); V]; P];
+            for p in 0..P {
+                for v in 0..V {
+                    // SAFETY: the caller's promise.
+                    row[p][v] =
+                        unsafe { T::load(simd, b[p].wrapping_add((round * WIDE + v) * lanes)) };
+                }
+            }
+            for r in 0..R {
+                // SAFETY: as above.
+                let x = unsafe { *a[r].wrapping_add(at.wrapping_add(round * step)) };
+                let x = T::splat(simd, x);
+                for p in 0..P {
+                    for v in 0..V {
+                        sums[r][p][v] = T::mul_add(simd, x, row[p][v], sums[r][p][v]);
+                    }
+                }
+            }
+        }
+        *at = at.wrapping_add(N * step);
+        for b in b {
+            *b = b.wrapping_add(N * WIDE * lanes);
+        }
+    }
 }
+
+/// How many rounds of the innermost loop are worked at once: what it takes to count them is not for nothing
+/// where two threads share a core.
+const ROUNDS: usize = 4;
 
 /// The size of a line of the cache, in bytes.
 const LINE: usize = 64;

@@ -10,6 +10,39 @@ use crate::host::team::{Member, part};
 use crate::recurrent::Operand;
 use bptt_cells::Cell;
 use std::ops::Range;
+use std::sync::atomic::Ordering;
+
+/// How many rows of the input's gradient are one piece of work.
+const PIECE: usize = 48;
+
+/// What is summed over the steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sum {
+    /// The input's gradient: over the planes, not over the steps, but it is as large.
+    Input,
+    WeightIh,
+    WeightHh,
+    Bias,
+    /// The part of `WeightHh` for the inner operand.
+    Inner,
+    WeightHr,
+}
+
+/// The gradient of a weight: a sum over rows of `aᵀ d`, with `a` laid out as tiles.
+struct Factors<'a, T> {
+    tiles: *const T,
+    /// How many elements a row of `a` has.
+    width: usize,
+    d: *const T,
+    /// From one row of `d` to the next.
+    d_row: usize,
+    /// How many planes `d` has, and how many columns each.
+    planes: usize,
+    pitch: usize,
+    to: Shared<'a, T>,
+    /// Where the sums of the columns of `d` go, if they are wanted.
+    bias: Option<Shared<'a, T>>,
+}
 
 impl<C: Cell, T: Real> Sequence<'_, C, T> {
     /// Lays out row `row` of `rows`, for a sum over them.
@@ -47,136 +80,214 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         }
     }
 
-    /// A part of the large products of a block.
-    pub(super) fn sums(&self, steps: Range<usize>, slot: usize, index: usize, parts: usize) {
-        let Layer { batch, input, hidden, output, hp, pp, gates, isa, parts: grain, .. } =
-            *self.layer;
-        let row = self.layer.row();
-        let rows = self.roster.count(&steps);
+    /// What of the large products of a block nobody else has begun.
+    ///
+    /// They are taken piece by piece, because threads are not equally fast: one may share its core.
+    /// Each element is in one piece, and has the same bits whoever takes it.
+    pub(super) fn sums(&self, index: usize) {
+        let (block, slot) = self.block(index);
+        let rows = self.roster.count(&block.steps);
         if rows == 0 {
             return;
         }
-        let d_planes = self.d_planes[slot];
-        if let (Some(d_input), Some(weight_ih)) = (self.d_input, self.weight_ih) {
-            let is_dense = self.roster.rows(steps.start).is_none();
-            let first = if is_dense { self.layer.time_of(steps.start) * batch } else { 0 };
-            let mut to = Vec::new();
-            if !is_dense {
-                let pairs = self.roster.pairs(steps.clone(), 0..batch);
-                to.extend(pairs.map(|(k, b)| self.layer.time_of(k) * batch + b));
-            }
-            let product = Product {
-                a: d_planes.at(0, rows * row),
-                a_rows: Rows::plain(row),
-                b: weight_ih,
-                panels: 0..weight_ih.value.count,
-                c: d_input.at(first * input, 0),
-                c_rows: match is_dense {
-                    true => Rows::groups(batch, self.layer.step_stride(batch * input), input),
-                    false => Rows::listed(&to, input),
-                },
-                rows: part(index, parts, rows, grain),
-                add: false,
-                padded: false,
-            };
-            // SAFETY: the planes of the block are written; the rows of `d_input` are this
-            // thread's own.
-            unsafe { product.run(isa) };
-        }
+        let pieces = self.pieces(rows);
         let columns = self.weight_hh.value.columns;
+        let mut scratch = Buffer::scratch(&[DEPTH, columns]);
+        let mut inner_tiles = None;
+        loop {
+            let mut piece = self.taken[index].fetch_add(1, Ordering::Relaxed);
+            let taken = pieces.iter().find(|&&(_, count)| {
+                let is_here = piece < count;
+                piece -= if is_here { 0 } else { count };
+                is_here
+            });
+            let Some(&(sum, _)) = taken else { return };
+            match sum {
+                Sum::Input => self.input_gradient(&block.steps, slot, piece),
+                Sum::Bias => self.remaining_biases(rows, slot),
+                Sum::WeightIh | Sum::WeightHh | Sum::Inner | Sum::WeightHr => {
+                    let inner = (sum == Sum::Inner)
+                        .then(|| inner_tiles.get_or_insert_with(|| self.inner_tiles(rows, slot)));
+                    let of = self.factors(sum, rows, slot, inner);
+                    self.sum_panel(of, rows, piece, &mut scratch);
+                }
+            }
+        }
+    }
+
+    /// What there is to be summed over a block of so many rows, and in how many pieces.
+    fn pieces(&self, rows: usize) -> [(Sum, usize); 6] {
+        let Layer { hp, pp, gates, parts, .. } = *self.layer;
+        let wants = |operand| self.wanted.has(operand);
+        let panels = |planes, pitch: usize| planes * pitch.div_ceil(self.weight_hh.value.columns);
+        let outer = panels(self.layer.outer(), hp);
+        let count = |is_wanted, pieces| if is_wanted { pieces } else { 0 };
+        let wants_bias = wants(Operand::BiasIh) || wants(Operand::BiasHh);
+        [
+            (Sum::Input, count(self.weight_ih.is_some(), rows.div_ceil(PIECE * parts))),
+            (Sum::WeightIh, count(wants(Operand::WeightIh), panels(gates, hp))),
+            (Sum::WeightHh, count(wants(Operand::WeightHh), outer)),
+            (Sum::Bias, count(wants_bias, 1)),
+            (Sum::Inner, count(self.layer.inner && wants(Operand::WeightHh), panels(1, hp))),
+            (Sum::WeightHr, count(wants(Operand::WeightHr), panels(1, pp))),
+        ]
+    }
+
+    /// The gradients of the input, of some rows of a block.
+    fn input_gradient(&self, steps: &Range<usize>, slot: usize, piece: usize) {
+        let Layer { batch, input, isa, parts, .. } = *self.layer;
+        let (Some(d_input), Some(weight_ih)) = (self.d_input, self.weight_ih) else { return };
+        let row = self.layer.row();
+        let count = self.roster.count(steps);
+        let rows = piece * PIECE * parts..count.min((piece + 1) * PIECE * parts);
+        let is_dense = self.roster.rows(steps.start).is_none();
+        let first = if is_dense { self.layer.time_of(steps.start) * batch } else { 0 };
+        let mut to = Vec::new();
+        if !is_dense {
+            let pairs = self.roster.pairs(steps.clone(), 0..batch);
+            to.extend(pairs.map(|(k, b)| self.layer.time_of(k) * batch + b));
+        }
+        let product = Product {
+            a: self.d_planes[slot].at(0, count * row),
+            a_rows: Rows::plain(row),
+            b: weight_ih,
+            panels: 0..weight_ih.value.count,
+            c: d_input.at(first * input, 0),
+            c_rows: match is_dense {
+                true => Rows::groups(batch, self.layer.step_stride(batch * input), input),
+                false => Rows::listed(&to, input),
+            },
+            rows,
+            add: false,
+            padded: false,
+        };
+        // SAFETY: the planes of the block are written; the rows of `d_input` are those of this piece,
+        // which nobody else has.
+        unsafe { product.run(isa) };
+    }
+
+    /// Sums of the columns that no other sum has on its way.
+    fn remaining_biases(&self, rows: usize, slot: usize) {
+        let Layer { hp, gates, parts, .. } = *self.layer;
+        let row = self.layer.row();
+        let summed = if self.wanted.has(Operand::WeightIh) { gates } else { 0 };
+        for r in 0..rows {
+            let (from, count) = (summed * hp, row - summed * hp);
+            // SAFETY: the planes of the block are written; nobody else has this piece.
+            let (to, of_row) = unsafe {
+                let to = self.sum_bias.slice_mut(r % parts * row + from, count);
+                (to, self.d_planes[slot].slice(r * row + from, count))
+            };
+            for (to, &x) in to.iter_mut().zip(of_row) {
+                *to = T::plus(*to, x);
+            }
+        }
+    }
+
+    /// The inner operand, as tiles: it is known only now, and each thread lays it out for itself.
+    fn inner_tiles(&self, rows: usize, slot: usize) -> Buffer<T> {
+        let Layer { hidden, hp, .. } = *self.layer;
+        let inner = self.inner_operand.expect("there is room for it")[slot];
+        let mut tiles = Buffer::scratch(&[rows, hidden]);
+        let to = tiles.shared();
+        for r in 0..rows {
+            // SAFETY: the operand of the block is written; the tiles are this thread's own.
+            unsafe { self.lay(inner.slice(r * hp, hidden), r, rows, to) };
+        }
+        tiles
+    }
+
+    /// What a weight's gradient is the sum of products of.
+    fn factors(
+        &self,
+        sum: Sum,
+        rows: usize,
+        slot: usize,
+        inner_tiles: Option<&mut Buffer<T>>,
+    ) -> Factors<'_, T> {
+        let Layer { input, hidden, output, hp, pp, gates, .. } = *self.layer;
+        let d_row = self.layer.row();
+        let planes_from = |plane: usize| self.d_planes[slot].at(plane * hp, 0).cast_const();
+        let wants = |operand| self.wanted.has(operand);
+        let there = "what is summed is there";
+        match sum {
+            Sum::Input | Sum::Bias => unreachable!("no sum of outer products"),
+            Sum::WeightIh => Factors {
+                tiles: self.x_tiles[slot].at(0, rows * input),
+                width: input,
+                d: planes_from(0),
+                d_row,
+                planes: gates,
+                pitch: hp,
+                to: self.sum_ih,
+                bias: (wants(Operand::BiasIh) || wants(Operand::BiasHh)).then_some(self.sum_bias),
+            },
+            Sum::WeightHh => Factors {
+                tiles: self.h_tiles[slot].at(0, rows * output),
+                width: output,
+                d: planes_from(self.layer.first_h()),
+                d_row,
+                planes: self.layer.outer(),
+                pitch: hp,
+                to: self.sum_hh,
+                bias: None,
+            },
+            Sum::Inner => Factors {
+                tiles: inner_tiles.expect(there).shared().at(0, rows * hidden),
+                width: hidden,
+                d: planes_from(self.layer.plane(gates - 1)),
+                d_row,
+                planes: 1,
+                pitch: hp,
+                to: self.sum_inner.expect(there),
+                bias: None,
+            },
+            Sum::WeightHr => Factors {
+                tiles: self.own_tiles.expect(there)[slot].at(0, rows * hidden),
+                width: hidden,
+                d: self.d_projected.expect(there)[slot].at(0, rows * pp),
+                d_row: pp,
+                planes: 1,
+                pitch: pp,
+                to: self.sum_hr.expect(there),
+                bias: None,
+            },
+        }
+    }
+
+    /// One panel of a sum of outer products.
+    fn sum_panel(&self, of: Factors<'_, T>, rows: usize, panel: usize, scratch: &mut Buffer<T>) {
         // Which part of `A`, which of `D`, and to which part of their sum they belong.
         const PAIRS: [[usize; 3]; 3] = [[0, 0, 0], [0, 1, 1], [1, 0, 1]];
-        let pairs = if grain == 1 { &PAIRS[..1] } else { &PAIRS };
-        let rows_of_part = rows / grain;
-        let mut scratch = Buffer::scratch(&[DEPTH, columns]);
-        let mut sum = |tiles: Shared<'_, T>,
-                       width: usize,
-                       d: *const T,
-                       d_row: usize,
-                       planes: usize,
-                       pitch: usize,
-                       c: Shared<'_, T>,
-                       bias: Option<Shared<'_, T>>| {
-            let panels = part(index, parts, planes * pitch.div_ceil(columns), 1);
-            let size = width * planes * pitch;
-            for &[of_a, of_d, of_sum] in pairs {
-                let tiles = tiles.part(of_a * rows_of_part * width, rows_of_part * width);
-                for first in (0..rows_of_part).step_by(DEPTH) {
-                    let depth = block_depth(first, rows_of_part);
-                    let sum = OuterSum {
-                        tiles: tiles.at(first * width, depth * width),
-                        rows: width,
-                        depth,
-                        // SAFETY: a row of the planes of this block.
-                        d: unsafe { d.add((first * grain + of_d) * d_row) },
-                        d_row: grain * d_row,
-                        pitch,
-                        panels: panels.clone(),
-                        c: c.at(of_sum * size, size),
-                        c_row: planes * pitch,
-                        column_sums: match bias {
-                            Some(bias) if of_a == 0 => Some(bias.at(of_sum * row, row)),
-                            _ => None,
-                        },
-                        scratch: scratch.as_mut_slice(),
-                    };
-                    // SAFETY: tiles and planes of the block are written; the columns of `c` that
-                    // belong to these panels are this thread's own.
-                    unsafe { sum.run(isa) };
-                }
+        let Layer { isa, parts, .. } = *self.layer;
+        let pairs = if parts == 1 { &PAIRS[..1] } else { &PAIRS };
+        let Factors { width, planes, pitch, d_row, .. } = of;
+        let rows = rows / parts;
+        let size = width * planes * pitch;
+        for &[of_a, of_d, of_sum] in pairs {
+            for first in (0..rows).step_by(DEPTH) {
+                let depth = block_depth(first, rows);
+                let row = self.layer.row();
+                let sum = OuterSum {
+                    tiles: of.tiles.wrapping_add((of_a * rows + first) * width),
+                    rows: width,
+                    depth,
+                    d: of.d.wrapping_add((first * parts + of_d) * d_row),
+                    d_row: parts * d_row,
+                    pitch,
+                    panels: panel..panel + 1,
+                    c: of.to.at(of_sum * size, size),
+                    c_row: planes * pitch,
+                    column_sums: match of.bias {
+                        Some(bias) if of_a == 0 => Some(bias.at(of_sum * row, row)),
+                        _ => None,
+                    },
+                    scratch: scratch.as_mut_slice(),
+                };
+                // SAFETY: tiles and planes of the block are written; nobody else has the columns of this
+                // panel.
+                unsafe { sum.run(isa) };
             }
-        };
-        let planes_at = |plane: usize| d_planes.at(plane * hp, 0).cast_const();
-        let wants = |operand| self.wanted.has(operand);
-        let wants_bias = wants(Operand::BiasIh) || wants(Operand::BiasHh);
-        if wants(Operand::WeightIh) {
-            let bias = wants_bias.then_some(self.sum_bias);
-            sum(self.x_tiles[slot], input, planes_at(0), row, gates, hp, self.sum_ih, bias);
-        }
-        let first = self.layer.first_h();
-        if wants(Operand::WeightHh) {
-            sum(
-                self.h_tiles[slot],
-                output,
-                planes_at(first),
-                row,
-                self.layer.outer(),
-                hp,
-                self.sum_hh,
-                None,
-            );
-        }
-        // Columns that no product above has summed.
-        let summed = if wants(Operand::WeightIh) { gates } else { 0 };
-        if wants_bias {
-            for column in part(index, parts, (self.layer.planes() - summed) * hp, 1) {
-                let column = summed * hp + column;
-                for r in 0..rows {
-                    // SAFETY: this column is this thread's own.
-                    let to =
-                        unsafe { &mut self.sum_bias.slice_mut(r % grain * row + column, 1)[0] };
-                    // SAFETY: the planes of the block are written.
-                    *to = T::plus(*to, unsafe { d_planes.slice(r * row + column, 1)[0] });
-                }
-            }
-        }
-        if let (Some(inner), Some(sum_inner), true) =
-            (self.inner_operand, self.sum_inner, wants(Operand::WeightHh))
-        {
-            // Known only now; each thread lays out all of it for itself.
-            let mut tiles = Buffer::scratch(&[rows, hidden]);
-            let to = tiles.shared();
-            for r in 0..rows {
-                // SAFETY: the operand of the block is written; the tiles are this thread's own.
-                unsafe { self.lay(inner[slot].slice(r * hp, hidden), r, rows, to) };
-            }
-            let last = self.layer.plane(gates - 1);
-            sum(to, hidden, planes_at(last), row, 1, hp, sum_inner, None);
-        }
-        if let (Some(tiles), Some(d), Some(sum_hr), true) =
-            (self.own_tiles, self.d_projected, self.sum_hr, wants(Operand::WeightHr))
-        {
-            sum(tiles[slot], hidden, d[slot].at(0, rows * pp), pp, 1, pp, sum_hr, None);
         }
     }
 
