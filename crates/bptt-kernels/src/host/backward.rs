@@ -292,19 +292,15 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             }
             let (begins, ends) = (steps.end == of_block.end, steps.start == of_block.start);
             let has_steps = block.split != Split::Pipeline || member.index == 0;
-            if begins {
-                match block.split {
-                    Split::Rows | Split::Units => {
-                        self.lay_out(of_block.clone(), slot, member.index, member.count);
-                    }
-                    Split::Pipeline if member.count == 1 => {
-                        self.lay_out(of_block.clone(), slot, 0, 1);
-                    }
-                    Split::Pipeline if has_steps => {}
-                    Split::Pipeline => {
-                        self.lay_out(of_block.clone(), slot, member.index - 1, member.count - 1);
-                    }
+            // Which part of what the sums multiply with is laid out by this thread.
+            let part = match block.split {
+                Split::Pipeline if member.count > 1 => {
+                    member.index.checked_sub(1).map(|index| (index, member.count - 1))
                 }
+                _ => Some((member.index, member.count)),
+            };
+            if let (true, Some((part, parts))) = (begins, part) {
+                self.lay_out(of_block.clone(), slot, part, parts);
             }
             if has_steps {
                 for k in steps.rev() {
