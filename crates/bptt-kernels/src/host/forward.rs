@@ -439,7 +439,8 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
                 to.copy_from_slice(&self.bias[index % parts][first..first + units]);
             }
         }
-        let a = (x[a..].as_ptr(), a_rows);
+        // Of the whole input: against the direction of time, the steps after the first lie before it.
+        let a = (x.as_ptr().wrapping_add(a), a_rows);
         let c = (planes.at(room * row, 0), Rows::plain(row));
         // SAFETY: the input has these rows, the planes' rows and units are this thread's own.
         unsafe { multiply(isa, self.weight_ih, &share.units, a, c, part) };
