@@ -50,8 +50,9 @@ impl Tiles {
         let (larger, others) = values.split_at(cut.larger * more);
         // SAFETY: a tile of so many rows has as many elements for each of `depth`.
         unsafe {
-            scatter(larger, more, to.add(k * more), depth);
-            scatter(others, cut.rows, to.add(larger.len() * depth + k * cut.rows), depth);
+            scatter(larger, more, to.wrapping_add(k * more), depth);
+            let behind = to.wrapping_add(larger.len() * depth + k * cut.rows);
+            scatter(others, cut.rows, behind, depth);
         }
     }
 }
