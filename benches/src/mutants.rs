@@ -213,10 +213,10 @@ pub const SITES: &[Site] = &[
         ("h_t for h_{t-1} in the gradient of U", "&self.outputs[self.layer.output_at(self.layer.time_of(k), b)..][..output]"),
         ("h_0 for h_{t-1} in the gradient of U", "&self.operands.need(Operand::Hidden)[b * output..][..output]"),
     ]),
-    site(SUMS, "to.extend(pairs.map(|(k, b)| «self.layer.time_of(k) * batch + b»));", &[
+    site(SUMS, "pairs.map(|(k, b)| «self.layer.time_of(k) * batch + b»).collect();", &[
         ("the direction ignored for the input's gradient", "k * batch + b"),
     ]),
-    site(SUMS, "bias: «(wants(Operand::BiasIh) || wants(Operand::BiasHh)).then_some(self.sum_bias)»,", &[("the bias forgotten", "None")]),
+    site(SUMS, "bias: «self.wants_bias().then_some(self.sum_bias)»,", &[("the bias forgotten", "None")]),
     site(SUMS, "d: planes_from(«self.layer.first_h()»),", &[
         ("the gradient of U by the gates, not by what was kept apart", "0"),
     ]),

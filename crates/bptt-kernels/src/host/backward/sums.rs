@@ -122,15 +122,18 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         let panels = |planes, pitch: usize| planes * pitch.div_ceil(self.weight_hh.value.columns);
         let outer = panels(self.layer.outer(), hp);
         let count = |is_wanted, pieces| if is_wanted { pieces } else { 0 };
-        let wants_bias = wants(Operand::BiasIh) || wants(Operand::BiasHh);
         [
             (Sum::Input, count(self.weight_ih.is_some(), rows.div_ceil(PIECE * parts))),
             (Sum::WeightIh, count(wants(Operand::WeightIh), panels(gates, hp))),
             (Sum::WeightHh, count(wants(Operand::WeightHh), outer)),
-            (Sum::Bias, count(wants_bias, 1)),
+            (Sum::Bias, count(self.wants_bias(), 1)),
             (Sum::Inner, count(self.layer.inner && wants(Operand::WeightHh), panels(1, hp))),
             (Sum::WeightHr, count(wants(Operand::WeightHr), panels(1, pp))),
         ]
+    }
+
+    fn wants_bias(&self) -> bool {
+        self.wanted.has(Operand::BiasIh) || self.wanted.has(Operand::BiasHh)
     }
 
     /// The gradients of the input, of some rows of a block.
@@ -140,24 +143,16 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         let row = self.layer.row();
         let count = self.roster.count(steps);
         let rows = piece * PIECE * parts..count.min((piece + 1) * PIECE * parts);
-        let is_dense = self.roster.rows(steps.start).is_none();
-        let first = if is_dense { self.layer.time_of(steps.start) * batch } else { 0 };
-        let mut to = Vec::new();
-        if !is_dense {
-            let pairs = self.roster.pairs(steps.clone(), 0..batch);
-            to.extend(pairs.map(|(k, b)| self.layer.time_of(k) * batch + b));
-        }
+        let pairs = self.roster.pairs(steps.clone(), 0..batch).skip(rows.start).take(rows.len());
+        let to: Vec<_> = pairs.map(|(k, b)| self.layer.time_of(k) * batch + b).collect();
         let product = Product {
-            a: self.d_planes[slot].at(0, count * row),
+            a: self.d_planes[slot].at(rows.start * row, rows.len() * row),
             a_rows: Rows::plain(row),
             b: weight_ih,
             panels: 0..weight_ih.value.count,
-            c: d_input.at(first * input, 0),
-            c_rows: match is_dense {
-                true => Rows::groups(batch, self.layer.step_stride(batch * input), input),
-                false => Rows::listed(&to, input),
-            },
-            rows,
+            c: d_input.at(0, 0),
+            c_rows: Rows::listed(&to, input),
+            rows: 0..rows.len(),
             add: false,
             padded: false,
         };
@@ -208,7 +203,6 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         let Layer { input, hidden, output, hp, pp, gates, .. } = *self.layer;
         let d_row = self.layer.row();
         let planes_from = |plane: usize| self.d_planes[slot].at(plane * hp, 0).cast_const();
-        let wants = |operand| self.wanted.has(operand);
         let there = "what is summed is there";
         match sum {
             Sum::Input | Sum::Bias => unreachable!("no sum of outer products"),
@@ -220,7 +214,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 planes: gates,
                 pitch: hp,
                 to: self.sum_ih,
-                bias: (wants(Operand::BiasIh) || wants(Operand::BiasHh)).then_some(self.sum_bias),
+                bias: self.wants_bias().then_some(self.sum_bias),
             },
             Sum::WeightHh => Factors {
                 tiles: self.h_tiles[slot].at(0, rows * output),
