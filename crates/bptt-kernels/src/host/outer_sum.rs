@@ -77,6 +77,10 @@ unsafe fn scatter<T: Real>(from: &[T], size: usize, to: *mut T, depth: usize) {
             to = to.wrapping_add(N * depth);
         }
     }
+    // No tile is one larger than the others, for one.
+    if from.is_empty() {
+        return;
+    }
     // SAFETY: the caller's promise.
     unsafe {
         match size {
@@ -92,7 +96,6 @@ unsafe fn scatter<T: Real>(from: &[T], size: usize, to: *mut T, depth: usize) {
             3 => exactly::<T, 3>(from, to, depth),
             2 => exactly::<T, 2>(from, to, depth),
             1 => exactly::<T, 1>(from, to, depth),
-            0 => {}
             _ => unreachable!("a tile has at most 12 rows"),
         }
     }
@@ -191,6 +194,35 @@ impl<T: Real> WithSimd for OuterSum<'_, T> {
                     tile.any::<S>(simd, count);
                     row += count;
                 }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Buffer;
+
+    /// Tiles of either size, whatever instructions the machine has that runs this.
+    #[test]
+    fn tiles_of_any_width_have_every_element_once() {
+        for most in [6, 12] {
+            for width in 1..=50 {
+                let (rows, row) = (DEPTH + 3, DEPTH + 1);
+                let values: Vec<f64> = (1..=width).map(|x| x as f64).collect();
+                let mut tiles = Buffer::<f64>::zeros(&[rows, width]);
+                // SAFETY: there is room for so many rows, and nobody else is here.
+                unsafe { Tiles { most }.pack(&values, row, rows, tiles.shared()) };
+                let mut expected = vec![0.0; rows * width];
+                let cut = Cut::new(width, most);
+                let (mut tile_at, mut first) = (DEPTH * width, 0);
+                for count in (0..cut.tiles).map(|tile| cut.rows_of(tile)) {
+                    expected[tile_at + count..][..count]
+                        .copy_from_slice(&values[first..first + count]);
+                    (tile_at, first) = (tile_at + 3 * count, first + count);
+                }
+                assert!(tiles.as_slice() == expected, "tiles of {most}, {width} columns");
             }
         }
     }
