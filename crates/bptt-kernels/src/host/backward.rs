@@ -3,7 +3,7 @@
 mod sums;
 mod weights;
 
-use super::buffer::{Buffer, Shared, volume};
+use super::buffer::{Buffer, Shared};
 use super::forward::{Forwarder, Outputs, panels};
 use super::gates::{Part, StepBackward, Work};
 use super::layer::{Block, Layer, Schedule, Share, Split};
@@ -13,7 +13,7 @@ use super::product::{DEPTH, Packed, Product, Rows};
 use super::real::Real;
 use super::roster::Roster;
 use super::team::{Member, team};
-use super::{Slices, Trace, Window};
+use super::{Slices, Trace, Values, Window};
 use crate::recurrent::{Cotangents, Operand, Operands, Presence};
 use bptt_cells::Cell;
 use std::ops::Range;
@@ -131,7 +131,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
     Given { trace, outputs, d_results }: Given<'_, T>,
     wanted: &Operands<()>,
     schedule: Schedule,
-) -> Operands<Vec<T>> {
+) -> Operands<Values<T>> {
     let count = schedule.count;
     let Layer { time, batch, input, hidden, output, memories, hp, pp, isa, gates, parts, .. } =
         *layer;
@@ -172,16 +172,21 @@ pub(crate) fn backward<C: Cell, T: Real>(
     let mut sum_bias = Buffer::zeros(&[parts, layer.row()]);
     final_state(layer, &d_results, d_hidden.as_mut_slice(), d_memory.as_mut_slice());
 
+    // All of it is written; but rows of the input that leave a step out are not.
     let gradient =
-        |operand, size: &[usize]| wanted.has(operand).then(|| vec![T::ZERO; volume(size)]);
-    let mut d_input = gradient(Operand::Input, &[time, batch, input]);
+        |operand, size: &[usize]| wanted.has(operand).then(|| Values::<T>::scratch(size));
+    let sizes = [time, batch, input];
+    let mut d_input = match presence {
+        Some(_) => wanted.has(Operand::Input).then(|| Values::zeros(&sizes)),
+        None => gradient(Operand::Input, &sizes),
+    };
     let mut d_weight_ih = gradient(Operand::WeightIh, &[parts, gates, hidden, input]);
     let mut d_weight_hh = gradient(Operand::WeightHh, &[parts, gates, hidden, output]);
     let mut d_weight_hr = gradient(Operand::WeightHr, &[parts, output, hidden]);
     fn pair<T: Real>(of: &mut [Buffer<T>; 2]) -> [Shared<'_, T>; 2] {
         of.each_mut().map(Buffer::shared)
     }
-    fn shared<T>(of: &mut Option<Vec<T>>) -> Option<Shared<'_, T>> {
+    fn shared<T: Real>(of: &mut Option<Values<T>>) -> Option<Shared<'_, T>> {
         of.as_mut().map(|gradient| Shared::new(gradient))
     }
     let sequence = Sequence {

@@ -1,9 +1,9 @@
 //! Memory that the threads of one sequence share.
 
+use super::pool::Pool;
 use super::real::Real;
 use bytemuck::{Pod, Zeroable};
 use std::marker::PhantomData;
-use std::sync::{Mutex, PoisonError};
 
 /// A piece of memory. No larger, because memory of this alignment comes from the system as zeros, page
 /// by page when it is touched; of a larger one it would be filled with them, all of it, at once.
@@ -25,8 +25,7 @@ const LINE: usize = 64;
 
 /// Numbers in memory that starts at a cache line.
 ///
-/// Memory that is given back is kept for the next buffer, up to [`KEPT`] bytes of it: pages fresh
-/// from the system cost a fault each, a third of the time of a small layer's training step.
+/// Memory that is given back is kept for the next buffer.
 pub(crate) struct Buffer<T> {
     /// At least as many as `len` numbers take, from the first line on.
     memory: Vec<Piece>,
@@ -34,25 +33,8 @@ pub(crate) struct Buffer<T> {
     of: PhantomData<T>,
 }
 
-/// How many bytes are kept for later buffers, at most.
-const KEPT: usize = 256 << 20;
-
-/// And how many pieces of it.
-const PIECES: usize = 64;
-
 /// Memory that waits for its next buffer.
-static POOL: Mutex<Vec<Vec<Piece>>> = Mutex::new(Vec::new());
-
-/// The smallest that fits, if it is not more than twice as large.
-fn take(pieces: usize) -> Option<Vec<Piece>> {
-    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-    let fitting = pool
-        .iter()
-        .enumerate()
-        .filter(|(_, kept)| (pieces..=pieces.saturating_mul(2)).contains(&kept.len()));
-    let (index, _) = fitting.min_by_key(|(_, kept)| kept.len())?;
-    Some(pool.swap_remove(index))
-}
+static POOL: Pool<Piece> = Pool::new();
 
 /// Where in it the first line starts.
 fn first_line(memory: &[Piece]) -> usize {
@@ -67,7 +49,7 @@ fn first_line(memory: &[Piece]) -> usize {
 /// If there is no such memory.
 fn allocate(bytes: usize) -> (Vec<Piece>, bool) {
     let count = bytes.div_ceil(Piece::BYTES) + LINE / Piece::BYTES - 1;
-    let kept = take(count);
+    let kept = POOL.take(count);
     let old = kept.is_some();
     let memory = kept.unwrap_or_else(|| {
         bytemuck::allocation::try_zeroed_vec(count)
@@ -78,17 +60,7 @@ fn allocate(bytes: usize) -> (Vec<Piece>, bool) {
 
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
-        let memory = std::mem::take(&mut self.memory);
-        let bytes = |memory: &Vec<Piece>| memory.len() * Piece::BYTES;
-        if !(1..=KEPT).contains(&bytes(&memory)) {
-            return;
-        }
-        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-        pool.push(memory);
-        // The oldest go first.
-        while pool.len() > PIECES || pool.iter().map(bytes).sum::<usize>() > KEPT {
-            pool.remove(0);
-        }
+        POOL.keep(std::mem::take(&mut self.memory));
     }
 }
 

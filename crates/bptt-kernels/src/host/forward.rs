@@ -1,6 +1,6 @@
 //! The sequence forward.
 
-use super::buffer::{Buffer, Shared, volume};
+use super::buffer::{Buffer, Shared};
 use super::gates::{Part, StepForward, Work};
 use super::isa::Isa;
 use super::layer::{Layer, Schedule, Share, Split};
@@ -12,7 +12,7 @@ use super::real::Real;
 use super::roster::Roster;
 use super::team::{Member, part, team};
 use super::walk::Walk;
-use super::{Slices, Trace, Window};
+use super::{Slices, Trace, Values, Window};
 use crate::recurrent::{Operand, Presence, Results};
 use bptt_cells::Cell;
 use std::ops::Range;
@@ -121,7 +121,7 @@ pub(crate) fn forward<C: Cell, T: Real>(
     keep: Keep,
     prepared: Option<Arc<Prepared<T>>>,
     schedule: Schedule,
-) -> (Results<Vec<T>>, Option<Trace<T>>) {
+) -> (Results<Values<T>>, Option<Trace<T>>) {
     let worked = match presence {
         Some(presence) => presence.count(layer.time),
         None => layer.time.saturating_mul(layer.batch),
@@ -131,7 +131,12 @@ pub(crate) fn forward<C: Cell, T: Real>(
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let roster = Roster::new(layer, presence);
     let forwarder = Forwarder::new(work, layer, operands, &roster, prepared, schedule);
-    let mut outputs = vec![T::ZERO; volume(&[time, batch, output])];
+    let sizes = [time, batch, output];
+    // Of steps that a row leaves out they are not written.
+    let mut outputs = match presence {
+        Some(_) => Values::zeros(&sizes),
+        None => Values::scratch(&sizes),
+    };
     let mut walk = match keep {
         Keep::Within(budget) => Walk::new(C::NAME, layer, budget),
         Keep::All | Keep::Nothing => None,
@@ -156,8 +161,8 @@ pub(crate) fn forward<C: Cell, T: Real>(
             last_memory.extend_from_slice(&of[(b * memories + m) * hp..][..hidden]);
         }
     }
-    let results =
-        Results { outputs, hidden: last_hidden, memory: (memories > 0).then_some(last_memory) };
+    let memory = (memories > 0).then(|| last_memory.into());
+    let results = Results { outputs, hidden: last_hidden.into(), memory };
     let trace = passed.window.map(|window| Trace { window: Some(window), walk });
     (results, trace)
 }

@@ -10,6 +10,8 @@
 //!   `prepared.rs`: the weights, packed.
 //! - `layer.rs`: sizes, the order of planes, who works on what. `roster.rs`: which rows in which
 //!   step. `team.rs`: the threads, and `workers.rs` where they come from.
+//! - `buffer.rs`: memory that threads share; `values.rs`: results; `pool.rs`: what is kept of both for the
+//!   next.
 //! - `limits.rs`: what would not fit is refused before anything is allocated.
 //! - `gates.rs`: one step of the cell over rows and units, in plain numbers or in dual ones; `row.rs`:
 //!   the registers of a row.
@@ -32,6 +34,7 @@ mod layer;
 mod limits;
 mod outer_sum;
 mod panels;
+mod pool;
 mod prepared;
 mod product;
 mod real;
@@ -40,6 +43,7 @@ mod row;
 mod team;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
+mod values;
 mod walk;
 mod workers;
 
@@ -58,6 +62,7 @@ pub(crate) use layer::Layer;
 pub(crate) use limits::{Keeper, available, check};
 pub(crate) use prepared::Prepared;
 pub(crate) use real::Real;
+pub(crate) use values::Values;
 pub(crate) use walk::{schedule, whole};
 
 /// The operands' numbers, row after row.

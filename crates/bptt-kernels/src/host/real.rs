@@ -3,6 +3,7 @@
 use super::functions::evaluate;
 use super::isa::Isa;
 use super::outer_sum::OuterSum;
+use super::pool::Pool;
 use super::product::Product;
 use pulp::bytemuck::Pod;
 use pulp::{Scalar128b, Simd};
@@ -19,6 +20,8 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
     const ZERO: Self;
     const ONE: Self;
 
+    /// Memory of results of this type, for the next ones.
+    fn results() -> &'static Pool<Self>;
     /// How many elements one register holds.
     fn lanes<S: Simd>() -> usize;
     /// The nearest number.
@@ -146,6 +149,12 @@ macro_rules! real {
             fn plus(a: Self, b: Self) -> Self {
                 a + b
             }
+
+            fn results() -> &'static Pool<Self> {
+                static RESULTS: Pool<$T> = Pool::new();
+                &RESULTS
+            }
+
             #[inline(always)]
             fn lanes<S: Simd>() -> usize {
                 S::$lanes

@@ -17,7 +17,16 @@ use burn::tensor::{DType, Element, TensorData};
 use pulp::{Simd, WithSimd};
 use std::sync::Arc;
 
-const ISAS: [fn() -> Isa; 2] = [Isa::detect, || Isa::Portable];
+/// Every instruction set that the machine has: tiles and registers are of other sizes in each.
+fn isas() -> Vec<Isa> {
+    let mut all = vec![Isa::detect(), Isa::Portable];
+    #[cfg(target_arch = "x86_64")]
+    if matches!(all[0], Isa::Native(pulp::Arch::V4(_))) {
+        let v3 = pulp::x86::V3::try_new().expect("who has AVX-512 has AVX2");
+        all.push(Isa::Native(pulp::Arch::V3(v3)));
+    }
+    all
+}
 
 /// Applies sigmoid or tanh.
 struct Map<'a, T>(bool, &'a [T], &'a mut [T]);
@@ -48,7 +57,7 @@ fn map<T: Real>(isa: Isa, sigmoid: bool, x: &[T]) -> Vec<T> {
 #[test]
 fn f32_gates_are_good_to_two_units_in_the_last_place() {
     let all: Vec<f32> = (0..=u32::MAX).step_by(613).map(f32::from_bits).collect();
-    for isa in ISAS.map(|isa| isa()) {
+    for isa in isas() {
         for sigmoid in [true, false] {
             for (&x, y) in all.iter().zip(map(isa, sigmoid, &all)) {
                 let wide = f64::from(x);
@@ -109,7 +118,7 @@ const EXACT: [[f64; 5]; 31] = [
 #[test]
 fn f64_gates_are_good_to_two_units_in_the_last_place() {
     let x = EXACT.map(|row| row[0]);
-    for isa in ISAS.map(|isa| isa()) {
+    for isa in isas() {
         for (sigmoid, column) in [(true, 1), (false, 3)] {
             for (row, y) in EXACT.iter().zip(map(isa, sigmoid, &x)) {
                 let (high, low) = (row[column], row[column + 1]);
@@ -124,7 +133,7 @@ fn f64_gates_are_good_to_two_units_in_the_last_place() {
 #[test]
 fn gates_have_limits_and_pass_nan_on() {
     let x = [f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1e308, -1e308, f64::NAN];
-    for isa in ISAS.map(|isa| isa()) {
+    for isa in isas() {
         let y = map(isa, true, &x);
         assert_eq!(y[..6], [1.0, 0.0, 0.5, 0.5, 1.0, 0.0]);
         assert!(y[6].is_nan());
@@ -209,15 +218,16 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
         let (results, trace) = forward(work, &layer, &slices, presence, Keep::All, None, schedule);
         let (without, none) =
             forward(work, &layer, &slices, presence, Keep::Nothing, None, schedule);
-        let all = list(results.clone());
-        assert!(none.is_none() && list(without) == all, "the trace changes the output");
+        let outputs = results.outputs.to_vec();
+        let all = copied(results);
+        assert!(none.is_none() && copied(without) == all, "the trace changes the output");
         let trace = trace.expect("it was asked for");
         self.check_memory(&layer, &trace);
         let whole = trace.bytes();
         let back = |mut trace: Trace<T>| {
             let given = Given {
                 trace: &mut trace,
-                outputs: &results.outputs,
+                outputs: &outputs,
                 d_results: Cotangents {
                     outputs: self.cotangent.outputs.as_deref(),
                     hidden: self.cotangent.hidden.as_deref(),
@@ -227,7 +237,7 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
             let wanted = self.operands.clone().map(|_| ());
             backward(work, &layer, &slices, presence, given, &wanted, schedule)
         };
-        let gradients: Vec<_> = back(trace).into_values().collect();
+        let gradients = lists(back(trace));
         for share in [60, 25, 8, 3] {
             let budget = whole * share / 100;
             let [step, state] = layer.trace::<T>();
@@ -237,8 +247,8 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
             let keep = Keep::Within(budget);
             let (again, trace) = forward(work, &layer, &slices, presence, keep, None, schedule);
             let trace = trace.expect("it was asked for");
-            assert!(trace.bytes() <= budget && list(again) == all, "{share} %");
-            let within: Vec<_> = back(trace).into_values().collect();
+            assert!(trace.bytes() <= budget && copied(again) == all, "{share} %");
+            let within = lists(back(trace));
             assert!(format!("{within:?}") == format!("{gradients:?}"), "other bits with {share} %");
         }
         all.into_iter().chain(gradients).collect()
@@ -300,7 +310,7 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
     fn check(&self, what: &str) {
         let reference = self.by_reference();
         let tolerance = if T::dtype() == DType::F64 { 1e-13 } else { 1e-5 };
-        for isa in ISAS.map(|isa| isa()) {
+        for isa in isas() {
             let alone = self.by_kernels(isa, ALONE);
             for (n, (got, expected)) in alone.iter().zip(&reference).enumerate() {
                 let norm = |of: &dyn Fn(usize) -> f64| {
@@ -348,6 +358,14 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
 
 fn list<T>(Results { outputs, hidden, memory }: Results<T>) -> Vec<T> {
     [outputs, hidden].into_iter().chain(memory).collect()
+}
+
+fn copied<T: Real>(results: Results<Values<T>>) -> Vec<Vec<T>> {
+    list(results.map(|values| values.to_vec()))
+}
+
+fn lists<T: Real>(gradients: Operands<Values<T>>) -> Vec<Vec<T>> {
+    gradients.into_values().map(|values| values.to_vec()).collect()
 }
 
 fn check_cell<C: Cell, T: Real + Element>(cell: C) {

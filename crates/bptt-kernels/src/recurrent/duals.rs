@@ -117,7 +117,7 @@ mod host {
     use super::super::backends::InHost;
     use super::super::host::{Float, threads};
     use super::*;
-    use crate::host::{self, Buffer, Isa, Keep, Layer, Work};
+    use crate::host::{self, Buffer, Isa, Keep, Layer, Values, Work};
     use crate::recurrent::{Presence, Sizes};
     use burn::tensor::Shape;
 
@@ -138,14 +138,14 @@ mod host {
         }
     }
 
-    pub(super) struct Run<C, T> {
+    pub(super) struct Run<C, T: Float> {
         cell: C,
         presence: Option<Presence>,
         layer: Layer,
         shapes: Operands<Shape>,
         operands: Operands<Numbers<T>>,
         tangents: Operands<InHost>,
-        outputs: Vec<T>,
+        outputs: Values<T>,
         trace: host::Trace<T>,
     }
 

@@ -337,12 +337,13 @@ fn slices<B: HostMemory, T: Real + Element>(held: &Operands<FloatTensor<B>>) -> 
     slices
 }
 
-fn tensor<B: Backend, T: Element>(
-    values: Vec<T>,
+fn tensor<B: Backend, T: Float>(
+    values: host::Values<T>,
     shape: impl Into<Shape>,
     device: &burn::backend::tensor::Device<B>,
 ) -> FloatTensor<B> {
-    B::float_from_data(TensorData::new(values, shape.into()), device)
+    let data = TensorData::from_bytes(values.into_bytes(), shape, T::dtype());
+    B::float_from_data(data, device)
 }
 
 /// As many threads as Burn's own operations on this backend take.

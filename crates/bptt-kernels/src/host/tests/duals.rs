@@ -79,13 +79,13 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
         };
         let wanted = self.operands.clone().map(|_| ());
         let gradients = backward(work, &layer, &slices, presence, given, &wanted, schedule);
-        (results, gradients)
+        (results.map(|x| x.to_vec()), gradients.map(|x| x.to_vec()))
     }
 
     fn check_duals(&self, what: &str) {
         let Sizes { input, hidden, output, .. } = self.sizes;
         let (doubled, tangents) = self.doubled();
-        for isa in ISAS.map(|isa| isa()) {
+        for isa in isas() {
             let (results, gradients) = doubled.in_duals(&tangents, isa, ALONE);
             let all = format!("{results:?} {gradients:?}");
 
