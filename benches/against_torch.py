@@ -21,7 +21,9 @@ from pathlib import Path
 
 SIZES = ["32,100,128,128", "64,128,256,256", "1,512,64,64", "16,512,256,512", "7,61,75,100"]
 TINY = (1, 1, 1, 1)
+# At least so many runs, and seconds: in the first milliseconds a program's threads may share a core.
 WARM_UPS = 2
+WARM_UP = 0.1
 # Peaks in MB that differ by less are the same.
 NOISE = 1.0
 
@@ -128,12 +130,16 @@ def torch_times(torch, cell, size, mode, threads, repeats):
             layer(x)
 
     run = {"train": train, "infer": infer}[mode]
+    begin, runs = time.perf_counter(), 0
+    while runs < WARM_UPS or time.perf_counter() - begin < WARM_UP:
+        run()
+        runs += 1
     times = []
-    for _ in range(WARM_UPS + repeats):
+    for _ in range(repeats):
         start = time.perf_counter()
         run()
         times.append((time.perf_counter() - start) * 1e3)
-    return times[WARM_UPS:]
+    return times
 
 
 def torch_peak(torch, size, **request):

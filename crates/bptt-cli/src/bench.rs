@@ -58,7 +58,7 @@ pub struct BenchArgs {
     /// Threads of the pool that host devices compute with [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Measured runs, after two that are not
+    /// Measured runs, after two, or as many as take a tenth of a second, that are not
     #[arg(long, value_name = "N", default_value_t = 10)]
     repeats: usize,
     /// Leave out the machine's own matrix product

@@ -10,7 +10,7 @@ use burn::Tensor;
 use burn::tensor::{Device, Distribution};
 use model::Model;
 use serde::{Deserialize, Serialize};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Whose layer is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +155,9 @@ pub struct Memory {
 /// Runs that come before the measured ones, the first of which is that whose memory is counted.
 const WARM_UPS: usize = 2;
 
+/// And how long they take at least: in its first milliseconds a program's threads may share a core.
+const WARM_UP: Duration = Duration::from_millis(100);
+
 /// More numbers than this are a slip of the keyboard: 64 GiB.
 const MOST_NUMBERS: usize = 1 << 34;
 
@@ -287,8 +290,11 @@ pub fn bench(
     memory.inspect(|memory| (memory.reset)());
     run()?;
     let peak_bytes = memory.map(|memory| (memory.peak)() as u64);
-    for _ in 1..WARM_UPS {
+    let begin = Instant::now();
+    let mut runs = 1;
+    while runs < WARM_UPS || begin.elapsed() < WARM_UP {
         run()?;
+        runs += 1;
     }
     let before = settings.ceiling.then(|| product(&plain)).transpose()?;
     let per_run = if settings.mode == Mode::Step { settings.time as f64 } else { 1.0 };
