@@ -1,6 +1,6 @@
 //! Memory that the threads of one sequence share.
 
-use super::pool::Pool;
+use super::pool::{Pool, in_large_pages};
 use super::real::Real;
 use bytemuck::{Pod, Zeroable};
 use std::marker::PhantomData;
@@ -52,8 +52,10 @@ fn allocate(bytes: usize) -> (Vec<Piece>, bool) {
     let kept = POOL.take(count);
     let old = kept.is_some();
     let memory = kept.unwrap_or_else(|| {
-        bytemuck::allocation::try_zeroed_vec(count)
-            .unwrap_or_else(|()| panic!("no memory for {bytes} bytes"))
+        let mut memory = bytemuck::allocation::try_zeroed_vec(count)
+            .unwrap_or_else(|()| panic!("no memory for {bytes} bytes"));
+        in_large_pages(&mut memory);
+        memory
     });
     (memory, old)
 }

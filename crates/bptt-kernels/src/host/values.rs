@@ -1,6 +1,7 @@
 //! What comes out of the kernels: numbers that become a tensor, and whose memory comes back.
 
 use super::buffer::volume;
+use super::pool::in_large_pages;
 use super::real::Real;
 use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 use std::mem::{ManuallyDrop, MaybeUninit, take};
@@ -14,6 +15,13 @@ use std::ptr::NonNull;
 /// cost, 10 to 20 % of its time. So large results are kept for the next of their size.
 #[derive(Debug)]
 pub(crate) struct Values<T: Real>(Vec<T>);
+
+/// Zeros that nobody had before.
+fn fresh<T: Real>(len: usize) -> Vec<T> {
+    let mut memory = vec![T::ZERO; len];
+    in_large_pages(&mut memory);
+    memory
+}
 
 /// From how many bytes on they are large.
 const LARGE: usize = 1 << 17;
@@ -32,7 +40,7 @@ impl<T: Real> Values<T> {
                 memory.resize(len, T::ZERO);
                 memory
             }
-            None => vec![T::ZERO; len],
+            None => fresh(len),
         })
     }
 
@@ -48,7 +56,7 @@ impl<T: Real> Values<T> {
                 memory.resize(len, T::ZERO);
                 memory
             }
-            None => vec![T::ZERO; len],
+            None => fresh(len),
         })
     }
 
