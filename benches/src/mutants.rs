@@ -27,6 +27,7 @@ const fn site(
 const REFERENCE: &str = "recurrent/reference.rs";
 const NODE: &str = "recurrent/autodiff.rs";
 const BACKWARD: &str = "host/backward.rs";
+const WEIGHTS: &str = "host/backward/weights.rs";
 const SUMS: &str = "host/backward/sums.rs";
 const GATES: &str = "host/gates.rs";
 const OUTER: &str = "host/outer_sum.rs";
@@ -181,14 +182,23 @@ pub const SITES: &[Site] = &[
     ]),
     site(BACKWARD, "of_batch(d_inner, hp), «false»);", &[("the inner product added to that of the last step", "true")]),
     site(BACKWARD, "«gates(Part::Completion);»", &[("the inner gate's completion forgotten", "{}")]),
-    site(BACKWARD, "let last = «self.layer.plane(self.layer.gates - 1)»;", &[
-        ("the inner product of another gate", "self.layer.plane(0)"),
+    site(BACKWARD, "let a = (a.wrapping_add(«self.layer.of_inner()».0), a_rows);", &[
+        ("the inner product of another gate", "self.layer.columns(self.layer.plane(0)..self.layer.planes())"),
     ]),
     site(BACKWARD, "of_batch(self.d_hidden, pp), «true»);", &[
         ("the way through h by the step itself dropped", "false"),
     ]),
-    site(BACKWARD, "wrapping_add(«self.layer.first_h()» * hp)", &[
-        ("the gate's gradient for that of its product kept apart", "0"),
+    site(BACKWARD, "let a = (a.wrapping_add(«self.layer.of_h()».0), a_rows);", &[
+        ("the gate's gradient for that of its product kept apart", "self.layer.columns(0..self.layer.outer())"),
+    ]),
+    site(WEIGHTS, "let of_h = inner_of(Operand::WeightHh, «layer.of_h()».1);", &[
+        ("the gate's gradient for that of its product kept apart, in what is left of the planes", "layer.columns(0..layer.outer())"),
+    ]),
+    site(WEIGHTS, "let of_inner = inner_of(Operand::WeightHh, «layer.of_inner()».1);", &[
+        ("the inner product of another gate, in what is left of its plane", "layer.columns(layer.plane(0)..layer.plane(0) + 1)"),
+    ]),
+    site(WEIGHTS, "«some(0..whole).chain(some(whole..hidden)).collect()»", &[
+        ("the rows of a weight as they are, not as the planes have them", "some(0..hidden).collect()"),
     ]),
     site(BACKWARD, "«gates + gate - layer.added»", &[
         ("b_h's gradient that of b", "layer.plane(gate)"),
@@ -196,14 +206,14 @@ pub const SITES: &[Site] = &[
     site(BACKWARD, "_ => «layer.plane(gate)»,", &[("the biases' gates in the kernel's order", "gate")]),
 
     // The gates of the host kernels.
-    site(GATES, "«d_hidden.load::<S, N>(simd, 0, unit) + d»\n", &[
-        ("what comes back through the state not added", "d"),
-        ("the output's cotangent not added", "{ let _ = d; d_hidden.load::<S, N>(simd, 0, unit) }"),
+    site(GATES, "None => «d_hidden.load::<S, N>(simd, 0, unit) + of_rows(d_output, unit)»,", &[
+        ("what comes back through the state not added", "of_rows(d_output, unit)"),
+        ("the output's cotangent not added", "{ let _ = d_output; d_hidden.load::<S, N>(simd, 0, unit) }"),
     ]),
-    site(GATES, "«std::slice::from_raw_parts_mut(d_hidden.start, N::ROWS * pp).fill(T::ZERO);»", &[
+    site(GATES, "«unsafe { self.d_hidden.slice_mut(b * pp, pp) }.fill(T::ZERO);»", &[
         ("the hidden state's cotangent kept behind a projection", "{}"),
     ]),
-    site(GATES, "if d_own.is_none() {\n                        d_hidden.store(simd, 0, unit, «back.d_hidden.unwrap_or(zero)»);", &[
+    site(GATES, "if d_own.is_none() {\n                    d_hidden.store(simd, 0, unit, «back.d_hidden.unwrap_or(zero)»);", &[
         ("the way through h by the step itself dropped", "zero"),
     ]),
 
@@ -217,23 +227,26 @@ pub const SITES: &[Site] = &[
         ("the direction ignored for the input's gradient", "k * batch + b"),
     ]),
     site(SUMS, "bias: «self.wants_bias().then_some(self.sum_bias)»,", &[("the bias forgotten", "None")]),
-    site(SUMS, "d: planes_from(«self.layer.first_h()»),", &[
-        ("the gradient of U by the gates, not by what was kept apart", "0"),
+    site(SUMS, "planes(«self.layer.of_h()»));", &[
+        ("the gradient of U by the gates, not by what was kept apart", "self.layer.columns(0..self.layer.outer())"),
     ]),
     site(SUMS, "let summed = if self.wanted.has(Operand::WeightIh) { «gates» } else { 0 };", &[
         ("the bias summed twice", "0"),
         ("the bias of what was kept apart forgotten", "self.layer.planes()"),
     ]),
-    site(SUMS, "d: planes_from(«self.layer.plane(gates - 1)»),", &[
-        ("the inner weights' gradient of another gate", "self.layer.plane(0)"),
+    site(SUMS, "let (d, columns) = planes(«self.layer.of_inner()»);", &[
+        ("the inner weights' gradient of another gate", "self.layer.columns(self.layer.plane(0)..self.layer.plane(0) + 1)"),
     ]),
-    site(SUMS, "let first = «self.layer.gate(plane)» * hidden;", &[
+    site(SUMS, "(0..gates).map(|plane| «self.layer.gate(plane)»).collect();", &[
         ("the gradient of W in the kernel's order", "plane"),
     ]),
-    site(SUMS, "transpose(from, hp, 0, to, «(gates - 1) * hidden», hidden, output);", &[
-        ("the inner weights' gradient in another gate's place", "0"),
+    site(SUMS, "to, «&[gates - 1]», hidden);", &[
+        ("the inner weights' gradient in another gate's place", "&[0]"),
     ]),
-    site(OUTER, "T::store(simd, to, «T::add(simd, T::load(simd, to), sum)»);", &[
+    site(SUMS, "transpose(from, row, left, to, «first + whole», rest, inputs);", &[
+        ("what is left of a plane in its first rows", "first"),
+    ]),
+    site(OUTER, "let all = «T::add(simd, T::load_partial(simd, to), sum)»;", &[
         ("the bias of the last block alone", "sum"),
     ]),
     site(OUTER, "add: «true»,", &[("the weights' gradient of the last block alone", "false")]),

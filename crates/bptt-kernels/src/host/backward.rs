@@ -4,7 +4,7 @@ mod sums;
 mod weights;
 
 use super::buffer::{Buffer, Shared};
-use super::forward::{Forwarder, Outputs, panels};
+use super::forward::{Forwarder, Outputs};
 use super::gates::{Part, StepBackward, Work};
 use super::layer::{Block, Layer, Schedule, Share, Split};
 use super::outer_sum::Tiles;
@@ -62,13 +62,13 @@ struct Sequence<'a, C, T> {
     d_memory: Shared<'a, T>,
     d_own: Option<Shared<'a, T>>,
     d_inner: Option<Shared<'a, T>>,
-    /// Sums over all steps, transposed: `[I, G·Hp]`, `[P, outer·Hp]`, `[H, Hp]`, `[H, Pp]`; in dual
-    /// numbers values, then tangents.
+    /// Sums over all steps, transposed: `[I, G·H]`, `[P, outer·H]`, `[H, H]`, `[H, P]`, the columns of the
+    /// planes as they are in a row, padded to whole registers; in dual numbers values, then tangents.
     sum_ih: Shared<'a, T>,
     sum_hh: Shared<'a, T>,
     sum_inner: Option<Shared<'a, T>>,
     sum_hr: Option<Shared<'a, T>>,
-    /// `[planes · Hp]`
+    /// Of the whole row of planes.
     sum_bias: Shared<'a, T>,
     /// The gradients, where they are wanted.
     d_input: Option<Shared<'a, T>>,
@@ -133,9 +133,10 @@ pub(crate) fn backward<C: Cell, T: Real>(
     schedule: Schedule,
 ) -> Operands<Values<T>> {
     let count = schedule.count;
-    let Layer { time, batch, input, hidden, output, memories, hp, pp, isa, gates, parts, .. } =
-        *layer;
-    let outer = layer.outer();
+    let Layer {
+        time, batch, input, hidden, output, memories, hp, pp, isa, gates, parts, row, ..
+    } = *layer;
+    let sums = |columns| layer.row_of_sums::<T>(columns);
     let no_output = vec![T::ZERO; output];
     let d_outputs = DOutputs {
         numbers: d_results.outputs.unwrap_or(&no_output),
@@ -155,7 +156,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
     let blocks: Vec<_> = blocks.into_iter().map(block).collect();
     let slots = count.min(2);
     let two = |sizes: [usize; 2]| Buffer::one_or_two(slots > 1, &sizes);
-    let mut d_planes = two([rows, layer.row()]);
+    let mut d_planes = layer.rows_of_planes(rows, slots > 1);
     let mut x_tiles = two([rows, input]);
     let mut h_tiles = two([rows, output]);
     let mut own_tiles = layer.projected.then(|| two([rows, hidden]));
@@ -165,21 +166,19 @@ pub(crate) fn backward<C: Cell, T: Real>(
     let mut d_memory = Buffer::zeros(&[batch, memories, hp]);
     let mut d_own = layer.projected.then(|| Buffer::zeros(&[batch, hp]));
     let mut d_inner = layer.inner.then(|| Buffer::zeros(&[batch, hp]));
-    let mut sum_ih = Buffer::zeros(&[parts, input, gates * hp]);
-    let mut sum_hh = Buffer::zeros(&[parts, output, outer * hp]);
+    let mut sum_ih = Buffer::zeros(&[parts, input, sums(layer.of_x().1)]);
+    let mut sum_hh = Buffer::zeros(&[parts, output, sums(layer.of_h().1)]);
     let mut sum_inner = layer.inner.then(|| Buffer::zeros(&[parts, hidden, hp]));
     let mut sum_hr = layer.projected.then(|| Buffer::zeros(&[parts, hidden, pp]));
-    let mut sum_bias = Buffer::zeros(&[parts, layer.row()]);
+    let mut sum_bias = Buffer::zeros(&[parts, row]);
     final_state(layer, &d_results, d_hidden.as_mut_slice(), d_memory.as_mut_slice());
 
-    // All of it is written; but rows of the input that leave a step out are not.
-    let gradient =
-        |operand, size: &[usize]| wanted.has(operand).then(|| Values::<T>::scratch(size));
-    let sizes = [time, batch, input];
-    let mut d_input = match presence {
-        Some(_) => wanted.has(Operand::Input).then(|| Values::zeros(&sizes)),
-        None => gradient(Operand::Input, &sizes),
+    let gradient = |operand, size: &[usize]| {
+        // All of it is written; but rows of the input that leave a step out are not.
+        let all_written = operand != Operand::Input || presence.is_none();
+        wanted.has(operand).then(|| Values::<T>::new(size, all_written))
     };
+    let mut d_input = gradient(Operand::Input, &[time, batch, input]);
     let mut d_weight_ih = gradient(Operand::WeightIh, &[parts, gates, hidden, input]);
     let mut d_weight_hh = gradient(Operand::WeightHh, &[parts, gates, hidden, output]);
     let mut d_weight_hr = gradient(Operand::WeightHr, &[parts, output, hidden]);
@@ -253,10 +252,11 @@ pub(crate) fn backward<C: Cell, T: Real>(
                 _ => layer.plane(gate),
             };
             let of_part = |part: &'_ [T]| {
-                let gradient = (0..gates).flat_map(|gate| &part[plane(gate) * hp..][..hidden]);
+                let pieces = (0..gates).flat_map(|gate| layer.pieces(plane(gate), &(0..hidden)));
+                let gradient = pieces.flat_map(|(column, units)| &part[column..][..units.len()]);
                 gradient.copied().collect::<Vec<_>>()
             };
-            let all: Vec<_> = bias.chunks_exact(layer.row()).flat_map(of_part).collect();
+            let all: Vec<_> = bias.chunks_exact(row.max(1)).flat_map(of_part).collect();
             d = d.with(operand, all);
         }
     }
@@ -354,8 +354,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
     ) {
         // Its rows begin here in the block, and this thread's in the trace.
         let first = self.roster.count(&(block.steps.start..k));
-        let Layer { batch, hidden, output, hp, pp, isa, .. } = *self.layer;
-        let row = self.layer.row();
+        let Layer { batch, hidden, output, hp, pp, isa, row, .. } = *self.layer;
         let t = self.layer.time_of(k);
         let d_planes = self.d_planes[slot];
         let share = &block.shares[member.index];
@@ -376,7 +375,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         let product =
             |(a, a_rows): At<'_, T>, b: Packed<'_, T>, panels, (c, c_rows): At<'_, T>, add| {
                 let (a, rows) = (a.cast_const(), 0..rows.len());
-                let product = Product { a, a_rows, b, panels, c, c_rows, rows, add, padded: true };
+                let product = Product { a, a_rows, b, panels, c, c_rows, rows, add };
                 // SAFETY: `a` has these rows and nobody writes them now; those of `c` are this
                 // thread's own.
                 unsafe { product.run(isa) };
@@ -440,9 +439,8 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         }
         gates(Part::Step);
         if let (Some(inner), Some(d_inner)) = (self.inner, self.d_inner) {
-            let last = self.layer.plane(self.layer.gates - 1);
             let (a, a_rows) = in_block(d_planes, row);
-            let a = (a.wrapping_add(last * hp), a_rows);
+            let a = (a.wrapping_add(self.layer.of_inner().0), a_rows);
             product(a, inner, 0..inner.value.count, of_batch(d_inner, hp), false);
             gates(Part::Completion);
         }
@@ -451,8 +449,8 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         }
         // The planes of this step are written, in other threads before the barrier.
         let (a, a_rows) = in_block(d_planes, row);
-        let a = (a.wrapping_add(self.layer.first_h() * hp), a_rows);
-        for panels in panels(self.weight_hh.value, &share.units) {
+        let a = (a.wrapping_add(self.layer.of_h().0), a_rows);
+        for panels in self.weight_hh.value.of_units(&share.units) {
             product(a, self.weight_hh, panels, of_batch(self.d_hidden, pp), true);
         }
     }

@@ -1,6 +1,6 @@
 //! Memory that the threads of one sequence share.
 
-use super::pool::{Pool, in_large_pages};
+use super::pool::Pool;
 use super::real::Real;
 use bytemuck::{Pod, Zeroable};
 use std::marker::PhantomData;
@@ -49,15 +49,10 @@ fn first_line(memory: &[Piece]) -> usize {
 /// If there is no such memory.
 fn allocate(bytes: usize) -> (Vec<Piece>, bool) {
     let count = bytes.div_ceil(Piece::BYTES) + LINE / Piece::BYTES - 1;
-    let kept = POOL.take(count);
-    let old = kept.is_some();
-    let memory = kept.unwrap_or_else(|| {
-        let mut memory = bytemuck::allocation::try_zeroed_vec(count)
-            .unwrap_or_else(|()| panic!("no memory for {bytes} bytes"));
-        in_large_pages(&mut memory);
-        memory
-    });
-    (memory, old)
+    POOL.take(count, || {
+        let memory = bytemuck::allocation::try_zeroed_vec(count);
+        memory.unwrap_or_else(|()| panic!("no memory for {bytes} bytes"))
+    })
 }
 
 impl<T> Drop for Buffer<T> {
@@ -120,6 +115,14 @@ impl<T: Real> Buffer<T> {
     /// As [`zeros`](Self::zeros).
     pub(crate) fn one_or_two(two: bool, sizes: &[usize]) -> [Self; 2] {
         [Self::scratch(sizes), Self::scratch(if two { sizes } else { &[0] })]
+    }
+
+    /// With zeros behind the first columns of each row, where nobody writes.
+    pub(crate) fn with_padding(mut self, row: usize, columns: usize) -> Self {
+        for row in self.as_mut_slice().chunks_exact_mut(row.max(1)) {
+            row[columns..].fill(T::ZERO);
+        }
+        self
     }
 
     /// And whether it was used before; if not, it is zero.

@@ -35,10 +35,10 @@ unsafe fn multiply<T: Real>(
     (c, c_rows): (*mut T, Rows<'_>),
     rows: Range<usize>,
 ) {
-    for panels in panels(b.value, units) {
-        let (rows, add, padded) = (rows.clone(), true, true);
+    for panels in b.value.of_units(units) {
+        let (rows, add) = (rows.clone(), true);
         // SAFETY: the caller's promise.
-        unsafe { Product { a, a_rows, b, panels, c, c_rows, rows, add, padded }.run(isa) };
+        unsafe { Product { a, a_rows, b, panels, c, c_rows, rows, add }.run(isa) };
     }
 }
 
@@ -133,10 +133,7 @@ pub(crate) fn forward<C: Cell, T: Real>(
     let forwarder = Forwarder::new(work, layer, operands, &roster, prepared, schedule);
     let sizes = [time, batch, output];
     // Of steps that a row leaves out they are not written.
-    let mut outputs = match presence {
-        Some(_) => Values::zeros(&sizes),
-        None => Values::scratch(&sizes),
-    };
+    let mut outputs = Values::new(&sizes, presence.is_none());
     let mut walk = match keep {
         Keep::Within(budget) => Walk::new(C::NAME, layer, budget),
         Keep::All | Keep::Nothing => None,
@@ -282,7 +279,7 @@ impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
         let splits: Vec<_> = stretches.iter().map(|stretch| stretch.split).collect();
         let rows = stretches.iter().map(|stretch| stretch.rows).max().unwrap_or(0);
         let two = splits.contains(&Split::Pipeline);
-        let mut planes = Buffer::one_or_two(two, &[rows, layer.row()]);
+        let mut planes = layer.rows_of_planes::<T>(rows, two);
         // A row that is not worked has the same before and after.
         let hidden = self.hidden_before(steps.start, outputs.numbers());
         let mut hiddens = [hidden.clone(), hidden];
@@ -421,8 +418,7 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
         room: usize,
         part: Range<usize>,
     ) {
-        let Layer { hp, isa, parts, input_strides: [stride, input_row], .. } = *self.layer;
-        let row = self.layer.row();
+        let Layer { isa, parts, row, input_strides: [stride, input_row], .. } = *self.layer;
         let planes = self.planes[slot];
         let x = self.operands.need(Operand::Input);
         let mut from = Vec::new();
@@ -436,25 +432,31 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
             (0, Rows::listed(&from, 1))
         };
         for index in part.clone() {
-            for plane in 0..self.layer.planes() {
-                let first = plane * hp + share.units.start;
-                let units = share.units.len();
+            let copy = |column: usize, count: usize| {
                 // SAFETY: these rows and units are this thread's own.
-                let to = unsafe { planes.slice_mut((room + index) * row + first, units) };
-                to.copy_from_slice(&self.bias[index % parts][first..first + units]);
+                let to = unsafe { planes.slice_mut((room + index) * row + column, count) };
+                to.copy_from_slice(&self.bias[index % parts][column..column + count]);
+            };
+            if share.units == (0..self.layer.hp) {
+                copy(0, row);
+                continue;
+            }
+            for plane in 0..self.layer.planes() {
+                for (column, units) in self.layer.pieces(plane, &share.units) {
+                    copy(column, units.len());
+                }
             }
         }
         // Of the whole input: against the direction of time, the steps after the first lie before it.
         let a = (x.as_ptr().wrapping_add(a), a_rows);
-        let c = (planes.at(room * row, 0), Rows::plain(row));
+        let c = (planes.at(room * row + self.layer.of_x().0, 0), Rows::plain(row));
         // SAFETY: the input has these rows, the planes' rows and units are this thread's own.
         unsafe { multiply(isa, self.weight_ih, &share.units, a, c, part) };
     }
 
     /// Step `k`, this thread's rows of which begin with row `first` of the planes.
     fn step(&self, k: usize, first: usize, slot: usize, share: &Share) {
-        let Layer { batch, output, hp, pp, isa, .. } = *self.layer;
-        let row = self.layer.row();
+        let Layer { batch, output, hp, pp, isa, row, .. } = *self.layer;
         let t = self.layer.time_of(k);
         // Of this pass.
         let nth = k - self.first;
@@ -470,8 +472,8 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
             let (start, rows) = rows.in_batch(row);
             (buffer.at(start, 0), rows)
         };
-        let add = |(a, a_rows): (*mut T, Rows<'_>), b: Packed<'_, T>, plane: usize| {
-            let c = planes.at(first * row + plane * hp, 0);
+        let add = |(a, a_rows): (*mut T, Rows<'_>), b: Packed<'_, T>, column: usize| {
+            let c = planes.at(first * row + column, 0);
             let (a, c) = ((a.cast_const(), a_rows), (c, Rows::plain(row)));
             // SAFETY: `a` has these rows and nobody writes them now; the planes' rows and units
             // are this thread's own.
@@ -507,12 +509,11 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
             };
             self.work.forward(isa, &step);
         };
-        add(of_batch(before, pp), self.weight_hh, self.layer.first_h());
+        add(of_batch(before, pp), self.weight_hh, self.layer.of_h().0);
         if let Some(inner) = self.inner {
             gates(Part::Inner);
             let operand = self.inner_operand.expect("there is room for it");
-            let last = self.layer.plane(self.layer.gates - 1);
-            add(of_batch(operand, hp), inner, last);
+            add(of_batch(operand, hp), inner, self.layer.of_inner().0);
         }
         gates(Part::Step);
         if let (Some(project), Some(own)) = (self.project, self.own) {
@@ -554,18 +555,4 @@ impl<C: Cell, T: Real> Forward<'_, C, T> {
             };
         }
     }
-}
-
-/// The panels, plane by plane, of some units (all that begin in them).
-pub(crate) fn panels<'a, T: Real>(
-    of: &'a Panels<T>,
-    units: &Range<usize>,
-) -> impl Iterator<Item = Range<usize>> + use<'a, T> {
-    let Panels { per_plane, columns, count, .. } = *of;
-    let from = units.start / columns;
-    let to = units.end.div_ceil(columns).min(per_plane);
-    let whole = from == 0 && to == per_plane;
-    let planes = if whole { 1 } else { count / per_plane.max(1) };
-    let to = if whole { count } else { to };
-    (0..planes).map(move |plane| plane * per_plane + from..plane * per_plane + to)
 }

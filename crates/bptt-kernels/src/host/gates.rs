@@ -7,9 +7,9 @@ use super::lane::{Lane, Pair, Registers};
 use super::layer::Layer;
 use super::real::Real;
 use super::roster::StepRows;
-use super::row::{Row, Units, load_row, rows_of, store_row};
+use super::row::{Planes, Row, Units, load_row, rows_of, store_row};
 use crate::host::Slices;
-use bptt_cells::{Backward, Cell, Dual, Planes, State};
+use bptt_cells::{Backward, Cell, Dual, Planes as _, State};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -133,73 +133,74 @@ impl<C: Cell, T: Real> WithSimd for InDuals<'_, StepForward<'_, C, T>> {
 impl<C: Cell, T: Real> StepForward<'_, C, T> {
     #[inline(always)]
     fn run<S: Simd, N: Registers<S, T>>(&self, simd: S) {
-        let Layer { hp, pp, output, .. } = *self.layer;
-        let layer = self.layer;
-        let units = || Units::of::<S, T, N>(self.units.clone());
         for place in (0..self.rows.len()).step_by(N::ROWS) {
-            let b = self.rows.row(place);
-            let hidden = Row::new::<S, N>(self.hidden, b, 1, pp);
-            let hidden_next = Row::new::<S, N>(self.hidden_next, b, 1, pp);
-            let memory_row = (self.memory_before)(b);
-            let memory = Row::new::<S, N>(self.memory, memory_row, layer.memories, hp);
-            let next_row = self.memory_after.map_or(memory_row, |row| row + place);
-            let memory_next = Row::new::<S, N>(self.memory, next_row, layer.memories, hp);
-            // SAFETY: the rows were checked to be inside of their buffers,
-            // planes and units are below the layer's, and rows and units are this thread's own.
-            unsafe {
-                let planes =
-                    Row::new::<S, N>(self.planes, self.planes_row + place, layer.planes(), hp);
-                let before = |unit: Units| State {
-                    hidden: match C::PROJECTABLE {
-                        // Such a cell does not read it, and behind a projection it has another size.
-                        true => N::zero(simd),
-                        false => hidden.load(simd, 0, unit),
-                    },
-                    memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
-                };
-                let gates = |unit: Units| {
-                    C::Gates::from_fn(|gate| planes.load(simd, layer.plane(gate), unit))
-                };
-                if self.part == Part::Inner {
-                    let inner = self.inner.expect("a cell with an inner gate has room for it");
-                    let inner = Row::new::<S, N>(inner, b, 1, hp);
-                    for unit in units() {
-                        inner.store(simd, 0, unit, self.cell.inner(&gates(unit), &before(unit)));
-                    }
-                    continue;
+            self.row::<S, N>(simd, place);
+        }
+    }
+
+    /// The row at one place; in dual numbers with that of its tangents.
+    #[inline(always)]
+    fn row<S: Simd, N: Registers<S, T>>(&self, simd: S, place: usize) {
+        let layer = self.layer;
+        let Layer { hp, pp, output, .. } = *layer;
+        let b = self.rows.row(place);
+        let hidden = Row::new::<S, N>(self.hidden, b, 1, pp);
+        let hidden_next = Row::new::<S, N>(self.hidden_next, b, 1, pp);
+        let memory_row = (self.memory_before)(b);
+        let memory = Row::new::<S, N>(self.memory, memory_row, layer.memories, hp);
+        let next_row = self.memory_after.map_or(memory_row, |row| row + place);
+        let memory_next = Row::new::<S, N>(self.memory, next_row, layer.memories, hp);
+        let planes = Planes::new::<S, N>(self.planes, self.planes_row + place, layer);
+        let units = Units::all::<S, T, N>(layer, self.units.clone());
+        // SAFETY: the rows were checked to be inside of their buffers,
+        // planes and units are below the layer's, and rows and units are this thread's own.
+        unsafe {
+            let before = |unit: Units| State {
+                hidden: match C::PROJECTABLE {
+                    // Such a cell does not read it, and behind a projection it has another size.
+                    true => N::zero(simd),
+                    false => hidden.load(simd, 0, unit),
+                },
+                memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
+            };
+            let gates =
+                |unit: Units| C::Gates::from_fn(|gate| planes.load(simd, layer.plane(gate), unit));
+            if self.part == Part::Inner {
+                let inner = self.inner.expect("a cell with an inner gate has room for it");
+                let inner = Row::new::<S, N>(inner, b, 1, hp);
+                for unit in units {
+                    let x = self.cell.inner(&gates(unit), &before(unit));
+                    inner.store(simd, 0, unit, x);
                 }
-                let kept_row = self
-                    .kept
-                    .map(|(kept, row)| Row::new::<S, N>(kept, row + place, layer.kept, hp));
-                let own = self.own.map(|(own, row)| Row::new::<S, N>(own, row + place, 1, hp));
-                let first = self.units.start.min(output);
-                let last = self.units.end.min(output);
-                let out = |row: usize| -> &mut [T] {
-                    match (own, self.output) {
-                        (None, Some(output)) if row < N::ROWS => {
-                            let at = layer.output_at(self.time, b + row) + first;
-                            output.slice_mut(at, last - first)
-                        }
-                        _ => &mut [],
-                    }
-                };
-                let mut out = [out(0), out(1)];
-                for unit in units() {
-                    let apart = C::Apart::from_fn(|a| planes.load(simd, layer.gates + a, unit));
-                    let (after, kept) = self.cell.step(gates(unit), apart, &before(unit));
-                    after.memory.for_each(|m, x| memory_next.store(simd, m, unit, x));
-                    if let Some(row) = kept_row {
-                        kept.for_each(|i, x| row.store(simd, i, unit, x));
-                    }
-                    match own {
-                        Some(own) => own.store(simd, 0, unit, after.hidden),
-                        None => {
-                            hidden_next.store(simd, 0, unit, after.hidden);
-                            let unit = unit.behind(first);
-                            after.hidden.for_registers(|row, nth, h| {
-                                store_row(simd, out[row], unit.at(nth), h)
-                            });
-                        }
+                return;
+            }
+            let kept_row =
+                self.kept.map(|(kept, row)| Row::new::<S, N>(kept, row + place, layer.kept, hp));
+            let own = self.own.map(|(own, row)| Row::new::<S, N>(own, row + place, 1, hp));
+            let first = self.units.start.min(output);
+            let last = self.units.end.min(output);
+            let mut out: [&mut [T]; 2] = [&mut [], &mut []];
+            if let (None, Some(output)) = (own, self.output) {
+                for (row, out) in out.iter_mut().enumerate().take(N::ROWS) {
+                    let at = layer.output_at(self.time, b + row) + first;
+                    *out = output.slice_mut(at, last - first);
+                }
+            }
+            for unit in units {
+                let apart = C::Apart::from_fn(|a| planes.load(simd, layer.gates + a, unit));
+                let (after, kept) = self.cell.step(gates(unit), apart, &before(unit));
+                after.memory.for_each(|m, x| memory_next.store(simd, m, unit, x));
+                if let Some(row) = kept_row {
+                    kept.for_each(|i, x| row.store(simd, i, unit, x));
+                }
+                match own {
+                    Some(own) => own.store(simd, 0, unit, after.hidden),
+                    None => {
+                        hidden_next.store(simd, 0, unit, after.hidden);
+                        let unit = unit.behind(first);
+                        after.hidden.for_registers(|row, nth, h| {
+                            store_row(simd, out[row], unit.at(nth), h)
+                        });
                     }
                 }
             }
@@ -268,98 +269,97 @@ impl<C: Cell, T: Real> WithSimd for InDuals<'_, StepBackward<'_, C, T>> {
 impl<C: Cell, T: Real> StepBackward<'_, C, T> {
     #[inline(always)]
     fn run<S: Simd, N: Registers<S, T>>(&self, simd: S) {
+        for place in (0..self.rows.len()).step_by(N::ROWS) {
+            self.row::<S, N>(simd, place);
+        }
+        if let (Part::Step, Some(_)) = (self.part, self.d_own) {
+            // A cell that can be projected hands nothing on by itself.
+            let pp = self.layer.pp;
+            for b in self.rows.iter() {
+                // SAFETY: rows of this thread's own.
+                unsafe { self.d_hidden.slice_mut(b * pp, pp) }.fill(T::ZERO);
+            }
+        }
+    }
+
+    /// The row at one place; in dual numbers with that of its tangents.
+    #[inline(always)]
+    fn row<S: Simd, N: Registers<S, T>>(&self, simd: S, place: usize) {
         let layer = self.layer;
         let Layer { hp, pp, memories, gates, .. } = *layer;
-        let units = || Units::of::<S, T, N>(self.units.clone());
         let zero = N::zero(simd);
-        for place in (0..self.rows.len()).step_by(N::ROWS) {
-            let b = self.rows.row(place);
-            let d_hidden = Row::new::<S, N>(self.d_hidden, b, 1, pp);
-            let d_memory = Row::new::<S, N>(self.d_memory, b, memories, hp);
-            // SAFETY: the rows were checked to be inside of their buffers,
-            // planes and units are below the layer's, and rows and units are this thread's own.
-            unsafe {
-                let at = self.d_planes_row + place;
-                let d_planes = Row::new::<S, N>(self.d_planes, at, layer.planes(), hp);
-                let inner = self.inner.map(|inner| Row::new::<S, N>(inner, at, 1, hp));
-                let kept = Row::new::<S, N>(self.kept, self.kept_row + place, layer.kept, hp);
-                let memory = Row::new::<S, N>(self.memory, (self.memory_before)(b), memories, hp);
-                let memory_next =
-                    Row::new::<S, N>(self.memory, self.memory_after + place, memories, hp);
-                let hidden_before = rows_of::<S, T, N>(|row| (self.hidden_before)(b + row));
-                let kept = |unit: Units| C::Kept::from_fn(|i| kept.load(simd, i, unit));
-                let before = |unit: Units| State {
-                    hidden: match C::PROJECTABLE {
-                        true => zero,
-                        false => N::from_registers(simd, |row, nth| {
-                            load_row(simd, hidden_before[row], unit.at(nth))
-                        }),
-                    },
-                    memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
-                };
-                if self.part == Part::Completion {
-                    let d_inner = self.d_inner.expect("a cell with an inner gate has room for it");
-                    let d_inner = Row::new::<S, N>(d_inner, b, 1, hp);
-                    for unit in units() {
-                        let so_far = Backward {
-                            d_gates: C::Gates::from_fn(|g| {
-                                d_planes.load(simd, layer.plane(g), unit)
-                            }),
-                            d_apart: C::Apart::from_fn(|a| d_planes.load(simd, gates + a, unit)),
-                            d_hidden: Some(d_hidden.load(simd, 0, unit)),
-                            d_memory: C::Memory::from_fn(|m| d_memory.load(simd, m, unit)),
-                        };
-                        let (kept, before) = (kept(unit), before(unit));
-                        let operand = self.cell.inner_of_kept(&kept, &before.hidden);
-                        let d = d_inner.load(simd, 0, unit);
-                        let back: Backward<C, N> =
-                            self.cell.inner_backward(&kept, &before, d, so_far);
-                        back.d_gates.for_each(|g, x| d_planes.store(simd, layer.plane(g), unit, x));
-                        back.d_apart.for_each(|a, x| d_planes.store(simd, gates + a, unit, x));
-                        back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
-                        d_hidden.store(simd, 0, unit, back.d_hidden.unwrap_or(zero));
-                        if let Some(inner) = inner {
-                            inner.store(simd, 0, unit, operand);
-                        }
-                    }
-                    continue;
-                }
-                let hidden_own = rows_of::<S, T, N>(|row| (self.hidden_own)(place + row));
-                let d_own = self.d_own.map(|d_own| Row::new::<S, N>(d_own, b, 1, hp));
-                let d_output =
-                    rows_of::<S, T, N>(|row| self.d_output.row(layer, self.time, b + row));
-                for unit in units() {
-                    let d_h = match d_own {
-                        Some(d_own) => d_own.load(simd, 0, unit),
-                        None => {
-                            let d = N::from_registers(simd, |row, nth| {
-                                load_row(simd, d_output[row], unit.at(nth))
-                            });
-                            d_hidden.load::<S, N>(simd, 0, unit) + d
-                        }
+        let b = self.rows.row(place);
+        let d_hidden = Row::new::<S, N>(self.d_hidden, b, 1, pp);
+        let d_memory = Row::new::<S, N>(self.d_memory, b, memories, hp);
+        let at = self.d_planes_row + place;
+        let d_planes = Planes::new::<S, N>(self.d_planes, at, layer);
+        let units = Units::all::<S, T, N>(layer, self.units.clone());
+        let inner = self.inner.map(|inner| Row::new::<S, N>(inner, at, 1, hp));
+        let kept = Row::new::<S, N>(self.kept, self.kept_row + place, layer.kept, hp);
+        let memory = Row::new::<S, N>(self.memory, (self.memory_before)(b), memories, hp);
+        let memory_next = Row::new::<S, N>(self.memory, self.memory_after + place, memories, hp);
+        let hidden_before = rows_of::<S, T, N>(|row| (self.hidden_before)(b + row));
+        // SAFETY: the rows were checked to be inside of their buffers,
+        // planes and units are below the layer's, and rows and units are this thread's own.
+        unsafe {
+            let of_rows = |rows: [&[T]; 2], unit: Units| {
+                N::from_registers(simd, |row, nth| load_row(simd, rows[row], unit.at(nth)))
+            };
+            let kept = |unit: Units| C::Kept::from_fn(|i| kept.load(simd, i, unit));
+            let before = |unit: Units| State {
+                hidden: match C::PROJECTABLE {
+                    true => zero,
+                    false => of_rows(hidden_before, unit),
+                },
+                memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
+            };
+            if self.part == Part::Completion {
+                let d_inner = self.d_inner.expect("a cell with an inner gate has room for it");
+                let d_inner = Row::new::<S, N>(d_inner, b, 1, hp);
+                for unit in units {
+                    let so_far = Backward {
+                        d_gates: C::Gates::from_fn(|g| d_planes.load(simd, layer.plane(g), unit)),
+                        d_apart: C::Apart::from_fn(|a| d_planes.load(simd, gates + a, unit)),
+                        d_hidden: Some(d_hidden.load(simd, 0, unit)),
+                        d_memory: C::Memory::from_fn(|m| d_memory.load(simd, m, unit)),
                     };
-                    let after = State {
-                        hidden: N::from_registers(simd, |row, nth| {
-                            load_row(simd, hidden_own[row], unit.at(nth))
-                        }),
-                        memory: C::Memory::from_fn(|m| memory_next.load(simd, m, unit)),
-                    };
-                    let cotangent = State {
-                        hidden: d_h,
-                        memory: C::Memory::from_fn(|m| d_memory.load(simd, m, unit)),
-                    };
-                    let before = before(unit);
-                    let back = self.cell.step_backward(kept(unit), &before, &after, cotangent);
+                    let (kept, before) = (kept(unit), before(unit));
+                    let operand = self.cell.inner_of_kept(&kept, &before.hidden);
+                    let d = d_inner.load(simd, 0, unit);
+                    let back: Backward<C, N> = self.cell.inner_backward(&kept, &before, d, so_far);
                     back.d_gates.for_each(|g, x| d_planes.store(simd, layer.plane(g), unit, x));
                     back.d_apart.for_each(|a, x| d_planes.store(simd, gates + a, unit, x));
                     back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
-                    if d_own.is_none() {
-                        d_hidden.store(simd, 0, unit, back.d_hidden.unwrap_or(zero));
+                    d_hidden.store(simd, 0, unit, back.d_hidden.unwrap_or(zero));
+                    if let Some(inner) = inner {
+                        inner.store(simd, 0, unit, operand);
                     }
                 }
-                if d_own.is_some() {
-                    // A cell that can be projected hands nothing on by itself.
-                    std::slice::from_raw_parts_mut(d_hidden.start, N::ROWS * pp).fill(T::ZERO);
+                return;
+            }
+            let hidden_own = rows_of::<S, T, N>(|row| (self.hidden_own)(place + row));
+            let d_own = self.d_own.map(|d_own| Row::new::<S, N>(d_own, b, 1, hp));
+            let d_output = rows_of::<S, T, N>(|row| self.d_output.row(layer, self.time, b + row));
+            for unit in units {
+                let d_h = match d_own {
+                    Some(d_own) => d_own.load(simd, 0, unit),
+                    None => d_hidden.load::<S, N>(simd, 0, unit) + of_rows(d_output, unit),
+                };
+                let after = State {
+                    hidden: of_rows(hidden_own, unit),
+                    memory: C::Memory::from_fn(|m| memory_next.load(simd, m, unit)),
+                };
+                let cotangent = State {
+                    hidden: d_h,
+                    memory: C::Memory::from_fn(|m| d_memory.load(simd, m, unit)),
+                };
+                let before = before(unit);
+                let back = self.cell.step_backward(kept(unit), &before, &after, cotangent);
+                back.d_gates.for_each(|g, x| d_planes.store(simd, layer.plane(g), unit, x));
+                back.d_apart.for_each(|a, x| d_planes.store(simd, gates + a, unit, x));
+                back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
+                if d_own.is_none() {
+                    d_hidden.store(simd, 0, unit, back.d_hidden.unwrap_or(zero));
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Where everything is: sizes, planes, the order of time, and who works on what.
 
+use super::buffer::Buffer;
+use super::columns::Columns;
 use super::isa::Isa;
 use super::panels::WIDE;
 use super::real::Real;
@@ -11,8 +13,8 @@ use std::ops::Range;
 
 /// The shape of one layer in one direction, as the kernels lay it out.
 ///
-/// What a step computes for each unit lies in *planes* of `hp` columns: `H`, padded to whole
-/// registers. The planes of one row are, in this order,
+/// What a step computes for each unit lies in *planes* of `H` columns. The planes of one row are, in this
+/// order,
 ///
 /// ```text
 /// gates that are not added   W x alone (GRU's candidate; a gate with an inner product)
@@ -21,7 +23,8 @@ use std::ops::Range;
 /// ```
 ///
 /// so that the planes that `x` enters, `0..gates`, and those that `h` enters, `first_h..planes`,
-/// are both without a gap: each is one product, forward and backward.
+/// are both without a gap: each is one product, forward and backward. Of each plane the columns that fill
+/// whole panels come first, in this order, then in the same order what is left of each ([`Columns`]).
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
     pub(crate) time: usize,
@@ -45,6 +48,13 @@ pub(crate) struct Layer {
     /// `H` and `P`, padded to whole registers.
     pub(crate) hp: usize,
     pub(crate) pp: usize,
+    /// How many of `H` fill whole panels, and how many are left.
+    pub(crate) whole: usize,
+    pub(crate) rest: usize,
+    /// How many columns a row of planes has.
+    pub(crate) row: usize,
+    /// How many columns a panel of a packed matrix has.
+    pub(crate) panel: usize,
     /// From one step of the input to the next, and from one row to the next.
     pub(crate) input_strides: [usize; 2],
     pub(crate) reverse: bool,
@@ -69,6 +79,13 @@ impl Layer {
         let count = |kind| C::RECURRENT.iter().filter(|&&r| r == kind).count();
         let lanes = isa.lanes::<T>();
         let Sizes { time, batch, input, hidden, output, memories } = *sizes;
+        let panel = WIDE * lanes;
+        let rest = hidden % panel;
+        let (gates, apart) = (C::GATES, count(Recurrent::Apart));
+        // What is left of the last planes, however many, is read in whole registers.
+        let planes = gates + apart;
+        let behind = |last: usize| (planes - last) * rest + (last * rest).next_multiple_of(lanes);
+        let left = (1..=planes).map(behind).max().unwrap_or(0);
         Self {
             time,
             batch,
@@ -77,13 +94,17 @@ impl Layer {
             output,
             memories,
             kept: C::Kept::<f64>::LEN,
-            gates: C::GATES,
+            gates,
             added: count(Recurrent::Added),
-            apart: count(Recurrent::Apart),
+            apart,
             inner: count(Recurrent::Inner) > 0,
             projected,
             hp: hidden.next_multiple_of(lanes),
             pp: output.next_multiple_of(lanes),
+            whole: hidden - rest,
+            rest,
+            row: (planes * (hidden - rest) + left).next_multiple_of(lanes),
+            panel,
             input_strides,
             reverse: plan.reverse,
             batch_first: plan.batch_first,
@@ -104,14 +125,55 @@ impl Layer {
         self.gates + self.apart
     }
 
-    /// How many columns a row of planes has.
-    pub(crate) fn row(&self) -> usize {
-        self.planes() * self.hp
+    /// Where some planes begin in a row, and their columns from there on.
+    pub(crate) fn columns(&self, planes: Range<usize>) -> (usize, Columns) {
+        let Self { whole, rest, .. } = *self;
+        let first = planes.start * whole;
+        let rest_at = self.planes() * whole + planes.start * rest - first;
+        let (whole, rest) = (planes.len() * whole, planes.len() * rest);
+        // Behind the last plane there is room.
+        let padded = planes.end == self.planes();
+        (first, Columns { whole, rest, rest_at, padded })
     }
 
-    /// How many columns a panel of a packed matrix has.
-    pub(crate) fn panel<T: Real>(&self) -> usize {
-        WIDE * self.isa.lanes::<T>()
+    /// The columns of some units of a plane, in as many pieces as they are in; the units of each.
+    pub(crate) fn pieces(
+        &self,
+        plane: usize,
+        units: &Range<usize>,
+    ) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
+        let (first, columns) = self.columns(plane..plane + 1);
+        let Self { whole, hidden, .. } = *self;
+        let of = |edges: Range<usize>| units.start.max(edges.start)..units.end.min(edges.end);
+        let pieces = [of(0..whole), of(whole..hidden)].into_iter();
+        let is_there = |units: &Range<usize>| !units.is_empty();
+        pieces.filter(is_there).map(move |units| (first + columns.from(units.start).0, units))
+    }
+
+    /// Room for so many rows of planes, once or twice, with zeros behind the last plane of each.
+    pub(crate) fn rows_of_planes<T: Real>(&self, rows: usize, two: bool) -> [Buffer<T>; 2] {
+        let buffers = Buffer::one_or_two(two, &[rows, self.row]);
+        buffers.map(|buffer| buffer.with_padding(self.row, self.planes() * self.hidden))
+    }
+
+    /// How long a row of sums over steps is, for some columns: all without a gap, and whole registers.
+    pub(crate) fn row_of_sums<T: Real>(&self, columns: Columns) -> usize {
+        columns.count().next_multiple_of(self.isa.lanes::<T>())
+    }
+
+    /// The planes that `x` enters, and those that `h` enters.
+    pub(crate) fn of_x(&self) -> (usize, Columns) {
+        self.columns(0..self.gates)
+    }
+
+    pub(crate) fn of_h(&self) -> (usize, Columns) {
+        self.columns(self.first_h()..self.planes())
+    }
+
+    /// The plane of the gate with an inner product.
+    pub(crate) fn of_inner(&self) -> (usize, Columns) {
+        let plane = self.plane(self.gates - 1);
+        self.columns(plane..plane + 1)
     }
 
     /// The first plane that `h` enters.
@@ -201,13 +263,12 @@ impl Layer {
         if count == 1 {
             return Split::Rows;
         }
-        let columns = self.panel::<T>();
         let weights = self.outer() * self.hidden * self.output * size_of::<T>();
         let each = rows / self.parts / count;
         // Shared out by rows, each thread reads all weights for each step, and needs no barrier:
         // right if they fit its cache, or if there are rows enough to be worth the reading.
         let by_rows = each >= 1 && (weights <= 1 << 18 || each >= 16);
-        let by_units = !self.projected && !self.inner && self.hidden >= count * columns;
+        let by_units = !self.projected && !self.inner && self.hidden >= count * self.panel;
         match () {
             () if by_rows || (each >= 1 && !by_units) => Split::Rows,
             () if by_units && weights * rows >= 1 << 18 => Split::Units,
@@ -268,7 +329,7 @@ impl Share {
                 parts.map(|rows| Self { rows, ..all() }).collect()
             }
             Split::Units => {
-                let units = |index| part(index, count, layer.hp, layer.panel::<T>());
+                let units = |index| part(index, count, layer.hp, layer.panel);
                 (0..count).map(|index| Self { units: units(index), ..all() }).collect()
             }
             Split::Pipeline => vec![all(); count],

@@ -25,6 +25,7 @@
 
 mod backward;
 mod buffer;
+mod columns;
 mod forward;
 mod functions;
 mod gates;

@@ -1,12 +1,12 @@
 //! Sums of outer products over many rows: weight gradients.
 
 use super::buffer::Shared;
+use super::columns::Columns;
 use super::isa::Isa;
 use super::panels::WIDE;
 use super::product::{Cut, DEPTH, Rows, Tile, most_rows, prefetch};
 use super::real::Real;
 use pulp::{Simd, WithSimd};
-use std::ops::Range;
 
 /// How many rows before it is read a row is sent for.
 const AHEAD: usize = 16;
@@ -113,18 +113,18 @@ pub(crate) struct OuterSum<'a, T> {
     pub(crate) tiles: *const T,
     pub(crate) rows: usize,
     pub(crate) depth: usize,
-    /// `D [depth, planes · pitch]`, from the first column of the first plane on.
+    /// `D`, of `depth` rows, from the first of these columns on. Registers that begin in them may be read to
+    /// their end.
     pub(crate) d: *const T,
     /// From one row of `D` to the next.
     pub(crate) d_row: usize,
-    /// How many columns a plane has, padded.
-    pub(crate) pitch: usize,
-    /// Which panels of the planes, as [`Panels`](super::panels::Panels) counts them.
-    pub(crate) panels: Range<usize>,
-    /// `C [rows, c_row]`, its first column that of the first plane.
+    pub(crate) columns: Columns,
+    /// Which panel of them, as [`Panels`](super::panels::Panels) counts them.
+    pub(crate) panel: usize,
+    /// `C [rows, c_row]`: all columns without a gap, padded to whole registers.
     pub(crate) c: *mut T,
     pub(crate) c_row: usize,
-    /// The sums of the columns, from the first plane's first column on.
+    /// The sums of the columns, which lie as those of `D`.
     pub(crate) column_sums: Option<*mut T>,
     /// Room for one panel, `depth` rows of it.
     pub(crate) scratch: &'a mut [T],
@@ -134,7 +134,7 @@ impl<T: Real> OuterSum<'_, T> {
     /// # Safety
     ///
     /// `tiles` and `d` are valid for reads of what the sizes say, `c` and `column_sums` for reads
-    /// and writes of the panels' columns, and no other thread touches those.
+    /// and writes of the panel's columns, and no other thread touches those.
     #[inline]
     pub(crate) unsafe fn run(self, isa: Isa) {
         T::outer_sum(isa, self);
@@ -147,53 +147,51 @@ impl<T: Real> WithSimd for OuterSum<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let lanes = T::lanes::<S>();
-        let columns = WIDE * lanes;
-        let per_plane = self.pitch.div_ceil(columns);
+        let wide = WIDE * lanes;
         let cut = Cut::new(self.rows, most_rows::<S>());
-        let scratch = self.scratch[..self.depth * columns].as_mut_ptr();
-        for panel in self.panels {
-            let first = panel % per_plane * columns;
-            let column = panel / per_plane * self.pitch + first;
-            let registers = ((self.pitch - first) / lanes).min(WIDE);
-            // SAFETY: the caller of `run` promises that all is there; `scratch` was checked.
-            unsafe {
-                let mut sums = [T::splat(simd, T::ZERO); WIDE];
-                let (mut from, mut to) = (self.d.add(column), scratch);
-                for _ in 0..self.depth {
-                    // Rows lie so far apart that no processor foresees the next.
-                    prefetch(from.wrapping_add(AHEAD * self.d_row));
-                    for (v, sum) in sums.iter_mut().enumerate().take(registers) {
-                        let x = T::load(simd, from.wrapping_add(v * lanes));
-                        T::store(simd, to.wrapping_add(v * lanes), x);
-                        *sum = T::add(simd, *sum, x);
-                    }
-                    (from, to) = (from.wrapping_add(self.d_row), to.wrapping_add(columns));
+        let scratch = self.scratch[..self.depth * wide].as_mut_ptr();
+        let (column, left) = self.columns.from(self.panel * wide);
+        let columns = left.min(wide);
+        let registers = columns.div_ceil(lanes);
+        // SAFETY: the caller of `run` promises that all is there; `scratch` was checked.
+        unsafe {
+            let mut sums = [T::splat(simd, T::ZERO); WIDE];
+            let (mut from, mut to) = (self.d.add(column), scratch);
+            for _ in 0..self.depth {
+                // Rows lie so far apart that no processor foresees the next.
+                prefetch(from.wrapping_add(AHEAD * self.d_row));
+                for (v, sum) in sums.iter_mut().enumerate().take(registers) {
+                    let x = T::load(simd, from.wrapping_add(v * lanes));
+                    T::store(simd, to.wrapping_add(v * lanes), x);
+                    *sum = T::add(simd, *sum, x);
                 }
-                if let Some(to) = self.column_sums {
-                    for (v, &sum) in sums.iter().enumerate().take(registers) {
-                        let to = to.add(column + v * lanes);
-                        T::store(simd, to, T::add(simd, T::load(simd, to), sum));
-                    }
+                (from, to) = (from.wrapping_add(self.d_row), to.wrapping_add(wide));
+            }
+            if let Some(to) = self.column_sums {
+                let to = std::slice::from_raw_parts_mut(to.add(column), columns);
+                for (to, &sum) in to.chunks_mut(lanes).zip(&sums) {
+                    let all = T::add(simd, T::load_partial(simd, to), sum);
+                    T::store_partial(simd, to, all);
                 }
-                let mut row = 0;
-                for tile in 0..cut.tiles {
-                    let count = cut.rows_of(tile);
-                    let tile = Tile::<T, true> {
-                        a: self.tiles.add(row * self.depth),
-                        a_rows: Rows::plain(1),
-                        row: 0,
-                        skip: 0,
-                        depth: self.depth,
-                        b: scratch,
-                        next: 0,
-                        c: self.c.add(row * self.c_row + column),
-                        c_rows: Rows::plain(self.c_row),
-                        add: true,
-                        columns: registers * lanes,
-                    };
-                    tile.any::<S>(simd, count);
-                    row += count;
-                }
+            }
+            let mut row = 0;
+            for tile in 0..cut.tiles {
+                let count = cut.rows_of(tile);
+                let tile = Tile::<T, true> {
+                    a: self.tiles.add(row * self.depth),
+                    a_rows: Rows::plain(1),
+                    row: 0,
+                    skip: 0,
+                    depth: self.depth,
+                    b: scratch,
+                    next: 0,
+                    c: self.c.add(row * self.c_row + self.panel * wide),
+                    c_rows: Rows::plain(self.c_row),
+                    add: true,
+                    columns: registers * lanes,
+                };
+                tile.any::<S>(simd, count);
+                row += count;
             }
         }
     }

@@ -21,9 +21,19 @@ impl<E> Pool<E> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The smallest piece with room for so many elements, if it is not more than twice as large; with
-    /// what it had in it.
-    pub(crate) fn take(&self, len: usize) -> Option<Vec<E>> {
+    /// A piece with room for so many elements, with what it had in it, and whether it was used before; else a
+    /// fresh one.
+    pub(crate) fn take(&self, len: usize, fresh: impl FnOnce() -> Vec<E>) -> (Vec<E>, bool) {
+        if let Some(piece) = self.kept(len) {
+            return (piece, true);
+        }
+        let mut piece = fresh();
+        in_large_pages(&mut piece);
+        (piece, false)
+    }
+
+    /// The smallest piece with room for so many elements, if it is not more than twice as large.
+    fn kept(&self, len: usize) -> Option<Vec<E>> {
         let mut pieces = self.pieces();
         let fits = len..=len.saturating_mul(2);
         let fitting = pieces.iter().enumerate().filter(|(_, kept)| fits.contains(&kept.capacity()));
@@ -48,7 +58,7 @@ impl<E> Pool<E> {
 
 /// Fresh memory in large pages, where the system has them and there is much of it: one fault for 2 MiB, and not
 /// for each 4 KiB. Sequences whose trace is larger than what a pool keeps take up to a quarter less time.
-pub(crate) fn in_large_pages<E>(memory: &mut [E]) {
+fn in_large_pages<E>(memory: &mut [E]) {
     /// The size of a large page; and from how many on it is worth a call.
     const PAGE: usize = 2 << 20;
     const LEAST: usize = 8;
@@ -83,16 +93,16 @@ mod tests {
     #[test]
     fn a_piece_comes_back_to_who_can_use_most_of_it() {
         let pool = Pool::<f32>::new();
-        assert!(pool.take(10).is_none());
+        assert!(pool.kept(10).is_none());
         for len in [40, 16, 12] {
             pool.keep(vec![len as f32; len]);
         }
         pool.keep(Vec::new());
-        assert_eq!(pool.take(10).unwrap(), [12.0; 12]);
-        assert_eq!(pool.take(10).unwrap(), [16.0; 16]);
+        assert_eq!(pool.kept(10).unwrap(), [12.0; 12]);
+        assert_eq!(pool.kept(10).unwrap(), [16.0; 16]);
         // More than twice as large.
-        assert!(pool.take(10).is_none());
-        assert_eq!(pool.take(40).unwrap(), [40.0; 40]);
+        assert!(pool.kept(10).is_none());
+        assert_eq!(pool.kept(40).unwrap(), [40.0; 40]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::Slices;
 use super::buffer::Buffer;
+use super::columns::Columns;
 use super::layer::Layer;
 use super::panels::{Panels, Source, pack_all};
 use super::real::Real;
@@ -23,16 +24,20 @@ impl<T: Real> Prepared<T> {
     /// Packed by `count` threads. A weight that is not there is zero, which a matrix of no depth is as
     /// well.
     pub(crate) fn new(layer: &Layer, operands: &Slices<'_, T>, count: usize) -> Self {
-        let depth = |operand, depth| if operands.has(operand) { depth } else { 0 };
-        let Layer { input, hidden, output, hp, pp, isa, gates, .. } = *layer;
-        let outer = layer.outer();
+        let depth = |operand, depth| match operands.has(operand) {
+            true => Columns::plain(depth, layer.panel),
+            false => Columns::none(),
+        };
+        let Layer { input, hidden, output, isa, gates, .. } = *layer;
         let input = depth(Operand::WeightIh, input);
-        let mut weight_ih = Panels::new(isa, input, gates, hidden, hp);
+        let mut weight_ih = Panels::new(isa, input, gates, layer.of_x().1);
         let of_hidden = depth(Operand::WeightHh, output);
-        let mut weight_hh = Panels::new(isa, of_hidden, outer, hidden, hp);
-        let mut inner = layer.inner.then(|| Panels::new(isa, of_hidden, 1, hidden, hp));
+        let mut weight_hh = Panels::new(isa, of_hidden, layer.outer(), layer.of_h().1);
+        let inner = || Panels::new(isa, of_hidden, 1, layer.of_inner().1);
+        let mut inner = layer.inner.then(inner);
         let own = depth(Operand::WeightHr, hidden);
-        let mut project = layer.projected.then(|| Panels::new(isa, own, 1, output, pp));
+        let project = || Panels::new(isa, own, 1, Columns::plain(output, layer.panel).padded());
+        let mut project = layer.projected.then(project);
         let sources = [
             weight_ih_source(layer, operands),
             outer_source(layer, operands),
@@ -68,12 +73,13 @@ impl<T: Real> Prepared<T> {
 
 /// The biases as the planes want them: both where both products are added.
 fn bias_row<T: Real>(layer: &Layer, operands: &Slices<'_, T>) -> Buffer<T> {
-    let Layer { hidden, hp, gates, added, apart, .. } = *layer;
-    let mut row = Buffer::zeros(&[layer.row()]);
+    let Layer { hidden, gates, added, apart, .. } = *layer;
+    let mut row = Buffer::zeros(&[layer.row]);
     let mut add = |operand, gate: usize, plane: usize| {
-        if let Some(bias) = operands.get(operand) {
-            let to = &mut row.as_mut_slice()[plane * hp..][..hidden];
-            for (to, &b) in to.iter_mut().zip(&bias[gate * hidden..]) {
+        let Some(bias) = operands.get(operand) else { return };
+        for (column, units) in layer.pieces(plane, &(0..hidden)) {
+            let to = &mut row.as_mut_slice()[column..][..units.len()];
+            for (to, &b) in to.iter_mut().zip(&bias[gate * hidden + units.start..]) {
                 *to = T::plus(*to, b);
             }
         }
@@ -116,8 +122,7 @@ fn project_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Sourc
 fn transposed<'a, T>(data: Option<&&'a [T]>, planes: Vec<usize>, depth: usize) -> Source<'a, T> {
     let Some(&data) = data else {
         let planes = vec![0; planes.len()];
-        let groups = vec![0];
-        return Source { data: &[], planes, column: 0, groups, rows: 0, padded: 0, row: 1 };
+        return Source { data: &[], planes, column: 0, rows: vec![], row: 1 };
     };
-    Source { data, planes, column: depth, groups: vec![0], rows: depth, padded: depth, row: 1 }
+    Source { data, planes, column: depth, rows: vec![(0, depth)], row: 1 }
 }

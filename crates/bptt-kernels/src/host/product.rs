@@ -79,8 +79,17 @@ impl<'a> Rows<'a> {
         if first >= self.per_group {
             (group, index) = (first / self.per_group, first % self.per_group);
         }
+        let begin = |group: usize| (group as isize).wrapping_mul(self.group);
+        // All in one group, as they mostly are: no check for each, since a tile has little else to do.
+        if R <= self.per_group - index {
+            let begin = begin(group).wrapping_add((index * self.row) as isize);
+            for (r, offset) in offsets.iter_mut().enumerate() {
+                *offset = begin.wrapping_add(r.wrapping_mul(self.row) as isize);
+            }
+            return offsets;
+        }
         for offset in &mut offsets {
-            *offset = group as isize * self.group + (index * self.row) as isize;
+            *offset = begin(group).wrapping_add((index * self.row) as isize);
             index += 1;
             if index == self.per_group {
                 (group, index) = (group + 1, 0);
@@ -115,15 +124,13 @@ pub(crate) struct Product<'a, T> {
     pub(crate) a_rows: Rows<'a>,
     pub(crate) b: Packed<'a, T>,
     pub(crate) panels: Range<usize>,
-    /// Those of `C` here; a plane of `B`'s columns is a plane of `C`'s.
+    /// Those of `C` here; its columns are as `B` says.
     pub(crate) c: *mut T,
     pub(crate) c_rows: Rows<'a>,
     /// Which rows, counted from those beginnings.
     pub(crate) rows: Range<usize>,
     /// Add to what is there.
     pub(crate) add: bool,
-    /// Columns behind a plane's last one are there to be overwritten (with zeros, as `B` has them).
-    pub(crate) padded: bool,
 }
 
 impl<T: Real> Product<'_, T> {
@@ -157,60 +164,68 @@ impl<T: Real> WithSimd for Product<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let b = self.b.value;
-        let most = most_rows::<S>();
-        for k in (0..b.depth).step_by(DEPTH) {
+        let (panels, most) = (b.data.as_slice(), most_rows::<S>());
+        let mut k = 0;
+        while k < b.depth {
+            let (skip, left) = b.inner.from(k);
+            let depth = left.min(DEPTH);
             let mut rows = self.rows.clone();
             while !rows.is_empty() {
                 // As many tiles as keep their part of `A` in the second-level cache, while all panels
                 // pass over it.
                 let some = rows.start..rows.end.min(rows.start + TILES * most);
-                self.block::<S>(simd, k, some.clone());
+                self.block::<S>(simd, panels, [k, skip, depth], some.clone());
                 rows.start = some.end;
             }
+            k += depth;
         }
     }
 }
 
 impl<T: Real> Product<'_, T> {
-    /// Some rows, over the block of the inner dimension that begins with `k`.
+    /// Some rows, over a block of the inner dimension: its first index, where that is in `A`, and how many
+    /// there are.
     #[inline(always)]
-    fn block<S: Simd>(&self, simd: S, k: usize, rows: Range<usize>) {
+    fn block<S: Simd>(
+        &self,
+        simd: S,
+        panels: &[T],
+        [k, skip, depth]: [usize; 3],
+        rows: Range<usize>,
+    ) {
         let b = self.b.value;
         let lanes = T::lanes::<S>();
-        let depth = DEPTH.min(b.depth - k);
+        let wide = WIDE * lanes;
+        let next = b.depth * wide;
         let cut = Cut::new(rows.len(), most_rows::<S>());
         let mut panel = self.panels.start;
         while panel < self.panels.end {
-            let first = panel % b.per_plane * b.columns;
-            let column = panel / b.per_plane * b.pitch + first;
-            let left = b.width - first;
-            // With few rows, several whole panels of one plane keep the registers busy.
-            let whole = (left / b.columns).min(self.panels.end - panel);
+            let (column, left) = b.result.from(panel * wide);
+            // With few rows, several whole panels side by side keep the registers busy.
+            let whole = (left / wide).min(self.panels.end - panel);
             let together = match rows.len() {
                 1 if whole >= 4 => 4,
                 2 if whole >= 3 => 3,
                 1..=3 if whole >= 2 => 2,
                 _ => 1,
             };
-            let from = &b.data.as_slice()[(panel * b.depth + k) * b.columns..];
-            let mut row = rows.start;
-            for tile in 0..cut.tiles {
-                let count = cut.rows_of(tile);
-                let tile = Tile::<T, false> {
-                    a: self.a,
-                    a_rows: self.a_rows,
-                    row,
-                    skip: k,
-                    depth,
-                    b: from.as_ptr(),
-                    next: b.depth * b.columns,
-                    c: self.c.wrapping_add(column),
-                    c_rows: self.c_rows,
-                    add: self.add || k > 0,
-                    columns: if self.padded { left.next_multiple_of(lanes) } else { left },
-                };
+            let mut tile = Tile::<T, false> {
+                a: self.a,
+                a_rows: self.a_rows,
+                row: rows.start,
+                skip,
+                depth,
+                b: panels[panel * next + k * wide..].as_ptr(),
+                next,
+                c: self.c.wrapping_add(column),
+                c_rows: self.c_rows,
+                add: self.add || k > 0,
+                columns: if b.result.padded { left.next_multiple_of(lanes) } else { left },
+            };
+            for index in 0..cut.tiles {
+                let count = cut.rows_of(index);
                 // SAFETY: the caller of `run` promises that the rows are there; the panels
-                // from `from` on are in `b`, whose slice was checked.
+                // from this one on are in `b`, whose slice was checked.
                 unsafe {
                     match together {
                         4 => tile.exactly::<S, 1, 4>(simd),
@@ -219,7 +234,7 @@ impl<T: Real> Product<'_, T> {
                         _ => tile.any::<S>(simd, count),
                     }
                 }
-                row += count;
+                tile.row += count;
             }
             panel += together;
         }

@@ -6,7 +6,7 @@ use super::outer_sum::OuterSum;
 use super::pool::Pool;
 use super::product::Product;
 use pulp::bytemuck::Pod;
-use pulp::{Scalar128b, Simd};
+use pulp::{MemMask, Scalar128b, Simd};
 use std::any::TypeId;
 use std::fmt::Debug;
 
@@ -104,6 +104,13 @@ fn is_portable<S: Simd>() -> bool {
     TypeId::of::<S>() == TypeId::of::<Scalar128b>()
 }
 
+/// Where an instruction set has registers of masks, one instruction reads or writes the elements that are in one;
+/// `pulp` jumps to pieces of code for each number of elements, as is better on those that have not.
+#[inline(always)]
+fn memory_mask<S: Simd, M: Copy>(mask: MemMask<M>) -> MemMask<M> {
+    if S::REGISTER_COUNT >= 32 { MemMask::new(mask.mask()) } else { mask }
+}
+
 /// The steps that exponentials have in common.
 trait Exponential: Real {
     /// The exponent `n`, shifted into the lowest bits of a number, and `e^r - 1`, of `x = n ln 2 + r`.
@@ -131,7 +138,7 @@ macro_rules! real {
     (
         $T:ty, $Bits:ty, $lanes:ident, $regs:ident,
         $splat:ident $add:ident $sub:ident $mul:ident $div:ident $neg:ident $abs:ident $fma:ident
-        $less:ident $select:ident $or:ident $and:ident $load:ident $store:ident
+        $less:ident $select:ident $or:ident $and:ident $between:ident $load:ident $store:ident
         $to_bits:ident $from_bits:ident $add_bits:ident $splat_bits:ident
         $shift:expr, $exponent:expr, $exp:expr
     ) => {
@@ -210,11 +217,15 @@ macro_rules! real {
             }
             #[inline(always)]
             fn load_partial<S: Simd>(simd: S, from: &[Self]) -> S::$regs {
-                simd.$load(from)
+                let mask = memory_mask::<S, _>(simd.$between(0, from.len() as $Bits));
+                // SAFETY: the mask has no more elements than there are.
+                unsafe { simd.$load(mask, from.as_ptr()) }
             }
             #[inline(always)]
             fn store_partial<S: Simd>(simd: S, to: &mut [Self], x: S::$regs) {
-                simd.$store(to, x)
+                let mask = memory_mask::<S, _>(simd.$between(0, to.len() as $Bits));
+                // SAFETY: the mask has no more elements than there are.
+                unsafe { simd.$store(mask, to.as_mut_ptr(), x) }
             }
 
             #[inline(never)]
@@ -278,7 +289,7 @@ real!(
     f32, u32, F32_LANES, f32s,
     splat_f32s add_f32s sub_f32s mul_f32s div_f32s neg_f32s abs_f32s mul_add_e_f32s
     less_than_f32s select_f32s or_f32s and_f32s
-    partial_load_f32s partial_store_f32s
+    mask_between_m32s mask_load_ptr_f32s mask_store_ptr_f32s
     transmute_u32s_f32s transmute_f32s_u32s add_u32s splat_u32s
     |simd, bits| simd.wrapping_dyn_shl_u32s(bits, simd.splat_u32s(23)),
     Exponent {
@@ -296,7 +307,7 @@ real!(
     f64, u64, F64_LANES, f64s,
     splat_f64s add_f64s sub_f64s mul_f64s div_f64s neg_f64s abs_f64s mul_add_e_f64s
     less_than_f64s select_f64s or_f64s and_f64s
-    partial_load_f64s partial_store_f64s
+    mask_between_m64s mask_load_ptr_f64s mask_store_ptr_f64s
     transmute_u64s_f64s transmute_f64s_u64s add_u64s splat_u64s
     // No shift of u64 in pulp: a product with a power of two is one.
     |simd, bits| simd.mul_u64s(bits, simd.splat_u64s(1 << 52)),

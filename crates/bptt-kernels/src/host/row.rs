@@ -2,6 +2,7 @@
 
 use super::buffer::Shared;
 use super::lane::Registers;
+use super::layer::Layer;
 use super::real::Real;
 use pulp::Simd;
 use std::ops::Range;
@@ -13,19 +14,28 @@ use std::ops::Range;
 pub(super) struct Units {
     first: usize,
     second: usize,
+    /// In a row of a step's planes: in which column the first plane has the first unit, and how many columns
+    /// further the next has it.
+    column: usize,
+    pitch: usize,
 }
 
 impl Units {
-    /// All that a row has, one number after the other.
+    /// Some of a row, one number after the other.
     #[inline(always)]
-    pub(super) fn of<S: Simd, T: Real, N: Registers<S, T>>(
+    pub(super) fn all<S: Simd, T: Real, N: Registers<S, T>>(
+        layer: &Layer,
         units: Range<usize>,
-    ) -> impl Iterator<Item = Self> {
-        let lanes = T::lanes::<S>();
-        let end = units.end;
+    ) -> impl Iterator<Item = Self> + use<S, T, N> {
+        let Layer { whole, rest, .. } = *layer;
+        let (lanes, end) = (T::lanes::<S>(), units.end);
+        let behind = (layer.planes() * whole).wrapping_sub(whole);
         units.step_by(N::WIDTH * lanes).map(move |first| {
             let second = if N::WIDTH > 1 && first + lanes < end { lanes } else { 0 };
-            Self { first, second }
+            let is_whole = first < whole;
+            let column = if is_whole { first } else { behind.wrapping_add(first) };
+            let pitch = if is_whole { whole } else { rest };
+            Self { first, second, column, pitch }
         })
     }
 
@@ -35,9 +45,18 @@ impl Units {
         Self { first: self.first - first, ..self }
     }
 
+    // Wrapping: the profile's overflow checks have no place in these loops.
+
     #[inline(always)]
     pub(super) fn at(self, nth: usize) -> usize {
-        self.first + nth * self.second
+        self.first.wrapping_add(nth.wrapping_mul(self.second))
+    }
+
+    /// In which column a plane has them.
+    #[inline(always)]
+    fn column(self, plane: usize, nth: usize) -> usize {
+        let first = self.column.wrapping_add(plane.wrapping_mul(self.pitch));
+        first.wrapping_add(nth.wrapping_mul(self.second))
     }
 }
 
@@ -60,12 +79,13 @@ pub(super) fn store_row<S: Simd, T: Real>(simd: S, row: &mut [T], unit: usize, x
     }
 }
 
-/// A padded row of planes, of which one thread has some units; in dual numbers two, the values' and
-/// behind it the tangents'.
+/// A row of padded planes, of which one thread has some units; in dual numbers two, the values' and behind it the
+/// tangents'.
 #[derive(Clone, Copy)]
 pub(super) struct Row<T> {
     pub(super) start: *mut T,
-    hp: usize,
+    /// From one plane to the next.
+    pitch: usize,
     /// From one row to the next.
     next: usize,
 }
@@ -79,12 +99,12 @@ impl<T: Real> Row<T> {
         hp: usize,
     ) -> Self {
         let next = planes * hp;
-        Self { start: of.at(index * next, N::ROWS * next), hp, next }
+        Self { start: of.at(index * next, N::ROWS * next), pitch: hp, next }
     }
 
     /// # Safety
     ///
-    /// The plane is one of the row's, the units and those of a register behind them are below `hp`, and
+    /// The plane is one of the row's, the units and those of a register behind them are in the row, and
     /// no other thread writes to them; the row was made for `N`.
     #[inline(always)]
     pub(super) unsafe fn load<S: Simd, N: Registers<S, T>>(
@@ -93,10 +113,10 @@ impl<T: Real> Row<T> {
         plane: usize,
         unit: Units,
     ) -> N {
-        let at = self.start.wrapping_add(plane * self.hp);
+        let at = self.start.wrapping_add(plane.wrapping_mul(self.pitch));
         // SAFETY: inside of the rows, by the caller's promise.
         N::from_registers(simd, |row, nth| unsafe {
-            T::load(simd, at.add(row * self.next + unit.at(nth)))
+            T::load(simd, at.wrapping_add(row.wrapping_mul(self.next).wrapping_add(unit.at(nth))))
         })
     }
 
@@ -111,10 +131,84 @@ impl<T: Real> Row<T> {
         unit: Units,
         x: N,
     ) {
-        let at = self.start.wrapping_add(plane * self.hp);
+        let at = self.start.wrapping_add(plane.wrapping_mul(self.pitch));
         // SAFETY: inside of the rows, by the caller's promise.
         x.for_registers(|row, nth, x| unsafe {
-            T::store(simd, at.add(row * self.next + unit.at(nth)), x);
+            T::store(
+                simd,
+                at.wrapping_add(row.wrapping_mul(self.next).wrapping_add(unit.at(nth))),
+                x,
+            );
+        });
+    }
+}
+
+/// A row of a step's planes, where they are as [`Layer`] says; in dual numbers two.
+#[derive(Clone, Copy)]
+pub(super) struct Planes<T> {
+    start: *mut T,
+    /// From one row to the next.
+    next: usize,
+    hidden: usize,
+}
+
+impl<T: Real> Planes<T> {
+    #[inline(always)]
+    pub(super) fn new<S: Simd, N: Registers<S, T>>(
+        of: Shared<'_, T>,
+        index: usize,
+        layer: &Layer,
+    ) -> Self {
+        let Layer { hidden, row: next, .. } = *layer;
+        Self { start: of.at(index * next, N::ROWS * next), next, hidden }
+    }
+
+    /// # Safety
+    ///
+    /// The plane is one of the row's, the units are some of its, and no other thread writes to them; the row was
+    /// made for `N`.
+    #[inline(always)]
+    pub(super) unsafe fn load<S: Simd, N: Registers<S, T>>(
+        self,
+        simd: S,
+        plane: usize,
+        unit: Units,
+    ) -> N {
+        // SAFETY: inside of the rows, by the caller's promise: a register that begins in a plane may be read to
+        // its end.
+        N::from_registers(simd, |row, nth| unsafe {
+            let at = self.start.wrapping_add(unit.column(plane, nth));
+            T::load(simd, at.wrapping_add(row.wrapping_mul(self.next)))
+        })
+    }
+
+    /// # Safety
+    ///
+    /// As for [`load`](Self::load), and no other thread reads them.
+    #[inline(always)]
+    pub(super) unsafe fn store<S: Simd, N: Registers<S, T>>(
+        self,
+        simd: S,
+        plane: usize,
+        unit: Units,
+        x: N,
+    ) {
+        let lanes = T::lanes::<S>();
+        x.for_registers(|row, nth, x| {
+            let to = self.start.wrapping_add(unit.column(plane, nth));
+            let to = to.wrapping_add(row.wrapping_mul(self.next));
+            // SAFETY: inside of the rows, by the caller's promise; and before the end of the plane, behind which
+            // is the next.
+            unsafe {
+                match unit.at(nth) + lanes <= self.hidden {
+                    true => T::store(simd, to, x),
+                    false => {
+                        let left = self.hidden - unit.at(nth);
+                        let to = std::slice::from_raw_parts_mut(to, left);
+                        T::store_partial(simd, to, x);
+                    }
+                }
+            }
         });
     }
 }

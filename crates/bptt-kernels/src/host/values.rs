@@ -1,7 +1,6 @@
 //! What comes out of the kernels: numbers that become a tensor, and whose memory comes back.
 
 use super::buffer::volume;
-use super::pool::in_large_pages;
 use super::real::Real;
 use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 use std::mem::{ManuallyDrop, MaybeUninit, take};
@@ -16,48 +15,23 @@ use std::ptr::NonNull;
 #[derive(Debug)]
 pub(crate) struct Values<T: Real>(Vec<T>);
 
-/// Zeros that nobody had before.
-fn fresh<T: Real>(len: usize) -> Vec<T> {
-    let mut memory = vec![T::ZERO; len];
-    in_large_pages(&mut memory);
-    memory
-}
-
 /// From how many bytes on they are large.
 const LARGE: usize = 1 << 17;
 
 impl<T: Real> Values<T> {
-    /// Zeros.
+    /// Zeros; or, for who writes all of them, whatever numbers were there before.
     ///
     /// # Panics
     ///
     /// If the sizes' product overflows.
-    pub(crate) fn zeros(sizes: &[usize]) -> Self {
+    pub(crate) fn new(sizes: &[usize], all_written: bool) -> Self {
         let len = volume(sizes);
-        Self(match T::results().take(len) {
-            Some(mut memory) => {
-                memory.clear();
-                memory.resize(len, T::ZERO);
-                memory
-            }
-            None => fresh(len),
-        })
-    }
-
-    /// Whatever numbers were there before, for who writes all of them.
-    ///
-    /// # Panics
-    ///
-    /// As [`zeros`](Self::zeros).
-    pub(crate) fn scratch(sizes: &[usize]) -> Self {
-        let len = volume(sizes);
-        Self(match T::results().take(len) {
-            Some(mut memory) => {
-                memory.resize(len, T::ZERO);
-                memory
-            }
-            None => fresh(len),
-        })
+        let (mut memory, old) = T::results().take(len, || vec![T::ZERO; len]);
+        if old && !all_written {
+            memory.clear();
+        }
+        memory.resize(len, T::ZERO);
+        Self(memory)
     }
 
     /// How much memory there is.
@@ -145,7 +119,7 @@ mod tests {
     #[test]
     fn large_results_come_back_and_are_zero_if_wanted() {
         let place = |values: &Values<f32>| values.as_ptr().addr();
-        let mut values = Values::<f32>::zeros(&[LEN]);
+        let mut values = Values::<f32>::new(&[LEN], false);
         assert!(values.iter().all(|&x| x == 0.0));
         values.fill(3.0);
         let first = place(&values);
@@ -153,10 +127,10 @@ mod tests {
         assert_eq!(bytes.len(), 4 * LEN);
         assert!(bytemuck::cast_slice::<u8, f32>(&bytes).iter().all(|&x| x == 3.0));
         drop(bytes);
-        let again = Values::<f32>::scratch(&[LEN]);
+        let again = Values::<f32>::new(&[LEN], true);
         assert_eq!((place(&again), again.len()), (first, LEN));
         drop(again);
-        let again = Values::<f32>::zeros(&[LEN - 1]);
+        let again = Values::<f32>::new(&[LEN - 1], false);
         assert_eq!((place(&again), again.len()), (first, LEN - 1));
         assert!(again.iter().all(|&x| x == 0.0));
     }

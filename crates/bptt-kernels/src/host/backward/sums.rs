@@ -2,6 +2,7 @@
 
 use super::Sequence;
 use crate::host::buffer::{Buffer, Shared};
+use crate::host::columns::Columns;
 use crate::host::layer::Layer;
 use crate::host::outer_sum::{OuterSum, block_depth};
 use crate::host::product::{DEPTH, Product, Rows};
@@ -36,9 +37,7 @@ struct Factors<'a, T> {
     d: *const T,
     /// From one row of `d` to the next.
     d_row: usize,
-    /// How many planes `d` has, and how many columns each.
-    planes: usize,
-    pitch: usize,
+    columns: Columns,
     to: Shared<'a, T>,
     /// Where the sums of the columns of `d` go, if they are wanted.
     bias: Option<Shared<'a, T>>,
@@ -117,18 +116,22 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
 
     /// What there is to be summed over a block of so many rows, and in how many pieces.
     fn pieces(&self, rows: usize) -> [(Sum, usize); 6] {
-        let Layer { hp, pp, gates, parts, .. } = *self.layer;
+        let Layer { output, panel, parts, .. } = *self.layer;
         let wants = |operand| self.wanted.has(operand);
-        let panels = |planes, pitch: usize| planes * pitch.div_ceil(self.weight_hh.value.columns);
-        let outer = panels(self.layer.outer(), hp);
+        let of = |(_, columns): (usize, Columns)| columns.panels(panel);
+        let of_h = of(self.layer.of_h());
+        let of_output = Columns::plain(output, panel).panels(panel);
         let count = |is_wanted, pieces| if is_wanted { pieces } else { 0 };
         [
             (Sum::Input, count(self.weight_ih.is_some(), rows.div_ceil(PIECE * parts))),
-            (Sum::WeightIh, count(wants(Operand::WeightIh), panels(gates, hp))),
-            (Sum::WeightHh, count(wants(Operand::WeightHh), outer)),
+            (Sum::WeightIh, count(wants(Operand::WeightIh), of(self.layer.of_x()))),
+            (Sum::WeightHh, count(wants(Operand::WeightHh), of_h)),
             (Sum::Bias, count(self.wants_bias(), 1)),
-            (Sum::Inner, count(self.layer.inner && wants(Operand::WeightHh), panels(1, hp))),
-            (Sum::WeightHr, count(wants(Operand::WeightHr), panels(1, pp))),
+            (
+                Sum::Inner,
+                count(self.layer.inner && wants(Operand::WeightHh), of(self.layer.of_inner())),
+            ),
+            (Sum::WeightHr, count(wants(Operand::WeightHr), of_output)),
         ]
     }
 
@@ -138,15 +141,14 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
 
     /// The gradients of the input, of some rows of a block.
     fn input_gradient(&self, steps: &Range<usize>, slot: usize, piece: usize) {
-        let Layer { batch, input, isa, parts, .. } = *self.layer;
+        let Layer { batch, input, isa, parts, row, .. } = *self.layer;
         let (Some(d_input), Some(weight_ih)) = (self.d_input, self.weight_ih) else { return };
-        let row = self.layer.row();
         let count = self.roster.count(steps);
         let rows = piece * PIECE * parts..count.min((piece + 1) * PIECE * parts);
         let pairs = self.roster.pairs(steps.clone(), 0..batch).skip(rows.start).take(rows.len());
         let to: Vec<_> = pairs.map(|(k, b)| self.layer.time_of(k) * batch + b).collect();
         let product = Product {
-            a: self.d_planes[slot].at(rows.start * row, rows.len() * row),
+            a: self.d_planes[slot].at(rows.start * row + self.layer.of_x().0, 0),
             a_rows: Rows::plain(row),
             b: weight_ih,
             panels: 0..weight_ih.value.count,
@@ -154,7 +156,6 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             c_rows: Rows::listed(&to, input),
             rows: 0..rows.len(),
             add: false,
-            padded: false,
         };
         // SAFETY: the planes of the block are written; the rows of `d_input` are those of this piece,
         // which nobody else has.
@@ -163,18 +164,19 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
 
     /// Sums of the columns that no other sum has on its way.
     fn remaining_biases(&self, rows: usize, slot: usize) {
-        let Layer { hp, gates, parts, .. } = *self.layer;
-        let row = self.layer.row();
+        let Layer { hidden, gates, parts, row, .. } = *self.layer;
         let summed = if self.wanted.has(Operand::WeightIh) { gates } else { 0 };
         for r in 0..rows {
-            let (from, count) = (summed * hp, row - summed * hp);
-            // SAFETY: the planes of the block are written; nobody else has this piece.
-            let (to, of_row) = unsafe {
-                let to = self.sum_bias.slice_mut(r % parts * row + from, count);
-                (to, self.d_planes[slot].slice(r * row + from, count))
-            };
-            for (to, &x) in to.iter_mut().zip(of_row) {
-                *to = T::plus(*to, x);
+            let planes = summed..self.layer.planes();
+            for (from, units) in planes.flat_map(|plane| self.layer.pieces(plane, &(0..hidden))) {
+                // SAFETY: the planes of the block are written; nobody else has this piece.
+                let (to, of_row) = unsafe {
+                    let to = self.sum_bias.slice_mut(r % parts * row + from, units.len());
+                    (to, self.d_planes[slot].slice(r * row + from, units.len()))
+                };
+                for (to, &x) in to.iter_mut().zip(of_row) {
+                    *to = T::plus(*to, x);
+                }
             }
         }
     }
@@ -200,49 +202,50 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         slot: usize,
         inner_tiles: Option<&mut Buffer<T>>,
     ) -> Factors<'_, T> {
-        let Layer { input, hidden, output, hp, pp, gates, .. } = *self.layer;
-        let d_row = self.layer.row();
-        let planes_from = |plane: usize| self.d_planes[slot].at(plane * hp, 0).cast_const();
+        let Layer { input, hidden, output, pp, panel, row: d_row, .. } = *self.layer;
+        let planes = |(first, columns): (usize, Columns)| {
+            (self.d_planes[slot].at(first, 0).cast_const(), columns)
+        };
+        let (of_x, of_h) = (planes(self.layer.of_x()), planes(self.layer.of_h()));
         let there = "what is summed is there";
         match sum {
             Sum::Input | Sum::Bias => unreachable!("no sum of outer products"),
             Sum::WeightIh => Factors {
                 tiles: self.x_tiles[slot].at(0, rows * input),
                 width: input,
-                d: planes_from(0),
+                d: of_x.0,
                 d_row,
-                planes: gates,
-                pitch: hp,
+                columns: of_x.1,
                 to: self.sum_ih,
                 bias: self.wants_bias().then_some(self.sum_bias),
             },
             Sum::WeightHh => Factors {
                 tiles: self.h_tiles[slot].at(0, rows * output),
                 width: output,
-                d: planes_from(self.layer.first_h()),
+                d: of_h.0,
                 d_row,
-                planes: self.layer.outer(),
-                pitch: hp,
+                columns: of_h.1,
                 to: self.sum_hh,
                 bias: None,
             },
-            Sum::Inner => Factors {
-                tiles: inner_tiles.expect(there).shared().at(0, rows * hidden),
-                width: hidden,
-                d: planes_from(self.layer.plane(gates - 1)),
-                d_row,
-                planes: 1,
-                pitch: hp,
-                to: self.sum_inner.expect(there),
-                bias: None,
-            },
+            Sum::Inner => {
+                let (d, columns) = planes(self.layer.of_inner());
+                Factors {
+                    tiles: inner_tiles.expect(there).shared().at(0, rows * hidden),
+                    width: hidden,
+                    d,
+                    d_row,
+                    columns,
+                    to: self.sum_inner.expect(there),
+                    bias: None,
+                }
+            }
             Sum::WeightHr => Factors {
                 tiles: self.own_tiles.expect(there)[slot].at(0, rows * hidden),
                 width: hidden,
                 d: self.d_projected.expect(there)[slot].at(0, rows * pp),
                 d_row: pp,
-                planes: 1,
-                pitch: pp,
+                columns: Columns::plain(output, panel),
                 to: self.sum_hr.expect(there),
                 bias: None,
             },
@@ -253,25 +256,25 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
     fn sum_panel(&self, of: Factors<'_, T>, rows: usize, panel: usize, scratch: &mut Buffer<T>) {
         // Which part of `A`, which of `D`, and to which part of their sum they belong.
         const PAIRS: [[usize; 3]; 3] = [[0, 0, 0], [0, 1, 1], [1, 0, 1]];
-        let Layer { isa, parts, .. } = *self.layer;
+        let Layer { isa, parts, row, .. } = *self.layer;
         let pairs = if parts == 1 { &PAIRS[..1] } else { &PAIRS };
-        let Factors { width, planes, pitch, d_row, .. } = of;
+        let Factors { width, columns, d_row, .. } = of;
         let rows = rows / parts;
-        let size = width * planes * pitch;
+        let c_row = self.layer.row_of_sums::<T>(columns);
+        let size = width * c_row;
         for &[of_a, of_d, of_sum] in pairs {
             for first in (0..rows).step_by(DEPTH) {
                 let depth = block_depth(first, rows);
-                let row = self.layer.row();
                 let sum = OuterSum {
                     tiles: of.tiles.wrapping_add((of_a * rows + first) * width),
                     rows: width,
                     depth,
                     d: of.d.wrapping_add((first * parts + of_d) * d_row),
                     d_row: parts * d_row,
-                    pitch,
-                    panels: panel..panel + 1,
+                    columns,
+                    panel,
                     c: of.to.at(of_sum * size, size),
-                    c_row: planes * pitch,
+                    c_row,
                     column_sums: match of.bias {
                         Some(bias) if of_a == 0 => Some(bias.at(of_sum * row, row)),
                         _ => None,
@@ -287,7 +290,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
 
     /// A part of the weights' gradients, from the sums, which lie transposed.
     pub(super) fn finish(&self, member: &Member<'_>) {
-        let Layer { input, hidden, output, hp, pp, gates, .. } = *self.layer;
+        let Layer { input, hidden, output, pp, gates, .. } = *self.layer;
         let mut next = 0;
         // Sixteen columns of the sums are a line or two of the cache, and become sixteen rows.
         let mut transpose = |from: Shared<'_, T>,
@@ -319,24 +322,29 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             fn part_of<'a, T>(whole: Shared<'a, T>, part: usize, size: usize) -> Shared<'a, T> {
                 whole.part(part * size, size)
             }
+            // Some planes of gates, whose sums lie side by side, and what is left of them behind.
+            let mut planes = |sums: Shared<'_, T>, columns, to, gates: &[usize], inputs: usize| {
+                let Layer { whole, rest, .. } = *self.layer;
+                let row = self.layer.row_of_sums::<T>(columns);
+                let from = part_of(sums, part, inputs * row);
+                for (plane, gate) in gates.iter().enumerate() {
+                    let (left, first) = (gates.len() * whole + plane * rest, gate * hidden);
+                    transpose(from, row, plane * whole, to, first, whole, inputs);
+                    transpose(from, row, left, to, first + whole, rest, inputs);
+                }
+            };
+            let ((_, of_x), (_, of_h)) = (self.layer.of_x(), self.layer.of_h());
             if let Some(to) = self.d_weight_ih {
                 let to = part_of(to, part, gates * hidden * input);
-                let from = part_of(self.sum_ih, part, input * gates * hp);
-                for plane in 0..gates {
-                    let first = self.layer.gate(plane) * hidden;
-                    transpose(from, gates * hp, plane * hp, to, first, hidden, input);
-                }
+                let gates: Vec<_> = (0..gates).map(|plane| self.layer.gate(plane)).collect();
+                planes(self.sum_ih, of_x, to, &gates, input);
             }
             if let Some(to) = self.d_weight_hh {
                 let to = part_of(to, part, gates * hidden * output);
-                let outer = self.layer.outer();
-                let from = part_of(self.sum_hh, part, output * outer * hp);
-                for gate in 0..outer {
-                    transpose(from, outer * hp, gate * hp, to, gate * hidden, hidden, output);
-                }
-                if let Some(from) = self.sum_inner {
-                    let from = part_of(from, part, hidden * hp);
-                    transpose(from, hp, 0, to, (gates - 1) * hidden, hidden, output);
+                let outer: Vec<_> = (0..self.layer.outer()).collect();
+                planes(self.sum_hh, of_h, to, &outer, output);
+                if let Some(sums) = self.sum_inner {
+                    planes(sums, self.layer.of_inner().1, to, &[gates - 1], hidden);
                 }
             }
             if let (Some(to), Some(from)) = (self.d_weight_hr, self.sum_hr) {

@@ -1,10 +1,12 @@
 //! The weights, packed for the way back.
 
 use crate::host::Slices;
+use crate::host::columns::Columns;
 use crate::host::layer::Layer;
 use crate::host::panels::{Panels, Source, pack_all};
 use crate::host::real::Real;
 use crate::recurrent::Operand;
+use std::ops::Range;
 
 /// The weights as the way back multiplies with them: not transposed.
 pub(super) struct Weights<T> {
@@ -23,29 +25,39 @@ impl<T: Real> Weights<T> {
         wants_input: bool,
         count: usize,
     ) -> Self {
-        let Layer { input, hidden, output, hp, pp, isa, gates, .. } = *layer;
-        let outer = layer.outer();
-        let depth = |operand, depth| if operands.has(operand) { depth } else { 0 };
-        let mut hh = Panels::new(isa, depth(Operand::WeightHh, outer * hp), 1, output, pp);
-        let ih_depth = depth(Operand::WeightIh, gates * hp);
-        let mut ih = wants_input.then(|| Panels::new(isa, ih_depth, 1, input, input));
-        let inner_depth = depth(Operand::WeightHh, hp);
-        let mut inner = layer.inner.then(|| Panels::new(isa, inner_depth, 1, hidden, hp));
-        let project_depth = depth(Operand::WeightHr, output);
-        let mut project = layer.projected.then(|| Panels::new(isa, project_depth, 1, hidden, hp));
-        let rows_of = |operand, gates: &mut dyn Iterator<Item = usize>, (rows, padded), row| {
-            let data = operands.get(operand).copied();
-            let groups = gates.map(|gate| gate * hidden * row).collect();
-            let groups = if data.is_some() { groups } else { vec![] };
-            let data = data.unwrap_or(&[]);
-            Source { data, planes: vec![0], column: 1, groups, rows, padded, row }
+        let Layer { input, hidden, output, isa, gates, panel, whole, .. } = *layer;
+        let inner_of = |operand, columns| match operands.has(operand) {
+            true => columns,
+            false => Columns::none(),
         };
-        let (units, whole) = ((hidden, hp), (output, output));
-        let hh_source = rows_of(Operand::WeightHh, &mut (0..outer), units, output);
-        let ih_gates = &mut (0..gates).map(|plane| layer.gate(plane));
-        let ih_source = rows_of(Operand::WeightIh, ih_gates, units, input);
-        let inner_source = rows_of(Operand::WeightHh, &mut (gates - 1..gates), units, output);
-        let project_source = rows_of(Operand::WeightHr, &mut (0..1), whole, hidden);
+        let plain = |count| Columns::plain(count, panel);
+        let of_h = inner_of(Operand::WeightHh, layer.of_h().1);
+        let mut hh = Panels::new(isa, of_h, 1, plain(output).padded());
+        let of_x = inner_of(Operand::WeightIh, layer.of_x().1);
+        let mut ih = wants_input.then(|| Panels::new(isa, of_x, 1, plain(input)));
+        let of_inner = inner_of(Operand::WeightHh, layer.of_inner().1);
+        let mut inner = layer.inner.then(|| Panels::new(isa, of_inner, 1, plain(hidden).padded()));
+        let of_output = inner_of(Operand::WeightHr, plain(output));
+        let mut project =
+            layer.projected.then(|| Panels::new(isa, of_output, 1, plain(hidden).padded()));
+        let source = |operand, rows: Vec<(usize, usize)>, row| {
+            let data = operands.get(operand).copied();
+            let rows = if data.is_some() { rows } else { vec![] };
+            Source { data: data.unwrap_or(&[]), planes: vec![0], column: 1, rows, row }
+        };
+        // The rows of a matrix, in the order in which the planes of those gates have their columns.
+        let rows_of = |operand, gates: Vec<usize>, row| {
+            let some = |units: Range<usize>| {
+                let begin = move |&gate: &usize| ((gate * hidden + units.start) * row, units.len());
+                gates.iter().map(begin)
+            };
+            source(operand, some(0..whole).chain(some(whole..hidden)).collect(), row)
+        };
+        let hh_source = rows_of(Operand::WeightHh, (0..layer.outer()).collect(), output);
+        let gates_of_x = (0..gates).map(|plane| layer.gate(plane)).collect();
+        let ih_source = rows_of(Operand::WeightIh, gates_of_x, input);
+        let inner_source = rows_of(Operand::WeightHh, vec![gates - 1], output);
+        let project_source = source(Operand::WeightHr, vec![(0, output)], hidden);
         let packers = [
             Some((hh.packer(), &hh_source)),
             ih.as_mut().map(|panels| (panels.packer(), &ih_source)),
