@@ -33,8 +33,18 @@ pub(crate) struct Buffer<T> {
     of: PhantomData<T>,
 }
 
+/// From how many pieces on memory is kept: a page. Less of it an allocator has at hand.
+const POOLED: usize = 4096 / Piece::BYTES;
+
 /// Memory that waits for its next buffer.
 static POOL: Pool<Piece> = Pool::new();
+
+/// Gives back to the system all that waits for its next use, of buffers and of results.
+pub(crate) fn release_kept() {
+    POOL.release();
+    f32::results().release();
+    f64::results().release();
+}
 
 /// Where in it the first line starts.
 fn first_line(memory: &[Piece]) -> usize {
@@ -49,15 +59,18 @@ fn first_line(memory: &[Piece]) -> usize {
 /// If there is no such memory.
 fn allocate(bytes: usize) -> (Vec<Piece>, bool) {
     let count = bytes.div_ceil(Piece::BYTES) + LINE / Piece::BYTES - 1;
-    POOL.take(count, || {
+    let fresh = || {
         let memory = bytemuck::allocation::try_zeroed_vec(count);
         memory.unwrap_or_else(|()| panic!("no memory for {bytes} bytes"))
-    })
+    };
+    if count < POOLED { (fresh(), false) } else { POOL.take(count, fresh) }
 }
 
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
-        POOL.keep(std::mem::take(&mut self.memory));
+        if self.memory.len() >= POOLED {
+            POOL.keep(std::mem::take(&mut self.memory));
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whether a sequence fits the memory that there is: asked before any of it is taken.
 
+use super::buffer::release_kept;
 use super::forward::Keep;
 use super::layer::Layer;
 use super::real::Real;
@@ -28,7 +29,7 @@ pub(crate) fn check<T: Real>(
     worked: usize,
     keep: Keep,
     keeper: Keeper,
-    available: impl FnOnce() -> Option<usize>,
+    available: impl Fn() -> Option<usize>,
 ) -> Result<(), String> {
     let bytes = |sizes: &[usize]| {
         let number = size_of::<T>() as u128;
@@ -48,7 +49,13 @@ pub(crate) fn check<T: Real>(
     if need <= SMALL {
         return Ok(());
     }
-    let most = available().unwrap_or(usize::MAX).min(isize::MAX as usize) as u128;
+    let left = || available().unwrap_or(usize::MAX).min(isize::MAX as usize) as u128;
+    if need <= left() {
+        return Ok(());
+    }
+    // What is kept of earlier sequences is not in use.
+    release_kept();
+    let most = left();
     if need <= most {
         return Ok(());
     }

@@ -1,23 +1,75 @@
 //! Memory that was used and will be again.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use super::limits;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
 
-/// How many bytes a pool keeps, at most,
+/// How many bytes a pool keeps, at most, for as long as the program runs,
 const KEPT: usize = 256 << 20;
+
+/// how long it keeps more that nobody uses,
+const WHILE: Duration = Duration::from_secs(10);
 
 /// and in how many pieces.
 const PIECES: usize = 64;
 
+/// How many bytes a pool keeps while it is used: an eighth of the memory that there was when it was first
+/// asked. A long sequence's training step takes gigabytes, and so does the next.
+fn most() -> usize {
+    static MOST: OnceLock<usize> = OnceLock::new();
+    *MOST.get_or_init(|| limits::available().map_or(KEPT, |bytes| (bytes / 8).max(KEPT)))
+}
+
 /// Pieces of memory that wait for their next use: pages fresh from the system cost a fault each, a third of
 /// the time of a small layer's training step.
-pub(crate) struct Pool<E>(Mutex<Vec<Vec<E>>>);
+pub(crate) struct Pool<E>(Mutex<Kept<E>>);
 
-impl<E> Pool<E> {
-    pub(crate) const fn new() -> Self {
-        Self(Mutex::new(Vec::new()))
+struct Kept<E> {
+    /// The oldest first.
+    pieces: Vec<Vec<E>>,
+    /// How many bytes they take.
+    bytes: usize,
+    /// Whether anybody has used the pool since it was last looked at.
+    used: bool,
+    /// Whether somebody looks.
+    watched: bool,
+}
+
+/// How many a piece takes.
+fn bytes<E>(piece: &Vec<E>) -> usize {
+    piece.capacity() * size_of::<E>()
+}
+
+impl<E> Kept<E> {
+    fn put(&mut self, piece: Vec<E>) {
+        self.bytes += bytes(&piece);
+        self.pieces.push(piece);
     }
 
-    fn pieces(&self) -> MutexGuard<'_, Vec<Vec<E>>> {
+    fn remove(&mut self, index: usize) -> Vec<E> {
+        let piece = self.pieces.remove(index);
+        self.bytes -= bytes(&piece);
+        piece
+    }
+
+    /// Takes out the oldest, until no more are left than may be kept.
+    #[must_use = "to be dropped when nobody waits for the pool any more"]
+    fn shrink(&mut self, most: usize) -> Vec<Vec<E>> {
+        let mut dropped = Vec::new();
+        while self.pieces.len() > PIECES || self.bytes > most {
+            dropped.push(self.remove(0));
+        }
+        dropped
+    }
+}
+
+impl<E: Send + 'static> Pool<E> {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(Kept { pieces: Vec::new(), bytes: 0, used: false, watched: false }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept<E>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -34,25 +86,55 @@ impl<E> Pool<E> {
 
     /// The smallest piece with room for so many elements, if it is not more than twice as large.
     fn kept(&self, len: usize) -> Option<Vec<E>> {
-        let mut pieces = self.pieces();
+        let mut kept = self.lock();
+        kept.used = true;
         let fits = len..=len.saturating_mul(2);
-        let fitting = pieces.iter().enumerate().filter(|(_, kept)| fits.contains(&kept.capacity()));
-        let (index, _) = fitting.min_by_key(|(_, kept)| kept.capacity())?;
-        Some(pieces.swap_remove(index))
+        let pieces = kept.pieces.iter().enumerate();
+        let fitting = pieces.filter(|(_, piece)| fits.contains(&piece.capacity()));
+        let (index, _) = fitting.min_by_key(|(_, piece)| piece.capacity())?;
+        Some(kept.remove(index))
     }
 
     /// Keeps a piece, unless it is empty or too large.
-    pub(crate) fn keep(&self, piece: Vec<E>) {
-        let bytes = |piece: &Vec<E>| piece.capacity() * size_of::<E>();
-        if !(1..=KEPT).contains(&bytes(&piece)) {
+    pub(crate) fn keep(&'static self, piece: Vec<E>) {
+        let size = bytes(&piece);
+        if size == 0 || (size > KEPT && size > most()) {
             return;
         }
-        let mut pieces = self.pieces();
-        pieces.push(piece);
-        // The oldest go first.
-        while pieces.len() > PIECES || pieces.iter().map(bytes).sum::<usize>() > KEPT {
-            pieces.remove(0);
+        let mut kept = self.lock();
+        kept.used = true;
+        kept.put(piece);
+        let much = kept.bytes > KEPT;
+        if much && !kept.watched {
+            let watch = thread::Builder::new().name("bptt-pool".to_string());
+            kept.watched = watch.spawn(|| self.watch(WHILE)).is_ok();
         }
+        let most = if much && kept.watched { most() } else { KEPT };
+        let dropped = kept.shrink(most);
+        drop(kept);
+        drop(dropped);
+    }
+
+    /// Gives back what is too much to be kept for ever, once nobody has used the pool for a while.
+    fn watch(&self, every: Duration) {
+        loop {
+            thread::sleep(every);
+            let mut kept = self.lock();
+            if std::mem::take(&mut kept.used) {
+                continue;
+            }
+            kept.watched = false;
+            let dropped = kept.shrink(KEPT);
+            drop(kept);
+            drop(dropped);
+            return;
+        }
+    }
+
+    /// Gives all back, for who needs it elsewhere.
+    pub(crate) fn release(&self) {
+        let dropped = self.lock().shrink(0);
+        drop(dropped);
     }
 }
 
@@ -92,31 +174,47 @@ mod tests {
 
     #[test]
     fn a_piece_comes_back_to_who_can_use_most_of_it() {
-        let pool = Pool::<f32>::new();
-        assert!(pool.kept(10).is_none());
+        static POOL: Pool<f32> = Pool::new();
+        assert!(POOL.kept(10).is_none());
         for len in [40, 16, 12] {
-            pool.keep(vec![len as f32; len]);
+            POOL.keep(vec![len as f32; len]);
         }
-        pool.keep(Vec::new());
-        assert_eq!(pool.kept(10).unwrap(), [12.0; 12]);
-        assert_eq!(pool.kept(10).unwrap(), [16.0; 16]);
+        POOL.keep(Vec::new());
+        assert_eq!(POOL.kept(10).unwrap(), [12.0; 12]);
+        assert_eq!(POOL.kept(10).unwrap(), [16.0; 16]);
         // More than twice as large.
-        assert!(pool.kept(10).is_none());
-        assert_eq!(pool.kept(40).unwrap(), [40.0; 40]);
+        assert!(POOL.kept(10).is_none());
+        assert_eq!(POOL.take(40, Vec::new), (vec![40.0; 40], true));
+        assert_eq!(POOL.take(3, || vec![3.0; 3]), (vec![3.0; 3], false));
     }
 
     #[test]
     fn a_pool_has_limits() {
-        let pool = Pool::<u8>::new();
+        static POOL: Pool<u8> = Pool::new();
         for _ in 0..PIECES + 8 {
-            pool.keep(vec![0; 100]);
+            POOL.keep(vec![0; 100]);
         }
-        assert_eq!(pool.pieces().len(), PIECES);
-        pool.keep(Vec::with_capacity(KEPT + 1));
-        assert_eq!(pool.pieces().len(), PIECES);
+        assert_eq!(POOL.lock().pieces.len(), PIECES);
+        assert_eq!(POOL.lock().shrink(50 * 100).len(), PIECES - 50);
+        POOL.release();
+        assert_eq!(POOL.lock().pieces.len(), 0);
+    }
+
+    /// Memory that nobody touches: it is only on paper.
+    #[test]
+    fn what_is_too_much_is_given_back_when_nobody_uses_it() {
+        static POOL: Pool<u8> = Pool::new();
+        // Nobody but this test watches.
+        POOL.lock().watched = true;
         for _ in 0..3 {
-            pool.keep(Vec::with_capacity(KEPT / 2));
+            POOL.keep(Vec::with_capacity(KEPT / 2));
         }
-        assert_eq!(pool.pieces().len(), 2);
+        assert_eq!(POOL.lock().pieces.len(), if most() > KEPT { 3 } else { 2 });
+        let start = std::time::Instant::now();
+        let every = Duration::from_millis(20);
+        POOL.watch(every);
+        assert!(start.elapsed() >= 2 * every, "in use until it was looked at the second time");
+        let kept = POOL.lock();
+        assert!(kept.pieces.len() == 2 && !kept.watched);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Cotangents, Operand, Operands, Plan, RecurrentBackend, RecurrentOperands, RecurrentResults,
-    Results, SequenceKernel, Trace, rtrl,
+    Results, SequenceKernel, Sizes, Trace, rtrl,
 };
 use bptt_cells::Cell;
 use burn::backend::autodiff::Autodiff;
@@ -104,8 +104,9 @@ impl<B: SequenceKernel, C: Cell, const N: usize> Backward<B, N> for Bptt<C> {
         let mut d_results =
             std::mem::take(&mut *state.lock().unwrap_or_else(PoisonError::into_inner));
         // Of the outputs' shape, or but the zero that stands for it.
-        let is_there =
-            d_outputs.shape() == plan.outputs_shape(|o| operands.need(o).shape().to_vec());
+        let Sizes { time, batch, output, .. } =
+            Sizes::of::<C>(|operand| operands.need(operand).shape());
+        let is_there = d_outputs.shape() == plan.outputs_shape([time, batch, output]);
         d_results.outputs = is_there.then_some(d_outputs);
 
         // The parents are the operands that are there, in order; `None` where nothing is tracked.

@@ -7,7 +7,7 @@
 
 use super::{AnyTensor, Cotangents, Operand, Operands, Plan, Results};
 use bptt_cells::{Cell, Dual};
-use burn::tensor::TensorData;
+use burn::tensor::{Shape, TensorData};
 
 /// A layer that has run forward in dual numbers, and waits for the way back.
 pub struct DualRun<C> {
@@ -43,9 +43,9 @@ pub fn in_duals<C: Cell>(
                 C::NAME,
                 operand.name(),
                 tangent.dtype(),
-                tangent.shape(),
+                &tangent.shape()[..],
                 value.dtype(),
-                value.shape(),
+                &value.shape()[..],
             );
         }
     }
@@ -54,12 +54,12 @@ pub fn in_duals<C: Cell>(
 }
 
 /// The operands' shapes, the input's time first.
-fn shapes<C>(plan: &Plan<C>, operands: &Operands<Dual<AnyTensor>>) -> Operands<Vec<usize>> {
+fn shapes<C>(plan: &Plan<C>, operands: &Operands<Dual<AnyTensor>>) -> Operands<Shape> {
     let mut shapes = Operands::new();
     for (operand, x) in operands.iter() {
         let mut shape = x.value.shape();
         if operand == Operand::Input && plan.batch_first {
-            shape.swap(0, 1);
+            shape[..].swap(0, 1);
         }
         shapes = shapes.with(operand, shape);
     }
@@ -119,7 +119,6 @@ mod host {
     use super::*;
     use crate::host::{self, Buffer, Isa, Keep, Layer, Values, Work};
     use crate::recurrent::{Presence, Sizes};
-    use burn::tensor::Shape;
 
     pub(super) enum AnyRun<C> {
         F32(Run<C, f32>),
@@ -156,7 +155,7 @@ mod host {
             operands: Operands<Dual<AnyTensor>>,
         ) -> Option<(Results<Dual<TensorData>>, Self)> {
             let sizes = Sizes::of::<C>(|operand| shapes(plan, &operands).need(operand).clone());
-            let shapes = operands.map_ref(|x| Shape::from(x.value.shape()));
+            let shapes = operands.map_ref(|x| x.value.shape());
             let Sizes { time, batch, input, output, hidden, memories } = sizes;
             let (mut values, mut tangents) = (Operands::new(), Operands::new());
             for (operand, x) in operands.iter() {

@@ -16,8 +16,13 @@ pub(crate) trait HostMemory: Backend {
     /// The same tensor, row after row without a gap.
     fn contiguous<T: Real + Element>(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// The numbers of such a tensor, whose type is `T`.
-    fn numbers<T: Real + Element>(tensor: &FloatTensor<Self>) -> &[T];
+    /// The numbers of a tensor whose type is `T`, if it is such a one.
+    fn numbers_of<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<&[T]>;
+
+    /// The numbers of a tensor that is.
+    fn numbers<T: Real + Element>(tensor: &FloatTensor<Self>) -> &[T] {
+        Self::numbers_of(tensor).expect("a contiguous tensor of this type")
+    }
 
     /// The numbers of a sequence `[T, B, I]` whose rows have no gap, from its first one on, and how
     /// far it is from one step to the next and from one row to the next; `None` if its rows are
@@ -180,10 +185,11 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
     operands: &Operands<FloatTensor<B>>,
     keep: bool,
 ) -> (Results<FloatTensor<B>>, Option<Trace<FloatTensor<B>>>) {
-    let held = held::<B, T>(operands);
-    let layer = layer::<B, C, T>(plan, &held);
-    let slices = slices::<B, T>(&held);
-    let prepared = (!keep && layer.is_few()).then(|| prepared::<B, C, T>(&layer, &held, &slices));
+    let copies = copies::<B, T>(operands);
+    let layer = layer::<B, C, T>(plan, operands);
+    let slices = slices::<B, T>(operands, &copies);
+    let prepared =
+        (!keep && layer.is_few()).then(|| prepared::<B, C, T>(&layer, operands, &slices));
     let (results, trace) = host::forward(
         host::Work::plain(&plan.cell),
         &layer,
@@ -199,7 +205,7 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
     );
     let device = operands.need(Operand::Input).device();
     let Layer { batch, hidden, output, memories, .. } = layer;
-    let outputs = plan.outputs_shape(|operand| operands.need(operand).shape().to_vec());
+    let outputs = plan.outputs_shape([layer.time, batch, output]);
     let results = Results {
         outputs: tensor::<B, T>(results.outputs, outputs, &device),
         hidden: tensor::<B, T>(results.hidden, [batch, output], &device),
@@ -219,12 +225,12 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
     d_results: Cotangents<FloatTensor<B>>,
     wanted: &Operands<()>,
 ) -> Operands<FloatTensor<B>> {
-    let held = held::<B, T>(operands);
+    let copies = copies::<B, T>(operands);
     let outputs = B::contiguous::<T>(trace.outputs);
     let Cotangents { outputs: d_outputs, hidden: d_hidden, memory: d_memory } = d_results;
     let [d_outputs, d_hidden, d_memory] =
         [d_outputs, d_hidden, d_memory].map(|d| d.map(B::contiguous::<T>));
-    let layer = layer::<B, C, T>(plan, &held);
+    let layer = layer::<B, C, T>(plan, operands);
     let given = host::Given {
         trace: T::unwrap(&mut trace.numbers),
         outputs: B::numbers(&outputs),
@@ -237,7 +243,7 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
     let mut d = host::backward(
         host::Work::plain(&plan.cell),
         &layer,
-        &slices::<B, T>(&held),
+        &slices::<B, T>(operands, &copies),
         plan.presence.as_ref(),
         given,
         wanted,
@@ -248,16 +254,20 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
     for operand in Operand::ALL {
         if let Some(values) = d.take(operand) {
             let shape = operands.need(operand).shape();
-            tensors = tensors.with(operand, tensor::<B, T>(values, shape, &device));
+            tensors.set(operand, Some(tensor::<B, T>(values, shape, &device)));
         }
     }
     tensors
 }
 
+/// What is packed.
+const WEIGHTS: [Operand; 5] =
+    [Operand::WeightIh, Operand::WeightHh, Operand::BiasIh, Operand::BiasHh, Operand::WeightHr];
+
 /// Packed weights that are likely to be wanted again: a stream's next step has the same.
 struct Remembered {
     /// The types, and where each weight is in memory.
-    key: (TypeId, Vec<(usize, usize)>),
+    key: (TypeId, [(usize, usize); WEIGHTS.len()]),
     /// `Prepared<T>`
     prepared: Arc<dyn Any + Send + Sync>,
     bytes: usize,
@@ -269,16 +279,14 @@ struct Remembered {
 /// The packed weights of these operands, from the last steps or new.
 fn prepared<B: HostMemory, C: Cell, T: Float>(
     layer: &Layer,
-    held: &Operands<FloatTensor<B>>,
+    operands: &Operands<FloatTensor<B>>,
     slices: &host::Slices<'_, T>,
 ) -> Arc<host::Prepared<T>> {
     /// How much is remembered, in bytes of packed weights; as much again lives on in the tensors.
     const MOST: usize = 128 << 20;
     static REMEMBERED: Mutex<Vec<Remembered>> = Mutex::new(Vec::new());
-    let weights =
-        [Operand::WeightIh, Operand::WeightHh, Operand::BiasIh, Operand::BiasHh, Operand::WeightHr];
     let place = |operand| slices.get(operand).map_or((0, 0), |x| (x.as_ptr().addr(), x.len()));
-    let key = (TypeId::of::<(B, C, T)>(), weights.map(place).to_vec());
+    let key = (TypeId::of::<(B, C, T)>(), WEIGHTS.map(place));
     let remembered = || REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner);
     {
         let mut all = remembered();
@@ -297,7 +305,7 @@ fn prepared<B: HostMemory, C: Cell, T: Float>(
         all.remove(0);
     }
     if bytes <= MOST {
-        let held: Vec<_> = weights.iter().filter_map(|&weight| held.get(weight).cloned()).collect();
+        let held: Vec<_> = WEIGHTS.iter().filter_map(|&one| operands.get(one).cloned()).collect();
         all.push(Remembered { key, prepared: prepared.clone(), bytes, _held: Box::new(held) });
     }
     prepared
@@ -307,32 +315,41 @@ fn layer<B: HostMemory, C: Cell, T: Real + Element>(
     plan: &Plan<C>,
     operands: &Operands<FloatTensor<B>>,
 ) -> Layer {
-    let sizes = Sizes::of::<C>(|operand| operands.need(operand).shape().to_vec());
+    let sizes = Sizes::of::<C>(|operand| operands.need(operand).shape());
     let strides = B::rows::<T>(operands.need(Operand::Input)).map(|(_, strides)| strides);
     let strides = strides.unwrap_or([sizes.batch * sizes.input, sizes.input]);
     Layer::new::<C, T>(plan, &sizes, strides, operands.has(Operand::WeightHr), Isa::detect())
 }
 
-/// The operands as the kernels can read them: without gaps, but for the input, which may come
-/// batch first.
-fn held<B: HostMemory, T: Real + Element>(
+/// Copies of those operands that the kernels cannot read where they lie: all without gaps, but for the input,
+/// which may come batch first.
+fn copies<B: HostMemory, T: Real + Element>(
     operands: &Operands<FloatTensor<B>>,
 ) -> Operands<FloatTensor<B>> {
-    let mut held = Operands::new();
+    let mut copies = Operands::new();
     for (operand, tensor) in operands.iter() {
-        let as_it_is = operand == Operand::Input && B::rows::<T>(tensor).is_some();
-        let tensor = tensor.clone();
-        held = held.with(operand, if as_it_is { tensor } else { B::contiguous::<T>(tensor) });
+        let as_it_is = match operand {
+            Operand::Input => B::rows::<T>(tensor).is_some(),
+            _ => B::numbers_of::<T>(tensor).is_some(),
+        };
+        if !as_it_is {
+            copies.set(operand, Some(B::contiguous::<T>(tensor.clone())));
+        }
     }
-    held
+    copies
 }
 
-fn slices<B: HostMemory, T: Real + Element>(held: &Operands<FloatTensor<B>>) -> Operands<&[T]> {
+/// The operands' numbers, of copies where there are such.
+fn slices<'a, B: HostMemory, T: Real + Element>(
+    operands: &'a Operands<FloatTensor<B>>,
+    copies: &'a Operands<FloatTensor<B>>,
+) -> Operands<&'a [T]> {
     let mut slices = Operands::new();
-    for (operand, tensor) in held.iter() {
+    for (operand, tensor) in operands.iter() {
+        let tensor = copies.get(operand).unwrap_or(tensor);
         let rows = (operand == Operand::Input).then(|| B::rows::<T>(tensor)).flatten();
         let slice = rows.map_or_else(|| B::numbers::<T>(tensor), |(slice, _)| slice);
-        slices = slices.with(operand, slice);
+        slices.set(operand, Some(slice));
     }
     slices
 }

@@ -26,7 +26,7 @@ use bptt_cells::Cell;
 use burn::Tensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch};
-use burn::tensor::DType;
+use burn::tensor::{DType, Shape};
 
 /// How a plain backend runs a whole sequence. The default is the reference body.
 pub trait SequenceKernel: Backend {
@@ -102,11 +102,11 @@ pub enum AnyTensor {
 }
 
 impl AnyTensor {
-    fn shape(&self) -> Vec<usize> {
+    fn shape(&self) -> Shape {
         match self {
-            Self::Vector(x) => x.dims().to_vec(),
-            Self::Matrix(x) => x.dims().to_vec(),
-            Self::Cube(x) => x.dims().to_vec(),
+            Self::Vector(x) => x.shape(),
+            Self::Matrix(x) => x.shape(),
+            Self::Cube(x) => x.shape(),
         }
     }
 

@@ -79,8 +79,14 @@ impl<T> Operands<T> {
 
     /// With this operand.
     pub fn with(mut self, operand: Operand, value: impl Into<T>) -> Self {
-        self.slots[operand as usize] = Some(value.into());
+        self.set(operand, Some(value.into()));
         self
+    }
+
+    /// This operand, or none; without moving the others, which for tensors is so much memory that a step of a
+    /// stream notices.
+    pub fn set(&mut self, operand: Operand, value: Option<T>) {
+        self.slots[operand as usize] = value;
     }
 
     /// With this operand if there is one.

@@ -185,7 +185,7 @@ impl<C: Cell> Plan<C> {
     /// # Panics
     ///
     /// If it does not.
-    pub(crate) fn check(&self, shapes: &Operands<Vec<usize>>) -> Sizes {
+    pub(crate) fn check(&self, shapes: &Operands<Shape>) -> Sizes {
         let shape = |operand: Operand| shapes.need(operand).clone();
         let sizes = Sizes::of::<C>(shape);
         let Sizes { batch, input, hidden, output, memories, .. } = sizes;
@@ -193,27 +193,28 @@ impl<C: Cell> Plan<C> {
             sizes.time > 0 && batch > 0,
             "{}: an input of shape {:?}: expected at least one step and one row",
             C::NAME,
-            shape(Operand::Input),
+            &shape(Operand::Input)[..],
         );
         let rows = C::GATES * hidden;
         let expected = [
-            (Operand::WeightIh, vec![rows, input]),
-            (Operand::WeightHh, vec![rows, output]),
-            (Operand::BiasIh, vec![rows]),
-            (Operand::BiasHh, vec![rows]),
-            (Operand::WeightHr, vec![output, hidden]),
-            (Operand::Hidden, vec![batch, output]),
-            (Operand::Memory, vec![memories, batch, hidden]),
+            (Operand::WeightIh, Shape::new([rows, input])),
+            (Operand::WeightHh, Shape::new([rows, output])),
+            (Operand::BiasIh, Shape::new([rows])),
+            (Operand::BiasHh, Shape::new([rows])),
+            (Operand::WeightHr, Shape::new([output, hidden])),
+            (Operand::Hidden, Shape::new([batch, output])),
+            (Operand::Memory, Shape::new([memories, batch, hidden])),
         ];
         for (operand, expected) in expected {
             if let Some(shape_is) = shapes.get(operand) {
                 assert!(
                     *shape_is == expected,
-                    "{}: `{}` has shape {:?}, expected {expected:?} beside an input of shape {:?}",
+                    "{}: `{}` has shape {:?}, expected {:?} beside an input of shape {:?}",
                     C::NAME,
                     operand.name(),
-                    shape_is,
-                    shape(Operand::Input),
+                    &shape_is[..],
+                    &expected[..],
+                    &shape(Operand::Input)[..],
                 );
             }
         }
@@ -235,7 +236,7 @@ impl<C: Cell> Plan<C> {
                 "{}: a mask of {} flags for an input of shape {:?}: one for each step and row",
                 C::NAME,
                 mask.len(),
-                shape(Operand::Input),
+                &shape(Operand::Input)[..],
             );
         }
         if let Some(Presence::Lengths(lengths)) = &self.presence {
@@ -244,25 +245,21 @@ impl<C: Cell> Plan<C> {
                 "{}: lengths {lengths:?} for an input of shape {:?}: one for each row, none over \
                  the number of steps",
                 C::NAME,
-                shape(Operand::Input),
+                &shape(Operand::Input)[..],
             );
         }
         sizes
     }
 
     /// The shape of the outputs.
-    pub(crate) fn outputs_shape(&self, shape: impl Fn(Operand) -> Vec<usize>) -> Shape
-    where
-        C: Cell,
-    {
-        let Sizes { time, batch, output, .. } = Sizes::of::<C>(shape);
+    pub(crate) fn outputs_shape(&self, [time, batch, output]: [usize; 3]) -> Shape {
         Shape::new(if self.batch_first { [batch, time, output] } else { [time, batch, output] })
     }
 }
 
 impl Sizes {
     /// Read off the operands' shapes.
-    pub(crate) fn of<C: Cell>(shape: impl Fn(Operand) -> Vec<usize>) -> Self {
+    pub(crate) fn of<C: Cell>(shape: impl Fn(Operand) -> Shape) -> Self {
         let input = shape(Operand::Input);
         Self {
             time: input[0],

@@ -56,7 +56,7 @@ impl<B: Backend> RecurrentWeights<B> {
 }
 
 fn sizes<B: Backend, C: Cell>(operands: &Operands<FloatTensor<B>>) -> Sizes {
-    Sizes::of::<C>(|operand| operands.need(operand).shape().to_vec())
+    Sizes::of::<C>(|operand| operands.need(operand).shape())
 }
 
 /// `count` gates side by side, `[B, count·H]`, as a list of planes `[B, H]`.

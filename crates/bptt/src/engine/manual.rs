@@ -8,15 +8,15 @@ use bptt_kernels::{AnyTensor, Operand, Operands, Plan, recurrent};
 /// The sequence by [`bptt_kernels::recurrent`]: forward now, back-propagation through time in one
 /// step when Burn's backward pass comes by; or in `real_time`, then, forwards once more.
 pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence, real_time: bool) -> Sequenced {
-    let operands = Operands::<AnyTensor>::new()
-        .with(Operand::Input, sequence.input)
-        .with(Operand::WeightIh, sequence.weight_ih)
-        .with(Operand::WeightHh, sequence.weight_hh)
-        .with_optional(Operand::BiasIh, sequence.bias_ih)
-        .with_optional(Operand::BiasHh, sequence.bias_hh)
-        .with_optional(Operand::WeightHr, sequence.weight_hr)
-        .with(Operand::Hidden, sequence.hidden)
-        .with_optional(Operand::Memory, sequence.memory);
+    let mut operands = Operands::<AnyTensor>::new();
+    operands.set(Operand::Input, Some(sequence.input.into()));
+    operands.set(Operand::WeightIh, Some(sequence.weight_ih.into()));
+    operands.set(Operand::WeightHh, Some(sequence.weight_hh.into()));
+    operands.set(Operand::BiasIh, sequence.bias_ih.map(Into::into));
+    operands.set(Operand::BiasHh, sequence.bias_hh.map(Into::into));
+    operands.set(Operand::WeightHr, sequence.weight_hr.map(Into::into));
+    operands.set(Operand::Hidden, Some(sequence.hidden.into()));
+    operands.set(Operand::Memory, sequence.memory.map(Into::into));
     let plan = Plan::new(cell)
         .with_reverse(sequence.reverse)
         .with_presence(sequence.presence)

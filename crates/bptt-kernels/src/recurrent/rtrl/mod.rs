@@ -239,7 +239,7 @@ pub(crate) fn gradients<B: Backend, C: Cell>(
     d_results: Cotangents<FloatTensor<B>>,
     wanted: &Operands<()>,
 ) -> Operands<FloatTensor<B>> {
-    let sizes = Sizes::of::<C>(|operand| operands.need(operand).shape().to_vec());
+    let sizes = Sizes::of::<C>(|operand| operands.need(operand).shape());
     let Sizes { time, batch, input, hidden, output, memories } = sizes;
     let flat = |x: FloatTensor<B>, rows, width| reshape::<B>(x, [rows, width]);
     let inputs = flat(operands.need(Operand::Input).clone(), time * batch, input);
