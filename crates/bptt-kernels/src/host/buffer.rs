@@ -33,8 +33,8 @@ pub(crate) struct Buffer<T> {
     of: PhantomData<T>,
 }
 
-/// From how many pieces on memory is kept: a page. Less of it an allocator has at hand.
-const POOLED: usize = 4096 / Piece::BYTES;
+/// From how many pieces on memory is kept. Less of it an allocator has at hand.
+const POOLED: usize = 1024 / Piece::BYTES;
 
 /// Memory that waits for its next buffer.
 static POOL: Pool<Piece> = Pool::new();

@@ -26,6 +26,12 @@ impl<T: Real> Values<T> {
     /// If the sizes' product overflows.
     pub(crate) fn new(sizes: &[usize], all_written: bool) -> Self {
         let len = volume(sizes);
+        if len < LARGE / size_of::<T>() {
+            // Not `vec!`: of small memory it is faster to have it and to fill it.
+            let mut memory = Vec::with_capacity(len);
+            memory.resize(len, T::ZERO);
+            return Self(memory);
+        }
         let (mut memory, old) = T::results().take(len, || vec![T::ZERO; len]);
         if old && !all_written {
             memory.clear();

@@ -187,7 +187,7 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
 ) -> (Results<FloatTensor<B>>, Option<Trace<FloatTensor<B>>>) {
     let copies = copies::<B, T>(operands);
     let layer = layer::<B, C, T>(plan, operands);
-    let slices = slices::<B, T>(operands, &copies);
+    let slices = slices::<B, T>(operands, copies.as_deref());
     let prepared =
         (!keep && layer.is_few()).then(|| prepared::<B, C, T>(&layer, operands, &slices));
     let (results, trace) = host::forward(
@@ -243,7 +243,7 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
     let mut d = host::backward(
         host::Work::plain(&plan.cell),
         &layer,
-        &slices::<B, T>(operands, &copies),
+        &slices::<B, T>(operands, copies.as_deref()),
         plan.presence.as_ref(),
         given,
         wanted,
@@ -322,18 +322,19 @@ fn layer<B: HostMemory, C: Cell, T: Real + Element>(
 }
 
 /// Copies of those operands that the kernels cannot read where they lie: all without gaps, but for the input,
-/// which may come batch first.
+/// which may come batch first. Mostly there are none.
 fn copies<B: HostMemory, T: Real + Element>(
     operands: &Operands<FloatTensor<B>>,
-) -> Operands<FloatTensor<B>> {
-    let mut copies = Operands::new();
+) -> Option<Box<Operands<FloatTensor<B>>>> {
+    let mut copies = None;
     for (operand, tensor) in operands.iter() {
         let as_it_is = match operand {
             Operand::Input => B::rows::<T>(tensor).is_some(),
             _ => B::numbers_of::<T>(tensor).is_some(),
         };
         if !as_it_is {
-            copies.set(operand, Some(B::contiguous::<T>(tensor.clone())));
+            let copy = B::contiguous::<T>(tensor.clone());
+            copies.get_or_insert_with(Box::<Operands<_>>::default).set(operand, Some(copy));
         }
     }
     copies
@@ -342,11 +343,11 @@ fn copies<B: HostMemory, T: Real + Element>(
 /// The operands' numbers, of copies where there are such.
 fn slices<'a, B: HostMemory, T: Real + Element>(
     operands: &'a Operands<FloatTensor<B>>,
-    copies: &'a Operands<FloatTensor<B>>,
+    copies: Option<&'a Operands<FloatTensor<B>>>,
 ) -> Operands<&'a [T]> {
     let mut slices = Operands::new();
     for (operand, tensor) in operands.iter() {
-        let tensor = copies.get(operand).unwrap_or(tensor);
+        let tensor = copies.and_then(|copies| copies.get(operand)).unwrap_or(tensor);
         let rows = (operand == Operand::Input).then(|| B::rows::<T>(tensor)).flatten();
         let slice = rows.map_or_else(|| B::numbers::<T>(tensor), |(slice, _)| slice);
         slices.set(operand, Some(slice));
