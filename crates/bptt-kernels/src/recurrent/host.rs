@@ -188,8 +188,8 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
     let copies = copies::<B, T>(operands);
     let layer = layer::<B, C, T>(plan, operands);
     let slices = slices::<B, T>(operands, copies.as_deref());
-    let prepared =
-        (!keep && layer.is_few()).then(|| prepared::<B, C, T>(&layer, operands, &slices));
+    let prepared = (!keep && layer.is_few())
+        .then(|| prepared::<B, C, T>(&layer, operands, copies.as_deref(), &slices));
     let (results, trace) = host::forward(
         host::Work::plain(&plan.cell),
         &layer,
@@ -280,6 +280,7 @@ struct Remembered {
 fn prepared<B: HostMemory, C: Cell, T: Float>(
     layer: &Layer,
     operands: &Operands<FloatTensor<B>>,
+    copies: Option<&Operands<FloatTensor<B>>>,
     slices: &host::Slices<'_, T>,
 ) -> Arc<host::Prepared<T>> {
     /// How much is remembered, in bytes of packed weights; as much again lives on in the tensors.
@@ -305,7 +306,8 @@ fn prepared<B: HostMemory, C: Cell, T: Float>(
         all.remove(0);
     }
     if bytes <= MOST {
-        let held: Vec<_> = WEIGHTS.iter().filter_map(|&one| operands.get(one).cloned()).collect();
+        let packed = |&one| read(operands, copies, one).cloned();
+        let held: Vec<_> = WEIGHTS.iter().filter_map(packed).collect();
         all.push(Remembered { key, prepared: prepared.clone(), bytes, _held: Box::new(held) });
     }
     prepared
@@ -340,14 +342,23 @@ fn copies<B: HostMemory, T: Real + Element>(
     copies
 }
 
-/// The operands' numbers, of copies where there are such.
+/// The tensor that is read for an operand: its copy, if there is one.
+fn read<'a, T>(
+    operands: &'a Operands<T>,
+    copies: Option<&'a Operands<T>>,
+    operand: Operand,
+) -> Option<&'a T> {
+    copies.and_then(|copies| copies.get(operand)).or_else(|| operands.get(operand))
+}
+
+/// The operands' numbers.
 fn slices<'a, B: HostMemory, T: Real + Element>(
     operands: &'a Operands<FloatTensor<B>>,
     copies: Option<&'a Operands<FloatTensor<B>>>,
 ) -> Operands<&'a [T]> {
     let mut slices = Operands::new();
-    for (operand, tensor) in operands.iter() {
-        let tensor = copies.and_then(|copies| copies.get(operand)).unwrap_or(tensor);
+    for operand in Operand::ALL {
+        let Some(tensor) = read(operands, copies, operand) else { continue };
         let rows = (operand == Operand::Input).then(|| B::rows::<T>(tensor)).flatten();
         let slice = rows.map_or_else(|| B::numbers::<T>(tensor), |(slice, _)| slice);
         slices.set(operand, Some(slice));

@@ -8,7 +8,8 @@ mod sequences;
 mod stream_pool;
 
 use bptt::{
-    AnyRecurrentConfig, CellKind, Engine, GruConfig, Lstm, LstmConfig, RecurrentLayer, RnnConfig,
+    AnyRecurrentConfig, CellKind, Engine, GruConfig, Kernel, Lstm, LstmConfig, RecurrentLayer,
+    RnnConfig,
 };
 use burn::Tensor;
 use burn::module::{Module, ModuleVisitor, Param};
@@ -310,6 +311,27 @@ fn a_stream_sees_that_its_weights_have_changed() {
         let weights = &mut layer.weights[0];
         weights.weight_ih = weights.weight_ih.clone().map(|weight| weight.mul_scalar(0.5));
         weights.weight_hh = weights.weight_hh.clone().map(|weight| weight.add_scalar(0.5));
+    }
+}
+
+#[test]
+fn a_stream_does_not_take_the_copy_of_a_weight_for_that_of_another() {
+    // Weights that lie transposed are copied before they are packed; memory of a copy that is gone is the next
+    // copy's.
+    let device = plain();
+    let mut layer = RnnConfig::new(3, 4).init(&device);
+    let x = Tensor::<2>::ones([1, 3], &device);
+    for round in 0..8 {
+        let weights = &mut layer.weights[0];
+        let of = |inputs| noise([inputs, 4, 1], &device).squeeze_dim::<2>(2).transpose();
+        weights.weight_ih = weights.weight_ih.clone().map(|_| of(3));
+        weights.weight_hh = weights.weight_hh.clone().map(|_| of(4));
+        let by_reference = layer.clone().with_kernel(Kernel::Reference);
+        let found = layer.step(x.clone(), None).0.into_data();
+        let expected = by_reference.step(x.clone(), None).0.into_data();
+        for (found, expected) in found.iter::<f32>().zip(expected.iter::<f32>()) {
+            assert!((found - expected).abs() < 1e-5, "round {round}: {found} for {expected}");
+        }
     }
 }
 
