@@ -240,8 +240,8 @@ pub const SITES: &[Site] = &[
     site(SUMS, "(0..gates).map(|plane| «self.layer.gate(plane)»).collect();", &[
         ("the gradient of W in the kernel's order", "plane"),
     ]),
-    site(SUMS, "to, «&[gates - 1]», hidden);", &[
-        ("the inner weights' gradient in another gate's place", "&[0]"),
+    site(SUMS, "to, &[«gates - 1»], hidden);", &[
+        ("the inner weights' gradient in another gate's place", "0"),
     ]),
     site(SUMS, "transpose(from, row, left, to, «first + whole», rest, inputs);", &[
         ("what is left of a plane in its first rows", "first"),
