@@ -9,7 +9,7 @@
 //! flex; medians of three; three minutes.
 //!
 //! Then the manual engine's training step from T = 1024 to 16,384, a line for each cell and size: how
-//! much longer a step of the longest sequence takes than one of the shortest. About 1 to 1.1; more where the
+//! much longer a step of the longest sequence takes than one of the shortest. About 1 to 1.2; more where the
 //! trace outgrows what the kernels keep from one sequence to the next, an eighth of the memory that there is:
 //! fresh pages cost a fault each.
 

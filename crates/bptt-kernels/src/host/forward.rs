@@ -126,7 +126,8 @@ pub(crate) fn forward<C: Cell, T: Real>(
         Some(presence) => presence.count(layer.time),
         None => layer.time.saturating_mul(layer.batch),
     };
-    let fits = limits::check::<T>(C::NAME, layer, worked, keep, Keeper::Host, limits::available);
+    let fits =
+        limits::check::<T>(C::NAME, layer, worked, keep, Keeper::Host, limits::available_for);
     fits.unwrap_or_else(|error| panic!("{error}"));
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let roster = Roster::new(layer, presence);

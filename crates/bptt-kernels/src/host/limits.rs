@@ -17,8 +17,8 @@ const SMALL: u128 = 256 << 20;
 /// - `worked`: the valid steps of all rows, `T · B` without lengths and masks
 /// - `keeper`: who keeps the trace: these kernels, or another that keeps about as much and takes no
 ///   budget
-/// - `available`: how many bytes there are, if that is known; no address space has more than
-///   `isize::MAX`
+/// - `available`: how many bytes there are for who needs so many, if that is known; no address space has
+///   more than `isize::MAX`
 ///
 /// # Errors
 ///
@@ -29,7 +29,7 @@ pub(crate) fn check<T: Real>(
     worked: usize,
     keep: Keep,
     keeper: Keeper,
-    available: impl Fn() -> Option<usize>,
+    available: impl FnOnce(u128) -> Option<usize>,
 ) -> Result<(), String> {
     let bytes = |sizes: &[usize]| {
         let number = size_of::<T>() as u128;
@@ -49,13 +49,7 @@ pub(crate) fn check<T: Real>(
     if need <= SMALL {
         return Ok(());
     }
-    let left = || available().unwrap_or(usize::MAX).min(isize::MAX as usize) as u128;
-    if need <= left() {
-        return Ok(());
-    }
-    // What is kept of earlier sequences is not in use.
-    release_kept();
-    let most = left();
+    let most = available(need).unwrap_or(usize::MAX).min(isize::MAX as usize) as u128;
     if need <= most {
         return Ok(());
     }
@@ -94,6 +88,17 @@ pub(crate) enum Keeper {
     /// The reference body: a little less for each step than these kernels, whose rows are padded; and
     /// all of it, whatever the budget.
     Reference,
+}
+
+/// How much memory can be had by who needs so much: if that is more than there is, what is kept of earlier
+/// sequences is given back first, for it is not in use.
+pub(crate) fn available_for(need: u128) -> Option<usize> {
+    let bytes = available()?;
+    if need <= bytes as u128 {
+        return Some(bytes);
+    }
+    release_kept();
+    available()
 }
 
 /// How much memory can still be had, in bytes, where the system says so.
@@ -140,7 +145,7 @@ mod tests {
             time.saturating_mul(batch),
             keep,
             Keeper::Host,
-            || Some(available),
+            |_| Some(available),
         )
         .err()
     }
@@ -172,7 +177,7 @@ mod tests {
     #[test]
     fn who_takes_no_budget_names_who_does() {
         let by = |keeper, keep| {
-            check::<f32>("lstm", &layer(100_000, 100), 10_000_000, keep, keeper, || Some(8 << 30))
+            check::<f32>("lstm", &layer(100_000, 100), 10_000_000, keep, keeper, |_| Some(8 << 30))
                 .err()
         };
         let error = by(Keeper::Reference, Keep::All).expect("15 GB in 8");
@@ -199,7 +204,7 @@ mod tests {
                 time.saturating_mul(batch),
                 keep,
                 Keeper::Host,
-                || None,
+                |_| None,
             );
             assert!(error.expect_err("too large").contains("no trace budget would do"));
         }
@@ -207,7 +212,7 @@ mod tests {
 
     #[test]
     fn small_sequences_do_not_ask() {
-        let asked = || panic!("it was asked");
+        let asked = |_| panic!("it was asked");
         assert!(
             check::<f32>("lstm", &layer(1000, 1), 1000, Keep::All, Keeper::Host, asked).is_ok()
         );

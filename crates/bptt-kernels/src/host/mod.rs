@@ -60,7 +60,7 @@ pub(crate) use forward::{Keep, forward};
 pub(crate) use gates::Work;
 pub(crate) use isa::Isa;
 pub(crate) use layer::Layer;
-pub(crate) use limits::{Keeper, available, check};
+pub(crate) use limits::{Keeper, available_for, check};
 pub(crate) use prepared::Prepared;
 pub(crate) use real::Real;
 pub(crate) use values::Values;

@@ -83,9 +83,8 @@ pub(super) fn store_row<S: Simd, T: Real>(simd: S, row: &mut [T], unit: usize, x
 /// tangents'.
 #[derive(Clone, Copy)]
 pub(super) struct Row<T> {
-    pub(super) start: *mut T,
-    /// From one plane to the next.
-    pitch: usize,
+    start: *mut T,
+    hp: usize,
     /// From one row to the next.
     next: usize,
 }
@@ -99,12 +98,12 @@ impl<T: Real> Row<T> {
         hp: usize,
     ) -> Self {
         let next = planes * hp;
-        Self { start: of.at(index * next, N::ROWS * next), pitch: hp, next }
+        Self { start: of.at(index * next, N::ROWS * next), hp, next }
     }
 
     /// # Safety
     ///
-    /// The plane is one of the row's, the units and those of a register behind them are in the row, and
+    /// The plane is one of the row's, the units and those of a register behind them are below `hp`, and
     /// no other thread writes to them; the row was made for `N`.
     #[inline(always)]
     pub(super) unsafe fn load<S: Simd, N: Registers<S, T>>(
@@ -113,10 +112,10 @@ impl<T: Real> Row<T> {
         plane: usize,
         unit: Units,
     ) -> N {
-        let at = self.start.wrapping_add(plane.wrapping_mul(self.pitch));
+        let at = self.start.wrapping_add(plane.wrapping_mul(self.hp));
         // SAFETY: inside of the rows, by the caller's promise.
         N::from_registers(simd, |row, nth| unsafe {
-            T::load(simd, at.wrapping_add(row.wrapping_mul(self.next).wrapping_add(unit.at(nth))))
+            T::load(simd, at.wrapping_add(row.wrapping_mul(self.next)).wrapping_add(unit.at(nth)))
         })
     }
 
@@ -131,14 +130,11 @@ impl<T: Real> Row<T> {
         unit: Units,
         x: N,
     ) {
-        let at = self.start.wrapping_add(plane.wrapping_mul(self.pitch));
+        let at = self.start.wrapping_add(plane.wrapping_mul(self.hp));
         // SAFETY: inside of the rows, by the caller's promise.
         x.for_registers(|row, nth, x| unsafe {
-            T::store(
-                simd,
-                at.wrapping_add(row.wrapping_mul(self.next).wrapping_add(unit.at(nth))),
-                x,
-            );
+            let to = at.wrapping_add(row.wrapping_mul(self.next)).wrapping_add(unit.at(nth));
+            T::store(simd, to, x);
         });
     }
 }

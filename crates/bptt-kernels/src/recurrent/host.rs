@@ -153,7 +153,7 @@ fn refuse_what_cannot_fit<B: HostMemory, C: Cell, T: Float>(
     let layer = layer::<B, C, T>(plan, operands);
     let worked = layer.time.saturating_mul(layer.batch);
     let keeper = host::Keeper::Reference;
-    let fits = host::check::<T>(C::NAME, &layer, worked, keep, keeper, host::available);
+    let fits = host::check::<T>(C::NAME, &layer, worked, keep, keeper, host::available_for);
     fits.unwrap_or_else(|error| panic!("{error}"));
 }
 
