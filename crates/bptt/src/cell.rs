@@ -86,8 +86,7 @@ macro_rules! delegate {
 
         fn run(&self, engine: Engine, sequence: Sequence) -> Sequenced {
             let $this = self;
-            let run = |cell| each!(cell, engine::run, engine, sequence);
-            run($cell)
+            each!($cell, engine::run, engine, sequence)
         }
 
         fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {

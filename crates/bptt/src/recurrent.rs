@@ -1,7 +1,7 @@
 //! The layer: stacking, direction, lengths and layout, written once for all cells.
 
 use crate::cell::SequenceCell;
-use crate::engine::{Engine, Sequence, Sequenced};
+use crate::engine::{Engine, Sequence};
 use crate::state::RecurrentState;
 use crate::weights::Weights;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
@@ -203,11 +203,10 @@ impl<C: SequenceCell> Recurrent<C> {
             [batch, width],
             self.options.d_input,
         );
-        let time_first = [1, batch, width];
-        let batch_first = [batch, 1, width];
-        let shape = if self.options.batch_first { batch_first } else { time_first };
-        let (output, state) = self.run(input.reshape(shape), None, Skipped::Zero, state.into());
-        (output.reshape([batch, self.d_output()]), state)
+        let input = input.reshape([1, batch, width]);
+        let done = self.run_layers(input, None, Skipped::Zero, state.into(), false);
+        // The output of one step is the hidden state that it leaves.
+        (done.last_hidden, done.state)
     }
 
     /// A state of zeros, what `None` stands for.
@@ -369,65 +368,82 @@ impl<C: SequenceCell> Recurrent<C> {
         state: Option<C::State>,
     ) -> (Tensor<3>, C::State) {
         let [batch, time] = self.check_input(&input);
-        let state = state.unwrap_or_else(|| self.zero_state(batch, &input));
-        let (hidden, memory) = state.into_parts();
-        self.check_state(&hidden, memory.as_ref(), batch);
-
-        let mut x = if self.options.batch_first { input.swap_dims(0, 1) } else { input };
+        let batch_first = self.options.batch_first;
+        let input = if batch_first { input.swap_dims(0, 1) } else { input };
         // Unless it says nothing.
         let presence = presence.filter(|presence| {
             (0..time).any(|t| (0..batch).any(|b| !presence.takes_part(t, b, batch)))
         });
+        // What the layer returns can be laid out as it is wanted from the start.
+        let as_wanted = batch_first && self.directions() == 1;
+        let done = self.run_layers(input, presence, skipped, state, as_wanted);
+        let swap = batch_first && !as_wanted;
+        (if swap { done.outputs.swap_dims(0, 1) } else { done.outputs }, done.state)
+    }
+
+    /// Layer after layer, from an input `[T, B, I]`; the outputs are `[T, B, D·P]`, or with `batch_first`, in
+    /// one direction, `[B, T, P]`.
+    fn run_layers(
+        &self,
+        input: Tensor<3>,
+        presence: Option<Presence>,
+        skipped: Skipped,
+        state: Option<C::State>,
+        batch_first: bool,
+    ) -> Done<C::State> {
+        let [time, batch, _] = input.dims();
+        self.check_sizes(batch, time);
+        let state = state.unwrap_or_else(|| self.zero_state(batch, &input));
+        let (hidden, memory) = state.into_parts();
+        self.check_state(&hidden, memory.as_ref(), batch);
 
         let memories = self.cell.memories();
         let size = self.d_state();
-        let (mut hidden_n, mut memory_n) = (Vec::new(), Vec::new());
-        let layers = self.weights.chunks(self.directions());
-        let last = layers.len() - 1;
-        // What the layer returns can be laid out as it is wanted from the start.
-        let last_as_wanted = self.options.batch_first && self.directions() == 1;
-        for (layer, weights) in layers.enumerate() {
-            let mut outputs = Vec::with_capacity(weights.len());
+        let count = self.weights.len();
+        let budget = self.options.trace_budget.map(|bytes| bytes / count);
+        let last = self.options.num_layers - 1;
+        let (mut hidden_n, mut memory_n) = (Parts::default(), Parts::default());
+        let mut last_hidden = None;
+        let mut x = input;
+        for (layer, weights) in self.weights.chunks(self.directions()).enumerate() {
+            let mut outputs = Parts::default();
             for (direction, weights) in weights.iter().enumerate() {
                 let k = layer * self.directions() + direction;
-                let done = self.cell.run(
-                    self.options.engine,
-                    Sequence {
-                        input: x.clone(),
-                        weight_ih: weights.weight_ih.val(),
-                        weight_hh: weights.weight_hh.val(),
-                        bias_ih: weights.bias_ih.as_ref().map(|bias| bias.val()),
-                        bias_hh: weights.bias_hh.as_ref().map(|bias| bias.val()),
-                        weight_hr: weights.weight_hr.as_ref().map(|weight| weight.val()),
-                        hidden: self.part(&hidden, k, 1).reshape([batch, size]),
-                        memory: memory.as_ref().map(|memory| self.part(memory, k, memories)),
-                        reverse: (direction == 1) != self.options.reverse,
-                        presence: presence.clone(),
-                        skipped,
-                        kernel: self.options.kernel,
-                        trace_budget: self
-                            .options
-                            .trace_budget
-                            .map(|bytes| bytes / self.weights.len()),
-                        batch_first: last_as_wanted && layer == last,
-                    },
-                );
-                let Sequenced { outputs: output, hidden, memory } = done;
-                outputs.push(output);
-                hidden_n.push(hidden);
-                memory_n.extend(memory);
+                let sequence = Sequence {
+                    input: x.clone(),
+                    weight_ih: weights.weight_ih.val(),
+                    weight_hh: weights.weight_hh.val(),
+                    bias_ih: weights.bias_ih.as_ref().map(|bias| bias.val()),
+                    bias_hh: weights.bias_hh.as_ref().map(|bias| bias.val()),
+                    weight_hr: weights.weight_hr.as_ref().map(|weight| weight.val()),
+                    hidden: self.part(&hidden, k, 1).reshape([batch, size]),
+                    memory: memory.as_ref().map(|memory| self.part(memory, k, memories)),
+                    reverse: (direction == 1) != self.options.reverse,
+                    presence: presence.clone(),
+                    skipped,
+                    kernel: self.options.kernel,
+                    trace_budget: budget,
+                    batch_first: batch_first && layer == last,
+                };
+                let done = self.cell.run(self.options.engine, sequence);
+                outputs.push(done.outputs);
+                hidden_n.push(done.hidden.clone().unsqueeze_dim(0));
+                last_hidden = Some(done.hidden);
+                if let Some(memory) = done.memory {
+                    memory_n.push(memory);
+                }
             }
-            x = if outputs.len() == 1 { outputs.remove(0) } else { Tensor::cat(outputs, 2) };
+            x = outputs.joined(2).expect("a layer has a direction");
             if layer < last {
                 x = self.dropout.forward(x);
             }
         }
-
-        let swap = self.options.batch_first && !last_as_wanted;
-        let output = if swap { x.swap_dims(0, 1) } else { x };
-        let hidden = hidden_n.into_iter().map(|hidden| hidden.unsqueeze_dim(0)).collect();
-        let memory = (memories > 0).then(|| joined(memory_n));
-        (output, C::State::from_parts(joined(hidden), memory))
+        let hidden = hidden_n.joined(0).expect("there is a layer");
+        Done {
+            outputs: x,
+            last_hidden: last_hidden.expect("there is a layer"),
+            state: C::State::from_parts(hidden, memory_n.joined(0)),
+        }
     }
 
     /// What layer and direction `k` has of a state, `count` rows of it.
@@ -451,16 +467,22 @@ impl<C: SequenceCell> Recurrent<C> {
              least one step and I = {}",
             self.options.d_input,
         );
+        [batch, time]
+    }
+
+    /// That there are addresses for it.
+    fn check_sizes(&self, batch: usize, time: usize) {
         // In the widest type there is. Whether the memory there is will do is the kernel's affair.
         let gates = self.cell.gates().saturating_mul(self.options.d_hidden);
         let sizes = [batch, time, gates, size_of::<f64>()];
         let bytes = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
         assert!(
             bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok()),
-            "{name}: the input has shape {dims:?} ({layout}): with G·H = {gates} its gates take more \
-             memory than there are addresses; expected fewer steps at a time (`Truncated`), or fewer rows",
+            "{}: the input has T = {time} steps of B = {batch} rows: with G·H = {gates} its gates take \
+             more memory than there are addresses; expected fewer steps at a time (`Truncated`), or \
+             fewer rows",
+            self.cell.name(),
         );
-        [batch, time]
     }
 
     fn check_lengths(&self, lengths: &[usize], input: &Tensor<3>, batch: usize, time: usize) {
@@ -499,7 +521,38 @@ impl<C: SequenceCell> Recurrent<C> {
     }
 }
 
-/// One below the other. A single one as it is: a step of a stream is short enough for a copy to count.
-fn joined(mut parts: Vec<Tensor<3>>) -> Tensor<3> {
-    if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(parts, 0) }
+/// What comes out of the layers.
+struct Done<S> {
+    /// Of the last layer.
+    outputs: Tensor<3>,
+    /// Its hidden state after the last step, `[B, P]`.
+    last_hidden: Tensor<2>,
+    state: S,
+}
+
+/// Tensors that become one. A single one is as it is, and in no list: a step of a stream is short enough
+/// for the memory of one, or a copy, to count.
+#[derive(Default)]
+struct Parts {
+    first: Option<Tensor<3>>,
+    others: Vec<Tensor<3>>,
+}
+
+impl Parts {
+    fn push(&mut self, part: Tensor<3>) {
+        if self.first.is_none() {
+            self.first = Some(part);
+        } else {
+            self.others.push(part);
+        }
+    }
+
+    /// One beside the other along a dimension; `None` if there are none.
+    fn joined(self, dim: usize) -> Option<Tensor<3>> {
+        let first = self.first?;
+        if self.others.is_empty() {
+            return Some(first);
+        }
+        Some(Tensor::cat(std::iter::once(first).chain(self.others).collect(), dim))
+    }
 }

@@ -213,8 +213,10 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
             .memory
             .map(|memory| tensor::<B, T>(memory, [memories, batch, hidden], &device)),
     };
-    let outputs = results.outputs.clone();
-    let trace = trace.map(|trace| Trace::Host(HostTrace { outputs, numbers: T::wrap(trace) }));
+    let trace = trace.map(|trace| {
+        let outputs = results.outputs.clone();
+        Trace::Host(HostTrace { outputs, numbers: T::wrap(trace) })
+    });
     (results, trace)
 }
 

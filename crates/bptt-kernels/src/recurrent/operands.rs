@@ -85,6 +85,7 @@ impl<T> Operands<T> {
 
     /// This operand, or none; without moving the others, which for tensors is so much memory that a step of a
     /// stream notices.
+    #[inline]
     pub fn set(&mut self, operand: Operand, value: Option<T>) {
         self.slots[operand as usize] = value;
     }
@@ -111,15 +112,23 @@ impl<T> Operands<T> {
     }
 
     /// The same operands, each made into something else.
-    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Operands<U> {
-        let mut change = change;
-        Operands { slots: self.slots.map(|slot| slot.map(&mut change)) }
+    #[inline]
+    pub fn map<U>(mut self, mut change: impl FnMut(T) -> U) -> Operands<U> {
+        // One by one: to move all at once is to move those as well that are not there.
+        let mut changed = Operands::new();
+        for (slot, to) in self.slots.iter_mut().zip(&mut changed.slots) {
+            *to = slot.take().map(&mut change);
+        }
+        changed
     }
 
     /// Something made of each of the operands, which stay.
-    pub(crate) fn map_ref<'a, U>(&'a self, change: impl FnMut(&'a T) -> U) -> Operands<U> {
-        let mut change = change;
-        Operands { slots: self.slots.each_ref().map(|slot| slot.as_ref().map(&mut change)) }
+    pub(crate) fn map_ref<'a, U>(&'a self, mut change: impl FnMut(&'a T) -> U) -> Operands<U> {
+        let mut changed = Operands::new();
+        for (slot, to) in self.slots.iter().zip(&mut changed.slots) {
+            *to = slot.as_ref().map(&mut change);
+        }
+        changed
     }
 
     /// Those that are there, in order.
