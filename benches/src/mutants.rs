@@ -180,6 +180,9 @@ pub const SITES: &[Site] = &[
     site(BACKWARD, "«product(a, project, 0..project.value.count, c, false);»", &[
         ("the projection's transposed product dropped", "let _ = (a, c);"),
     ]),
+    site(BACKWARD, "«unsafe { self.d_hidden.slice_mut(b * pp, pp) }.fill(T::ZERO);»", &[
+        ("the hidden state's cotangent kept behind a projection", "let _ = b;"),
+    ]),
     site(BACKWARD, "of_batch(d_inner, hp), «false»);", &[("the inner product added to that of the last step", "true")]),
     site(BACKWARD, "«gates(Part::Completion);»", &[("the inner gate's completion forgotten", "{}")]),
     site(BACKWARD, "let a = (a.wrapping_add(«self.layer.of_inner()».0), a_rows);", &[
@@ -210,16 +213,13 @@ pub const SITES: &[Site] = &[
         ("what comes back through the state not added", "of_rows(d_output, unit)"),
         ("the output's cotangent not added", "{ let _ = d_output; d_hidden.load::<S, N>(simd, 0, unit) }"),
     ]),
-    site(GATES, "«unsafe { self.d_hidden.slice_mut(b * pp, pp) }.fill(T::ZERO);»", &[
-        ("the hidden state's cotangent kept behind a projection", "{}"),
-    ]),
     site(GATES, "if d_own.is_none() {\n                    d_hidden.store(simd, 0, unit, «back.d_hidden.unwrap_or(zero)»);", &[
         ("the way through h by the step itself dropped", "zero"),
     ]),
 
     // The sums over all steps.
-    site(SUMS, "lay(&x[self.layer.input_at(«t», b)..]", &[("the direction ignored for the input", "{ let _ = t; k }")]),
-    site(SUMS, "lay(«&self.hidden_before(k, b)[..output]», self.h_tiles[slot]);", &[
+    site(SUMS, "let values = &x[self.layer.input_at(«t», b)..]", &[("the direction ignored for the input", "{ let _ = t; k }")]),
+    site(SUMS, "self.lay(of_h, «self.hidden_before(k, b)», row, rows", &[
         ("h_t for h_{t-1} in the gradient of U", "&self.outputs[self.layer.output_at(self.layer.time_of(k), b)..][..output]"),
         ("h_0 for h_{t-1} in the gradient of U", "&self.operands.need(Operand::Hidden)[b * output..][..output]"),
     ]),
@@ -344,9 +344,11 @@ mod tests {
 
     #[test]
     fn every_site_is_there_once() {
-        let kernels = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/bptt-kernels/src/");
+        // At run time: the binary may have been built where another clone lay.
+        let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo says where the package is");
+        let kernels = std::path::Path::new(&package).join("../crates/bptt-kernels/src");
         for file in files() {
-            let source = std::fs::read_to_string(format!("{kernels}{file}")).unwrap();
+            let source = std::fs::read_to_string(kernels.join(file)).unwrap();
             let changed = with_mutants(file, &source).unwrap();
             assert!(changed.contains("crate::mutant::is("));
         }

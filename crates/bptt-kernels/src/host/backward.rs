@@ -48,7 +48,6 @@ struct Sequence<'a, C, T> {
     slots: usize,
     /// How many pieces of each block's large products are taken.
     taken: Vec<AtomicUsize>,
-    tiles: Tiles,
     d_planes: [Shared<'a, T>; 2],
     /// `x`, `h` before the step and the own `h` of a block, as tiles; in dual numbers all values, then
     /// all tangents.
@@ -133,9 +132,8 @@ pub(crate) fn backward<C: Cell, T: Real>(
     schedule: Schedule,
 ) -> Operands<Values<T>> {
     let count = schedule.count;
-    let Layer {
-        time, batch, input, hidden, output, memories, hp, pp, isa, gates, parts, row, ..
-    } = *layer;
+    let Layer { time, batch, input, hidden, output, memories, hp, pp, gates, parts, row, .. } =
+        *layer;
     let sums = |columns| layer.row_of_sums::<T>(columns);
     let no_output = vec![T::ZERO; output];
     let d_outputs = DOutputs {
@@ -203,7 +201,6 @@ pub(crate) fn backward<C: Cell, T: Real>(
         blocks: &blocks,
         slots,
         taken: blocks.iter().map(|_| AtomicUsize::new(0)).collect(),
-        tiles: Tiles::new(isa),
         d_planes: pair(&mut d_planes),
         x_tiles: pair(&mut x_tiles),
         h_tiles: pair(&mut h_tiles),
@@ -335,6 +332,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
     }
 
     /// `h` before step `k`.
+    #[inline]
     fn hidden_before(&self, k: usize, b: usize) -> &[T] {
         let Layer { output, .. } = *self.layer;
         match self.roster.before(k, b) {
@@ -417,6 +415,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             (self.project, self.d_projected, self.d_own)
         {
             let d_projected = d_projected[slot];
+            let of_own = Tiles::new(isa, hidden);
             for (nth, b) in rows.iter().enumerate() {
                 let place = first_place + nth;
                 // SAFETY: rows of this thread's own.
@@ -430,7 +429,13 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 if let Some(tiles) = self.own_tiles {
                     // SAFETY: this row of the tiles is this thread's own.
                     unsafe {
-                        self.lay(own(nth), place, self.roster.count(&block.steps), tiles[slot]);
+                        self.lay(
+                            of_own,
+                            own(nth),
+                            place,
+                            self.roster.count(&block.steps),
+                            tiles[slot],
+                        );
                     }
                 }
             }
@@ -438,6 +443,13 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             product(a, project, 0..project.value.count, c, false);
         }
         gates(Part::Step);
+        if self.d_own.is_some() {
+            // A cell that can be projected hands nothing on by itself.
+            for b in rows.iter() {
+                // SAFETY: rows of this thread's own.
+                unsafe { self.d_hidden.slice_mut(b * pp, pp) }.fill(T::ZERO);
+            }
+        }
         if let (Some(inner), Some(d_inner)) = (self.inner, self.d_inner) {
             let (a, a_rows) = in_block(d_planes, row);
             let a = (a.wrapping_add(self.layer.of_inner().0), a_rows);

@@ -4,7 +4,7 @@ use super::backward::DOutputs;
 use super::buffer::Shared;
 use super::isa::Isa;
 use super::lane::{Lane, Pair, Registers};
-use super::layer::Layer;
+use super::layer::{Layer, plane};
 use super::real::Real;
 use super::roster::StepRows;
 use super::row::{Planes, Row, Units, load_row, rows_of, store_row};
@@ -64,11 +64,67 @@ impl<'a, C: Cell, T: Real> Work<'a, C, T> {
     }
 }
 
+/// A step, worked row by row.
+trait ByRows {
+    type Real: Real;
+
+    /// Whether a row's last register, if it has none beside it, is worked together with that of the next
+    /// row: worth it where it would wait for its own results, and not for memory.
+    const TWO_ROWS: bool;
+
+    /// How many rows, and which units.
+    fn extent(&self) -> (usize, &Range<usize>);
+
+    /// Works some units of the rows from one place on, as many as a number comes from.
+    fn rows<S: Simd, N: Registers<S, Self::Real>>(
+        &self,
+        simd: S,
+        place: usize,
+        units: Range<usize>,
+    );
+}
+
 /// A step in plain numbers.
 struct InValues<'a, Step>(&'a Step);
 
+impl<Step: ByRows> WithSimd for InValues<'_, Step> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self(step) = self;
+        let (count, units) = step.extent();
+        let lanes = Step::Real::lanes::<S>();
+        let left = units.len() % (2 * lanes);
+        let in_pairs = units.end - left;
+        let is_alone = Step::TWO_ROWS && left > 0 && left <= lanes;
+        for place in 0..count {
+            let has_other = is_alone && place < count - count % 2;
+            let of_row = units.start..if has_other { in_pairs } else { units.end };
+            if !of_row.is_empty() {
+                step.rows::<S, Pair<S, Step::Real, 1>>(simd, place, of_row);
+            }
+            if has_other && place % 2 == 1 {
+                step.rows::<S, Pair<S, Step::Real, 2>>(simd, place - 1, in_pairs..units.end);
+            }
+        }
+    }
+}
+
 /// A step in dual numbers.
 struct InDuals<'a, Step>(&'a Step);
+
+impl<Step: ByRows> WithSimd for InDuals<'_, Step> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (count, units) = self.0.extent();
+        for place in (0..count).step_by(2) {
+            self.0.rows::<S, Dual<Lane<S, Step::Real>>>(simd, place, units.clone());
+        }
+    }
+}
 
 /// What is there in one step forward. Rows are those of the batch.
 pub(crate) struct StepForward<'a, C, T> {
@@ -112,46 +168,31 @@ pub(crate) enum Part {
     Completion,
 }
 
-impl<C: Cell, T: Real> WithSimd for InValues<'_, StepForward<'_, C, T>> {
-    type Output = ();
+impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
+    type Real = T;
+    const TWO_ROWS: bool = true;
 
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        self.0.run::<S, Pair<S, T>>(simd);
-    }
-}
-
-impl<C: Cell, T: Real> WithSimd for InDuals<'_, StepForward<'_, C, T>> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        self.0.run::<S, Dual<Lane<S, T>>>(simd);
-    }
-}
-
-impl<C: Cell, T: Real> StepForward<'_, C, T> {
-    #[inline(always)]
-    fn run<S: Simd, N: Registers<S, T>>(&self, simd: S) {
-        for place in (0..self.rows.len()).step_by(N::ROWS) {
-            self.row::<S, N>(simd, place);
-        }
+    fn extent(&self) -> (usize, &Range<usize>) {
+        (self.rows.len(), &self.units)
     }
 
-    /// The row at one place; in dual numbers with that of its tangents.
     #[inline(always)]
-    fn row<S: Simd, N: Registers<S, T>>(&self, simd: S, place: usize) {
+    fn rows<S: Simd, N: Registers<S, T>>(&self, simd: S, place: usize, units: Range<usize>) {
         let layer = self.layer;
         let Layer { hp, pp, output, .. } = *layer;
-        let b = self.rows.row(place);
+        let memories = C::Memory::<f64>::LEN;
+        let b = |row: usize| self.rows.row(place + row);
+        let from = |first: usize| move |row: usize| first + place + row;
         let hidden = Row::new::<S, N>(self.hidden, b, 1, pp);
         let hidden_next = Row::new::<S, N>(self.hidden_next, b, 1, pp);
-        let memory_row = (self.memory_before)(b);
-        let memory = Row::new::<S, N>(self.memory, memory_row, layer.memories, hp);
-        let next_row = self.memory_after.map_or(memory_row, |row| row + place);
-        let memory_next = Row::new::<S, N>(self.memory, next_row, layer.memories, hp);
+        let memory_row = |row: usize| (self.memory_before)(b(row));
+        let memory = Row::new::<S, N>(self.memory, memory_row, memories, hp);
+        let memory_next = match self.memory_after {
+            None => memory,
+            Some(first) => Row::new::<S, N>(self.memory, from(first), memories, hp),
+        };
         let planes = Planes::new::<S, N>(self.planes, self.planes_row + place, layer);
-        let units = Units::all::<S, T, N>(layer, self.units.clone());
+        let units = Units::all::<S, T, N>(layer, units);
         // SAFETY: the rows were checked to be inside of their buffers,
         // planes and units are below the layer's, and rows and units are this thread's own.
         unsafe {
@@ -164,7 +205,7 @@ impl<C: Cell, T: Real> StepForward<'_, C, T> {
                 memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
             };
             let gates =
-                |unit: Units| C::Gates::from_fn(|gate| planes.load(simd, layer.plane(gate), unit));
+                |unit: Units| C::Gates::from_fn(|gate| planes.load(simd, plane::<C>(gate), unit));
             if self.part == Part::Inner {
                 let inner = self.inner.expect("a cell with an inner gate has room for it");
                 let inner = Row::new::<S, N>(inner, b, 1, hp);
@@ -174,20 +215,21 @@ impl<C: Cell, T: Real> StepForward<'_, C, T> {
                 }
                 return;
             }
-            let kept_row =
-                self.kept.map(|(kept, row)| Row::new::<S, N>(kept, row + place, layer.kept, hp));
-            let own = self.own.map(|(own, row)| Row::new::<S, N>(own, row + place, 1, hp));
+            let kept_row = self
+                .kept
+                .map(|(kept, row)| Row::new::<S, N>(kept, from(row), C::Kept::<f64>::LEN, hp));
+            let own = self.own.map(|(own, row)| Row::new::<S, N>(own, from(row), 1, hp));
             let first = self.units.start.min(output);
             let last = self.units.end.min(output);
             let mut out: [&mut [T]; 2] = [&mut [], &mut []];
             if let (None, Some(output)) = (own, self.output) {
                 for (row, out) in out.iter_mut().enumerate().take(N::ROWS) {
-                    let at = layer.output_at(self.time, b + row) + first;
+                    let at = layer.output_at(self.time, b(row)) + first;
                     *out = output.slice_mut(at, last - first);
                 }
             }
             for unit in units {
-                let apart = C::Apart::from_fn(|a| planes.load(simd, layer.gates + a, unit));
+                let apart = C::Apart::from_fn(|a| planes.load(simd, C::GATES + a, unit));
                 let (after, kept) = self.cell.step(gates(unit), apart, &before(unit));
                 after.memory.for_each(|m, x| memory_next.store(simd, m, unit, x));
                 if let Some(row) = kept_row {
@@ -248,57 +290,35 @@ pub(crate) struct StepBackward<'a, C, T> {
     pub(crate) inner: Option<Shared<'a, T>>,
 }
 
-impl<C: Cell, T: Real> WithSimd for InValues<'_, StepBackward<'_, C, T>> {
-    type Output = ();
+impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
+    type Real = T;
+    const TWO_ROWS: bool = false;
 
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        self.0.run::<S, Pair<S, T>>(simd);
-    }
-}
-
-impl<C: Cell, T: Real> WithSimd for InDuals<'_, StepBackward<'_, C, T>> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        self.0.run::<S, Dual<Lane<S, T>>>(simd);
-    }
-}
-
-impl<C: Cell, T: Real> StepBackward<'_, C, T> {
-    #[inline(always)]
-    fn run<S: Simd, N: Registers<S, T>>(&self, simd: S) {
-        for place in (0..self.rows.len()).step_by(N::ROWS) {
-            self.row::<S, N>(simd, place);
-        }
-        if let (Part::Step, Some(_)) = (self.part, self.d_own) {
-            // A cell that can be projected hands nothing on by itself.
-            let pp = self.layer.pp;
-            for b in self.rows.iter() {
-                // SAFETY: rows of this thread's own.
-                unsafe { self.d_hidden.slice_mut(b * pp, pp) }.fill(T::ZERO);
-            }
-        }
+    fn extent(&self) -> (usize, &Range<usize>) {
+        (self.rows.len(), &self.units)
     }
 
-    /// The row at one place; in dual numbers with that of its tangents.
     #[inline(always)]
-    fn row<S: Simd, N: Registers<S, T>>(&self, simd: S, place: usize) {
+    fn rows<S: Simd, N: Registers<S, T>>(&self, simd: S, place: usize, units: Range<usize>) {
         let layer = self.layer;
-        let Layer { hp, pp, memories, gates, .. } = *layer;
+        let Layer { hp, pp, .. } = *layer;
+        let memories = C::Memory::<f64>::LEN;
         let zero = N::zero(simd);
-        let b = self.rows.row(place);
+        let b = |row: usize| self.rows.row(place + row);
+        let from = |first: usize| move |row: usize| first + place + row;
         let d_hidden = Row::new::<S, N>(self.d_hidden, b, 1, pp);
         let d_memory = Row::new::<S, N>(self.d_memory, b, memories, hp);
-        let at = self.d_planes_row + place;
-        let d_planes = Planes::new::<S, N>(self.d_planes, at, layer);
-        let units = Units::all::<S, T, N>(layer, self.units.clone());
-        let inner = self.inner.map(|inner| Row::new::<S, N>(inner, at, 1, hp));
-        let kept = Row::new::<S, N>(self.kept, self.kept_row + place, layer.kept, hp);
-        let memory = Row::new::<S, N>(self.memory, (self.memory_before)(b), memories, hp);
-        let memory_next = Row::new::<S, N>(self.memory, self.memory_after + place, memories, hp);
-        let hidden_before = rows_of::<S, T, N>(|row| (self.hidden_before)(b + row));
+        let d_planes = Planes::new::<S, N>(self.d_planes, self.d_planes_row + place, layer);
+        let units = Units::all::<S, T, N>(layer, units);
+        let inner = self.inner.map(|inner| Row::new::<S, N>(inner, from(self.d_planes_row), 1, hp));
+        let kept = Row::new::<S, N>(self.kept, from(self.kept_row), C::Kept::<f64>::LEN, hp);
+        let memory_row = |row: usize| (self.memory_before)(b(row));
+        let memory = Row::new::<S, N>(self.memory, memory_row, memories, hp);
+        let memory_next = Row::new::<S, N>(self.memory, from(self.memory_after), memories, hp);
+        let hidden_before = match C::PROJECTABLE {
+            true => [&[][..]; 2],
+            false => rows_of::<S, T, N>(|row| (self.hidden_before)(b(row))),
+        };
         // SAFETY: the rows were checked to be inside of their buffers,
         // planes and units are below the layer's, and rows and units are this thread's own.
         unsafe {
@@ -318,8 +338,8 @@ impl<C: Cell, T: Real> StepBackward<'_, C, T> {
                 let d_inner = Row::new::<S, N>(d_inner, b, 1, hp);
                 for unit in units {
                     let so_far = Backward {
-                        d_gates: C::Gates::from_fn(|g| d_planes.load(simd, layer.plane(g), unit)),
-                        d_apart: C::Apart::from_fn(|a| d_planes.load(simd, gates + a, unit)),
+                        d_gates: C::Gates::from_fn(|g| d_planes.load(simd, plane::<C>(g), unit)),
+                        d_apart: C::Apart::from_fn(|a| d_planes.load(simd, C::GATES + a, unit)),
                         d_hidden: Some(d_hidden.load(simd, 0, unit)),
                         d_memory: C::Memory::from_fn(|m| d_memory.load(simd, m, unit)),
                     };
@@ -327,8 +347,8 @@ impl<C: Cell, T: Real> StepBackward<'_, C, T> {
                     let operand = self.cell.inner_of_kept(&kept, &before.hidden);
                     let d = d_inner.load(simd, 0, unit);
                     let back: Backward<C, N> = self.cell.inner_backward(&kept, &before, d, so_far);
-                    back.d_gates.for_each(|g, x| d_planes.store(simd, layer.plane(g), unit, x));
-                    back.d_apart.for_each(|a, x| d_planes.store(simd, gates + a, unit, x));
+                    back.d_gates.for_each(|g, x| d_planes.store(simd, plane::<C>(g), unit, x));
+                    back.d_apart.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
                     back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
                     d_hidden.store(simd, 0, unit, back.d_hidden.unwrap_or(zero));
                     if let Some(inner) = inner {
@@ -339,7 +359,7 @@ impl<C: Cell, T: Real> StepBackward<'_, C, T> {
             }
             let hidden_own = rows_of::<S, T, N>(|row| (self.hidden_own)(place + row));
             let d_own = self.d_own.map(|d_own| Row::new::<S, N>(d_own, b, 1, hp));
-            let d_output = rows_of::<S, T, N>(|row| self.d_output.row(layer, self.time, b + row));
+            let d_output = rows_of::<S, T, N>(|row| self.d_output.row(layer, self.time, b(row)));
             for unit in units {
                 let d_h = match d_own {
                     Some(d_own) => d_own.load(simd, 0, unit),
@@ -355,8 +375,8 @@ impl<C: Cell, T: Real> StepBackward<'_, C, T> {
                 };
                 let before = before(unit);
                 let back = self.cell.step_backward(kept(unit), &before, &after, cotangent);
-                back.d_gates.for_each(|g, x| d_planes.store(simd, layer.plane(g), unit, x));
-                back.d_apart.for_each(|a, x| d_planes.store(simd, gates + a, unit, x));
+                back.d_gates.for_each(|g, x| d_planes.store(simd, plane::<C>(g), unit, x));
+                back.d_apart.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
                 back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
                 if d_own.is_none() {
                     d_hidden.store(simd, 0, unit, back.d_hidden.unwrap_or(zero));

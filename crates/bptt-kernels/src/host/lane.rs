@@ -36,13 +36,13 @@ impl<S: Simd, T: Real> Lane<S, T> {
 
 // No `map` of an array here: what it calls is not compiled for the instruction set.
 
-/// Two of them. A cell's step is a long chain of operations, each of which waits for the one before;
-/// two chains at once keep the units of the processor busy.
+/// Two of them, of one row or of two. A cell's step is a long chain of operations, each of which waits for
+/// the one before; two chains at once keep the units of the processor busy.
 #[derive(Clone, Copy)]
-pub(crate) struct Pair<S: Simd, T: Real>([Lane<S, T>; 2]);
+pub(crate) struct Pair<S: Simd, T: Real, const ROWS: usize>([Lane<S, T>; 2]);
 
-/// What a cell computes with: registers of one row, or in dual numbers a register of values and one of
-/// tangents, which lie in neighbouring rows.
+/// What a cell computes with: registers of one row or of two, or in dual numbers a register of values and
+/// one of tangents, which lie in neighbouring rows.
 pub(crate) trait Registers<S: Simd, T: Real>: Rectify + Copy {
     /// How many rows it comes from.
     const ROWS: usize;
@@ -61,19 +61,26 @@ pub(crate) trait Registers<S: Simd, T: Real>: Rectify + Copy {
     }
 }
 
-impl<S: Simd, T: Real> Registers<S, T> for Pair<S, T> {
-    const ROWS: usize = 1;
-    const WIDTH: usize = 2;
+impl<S: Simd, T: Real, const ROWS: usize> Registers<S, T> for Pair<S, T, ROWS> {
+    const ROWS: usize = ROWS;
+    const WIDTH: usize = 2 / ROWS;
 
     #[inline(always)]
     fn from_registers(simd: S, mut register: impl FnMut(usize, usize) -> T::Register<S>) -> Self {
-        Self([Lane { simd, value: register(0, 0) }, Lane { simd, value: register(0, 1) }])
+        let first = Lane { simd, value: register(0, 0) };
+        let value = if ROWS == 1 { register(0, 1) } else { register(1, 0) };
+        Self([first, Lane { simd, value }])
     }
 
     #[inline(always)]
     fn for_registers(self, mut register: impl FnMut(usize, usize, T::Register<S>)) {
-        register(0, 0, self.0[0].value);
-        register(0, 1, self.0[1].value);
+        let [first, second] = self.0;
+        register(0, 0, first.value);
+        if ROWS == 1 {
+            register(0, 1, second.value);
+        } else {
+            register(1, 0, second.value);
+        }
     }
 }
 
@@ -96,46 +103,49 @@ impl<S: Simd, T: Real> Registers<S, T> for Dual<Lane<S, T>> {
 
 /// The four forms of an operator, from one on values.
 macro_rules! operators {
-    ($Number:ident: $($Op:ident $op:ident |$a:ident, $b:ident| $result:expr;)*) => {$(
-        impl<S: Simd, T: Real> $Op for $Number<S, T> {
-            type Output = $Number<S, T>;
+    ($generics:tt $Number:ty: $($Op:ident $op:ident |$a:ident, $b:ident| $result:expr;)*) => {
+        $(operators!(@one $generics $Number, $Op $op |$a, $b| $result);)*
+    };
+    (@one [$($generics:tt)*] $Number:ty, $Op:ident $op:ident |$a:ident, $b:ident| $result:expr) => {
+        impl<$($generics)*> $Op for $Number {
+            type Output = Self;
             #[inline(always)]
-            fn $op(self, other: Self) -> $Number<S, T> {
+            fn $op(self, other: Self) -> Self {
                 let ($a, $b) = (self, other);
                 $result
             }
         }
-        impl<S: Simd, T: Real> $Op<&$Number<S, T>> for $Number<S, T> {
-            type Output = $Number<S, T>;
+        impl<$($generics)*> $Op<&$Number> for $Number {
+            type Output = Self;
             #[inline(always)]
-            fn $op(self, other: &Self) -> $Number<S, T> {
+            fn $op(self, other: &Self) -> Self {
                 self.$op(*other)
             }
         }
-        impl<S: Simd, T: Real> $Op<$Number<S, T>> for &$Number<S, T> {
-            type Output = $Number<S, T>;
+        impl<$($generics)*> $Op<$Number> for &$Number {
+            type Output = $Number;
             #[inline(always)]
-            fn $op(self, other: $Number<S, T>) -> $Number<S, T> {
+            fn $op(self, other: $Number) -> $Number {
                 (*self).$op(other)
             }
         }
-        impl<S: Simd, T: Real> $Op for &$Number<S, T> {
-            type Output = $Number<S, T>;
+        impl<$($generics)*> $Op for &$Number {
+            type Output = $Number;
             #[inline(always)]
-            fn $op(self, other: Self) -> $Number<S, T> {
+            fn $op(self, other: Self) -> $Number {
                 (*self).$op(*other)
             }
         }
-    )*};
+    };
 }
 operators! {
-    Lane:
+    [S: Simd, T: Real] Lane<S, T>:
     Add add |a, b| a.with(T::add(a.simd, a.value, b.value));
     Sub sub |a, b| a.with(T::sub(a.simd, a.value, b.value));
     Mul mul |a, b| a.with(T::mul(a.simd, a.value, b.value));
 }
 operators! {
-    Pair:
+    [S: Simd, T: Real, const ROWS: usize] Pair<S, T, ROWS>:
     Add add |a, b| Pair([a.0[0] + b.0[0], a.0[1] + b.0[1]]);
     Sub sub |a, b| Pair([a.0[0] - b.0[0], a.0[1] - b.0[1]]);
     Mul mul |a, b| Pair([a.0[0] * b.0[0], a.0[1] * b.0[1]]);
@@ -198,7 +208,7 @@ impl<S: Simd, T: Real> Rectify for Lane<S, T> {
     }
 }
 
-impl<S: Simd, T: Real> Neg for Pair<S, T> {
+impl<S: Simd, T: Real, const ROWS: usize> Neg for Pair<S, T, ROWS> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
@@ -206,7 +216,7 @@ impl<S: Simd, T: Real> Neg for Pair<S, T> {
     }
 }
 
-impl<S: Simd, T: Real> Number for Pair<S, T> {
+impl<S: Simd, T: Real, const ROWS: usize> Number for Pair<S, T, ROWS> {
     #[inline(always)]
     fn one_minus(&self) -> Self {
         Self([self.0[0].one_minus(), self.0[1].one_minus()])
@@ -223,7 +233,7 @@ impl<S: Simd, T: Real> Number for Pair<S, T> {
     }
 }
 
-impl<S: Simd, T: Real> Rectify for Pair<S, T> {
+impl<S: Simd, T: Real, const ROWS: usize> Rectify for Pair<S, T, ROWS> {
     #[inline(always)]
     fn relu(&self) -> Self {
         Self([self.0[0].relu(), self.0[1].relu()])

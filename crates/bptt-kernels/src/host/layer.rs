@@ -76,7 +76,7 @@ impl Layer {
         projected: bool,
         isa: Isa,
     ) -> Self {
-        let count = |kind| C::RECURRENT.iter().filter(|&&r| r == kind).count();
+        let count = |kind| count(C::RECURRENT, kind);
         let lanes = isa.lanes::<T>();
         let Sizes { time, batch, input, hidden, output, memories } = *sizes;
         let panel = WIDE * lanes;
@@ -187,9 +187,8 @@ impl Layer {
     }
 
     /// The plane of a gate.
-    #[inline(always)]
     pub(crate) fn plane(&self, gate: usize) -> usize {
-        if gate < self.added { self.first_h() + gate } else { gate - self.added }
+        plane_of(gate, self.gates, self.added)
     }
 
     /// The gate of a plane that `x` enters.
@@ -275,6 +274,27 @@ impl Layer {
             () => Split::Pipeline,
         }
     }
+}
+
+/// The plane of a gate, of so many gates, of which so many, the first ones, are added.
+const fn plane_of(gate: usize, gates: usize, added: usize) -> usize {
+    if gate < added { gates - added + gate } else { gate - added }
+}
+
+/// The plane of a cell's gate, as [`Layer::plane`]; known when the cell is compiled.
+#[inline(always)]
+pub(crate) fn plane<C: Cell>(gate: usize) -> usize {
+    plane_of(gate, C::GATES, const { count(C::RECURRENT, Recurrent::Added) })
+}
+
+/// How many are of that kind.
+const fn count(all: &[Recurrent], kind: Recurrent) -> usize {
+    let (mut count, mut index) = (0, 0);
+    while index < all.len() {
+        count += (all[index] as u8 == kind as u8) as usize;
+        index += 1;
+    }
+    count
 }
 
 /// How many threads, and how they share the steps.

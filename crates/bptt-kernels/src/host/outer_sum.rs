@@ -13,12 +13,15 @@ const AHEAD: usize = 16;
 
 /// How the columns of a matrix `[depth, columns]` are laid out as rows of tiles: tile by tile,
 /// `[depth, rows of the tile]`, so that a sum over `depth` reads them in one stream.
+#[derive(Clone, Copy)]
 pub(crate) struct Tiles {
-    most: usize,
+    width: usize,
+    cut: Cut,
 }
 
 impl Tiles {
-    pub(crate) fn new(isa: Isa) -> Self {
+    /// Of so many columns.
+    pub(crate) fn new(isa: Isa, width: usize) -> Self {
         struct Most;
         impl WithSimd for Most {
             type Output = usize;
@@ -27,10 +30,14 @@ impl Tiles {
                 most_rows::<S>()
             }
         }
-        Self { most: isa.dispatch(Most) }
+        Self { width, cut: Cut::new(width, isa.dispatch(Most)) }
     }
 
     /// Lays out row `row` of `rows`, which are in blocks of [`DEPTH`].
+    ///
+    /// # Panics
+    ///
+    /// If there are not so many values.
     ///
     /// # Safety
     ///
@@ -43,11 +50,11 @@ impl Tiles {
         rows: usize,
         to: Shared<'_, T>,
     ) {
+        let Self { width, cut } = *self;
         let (k, depth) = (row % DEPTH, block_depth(row, rows));
-        let to = to.at((row - k) * values.len(), depth * values.len());
-        let cut = Cut::new(values.len(), self.most);
+        let to = to.at((row - k) * width, depth * width);
         let more = cut.rows + 1;
-        let (larger, others) = values.split_at(cut.larger * more);
+        let (larger, others) = values[..width].split_at(cut.larger * more);
         // SAFETY: a tile of so many rows has as many elements for each of `depth`.
         unsafe {
             scatter(larger, more, to.wrapping_add(k * more), depth);
@@ -210,10 +217,10 @@ mod tests {
                 let (rows, row) = (DEPTH + 3, DEPTH + 1);
                 let values: Vec<f64> = (1..=width).map(|x| x as f64).collect();
                 let mut tiles = Buffer::<f64>::zeros(&[rows, width]);
-                // SAFETY: there is room for so many rows, and nobody else is here.
-                unsafe { Tiles { most }.pack(&values, row, rows, tiles.shared()) };
-                let mut expected = vec![0.0; rows * width];
                 let cut = Cut::new(width, most);
+                // SAFETY: there is room for so many rows, and nobody else is here.
+                unsafe { Tiles { width, cut }.pack(&values, row, rows, tiles.shared()) };
+                let mut expected = vec![0.0; rows * width];
                 let (mut tile_at, mut first) = (DEPTH * width, 0);
                 for count in (0..cut.tiles).map(|tile| cut.rows_of(tile)) {
                     expected[tile_at + count..][..count]

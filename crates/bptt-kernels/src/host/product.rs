@@ -197,17 +197,22 @@ impl<T: Real> Product<'_, T> {
         let lanes = T::lanes::<S>();
         let wide = WIDE * lanes;
         let next = b.depth * wide;
-        let cut = Cut::new(rows.len(), most_rows::<S>());
+        let in_one = Cut::new(rows.len(), most_rows::<S>());
+        let in_both = Cut::new(rows.len(), most_rows_of_three::<S>());
         let mut panel = self.panels.start;
         while panel < self.panels.end {
             let (column, left) = b.result.from(panel * wide);
+            let panels_left = self.panels.end - panel;
             // With few rows, several whole panels side by side keep the registers busy.
-            let whole = (left / wide).min(self.panels.end - panel);
-            let together = match rows.len() {
-                1 if whole >= 4 => 4,
-                2 if whole >= 3 => 3,
-                1..=3 if whole >= 2 => 2,
-                _ => 1,
+            let whole = (left / wide).min(panels_left);
+            // A last register alone would wait for its elements of `A`: it is worked with the panel before.
+            let has_last = panels_left == 2 && (wide + 1..=wide + lanes).contains(&left);
+            let (together, cut) = match rows.len() {
+                1 if whole >= 4 => (4, in_one),
+                2 if whole >= 3 => (3, in_one),
+                1..=3 if whole >= 2 => (2, in_one),
+                4.. if has_last => (2, in_both),
+                _ => (1, in_one),
             };
             let mut tile = Tile::<T, false> {
                 a: self.a,
@@ -230,6 +235,7 @@ impl<T: Real> Product<'_, T> {
                     match together {
                         4 => tile.exactly::<S, 1, 4>(simd),
                         3 => tile.exactly::<S, 2, 3>(simd),
+                        2 if has_last => tile.with_last::<S>(simd, count),
                         2 => tile.up_to_3::<S>(simd, count),
                         _ => tile.any::<S>(simd, count),
                     }
@@ -246,6 +252,12 @@ impl<T: Real> Product<'_, T> {
 #[inline(always)]
 pub(crate) fn most_rows<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 12 } else { 6 }
+}
+
+/// As [`most_rows`], of a panel and a register of the next.
+#[inline(always)]
+fn most_rows_of_three<S: Simd>() -> usize {
+    most_rows::<S>() * 2 / 3
 }
 
 /// Rows cut into tiles, as evenly as can be, because 8 rows are better worked as 4 and 4 than as 6 and 2.
@@ -307,11 +319,49 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
             if P > 1 || self.columns >= WIDE * lanes {
                 self.work::<S, R, P, WIDE>(simd);
             } else if self.columns > lanes {
-                self.cut::<S, R, WIDE>(simd);
+                self.cut::<S, R, 1, WIDE>(simd);
             } else if self.columns == lanes {
                 self.work::<S, R, 1, 1>(simd);
             } else {
-                self.cut::<S, R, 1>(simd);
+                self.cut::<S, R, 1, 1>(simd);
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`exactly`](Self::exactly), for `rows` rows, at most `most_rows_of_three`, and a panel of which
+    /// all columns are there and one with a register or less.
+    #[inline(always)]
+    unsafe fn with_last<S: Simd>(self, simd: S, rows: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match rows {
+                1 => self.exactly_with_last::<S, 1>(simd),
+                2 => self.exactly_with_last::<S, 2>(simd),
+                3 => self.exactly_with_last::<S, 3>(simd),
+                4 => self.exactly_with_last::<S, 4>(simd),
+                // Known when this is compiled, as in `any`.
+                _ if most_rows_of_three::<S>() <= 4 => unreachable!("at most 4 rows here"),
+                5 => self.exactly_with_last::<S, 5>(simd),
+                6 => self.exactly_with_last::<S, 6>(simd),
+                7 => self.exactly_with_last::<S, 7>(simd),
+                _ => self.exactly_with_last::<S, 8>(simd),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`with_last`](Self::with_last), for `R` rows.
+    #[inline(always)]
+    unsafe fn exactly_with_last<S: Simd, const R: usize>(self, simd: S) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.columns == (WIDE + 1) * T::lanes::<S>() {
+                self.work::<S, R, 2, 1>(simd);
+            } else {
+                self.cut::<S, R, 2, 1>(simd);
             }
         }
     }
@@ -359,19 +409,19 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
 
     /// # Safety
     ///
-    /// As for [`exactly`](Self::exactly), with `V` registers of each panel.
+    /// As for [`exactly`](Self::exactly), with `L` registers of the last panel.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "indices, so that all stays in registers")]
-    unsafe fn work<S: Simd, const R: usize, const P: usize, const V: usize>(self, simd: S) {
-        // SAFETY: the caller's promise; a panel's row has `WIDE` registers, of which `V` are taken.
+    unsafe fn work<S: Simd, const R: usize, const P: usize, const L: usize>(self, simd: S) {
+        // SAFETY: the caller's promise; a panel's row has `WIDE` registers, of which `L` are taken.
         unsafe {
             let lanes = T::lanes::<S>();
-            let c = self.rows_of_c::<R>(P * V * lanes);
-            let sums = self.sums::<S, R, P, V>(simd);
+            let c = self.rows_of_c::<R>(((P - 1) * WIDE + L) * lanes);
+            let sums = self.sums::<S, R, P, L>(simd);
             for r in 0..R {
                 for p in 0..P {
-                    for v in 0..V {
-                        let c = c[r].wrapping_add((p * V + v) * lanes);
+                    for v in 0..registers(p, P, L) {
+                        let c = c[r].wrapping_add((p * WIDE + v) * lanes);
                         let mut sum = sums[r][p][v];
                         if self.add {
                             sum = T::add(simd, T::load(simd, c), sum);
@@ -387,25 +437,35 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
     ///
     /// # Safety
     ///
-    /// As for [`exactly`](Self::exactly), with one panel and `columns` columns in `V` registers.
+    /// As for [`exactly`](Self::exactly), with `columns` columns, the last of which are in the last panel's
+    /// register `L`.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "indices, so that all stays in registers")]
-    unsafe fn cut<S: Simd, const R: usize, const V: usize>(self, simd: S) {
+    unsafe fn cut<S: Simd, const R: usize, const P: usize, const L: usize>(self, simd: S) {
         // SAFETY: the caller's promise.
         unsafe {
             let lanes = T::lanes::<S>();
             let c = self.rows_of_c::<R>(self.columns);
-            let sums = self.sums::<S, R, 1, V>(simd);
+            let sums = self.sums::<S, R, P, L>(simd);
             for r in 0..R {
-                for v in 0..V {
-                    let columns = lanes.min(self.columns - v * lanes);
-                    let c = c[r].wrapping_add(v * lanes);
-                    let c = std::slice::from_raw_parts_mut(c, columns);
-                    let mut sum = sums[r][0][v];
-                    if self.add {
-                        sum = T::add(simd, T::load_partial(simd, c), sum);
+                for p in 0..P {
+                    for v in 0..registers(p, P, L) {
+                        let first = (p * WIDE + v) * lanes;
+                        let c = c[r].wrapping_add(first);
+                        let mut sum = sums[r][p][v];
+                        if (p + 1, v + 1) == (P, L) {
+                            let c = std::slice::from_raw_parts_mut(c, self.columns - first);
+                            if self.add {
+                                sum = T::add(simd, T::load_partial(simd, c), sum);
+                            }
+                            T::store_partial(simd, c, sum);
+                        } else {
+                            if self.add {
+                                sum = T::add(simd, T::load(simd, c), sum);
+                            }
+                            T::store(simd, c, sum);
+                        }
                     }
-                    T::store_partial(simd, c, sum);
                 }
             }
         }
@@ -428,10 +488,10 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
     ///
     /// As for [`work`](Self::work).
     #[inline(always)]
-    unsafe fn sums<S: Simd, const R: usize, const P: usize, const V: usize>(
+    unsafe fn sums<S: Simd, const R: usize, const P: usize, const L: usize>(
         &self,
         simd: S,
-    ) -> [[[T::Register<S>; V]; P]; R] {
+    ) -> [[[T::Register<S>; WIDE]; P]; R] {
         // SAFETY: the caller's promise: `R` rows of `depth` elements, `P` panels of `depth` rows.
         unsafe {
             let mut a = [self.a; R];
@@ -442,13 +502,13 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
             for (p, b) in b.iter_mut().enumerate() {
                 *b = b.wrapping_add(p * self.next);
             }
-            let mut sums = [[[T::splat(simd, T::ZERO); V]; P]; R];
+            let mut sums = [[[T::splat(simd, T::ZERO); WIDE]; P]; R];
             let mut at = 0;
             for _ in 0..self.depth / ROUNDS {
-                Self::rounds::<S, R, P, V, ROUNDS>(simd, (&a, &mut at), &mut b, &mut sums);
+                Self::rounds::<S, R, P, L, ROUNDS>(simd, (&a, &mut at), &mut b, &mut sums);
             }
             for _ in 0..self.depth % ROUNDS {
-                Self::rounds::<S, R, P, V, 1>(simd, (&a, &mut at), &mut b, &mut sums);
+                Self::rounds::<S, R, P, L, 1>(simd, (&a, &mut at), &mut b, &mut sums);
             }
             sums
         }
@@ -461,19 +521,19 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
     /// There are so many elements in the rows of `A`, and rows in the panels.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "indices, so that all stays in registers")]
-    unsafe fn rounds<S: Simd, const R: usize, const P: usize, const V: usize, const N: usize>(
+    unsafe fn rounds<S: Simd, const R: usize, const P: usize, const L: usize, const N: usize>(
         simd: S,
         (a, at): (&[*const T; R], &mut usize),
         b: &mut [*const T; P],
-        sums: &mut [[[T::Register<S>; V]; P]; R],
+        sums: &mut [[[T::Register<S>; WIDE]; P]; R],
     ) {
         let lanes = T::lanes::<S>();
         let step = if PACKED { R } else { 1 };
         // Wrapping: the profile's overflow checks have no place in this loop.
         for round in 0..N {
-            let mut row = [[T::splat(simd, T::ZERO); V]; P];
+            let mut row = [[T::splat(simd, T::ZERO); WIDE]; P];
             for p in 0..P {
-                for v in 0..V {
+                for v in 0..registers(p, P, L) {
                     // SAFETY: the caller's promise.
                     row[p][v] =
                         unsafe { T::load(simd, b[p].wrapping_add((round * WIDE + v) * lanes)) };
@@ -484,7 +544,7 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
                 let x = unsafe { *a[r].wrapping_add(at.wrapping_add(round * step)) };
                 let x = T::splat(simd, x);
                 for p in 0..P {
-                    for v in 0..V {
+                    for v in 0..registers(p, P, L) {
                         sums[r][p][v] = T::mul_add(simd, x, row[p][v], sums[r][p][v]);
                     }
                 }
@@ -495,6 +555,12 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
             *b = b.wrapping_add(N * WIDE * lanes);
         }
     }
+}
+
+/// How many registers of panel `p` are taken, of which there are `panels`, the last with `last`.
+#[inline(always)]
+const fn registers(p: usize, panels: usize, last: usize) -> usize {
+    if p + 1 == panels { last } else { WIDE }
 }
 
 /// How many rounds of the innermost loop are worked at once: what it takes to count them is not for nothing

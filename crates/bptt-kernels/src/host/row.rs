@@ -79,26 +79,33 @@ pub(super) fn store_row<S: Simd, T: Real>(simd: S, row: &mut [T], unit: usize, x
     }
 }
 
-/// A row of padded planes, of which one thread has some units; in dual numbers two, the values' and behind it the
-/// tangents'.
+/// A row of padded planes, of which one thread has some units; or two of them, where a number comes from two.
 #[derive(Clone, Copy)]
 pub(super) struct Row<T> {
-    start: *mut T,
+    starts: [*mut T; 2],
     hp: usize,
-    /// From one row to the next.
-    next: usize,
 }
 
 impl<T: Real> Row<T> {
     #[inline(always)]
     pub(super) fn new<S: Simd, N: Registers<S, T>>(
         of: Shared<'_, T>,
-        index: usize,
+        index: impl Fn(usize) -> usize,
         planes: usize,
         hp: usize,
     ) -> Self {
-        let next = planes * hp;
-        Self { start: of.at(index * next, N::ROWS * next), hp, next }
+        let size = planes * hp;
+        // Of what a cell does not have there may be no rows.
+        let start = |row| if planes == 0 { of.at(0, 0) } else { of.at(index(row) * size, size) };
+        let first = start(0);
+        let second = if N::ROWS > 1 { start(1) } else { first };
+        Self { starts: [first, second], hp }
+    }
+
+    /// Where a unit of a plane is.
+    #[inline(always)]
+    fn at(self, row: usize, plane: usize, unit: usize) -> *mut T {
+        self.starts[row].wrapping_add(plane.wrapping_mul(self.hp)).wrapping_add(unit)
     }
 
     /// # Safety
@@ -112,10 +119,9 @@ impl<T: Real> Row<T> {
         plane: usize,
         unit: Units,
     ) -> N {
-        let at = self.start.wrapping_add(plane.wrapping_mul(self.hp));
         // SAFETY: inside of the rows, by the caller's promise.
         N::from_registers(simd, |row, nth| unsafe {
-            T::load(simd, at.wrapping_add(row.wrapping_mul(self.next)).wrapping_add(unit.at(nth)))
+            T::load(simd, self.at(row, plane, unit.at(nth)))
         })
     }
 
@@ -130,16 +136,14 @@ impl<T: Real> Row<T> {
         unit: Units,
         x: N,
     ) {
-        let at = self.start.wrapping_add(plane.wrapping_mul(self.hp));
         // SAFETY: inside of the rows, by the caller's promise.
         x.for_registers(|row, nth, x| unsafe {
-            let to = at.wrapping_add(row.wrapping_mul(self.next)).wrapping_add(unit.at(nth));
-            T::store(simd, to, x);
+            T::store(simd, self.at(row, plane, unit.at(nth)), x);
         });
     }
 }
 
-/// A row of a step's planes, where they are as [`Layer`] says; in dual numbers two.
+/// A row of a step's planes, where they are as [`Layer`] says; where a number comes from two, the next as well.
 #[derive(Clone, Copy)]
 pub(super) struct Planes<T> {
     start: *mut T,
@@ -209,7 +213,7 @@ impl<T: Real> Planes<T> {
     }
 }
 
-/// The rows that are not padded, one for each row that `N` comes from.
+/// Rows that are not padded, one for each row that `N` comes from.
 #[inline(always)]
 pub(super) fn rows_of<'a, S: Simd, T: Real, N: Registers<S, T>>(
     row: impl Fn(usize) -> &'a [T],

@@ -4,7 +4,7 @@ use super::Sequence;
 use crate::host::buffer::{Buffer, Shared};
 use crate::host::columns::Columns;
 use crate::host::layer::Layer;
-use crate::host::outer_sum::{OuterSum, block_depth};
+use crate::host::outer_sum::{OuterSum, Tiles, block_depth};
 use crate::host::product::{DEPTH, Product, Rows};
 use crate::host::real::Real;
 use crate::host::team::{Member, part};
@@ -49,33 +49,56 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
     /// # Safety
     ///
     /// No one else touches this row of `to`.
-    pub(super) unsafe fn lay(&self, values: &[T], row: usize, rows: usize, to: Shared<'_, T>) {
+    #[inline]
+    pub(super) unsafe fn lay(
+        &self,
+        tiles: Tiles,
+        values: &[T],
+        row: usize,
+        rows: usize,
+        to: Shared<'_, T>,
+    ) {
         let parts = self.layer.parts;
-        let rows = rows / parts;
-        let to = to.part(row % parts * rows * values.len(), rows * values.len());
         // SAFETY: the caller's promise; each part has rows of its own.
-        unsafe { self.tiles.pack(values, row / parts, rows, to) };
+        unsafe {
+            if parts == 1 {
+                tiles.pack(values, row, rows, to);
+            } else {
+                let rows = rows / parts;
+                let to = to.part(row % parts * rows * values.len(), rows * values.len());
+                tiles.pack(values, row / parts, rows, to);
+            }
+        }
     }
 
     /// Lays out what the sums over a block multiply with, as tiles: a part of it.
     pub(super) fn lay_out(&self, steps: Range<usize>, slot: usize, index: usize, parts: usize) {
-        let Layer { batch, input, output, parts: grain, .. } = *self.layer;
+        let Layer { batch, input, output, parts: grain, isa, .. } = *self.layer;
         let x = self.operands.need(Operand::Input);
+        let (of_x, of_h) = (Tiles::new(isa, input), Tiles::new(isa, output));
+        let wants = |operand| self.wanted.has(operand);
+        let (wants_x, wants_h) = (wants(Operand::WeightIh), wants(Operand::WeightHh));
         let rows = self.roster.count(&steps);
         let mine = part(index, parts, rows, grain);
-        let pairs = self.roster.pairs(steps, 0..batch).skip(mine.start);
-        for (row, (k, b)) in mine.zip(pairs) {
-            let lay = |values: &[T], to| {
+        let mut first = 0;
+        for k in steps {
+            let of_step = self.roster.step_rows(k, &(0..batch));
+            let t = self.layer.time_of(k);
+            let end = first + of_step.len();
+            for row in mine.start.max(first)..mine.end.min(end) {
+                let b = of_step.row(row - first);
                 // SAFETY: this row of the tiles is this thread's own.
-                unsafe { self.lay(values, row, rows, to) };
-            };
-            if self.wanted.has(Operand::WeightIh) {
-                let t = self.layer.time_of(k);
-                lay(&x[self.layer.input_at(t, b)..][..input], self.x_tiles[slot]);
+                unsafe {
+                    if wants_x {
+                        let values = &x[self.layer.input_at(t, b)..][..input];
+                        self.lay(of_x, values, row, rows, self.x_tiles[slot]);
+                    }
+                    if wants_h {
+                        self.lay(of_h, self.hidden_before(k, b), row, rows, self.h_tiles[slot]);
+                    }
+                }
             }
-            if self.wanted.has(Operand::WeightHh) {
-                lay(&self.hidden_before(k, b)[..output], self.h_tiles[slot]);
-            }
+            first = end;
         }
     }
 
@@ -183,13 +206,14 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
 
     /// The inner operand, as tiles: it is known only now, and each thread lays it out for itself.
     fn inner_tiles(&self, rows: usize, slot: usize) -> Buffer<T> {
-        let Layer { hidden, hp, .. } = *self.layer;
+        let Layer { hidden, hp, isa, .. } = *self.layer;
         let inner = self.inner_operand.expect("there is room for it")[slot];
+        let of_inner = Tiles::new(isa, hidden);
         let mut tiles = Buffer::scratch(&[rows, hidden]);
         let to = tiles.shared();
         for r in 0..rows {
             // SAFETY: the operand of the block is written; the tiles are this thread's own.
-            unsafe { self.lay(inner.slice(r * hp, hidden), r, rows, to) };
+            unsafe { self.lay(of_inner, inner.slice(r * hp, hidden), r, rows, to) };
         }
         tiles
     }
