@@ -4,7 +4,7 @@ mod duals;
 
 use super::columns::Columns;
 use super::layer::{Schedule, Split};
-use super::panels::{Source, WIDE, pack_all};
+use super::panels::{Panels, Source, WIDE, pack_all};
 use super::product::{DEPTH, Product, Rows};
 use super::*;
 use crate::TraceSchedule;
