@@ -22,13 +22,13 @@ use std::sync::Arc;
 
 /// Every instruction set that the machine has: tiles and registers are of other sizes in each.
 fn isas() -> Vec<Isa> {
-    let mut all = vec![Isa::detect(), Isa::Portable];
+    let best = Isa::detect();
     #[cfg(target_arch = "x86_64")]
-    if matches!(all[0], Isa::Native(pulp::Arch::V4(_))) {
+    if matches!(best, Isa::Native(pulp::Arch::V4(_))) {
         let v3 = pulp::x86::V3::try_new().expect("who has AVX-512 has AVX2");
-        all.push(Isa::Native(pulp::Arch::V3(v3)));
+        return vec![best, Isa::Portable, Isa::Native(pulp::Arch::V3(v3))];
     }
-    all
+    vec![best, Isa::Portable]
 }
 
 /// Applies sigmoid or tanh.
