@@ -112,12 +112,19 @@ pub(crate) struct DOutputs<'a, T> {
 }
 
 impl<'a, T> DOutputs<'a, T> {
-    /// Row `b` at time `t`.
+    /// The row that belongs to one of the outputs, which begins there; as of [`padded_row`].
     #[inline(always)]
-    pub(crate) fn row(&self, layer: &Layer, t: usize, b: usize) -> &'a [T] {
-        let at = if self.is_one { 0 } else { layer.output_at(t, b) };
-        &self.numbers[at..][..layer.output]
+    pub(crate) fn row(&self, output_at: usize, padded: usize) -> &'a [T] {
+        padded_row(self.numbers, if self.is_one { 0 } else { output_at }, padded)
     }
+}
+
+/// A row of a matrix without padding, in whole registers: behind its end with what is there, the rows that
+/// follow it, but for the last row.
+#[inline(always)]
+pub(crate) fn padded_row<T>(numbers: &[T], at: usize, padded: usize) -> &[T] {
+    let from_here = &numbers[at..];
+    &from_here[..padded.min(from_here.len())]
 }
 
 /// Runs the sequence backward: dLoss/d(operand) for each wanted operand. In dual numbers those of
@@ -135,7 +142,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
     let Layer { time, batch, input, hidden, output, memories, hp, pp, gates, parts, row, .. } =
         *layer;
     let sums = |columns| layer.row_of_sums::<T>(columns);
-    let no_output = vec![T::ZERO; output];
+    let no_output = vec![T::ZERO; pp];
     let d_outputs = DOutputs {
         numbers: d_results.outputs.unwrap_or(&no_output),
         is_one: d_results.outputs.is_none(),
@@ -331,13 +338,16 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         self.finish(member);
     }
 
-    /// `h` before step `k`.
+    /// `h` before step `k`, as of [`padded_row`].
     #[inline]
     fn hidden_before(&self, k: usize, b: usize) -> &[T] {
-        let Layer { output, .. } = *self.layer;
+        let Layer { output, pp, .. } = *self.layer;
         match self.roster.before(k, b) {
-            None => &self.operands.need(Operand::Hidden)[b * output..][..output],
-            Some(k) => &self.outputs[self.layer.output_at(self.layer.time_of(k), b)..][..output],
+            None => padded_row(self.operands.need(Operand::Hidden), b * output, pp),
+            Some(k) => {
+                let at = self.layer.output_at(self.layer.time_of(k), b);
+                padded_row(self.outputs, at, pp)
+            }
         }
     }
 
@@ -380,11 +390,6 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             };
         let memory_before = |b| self.roster.traced_before(known.steps.start, k, b);
         let hidden_before = |b| self.hidden_before(k, b);
-        let own = |nth: usize| match known.own {
-            // SAFETY: the trace is only read.
-            Some(own) => unsafe { own.slice((traced + nth) * hp, hidden) },
-            None => &self.outputs[self.layer.output_at(t, rows.row(nth))..][..output],
-        };
         let gates = |part| {
             let step = StepBackward {
                 cell: self.work.cell,
@@ -405,51 +410,42 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
                 memory_before: &memory_before,
                 memory_after: batch + traced,
                 hidden_before: &hidden_before,
-                hidden_own: &own,
+                own: known.own.map(|own| (own, traced)),
+                outputs: self.outputs,
                 d_inner: self.d_inner,
                 inner: self.inner_operand.map(|inner| inner[slot]),
             };
             self.work.backward(isa, &step);
         };
-        if let (Some(project), Some(d_projected), Some(d_own)) =
-            (self.project, self.d_projected, self.d_own)
+        if let (Some(project), Some(d_projected), Some(d_own), Some(own)) =
+            (self.project, self.d_projected, self.d_own, known.own)
         {
             let d_projected = d_projected[slot];
-            let of_own = Tiles::new(isa, hidden);
             for (nth, b) in rows.iter().enumerate() {
                 let place = first_place + nth;
                 // SAFETY: rows of this thread's own.
                 let to = unsafe { d_projected.slice_mut(place * pp, pp) };
                 // SAFETY: as above.
                 let d_hidden = unsafe { self.d_hidden.slice(b * pp, output) };
-                let d_output = self.d_outputs.row(self.layer, t, b);
+                let d_output = self.d_outputs.row(self.layer.output_at(t, b), pp);
                 for ((to, &a), &b) in to.iter_mut().zip(d_hidden).zip(d_output) {
                     *to = T::plus(a, b);
                 }
-                if let Some(tiles) = self.own_tiles {
-                    // SAFETY: this row of the tiles is this thread's own.
-                    unsafe {
-                        self.lay(
-                            of_own,
-                            own(nth),
-                            place,
-                            self.roster.count(&block.steps),
-                            tiles[slot],
-                        );
-                    }
-                }
+            }
+            if let Some(tiles) = self.own_tiles {
+                // SAFETY: the trace is only read.
+                let own =
+                    (0..rows.len()).map(|nth| unsafe { own.slice((traced + nth) * hp, hidden) });
+                let (of_own, places) =
+                    (Tiles::new(isa, hidden), first_place..first_place + rows.len());
+                let all = self.roster.count(&block.steps);
+                // SAFETY: these rows of the tiles are this thread's own.
+                unsafe { self.lay(of_own, own, places, all, tiles[slot]) };
             }
             let (a, c) = (in_block(d_projected, pp), of_batch(d_own, hp));
             product(a, project, 0..project.value.count, c, false);
         }
         gates(Part::Step);
-        if self.d_own.is_some() {
-            // A cell that can be projected hands nothing on by itself.
-            for b in rows.iter() {
-                // SAFETY: rows of this thread's own.
-                unsafe { self.d_hidden.slice_mut(b * pp, pp) }.fill(T::ZERO);
-            }
-        }
         if let (Some(inner), Some(d_inner)) = (self.inner, self.d_inner) {
             let (a, a_rows) = in_block(d_planes, row);
             let a = (a.wrapping_add(self.layer.of_inner().0), a_rows);
@@ -463,7 +459,8 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         let (a, a_rows) = in_block(d_planes, row);
         let a = (a.wrapping_add(self.layer.of_h().0), a_rows);
         for panels in self.weight_hh.value.of_units(&share.units) {
-            product(a, self.weight_hh, panels, of_batch(self.d_hidden, pp), true);
+            let add = !C::PROJECTABLE;
+            product(a, self.weight_hh, panels, of_batch(self.d_hidden, pp), add);
         }
     }
 
@@ -474,7 +471,8 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         let units = if self.layer.projected { 0..output } else { share.units.clone() };
         let units = units.start.min(output)..units.end.min(output);
         for b in share.rows.clone().filter(|&b| !self.roster.takes_part(k, b)) {
-            let d_output = self.d_outputs.row(self.layer, self.layer.time_of(k), b);
+            let output_at = self.layer.output_at(self.layer.time_of(k), b);
+            let d_output = self.d_outputs.row(output_at, pp);
             // SAFETY: rows and units of this thread's own.
             let d_hidden = unsafe { self.d_hidden.slice_mut(b * pp + units.start, units.len()) };
             for (to, &d) in d_hidden.iter_mut().zip(&d_output[units.clone()]) {

@@ -1,10 +1,11 @@
 //! The cell's own mathematics, over the rows and units of one step.
 
-use super::backward::DOutputs;
+use super::backward::{DOutputs, padded_row};
 use super::buffer::Shared;
 use super::isa::Isa;
 use super::lane::{Lane, Pair, Registers};
 use super::layer::{Layer, plane};
+use super::product::prefetch;
 use super::real::Real;
 use super::roster::StepRows;
 use super::row::{Planes, Row, Units, load_row, rows_of, store_row};
@@ -181,7 +182,8 @@ impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
         let layer = self.layer;
         let Layer { hp, pp, output, .. } = *layer;
         let memories = C::Memory::<f64>::LEN;
-        let b = |row: usize| self.rows.row(place + row);
+        let rows = self.rows.at::<2>(place, N::ROWS);
+        let b = |row: usize| rows[row];
         let from = |first: usize| move |row: usize| first + place + row;
         let hidden = Row::new::<S, N>(self.hidden, b, 1, pp);
         let hidden_next = Row::new::<S, N>(self.hidden_next, b, 1, pp);
@@ -262,7 +264,7 @@ pub(crate) struct StepBackward<'a, C, T> {
     pub(crate) d_planes: Shared<'a, T>,
     pub(crate) d_planes_row: usize,
     /// `dLoss/dh` that came from the steps after, `[B, pp]`; then what goes to the step before by
-    /// the cell itself, to which the product is added.
+    /// the cell itself, to which the product is added; a cell that can be projected hands nothing on by itself.
     pub(crate) d_hidden: Shared<'a, T>,
     /// `dLoss/dh` in front of the projection, `[B, hp]`; `None` without one.
     pub(crate) d_own: Option<Shared<'a, T>>,
@@ -280,10 +282,12 @@ pub(crate) struct StepBackward<'a, C, T> {
     pub(crate) memory: Shared<'a, T>,
     pub(crate) memory_before: &'a (dyn Fn(usize) -> usize + Sync),
     pub(crate) memory_after: usize,
-    /// `h` before the step, for cells that read it: the row of the batch, `[P]`.
+    /// `h` before the step, for cells that read it: the row of the batch, `[P]` or more.
     pub(crate) hidden_before: &'a (dyn Fn(usize) -> &'a [T] + Sync),
-    /// The own `h`, in front of any projection, of one of these rows, `[H]`.
-    pub(crate) hidden_own: &'a (dyn Fn(usize) -> &'a [T] + Sync),
+    /// The own `h` of these rows in front of the projection, from this row on; without one it is their output.
+    pub(crate) own: Option<(Shared<'a, T>, usize)>,
+    /// The outputs of all steps.
+    pub(crate) outputs: &'a [T],
     /// `dLoss/d(inner operand)`, `[B, hp]`.
     pub(crate) d_inner: Option<Shared<'a, T>>,
     /// The inner operand again, rows as those of `d_planes`.
@@ -304,7 +308,8 @@ impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
         let Layer { hp, pp, .. } = *layer;
         let memories = C::Memory::<f64>::LEN;
         let zero = N::zero(simd);
-        let b = |row: usize| self.rows.row(place + row);
+        let rows = self.rows.at::<2>(place, N::ROWS);
+        let b = |row: usize| rows[row];
         let from = |first: usize| move |row: usize| first + place + row;
         let d_hidden = Row::new::<S, N>(self.d_hidden, b, 1, pp);
         let d_memory = Row::new::<S, N>(self.d_memory, b, memories, hp);
@@ -357,10 +362,22 @@ impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
                 }
                 return;
             }
-            let hidden_own = rows_of::<S, T, N>(|row| (self.hidden_own)(place + row));
+            let outputs_at = rows.map(|b| layer.output_at(self.time, b));
+            let own = |row: usize| match self.own {
+                Some((own, first)) => own.slice((first + place + row) * hp, hp),
+                None => padded_row(self.outputs, outputs_at[row], pp),
+            };
+            let hidden_own = rows_of::<S, T, N>(own);
             let d_own = self.d_own.map(|d_own| Row::new::<S, N>(d_own, b, 1, hp));
-            let d_output = rows_of::<S, T, N>(|row| self.d_output.row(layer, self.time, b(row)));
+            let d_output = rows_of::<S, T, N>(|row| self.d_output.row(outputs_at[row], pp));
+            // The step before will be next.
+            let ahead = -layer.step_stride(layer.output_stride());
             for unit in units {
+                N::zero(simd).for_registers(|row, nth, _| {
+                    prefetch(
+                        d_output[row].as_ptr().wrapping_offset(ahead).wrapping_add(unit.at(nth)),
+                    );
+                });
                 let d_h = match d_own {
                     Some(d_own) => d_own.load(simd, 0, unit),
                     None => d_hidden.load::<S, N>(simd, 0, unit) + of_rows(d_output, unit),
@@ -378,7 +395,7 @@ impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
                 back.d_gates.for_each(|g, x| d_planes.store(simd, plane::<C>(g), unit, x));
                 back.d_apart.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
                 back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
-                if d_own.is_none() {
+                if !C::PROJECTABLE {
                     d_hidden.store(simd, 0, unit, back.d_hidden.unwrap_or(zero));
                 }
             }

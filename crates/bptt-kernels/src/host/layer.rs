@@ -217,6 +217,11 @@ impl Layer {
         row * self.output
     }
 
+    /// From one time step of the outputs to the next.
+    pub(crate) fn output_stride(&self) -> usize {
+        if self.batch_first { self.output } else { self.batch * self.output }
+    }
+
     /// From one step, as they are worked, to the next, where time steps are `stride` apart.
     pub(crate) fn step_stride(&self, stride: usize) -> isize {
         if self.reverse { -(stride as isize) } else { stride as isize }

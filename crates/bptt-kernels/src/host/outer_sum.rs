@@ -33,77 +33,101 @@ impl Tiles {
         Self { width, cut: Cut::new(width, isa.dispatch(Most)) }
     }
 
-    /// Lays out row `row` of `rows`, which are in blocks of [`DEPTH`].
+    pub(crate) fn width(self) -> usize {
+        self.width
+    }
+
+    /// Lays out some rows, of which the first is row `first` of `rows`, and which are in blocks of [`DEPTH`].
     ///
     /// # Panics
     ///
-    /// If there are not so many values.
+    /// If they go beyond a block, or have not so many values.
     ///
     /// # Safety
     ///
-    /// No one else touches this row of `to`.
+    /// No one else touches these rows of `to`.
     #[inline]
     pub(crate) unsafe fn pack<T: Real>(
-        &self,
-        values: &[T],
-        row: usize,
+        self,
+        isa: Isa,
+        values: &[&[T]],
+        first: usize,
         rows: usize,
         to: Shared<'_, T>,
     ) {
-        let Self { width, cut } = *self;
-        let (k, depth) = (row % DEPTH, block_depth(row, rows));
-        let to = to.at((row - k) * width, depth * width);
-        let more = cut.rows + 1;
-        let (larger, others) = values[..width].split_at(cut.larger * more);
-        // SAFETY: a tile of so many rows has as many elements for each of `depth`.
-        unsafe {
-            scatter(larger, more, to.wrapping_add(k * more), depth);
-            let behind = to.wrapping_add(larger.len() * depth + k * cut.rows);
-            scatter(others, cut.rows, behind, depth);
+        let Self { width, .. } = self;
+        let (k, depth) = (first % DEPTH, block_depth(first, rows));
+        assert!(values.len() <= depth - k, "rows beyond a block");
+        assert!(values.iter().all(|row| row.len() >= width), "a row of less than {width} values");
+        let to = to.at((first - k) * width, depth * width);
+        T::scatter(isa, Scatter { tiles: self, values, k, depth, to });
+    }
+}
+
+/// Rows whose elements go to tiles: so many at once that a tile takes its part of all of them by a move or two
+/// each, and not by a loop or a call.
+pub(crate) struct Scatter<'a, T> {
+    tiles: Tiles,
+    /// As many values as the tiles have rows, or more.
+    values: &'a [&'a [T]],
+    /// The first of these rows in the block.
+    k: usize,
+    /// At least `k` and as many more as there are values.
+    depth: usize,
+    /// The tiles of the block; nobody else touches these rows of them.
+    to: *mut T,
+}
+
+impl<T: Real> Scatter<'_, T> {
+    /// The tile of `N` rows that begins with this column.
+    ///
+    /// # Safety
+    ///
+    /// `to` is the tile, of `depth` times `N` elements.
+    #[inline(always)]
+    unsafe fn tile<const N: usize>(&self, column: usize, to: *mut T) {
+        let mut to = to.wrapping_add(self.k.wrapping_mul(N)).cast::<[T; N]>();
+        for row in self.values {
+            // SAFETY: the row has these elements, and the tile as many for each row, by the caller's promise; an
+            // array is as many elements without a gap.
+            unsafe {
+                let from = row.as_ptr().wrapping_add(column).cast::<[T; N]>();
+                to.write_unaligned(from.read_unaligned());
+            }
+            to = to.wrapping_add(1);
         }
     }
 }
 
-/// Hands out elements in pieces of `size`, each to a tile of its own: by a move or two, and not by a loop
-/// or a call.
-///
-/// # Safety
-///
-/// There is a tile of `size · depth` elements for each of them, from the one in which the first belongs to
-/// `to` on.
-#[inline(always)]
-unsafe fn scatter<T: Real>(from: &[T], size: usize, to: *mut T, depth: usize) {
-    /// # Safety
-    ///
-    /// As for `scatter`.
+impl<T: Real> WithSimd for Scatter<'_, T> {
+    type Output = ();
+
     #[inline(always)]
-    unsafe fn exactly<T: Real, const N: usize>(from: &[T], mut to: *mut T, depth: usize) {
-        for piece in from.chunks_exact(N) {
-            // SAFETY: the caller's promise; an array is as many elements without a gap.
-            unsafe { to.cast::<[T; N]>().write_unaligned(piece.as_ptr().cast::<[T; N]>().read()) };
-            to = to.wrapping_add(N * depth);
-        }
-    }
-    // No tile is one larger than the others, for one.
-    if from.is_empty() {
-        return;
-    }
-    // SAFETY: the caller's promise.
-    unsafe {
-        match size {
-            12 => exactly::<T, 12>(from, to, depth),
-            11 => exactly::<T, 11>(from, to, depth),
-            10 => exactly::<T, 10>(from, to, depth),
-            9 => exactly::<T, 9>(from, to, depth),
-            8 => exactly::<T, 8>(from, to, depth),
-            7 => exactly::<T, 7>(from, to, depth),
-            6 => exactly::<T, 6>(from, to, depth),
-            5 => exactly::<T, 5>(from, to, depth),
-            4 => exactly::<T, 4>(from, to, depth),
-            3 => exactly::<T, 3>(from, to, depth),
-            2 => exactly::<T, 2>(from, to, depth),
-            1 => exactly::<T, 1>(from, to, depth),
-            _ => unreachable!("a tile has at most 12 rows"),
+    fn with_simd<S: Simd>(self, _simd: S) {
+        let cut = self.tiles.cut;
+        let (mut column, mut to) = (0, self.to);
+        for tile in 0..cut.tiles {
+            let count = cut.rows_of(tile);
+            // SAFETY: the tiles lie one after the other, and have all columns between them.
+            unsafe {
+                match count {
+                    12 => self.tile::<12>(column, to),
+                    11 => self.tile::<11>(column, to),
+                    10 => self.tile::<10>(column, to),
+                    9 => self.tile::<9>(column, to),
+                    8 => self.tile::<8>(column, to),
+                    7 => self.tile::<7>(column, to),
+                    6 => self.tile::<6>(column, to),
+                    5 => self.tile::<5>(column, to),
+                    4 => self.tile::<4>(column, to),
+                    3 => self.tile::<3>(column, to),
+                    2 => self.tile::<2>(column, to),
+                    1 => self.tile::<1>(column, to),
+                    _ => unreachable!("a tile has at most 12 rows"),
+                }
+            }
+            column += count;
+            to = to.wrapping_add(count * self.depth);
         }
     }
 }
@@ -215,16 +239,20 @@ mod tests {
         for most in [6, 12] {
             for width in 1..=50 {
                 let (rows, row) = (DEPTH + 3, DEPTH + 1);
-                let values: Vec<f64> = (1..=width).map(|x| x as f64).collect();
+                let [a, b] = [1.0, -1.0]
+                    .map(|sign| -> Vec<f64> { (1..=width).map(|x| sign * x as f64).collect() });
                 let mut tiles = Buffer::<f64>::zeros(&[rows, width]);
                 let cut = Cut::new(width, most);
+                let of = Tiles { width, cut };
                 // SAFETY: there is room for so many rows, and nobody else is here.
-                unsafe { Tiles { width, cut }.pack(&values, row, rows, tiles.shared()) };
+                unsafe { of.pack(Isa::detect(), &[&a, &b], row, rows, tiles.shared()) };
                 let mut expected = vec![0.0; rows * width];
                 let (mut tile_at, mut first) = (DEPTH * width, 0);
                 for count in (0..cut.tiles).map(|tile| cut.rows_of(tile)) {
-                    expected[tile_at + count..][..count]
-                        .copy_from_slice(&values[first..first + count]);
+                    let tile = expected[tile_at + count..].chunks_exact_mut(count);
+                    for (to, row) in tile.zip([&a, &b]) {
+                        to.copy_from_slice(&row[first..first + count]);
+                    }
                     (tile_at, first) = (tile_at + 3 * count, first + count);
                 }
                 assert!(tiles.as_slice() == expected, "tiles of {most}, {width} columns");

@@ -166,7 +166,8 @@ impl<T: Real> WithSimd for Product<'_, T> {
         let b = self.b.value;
         let (panels, most) = (b.data.as_slice(), most_rows::<S>());
         let mut k = 0;
-        while k < b.depth {
+        // One pass at least: a product of no depth is zero.
+        loop {
             let (skip, left) = b.inner.from(k);
             let depth = left.min(DEPTH);
             let mut rows = self.rows.clone();
@@ -178,6 +179,9 @@ impl<T: Real> WithSimd for Product<'_, T> {
                 rows.start = some.end;
             }
             k += depth;
+            if k >= b.depth {
+                return;
+            }
         }
     }
 }

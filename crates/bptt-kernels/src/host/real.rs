@@ -2,7 +2,7 @@
 
 use super::functions::evaluate;
 use super::isa::Isa;
-use super::outer_sum::OuterSum;
+use super::outer_sum::{OuterSum, Scatter};
 use super::pool::Pool;
 use super::product::Product;
 use pulp::bytemuck::Pod;
@@ -96,6 +96,8 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
     fn product(isa: Isa, product: Product<'_, Self>);
     /// See [`OuterSum`].
     fn outer_sum(isa: Isa, sum: OuterSum<'_, Self>);
+    /// See [`Scatter`].
+    fn scatter(isa: Isa, rows: Scatter<'_, Self>);
 }
 
 /// Whether `S` is the portable path, where a fused multiply-add would be a call to a library.
@@ -235,6 +237,10 @@ macro_rules! real {
             #[inline(never)]
             fn outer_sum(isa: Isa, sum: OuterSum<'_, Self>) {
                 isa.dispatch(sum);
+            }
+            #[inline(never)]
+            fn scatter(isa: Isa, rows: Scatter<'_, Self>) {
+                isa.dispatch(rows);
             }
 
             #[inline(always)]

@@ -145,6 +145,26 @@ impl Roster {
         })
     }
 
+    /// Step and row of what is worked from step `first` on, in order, beginning with the `nth`; endless where
+    /// all rows are worked.
+    pub(crate) fn worked(&self, first: usize, nth: usize) -> impl Iterator<Item = (usize, usize)> {
+        let batch = self.batch.max(1);
+        let mut regular = (first + nth / batch, nth % batch);
+        let mut index = self.count(&(0..first)) + nth;
+        std::iter::from_fn(move || match &self.lists {
+            None => {
+                let (k, b) = regular;
+                regular = if b + 1 == batch { (k + 1, 0) } else { (k, b + 1) };
+                Some((k, b))
+            }
+            Some(lists) => {
+                let pair = (*lists.steps.get(index)? as usize, lists.rows[index]);
+                index += 1;
+                Some(pair)
+            }
+        })
+    }
+
     /// Steps in blocks of at most so many rows, which may depend on how many their first step has; at
     /// least one step each.
     pub(crate) fn blocks(
@@ -239,6 +259,16 @@ impl<'a> StepRows<'a> {
     #[inline(always)]
     pub(crate) fn row(&self, nth: usize) -> usize {
         self.list.map_or(self.places.start + nth, |list| list[nth])
+    }
+
+    /// So many of them from one on; the others are the first again.
+    #[inline(always)]
+    pub(crate) fn at<const N: usize>(&self, first: usize, count: usize) -> [usize; N] {
+        let mut rows = [self.row(first); N];
+        for (nth, row) in rows.iter_mut().enumerate().take(count).skip(1) {
+            *row = self.row(first + nth);
+        }
+        rows
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {

@@ -63,7 +63,7 @@ impl Units {
 /// A register of one row that is not padded: the last one may hang over its end.
 #[inline(always)]
 pub(super) fn load_row<S: Simd, T: Real>(simd: S, row: &[T], unit: usize) -> T::Register<S> {
-    match row.get(unit..unit + T::lanes::<S>()) {
+    match row.get(unit..unit.wrapping_add(T::lanes::<S>())) {
         // SAFETY: the slice has as many elements as a register.
         Some(whole) => unsafe { T::load(simd, whole.as_ptr()) },
         None => T::load_partial(simd, row.get(unit..).unwrap_or(&[])),
@@ -72,7 +72,7 @@ pub(super) fn load_row<S: Simd, T: Real>(simd: S, row: &[T], unit: usize) -> T::
 
 #[inline(always)]
 pub(super) fn store_row<S: Simd, T: Real>(simd: S, row: &mut [T], unit: usize, x: T::Register<S>) {
-    match row.get_mut(unit..unit + T::lanes::<S>()) {
+    match row.get_mut(unit..unit.wrapping_add(T::lanes::<S>())) {
         // SAFETY: the slice has as many elements as a register.
         Some(whole) => unsafe { T::store(simd, whole.as_mut_ptr(), x) },
         None => T::store_partial(simd, row.get_mut(unit..).unwrap_or(&mut []), x),

@@ -10,11 +10,16 @@ use crate::host::real::Real;
 use crate::host::team::{Member, part};
 use crate::recurrent::Operand;
 use bptt_cells::Cell;
+use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 /// How many rows of the input's gradient are one piece of work.
-const PIECE: usize = 48;
+const PIECE: usize = 24;
+
+/// How many rows are laid out at once: few enough that they stay in the first-level cache, while their elements
+/// go to one tile after the other. Divides [`DEPTH`].
+const AT_ONCE: usize = 16;
 
 /// What is summed over the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,61 +49,59 @@ struct Factors<'a, T> {
 }
 
 impl<C: Cell, T: Real> Sequence<'_, C, T> {
-    /// Lays out row `row` of `rows`, for a sum over them.
+    /// Lays out some rows of `rows`, for a sum over them: these values, row after row.
     ///
     /// # Safety
     ///
-    /// No one else touches this row of `to`.
-    #[inline]
-    pub(super) unsafe fn lay(
+    /// No one else touches these rows of `to`.
+    pub(super) unsafe fn lay<'v>(
         &self,
         tiles: Tiles,
-        values: &[T],
-        row: usize,
+        mut values: impl Iterator<Item = &'v [T]>,
+        of: Range<usize>,
         rows: usize,
         to: Shared<'_, T>,
     ) {
-        let parts = self.layer.parts;
-        // SAFETY: the caller's promise; each part has rows of its own.
-        unsafe {
-            if parts == 1 {
-                tiles.pack(values, row, rows, to);
-            } else {
-                let rows = rows / parts;
-                let to = to.part(row % parts * rows * values.len(), rows * values.len());
-                tiles.pack(values, row / parts, rows, to);
+        let Layer { parts, isa, .. } = *self.layer;
+        // Each part has rows of its own.
+        let (of, rows) = (of.start / parts..of.end / parts, rows / parts);
+        let size = rows * tiles.width();
+        let mut first = of.start;
+        while first < of.end {
+            let next = (first + 1).next_multiple_of(AT_ONCE).min(of.end);
+            let mut some = [[&[][..]; AT_ONCE]; 2];
+            for nth in 0..next - first {
+                for of_part in &mut some[..parts] {
+                    of_part[nth] = values.next().expect("as many values as rows");
+                }
             }
+            for (part, of_part) in some[..parts].iter().enumerate() {
+                let (of_part, to) = (&of_part[..next - first], to.part(part * size, size));
+                // SAFETY: the caller's promise.
+                unsafe { tiles.pack(isa, of_part, first, rows, to) };
+            }
+            first = next;
         }
     }
 
     /// Lays out what the sums over a block multiply with, as tiles: a part of it.
     pub(super) fn lay_out(&self, steps: Range<usize>, slot: usize, index: usize, parts: usize) {
-        let Layer { batch, input, output, parts: grain, isa, .. } = *self.layer;
-        let x = self.operands.need(Operand::Input);
-        let (of_x, of_h) = (Tiles::new(isa, input), Tiles::new(isa, output));
-        let wants = |operand| self.wanted.has(operand);
-        let (wants_x, wants_h) = (wants(Operand::WeightIh), wants(Operand::WeightHh));
+        let Layer { input, output, parts: grain, isa, .. } = *self.layer;
         let rows = self.roster.count(&steps);
         let mine = part(index, parts, rows, grain);
-        let mut first = 0;
-        for k in steps {
-            let of_step = self.roster.step_rows(k, &(0..batch));
-            let t = self.layer.time_of(k);
-            let end = first + of_step.len();
-            for row in mine.start.max(first)..mine.end.min(end) {
-                let b = of_step.row(row - first);
-                // SAFETY: this row of the tiles is this thread's own.
-                unsafe {
-                    if wants_x {
-                        let values = &x[self.layer.input_at(t, b)..][..input];
-                        self.lay(of_x, values, row, rows, self.x_tiles[slot]);
-                    }
-                    if wants_h {
-                        self.lay(of_h, self.hidden_before(k, b), row, rows, self.h_tiles[slot]);
-                    }
-                }
-            }
-            first = end;
+        let worked = || self.roster.worked(steps.start, mine.start);
+        if self.wanted.has(Operand::WeightIh) {
+            let x = self.operands.need(Operand::Input);
+            let row = |(k, b)| &x[self.layer.input_at(self.layer.time_of(k), b)..][..input];
+            let (of_x, to) = (Tiles::new(isa, input), self.x_tiles[slot]);
+            // SAFETY: these rows of the tiles are this thread's own.
+            unsafe { self.lay(of_x, worked().map(row), mine.clone(), rows, to) };
+        }
+        if self.wanted.has(Operand::WeightHh) {
+            let row = |(k, b)| self.hidden_before(k, b);
+            let (of_h, to) = (Tiles::new(isa, output), self.h_tiles[slot]);
+            // SAFETY: as above.
+            unsafe { self.lay(of_h, worked().map(row), mine.clone(), rows, to) };
         }
     }
 
@@ -137,25 +140,44 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         }
     }
 
-    /// What there is to be summed over a block of so many rows, and in how many pieces.
+    /// What there is to be summed over a block of so many rows, and in how many pieces: what has the largest
+    /// pieces first, so that threads are through with them at about the same time.
     fn pieces(&self, rows: usize) -> [(Sum, usize); 6] {
-        let Layer { output, panel, parts, .. } = *self.layer;
+        let Layer { input, output, hidden, gates, panel, parts, .. } = *self.layer;
         let wants = |operand| self.wanted.has(operand);
-        let of = |(_, columns): (usize, Columns)| columns.panels(panel);
-        let of_h = of(self.layer.of_h());
-        let of_output = Columns::plain(output, panel).panels(panel);
+        let panels = |(_, columns): (usize, Columns)| columns.panels(panel);
+        let of_output = (0, Columns::plain(output, panel));
+        let wants_inner = self.layer.inner && wants(Operand::WeightHh);
         let count = |is_wanted, pieces| if is_wanted { pieces } else { 0 };
-        [
-            (Sum::Input, count(self.weight_ih.is_some(), rows.div_ceil(PIECE * parts))),
-            (Sum::WeightIh, count(wants(Operand::WeightIh), of(self.layer.of_x()))),
-            (Sum::WeightHh, count(wants(Operand::WeightHh), of_h)),
-            (Sum::Bias, count(self.wants_bias(), 1)),
+        let count_panels = |is_wanted, of| count(is_wanted, panels(of));
+        let input_pieces = rows.div_ceil(PIECE * parts);
+        // And how many multiplications a piece is.
+        let mut pieces = [
             (
-                Sum::Inner,
-                count(self.layer.inner && wants(Operand::WeightHh), of(self.layer.of_inner())),
+                Sum::Input,
+                count(self.weight_ih.is_some(), input_pieces),
+                PIECE * gates * hidden * input,
             ),
-            (Sum::WeightHr, count(wants(Operand::WeightHr), of_output)),
-        ]
+            (
+                Sum::WeightIh,
+                count_panels(wants(Operand::WeightIh), self.layer.of_x()),
+                rows * panel * input,
+            ),
+            (
+                Sum::WeightHh,
+                count_panels(wants(Operand::WeightHh), self.layer.of_h()),
+                rows * panel * output,
+            ),
+            (Sum::Inner, count_panels(wants_inner, self.layer.of_inner()), rows * panel * hidden),
+            (
+                Sum::WeightHr,
+                count_panels(wants(Operand::WeightHr), of_output),
+                rows * panel * hidden,
+            ),
+            (Sum::Bias, count(self.wants_bias(), 1), 0),
+        ];
+        pieces.sort_by_key(|&(_, _, size)| Reverse(size));
+        pieces.map(|(sum, count, _)| (sum, count))
     }
 
     fn wants_bias(&self) -> bool {
@@ -168,16 +190,25 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         let (Some(d_input), Some(weight_ih)) = (self.d_input, self.weight_ih) else { return };
         let count = self.roster.count(steps);
         let rows = piece * PIECE * parts..count.min((piece + 1) * PIECE * parts);
-        let pairs = self.roster.pairs(steps.clone(), 0..batch).skip(rows.start).take(rows.len());
-        let to: Vec<_> = pairs.map(|(k, b)| self.layer.time_of(k) * batch + b).collect();
+        let mut listed = Vec::new();
+        let (first, c_rows) = if self.roster.rows(steps.start).is_none() {
+            let group = self.layer.step_stride(batch * input);
+            (self.layer.time_of(steps.start) * batch * input, Rows::groups(batch, group, input))
+        } else {
+            let worked = self.roster.worked(steps.start, 0).take(count);
+            listed.reserve(count);
+            listed.extend(worked.map(|(k, b)| self.layer.time_of(k) * batch + b));
+            (0, Rows::listed(&listed, input))
+        };
         let product = Product {
-            a: self.d_planes[slot].at(rows.start * row + self.layer.of_x().0, 0),
+            a: self.d_planes[slot].at(self.layer.of_x().0, 0),
             a_rows: Rows::plain(row),
             b: weight_ih,
             panels: 0..weight_ih.value.count,
-            c: d_input.at(0, 0),
-            c_rows: Rows::listed(&to, input),
-            rows: 0..rows.len(),
+            // Of the whole gradient: against the direction of time, the steps after the first lie before it.
+            c: d_input.at(first, 0),
+            c_rows,
+            rows,
             add: false,
         };
         // SAFETY: the planes of the block are written; the rows of `d_input` are those of this piece,
@@ -211,9 +242,10 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         let of_inner = Tiles::new(isa, hidden);
         let mut tiles = Buffer::scratch(&[rows, hidden]);
         let to = tiles.shared();
-        for r in 0..rows {
-            // SAFETY: the operand of the block is written; the tiles are this thread's own.
-            unsafe { self.lay(of_inner, inner.slice(r * hp, hidden), r, rows, to) };
+        // SAFETY: the operand of the block is written; the tiles are this thread's own.
+        unsafe {
+            let values = (0..rows).map(|r| inner.slice(r * hp, hidden));
+            self.lay(of_inner, values, 0..rows, rows, to);
         }
         tiles
     }
