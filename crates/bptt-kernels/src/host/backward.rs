@@ -21,12 +21,22 @@ use std::sync::atomic::AtomicUsize;
 use weights::Weights;
 
 /// How many rows of gradients are gathered before the large products take them: a block of their inner
-/// dimension; fewer where one thread works the steps, and others could be waiting.
-fn rows_per_block(layer: &Layer, rows_a_step: usize) -> usize {
+/// dimension; fewer where one thread works the steps, and others could be waiting; two, where they stay in the
+/// second-level cache, for threads wait for each other after each.
+fn rows_per_block<T>(layer: &Layer, rows_a_step: usize) -> usize {
     // In dual numbers the values are summed by the same blocks as alone.
-    let parts = layer.parts;
-    parts * if rows_a_step / parts < 8 { DEPTH / 2 } else { DEPTH }
+    let Layer { parts, row, input, output, .. } = *layer;
+    let is_small = (row + input + output).saturating_mul(2 * DEPTH * size_of::<T>()) <= CACHE / 2;
+    parts
+        * match rows_a_step / parts {
+            0..8 => DEPTH / 2,
+            _ if is_small => 2 * DEPTH,
+            _ => DEPTH,
+        }
 }
+
+/// The size of a second-level cache, in bytes, as most processors have it at least.
+const CACHE: usize = 1 << 20;
 
 /// What all threads of the backward pass share. Buffers of two belong to blocks in turn.
 struct Sequence<'a, C, T> {
@@ -155,7 +165,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
     };
 
     let roster = Roster::new(layer, presence);
-    let blocks = roster.blocks(0..time, |rows_a_step| rows_per_block(layer, rows_a_step));
+    let blocks = roster.blocks(0..time, |rows_a_step| rows_per_block::<T>(layer, rows_a_step));
     let rows = roster.largest(&blocks);
     let block = |steps| Block::new::<T>(layer, &roster, schedule, steps);
     let blocks: Vec<_> = blocks.into_iter().map(block).collect();
@@ -339,7 +349,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
     }
 
     /// `h` before step `k`, as of [`padded_row`].
-    #[inline]
+    #[inline(always)]
     fn hidden_before(&self, k: usize, b: usize) -> &[T] {
         let Layer { output, pp, .. } = *self.layer;
         match self.roster.before(k, b) {

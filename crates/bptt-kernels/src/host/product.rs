@@ -574,6 +574,14 @@ const ROUNDS: usize = 4;
 /// The size of a line of the cache, in bytes.
 const LINE: usize = 64;
 
+/// Sends for all lines of what will soon be wanted.
+#[inline(always)]
+pub(crate) fn send_for<T>(all: &[T]) {
+    for part in all.chunks(LINE / size_of::<T>()) {
+        prefetch(part.as_ptr());
+    }
+}
+
 /// Sends for a line of memory that will soon be wanted.
 #[inline(always)]
 pub(crate) fn prefetch<T>(at: *const T) {

@@ -111,6 +111,7 @@ impl Roster {
     }
 
     /// The step in which a row was worked before step `k`.
+    #[inline(always)]
     pub(crate) fn before(&self, k: usize, b: usize) -> Option<usize> {
         match &self.lists {
             None => k.checked_sub(1),

@@ -5,7 +5,7 @@ use crate::host::buffer::{Buffer, Shared};
 use crate::host::columns::Columns;
 use crate::host::layer::Layer;
 use crate::host::outer_sum::{OuterSum, Tiles, block_depth};
-use crate::host::product::{DEPTH, Product, Rows};
+use crate::host::product::{DEPTH, Product, Rows, send_for};
 use crate::host::real::Real;
 use crate::host::team::{Member, part};
 use crate::recurrent::Operand;
@@ -72,7 +72,9 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             let mut some = [[&[][..]; AT_ONCE]; 2];
             for nth in 0..next - first {
                 for of_part in &mut some[..parts] {
-                    of_part[nth] = values.next().expect("as many values as rows");
+                    let row = values.next().expect("as many values as rows");
+                    send_for(&row[..tiles.width()]);
+                    of_part[nth] = row;
                 }
             }
             for (part, of_part) in some[..parts].iter().enumerate() {
