@@ -69,10 +69,6 @@ impl<'a, C: Cell, T: Real> Work<'a, C, T> {
 trait ByRows {
     type Real: Real;
 
-    /// Whether a row's last register, if it has none beside it, is worked together with that of the next
-    /// row: worth it where it would wait for its own results, and not for memory.
-    const TWO_ROWS: bool;
-
     /// How many rows, and which units.
     fn extent(&self) -> (usize, &Range<usize>);
 
@@ -95,19 +91,14 @@ impl<Step: ByRows> WithSimd for InValues<'_, Step> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self(step) = self;
         let (count, units) = step.extent();
-        let lanes = Step::Real::lanes::<S>();
-        let left = units.len() % (2 * lanes);
-        let in_pairs = units.end - left;
-        let is_alone = Step::TWO_ROWS && left > 0 && left <= lanes;
-        for place in 0..count {
-            let has_other = is_alone && place < count - count % 2;
-            let of_row = units.start..if has_other { in_pairs } else { units.end };
-            if !of_row.is_empty() {
-                step.rows::<S, Pair<S, Step::Real, 1>>(simd, place, of_row);
-            }
-            if has_other && place % 2 == 1 {
-                step.rows::<S, Pair<S, Step::Real, 2>>(simd, place - 1, in_pairs..units.end);
-            }
+        // With an odd number of registers the last would have none beside it: two rows go together.
+        let is_odd = units.len().div_ceil(Step::Real::lanes::<S>()) % 2 == 1;
+        let together = if is_odd { count - count % 2 } else { 0 };
+        for place in (0..together).step_by(2) {
+            step.rows::<S, Pair<S, Step::Real, 2>>(simd, place, units.clone());
+        }
+        for place in together..count {
+            step.rows::<S, Pair<S, Step::Real, 1>>(simd, place, units.clone());
         }
     }
 }
@@ -171,7 +162,6 @@ pub(crate) enum Part {
 
 impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
     type Real = T;
-    const TWO_ROWS: bool = true;
 
     fn extent(&self) -> (usize, &Range<usize>) {
         (self.rows.len(), &self.units)
@@ -185,7 +175,9 @@ impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
         let rows = self.rows.at::<2>(place, N::ROWS);
         let b = |row: usize| rows[row];
         let from = |first: usize| move |row: usize| first + place + row;
-        let hidden = Row::new::<S, N>(self.hidden, b, 1, pp);
+        // Such a cell does not read it, and behind a projection it has another size.
+        let reads_hidden = usize::from(!C::PROJECTABLE);
+        let hidden = Row::new::<S, N>(self.hidden, b, reads_hidden, pp);
         let hidden_next = Row::new::<S, N>(self.hidden_next, b, 1, pp);
         let memory_row = |row: usize| (self.memory_before)(b(row));
         let memory = Row::new::<S, N>(self.memory, memory_row, memories, hp);
@@ -200,7 +192,6 @@ impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
         unsafe {
             let before = |unit: Units| State {
                 hidden: match C::PROJECTABLE {
-                    // Such a cell does not read it, and behind a projection it has another size.
                     true => N::zero(simd),
                     false => hidden.load(simd, 0, unit),
                 },
@@ -296,7 +287,6 @@ pub(crate) struct StepBackward<'a, C, T> {
 
 impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
     type Real = T;
-    const TWO_ROWS: bool = false;
 
     fn extent(&self) -> (usize, &Range<usize>) {
         (self.rows.len(), &self.units)
