@@ -1,5 +1,7 @@
 //! The sequence forward.
 
+mod stretch;
+
 use super::buffer::{Buffer, Shared};
 use super::gates::{Part, StepForward, Work};
 use super::isa::Isa;
@@ -7,9 +9,10 @@ use super::layer::{Layer, Schedule, Share, Split};
 use super::limits::{self, Keeper};
 use super::panels::Panels;
 use super::prepared::Prepared;
-use super::product::{Packed, Product, Rows};
+use super::product::{Packed, Product};
 use super::real::Real;
 use super::roster::Roster;
+use super::rows::Rows;
 use super::team::{Member, part, team};
 use super::walk::Walk;
 use super::{Slices, Trace, Values, Window};
@@ -17,6 +20,7 @@ use crate::recurrent::{Operand, Presence, Results};
 use bptt_cells::Cell;
 use std::ops::Range;
 use std::sync::Arc;
+use stretch::Stretch;
 
 /// How many rows of pre-activations are worked before the steps use them: enough to be worth the
 /// reading of the input's weights, few enough to be in the cache when the steps come.
@@ -71,40 +75,6 @@ struct Forward<'a, C, T> {
     inner_operand: Option<Shared<'a, T>>,
     /// The outputs of all steps; `None` where they are known.
     outputs: Option<Shared<'a, T>>,
-}
-
-/// Blocks of steps that are shared out alike.
-struct Stretch<'a> {
-    blocks: &'a [Range<usize>],
-    split: Split,
-    /// Each thread's part, and where its rows of a block begin.
-    shares: Vec<Share>,
-    rooms: Vec<usize>,
-    /// How many rows of planes it takes.
-    rows: usize,
-}
-
-impl<'a> Stretch<'a> {
-    /// Of all that is to be worked.
-    fn all<T: Real>(
-        layer: &Layer,
-        roster: &Roster,
-        schedule: Schedule,
-        blocks: &'a [Range<usize>],
-    ) -> Vec<Self> {
-        let split = |block: &Range<usize>| schedule.of::<T>(layer, roster, block);
-        let stretch = |blocks: &'a [Range<usize>]| {
-            let split = split(&blocks[0]);
-            let steps = blocks[0].start..blocks[blocks.len() - 1].end;
-            let shares = Share::all::<T>(layer, roster, split, &steps, schedule.count);
-            let (rooms, rows) = match split {
-                Split::Rows => roster.rooms(blocks, shares.iter().map(|share| &share.rows)),
-                Split::Units | Split::Pipeline => (vec![0; shares.len()], roster.largest(blocks)),
-            };
-            Self { blocks, split, shares, rooms, rows }
-        };
-        blocks.chunk_by(|a, b| split(a) == split(b)).map(stretch).collect()
-    }
 }
 
 /// Runs the sequence; returns its results and, with `keep`, the trace, within the budget if there is

@@ -6,14 +6,14 @@
 //!   cells' own `step` and `step_backward` run here, with sigmoid and tanh good to two units in
 //!   the last place. The instruction set is found out at run time, by
 //!   `pulp` (`isa.rs`).
-//! - `panels.rs`, `product.rs`, `outer_sum.rs`: packed matrices, and products with them;
-//!   `prepared.rs`: the weights, packed.
+//! - `panels.rs`, `product.rs`, `outer_sum.rs`: packed matrices, and products with them; `rows.rs`: where
+//!   their rows are; `tile.rs`: the innermost loop. `prepared.rs`: the weights, packed.
 //! - `layer.rs`: sizes, the order of planes, who works on what. `roster.rs`: which rows in which
 //!   step. `team.rs`: the threads, and `workers.rs` where they come from.
 //! - `buffer.rs`: memory that threads share; `values.rs`: results; `pool.rs`: what is kept of both for the
 //!   next.
 //! - `limits.rs`: what would not fit is refused before anything is allocated.
-//! - `gates.rs`: one step of the cell over rows and units, in plain numbers or in dual ones; `row.rs`:
+//! - `gates.rs`: one step of the cell over rows and units, in plain numbers or in dual ones; `planes.rs`:
 //!   the registers of a row.
 //! - `forward.rs`, `backward.rs`: the sequence; `walk.rs`: backward with a bounded trace.
 //!
@@ -35,15 +35,17 @@ mod layer;
 mod limits;
 mod outer_sum;
 mod panels;
+mod planes;
 mod pool;
 mod prepared;
 mod product;
 mod real;
 mod roster;
-mod row;
+mod rows;
 mod team;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
+mod tile;
 mod values;
 mod walk;
 mod workers;

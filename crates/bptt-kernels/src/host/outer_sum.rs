@@ -4,8 +4,10 @@ use super::buffer::Shared;
 use super::columns::Columns;
 use super::isa::Isa;
 use super::panels::WIDE;
-use super::product::{Cut, DEPTH, Rows, Tile, most_rows, prefetch};
+use super::product::DEPTH;
 use super::real::Real;
+use super::rows::Rows;
+use super::tile::{Cut, Tile, most_rows, prefetch};
 use pulp::{Simd, WithSimd};
 
 /// How many rows before it is read a row is sent for.

@@ -1,7 +1,7 @@
 //! Which rows are worked in which step.
 
 use super::layer::Layer;
-use super::product::Rows;
+use super::rows::Rows;
 use crate::recurrent::Presence;
 use std::ops::Range;
 
