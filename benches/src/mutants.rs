@@ -144,16 +144,15 @@ pub const SITES: &[Site] = &[
     site(BACKWARD, "«d_memory[(b * memories + m) * hp..][..hidden].copy_from_slice(from);»", &[
         ("the final memory's cotangent not added", "let _ = from;"),
     ]),
-    site(BACKWARD, "None => «&self.operands.need(Operand::Hidden)[b * output..][..output]»,", &[
-        ("the first output for h_0", "&self.outputs[..output]"),
+    site(BACKWARD, "None => «padded_row(self.operands.need(Operand::Hidden), b * output, pp)»,", &[
+        ("the first output for h_0", "padded_row(self.outputs, 0, pp)"),
     ]),
-    site(BACKWARD, "Some(k) => «&self.outputs[self.layer.output_at(self.layer.time_of(k), b)..][..output]»,", &[
-        ("h_0 for h_{t-1}", "&self.operands.need(Operand::Hidden)[b * output..][..output]"),
-        ("h_t for h_{t-1}", "&self.outputs[self.layer.output_at(self.layer.time_of((k + 1).min(self.layer.time - 1)), b)..][..output]"),
-        ("the direction ignored for h_{t-1}", "&self.outputs[self.layer.output_at(k, b)..][..output]"),
+    site(BACKWARD, "                «padded_row(self.outputs, at, pp)»\n", &[
+        ("h_0 for h_{t-1}", "{ let _ = at; padded_row(self.operands.need(Operand::Hidden), b * output, pp) }"),
     ]),
-    site(BACKWARD, "None => «&self.outputs[self.layer.output_at(t, rows.row(nth))..][..output]»,", &[
-        ("the hidden state before the step for that after it", "self.hidden_before(k, rows.row(nth))"),
+    site(BACKWARD, "let at = «self.layer.output_at(self.layer.time_of(k), b)»;", &[
+        ("h_t for h_{t-1}", "self.layer.output_at(self.layer.time_of((k + 1).min(self.layer.time - 1)), b)"),
+        ("the direction ignored for h_{t-1}", "self.layer.output_at(k, b)"),
     ]),
     site(BACKWARD, "kept_row: «traced»,", &[("what the first step kept for all", "rows.places.start")]),
     site(BACKWARD, "let memory_before = |b| «self.roster.traced_before(known.steps.start, k, b)»;", &[
@@ -180,16 +179,14 @@ pub const SITES: &[Site] = &[
     site(BACKWARD, "«product(a, project, 0..project.value.count, c, false);»", &[
         ("the projection's transposed product dropped", "let _ = (a, c);"),
     ]),
-    site(BACKWARD, "«unsafe { self.d_hidden.slice_mut(b * pp, pp) }.fill(T::ZERO);»", &[
-        ("the hidden state's cotangent kept behind a projection", "let _ = b;"),
-    ]),
     site(BACKWARD, "of_batch(d_inner, hp), «false»);", &[("the inner product added to that of the last step", "true")]),
     site(BACKWARD, "«gates(Part::Completion);»", &[("the inner gate's completion forgotten", "{}")]),
     site(BACKWARD, "let a = (a.wrapping_add(«self.layer.of_inner()».0), a_rows);", &[
         ("the inner product of another gate", "self.layer.columns(self.layer.plane(0)..self.layer.planes())"),
     ]),
-    site(BACKWARD, "of_batch(self.d_hidden, pp), «true»);", &[
-        ("the way through h by the step itself dropped", "false"),
+    site(BACKWARD, "let add = «!C::PROJECTABLE»;", &[
+        ("the way through h by the step itself not added to", "false"),
+        ("the hidden state's cotangent kept where none is handed on", "true"),
     ]),
     site(BACKWARD, "let a = (a.wrapping_add(«self.layer.of_h()».0), a_rows);", &[
         ("the gate's gradient for that of its product kept apart", "self.layer.columns(0..self.layer.outer())"),
@@ -213,18 +210,25 @@ pub const SITES: &[Site] = &[
         ("what comes back through the state not added", "of_rows(d_output, unit)"),
         ("the output's cotangent not added", "{ let _ = d_output; d_hidden.load::<S, N>(simd, 0, unit) }"),
     ]),
-    site(GATES, "if d_own.is_none() {\n                    d_hidden.store(simd, 0, unit, «back.d_hidden.unwrap_or(zero)»);", &[
+    site(GATES, "None => «padded_row(self.outputs, outputs_at[row], pp)»,", &[
+        ("the hidden state before the step for that after it", "(self.hidden_before)(b(row))"),
+    ]),
+    site(GATES, "if !C::PROJECTABLE {\n                    d_hidden.store(simd, 0, unit, «back.d_hidden.unwrap_or(zero)»);", &[
         ("the way through h by the step itself dropped", "zero"),
     ]),
 
     // The sums over all steps.
-    site(SUMS, "let values = &x[self.layer.input_at(«t», b)..]", &[("the direction ignored for the input", "{ let _ = t; k }")]),
-    site(SUMS, "self.lay(of_h, «self.hidden_before(k, b)», row, rows", &[
+    site(SUMS, "self.roster.worked(steps.start, «mine.start»)", &[("the first rows of a block for the others", "0")]),
+    site(SUMS, "&x[self.layer.input_at(«self.layer.time_of(k)», b)..]", &[("the direction ignored for the input", "k")]),
+    site(SUMS, "let row = |(k, b)| «self.hidden_before(k, b)»;", &[
         ("h_t for h_{t-1} in the gradient of U", "&self.outputs[self.layer.output_at(self.layer.time_of(k), b)..][..output]"),
         ("h_0 for h_{t-1} in the gradient of U", "&self.operands.need(Operand::Hidden)[b * output..][..output]"),
     ]),
-    site(SUMS, "pairs.map(|(k, b)| «self.layer.time_of(k) * batch + b»).collect();", &[
-        ("the direction ignored for the input's gradient", "k * batch + b"),
+    site(SUMS, "«(self.layer.time_of(steps.start) * batch * input, Rows::groups(batch, group, input))»", &[
+        ("the direction ignored for the input's gradient", "{ let _ = group; (steps.start * batch * input, Rows::plain(input)) }"),
+    ]),
+    site(SUMS, "worked.map(|(k, b)| «self.layer.time_of(k) * batch + b»)", &[
+        ("the direction ignored for the input's gradient where not all rows take part", "k * batch + b"),
     ]),
     site(SUMS, "bias: «self.wants_bias().then_some(self.sum_bias)»,", &[("the bias forgotten", "None")]),
     site(SUMS, "planes(«self.layer.of_h()»));", &[
