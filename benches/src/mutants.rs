@@ -218,7 +218,6 @@ pub const SITES: &[Site] = &[
     ]),
 
     // The sums over all steps.
-    site(SUMS, "self.roster.worked(steps.start, «mine.start»)", &[("the first rows of a block for the others", "0")]),
     site(SUMS, "&x[self.layer.input_at(«self.layer.time_of(k)», b)..]", &[("the direction ignored for the input", "k")]),
     site(SUMS, "let row = |(k, b)| «self.hidden_before(k, b)»;", &[
         ("h_t for h_{t-1} in the gradient of U", "&self.outputs[self.layer.output_at(self.layer.time_of(k), b)..][..output]"),
