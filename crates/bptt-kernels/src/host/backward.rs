@@ -36,7 +36,7 @@ fn rows_per_block<T>(layer: &Layer, rows_a_step: usize) -> usize {
         }
 }
 
-/// The size of a second-level cache, in bytes, as most processors have it at least.
+/// The size of a second-level cache, in bytes, as processors with AVX-512 have it; two blocks are in it.
 const CACHE: usize = 1 << 20;
 
 /// What all threads of the backward pass share. Buffers of two belong to blocks in turn.
@@ -470,6 +470,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         let (a, a_rows) = in_block(d_planes, row);
         let a = (a.wrapping_add(self.layer.of_h().0), a_rows);
         for panels in self.weight_hh.value.of_units(&share.units) {
+            // To what the cell handed on by itself, if it can.
             let add = !C::PROJECTABLE;
             product(a, self.weight_hh, panels, of_batch(self.d_hidden, pp), add);
         }

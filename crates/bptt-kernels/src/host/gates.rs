@@ -172,7 +172,7 @@ impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
         let layer = self.layer;
         let Layer { hp, pp, output, .. } = *layer;
         let memories = C::Memory::<f64>::LEN;
-        let rows = self.rows.at::<2>(place, N::ROWS);
+        let rows = [0, N::ROWS - 1].map(|row| self.rows.row(place + row));
         let b = |row: usize| rows[row];
         let from = |first: usize| move |row: usize| first + place + row;
         // Such a cell does not read it, and behind a projection it has another size.
@@ -298,7 +298,7 @@ impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
         let Layer { hp, pp, .. } = *layer;
         let memories = C::Memory::<f64>::LEN;
         let zero = N::zero(simd);
-        let rows = self.rows.at::<2>(place, N::ROWS);
+        let rows = [0, N::ROWS - 1].map(|row| self.rows.row(place + row));
         let b = |row: usize| rows[row];
         let from = |first: usize| move |row: usize| first + place + row;
         let d_hidden = Row::new::<S, N>(self.d_hidden, b, 1, pp);

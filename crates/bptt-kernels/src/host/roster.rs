@@ -262,16 +262,6 @@ impl<'a> StepRows<'a> {
         self.list.map_or(self.places.start + nth, |list| list[nth])
     }
 
-    /// So many of them from one on; the others are the first again.
-    #[inline(always)]
-    pub(crate) fn at<const N: usize>(&self, first: usize, count: usize) -> [usize; N] {
-        let mut rows = [self.row(first); N];
-        for (nth, row) in rows.iter_mut().enumerate().take(count).skip(1) {
-            *row = self.row(first + nth);
-        }
-        rows
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
         (0..self.len()).map(|nth| self.row(nth))
     }

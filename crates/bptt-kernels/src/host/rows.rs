@@ -8,9 +8,9 @@ pub(crate) struct Rows<'a> {
     /// From one row's entry in the table to the next.
     every: usize,
     /// How many rows a group has.
-    pub(crate) per_group: usize,
+    per_group: usize,
     /// From one group to the next; against the direction of time, backward.
-    pub(crate) group: isize,
+    group: isize,
     /// From one row to the next.
     pub(crate) row: usize,
 }

@@ -23,9 +23,9 @@ pub(crate) fn most_rows_of_three<S: Simd>() -> usize {
 pub(crate) struct Cut {
     pub(crate) tiles: usize,
     /// How many rows a tile has,
-    pub(crate) rows: usize,
+    rows: usize,
     /// and how many tiles, the first ones, have one more.
-    pub(crate) larger: usize,
+    larger: usize,
 }
 
 impl Cut {
@@ -213,9 +213,7 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
         let mut rows = [self.c; R];
         for (row, offset) in rows.iter_mut().zip(self.c_rows.offsets::<R>(self.row)) {
             *row = self.c.wrapping_offset(offset);
-            for column in (0..columns).step_by(LINE / size_of::<T>()) {
-                prefetch(row.wrapping_add(column).cast_const());
-            }
+            send_for(row.cast_const(), columns);
         }
         rows
     }
@@ -306,11 +304,11 @@ const ROUNDS: usize = 4;
 /// The size of a line of the cache, in bytes.
 const LINE: usize = 64;
 
-/// Sends for all lines of what will soon be wanted.
+/// Sends for all lines of what will soon be wanted: so many elements.
 #[inline(always)]
-pub(crate) fn send_for<T>(all: &[T]) {
-    for part in all.chunks(LINE / size_of::<T>()) {
-        prefetch(part.as_ptr());
+pub(crate) fn send_for<T>(from: *const T, count: usize) {
+    for first in (0..count).step_by(LINE / size_of::<T>()) {
+        prefetch(from.wrapping_add(first));
     }
 }
 

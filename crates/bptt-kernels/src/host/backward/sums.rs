@@ -75,7 +75,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
             for nth in 0..next - first {
                 for of_part in &mut some[..parts] {
                     let row = values.next().expect("as many values as rows");
-                    send_for(&row[..tiles.width()]);
+                    send_for(row.as_ptr(), tiles.width());
                     of_part[nth] = row;
                 }
             }
@@ -147,41 +147,26 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
     /// What there is to be summed over a block of so many rows, and in how many pieces: what has the largest
     /// pieces first, so that threads are through with them at about the same time.
     fn pieces(&self, rows: usize) -> [(Sum, usize); 6] {
-        let Layer { input, output, hidden, gates, panel, parts, .. } = *self.layer;
+        let Layer { input, output, hidden, gates, inner, panel, parts, .. } = *self.layer;
         let wants = |operand| self.wanted.has(operand);
-        let panels = |(_, columns): (usize, Columns)| columns.panels(panel);
-        let of_output = (0, Columns::plain(output, panel));
-        let wants_inner = self.layer.inner && wants(Operand::WeightHh);
         let count = |is_wanted, pieces| if is_wanted { pieces } else { 0 };
-        let count_panels = |is_wanted, of| count(is_wanted, panels(of));
-        let input_pieces = rows.div_ceil(PIECE * parts);
-        // And how many multiplications a piece is.
+        let of_input = count(self.weight_ih.is_some(), rows.div_ceil(PIECE * parts));
+        // In how many pieces, and how many multiplications one of them is.
+        let by_panels = |is_wanted, columns: Columns, width: usize| {
+            (count(is_wanted, columns.panels(panel)), rows * panel * width)
+        };
+        let [of_x, of_h, of_inner] = [self.layer.of_x(), self.layer.of_h(), self.layer.of_inner()];
+        let of_output = Columns::plain(output, panel);
         let mut pieces = [
-            (
-                Sum::Input,
-                count(self.weight_ih.is_some(), input_pieces),
-                PIECE * gates * hidden * input,
-            ),
-            (
-                Sum::WeightIh,
-                count_panels(wants(Operand::WeightIh), self.layer.of_x()),
-                rows * panel * input,
-            ),
-            (
-                Sum::WeightHh,
-                count_panels(wants(Operand::WeightHh), self.layer.of_h()),
-                rows * panel * output,
-            ),
-            (Sum::Inner, count_panels(wants_inner, self.layer.of_inner()), rows * panel * hidden),
-            (
-                Sum::WeightHr,
-                count_panels(wants(Operand::WeightHr), of_output),
-                rows * panel * hidden,
-            ),
-            (Sum::Bias, count(self.wants_bias(), 1), 0),
+            (Sum::Input, (of_input, PIECE * gates * hidden * input)),
+            (Sum::WeightIh, by_panels(wants(Operand::WeightIh), of_x.1, input)),
+            (Sum::WeightHh, by_panels(wants(Operand::WeightHh), of_h.1, output)),
+            (Sum::Inner, by_panels(inner && wants(Operand::WeightHh), of_inner.1, hidden)),
+            (Sum::WeightHr, by_panels(wants(Operand::WeightHr), of_output, hidden)),
+            (Sum::Bias, (count(self.wants_bias(), 1), 0)),
         ];
-        pieces.sort_by_key(|&(_, _, size)| Reverse(size));
-        pieces.map(|(sum, count, _)| (sum, count))
+        pieces.sort_by_key(|&(_, (_, size))| Reverse(size));
+        pieces.map(|(sum, (count, _))| (sum, count))
     }
 
     fn wants_bias(&self) -> bool {
@@ -195,24 +180,27 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
         let count = self.roster.count(steps);
         let rows = piece * PIECE * parts..count.min((piece + 1) * PIECE * parts);
         let mut listed = Vec::new();
+        // From which row of the block on they are named, and from which of the gradient's numbers on.
+        let mut from = 0;
         let (first, c_rows) = if self.roster.rows(steps.start).is_none() {
             let group = self.layer.step_stride(batch * input);
             (self.layer.time_of(steps.start) * batch * input, Rows::groups(batch, group, input))
         } else {
-            let worked = self.roster.worked(steps.start, 0).take(count);
-            listed.reserve(count);
+            from = rows.start;
+            let worked = self.roster.worked(steps.start, from).take(rows.len());
+            listed.reserve(rows.len());
             listed.extend(worked.map(|(k, b)| self.layer.time_of(k) * batch + b));
             (0, Rows::listed(&listed, input))
         };
         let product = Product {
-            a: self.d_planes[slot].at(self.layer.of_x().0, 0),
+            a: self.d_planes[slot].at(from * row + self.layer.of_x().0, 0),
             a_rows: Rows::plain(row),
             b: weight_ih,
             panels: 0..weight_ih.value.count,
             // Of the whole gradient: against the direction of time, the steps after the first lie before it.
             c: d_input.at(first, 0),
             c_rows,
-            rows,
+            rows: rows.start - from..rows.end - from,
             add: false,
         };
         // SAFETY: the planes of the block are written; the rows of `d_input` are those of this piece,
