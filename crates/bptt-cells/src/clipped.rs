@@ -34,10 +34,12 @@ pub trait Clippable: AnalyticCell {
     /// `h'` of a memory, given what the step kept.
     fn read_out<N: Number>(kept: &Self::Kept<N>, memory: &Self::Memory<N>) -> N;
 
-    /// A backward step with all that goes through the memory multiplied by `open`.
-    fn through_memory<N: Number>(
+    /// A backward step with nothing going back through the memory, the clipped `after`, where it is at
+    /// one of its bounds.
+    fn through_memory<N: Rectify>(
         back: Backward<Self, N>,
-        open: Self::Memory<N>,
+        after: &Self::Memory<N>,
+        bound: f64,
     ) -> Backward<Self, N>;
 }
 
@@ -48,15 +50,18 @@ impl Clippable for Lstm {
     }
 
     #[inline(always)]
-    fn through_memory<N: Number>(
+    fn through_memory<N: Rectify>(
         Backward { d_gates: [d_i, d_f, d_g, d_o], d_apart, d_hidden, d_memory: [d_c] }: Backward<
             Self,
             N,
         >,
-        [open]: [N; 1],
+        [c]: &[N; 1],
+        k: f64,
     ) -> Backward<Self, N> {
-        let d_gates = [d_i * &open, d_f * &open, d_g * &open, d_o];
-        Backward { d_gates, d_apart, d_hidden, d_memory: [d_c * open] }
+        let [d_i, d_f, d_g] =
+            [c.clip_backward(k, &d_i), c.clip_backward(k, &d_f), c.clip_backward(k, &d_g)];
+        let d_memory = [c.clip_backward(k, &d_c)];
+        Backward { d_gates: [d_i, d_f, d_g, d_o], d_apart, d_hidden, d_memory }
     }
 }
 
@@ -67,15 +72,17 @@ impl Clippable for LstmCoupled {
     }
 
     #[inline(always)]
-    fn through_memory<N: Number>(
+    fn through_memory<N: Rectify>(
         Backward { d_gates: [d_i, d_g, d_o], d_apart, d_hidden, d_memory: [d_c] }: Backward<
             Self,
             N,
         >,
-        [open]: [N; 1],
+        [c]: &[N; 1],
+        k: f64,
     ) -> Backward<Self, N> {
-        let d_gates = [d_i * &open, d_g * &open, d_o];
-        Backward { d_gates, d_apart, d_hidden, d_memory: [d_c * open] }
+        let [d_i, d_g] = [c.clip_backward(k, &d_i), c.clip_backward(k, &d_g)];
+        let d_memory = [c.clip_backward(k, &d_c)];
+        Backward { d_gates: [d_i, d_g, d_o], d_apart, d_hidden, d_memory }
     }
 }
 
@@ -111,9 +118,9 @@ impl<C: Clippable> Cell for Clipped<C> {
         after: &State<N, C::Memory<N>>,
         cotangent: State<N, C::Memory<N>>,
     ) -> Backward<Self, N> {
-        let open = after.memory.clone().map(|c| c.clip_slope(self.bound));
         let back = AnalyticCell::step_backward(&self.cell, kept, before, after, cotangent);
-        let Backward { d_gates, d_apart, d_hidden, d_memory } = C::through_memory(back, open);
+        let Backward { d_gates, d_apart, d_hidden, d_memory } =
+            C::through_memory(back, &after.memory, self.bound);
         Backward { d_gates, d_apart, d_hidden, d_memory }
     }
 }

@@ -176,25 +176,38 @@ impl<N: Number> Number for Dual<N> {
 impl<N: Rectify> Rectify for Dual<N> {
     #[inline(always)]
     fn relu(&self) -> Self {
-        self.chain(self.value.relu(), N::relu_slope)
+        let value = self.value.relu();
+        let tangent = match &self.tangent {
+            Some(tangent) => Some(value.relu_backward(tangent)),
+            None => None,
+        };
+        Self { value, tangent }
     }
 
     #[inline(always)]
-    fn relu_slope(&self) -> Self {
-        Self::constant(self.value.relu_slope())
+    fn relu_backward(&self, d: &Self) -> Self {
+        let tangent = match &d.tangent {
+            Some(tangent) => Some(self.value.relu_backward(tangent)),
+            None => None,
+        };
+        Self { value: self.value.relu_backward(&d.value), tangent }
     }
 
     #[inline(always)]
     fn clip(&self, bound: f64) -> Self {
         let tangent = match &self.tangent {
-            Some(tangent) => Some(self.value.clip_slope(bound) * tangent),
+            Some(tangent) => Some(self.value.clip_backward(bound, tangent)),
             None => None,
         };
         Self { value: self.value.clip(bound), tangent }
     }
 
     #[inline(always)]
-    fn clip_slope(&self, bound: f64) -> Self {
-        Self::constant(self.value.clip_slope(bound))
+    fn clip_backward(&self, bound: f64, d: &Self) -> Self {
+        let tangent = match &d.tangent {
+            Some(tangent) => Some(self.value.clip_backward(bound, tangent)),
+            None => None,
+        };
+        Self { value: self.value.clip_backward(bound, &d.value), tangent }
     }
 }

@@ -69,16 +69,17 @@ pub trait Rectify: Number {
     /// `max(x, 0)`
     fn relu(&self) -> Self;
 
-    /// `1` where the *output* `self` of the rectifier is positive, else `0` (PyTorch's convention
-    /// for the slope at zero).
-    fn relu_slope(&self) -> Self;
+    /// `d` where the *output* `self` of the rectifier is positive, else `0` (PyTorch's convention for
+    /// the slope at zero). A choice and not a product: a `d` that is infinite or a NaN does not get
+    /// through where the rectifier is shut. A NaN is not shut.
+    fn relu_backward(&self, d: &Self) -> Self;
 
     /// `max(-bound, min(bound, x))`, for a positive bound
     fn clip(&self, bound: f64) -> Self;
 
-    /// `1` where the *output* `self` of [`clip`](Self::clip) lies between the bounds, `0` where it
-    /// is one of them.
-    fn clip_slope(&self, bound: f64) -> Self;
+    /// `d` where the *output* `self` of [`clip`](Self::clip) lies between the bounds, `0` where it
+    /// is one of them; a choice, as in [`relu_backward`](Self::relu_backward).
+    fn clip_backward(&self, bound: f64, d: &Self) -> Self;
 }
 
 macro_rules! float {
@@ -108,8 +109,8 @@ macro_rules! float {
             }
 
             #[inline(always)]
-            fn relu_slope(&self) -> Self {
-                if *self > 0.0 { 1.0 } else { 0.0 }
+            fn relu_backward(&self, d: &Self) -> Self {
+                if *self <= 0.0 { 0.0 } else { *d }
             }
 
             #[inline(always)]
@@ -126,8 +127,8 @@ macro_rules! float {
             }
 
             #[inline(always)]
-            fn clip_slope(&self, bound: f64) -> Self {
-                if self.abs() < bound as $float { 1.0 } else { 0.0 }
+            fn clip_backward(&self, bound: f64, d: &Self) -> Self {
+                if self.abs() >= bound as $float { 0.0 } else { *d }
             }
         }
     )*};

@@ -86,7 +86,7 @@ impl Cell for RnnRelu {
         after: &State<N, [N; 0]>,
         d: State<N, [N; 0]>,
     ) -> Backward<Self, N> {
-        let d_a = d.hidden * after.hidden.relu_slope();
+        let d_a = after.hidden.relu_backward(&d.hidden);
         Backward { d_gates: [d_a], d_apart: [], d_hidden: None, d_memory: [] }
     }
 }

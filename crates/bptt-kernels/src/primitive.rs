@@ -2,7 +2,7 @@
 
 use bptt_cells::{Number, Rectify};
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, TensorMetadata};
+use burn::backend::{Backend, TensorMetadata, get_device_settings};
 use burn::tensor::DType;
 use std::ops::{Add, Mul, Neg, Sub};
 
@@ -85,18 +85,18 @@ impl<B: Backend> Rectify for Primitive<B> {
         Self(B::relu(self.0.clone()))
     }
 
-    fn relu_slope(&self) -> Self {
-        // The output of a rectifier is never negative: its sign is 0 or 1.
-        Self(B::float_sign(self.0.clone()))
+    fn relu_backward(&self, d: &Self) -> Self {
+        Self(B::relu_backward(self.0.clone(), d.0.clone()))
     }
 
     fn clip(&self, bound: f64) -> Self {
         Self(B::float_clamp(self.0.clone(), (-bound).into(), bound.into()))
     }
 
-    fn clip_slope(&self, bound: f64) -> Self {
-        // Between the bounds, what is left to them is positive; at a bound it is zero.
-        let left = B::float_add_scalar(B::float_neg(B::float_abs(self.0.clone())), bound.into());
-        Self(B::float_sign(B::relu(left)))
+    fn clip_backward(&self, bound: f64, d: &Self) -> Self {
+        let size = B::float_abs(self.0.clone());
+        let dtype = get_device_settings::<B>(&size.device()).bool_dtype;
+        let at_bound = B::float_greater_equal_elem(size, bound.into(), dtype);
+        Self(B::float_mask_fill(d.0.clone(), at_bound, 0f32.into()))
     }
 }

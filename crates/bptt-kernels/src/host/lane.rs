@@ -185,9 +185,9 @@ impl<S: Simd, T: Real> Rectify for Lane<S, T> {
     }
 
     #[inline(always)]
-    fn relu_slope(&self) -> Self {
-        let (zero, one) = (T::splat(self.simd, T::ZERO), T::splat(self.simd, T::ONE));
-        self.with(T::if_less(self.simd, zero, self.value, one, zero))
+    fn relu_backward(&self, d: &Self) -> Self {
+        let zero = T::splat(self.simd, T::ZERO);
+        self.with(T::if_at_most(self.simd, self.value, zero, zero, d.value))
     }
 
     #[inline(always)]
@@ -200,11 +200,11 @@ impl<S: Simd, T: Real> Rectify for Lane<S, T> {
     }
 
     #[inline(always)]
-    fn clip_slope(&self, bound: f64) -> Self {
+    fn clip_backward(&self, bound: f64, d: &Self) -> Self {
         let simd = self.simd;
-        let (zero, one) = (T::splat(simd, T::ZERO), T::splat(simd, T::ONE));
+        let (zero, bound) = (T::splat(simd, T::ZERO), T::splat(simd, T::of(bound)));
         let size = T::abs(simd, self.value);
-        self.with(T::if_less(simd, size, T::splat(simd, T::of(bound)), one, zero))
+        self.with(T::if_at_most(simd, bound, size, zero, d.value))
     }
 }
 
@@ -240,8 +240,8 @@ impl<S: Simd, T: Real, const ROWS: usize> Rectify for Pair<S, T, ROWS> {
     }
 
     #[inline(always)]
-    fn relu_slope(&self) -> Self {
-        Self([self.0[0].relu_slope(), self.0[1].relu_slope()])
+    fn relu_backward(&self, d: &Self) -> Self {
+        Self([self.0[0].relu_backward(&d.0[0]), self.0[1].relu_backward(&d.0[1])])
     }
 
     #[inline(always)]
@@ -250,7 +250,8 @@ impl<S: Simd, T: Real, const ROWS: usize> Rectify for Pair<S, T, ROWS> {
     }
 
     #[inline(always)]
-    fn clip_slope(&self, bound: f64) -> Self {
-        Self([self.0[0].clip_slope(bound), self.0[1].clip_slope(bound)])
+    fn clip_backward(&self, bound: f64, d: &Self) -> Self {
+        let [a, b] = &self.0;
+        Self([a.clip_backward(bound, &d.0[0]), b.clip_backward(bound, &d.0[1])])
     }
 }

@@ -50,6 +50,14 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
         yes: Self::Register<S>,
         no: Self::Register<S>,
     ) -> Self::Register<S>;
+    /// `yes` where `a ≤ b`, else `no`.
+    fn if_at_most<S: Simd>(
+        simd: S,
+        a: Self::Register<S>,
+        b: Self::Register<S>,
+        yes: Self::Register<S>,
+        no: Self::Register<S>,
+    ) -> Self::Register<S>;
     /// `magnitude`, which is not negative, with the sign of `of`.
     fn with_sign<S: Simd>(
         simd: S,
@@ -140,7 +148,7 @@ macro_rules! real {
     (
         $T:ty, $Bits:ty, $lanes:ident, $regs:ident,
         $splat:ident $add:ident $sub:ident $mul:ident $div:ident $neg:ident $abs:ident $fma:ident
-        $less:ident $select:ident $or:ident $and:ident $between:ident $load:ident $store:ident
+        $less:ident $at_most:ident $select:ident $or:ident $and:ident $between:ident $load:ident $store:ident
         $to_bits:ident $from_bits:ident $add_bits:ident $splat_bits:ident
         $shift:expr, $exponent:expr, $exp:expr
     ) => {
@@ -212,6 +220,16 @@ macro_rules! real {
                 no: S::$regs,
             ) -> S::$regs {
                 simd.$select(simd.$less(a, b), yes, no)
+            }
+            #[inline(always)]
+            fn if_at_most<S: Simd>(
+                simd: S,
+                a: S::$regs,
+                b: S::$regs,
+                yes: S::$regs,
+                no: S::$regs,
+            ) -> S::$regs {
+                simd.$select(simd.$at_most(a, b), yes, no)
             }
             #[inline(always)]
             fn with_sign<S: Simd>(simd: S, magnitude: S::$regs, of: S::$regs) -> S::$regs {
@@ -294,7 +312,7 @@ macro_rules! real {
 real!(
     f32, u32, F32_LANES, f32s,
     splat_f32s add_f32s sub_f32s mul_f32s div_f32s neg_f32s abs_f32s mul_add_e_f32s
-    less_than_f32s select_f32s or_f32s and_f32s
+    less_than_f32s less_than_or_equal_f32s select_f32s or_f32s and_f32s
     mask_between_m32s mask_load_ptr_f32s mask_store_ptr_f32s
     transmute_u32s_f32s transmute_f32s_u32s add_u32s splat_u32s
     |simd, bits| simd.wrapping_dyn_shl_u32s(bits, simd.splat_u32s(23)),
@@ -312,7 +330,7 @@ real!(
 real!(
     f64, u64, F64_LANES, f64s,
     splat_f64s add_f64s sub_f64s mul_f64s div_f64s neg_f64s abs_f64s mul_add_e_f64s
-    less_than_f64s select_f64s or_f64s and_f64s
+    less_than_f64s less_than_or_equal_f64s select_f64s or_f64s and_f64s
     mask_between_m64s mask_load_ptr_f64s mask_store_ptr_f64s
     transmute_u64s_f64s transmute_f64s_u64s add_u64s splat_u64s
     // No shift of u64 in pulp: a product with a power of two is one.

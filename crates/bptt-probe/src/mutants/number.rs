@@ -27,12 +27,12 @@ pub enum Operation {
     TanhSlope,
     /// `max(a, 0)`
     Relu,
-    /// `[a > 0]`
-    ReluSlope,
+    /// `[a > 0] b`
+    ReluBackward,
     /// `max(-k, min(k, a))`
     Clip,
-    /// `[|a| < k]`
-    ClipSlope,
+    /// `[|a| < k] b`
+    ClipBackward,
 }
 
 /// What is done instead.
@@ -66,9 +66,9 @@ impl Operation {
             Self::SigmoidSlope => "σ' = a (1 - a)",
             Self::TanhSlope => "tanh' = 1 - a²",
             Self::Relu => "relu(a)",
-            Self::ReluSlope => "relu'(a)",
+            Self::ReluBackward => "relu'(a) b",
             Self::Clip => "clip(a)",
-            Self::ClipSlope => "clip'(a)",
+            Self::ClipBackward => "clip'(a) b",
         }
     }
 
@@ -77,13 +77,13 @@ impl Operation {
         use Change::{Exchanged, First, Negated, Second, Turned, Unsquared};
         match self {
             Self::Add | Self::Sub => &[First, Second, Turned],
-            Self::Mul => &[First, Second, Negated],
+            Self::Mul | Self::ReluBackward | Self::ClipBackward => &[First, Second, Negated],
             Self::Neg => &[First],
             Self::OneMinus => &[First, Negated],
             Self::Sigmoid | Self::Tanh => &[First, Exchanged],
             Self::SigmoidSlope => &[First, Negated, Exchanged],
             Self::TanhSlope => &[First, Negated, Exchanged, Unsquared],
-            Self::Relu | Self::ReluSlope | Self::Clip | Self::ClipSlope => &[First, Negated],
+            Self::Relu | Self::Clip => &[First, Negated],
         }
     }
 }
@@ -170,10 +170,15 @@ fn sub<N: Number>(a: &N, b: &N) -> N {
 }
 
 fn mul<N: Number>(a: &N, b: &N) -> N {
-    match next(Operation::Mul) {
-        None => a * b,
+    factors(Operation::Mul, a, b, |a, b| a * b)
+}
+
+/// A product, or what is as good as one.
+fn factors<N: Number>(operation: Operation, a: &N, b: &N, right: impl Fn(&N, &N) -> N) -> N {
+    match next(operation) {
+        None => right(a, b),
         Some(Change::Second) => b.clone(),
-        Some(Change::Negated) => -(a * b),
+        Some(Change::Negated) => -right(a, b),
         Some(_) => a.clone(),
     }
 }
@@ -267,8 +272,8 @@ impl<N: Rectify> Rectify for Mutant<N> {
         self.unary(Operation::Relu, N::relu, N::relu)
     }
 
-    fn relu_slope(&self) -> Self {
-        self.unary(Operation::ReluSlope, N::relu_slope, N::relu_slope)
+    fn relu_backward(&self, d: &Self) -> Self {
+        Self(factors(Operation::ReluBackward, &self.0, &d.0, N::relu_backward))
     }
 
     fn clip(&self, bound: f64) -> Self {
@@ -276,8 +281,7 @@ impl<N: Rectify> Rectify for Mutant<N> {
         self.unary(Operation::Clip, clip, clip)
     }
 
-    fn clip_slope(&self, bound: f64) -> Self {
-        let slope = |x: &N| x.clip_slope(bound);
-        self.unary(Operation::ClipSlope, slope, slope)
+    fn clip_backward(&self, bound: f64, d: &Self) -> Self {
+        Self(factors(Operation::ClipBackward, &self.0, &d.0, |x, d| x.clip_backward(bound, d)))
     }
 }

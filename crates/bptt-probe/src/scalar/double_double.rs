@@ -163,16 +163,16 @@ impl Rectify for DoubleDouble {
         if self.high <= 0.0 { Self::new(0.0) } else { *self }
     }
 
-    fn relu_slope(&self) -> Self {
-        Self::new(if self.high > 0.0 { 1.0 } else { 0.0 })
+    fn relu_backward(&self, d: &Self) -> Self {
+        if self.high <= 0.0 { Self::new(0.0) } else { *d }
     }
 
     fn clip(&self, bound: f64) -> Self {
         if self.abs().high > bound { Self::new(bound.copysign(self.high)) } else { *self }
     }
 
-    fn clip_slope(&self, bound: f64) -> Self {
-        Self::new(if self.abs().high < bound { 1.0 } else { 0.0 })
+    fn clip_backward(&self, bound: f64, d: &Self) -> Self {
+        if self.abs().high >= bound { Self::new(0.0) } else { *d }
     }
 }
 

@@ -103,8 +103,8 @@ impl<N: Scalar, const K: usize> Rectify for Dual<N, K> {
         if self.value() <= 0.0 { Self::constant(0.0) } else { self.clone() }
     }
 
-    fn relu_slope(&self) -> Self {
-        Self::constant(if self.value() > 0.0 { 1.0 } else { 0.0 })
+    fn relu_backward(&self, d: &Self) -> Self {
+        if self.value() <= 0.0 { Self::constant(0.0) } else { d.clone() }
     }
 
     fn clip(&self, bound: f64) -> Self {
@@ -115,7 +115,7 @@ impl<N: Scalar, const K: usize> Rectify for Dual<N, K> {
         }
     }
 
-    fn clip_slope(&self, bound: f64) -> Self {
-        Self::constant(if self.value().abs() < bound { 1.0 } else { 0.0 })
+    fn clip_backward(&self, bound: f64, d: &Self) -> Self {
+        if self.value().abs() >= bound { Self::constant(0.0) } else { d.clone() }
     }
 }

@@ -411,12 +411,12 @@ impl Rectify for Var {
         self.function([x.clamp(-bound, bound), f64::from(u8::from(inside)), 0.0])
     }
 
-    fn relu_slope(&self) -> Self {
-        unreachable!("a forward step takes no slopes")
+    fn relu_backward(&self, _d: &Self) -> Self {
+        unreachable!("a forward step does not go back")
     }
 
-    fn clip_slope(&self, _bound: f64) -> Self {
-        unreachable!("a forward step takes no slopes")
+    fn clip_backward(&self, _bound: f64, _d: &Self) -> Self {
+        unreachable!("a forward step does not go back")
     }
 }
 

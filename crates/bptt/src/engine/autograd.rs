@@ -293,16 +293,17 @@ impl Rectify for Recorded {
         Self(activation::relu(self.0.clone()))
     }
 
-    fn relu_slope(&self) -> Self {
-        Self(self.0.clone().sign())
+    fn relu_backward(&self, d: &Self) -> Self {
+        let shut = self.0.clone().lower_equal_elem(0.0);
+        Self(d.0.clone().mask_fill(shut, 0.0))
     }
 
     fn clip(&self, bound: f64) -> Self {
         Self(self.0.clone().clamp(-bound, bound))
     }
 
-    fn clip_slope(&self, bound: f64) -> Self {
-        let left = self.0.clone().abs().neg().add_scalar(bound);
-        Self(activation::relu(left).sign())
+    fn clip_backward(&self, bound: f64, d: &Self) -> Self {
+        let at_bound = self.0.clone().abs().greater_equal_elem(bound);
+        Self(d.0.clone().mask_fill(at_bound, 0.0))
     }
 }

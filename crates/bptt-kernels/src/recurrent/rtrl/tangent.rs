@@ -86,8 +86,9 @@ impl<B: Backend> Rectify for Tangent<B> {
         Self { value, slope }
     }
 
-    fn relu_slope(&self) -> Self {
-        Self::still(self.value.relu_slope())
+    fn relu_backward(&self, d: &Self) -> Self {
+        let [value, slope] = [&d.value, &d.slope].map(|d| self.value.relu_backward(d));
+        Self { value, slope }
     }
 
     fn clip(&self, bound: f64) -> Self {
@@ -98,8 +99,9 @@ impl<B: Backend> Rectify for Tangent<B> {
         Self { value: self.value.clip(bound), slope: &self.slope * inside }
     }
 
-    fn clip_slope(&self, bound: f64) -> Self {
-        Self::still(self.value.clip_slope(bound))
+    fn clip_backward(&self, bound: f64, d: &Self) -> Self {
+        let [value, slope] = [&d.value, &d.slope].map(|d| self.value.clip_backward(bound, d));
+        Self { value, slope }
     }
 }
 
