@@ -94,11 +94,61 @@ fn idle() -> std::sync::MutexGuard<'static, Vec<Arc<Desk>>> {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What a child process has of the workers: none. A `fork` copies the thread that calls it and no other, so
+/// that a team of the parent's workers would be waited for in the child for ever. The child begins
+/// without, and starts its own.
+#[cfg(all(target_os = "linux", not(miri)))]
+mod fork {
+    use super::{Desk, idle};
+    use std::cell::UnsafeCell;
+    use std::sync::{Arc, MutexGuard, Once};
+
+    /// The list of idle workers, locked while a process forks: a lock that another thread holds would
+    /// be held in the child for ever as well.
+    struct Held(UnsafeCell<Option<MutexGuard<'static, Vec<Arc<Desk>>>>>);
+
+    // SAFETY: only the handlers below reach it, on the thread that forks, between the locking and the
+    // unlocking of the list; two threads that fork at once wait for each other there.
+    unsafe impl Sync for Held {}
+
+    static HELD: Held = Held(UnsafeCell::new(None));
+
+    extern "C" fn before() {
+        let idle = idle();
+        // SAFETY: the list is locked, so nobody else is here.
+        unsafe { *HELD.0.get() = Some(idle) };
+    }
+
+    extern "C" fn in_parent() {
+        // SAFETY: the list is locked since `before`, by this thread.
+        drop(unsafe { (*HELD.0.get()).take() });
+    }
+
+    extern "C" fn in_child() {
+        // SAFETY: as in the parent; there is no other thread.
+        let Some(mut idle) = (unsafe { (*HELD.0.get()).take() }) else { return };
+        // Forgotten, not dropped: nothing may be freed that a thread of the parent was in the middle of.
+        idle.drain(..).for_each(std::mem::forget);
+    }
+
+    /// Has the system call the handlers from now on.
+    pub(super) fn register() {
+        static ONCE: Once = Once::new();
+        // SAFETY: the handlers are functions of the right type. Without memory for them the system has them
+        // not called, and a child waits as it would have.
+        ONCE.call_once(|| {
+            unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
+        });
+    }
+}
+
 /// A worker that is free, or a new one; `None` if the system gives no thread.
 fn worker() -> Option<Arc<Desk>> {
     if let Some(desk) = idle().pop() {
         return Some(desk);
     }
+    #[cfg(all(target_os = "linux", not(miri)))]
+    fork::register();
     let desk = Arc::new(Desk::default());
     let of_worker = desk.clone();
     let run = move || {
@@ -175,6 +225,38 @@ mod tests {
             });
         }
         assert!(calls.iter().all(|calls| calls.load(Ordering::Relaxed) == 100));
+    }
+
+    #[test]
+    #[cfg(all(target_os = "linux", not(miri)))]
+    fn a_child_process_starts_workers_of_its_own() {
+        together(3, &|_| {});
+        // SAFETY: the child calls nothing but what is tested, and ends without leaving this function.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let sum = AtomicUsize::new(0);
+            together(3, &|index| {
+                sum.fetch_add(index + 1, Ordering::Relaxed);
+            });
+            let code = if sum.into_inner() == 6 { 0 } else { 1 };
+            // SAFETY: ends the process, nothing else.
+            unsafe { libc::_exit(code) };
+        }
+        assert!(child > 0, "the system forks");
+        let (mut status, mut waited) = (0, 0);
+        // SAFETY: the child is ours, and `status` is there to be written.
+        while unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) } == 0 {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            waited += 1;
+            if waited == 1000 {
+                // SAFETY: the child is ours.
+                unsafe { libc::kill(child, libc::SIGKILL) };
+                panic!("the child waits for workers of its parent");
+            }
+        }
+        assert_eq!(status, 0, "what the child computed");
+        // The parent has its workers as before.
+        together(3, &|_| {});
     }
 
     #[test]
