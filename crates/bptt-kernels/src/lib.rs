@@ -30,9 +30,21 @@ pub use primitive::Primitive;
 pub use recurrent::{
     AnyTensor, Cotangents, DualRun, Influenced, Kernel, Operand, Operands, Plan, Presence,
     Recurred, RecurrentBackend, RecurrentOperands, RecurrentResults, Results, SequenceKernel,
-    Skipped, StepTrace, Trace, in_duals, in_host_memory, recurrent,
+    Skipped, StepTrace, Trace, WeightCache, in_duals, in_host_memory, recurrent, rtrl_bytes,
 };
 pub use schedule::{TraceCost, TraceSchedule, hidden_state_cost, internal_state_cost};
 
 #[cfg(feature = "host")]
 pub use recurrent::HostTrace;
+
+/// How many bytes of memory the machine can still give to somebody who needs so many, where the system says
+/// so; what these kernels keep for later is given back first if there would else be too few.
+pub fn available_memory(need: u128) -> Option<usize> {
+    #[cfg(feature = "host")]
+    return host::available_for(need);
+    #[cfg(not(feature = "host"))]
+    {
+        let _ = need;
+        None
+    }
+}

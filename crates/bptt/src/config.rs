@@ -5,7 +5,8 @@ use crate::engine::Engine;
 use crate::recurrent::{Options, Recurrent};
 use crate::weights::{Initializers, Sizes, Weights};
 use bptt_cells::Cell;
-use bptt_kernels::Kernel;
+use bptt_kernels::{Kernel, available_memory, in_host_memory};
+use burn::Tensor;
 use burn::config::Config;
 use burn::module::Initializer;
 use burn::nn::DropoutConfig;
@@ -302,6 +303,7 @@ impl StackConfig {
         device: &Device,
     ) -> Result<Recurrent<C>, ConfigError> {
         self.check(&cell)?;
+        self.check_memory(&cell, device)?;
         let directions = if self.bidirectional { 2 } else { 1 };
         let d_state = self.proj_size.unwrap_or(self.d_hidden);
         let bound = 1.0 / (self.d_hidden as f64).sqrt();
@@ -344,6 +346,44 @@ impl StackConfig {
         })
     }
 
+    /// Whether the parameters can be had: an allocation that fails would end the process.
+    fn check_memory(&self, cell: &impl SequenceCell, device: &Device) -> Result<(), ConfigError> {
+        /// What takes less is not held against the memory there is.
+        const SMALL: u128 = 1 << 30;
+        // `u128` and saturating: each of the sizes may be any number.
+        let product = |sizes: &[usize]| {
+            sizes.iter().fold(1_u128, |product, &size| product.saturating_mul(size as u128))
+        };
+        let directions = if self.bidirectional { 2 } else { 1 };
+        let (hidden, gates) = (self.d_hidden, cell.gates());
+        let state = self.proj_size.unwrap_or(hidden);
+        let layer = |input: u128| {
+            let rows = product(&[gates, hidden]);
+            let columns = input.saturating_add(state as u128).saturating_add(2);
+            let projection = self.proj_size.map_or(0, |size| product(&[size, hidden]));
+            rows.saturating_mul(columns).saturating_add(projection)
+        };
+        let above =
+            product(&[self.num_layers - 1]).saturating_mul(layer(product(&[directions, state])));
+        let numbers = layer(self.d_input as u128).saturating_add(above);
+        let bytes = numbers.saturating_mul(product(&[directions, size_of::<f32>()]));
+        let most = match bytes <= SMALL {
+            true => return Ok(()),
+            // A GPU says by itself that it has no more.
+            false if bytes < isize::MAX as u128 && !is_in_host_memory(device) => return Ok(()),
+            false => available_memory(bytes).unwrap_or(usize::MAX).min(isize::MAX as usize),
+        };
+        if bytes <= most as u128 {
+            return Ok(());
+        }
+        let Self { d_input, d_hidden, num_layers, .. } = self;
+        Err(ConfigError(format!(
+            "{}: d_input = {d_input}, d_hidden = {d_hidden} and num_layers = {num_layers} make parameters \
+             of at least {bytes} bytes, and {most} are available: expected smaller sizes",
+            cell.name()
+        )))
+    }
+
     fn check(&self, cell: &impl SequenceCell) -> Result<(), ConfigError> {
         let error = |message: String| Err(ConfigError(format!("{}: {message}", cell.name())));
         for (name, value) in [
@@ -362,6 +402,13 @@ impl StackConfig {
         if self.bidirectional && self.reverse {
             return error("bidirectional and reverse exclude each other".to_string());
         }
+        // The weights' first dimension, which Burn multiplies out.
+        if cell.gates().checked_mul(self.d_hidden).is_none() {
+            return error(format!(
+                "d_hidden is {}, which is more than a tensor can have",
+                self.d_hidden
+            ));
+        }
         match self.proj_size {
             Some(_) if !cell.projectable() => {
                 error("this cell cannot stand before a projection (proj_size)".to_string())
@@ -373,4 +420,9 @@ impl StackConfig {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether tensors of the device lie in the memory of the machine.
+fn is_in_host_memory(device: &Device) -> bool {
+    in_host_memory(&Tensor::<1>::zeros([1], device))
 }

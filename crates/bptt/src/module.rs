@@ -6,6 +6,7 @@
 use crate::cell::SequenceCell;
 use crate::recurrent::Recurrent;
 use crate::weights::Weights;
+use bptt_kernels::WeightCache;
 use burn::Tensor;
 use burn::module::{
     Content, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
@@ -26,6 +27,8 @@ impl Weights {
             bias_ih: self.bias_ih.map(|bias| vector("bias_ih", bias)),
             bias_hh: self.bias_hh.map(|bias| vector("bias_hh", bias)),
             weight_hr: self.weight_hr.map(|weight| matrix("weight_hr", weight)),
+            // What was packed of the others would only take memory.
+            cache: WeightCache::default(),
         }
     }
 }
@@ -87,9 +90,14 @@ impl<C: SequenceCell> Module for Recurrent<C> {
 
     fn valid(&self) -> Self {
         let dropout = self.dropout.valid();
-        let weights = self
-            .clone()
-            .convert(|w| w.convert(&mut |_, p| Module::valid(&p), &mut |_, p| Module::valid(&p)));
+        let weights = self.clone().convert(|w| {
+            // The same numbers: whoever takes a layer's `valid()` anew for each call packs once.
+            let cache = w.cache.clone();
+            Weights {
+                cache,
+                ..w.convert(&mut |_, p| Module::valid(&p), &mut |_, p| Module::valid(&p))
+            }
+        });
         Self { dropout, ..weights }
     }
 

@@ -22,8 +22,8 @@ use burn::tensor::DType;
 /// without one), `L` layers, `D` directions, `G` gates.
 #[derive(Clone, Debug)]
 pub struct Recurrent<C> {
-    /// The parameters, layer by layer, and in each layer the forward direction first.
-    pub weights: Vec<Weights>,
+    /// The parameters, layer by layer, and in each layer the forward direction first: `L·D` of them.
+    pub weights: Box<[Weights]>,
     /// Between the layers, while training.
     pub dropout: Dropout,
     pub(crate) cell: C,
@@ -217,7 +217,7 @@ impl<C: SequenceCell> Recurrent<C> {
     /// - `like`: a tensor whose device and dtype the state shall have
     pub fn zero_state<const D: usize>(&self, batch: usize, like: &Tensor<D>) -> C::State {
         let options = (&like.device(), like.dtype());
-        let rows = self.weights.len();
+        let rows = self.parts();
         let memories = rows * self.cell.memories();
         let hidden = Tensor::zeros([rows, batch, self.d_state()], options);
         let memory = (memories > 0)
@@ -290,7 +290,7 @@ impl<C: SequenceCell> Recurrent<C> {
     #[cfg(any(feature = "flex", feature = "ndarray"))]
     pub fn trace_cost(&self, batch: usize, time: usize, dtype: DType) -> Result<TraceCost, String> {
         let Options { d_hidden, proj_size, trace_budget, .. } = self.options;
-        let parts = self.weights.len();
+        let parts = self.parts();
         let one = self.cell.accept(CostOf {
             sizes: [time, batch],
             hidden: d_hidden,
@@ -298,7 +298,8 @@ impl<C: SequenceCell> Recurrent<C> {
             budget: trace_budget.map(|bytes| bytes / parts),
             dtype,
         })?;
-        Ok(TraceCost { whole: parts * one.whole, bytes: parts * one.bytes, ..one })
+        let [whole, bytes] = [one.whole, one.bytes].map(|bytes| bytes.saturating_mul(parts));
+        Ok(TraceCost { whole, bytes, ..one })
     }
 
     /// The engine it runs by.
@@ -393,14 +394,14 @@ impl<C: SequenceCell> Recurrent<C> {
     ) -> Done<C::State> {
         let [time, batch, _] = input.dims();
         self.check_sizes(batch, time);
+        self.check_weights();
         let state = state.unwrap_or_else(|| self.zero_state(batch, &input));
         let (hidden, memory) = state.into_parts();
         self.check_state(&hidden, memory.as_ref(), batch);
 
         let memories = self.cell.memories();
         let size = self.d_state();
-        let count = self.weights.len();
-        let budget = self.options.trace_budget.map(|bytes| bytes / count);
+        let budget = self.options.trace_budget.map(|bytes| bytes / self.parts());
         let last = self.options.num_layers - 1;
         let (mut hidden_n, mut memory_n) = (Parts::default(), Parts::default());
         let mut last_hidden = None;
@@ -424,6 +425,7 @@ impl<C: SequenceCell> Recurrent<C> {
                     kernel: self.options.kernel,
                     trace_budget: budget,
                     batch_first: batch_first && layer == last,
+                    weight_cache: Some(weights.cache.clone()),
                 };
                 let done = self.cell.run(self.options.engine, sequence);
                 outputs.push(done.outputs);
@@ -450,7 +452,7 @@ impl<C: SequenceCell> Recurrent<C> {
     fn part(&self, state: &Tensor<3>, k: usize, count: usize) -> Tensor<3> {
         let state = state.clone();
         // A step of a stream is short enough for a slice of all to count.
-        if self.weights.len() == 1 { state } else { state.slice([k * count..(k + 1) * count]) }
+        if self.parts() == 1 { state } else { state.slice([k * count..(k + 1) * count]) }
     }
 
     /// `[B, T]`
@@ -468,6 +470,22 @@ impl<C: SequenceCell> Recurrent<C> {
             self.options.d_input,
         );
         [batch, time]
+    }
+
+    /// `L·D`: layers and directions, each with weights of its own.
+    fn parts(&self) -> usize {
+        self.options.num_layers * self.directions()
+    }
+
+    /// That nobody has put others in their place: the field is public.
+    fn check_weights(&self) {
+        let expected = self.parts();
+        assert!(
+            self.weights.len() == expected,
+            "{}: the layer has {} sets of `weights`, expected L·D = {expected}",
+            self.cell.name(),
+            self.weights.len(),
+        );
     }
 
     /// That there are addresses for it.
@@ -504,7 +522,7 @@ impl<C: SequenceCell> Recurrent<C> {
 
     pub(crate) fn check_state(&self, hidden: &Tensor<3>, memory: Option<&Tensor<3>>, batch: usize) {
         let name = self.cell.name();
-        let rows = self.weights.len();
+        let rows = self.parts();
         let expected = [rows, batch, self.d_state()];
         assert!(
             hidden.dims() == expected,

@@ -6,7 +6,9 @@ use crate::recurrent::Recurrent;
 use crate::state::RecurrentState;
 use crate::weights::Weights;
 use bptt_cells::Cell;
-use bptt_kernels::{AnyTensor, Influenced, Operand, Operands};
+use bptt_kernels::{
+    AnyTensor, Influenced, Operand, Operands, available_memory, in_host_memory, rtrl_bytes,
+};
 use burn::Tensor;
 use burn::backend::{Dispatch, DispatchTensor};
 
@@ -93,7 +95,8 @@ impl<C: SequenceCell> Rtrl<C> {
     ///
     /// # Errors
     ///
-    /// If the layer has two directions, runs in reverse, or drops outputs.
+    /// If the layer has two directions, runs in reverse, or drops outputs; or if the influence would not
+    /// fit the memory there is, where the backend is in host memory: the message names the size.
     ///
     /// # Panics
     ///
@@ -111,6 +114,7 @@ impl<C: SequenceCell> Rtrl<C> {
         let (hidden, memory) = (plain(hidden), memory.map(plain));
         let [_, batch, output] = hidden.dims();
         layer.check_state(&hidden, memory.as_ref(), batch);
+        check_memory(layer, batch, &hidden)?;
         let memories = cell.memories();
         let mut below = Vec::new();
         let mut layers = Vec::new();
@@ -237,6 +241,59 @@ impl CellVisitor for Step<'_> {
 
     fn visit<C: Cell>(self, cell: C) {
         self.layer.step(&cell, 0, self.input, self.d_input, self.active);
+    }
+}
+
+/// Whether the influence of all layers fits the memory there is.
+fn check_memory<C: SequenceCell>(
+    layer: &Recurrent<C>,
+    batch: usize,
+    like: &Tensor<3>,
+) -> Result<(), ConfigError> {
+    /// What takes less is not held against the memory there is.
+    const SMALL: u128 = 256 << 20;
+    let hidden = layer.options.d_hidden;
+    let output = layer.options.proj_size.unwrap_or(hidden);
+    let of_layer = |weights: &Weights| {
+        let operands = weights_of(weights);
+        let state = output.saturating_add(layer.cell.memories().saturating_mul(hidden));
+        operands.iter().map(|(_, x)| x.len()).fold(state, usize::saturating_add)
+    };
+    // A layer carries the influence of all below it as well.
+    let mut columns = 0_usize;
+    let mut need = 0_u128;
+    for weights in &layer.weights {
+        columns = columns.saturating_add(of_layer(weights));
+        let sizes = Bytes { batch, columns, hidden, output, number: like.dtype().size() };
+        need = need.saturating_add(layer.cell.accept(sizes));
+    }
+    if need <= SMALL || !in_host_memory(like) {
+        return Ok(());
+    }
+    match available_memory(need) {
+        Some(most) if need > most as u128 => Err(ConfigError::new(format!(
+            "{}: learning in real time, {columns} numbers by {batch} rows of {hidden} units, would take \
+             {need} bytes, and {most} are available: expected fewer units, layers or rows",
+            layer.cell.name(),
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Asks how many bytes the influence takes, with the cell.
+struct Bytes {
+    batch: usize,
+    columns: usize,
+    hidden: usize,
+    output: usize,
+    number: usize,
+}
+
+impl CellVisitor for Bytes {
+    type Output = u128;
+
+    fn visit<C: Cell>(self, _: C) -> u128 {
+        rtrl_bytes::<C>(self.batch, self.columns, [self.hidden, self.output], self.number)
     }
 }
 

@@ -104,11 +104,13 @@ impl<S: RecurrentState> Truncated<S> {
         if self.done == self.time {
             return None;
         }
-        let steps = self.done..(self.done + self.every).min(self.time);
+        // `every` and `depth` may be any number: the whole sequence is `usize::MAX` to some.
+        let after = |step: usize| step.saturating_add(self.every).min(self.time);
+        let steps = self.done..after(self.done);
         let reach = self.start;
         // Where the next window begins. The state there is kept, so that nothing is worked only
         // to find it.
-        let next = (steps.end + self.every).min(self.time).saturating_sub(self.depth).max(reach);
+        let next = after(steps.end).saturating_sub(self.depth).max(reach);
         let axis = if layer.is_batch_first() { 1 } else { 0 };
         let mut outputs = Vec::new();
         let mut state = self.state.take();

@@ -1,5 +1,6 @@
 //! The parameters of one layer in one direction.
 
+use bptt_kernels::WeightCache;
 use burn::Tensor;
 use burn::module::{Initializer, Param};
 use burn::tensor::Device;
@@ -17,6 +18,9 @@ pub struct Weights {
     pub bias_hh: Option<Param<Tensor<1>>>,
     /// The projection, `[P, H]`
     pub weight_hr: Option<Param<Tensor<2>>>,
+    /// What the manual engine has packed of them for short calls. It is never used for other tensors than
+    /// it was made of; a clone shares it, and what is mapped, trained or loaded begins without.
+    pub(crate) cache: WeightCache,
 }
 
 /// What [`Weights`] are made from.
@@ -54,6 +58,7 @@ impl Weights {
             bias_ih: vector(),
             bias_hh: vector(),
             weight_hr: projection.map(|p| matrix(&initializers.recurrent, [p, hidden])),
+            cache: WeightCache::default(),
         }
     }
 }

@@ -57,18 +57,6 @@ impl<T: Real> Prepared<T> {
         );
         Self { weight_ih, weight_hh, inner, project, bias: bias_row(layer, operands) }
     }
-
-    /// How much memory it takes, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
-        let all = [
-            Some(&self.weight_ih),
-            Some(&self.weight_hh),
-            self.inner.as_ref(),
-            self.project.as_ref(),
-        ];
-        all.into_iter().flatten().map(|panels| panels.data.bytes()).sum::<usize>()
-            + self.bias.bytes()
-    }
 }
 
 /// The biases as the planes want them: both where both products are added.

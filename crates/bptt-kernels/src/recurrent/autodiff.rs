@@ -134,12 +134,19 @@ fn node<const N: usize, B: SequenceKernel, S: CheckpointStrategy, C: Cell>(
     operands: Operands<FloatTensor<Autodiff<B, S>>>,
     plan: Plan<C>,
 ) -> Results<FloatTensor<Autodiff<B, S>>> {
+    let mut wanted = Operands::new();
+    for (operand, tensor) in operands.iter() {
+        wanted.set(operand, tensor.is_tracked().then_some(()));
+    }
     let guards: Vec<_> = operands.iter().map(|(_, tensor)| tensor.node()).collect();
     let guards: [_; N] = guards.try_into().expect("as many guards as operands");
     let inner = operands.map(|tensor| tensor.into_primitive());
     let prepared = Bptt::<C>(PhantomData).prepare::<S>(guards).compute_bound().stateful();
     let (results, outputs, state) = match prepared {
         OpsKind::Tracked(prepared) => {
+            if plan.real_time {
+                rtrl::refuse_what_cannot_fit::<B, C>(&inner, &wanted);
+            }
             let (results, trace) = B::sequence_forward::<C>(&plan, &inner, !plan.real_time);
             let state = FinalState::<B>::default();
             let saved = Saved { plan, operands: inner, trace, state: state.clone() };

@@ -48,6 +48,10 @@ macro_rules! plain {
 macro_rules! host {
     ($Backend:ty) => {
         impl SequenceKernel for $Backend {
+            fn available_memory(need: u128) -> Option<usize> {
+                crate::host::available_for(need)
+            }
+
             fn sequence_forward<C: Cell>(
                 plan: &Plan<C>,
                 operands: &Operands<FloatTensor<Self>>,
@@ -141,6 +145,15 @@ mod flex {
             tensor.as_slice()
         }
 
+        fn is_same(a: &FloatTensor<Self>, b: &FloatTensor<Self>) -> bool {
+            let (of_a, of_b) = (a.layout(), b.layout());
+            a.bytes().as_ptr_range() == b.bytes().as_ptr_range()
+                && of_a.start_offset() == of_b.start_offset()
+                && of_a.shape() == of_b.shape()
+                && of_a.strides() == of_b.strides()
+                && a.dtype() == b.dtype()
+        }
+
         fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])> {
             let layout = tensor.layout();
             let strides = host::row_strides(layout.shape().as_slice(), layout.strides())?;
@@ -158,15 +171,29 @@ mod ndarray {
     use crate::recurrent::{Cotangents, Operands, Results, Trace};
     use burn::backend::NdArray;
     use burn::backend::ops::FloatTensorOps;
-    use burn::tensor::{Element, TensorData};
+    use burn::tensor::{DType, Element, TensorData};
     use burn_ndarray::{NdArrayDevice, NdArrayTensor};
 
+    /// The tensor's numbers where they lie, if they are of type `T` and without a gap.
     fn slice<T: Real + Element>(tensor: &FloatTensor<NdArray>) -> Option<&[T]> {
-        match tensor {
-            NdArrayTensor::F32(storage) => storage.view().to_slice().map(bytemuck::cast_slice),
-            NdArrayTensor::F64(storage) => storage.view().to_slice().map(bytemuck::cast_slice),
-            _ => unreachable!("the kernels are for f32 and f64"),
+        match (tensor, T::dtype()) {
+            (NdArrayTensor::F32(storage), DType::F32) => {
+                storage.view().to_slice().map(bytemuck::cast_slice)
+            }
+            (NdArrayTensor::F64(storage), DType::F64) => {
+                storage.view().to_slice().map(bytemuck::cast_slice)
+            }
+            _ => None,
         }
+    }
+
+    /// Whether two storages of one type are the same memory, seen in the same way. (A macro: the type of a
+    /// view is that of a crate which is none of ours.)
+    macro_rules! is_same_view {
+        ($a:expr, $b:expr) => {{
+            let (a, b) = ($a.view(), $b.view());
+            a.as_ptr() == b.as_ptr() && a.shape() == b.shape() && a.strides() == b.strides()
+        }};
     }
 
     impl HostMemory for NdArray {
@@ -182,13 +209,21 @@ mod ndarray {
                 NdArrayTensor::F64(storage) => {
                     TensorData::new(storage.view().iter().copied().collect(), shape)
                 }
-                _ => unreachable!("the kernels are for f32 and f64"),
+                _ => return tensor,
             };
             Self::float_from_data(data, &NdArrayDevice::Cpu)
         }
 
         fn numbers_of<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<&[T]> {
             slice(tensor)
+        }
+
+        fn is_same(a: &FloatTensor<Self>, b: &FloatTensor<Self>) -> bool {
+            match (a, b) {
+                (NdArrayTensor::F32(a), NdArrayTensor::F32(b)) => is_same_view!(a, b),
+                (NdArrayTensor::F64(a), NdArrayTensor::F64(b)) => is_same_view!(a, b),
+                _ => false,
+            }
         }
 
         fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])> {

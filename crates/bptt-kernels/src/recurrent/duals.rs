@@ -49,7 +49,8 @@ pub fn in_duals<C: Cell>(
             );
         }
     }
-    plan.check(&shapes(plan, &operands));
+    plan.check_types(&operands.map_ref(|x| x.value.dtype()));
+    plan.check_shapes(&shapes(plan, &operands));
     run(plan, operands)
 }
 

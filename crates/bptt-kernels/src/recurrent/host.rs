@@ -1,18 +1,20 @@
 //! The host kernels as the operation of a backend in host memory.
 
 use super::trace::{HostTrace, Numbers};
-use super::{Cotangents, Kernel, Operand, Operands, Plan, Results, Sizes, Trace, reference};
+use super::{
+    Cotangents, Kernel, Operand, Operands, Plan, Results, Sizes, Trace, WeightCache, reference,
+};
 use crate::TraceCost;
 use crate::host::{self, Isa, Layer, Real};
 use bptt_cells::{Cell, Planes};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{DType, Element, Shape, TensorData};
-use std::any::{Any, TypeId};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// A backend whose tensors lie in host memory.
-pub(crate) trait HostMemory: Backend {
+pub(crate) trait HostMemory: Backend<FloatTensorPrimitive: Sync> {
     /// The same tensor, row after row without a gap.
     fn contiguous<T: Real + Element>(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
 
@@ -23,6 +25,10 @@ pub(crate) trait HostMemory: Backend {
     fn numbers<T: Real + Element>(tensor: &FloatTensor<Self>) -> &[T] {
         Self::numbers_of(tensor).expect("a contiguous tensor of this type")
     }
+
+    /// Whether two tensors are the same memory, seen in the same way: shape, strides and type. If one of
+    /// them has been held all the time, they have the same numbers.
+    fn is_same(a: &FloatTensor<Self>, b: &FloatTensor<Self>) -> bool;
 
     /// The numbers of a sequence `[T, B, I]` whose rows have no gap, from its first one on, and how
     /// far it is from one step to the next and from one row to the next; `None` if its rows are
@@ -77,7 +83,8 @@ impl<C: Cell> Plan<C> {
     ///
     /// # Errors
     ///
-    /// One line, if nothing fits the budget (it says what would do), or if there are no kernels for the type.
+    /// One line, if nothing fits the budget (it says what would do), if there are no kernels for the type, or
+    /// if a size is zero or so large that there are no addresses for a step.
     pub fn trace_cost(
         &self,
         [time, batch]: [usize; 2],
@@ -88,11 +95,35 @@ impl<C: Cell> Plan<C> {
         let memories = C::Memory::<f64>::LEN;
         let output = projection.unwrap_or(hidden);
         let sizes = Sizes { time, batch, input: 1, hidden, output, memories };
+        self.check_addresses(&sizes)?;
         match dtype {
             DType::F32 => self.typed_trace_cost::<f32>(&sizes, projection.is_some()),
             DType::F64 => self.typed_trace_cost::<f64>(&sizes, projection.is_some()),
             _ => Err(format!("{}: no kernel for {dtype:?}, expected f32 or f64", C::NAME)),
         }
+    }
+
+    /// Whether sizes are those of a layer, and a step of it can be counted in bytes.
+    fn check_addresses(&self, sizes: &Sizes) -> Result<(), String> {
+        let Sizes { time, batch, hidden, output, .. } = *sizes;
+        let name = C::NAME;
+        if time == 0 || batch == 0 || hidden == 0 || !(1..=hidden).contains(&output) {
+            return Err(format!(
+                "{name}: T = {time}, B = {batch}, H = {hidden}, P = {output}: expected at least 1 of \
+                 each, and P at most H"
+            ));
+        }
+        // All that a step has of a unit, in the widest type, with what rows are padded by.
+        let planes = 2 * C::GATES + C::Kept::<f64>::LEN + 2 * sizes.memories + 2;
+        let unit = (planes * size_of::<f64>()) as u128;
+        let bytes = (hidden as u128 + 128).saturating_mul(batch as u128).saturating_mul(unit);
+        if bytes > isize::MAX as u128 {
+            return Err(format!(
+                "{name}: a step of B = {batch} rows of H = {hidden} units takes more memory than there \
+                 are addresses: expected fewer"
+            ));
+        }
+        Ok(())
     }
 
     fn typed_trace_cost<T: Float>(
@@ -185,11 +216,15 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
     operands: &Operands<FloatTensor<B>>,
     keep: bool,
 ) -> (Results<FloatTensor<B>>, Option<Trace<FloatTensor<B>>>) {
-    let copies = copies::<B, T>(operands);
     let layer = layer::<B, C, T>(plan, operands);
-    let slices = slices::<B, T>(operands, copies.as_deref());
-    let prepared = (!keep && layer.is_few())
-        .then(|| prepared::<B, C, T>(&layer, operands, copies.as_deref(), &slices));
+    let cache = plan.weight_cache.as_ref().filter(|_| !keep && layer.is_few());
+    let packed = cache.and_then(|cache| packed_before::<B, C, T>(cache, operands));
+    // Packed weights are all that is needed of them.
+    let read: &[Operand] = if packed.is_some() { &BESIDE_WEIGHTS } else { &Operand::ALL };
+    let copies = copies::<B, T>(operands, read);
+    let slices = slices::<B, T>(operands, copies.as_deref(), read);
+    let packed =
+        packed.or_else(|| cache.map(|cache| pack::<B, C, T>(cache, &layer, operands, &slices)));
     let (results, trace) = host::forward(
         host::Work::plain(&plan.cell),
         &layer,
@@ -200,7 +235,7 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
             (true, None) => host::Keep::All,
             (true, Some(budget)) => host::Keep::Within(budget),
         },
-        prepared,
+        packed,
         layer.schedule::<T>(threads()),
     );
     let device = operands.need(Operand::Input).device();
@@ -227,7 +262,7 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
     d_results: Cotangents<FloatTensor<B>>,
     wanted: &Operands<()>,
 ) -> Operands<FloatTensor<B>> {
-    let copies = copies::<B, T>(operands);
+    let copies = copies::<B, T>(operands, &Operand::ALL);
     let outputs = B::contiguous::<T>(trace.outputs);
     let Cotangents { outputs: d_outputs, hidden: d_hidden, memory: d_memory } = d_results;
     let [d_outputs, d_hidden, d_memory] =
@@ -245,7 +280,7 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
     let mut d = host::backward(
         host::Work::plain(&plan.cell),
         &layer,
-        &slices::<B, T>(operands, copies.as_deref()),
+        &slices::<B, T>(operands, copies.as_deref(), &Operand::ALL),
         plan.presence.as_ref(),
         given,
         wanted,
@@ -262,57 +297,51 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
     tensors
 }
 
-/// What is packed.
+/// What is packed,
 const WEIGHTS: [Operand; 5] =
     [Operand::WeightIh, Operand::WeightHh, Operand::BiasIh, Operand::BiasHh, Operand::WeightHr];
 
-/// Packed weights that are likely to be wanted again: a stream's next step has the same.
-struct Remembered {
-    /// The types, and where each weight is in memory.
-    key: (TypeId, [(usize, usize); WEIGHTS.len()]),
-    /// `Prepared<T>`
-    prepared: Arc<dyn Any + Send + Sync>,
-    bytes: usize,
-    /// The tensors that were packed. While they are held, nobody can change them where they are, or
-    /// put others in their place: so the key says that nothing has changed.
-    _held: Box<dyn Any + Send>,
+/// and what is not.
+const BESIDE_WEIGHTS: [Operand; 3] = [Operand::Input, Operand::Hidden, Operand::Memory];
+
+/// Packed weights, and the tensors that were packed. These are clones of the operands, so that what is
+/// compared is what is held: nobody can change them where they are, and no other tensor can be in
+/// their memory.
+struct Packed<B: HostMemory, C, T> {
+    weights: Operands<FloatTensor<B>>,
+    packed: Arc<host::Prepared<T>>,
+    /// How weights are packed depends on the cell.
+    cell: PhantomData<fn() -> C>,
 }
 
-/// The packed weights of these operands, from the last steps or new.
-fn prepared<B: HostMemory, C: Cell, T: Float>(
+/// The packed weights of these operands, if it is they that were packed last.
+fn packed_before<B: HostMemory, C: Cell, T: Float>(
+    cache: &WeightCache,
+    operands: &Operands<FloatTensor<B>>,
+) -> Option<Arc<host::Prepared<T>>> {
+    let entry = cache.get::<Packed<B, C, T>>()?;
+    let is_same = |operand| match (entry.weights.get(operand), operands.get(operand)) {
+        (Some(held), Some(now)) => B::is_same(held, now),
+        (None, None) => true,
+        _ => false,
+    };
+    WEIGHTS.into_iter().all(is_same).then(|| entry.packed.clone())
+}
+
+/// Packs the weights, and keeps them for the next call.
+fn pack<B: HostMemory, C: Cell, T: Float>(
+    cache: &WeightCache,
     layer: &Layer,
     operands: &Operands<FloatTensor<B>>,
-    copies: Option<&Operands<FloatTensor<B>>>,
     slices: &host::Slices<'_, T>,
 ) -> Arc<host::Prepared<T>> {
-    /// How much is remembered, in bytes of packed weights; as much again lives on in the tensors.
-    const MOST: usize = 128 << 20;
-    static REMEMBERED: Mutex<Vec<Remembered>> = Mutex::new(Vec::new());
-    let place = |operand| slices.get(operand).map_or((0, 0), |x| (x.as_ptr().addr(), x.len()));
-    let key = (TypeId::of::<(B, C, T)>(), WEIGHTS.map(place));
-    let remembered = || REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner);
-    {
-        let mut all = remembered();
-        if let Some(index) = all.iter().position(|one| one.key == key) {
-            // Those used last are at the end.
-            let one = all.remove(index);
-            let prepared = one.prepared.clone();
-            all.push(one);
-            return prepared.downcast().expect("the type is in the key");
-        }
+    let mut weights = Operands::new();
+    for operand in WEIGHTS {
+        weights.set(operand, operands.get(operand).cloned());
     }
-    let prepared = Arc::new(host::Prepared::new(layer, slices, 1));
-    let bytes = prepared.bytes();
-    let mut all = remembered();
-    while all.iter().map(|one| one.bytes).sum::<usize>() + bytes > MOST && !all.is_empty() {
-        all.remove(0);
-    }
-    if bytes <= MOST {
-        let packed = |&one| read(operands, copies, one).cloned();
-        let held: Vec<_> = WEIGHTS.iter().filter_map(packed).collect();
-        all.push(Remembered { key, prepared: prepared.clone(), bytes, _held: Box::new(held) });
-    }
-    prepared
+    let packed = Arc::new(host::Prepared::new(layer, slices, 1));
+    cache.put(Arc::new(Packed::<B, C, T> { weights, packed: packed.clone(), cell: PhantomData }));
+    packed
 }
 
 fn layer<B: HostMemory, C: Cell, T: Real + Element>(
@@ -325,13 +354,15 @@ fn layer<B: HostMemory, C: Cell, T: Real + Element>(
     Layer::new::<C, T>(plan, &sizes, strides, operands.has(Operand::WeightHr), Isa::detect())
 }
 
-/// Copies of those operands that the kernels cannot read where they lie: all without gaps, but for the input,
+/// Copies of those of the operands named that the kernels cannot read where they lie: all without gaps, but for the input,
 /// which may come batch first. Mostly there are none.
 fn copies<B: HostMemory, T: Real + Element>(
     operands: &Operands<FloatTensor<B>>,
+    named: &[Operand],
 ) -> Option<Box<Operands<FloatTensor<B>>>> {
     let mut copies = None;
-    for (operand, tensor) in operands.iter() {
+    for &operand in named {
+        let Some(tensor) = operands.get(operand) else { continue };
         let as_it_is = match operand {
             Operand::Input => B::rows::<T>(tensor).is_some(),
             _ => B::numbers_of::<T>(tensor).is_some(),
@@ -353,13 +384,14 @@ fn read<'a, T>(
     copies.and_then(|copies| copies.get(operand)).or_else(|| operands.get(operand))
 }
 
-/// The operands' numbers.
+/// The numbers of the operands named.
 fn slices<'a, B: HostMemory, T: Real + Element>(
     operands: &'a Operands<FloatTensor<B>>,
     copies: Option<&'a Operands<FloatTensor<B>>>,
+    named: &[Operand],
 ) -> Operands<&'a [T]> {
     let mut slices = Operands::new();
-    for operand in Operand::ALL {
+    for &operand in named {
         let Some(tensor) = read(operands, copies, operand) else { continue };
         let rows = (operand == Operand::Input).then(|| B::rows::<T>(tensor)).flatten();
         let slice = rows.map_or_else(|| B::numbers::<T>(tensor), |(slice, _)| slice);

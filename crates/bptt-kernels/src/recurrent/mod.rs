@@ -10,14 +10,16 @@ mod plan;
 pub(crate) mod reference;
 mod rtrl;
 mod trace;
+mod weight_cache;
 
 pub use backends::{RecurrentBackend, in_host_memory};
 pub use duals::{DualRun, in_duals};
 pub use operands::{Cotangents, Operand, Operands, RecurrentOperands, RecurrentResults, Results};
 pub(crate) use plan::Sizes;
 pub use plan::{Kernel, Plan, Presence, Skipped};
-pub use rtrl::Influenced;
+pub use rtrl::{Influenced, rtrl_bytes};
 pub use trace::{StepTrace, Trace};
+pub use weight_cache::WeightCache;
 
 #[cfg(feature = "host")]
 pub use trace::HostTrace;
@@ -30,6 +32,11 @@ use burn::tensor::{DType, Shape};
 
 /// How a plain backend runs a whole sequence. The default is the reference body.
 pub trait SequenceKernel: Backend {
+    /// How many bytes can be had by who needs so many, if that is known.
+    fn available_memory(_need: u128) -> Option<usize> {
+        None
+    }
+
     /// Forward; with `keep`, also what [`sequence_backward`](Self::sequence_backward) needs.
     ///
     /// Returns what [`RecurrentBackend::recurrent`] returns, and the trace.
@@ -77,10 +84,10 @@ pub struct Recurred {
 ///
 /// # Panics
 ///
-/// If the operands do not fit each other (the message names the operand and both shapes), or if
-/// they are on a backend whose feature of this crate is off.
+/// If the operands do not fit each other, as [`Plan::check`] says, or if they are on a backend whose
+/// feature of this crate is off.
 pub fn recurrent<C: Cell>(operands: Operands<AnyTensor>, plan: Plan<C>) -> Recurred {
-    plan.check(&operands.map_ref(AnyTensor::shape));
+    plan.check(&operands);
     let operands = RecurrentOperands(operands.map(AnyTensor::into_dispatch));
     let RecurrentResults(results) = <Dispatch as RecurrentBackend>::recurrent(operands, plan);
     Recurred {
@@ -116,6 +123,16 @@ impl AnyTensor {
             Self::Matrix(x) => x.dtype(),
             Self::Cube(x) => x.dtype(),
         }
+    }
+
+    /// How many numbers it has.
+    pub fn len(&self) -> usize {
+        self.shape().num_elements()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// As Burn's dispatch carries it.

@@ -1,8 +1,8 @@
 //! What is to be done with the operands.
 
-use super::{Operand, Operands};
+use super::{AnyTensor, Operand, Operands, WeightCache};
 use bptt_cells::{Cell, Planes};
-use burn::tensor::Shape;
+use burn::tensor::{DType, Shape};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -82,6 +82,7 @@ pub struct Plan<C> {
     pub(crate) batch_first: bool,
     pub(crate) trace_budget: Option<usize>,
     pub(crate) real_time: bool,
+    pub(crate) weight_cache: Option<WeightCache>,
 }
 
 /// The sizes of a sequence, read off its operands.
@@ -113,6 +114,7 @@ impl<C: Cell> Plan<C> {
             batch_first: false,
             trace_budget: None,
             real_time: false,
+            weight_cache: None,
         }
     }
 
@@ -163,6 +165,18 @@ impl<C: Cell> Plan<C> {
         self
     }
 
+    /// Where packed weights may be kept from one call to the next. The kernels for host memory do so in
+    /// short calls (up to 128 rows of all steps together) whose gradients nobody wants; other calls and
+    /// kernels neither read it nor write to it.
+    ///
+    /// The tensors that were packed are kept with them. Nobody can change those where they are while they
+    /// are held, or put others in their place, so that to be the same tensor, memory, shape, strides and
+    /// type, is to have the same numbers. Calls with other weights take the entry's place.
+    pub fn with_weight_cache(mut self, cache: Option<WeightCache>) -> Self {
+        self.weight_cache = cache;
+        self
+    }
+
     /// Which kernel was asked for.
     pub fn kernel(&self) -> Kernel {
         self.kernel
@@ -180,12 +194,40 @@ impl<C: Cell> Plan<C> {
         Some(absent.into_iter().map(|absent| !absent).collect())
     }
 
-    /// The sizes, after a check that everything fits.
+    /// Whether the operands fit each other: before anything is computed, and whatever computes it.
     ///
     /// # Panics
     ///
-    /// If it does not.
-    pub(crate) fn check(&self, shapes: &Operands<Shape>) -> Sizes {
+    /// If they do not. The message names the operand, its shape and the shape expected, or both types
+    /// where operands are of different ones: nothing is converted silently.
+    pub fn check(&self, operands: &Operands<AnyTensor>) {
+        self.check_types(&operands.map_ref(AnyTensor::dtype));
+        self.check_shapes(&operands.map_ref(AnyTensor::shape));
+    }
+
+    /// Whether all operands are of one type.
+    ///
+    /// # Panics
+    ///
+    /// If they are not.
+    pub(crate) fn check_types(&self, types: &Operands<DType>) {
+        let expected = *types.need(Operand::WeightIh);
+        let Some((operand, found)) = types.iter().find(|(_, dtype)| **dtype != expected) else {
+            return;
+        };
+        panic!(
+            "{}: `{}` is {found:?} and `weight_ih` is {expected:?}: expected one type; cast the one              (`tensor.cast(DType::{expected:?})`) or make the layer in {found:?}",
+            C::NAME,
+            operand.name(),
+        );
+    }
+
+    /// Whether all shapes fit.
+    ///
+    /// # Panics
+    ///
+    /// If they do not.
+    pub(crate) fn check_shapes(&self, shapes: &Operands<Shape>) {
         let shape = |operand: Operand| shapes.need(operand).clone();
         let sizes = Sizes::of::<C>(shape);
         let Sizes { batch, input, hidden, output, memories, .. } = sizes;
@@ -194,6 +236,13 @@ impl<C: Cell> Plan<C> {
             "{}: an input of shape {:?}: expected at least one step and one row",
             C::NAME,
             &shape(Operand::Input)[..],
+        );
+        assert!(
+            hidden > 0 && output > 0,
+            "{}: `weight_ih` of shape {:?} and `h_0` of shape {:?}: expected at least one unit",
+            C::NAME,
+            &shape(Operand::WeightIh)[..],
+            &shape(Operand::Hidden)[..],
         );
         let rows = C::GATES * hidden;
         let expected = [
@@ -230,6 +279,12 @@ impl<C: Cell> Plan<C> {
              and a cell that can be projected",
             C::NAME,
         );
+        // As in PyTorch; nothing that is laid out for `H` units has room for more of `P`.
+        assert!(
+            output <= hidden,
+            "{}: a hidden state of size P = {output} beside gates of size H = {hidden}: expected a              projection to at most H",
+            C::NAME,
+        );
         if let Some(Presence::Mask(mask)) = &self.presence {
             assert!(
                 mask.len() == sizes.time * batch,
@@ -248,7 +303,6 @@ impl<C: Cell> Plan<C> {
                 &shape(Operand::Input)[..],
             );
         }
-        sizes
     }
 
     /// The shape of the outputs.

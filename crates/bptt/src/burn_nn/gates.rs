@@ -5,6 +5,7 @@
 
 use super::{Refused, refuse};
 use crate::weights::Weights;
+use bptt_kernels::WeightCache;
 use burn::Tensor;
 use burn::module::Param;
 use burn::nn::{GateController, Linear};
@@ -32,6 +33,7 @@ pub(super) fn join(name: &str, gates: &[&GateController]) -> Result<Weights, Ref
         bias_ih: bias(&inputs)?,
         bias_hh: bias(&hiddens)?,
         weight_hr: None,
+        cache: WeightCache::default(),
     };
     if weights.bias_ih.is_some() != weights.bias_hh.is_some() {
         return refuse(format!(

@@ -267,7 +267,7 @@ fn ours<D: Direction>(directions: &[&D], layout: Layout) -> Result<Recurrent<D::
         }
     }
     Ok(Recurrent {
-        weights,
+        weights: weights.into(),
         dropout: DropoutConfig::new(0.0).init(),
         cell,
         options: Options {

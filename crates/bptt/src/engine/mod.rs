@@ -6,7 +6,7 @@ mod manual;
 pub use autograd::Recorded;
 
 use bptt_cells::Cell;
-use bptt_kernels::{Kernel, Presence, Skipped};
+use bptt_kernels::{AnyTensor, Kernel, Operand, Operands, Plan, Presence, Skipped, WeightCache};
 use burn::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +75,32 @@ pub struct Sequence {
     pub trace_budget: Option<usize>,
     /// Whether the outputs are wanted as `[B, T, P]`.
     pub batch_first: bool,
+    /// Where the manual engine may keep packed weights from one short call to the next.
+    pub weight_cache: Option<WeightCache>,
+}
+
+impl Sequence {
+    /// The tensors and what is to be done with them, as the kernels take them.
+    fn into_operands<C: Cell>(self, cell: C) -> (Operands<AnyTensor>, Plan<C>) {
+        let mut operands = Operands::<AnyTensor>::new();
+        operands.set(Operand::Input, Some(self.input.into()));
+        operands.set(Operand::WeightIh, Some(self.weight_ih.into()));
+        operands.set(Operand::WeightHh, Some(self.weight_hh.into()));
+        operands.set(Operand::BiasIh, self.bias_ih.map(Into::into));
+        operands.set(Operand::BiasHh, self.bias_hh.map(Into::into));
+        operands.set(Operand::WeightHr, self.weight_hr.map(Into::into));
+        operands.set(Operand::Hidden, Some(self.hidden.into()));
+        operands.set(Operand::Memory, self.memory.map(Into::into));
+        let plan = Plan::new(cell)
+            .with_reverse(self.reverse)
+            .with_presence(self.presence)
+            .with_skipped(self.skipped)
+            .with_kernel(self.kernel)
+            .with_batch_first(self.batch_first)
+            .with_trace_budget(self.trace_budget)
+            .with_weight_cache(self.weight_cache);
+        (operands, plan)
+    }
 }
 
 /// What a [`Sequence`] becomes.
@@ -88,11 +114,20 @@ pub struct Sequenced {
     pub memory: Option<Tensor<3>>,
 }
 
-/// Runs a sequence by the engine. No two share anything beyond the cell's `step` and the way forward.
+/// Runs a sequence by the engine. No two share anything beyond the cell's `step`, the way forward and
+/// the check of the operands.
+///
+/// # Panics
+///
+/// If the operands do not fit each other, whichever the engine: see [`Plan::check`].
 pub(crate) fn run<C: Cell>(cell: C, engine: Engine, sequence: Sequence) -> Sequenced {
     match engine {
         Engine::Manual => manual::run(cell, sequence, false),
-        Engine::Autograd => autograd::run(cell, sequence),
+        Engine::Autograd => {
+            let (operands, plan) = sequence.clone().into_operands(cell.clone());
+            plan.check(&operands);
+            autograd::run(cell, sequence)
+        }
         Engine::Rtrl => manual::run(cell, sequence, true),
     }
 }

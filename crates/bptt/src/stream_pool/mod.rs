@@ -314,9 +314,10 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         self.answer(head, |_| true)
     }
 
-    /// Until when nothing more is due, if no further input comes; `None` if nothing waits.
+    /// Until when nothing more is due, if no further input comes; `None` if nothing waits, or if
+    /// `max_wait` is so long (such as [`Duration::MAX`]) that the clock does not get there.
     pub fn due(&self) -> Option<Instant> {
-        self.slots.waits_since().map(|since| since + self.config.max_wait)
+        self.slots.waits_since()?.checked_add(self.config.max_wait)
     }
 
     /// Takes a stream out, and what it waits for with it.

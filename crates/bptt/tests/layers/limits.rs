@@ -2,11 +2,12 @@
 
 use super::{close, complaint, noise, plain, tracked};
 use bptt::{
-    AnyRecurrent, AnyRecurrentConfig, CellKind, Engine, Kernel, PackedSequence, RecurrentState,
-    Skipped,
+    AnyRecurrent, AnyRecurrentConfig, CellKind, Engine, GruConfig, Kernel, LstmConfig,
+    PackedSequence, RecurrentState, Rtrl, Skipped, StreamPoolConfig, Truncated,
 };
 use burn::Tensor;
 use burn::tensor::{Bool, DType, Device, TensorData};
+use std::time::{Duration, Instant};
 
 /// Every cell by every engine, with so many units.
 fn layers(d_hidden: usize, device: &Device) -> Vec<AnyRecurrent> {
@@ -166,4 +167,95 @@ fn what_cannot_fit_is_refused_before_anything_is_allocated() {
     assert!(tight.ratio() > ample.ratio() && ample.ratio() > 1.0 && whole.ratio() == 1.0);
     // Per unit: four values kept and the memory.
     assert_eq!(whole.whole, 4 * 64 * (3000 * 5 + 1));
+}
+
+#[test]
+fn sizes_that_no_machine_has_are_an_error() {
+    let device = plain();
+    for kind in CellKind::ALL {
+        for (input, hidden, layers) in [
+            (3, usize::MAX, 1),
+            (3, usize::MAX / 2, 2),
+            (3, 1 << 40, 1),
+            (usize::MAX, 4, 1),
+            (usize::MAX, usize::MAX, usize::MAX),
+            (3, 1 << 24, 1),
+            (3, 4096, 1 << 40),
+        ] {
+            let config = AnyRecurrentConfig::new(kind, input, hidden).with_num_layers(layers);
+            for both in [false, true] {
+                let made = config.clone().with_bidirectional(both).try_init(&device);
+                let error = made.err().expect("it cannot be had").to_string();
+                assert!(error.contains("d_hidden") && !error.contains('\n'), "{error}");
+            }
+        }
+        let none = AnyRecurrentConfig::new(kind, 3, 0).try_init(&device);
+        assert!(none.is_err_and(|error| error.to_string().contains("d_hidden is 0")));
+    }
+    let lstm = LstmConfig::new(3, 4).init(&device);
+    for (batch, time) in [(usize::MAX, 1), (1 << 60, 1 << 60), (usize::MAX, usize::MAX), (0, 1)] {
+        for layer in [lstm.clone(), lstm.clone().with_trace_budget(Some(1 << 20))] {
+            let error = layer.trace_cost(batch, time, DType::F32).expect_err("it cannot be had");
+            assert!(error.starts_with("lstm: "), "{error}");
+        }
+    }
+    // That fits no memory, and is a number all the same.
+    let cost = lstm.trace_cost(1 << 20, usize::MAX, DType::F64).expect("a cost");
+    assert_eq!(cost.whole, usize::MAX);
+}
+
+#[test]
+fn a_window_may_be_as_long_as_a_number_can_say() {
+    let device = tracked();
+    let gru = GruConfig::new(3, 4).init(&device);
+    let input = noise([1, 7, 3], &device);
+    let mut walk = Truncated::new(7, usize::MAX, usize::MAX, None);
+    let window = walk.next(&gru, |steps| input.clone().slice([0..1, steps])).expect("one");
+    assert_eq!((window.steps, window.reach), (0..7, 0));
+    assert!(walk.next(&gru, |_| unreachable!("it is done")).is_none());
+    let mut walk = Truncated::new(7, 3, usize::MAX, None);
+    let mut ends = Vec::new();
+    while let Some(window) = walk.next(&gru, |steps| input.clone().slice([0..1, steps])) {
+        ends.push(window.steps.end);
+    }
+    assert_eq!(ends, [3, 6, 7]);
+}
+
+#[test]
+fn inputs_may_wait_for_ever() {
+    let gru = GruConfig::new(2, 3).init(&plain());
+    let config = StreamPoolConfig {
+        max_wait: Duration::MAX,
+        max_idle: Some(Duration::MAX),
+        max_streams: usize::MAX,
+        max_batch: usize::MAX,
+    };
+    let mut pool = config.init(&gru).expect("a pool");
+    let now = Instant::now();
+    pool.add(1, now).expect("room");
+    pool.feed(&1, &[1.0, 2.0], now).expect("it waits");
+    assert_eq!(pool.due(), None);
+    assert!(pool.poll(now + Duration::from_secs(1 << 30)).is_empty());
+    assert!(pool.evict_idle(now).is_empty());
+    assert_eq!(pool.flush().len(), 1);
+}
+
+#[test]
+fn learning_in_real_time_that_cannot_fit_is_refused_beforehand() {
+    // 64 units, 100,000 rows: 8 TB of influence.
+    let device = tracked();
+    let gru = GruConfig::new(3, 64).with_engine(Engine::Rtrl).init(&device);
+    let message = complaint(|| gru.forward(Tensor::zeros([100_000, 1, 3], &device), None));
+    assert!(
+        message.starts_with("gru: real-time recurrent learning of 13")
+            && message.contains(" bytes, and "),
+        "{message}"
+    );
+    assert!(message.ends_with("expected fewer units or rows, or `Engine::Manual`"), "{message}");
+    let error = Rtrl::new(&gru, gru.zero_state(100_000, &Tensor::<1>::zeros([1], &plain())));
+    let error = error.err().expect("it cannot fit").to_string();
+    assert!(error.contains("expected fewer units, layers or rows"), "{error}");
+    // Without a gradient to be had, nothing is carried.
+    let plain = GruConfig::new(3, 64).with_engine(Engine::Rtrl).init(&plain());
+    let _ = plain.forward(Tensor::zeros([1000, 1, 3], &super::plain()), None);
 }

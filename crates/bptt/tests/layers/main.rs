@@ -5,6 +5,7 @@ mod limits;
 #[cfg(feature = "dataset")]
 mod ragged;
 mod sequences;
+mod shared_parts;
 mod stream_pool;
 
 use bptt::{

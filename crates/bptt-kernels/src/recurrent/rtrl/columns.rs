@@ -19,9 +19,9 @@ fn is_of_rows(operand: Operand) -> bool {
 /// How many columns an operand takes. `[B, …]` and `[·, B, ·]`: those of one row.
 fn size(operand: Operand, shape: &[usize]) -> usize {
     match operand {
-        Operand::Input | Operand::Memory => shape[0] * shape[2],
+        Operand::Input | Operand::Memory => shape[0].saturating_mul(shape[2]),
         Operand::Hidden => shape[1],
-        _ => shape.iter().product(),
+        _ => shape.iter().fold(1, |product, &size| product.saturating_mul(size)),
     }
 }
 
@@ -32,7 +32,7 @@ impl Columns {
     }
 
     pub(super) fn count(&self) -> usize {
-        self.0.iter().map(|(operand, shape)| size(*operand, shape)).sum()
+        self.0.iter().map(|(operand, shape)| size(*operand, shape)).fold(0, usize::saturating_add)
     }
 
     /// Each operand with its shape and its columns.

@@ -11,7 +11,7 @@ mod tangent;
 
 use self::columns::Columns;
 use self::tangent::Tangent;
-use super::{Cotangents, Operand, Operands, Plan, Sizes, Skipped};
+use super::{Cotangents, Operand, Operands, Plan, SequenceKernel, Sizes, Skipped};
 use crate::Primitive;
 use crate::ops::{
     add, columns, linear, only, reshape, row_mask, rows, times_transposed, zeros_like,
@@ -229,6 +229,62 @@ impl<B: Backend> Influenced<B> {
         }
         Plane { value, d }
     }
+}
+
+/// How many bytes real-time recurrent learning takes at its height, for one layer in one direction: the
+/// influence of `N` columns on the state, and in a step that on each of the gates' pre-activations, several
+/// times, `B · N · (S + 8 · G · H)` numbers.
+///
+/// # Arguments
+///
+/// - `batch`: `B`
+/// - `columns`: `N`, the numbers of all operands whose gradient is wanted, the initial state and (with
+///   `T · I`) the input among them
+/// - `hidden`, `output`: `H`, `P`
+/// - `number`: how many bytes a number has
+pub fn rtrl_bytes<C: Cell>(
+    batch: usize,
+    columns: usize,
+    [hidden, output]: [usize; 2],
+    number: usize,
+) -> u128 {
+    let [hidden, output] = [hidden, output].map(|size| size as u128);
+    let gates = (C::GATES as u128).saturating_mul(hidden);
+    let state = output.saturating_add((C::Memory::<f64>::LEN as u128).saturating_mul(hidden));
+    [batch, columns, number]
+        .into_iter()
+        .fold(state.saturating_add(gates.saturating_mul(8)), |bytes, size| {
+            bytes.saturating_mul(size as u128)
+        })
+}
+
+/// Before anything is carried.
+///
+/// # Panics
+///
+/// If it does not fit the memory there is, where that is known.
+pub(crate) fn refuse_what_cannot_fit<B: SequenceKernel, C: Cell>(
+    operands: &Operands<FloatTensor<B>>,
+    wanted: &Operands<()>,
+) {
+    /// What takes less is not held against the memory there is.
+    const SMALL: u128 = 256 << 20;
+    let Sizes { time, batch, hidden, output, .. } =
+        Sizes::of::<C>(|operand| operands.need(operand).shape());
+    let columns = Columns::of(&operands.map_ref(|x| x.shape().to_vec()), wanted).count();
+    let number = operands.need(Operand::Input).dtype().size();
+    let need = rtrl_bytes::<C>(batch, columns, [hidden, output], number);
+    if need <= SMALL {
+        return;
+    }
+    let most = B::available_memory(need).unwrap_or(usize::MAX).min(isize::MAX as usize) as u128;
+    assert!(
+        need <= most,
+        "{}: real-time recurrent learning of {columns} numbers by {batch} rows of {hidden} units would \
+         take {need} bytes, and {most} are available ({time} steps): expected fewer units or rows, or \
+         `Engine::Manual`",
+        C::NAME,
+    );
 }
 
 /// The gradients of a whole sequence: forwards once more, with the influence carried along, and
