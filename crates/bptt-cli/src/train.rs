@@ -4,7 +4,7 @@ use crate::verify::Cell;
 use crate::{Failure, output};
 use bptt::Engine;
 use bptt_probe::device;
-use bptt_zoo::{Error, RunFolder, RunResult, Session, Settings, TaskKind, train};
+use bptt_zoo::{Error, RunFolder, RunResult, Session, Settings, TaskKind, figure, train};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -261,7 +261,9 @@ fn summary(result: &RunResult, task: TaskKind) -> String {
         _ => String::new(),
     };
     format!(
-        "done: {steps} steps in {seconds:.1} s; validation {valid_loss:.4} {what} at step \
-         {best_step} ({metric_name} {metric:.4}); run folder {out}{next}"
+        "done: {steps} steps in {seconds:.1} s; validation {} {what} at step {best_step} \
+         ({metric_name} {}); run folder {out}{next}",
+        figure(*valid_loss),
+        figure(*metric),
     )
 }

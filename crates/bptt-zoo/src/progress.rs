@@ -1,5 +1,6 @@
 //! Lines for a person who waits.
 
+use crate::figure;
 use std::time::{Duration, Instant};
 
 /// Between two lines, at least: often while the run is new, a line in half a minute later on.
@@ -58,7 +59,8 @@ impl Progress {
         let of = self.steps.map_or(String::new(), |steps| format!("/{steps}"));
         let (count, unit) = self.units;
         format!(
-            "step {step}{of}  loss {loss:.4}  {rate:.1} steps/s, {} {unit}/s  {} left",
+            "step {step}{of}  loss {}  {rate:.1} steps/s, {} {unit}/s  {} left",
+            figure(loss),
             thousands(rate * count as f64),
             clock(left),
         )

@@ -8,7 +8,7 @@ use crate::random::{Purpose, generator};
 use crate::store::{Carried, bytes, load_model, numbered};
 use crate::{
     Adding, CharLm, Copying, Error, Forecast, Parity, Point, RunFolder, Scores, Series, Settings,
-    Task, TaskKind, Text, clip_global_norm, compare_engines,
+    Task, TaskKind, Text, clip_global_norm, compare_engines, figure,
 };
 use bptt::{AnyState, RecurrentState};
 use burn::module::Module;
@@ -339,9 +339,11 @@ impl<'a, T: Task> Run<'a, T> {
         self.save(model)?;
         let best = if better { ", the best so far" } else { "" };
         Ok(format!(
-            "step {}  validation loss {loss:.4}, {} {metric:.4}{best}",
+            "step {}  validation loss {}, {} {}{best}",
             self.step,
+            figure(loss),
             self.task.metric_name(),
+            figure(metric),
         ))
     }
 
