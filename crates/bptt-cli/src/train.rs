@@ -4,7 +4,9 @@ use crate::verify::Cell;
 use crate::{Failure, output};
 use bptt::Engine;
 use bptt_probe::device;
-use bptt_zoo::{Error, RunFolder, RunResult, Session, Settings, TaskKind, figure, train};
+use bptt_zoo::{
+    Error, RunFolder, RunResult, Session, Settings, TaskKind, data_path, figure, train,
+};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,11 +75,12 @@ pub struct TrainArgs {
     /// Steps between two validations; each also saves [default: 250; char-lm 500]
     #[arg(long, value_name = "N")]
     validate_every: Option<u64>,
-    /// char-lm: a UTF-8 text [default: a text about back-propagation through time that comes with
-    /// bptt]
+    /// char-lm: a UTF-8 text (`-`: standard input) [default: a text about back-propagation through
+    /// time that comes with bptt]
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
-    /// forecast: a CSV file whose first line has the columns' names; an empty field is a gap
+    /// forecast: a CSV file whose first line has the columns' names (`-`: standard input); an empty
+    /// field is a gap
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     /// forecast: the column with the series
@@ -197,11 +200,7 @@ impl TrainArgs {
         }
         for (given, of) in [(&self.text, &mut settings.text), (&self.csv, &mut settings.csv)] {
             let Some(file) = given else { continue };
-            // By its whole path, so that a resume from another folder finds it.
-            let whole = std::fs::canonicalize(file).map_err(|error| {
-                Failure::usage(format!("cannot read {}: {error}", file.display()))
-            })?;
-            *of = Some(whole.display().to_string());
+            *of = Some(data_path(file)?);
         }
         Ok(settings)
     }

@@ -1,6 +1,6 @@
 //! Series of numbers: a column of a CSV file, and how its numbers become those of a network.
 
-use crate::Error;
+use crate::{Error, read};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -24,8 +24,8 @@ impl Series {
     /// If the file cannot be read, is no CSV, has no such column or more than one, or if a field of it
     /// is no finite number; with the line.
     pub fn load(path: &Path, column: &str) -> Result<Self, Error> {
-        let bytes = std::fs::read(path).map_err(|error| Error::file("read", path, error))?;
-        Self::parse(&bytes, &path.display().to_string(), column)
+        let bytes = read::data(path)?;
+        Self::parse(&bytes, read::data_name(&path.display().to_string()), column)
     }
 
     /// The same from bytes; `name` is for messages.

@@ -1,6 +1,7 @@
 //! Texts, and characters as numbers.
 
-use crate::Error;
+use crate::{Error, read};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// The text that is used when no other is given: an introduction to BPTT, written for this crate.
@@ -16,50 +17,83 @@ pub struct Text {
     pub numbers: Vec<u32>,
     /// A hash of the text (FNV-1a), to know it again.
     pub fingerprint: u64,
+    /// How it was read, where that is not byte by byte: for a person.
+    pub notes: Vec<String>,
 }
 
 impl Text {
-    /// Reads a UTF-8 file; `None`: the text that the crate ships.
+    /// Reads a UTF-8 file, or standard input for `-`; `None`: the text that the crate ships.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is empty or is not UTF-8.
+    /// If the file cannot be read, is no file, is empty, has more than 4 GiB (1 GiB of
+    /// standard input), or is not UTF-8.
     pub fn load(path: Option<&Path>) -> Result<Self, Error> {
         let Some(path) = path else { return Self::parse(SHIPPED.as_bytes(), "the shipped text") };
-        let bytes = std::fs::read(path).map_err(|error| Error::file("read", path, error))?;
-        Self::parse(&bytes, &path.display().to_string())
+        let bytes = read::data(path)?;
+        Self::parse(&bytes, read::data_name(&path.display().to_string()))
     }
 
     /// A text from bytes that have to be UTF-8; `name` is for messages.
     ///
+    /// A byte order mark at the beginning is no part of the text. Lines end with `\n`: `\r\n`, as
+    /// Windows writes it, and a `\r` alone are read as that, since a model should not have to learn
+    /// which editor a text was written with.
+    ///
     /// # Errors
     ///
-    /// If the bytes are not UTF-8, or none.
+    /// If the bytes are not UTF-8, or none, or some of them are zero.
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self, Error> {
+        let wrong = |why: String| Error::input(format!("{name}: {why}"));
+        read::no_text(bytes, 0).map_err(wrong)?;
         let text = std::str::from_utf8(bytes).map_err(|error| {
-            Error::input(format!(
-                "{name}: not UTF-8 at byte {}; convert the text to UTF-8",
-                error.valid_up_to()
-            ))
+            let at = error.valid_up_to();
+            wrong(format!("not UTF-8 at byte {at}; convert the text to UTF-8"))
         })?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let (text, notes) = plain_lines(text);
         if text.is_empty() {
-            return Err(Error::input(format!("{name}: the text is empty")));
+            return Err(wrong("the text is empty".to_string()));
         }
-        let vocabulary: Vec<char> =
-            text.chars().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
-        let number =
-            |c| vocabulary.binary_search(&c).expect("every character was collected") as u32;
-        let numbers = text.chars().map(number).collect();
-        let fingerprint = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
+        let fingerprint = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        Ok(Self { vocabulary, numbers, fingerprint })
+        let (vocabulary, numbers) = numbered(&text);
+        Ok(Self { vocabulary, numbers, fingerprint, notes })
     }
 
     /// The first 90 %, to train on, and the rest, to validate on.
     pub fn split(&self) -> (&[u32], &[u32]) {
         self.numbers.split_at(self.numbers.len() / 10 * 9 + self.numbers.len() % 10 * 9 / 10)
     }
+}
+
+/// A text whose lines end with `\n`, and what was changed for that.
+fn plain_lines(text: &str) -> (Cow<'_, str>, Vec<String>) {
+    let all = text.bytes().filter(|&byte| byte == b'\r').count();
+    if all == 0 {
+        return (text.into(), Vec::new());
+    }
+    let pairs = text.matches("\r\n").count();
+    let kinds = [(pairs, "line ends `\\r\\n`"), (all - pairs, "line ends `\\r`")];
+    let notes = kinds.iter().filter(|(count, _)| *count > 0);
+    let notes = notes.map(|(count, what)| format!("{count} {what} read as `\\n`")).collect();
+    (text.replace("\r\n", "\n").replace('\r', "\n").into(), notes)
+}
+
+/// The characters of a text, in the order of their code points, and the text by their numbers.
+fn numbered(text: &str) -> (Vec<char>, Vec<u32>) {
+    // By code point, so that a long text needs no search for each of its characters.
+    let mut number = vec![u32::MAX; char::MAX as usize + 1];
+    for character in text.chars() {
+        number[character as usize] = 0;
+    }
+    let occurs = |&character: &char| number[character as usize] == 0;
+    let vocabulary: Vec<char> = ('\0'..=char::MAX).filter(occurs).collect();
+    for (place, &character) in vocabulary.iter().enumerate() {
+        number[character as usize] = place as u32;
+    }
+    (vocabulary, text.chars().map(|character| number[character as usize]).collect())
 }
 
 /// Parallel streams through a text: how `B` places in it are read at once, chunk after chunk.
@@ -116,6 +150,42 @@ mod tests {
         let message = |bytes: &[u8]| Text::parse(bytes, "t").unwrap_err().to_string();
         assert_eq!(message(b"ab\xffc"), "t: not UTF-8 at byte 2; convert the text to UTF-8");
         assert_eq!(message(b""), "t: the text is empty");
+        assert_eq!(message(b"\xef\xbb\xbf"), "t: the text is empty");
+        let utf16 = message(b"\xff\xfea\0b\0");
+        assert_eq!(utf16, "t: not UTF-8 at byte 0, UTF-16 by its looks; convert the text to UTF-8");
+        assert_eq!(message(b"ab\0cdefgh"), "t: a zero byte at byte 2; give a text");
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_carriage_returns_are_no_characters() {
+        let plain = Text::parse("one\ntwo\n".as_bytes(), "t").unwrap();
+        assert_eq!(plain.notes, [""; 0]);
+        for (bytes, notes) in [
+            ("\u{feff}one\ntwo\n", 0),
+            ("one\r\ntwo\r\n", 1),
+            ("one\rtwo\r", 1),
+            ("\u{feff}one\r\ntwo\n", 1),
+        ] {
+            let text = Text::parse(bytes.as_bytes(), "t").unwrap();
+            assert_eq!(text.vocabulary, plain.vocabulary, "{bytes:?}");
+            assert_eq!(text.numbers, plain.numbers, "{bytes:?}");
+            // So a run that began with the one goes on with the other.
+            assert_eq!(text.fingerprint, plain.fingerprint, "{bytes:?}");
+            assert_eq!(text.notes.len(), notes, "{bytes:?}");
+        }
+        let mixed = Text::parse(b"a\r\nb\r\nc\rd\n", "t").unwrap();
+        assert_eq!(
+            mixed.notes,
+            ["2 line ends `\\r\\n` read as `\\n`", "1 line ends `\\r` read as `\\n`"]
+        );
+    }
+
+    /// Run folders keep it: a plain text's has to stay what it was.
+    #[test]
+    fn fingerprints_of_plain_texts_stay() {
+        let fingerprint = |text: &str| Text::parse(text.as_bytes(), "t").unwrap().fingerprint;
+        assert_eq!(fingerprint("a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(fingerprint("foobar"), 0x8594_4171_f739_67e8);
     }
 
     #[test]

@@ -4,8 +4,9 @@
 //! text is read in parallel streams, chunk after chunk; each stream's state is carried over to its
 //! next chunk and detached, so that gradients go back to the chunk's beginning and memory further.
 
-use super::parts::cross_entropy;
+use super::parts::{cross_entropy, with_notes};
 use super::{Scores, SequenceModel, Task};
+use crate::read::data_name;
 use crate::text::Streams;
 use crate::{Error, FolderInfo, Settings, Text, TextInfo};
 use bptt::{AnyRecurrent, AnyState, Engine, RecurrentLayer};
@@ -112,7 +113,7 @@ impl CharLm {
     pub fn new(settings: &Settings, text: Text) -> Result<Self, Error> {
         let (train, valid) = text.split();
         let time = settings.time;
-        let name = settings.text.as_deref().unwrap_or("the shipped text");
+        let name = settings.text.as_deref().map_or("the shipped text", data_name);
         let too_short = || {
             // The training part, nine tenths of the text, has to hold a chunk and its last target.
             let needed = ((time + 1) * 10).div_ceil(9).max(11);
@@ -194,14 +195,15 @@ impl Task for CharLm {
     }
 
     fn describe(&self) -> String {
-        format!(
+        let line = format!(
             "{} characters, {} different; {} streams in chunks of {}; a pass is {} steps",
             self.text.numbers.len(),
             self.text.vocabulary.len(),
             self.train.streams,
             self.train.time,
             self.train.chunks(),
-        )
+        );
+        with_notes(line, &self.text.notes, self.settings.text.as_deref())
     }
 
     fn logarithmic(&self) -> bool {

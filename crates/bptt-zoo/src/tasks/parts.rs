@@ -1,12 +1,23 @@
 //! What the models of several tasks have in common.
 
 use super::VALIDATION;
-use crate::{Error, Scores, Settings};
+use crate::{Error, Scores, Settings, read};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, RecurrentLayer, RecurrentState};
 use burn::Tensor;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int};
+
+/// A task's line, with what a person should know of how its data was read, and from where.
+pub(crate) fn with_notes(mut line: String, notes: &[String], path: Option<&str>) -> String {
+    let stdin = "read from standard input, where --resume will want it again";
+    let stdin = path.filter(|&path| path == read::STDIN).map(|_| stdin);
+    for note in notes.iter().map(String::as_str).chain(stdin) {
+        line += "; ";
+        line += note;
+    }
+    line
+}
 
 /// Recurrent layers, and a linear one that fits behind them.
 pub(crate) fn with_head(

@@ -5,7 +5,6 @@ use super::{burnpack, pytorch, safetensors};
 use crate::{Error, write_whole};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 
 /// Tensors by name.
@@ -153,19 +152,7 @@ impl WeightFile {
 
 /// A file's bytes, if it is a file and not longer than weights are.
 pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, Error> {
-    let failed = |cause: &dyn std::fmt::Display| Error::file("read", path, cause);
-    let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
-    let about = file.metadata().map_err(|error| failed(&error))?;
-    if !about.is_file() {
-        return Err(failed(&"not a file"));
-    }
-    if about.len() > LONGEST {
-        return Err(failed(&format!("it has more than {LONGEST} bytes")));
-    }
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(about.len() as usize).map_err(|error| failed(&error))?;
-    file.take(LONGEST).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
-    Ok(bytes)
+    crate::read::file(path, LONGEST)
 }
 
 /// A message in one line of bounded length. Names come from the file, into messages of other crates too,
