@@ -45,6 +45,7 @@ pub mod sample;
 mod series;
 mod settings;
 mod store;
+mod table;
 mod tasks;
 mod text;
 mod trainer;

@@ -1,6 +1,6 @@
 //! Series of numbers: a column of a CSV file, and how its numbers become those of a network.
 
-use crate::{Error, read};
+use crate::{Error, read, table};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -14,15 +14,19 @@ pub struct Series {
     pub known: Vec<bool>,
     /// A hash of the values (FNV-1a), to know them again.
     pub fingerprint: u64,
+    /// What a person should know of how the file was read.
+    pub notes: Vec<String>,
 }
 
 impl Series {
-    /// Reads a column. The first line has the columns' names; an empty field is a gap.
+    /// Reads a column of a file, or of standard input for `-`. The first line has the columns' names.
+    /// An empty field is a gap; where there is only one column, a blank line is a gap as well.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is no CSV, has no such column or more than one, or if a field of it
-    /// is no finite number; with the line.
+    /// If the file cannot be read, is no file or has more than 4 GiB (1 GiB of standard input), is no CSV, has no such column or
+    /// more than one, or if a field of it is no finite number; if a quote is left open, or a row sums
+    /// up others; with the line.
     pub fn load(path: &Path, column: &str) -> Result<Self, Error> {
         let bytes = read::data(path)?;
         Self::parse(&bytes, read::data_name(&path.display().to_string()), column)
@@ -34,71 +38,36 @@ impl Series {
     ///
     /// As [`load`](Self::load).
     pub fn parse(bytes: &[u8], name: &str, column: &str) -> Result<Self, Error> {
-        let wrong =
-            |line: u64, why: String| Err(Error::input(format!("{name}, line {line}: {why}")));
-        let not_csv = |error: csv::Error| {
-            let why = match (error.position(), error.kind()) {
-                (Some(at), csv::ErrorKind::UnequalLengths { expected_len, len, .. }) => {
-                    format!(", line {}: {len} fields, expected {expected_len}", line_of(bytes, at))
-                }
-                (_, kind) => format!(": {kind:?}"),
-            };
-            Error::input(format!("{name}{why}"))
-        };
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
-        let names = reader.byte_headers().map_err(not_csv)?.clone();
-        let plain = |field: &[u8]| String::from_utf8_lossy(field).escape_debug().to_string();
-        let mut places = (0..names.len()).filter(|&place| &names[place] == column.as_bytes());
-        let place = match (places.next(), places.next()) {
-            (Some(place), None) => place,
-            (Some(_), Some(_)) => {
-                return wrong(1, format!("more than one column is called `{column}`"));
-            }
-            (None, _) => {
-                let names: Vec<_> = names.iter().take(20).map(plain).collect();
-                return wrong(1, format!("no column `{column}`; there are: {}", names.join(", ")));
-            }
-        };
-        let mut values = Vec::new();
-        for record in reader.byte_records() {
-            let record = record.map_err(not_csv)?;
-            let field = &record[place];
-            let number = std::str::from_utf8(field).ok().and_then(|text| text.parse::<f64>().ok());
-            match number.filter(|number| number.is_finite()) {
-                Some(number) => values.push(Some(number)),
-                None if field.is_empty() => values.push(None),
-                None => {
-                    let line = record.position().map_or(0, |at| line_of(bytes, at));
-                    let field: String = plain(field).chars().take(40).collect();
-                    return wrong(line, format!("`{column}` is `{field}`, expected a number"));
-                }
-            }
-        }
+        let table::Column { values, notes } = table::column(bytes, name, column)?;
         let first = values.iter().position(Option::is_some);
         let last = values.iter().rposition(Option::is_some);
         let (Some(first), Some(last)) = (first, last) else {
             return Err(Error::input(format!("{name}: the column `{column}` has no number")));
         };
-        Ok(Self::filled(&values[first..=last]))
+        Ok(Self { notes, ..Self::filled(&values[first..=last]) })
     }
 
     /// The first value and the last have to be there.
     fn filled(values: &[Option<f64>]) -> Self {
         let known: Vec<bool> = values.iter().map(Option::is_some).collect();
         let mut filled: Vec<f64> = Vec::with_capacity(values.len());
+        // Where the next known value is; looked for once in a gap, and not at each of its places.
+        let mut next = 0;
         for (t, value) in values.iter().enumerate() {
             filled.push(value.unwrap_or_else(|| {
+                if next < t {
+                    next = t + values[t..].iter().position(Option::is_some).unwrap_or(0);
+                }
                 // On the line from the value before, which is filled already, to the next known one.
-                let next = values[t..].iter().position(Option::is_some).unwrap_or(0);
                 let before = filled[t - 1];
-                before + (values[t + next].unwrap_or(before) - before) / (next + 1) as f64
+                before + (values[next].unwrap_or(before) - before) / (next - t + 1) as f64
             }));
         }
         let bytes = filled.iter().flat_map(|value| value.to_bits().to_le_bytes());
         let fingerprint = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        Self { values: filled, known, fingerprint }
+        Self { values: filled, known, fingerprint, notes: Vec::new() }
     }
 
     /// How many gaps were filled.
@@ -107,57 +76,73 @@ impl Series {
     }
 }
 
-/// The line that a record is on: it begins, as `csv` counts, where the record before ends, and empty
-/// lines may come in between.
-fn line_of(bytes: &[u8], record: &csv::Position) -> u64 {
-    let rest = bytes.get(record.byte() as usize..).unwrap_or(&[]);
-    let empty = rest.iter().take_while(|byte| b"\r\n".contains(byte));
-    record.line() + empty.filter(|&&byte| byte == b'\n').count() as u64
-}
-
 /// How the numbers of a series become those of a network, and back.
+///
+/// In double precision: a series may change by little, far from zero. Only what a network reads, near
+/// zero, is rounded to `f32`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Standard {
     /// The mean of the values.
-    pub mean: f32,
+    pub mean: f64,
     /// Their standard deviation.
-    pub deviation: f32,
+    pub deviation: f64,
     /// The root mean square of the changes from one value to the next.
-    pub change: f32,
+    pub change: f64,
 }
 
 impl Standard {
-    /// Of some values; `None` if they do not change, or for numbers that f32 does not have.
+    /// Of some values; `None` if they do not change, or by more than `f64` has numbers for.
     pub fn of(values: &[f64]) -> Option<Self> {
-        let mean_of =
-            |of: &mut dyn Iterator<Item = f64>, count: usize| of.sum::<f64>() / count as f64;
-        let mean = mean_of(&mut values.iter().copied(), values.len());
-        let squares = &mut values.iter().map(|value| (value - mean).powi(2));
-        let deviation = mean_of(squares, values.len()).sqrt();
-        let changes = &mut values.windows(2).map(|pair| (pair[1] - pair[0]).powi(2));
-        let change = mean_of(changes, values.len().saturating_sub(1)).sqrt();
-        // As f32, whose decimals come back exactly out of every JSON reader.
-        let [mean, deviation, change] = [mean, deviation, change].map(|x| x as f32);
+        let &first = values.first()?;
+        // From the first value on, so that no digits are lost where a level is high.
+        let count = values.len() as f64;
+        let mean = first + values.iter().map(|value| (value - first) / count).sum::<f64>();
+        let deviation = root_mean_square(values.iter().map(|value| value - mean));
+        let change = root_mean_square(values.windows(2).map(|pair| pair[1] - pair[0]));
+        let [mean, deviation, change] = [mean, deviation, change].map(of_json);
         Some(Self { mean, deviation, change }).filter(Self::is_sound)
     }
 
     /// Whether one can divide by it.
     pub(crate) fn is_sound(&self) -> bool {
-        let scale = |scale: f32| scale.is_finite() && scale > 0.0;
+        let scale = |scale: f64| scale.is_finite() && scale > 0.0;
         self.mean.is_finite() && scale(self.deviation) && scale(self.change)
     }
 
     /// What a network reads of a window, `[T, 2]`: each value, standardised, and its change from the
     /// one before, in units of the usual change.
     pub(crate) fn encode(&self, window: &[f64]) -> Vec<f32> {
-        let [mean, deviation, unit] = [self.mean, self.deviation, self.change].map(f64::from);
+        let Self { mean, deviation, change: unit } = *self;
         let step = |t: usize| {
             let change = if t == 0 { 0.0 } else { window[t] - window[t - 1] };
             [(window[t] - mean) / deviation, change / unit].map(|x| x as f32)
         };
         (0..window.len()).flat_map(step).collect()
     }
+}
+
+/// The root of the mean of the squares, none of which is too large or too small for its square.
+fn root_mean_square(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let largest = values.clone().map(f64::abs).fold(0.0, f64::max);
+    if largest == 0.0 || !largest.is_finite() {
+        return largest;
+    }
+    let (sum, count) =
+        values.fold((0.0, 0.0), |(sum, count), x| (sum + (x / largest).powi(2), count + 1.0));
+    largest * (sum / count).sqrt()
+}
+
+/// The number, or one next to it, that comes back exactly out of every JSON reader: those that are fast
+/// do not care for the last bit of 17 digits, but fewer digits they take as they are.
+fn of_json(number: f64) -> f64 {
+    let digits =
+        (0..17).rev().map(|digits| format!("{number:.digits$e}").parse().unwrap_or(number));
+    let back = |number: &f64| -> Option<f64> {
+        serde_json::from_str(&serde_json::to_string(number).ok()?).ok()
+    };
+    let mut exact = digits.filter(|number| back(number) == Some(*number));
+    exact.next().unwrap_or(number)
 }
 
 #[cfg(test)]
@@ -199,6 +184,48 @@ mod tests {
         assert!(wrong("").starts_with("f.csv, line 1: no column `x`"));
         let message = Series::parse(b"x\n\xff\xfe\n", "f.csv", "x").unwrap_err().to_string();
         assert!(message.starts_with("f.csv, line 2: `x` is "), "{message}");
+    }
+
+    /// What the runs of before have in their folders has to fit on.
+    #[test]
+    fn the_fingerprint_of_a_series_stays() {
+        let series = parse("x\n1\n\n\n2.5\n").unwrap();
+        assert_eq!(series.values, [1.0, 1.5, 2.0, 2.5]);
+        let bytes = series.values.iter().flat_map(|value| value.to_le_bytes());
+        let fingerprint = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        assert_eq!(series.fingerprint, fingerprint);
+    }
+
+    #[test]
+    fn far_from_zero_the_same_numbers_are_read() {
+        let wave = |t: usize| (0.2 * t as f64).sin() / 128.0;
+        // To whole multiples of a power of two, so that no level rounds them.
+        let wave = |t: usize| (wave(t) * f64::powi(2.0, 28)).round() / f64::powi(2.0, 28);
+        let near: Vec<f64> = (0..180).map(wave).collect();
+        let numbers = |level: f64| {
+            let values: Vec<f64> = near.iter().map(|value| value + level).collect();
+            Standard::of(&values).unwrap().encode(&values)
+        };
+        let deviation = Standard::of(&near).unwrap().deviation;
+        for level in [1e3, 1e7, -1e7_f64] {
+            // The mean is one of the numbers that there are at that level.
+            let tolerance = (1e-6 + 1e-15 * level.abs() / deviation) as f32;
+            for (a, b) in numbers(0.0).iter().zip(numbers(level)) {
+                assert!((a - b).abs() < tolerance, "at {level}: {a}, {b}");
+            }
+        }
+        // Small units and large ones.
+        for unit in [1e-290, 1e-30, 1e30, 1e290] {
+            let values: Vec<f64> = near.iter().map(|value| value * unit).collect();
+            let standard = Standard::of(&values).unwrap();
+            for (a, b) in numbers(0.0).iter().zip(standard.encode(&values)) {
+                assert!((a - b).abs() < 1e-6, "in {unit}: {a}, {b}");
+            }
+            let json = serde_json::to_string(&standard).unwrap();
+            assert_eq!(serde_json::from_str::<Standard>(&json).unwrap(), standard);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The command, run as its users run it.
 
 mod convert;
+mod data;
 mod train;
 
 use std::path::Path;

@@ -6,11 +6,11 @@
 //! is in units of the usual change from one value to the next, squared: for one step ahead, saying
 //! the last value again has a loss of 1 on the training data.
 
-use super::parts::{last_hidden, mean_scores, with_head};
+use super::parts::{last_hidden, mean_scores, with_head, with_notes};
 use super::{Scores, SequenceModel, Task, VALIDATION};
 use crate::random::{Purpose, generator};
 use crate::series::{Series, Standard};
-use crate::{Error, FolderInfo, ModelConfig, SeriesInfo, Settings};
+use crate::{Error, FolderInfo, ModelConfig, SeriesInfo, Settings, figure};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, Engine, RaggedBatch, RecurrentLayer};
 use burn::Tensor;
 use burn::config::Config;
@@ -106,7 +106,7 @@ impl<R: RecurrentLayer> Forecaster<R> {
         let numbers: Vec<f64> = answer.into_data().iter::<f64>().collect();
         let values = |(window, changes): (&_, &[f64])| {
             let last = *AsRef::<[f64]>::as_ref(window).last().expect("a window has a value");
-            changes.iter().map(|change| last + f64::from(self.standard.change) * change).collect()
+            changes.iter().map(|change| last + self.standard.change * change).collect()
         };
         windows.iter().zip(numbers.chunks(horizon)).map(values).collect()
     }
@@ -138,6 +138,7 @@ impl Forecast {
     /// If the series is too short, or does not change.
     pub fn new(settings: &Settings, series: Series) -> Result<Self, Error> {
         let name = settings.column.as_deref().unwrap_or("the series");
+        let runs = known_runs(&series.known);
         let (window, ahead) = (settings.length, settings.horizon);
         let count = series.values.len();
         let split = count - count / 10;
@@ -146,20 +147,25 @@ impl Forecast {
             let fits = |start: &usize| {
                 let next = start + window..start + window + ahead;
                 let inside = targets.start <= next.start && next.end <= targets.end;
-                inside && series.known[next].iter().all(|known| *known)
+                inside && runs[next.start] >= ahead
             };
             begin.filter(fits).collect()
         };
         let (train, valid) = (starts(0..split), starts(split..count));
         if train.is_empty() || valid.is_empty() {
+            let gaps = match series.gaps() {
+                0 => String::new(),
+                gaps => format!(", {gaps} of them gaps,"),
+            };
             return Err(Error::input(format!(
-                "{name}: {count} values are too few for windows of {window} and {ahead} ahead, in the \
-                 first 90 % and after them: take a longer series, or a smaller --length or --horizon",
+                "{name}: {count} values{gaps} are too few for windows of {window} and {ahead} ahead, in \
+                 the first 90 % and after them: take a longer series, or a smaller --length or --horizon",
             )));
         }
         let standard = Standard::of(&series.values[..split]).ok_or_else(|| {
             Error::input(format!(
-                "{name}: its first 90 % are all the same, or too large for f32: nothing to learn"
+                "{name}: its first 90 % are all the same, or further apart than numbers of f64 can be: \
+                 nothing to learn"
             ))
         })?;
         Ok(Self { settings: settings.clone(), series, standard, train, valid })
@@ -177,7 +183,7 @@ impl Forecast {
             [..self.settings.length + self.settings.horizon]
             .split_at(self.settings.length);
         let last = last[self.settings.length - 1];
-        let unit = f64::from(self.standard.change);
+        let unit = self.standard.change;
         next.iter().map(move |value| ((value - last) / unit) as f32)
     }
 
@@ -233,7 +239,7 @@ impl Task for Forecast {
             (Scores { loss, metric: 0.0 }, starts.len())
         };
         let Scores { loss, .. } = mean_scores(starts.chunks(self.settings.batch).map(scores));
-        Scores { loss, metric: loss.sqrt() * f64::from(self.standard.change) }
+        Scores { loss, metric: loss.sqrt() * self.standard.change }
     }
 
     fn metric_name(&self) -> &'static str {
@@ -253,14 +259,15 @@ impl Task for Forecast {
             0 => String::new(),
             gaps => format!(", {gaps} of them filled in"),
         };
-        format!(
-            "{} values{gaps}; windows of {}, {} ahead; saying the last value again has loss {loss:.4} \
-             (rmse {:.4})",
+        let line = format!(
+            "{} values{gaps}; windows of {}, {} ahead; saying the last value again has loss {} (rmse {})",
             self.series.values.len(),
             self.settings.length,
             self.settings.horizon,
-            loss.sqrt() * f64::from(self.standard.change),
-        )
+            figure(loss),
+            figure(loss.sqrt() * self.standard.change),
+        );
+        with_notes(line, &self.series.notes, self.settings.csv.as_deref())
     }
 
     fn logarithmic(&self) -> bool {
@@ -274,6 +281,17 @@ impl Task for Forecast {
         };
         FolderInfo { series: Some(series), ..FolderInfo::of_model(&self.config()) }
     }
+}
+
+/// How many values in a row are known, from each on.
+fn known_runs(known: &[bool]) -> Vec<usize> {
+    let mut runs = vec![0; known.len()];
+    let mut run = 0;
+    for (t, &known) in known.iter().enumerate().rev() {
+        run = if known { run + 1 } else { 0 };
+        runs[t] = run;
+    }
+    runs
 }
 
 #[cfg(test)]
@@ -297,9 +315,9 @@ mod tests {
         assert_eq!(forecast.valid, [31, 32, 33]);
         assert!(forecast.describe().starts_with("40 values, 1 of them filled in; windows of 5"));
         let change = forecast.standard.change;
-        let target: Vec<f32> = forecast.target(31).map(|x| x * change).collect();
-        assert!((target[0] - (36 * 36 - 35 * 35) as f32).abs() < 1e-3, "{target:?}");
-        assert!((target[1] - (37 * 37 - 35 * 35) as f32).abs() < 1e-3, "{target:?}");
+        let target: Vec<f64> = forecast.target(31).map(|x| f64::from(x) * change).collect();
+        assert!((target[0] - (36 * 36 - 35 * 35) as f64).abs() < 1e-3, "{target:?}");
+        assert!((target[1] - (37 * 37 - 35 * 35) as f64).abs() < 1e-3, "{target:?}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! `cargo test --release -p bptt-zoo --features flex`
 #![cfg(feature = "flex")]
 
+mod data;
 mod models;
 mod weights;
 

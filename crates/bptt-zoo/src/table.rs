@@ -1,0 +1,186 @@
+//! A column of a CSV file, read strictly: what could be meant in another way than it would be taken
+//! is refused, with its line.
+
+mod fault;
+mod summary;
+
+use crate::{Error, read};
+use csv::{ByteRecord, Reader, ReaderBuilder};
+use std::borrow::Cow;
+use summary::Summaries;
+
+/// A column's fields, row by row.
+#[derive(Debug)]
+pub(crate) struct Column {
+    /// The numbers; `None`: a gap.
+    pub(crate) values: Vec<Option<f64>>,
+    /// What a person should know of how they were read.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Reads the column of a name.
+pub(crate) fn column(bytes: &[u8], name: &str, column: &str) -> Result<Column, Error> {
+    read::no_text(bytes, 0).map_err(|why| Error::input(format!("{name}: {why}")))?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    // All that a file can have wrong is looked at here, where it is known how to say it.
+    let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
+    let mut rows = Rows { bytes, reader, record: ByteRecord::new(), start: 0, blank: 0 };
+    rows.column(column).map_err(|(at, why)| {
+        let line = line_of(bytes, at);
+        Error::input(format!("{name}, line {line}: {why}"))
+    })
+}
+
+/// What is wrong, and the byte where it is.
+type Wrong = (usize, String);
+
+/// The rows of a file, one after the other.
+struct Rows<'a> {
+    bytes: &'a [u8],
+    reader: Reader<&'a [u8]>,
+    /// The row.
+    record: ByteRecord,
+    /// Where it begins.
+    start: usize,
+    /// Blank lines before it.
+    blank: usize,
+}
+
+impl Rows<'_> {
+    fn column(&mut self, column: &str) -> Result<Column, Wrong> {
+        if !self.next()? {
+            return Err((0, format!("no column `{column}`: the file is empty")));
+        }
+        let place =
+            fault::place(&self.record, self.raw(), column).map_err(|why| (self.start, why))?;
+        let width = self.record.len();
+        let mut summaries = Summaries::new(place);
+        let (mut values, mut left_out) = (Vec::new(), 0);
+        while self.next()? {
+            let wrong = |why| Err((self.start, why));
+            let (record, start) = (&self.record, self.start);
+            if let Some(why) = fault::swallowed_rows(record, width, place) {
+                return wrong(why);
+            }
+            if record.len() != width {
+                return wrong(fault::width(record.len(), width));
+            }
+            // Where there is one column, a line without a field is a line with an empty one.
+            match width {
+                1 => values.extend(std::iter::repeat_n(None, self.blank)),
+                _ => left_out += self.blank,
+            }
+            let field = record[place].trim_ascii();
+            let value = number(field);
+            if value.is_none() && !field.is_empty() {
+                return wrong(fault::no_number(field, column));
+            }
+            summaries.look(record, start, value);
+            values.push(value);
+        }
+        summaries.refuse()?;
+        let note = (left_out > 0).then(|| format!("{left_out} blank lines left out"));
+        let sum = summaries.last_is_sum().map(|at| {
+            let line = line_of(self.bytes, at);
+            format!("the last value, line {line}, is the sum of all before: is it a total?")
+        });
+        Ok(Column { values, notes: note.into_iter().chain(sum).collect() })
+    }
+
+    /// Goes to the next row, if there is one.
+    fn next(&mut self) -> Result<bool, Wrong> {
+        let before = self.reader.position().byte() as usize;
+        let more = self.reader.read_byte_record(&mut self.record);
+        if !more.map_err(|error| (before, error.to_string()))? {
+            return Ok(false);
+        }
+        (self.start, self.blank) = blank_lines(self.bytes, before);
+        fault::quotes(self.raw()).map_err(|(at, opened)| {
+            let at = self.start + at;
+            let opened = opened.map(|opened| line_of(self.bytes, self.start + opened));
+            (at, fault::quote(opened.filter(|&line| line != line_of(self.bytes, at)), opened))
+        })?;
+        Ok(true)
+    }
+
+    /// The row as it is in the file.
+    fn raw(&self) -> &[u8] {
+        &self.bytes[self.start..self.reader.position().byte() as usize]
+    }
+}
+
+/// A finite number.
+fn number(field: &[u8]) -> Option<f64> {
+    let number = std::str::from_utf8(field.trim_ascii()).ok()?.parse::<f64>().ok();
+    number.filter(|number| number.is_finite())
+}
+
+/// Where the row begins that is read next from a byte on, and how many blank lines come before it.
+fn blank_lines(bytes: &[u8], before: usize) -> (usize, usize) {
+    // The row before may have ended between the two bytes of its line end.
+    let rest = usize::from(is_pair(bytes, before));
+    let start = bytes[before..].iter().position(|byte| !b"\r\n".contains(byte));
+    let start = start.map_or(bytes.len(), |length| before + length);
+    (start, breaks(&bytes[(before + rest).min(start)..start]))
+}
+
+/// Whether the byte is the second one of `\r\n`.
+fn is_pair(bytes: &[u8], at: usize) -> bool {
+    at > 0 && bytes[at - 1] == b'\r' && bytes.get(at) == Some(&b'\n')
+}
+
+/// How many lines end in some bytes.
+fn breaks(bytes: &[u8]) -> usize {
+    let ends = |&at: &usize| match bytes[at] {
+        b'\n' => !is_pair(bytes, at),
+        byte => byte == b'\r',
+    };
+    (0..bytes.len()).filter(ends).count()
+}
+
+/// The line that a byte is in.
+fn line_of(bytes: &[u8], at: usize) -> usize {
+    1 + breaks(&bytes[..at.min(bytes.len())])
+}
+
+/// A field for a message: one line, and not a long one.
+fn shown(field: &[u8]) -> String {
+    const MOST: usize = 40;
+    // So many characters are in four times as many bytes.
+    let some = &field[..field.len().min(4 * MOST)];
+    let text: Cow<'_, str> = String::from_utf8_lossy(some);
+    let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
+    if field.len() > some.len() || text.chars().count() > MOST {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
+    /// Whatever comes, nothing panics; and what is taken, another reader reads in the same way.
+    #[test]
+    fn what_is_taken_is_what_the_file_says() {
+        let pieces = ["x", ",", ",", "1", "2.5", "\n", "\n", "\r\n", "\r", "\"", "\"", " ", "b"];
+        let mut random = StdRng::seed_from_u64(1);
+        let mut taken = 0;
+        for _ in 0..50_000 {
+            let length = random.random_range(0..20);
+            let piece = |_| pieces[random.random_range(0..pieces.len())];
+            let text = "t,x\n".to_string() + &(0..length).map(piece).collect::<String>();
+            let Ok(found) = column(text.as_bytes(), "f.csv", "x") else { continue };
+            let mut reader = ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+            let expected = reader.records().map(|record| {
+                let record = record.expect("what is taken is a table");
+                record[1].parse::<f64>().ok()
+            });
+            assert_eq!(found.values, expected.collect::<Vec<_>>(), "{text:?}");
+            taken += usize::from(found.values.len() > 1);
+        }
+        assert!(taken > 50, "{taken}");
+    }
+}

@@ -1,0 +1,160 @@
+//! What can be wrong with a row, and how it is said.
+
+use super::{number, shown};
+use csv::ByteRecord;
+
+/// Which column has a name, in a file whose first row is the columns' names; `raw` is that row as it
+/// is in the file.
+pub(super) fn place(names: &ByteRecord, raw: &[u8], column: &str) -> Result<usize, String> {
+    let fits = |&place: &usize| names[place].trim_ascii() == column.as_bytes().trim_ascii();
+    let mut places = (0..names.len()).filter(fits);
+    match (places.next(), places.next()) {
+        (Some(place), None) => Ok(place),
+        (Some(_), Some(_)) => Err(format!("more than one column is called `{column}`")),
+        (None, _) => {
+            let mut some: Vec<_> = names.iter().take(20).map(|n| shown(n.trim_ascii())).collect();
+            if names.len() > some.len() {
+                some.push(format!("and {} more", names.len() - some.len()));
+            }
+            let hint = hint(names, raw, column).map(|hint| format!("; {hint}"));
+            let hint = hint.unwrap_or_default();
+            Err(format!("no column `{column}`; there are: {}{hint}", some.join(", ")))
+        }
+    }
+}
+
+/// Why a name may not have been found.
+fn hint(names: &ByteRecord, raw: &[u8], column: &str) -> Option<String> {
+    for (delimiter, called) in [(b';', "`;`"), (b'\t', "tabs"), (b'|', "`|`")] {
+        let mut parts = raw.split(|&byte| byte == delimiter).map(|part| {
+            let part = part.trim_ascii();
+            let inner = part.strip_prefix(b"\"").and_then(|part| part.strip_suffix(b"\""));
+            inner.unwrap_or(part)
+        });
+        let found = parts.any(|part| part == column.as_bytes().trim_ascii());
+        if raw.contains(&delimiter) && (found || names.len() == 1) {
+            return Some(format!(
+                "the fields seem to be separated by {called}: write commas between fields, and \
+                 points in numbers"
+            ));
+        }
+    }
+    if names.iter().any(|name| std::str::from_utf8(name).is_err()) {
+        return Some("they are not UTF-8: convert the file to UTF-8".to_string());
+    }
+    let typed = names.iter().all(|name| number(name).is_some() || name.is_empty());
+    typed.then(|| "the first line has to be the columns' names".to_string())
+}
+
+/// A row that has not as many fields as there are columns.
+pub(super) fn width(found: usize, expected: usize) -> String {
+    let hint = match found > expected {
+        true => " (a field with a comma in it stands in quotes, and a number has a point)",
+        false => "",
+    };
+    format!("{found} fields, expected {expected}{hint}")
+}
+
+/// A field that is no number, and not empty.
+pub(super) fn no_number(field: &[u8], column: &str) -> String {
+    let lower = field.to_ascii_lowercase();
+    let gaps: [&[u8]; 10] =
+        [b"nan", b"na", b"n/a", b"#n/a", b"null", b"none", b"nil", b"-", b".", b"?"];
+    let digit = field.iter().any(u8::is_ascii_digit);
+    let hint = if gaps.contains(&&lower[..]) {
+        ", or nothing for a gap"
+    } else if digit && field.contains(&b';') {
+        ", and fields separated by commas"
+    } else if digit && field.contains(&b',') {
+        " with a decimal point and no other marks, such as 1234.5"
+    } else if digit && is_infinite(field) {
+        " that a double can hold"
+    } else {
+        ""
+    };
+    format!("`{column}` is `{}`, expected a number{hint}", shown(field))
+}
+
+/// Whether it is a number beyond those of `f64`.
+fn is_infinite(field: &[u8]) -> bool {
+    std::str::from_utf8(field).is_ok_and(|text| text.parse().is_ok_and(f64::is_infinite))
+}
+
+/// Whether every quote that is opened in a row is closed, and a field's end follows.
+///
+/// # Errors
+///
+/// Where it is not: of a quote that is never closed, where it is opened; else the text behind a
+/// closing quote, and where that quote was opened.
+pub(super) fn quotes(raw: &[u8]) -> Result<(), (usize, Option<usize>)> {
+    enum At {
+        Start,
+        Plain,
+        Quoted(usize),
+        Closed(usize),
+    }
+    if !raw.contains(&b'"') {
+        return Ok(());
+    }
+    let mut at = At::Start;
+    for (place, &byte) in raw.iter().enumerate() {
+        at = match (at, byte) {
+            (At::Quoted(opened), b'"') => At::Closed(opened),
+            (At::Quoted(opened), _) => At::Quoted(opened),
+            // Two of them are one that belongs to the text.
+            (At::Closed(opened), b'"') => At::Quoted(opened),
+            (_, b',' | b'\r' | b'\n') => At::Start,
+            (At::Start, b'"') => At::Quoted(place),
+            (At::Closed(opened), b' ' | b'\t') => At::Closed(opened),
+            (At::Closed(opened), _) => return Err((place, Some(opened))),
+            (At::Start | At::Plain, _) => At::Plain,
+        };
+    }
+    if let At::Quoted(opened) = at { Err((opened, None)) } else { Ok(()) }
+}
+
+/// How the fault of [`quotes`] is said, with the lines where the quote was opened: the one if it is
+/// another than that of the fault.
+pub(super) fn quote(other: Option<usize>, opened: Option<usize>) -> String {
+    let double = "a quote that belongs to the text is written twice";
+    match (other, opened) {
+        (_, None) => format!("a quote is opened here and never closed; {double}"),
+        (Some(line), _) => format!(
+            "text behind a closing quote; close the one that is opened in line {line}; {double}"
+        ),
+        (None, _) => format!("text behind a closing quote; {double}"),
+    }
+}
+
+/// Whether a field of a row holds what looks like further rows: a quote that was left open, and closed
+/// by another one that was not meant for it.
+///
+/// Texts of several lines are fine. But if the first of their further lines has as many fields as there
+/// are columns, numbers where this row has numbers, and one in the column in question, it is a row.
+pub(super) fn swallowed_rows(record: &ByteRecord, width: usize, place: usize) -> Option<String> {
+    for (field, text) in record.iter().enumerate().take(width) {
+        let Some(end) = text.iter().position(|byte| b"\r\n".contains(byte)) else { continue };
+        let rest = text[end..].trim_ascii_start();
+        let line = rest.split(|byte| b"\r\n".contains(byte)).next().unwrap_or(rest);
+        let mut parts: Vec<&[u8]> = line.split(|&byte| byte == b',').collect();
+        // Behind the last line of the text is what is left of the row.
+        if line.len() == rest.len() {
+            parts.extend(record.iter().skip(field + 1));
+        }
+        let alike = |at: usize| number(parts[at]).is_some() == number(&record[at]).is_some();
+        let numbers = (0..field).filter(|&at| number(&record[at]).is_some()).count();
+        let row = parts.len() == width
+            && numbers > 0
+            && (0..field).all(alike)
+            && (place == field || number(parts[place]).is_some());
+        if row {
+            return Some(format!(
+                "field {} is a text in quotes that holds what looks like further rows (`{}`): close the \
+                 quote where the text ends",
+                field + 1,
+                shown(line)
+            ));
+        }
+    }
+    None
+}

@@ -1,0 +1,176 @@
+//! Rows that are no values of a series but sum up the others: a total, a mean.
+
+use super::{Wrong, number, shown};
+use csv::ByteRecord;
+
+/// Words for such a row.
+const WORDS: [&str; 18] = [
+    "total",
+    "totals",
+    "totale",
+    "totales",
+    "totaux",
+    "subtotal",
+    "sum",
+    "sums",
+    "average",
+    "avg",
+    "mean",
+    "median",
+    "summe",
+    "gesamt",
+    "mittelwert",
+    "durchschnitt",
+    "somme",
+    "promedio",
+];
+
+/// Words that may stand beside them, as in `Grand total:` and `Sum of all years`.
+const BESIDE: [&str; 12] = [
+    "grand", "sub", "overall", "of", "the", "all", "for", "year", "years", "annual", "monthly",
+    "rows",
+];
+
+/// Of how many rows one may be such a row, unless they come last: a file whose every third row is a
+/// mean has them on purpose.
+const RARE: usize = 5;
+
+/// Fewer rows than this show no rule.
+const FEW: usize = 3;
+
+/// Looks for such rows while a file is read.
+pub(super) struct Summaries {
+    /// The column of the series.
+    place: usize,
+    /// The first of the other columns: where a row says what it is.
+    label: Option<usize>,
+    rows: usize,
+    /// In how many rows the label is there, and in how many a number or a date.
+    labelled: usize,
+    typed: usize,
+    /// Rows with a word for a summary: the first, how many, and how many of them at the end.
+    first: Option<Wrong>,
+    count: usize,
+    trailing: usize,
+    last: Last,
+    /// Of the values before the last one, and of their sizes.
+    sum: f64,
+    size: f64,
+    values: usize,
+}
+
+/// The last row so far.
+#[derive(Default)]
+struct Last {
+    start: usize,
+    value: Option<f64>,
+    label: Vec<u8>,
+    /// Whether there are other fields, and all are empty.
+    bare: bool,
+}
+
+impl Summaries {
+    pub(super) fn new(place: usize) -> Self {
+        Self {
+            place,
+            label: None,
+            rows: 0,
+            labelled: 0,
+            typed: 0,
+            first: None,
+            count: 0,
+            trailing: 0,
+            last: Last::default(),
+            sum: 0.0,
+            size: 0.0,
+            values: 0,
+        }
+    }
+
+    /// Looks at the next row.
+    pub(super) fn look(&mut self, record: &ByteRecord, start: usize, value: Option<f64>) {
+        self.count_last();
+        self.rows += 1;
+        let others = || record.iter().enumerate().filter(|(place, _)| *place != self.place);
+        self.label = others().next().map(|(place, _)| place);
+        self.last.start = start;
+        self.last.value = value;
+        self.last.label.clear();
+        if let Some(label) = self.label {
+            self.last.label.extend_from_slice(record[label].trim_ascii());
+        }
+        self.last.bare =
+            self.label.is_some() && others().all(|(_, field)| field.trim_ascii().is_empty());
+        let word = value.and_then(|_| others().find(|(_, field)| is_word(field)));
+        self.trailing = if word.is_some() { self.trailing + 1 } else { 0 };
+        if let Some((_, field)) = word {
+            let why =
+                format!("`{}` looks like a row that sums up others: take it out", shown(field));
+            self.first.get_or_insert((start, why));
+            self.count += 1;
+        }
+    }
+
+    /// The row that was the last is one of the others now.
+    fn count_last(&mut self) {
+        if self.rows > 0 {
+            self.labelled += usize::from(!self.last.label.is_empty());
+            self.typed += usize::from(is_typed(&self.last.label));
+        }
+        if let Some(value) = self.last.value {
+            self.sum += value;
+            self.size += value.abs();
+            self.values += 1;
+        }
+    }
+
+    /// Refuses the file if a row of it is none of the series.
+    pub(super) fn refuse(&mut self) -> Result<(), Wrong> {
+        let before = self.rows.saturating_sub(1);
+        let at_the_end = self.trailing == self.count && self.count < self.rows.min(FEW + 1);
+        let few = at_the_end || self.count * RARE <= self.rows;
+        if let Some(first) = self.first.take_if(|_| few) {
+            return Err(first);
+        }
+        if self.last.value.is_none() || before < FEW {
+            return Ok(());
+        }
+        let label = &self.last.label;
+        let why =
+            if self.typed == before && !label.is_empty() && !label.iter().any(u8::is_ascii_digit) {
+                format!("`{}`, where all rows before have a number or a date", shown(label))
+            } else if self.last.bare && self.labelled == before {
+                "nothing but a value, where all rows before say more".to_string()
+            } else {
+                return Ok(());
+            };
+        Err((self.last.start, format!("{why}: if it sums up the others, take it out")))
+    }
+
+    /// Where the last value is if it is the sum of all before.
+    pub(super) fn last_is_sum(&self) -> Option<usize> {
+        let value = self.last.value?;
+        let same = (value - self.sum).abs() <= 1e-12 * self.size;
+        (self.values >= 2 * FEW && self.size > 0.0 && same).then_some(self.last.start)
+    }
+}
+
+/// Whether a field says that its row sums up others.
+fn is_word(field: &[u8]) -> bool {
+    let is_in = |words: &[&str], part: &[u8]| {
+        words.iter().any(|word| part.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let parts = || {
+        let parts = field.split(|byte| byte.is_ascii() && !byte.is_ascii_alphabetic());
+        parts.filter(|part| !part.is_empty())
+    };
+    parts().any(|part| is_in(&WORDS, part))
+        && parts().all(|part| is_in(&WORDS, part) || is_in(&BESIDE, part))
+}
+
+/// Whether a field is a number or a date.
+fn is_typed(field: &[u8]) -> bool {
+    let date = |&byte: &u8| byte.is_ascii_digit() || b"-/:. TZ+".contains(&byte);
+    number(field).is_some()
+        || (field.first().is_some_and(u8::is_ascii_digit) && field.iter().all(date))
+}
