@@ -177,13 +177,24 @@ impl Forecast {
         ForecasterConfig::new(recurrent, self.settings.horizon, self.standard)
     }
 
+    /// The values that a model reads. A gap at their end holds the last value that is known: the straight
+    /// line that fills it leads to one of those that are to be said.
+    fn window(&self, start: usize) -> Vec<f64> {
+        let Series { values, known, .. } = &self.series;
+        let end = start + self.settings.length;
+        let mut window = values[start..end].to_vec();
+        // The first value of a series is known.
+        let last = known[..end].iter().rposition(|known| *known).unwrap_or(0);
+        window[(last + 1).saturating_sub(start)..].fill(values[last]);
+        window
+    }
+
     /// The changes that a model should say, `[K]`.
     fn target(&self, start: usize) -> impl Iterator<Item = f32> {
-        let (last, next) = self.series.values[start..]
-            [..self.settings.length + self.settings.horizon]
-            .split_at(self.settings.length);
-        let last = last[self.settings.length - 1];
+        let end = start + self.settings.length;
+        let last = self.window(start)[self.settings.length - 1];
         let unit = self.standard.change;
+        let next = &self.series.values[end..end + self.settings.horizon];
         next.iter().map(move |value| ((value - last) / unit) as f32)
     }
 
@@ -195,7 +206,7 @@ impl Forecast {
         device: &Device,
     ) -> Tensor<1> {
         let Settings { length, horizon, .. } = self.settings;
-        let values = |&start: &usize| self.standard.encode(&self.series.values[start..][..length]);
+        let values = |&start: &usize| self.standard.encode(&self.window(start));
         let input: Vec<f32> = starts.iter().flat_map(values).collect();
         let target: Vec<f32> = starts.iter().flat_map(|&start| self.target(start)).collect();
         let input = TensorData::new(input, [starts.len(), length, 2]);
@@ -318,6 +329,31 @@ mod tests {
         let target: Vec<f64> = forecast.target(31).map(|x| f64::from(x) * change).collect();
         assert!((target[0] - (36 * 36 - 35 * 35) as f64).abs() < 1e-3, "{target:?}");
         assert!((target[1] - (37 * 37 - 35 * 35) as f64).abs() < 1e-3, "{target:?}");
+    }
+
+    #[test]
+    fn no_window_knows_what_is_to_be_said() {
+        // Every other value, and some more in a row, are gaps; the one value after a gap changes.
+        let text = |changed: usize, value: usize| {
+            let line = |t: usize| match t {
+                _ if t == changed => format!("{t},{value}\n"),
+                _ if t % 2 == 1 || (10..20).contains(&t) => format!("{t},\n"),
+                _ => format!("{t},{}\n", (t * t) % 17),
+            };
+            "t,x\n".to_string() + &(0..60).map(line).collect::<String>()
+        };
+        for changed in [6, 20, 40] {
+            let [a, b] = [5, 99].map(|value| task(&text(changed, value), 5, 1).unwrap());
+            let start = changed - 5;
+            assert!(a.train.contains(&start), "{changed}");
+            assert_eq!(a.window(start), b.window(start), "{changed}");
+            // What is read later has the straight line.
+            assert_ne!(a.window(start + 1), b.window(start + 1));
+            let unit = b.standard.change;
+            let said: Vec<f64> = b.target(start).map(|x| f64::from(x) * unit).collect();
+            let held = b.window(start)[4];
+            assert!((said[0] - (99.0 - held)).abs() < 1e-4, "{said:?} after {held}");
+        }
     }
 
     #[test]
