@@ -19,10 +19,12 @@ pub struct ConvertArgs {
     /// Show what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Where the state dict is in a checkpoint: model, or model.encoder within that
+    /// Where the state dict is in a checkpoint: model, or model.encoder within that; Lightning's is
+    /// found
     #[arg(long, value_name = "PATH")]
     key: Option<String>,
-    /// Take only the tensors whose names begin so, such as encoder.lstm, and leave that out
+    /// Take only the tensors whose names begin so, such as encoder.lstm, and leave that out; module.
+    /// and _orig_mod. around everything need not be said (an empty P keeps them)
     #[arg(long, value_name = "P")]
     prefix: Option<String>,
     /// Whose names and layouts IN has
@@ -41,7 +43,8 @@ pub struct ConvertArgs {
     /// For an LSTM: the bound of its memory [default: what IN says, else none]
     #[arg(long, value_name = "X")]
     clip: Option<f64>,
-    /// Whether inputs are [B, T, I] [default: what IN says, else false for PyTorch]
+    /// Whether inputs are [B, T, I] [default: what IN says, or config.json beside a model.bpk; else
+    /// false for PyTorch's files]
     #[arg(long, value_name = "BOOL")]
     batch_first: Option<bool>,
     /// Whether the one direction runs from the last step to the first [default: what IN says, else
@@ -51,6 +54,14 @@ pub struct ConvertArgs {
     /// Dropout between the layers while training [default: what IN says, else 0]
     #[arg(long, value_name = "P")]
     dropout: Option<f64>,
+    /// For Keras and Flax, where names do not number the layers of a stack: all of them, the lowest
+    /// first
+    #[arg(long, value_name = "LAYER,…", value_delimiter = ',')]
+    order: Vec<String>,
+    /// Linear layers without a bias, which nothing tells from embeddings; their weights are
+    /// transposed between PyTorch's files and Burn's, as those with a bias are without a word
+    #[arg(long, value_name = "MODULE,…", value_delimiter = ',')]
+    linear: Vec<String>,
     /// Write what was done as JSON to FILE (`-`: standard output, and nothing else there)
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -130,11 +141,14 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
 }
 
 fn import(args: &ConvertArgs) -> Import {
-    let mut import = Import::new().with_library(match args.from {
-        From::Torch => Library::Torch,
-        From::Keras => Library::Keras,
-        From::Flax => Library::Flax,
-    });
+    let mut import = Import::new()
+        .with_library(match args.from {
+            From::Torch => Library::Torch,
+            From::Keras => Library::Keras,
+            From::Flax => Library::Flax,
+        })
+        .with_order(args.order.iter().map(String::as_str))
+        .with_linear(args.linear.iter().map(String::as_str));
     if let Some(key) = &args.key {
         import = import.with_key(key.as_str());
     }
@@ -197,7 +211,7 @@ fn table(moves: &[Move]) -> String {
         let shape = format!("{:?}", a_move.shape);
         // Names come from the file, and may hold what a terminal would act upon.
         let plain = |text: &str| text.escape_debug().to_string();
-        [plain(&a_move.from), shape, a_move.element.to_string(), plain(to), a_move.how.clone()]
+        [plain(&a_move.from), shape, plain(&a_move.element), plain(to), a_move.how.clone()]
     });
     let titles = ["tensor", "shape", "type", "to", ""].map(String::from);
     let rows: Vec<_> = std::iter::once(titles).chain(rows).collect();

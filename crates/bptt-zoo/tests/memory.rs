@@ -10,9 +10,15 @@ use std::path::Path;
 #[global_allocator]
 static MEMORY: &PeakMemAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+/// One test at a time: what one allocates, the other would measure.
+static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// What a reader may take: a fixed amount, and so many bytes for each of the file.
 const FIXED: usize = 64 << 10;
 const PER_BYTE: usize = 40;
+
+/// The same for files that are nothing but what costs most.
+const GREEDY: f64 = 48.0;
 
 /// The most memory that some work takes beyond what there was.
 fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
@@ -92,6 +98,7 @@ fn stream(pickled: &[u8], stored: u64) -> Vec<u8> {
 
 #[test]
 fn no_claim_costs_memory() {
+    let _alone = ALONE.lock();
     // The measure measures.
     let (sum, taken) = peak(|| vec![1u8; 3 << 20].iter().map(|&x| u64::from(x)).sum::<u64>());
     assert!(sum == 3 << 20 && (3 << 20..4 << 20).contains(&taken), "{taken}");
@@ -144,4 +151,172 @@ fn no_claim_costs_memory() {
         }
     }
     assert!(count > 25, "the corpus is gone");
+}
+
+/// A zip archive of stored entries, for its directory alone.
+fn archive(entries: &[(String, &[u8])]) -> Vec<u8> {
+    let (mut file, mut directory) = (Vec::new(), Vec::new());
+    for (name, data) in entries {
+        let sizes = [&(data.len() as u32).to_le_bytes()[..]; 2].concat();
+        // Version, flags, method, time, date, checksum (none), sizes, and how long name and extra are.
+        let about = [&b"\x0a\0\0\0\0\0\0\0\x21\0\0\0\0\0"[..], &sizes].concat();
+        let about = [&about[..], &(name.len() as u16).to_le_bytes(), b"\0\0"].concat();
+        let at = (file.len() as u32).to_le_bytes();
+        file.extend([&b"PK\x03\x04"[..], &about, name.as_bytes(), data].concat());
+        let entry = [&b"PK\x01\x02\x0a\x03"[..], &about, &[0; 10], &at, name.as_bytes()];
+        directory.extend(entry.concat());
+    }
+    let (count, start) = ((entries.len() as u16).to_le_bytes(), file.len() as u32);
+    let size = (directory.len() as u32).to_le_bytes();
+    file.extend(directory);
+    file.extend(
+        [&b"PK\x05\x06\0\0\0\0"[..], &count, &count, &size, &start.to_le_bytes(), b"\0\0"].concat(),
+    );
+    file
+}
+
+/// As much of CBOR as a burnpack file's header is: texts and the heads of maps.
+fn cbor_text(text: &str) -> Vec<u8> {
+    match text.len() as u8 {
+        length @ ..24 => [&[0x60 + length], text.as_bytes()].concat(),
+        length => [&[0x78, length], text.as_bytes()].concat(),
+    }
+}
+
+fn cbor_map(count: usize) -> Vec<u8> {
+    [&[0xba], &(count as u32).to_be_bytes()[..]].concat()
+}
+
+fn burnpack_of(header: &[u8]) -> Vec<u8> {
+    let mut file = [&b"NRUB\x01\x00"[..], &(header.len() as u32).to_le_bytes(), header].concat();
+    file.resize(file.len().next_multiple_of(256) + 8, 0);
+    file
+}
+
+/// Files whose every byte is spent on making a reader remember something.
+fn greedy() -> Vec<(&'static str, Format, Vec<u8>)> {
+    const SIZE: usize = 4 << 20;
+    let pickle = |before: &[u8], what: &[u8], after: &[u8]| {
+        let many = what.repeat(SIZE / what.len());
+        archive(&[("a/data.pkl".to_string(), &[b"\x80\x04", before, &many, after].concat()[..])])
+    };
+    let few = |what: &[u8]| {
+        let many = [b"\x80\x04", &what.repeat(600_000)[..], b"."].concat();
+        archive(&[("a/data.pkl".to_string(), &many[..])])
+    };
+    let entry = |k: usize| format!(r#""{k:x}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#);
+    let entries = |count: usize| (0..count).map(entry).collect::<Vec<_>>().join(",");
+    let about =
+        |count: usize| (0..count).map(|k| format!(r#""{k:x}":"""#)).collect::<Vec<_>>().join(",");
+    let json = |text: String| safetensors(text.len() as u64, &text, 0);
+    let zeros = vec!["0"; SIZE / 2].join(",");
+    let burn = |count: usize| {
+        let one = |k: usize| {
+            [
+                &cbor_text(&format!("{k:x}"))[..],
+                b"\xa3",
+                &cbor_text("dtype"),
+                &cbor_text("F32"),
+                &cbor_text("shape"),
+                b"\x81\x00",
+                &cbor_text("data_offsets"),
+                b"\x82\x00\x00",
+            ]
+            .concat()
+        };
+        [
+            &b"\xa1"[..],
+            &cbor_text("tensors"),
+            &cbor_map(count),
+            &(0..count).flat_map(one).collect::<Vec<_>>(),
+        ]
+        .concat()
+    };
+    let burn_about = |count: usize| {
+        let one = |k: usize| [cbor_text(&format!("{k:x}")), cbor_text("")].concat();
+        let pairs = (0..count).flat_map(one).collect::<Vec<_>>();
+        [
+            &b"\xa2"[..],
+            &cbor_text("tensors"),
+            b"\xa0",
+            &cbor_text("metadata"),
+            &cbor_map(count),
+            &pairs,
+        ]
+        .concat()
+    };
+    let shape = [
+        &b"\xa1"[..],
+        &cbor_text("tensors"),
+        b"\xa1",
+        &cbor_text("a"),
+        b"\xa3",
+        &cbor_text("dtype"),
+        &cbor_text("F32"),
+        &cbor_text("data_offsets"),
+        b"\x82\x00\x00",
+        &cbor_text("shape"),
+        &[0x9a],
+        &(SIZE as u32).to_be_bytes(),
+        &vec![0; SIZE],
+    ]
+    .concat();
+    let names: Vec<(String, &[u8])> =
+        (0..SIZE / 100).map(|k| (format!("a/{k:x}"), &b""[..])).collect();
+    let pairs: Vec<u8> = (0..SIZE as u32 / 8)
+        .flat_map(|k| [&b"U\x04"[..], &k.to_le_bytes().map(|b| b & 0x7f), b"N"].concat())
+        .collect();
+    vec![
+        ("memos", Format::PyTorch, pickle(b"N", b"\x94", b".")),
+        (
+            "numbered memos",
+            Format::PyTorch,
+            pickle(b"Nr\x00\x00\x00\x00", b"0Nr\x04\x00\x00\x00", b"."),
+        ),
+        ("values", Format::PyTorch, pickle(b"", b"N", b".")),
+        ("marks", Format::PyTorch, pickle(b"", b"(", b".")),
+        ("tuples", Format::PyTorch, pickle(b"", b")", b".")),
+        ("pairs", Format::PyTorch, pickle(b"", b"NN\x86", b".")),
+        // As many as there may be are a small file.
+        ("few lists", Format::PyTorch, few(b"]")),
+        ("few dictionaries", Format::PyTorch, few(b"}")),
+        ("few tuples of one", Format::PyTorch, few(b"N\x85")),
+        ("a long list", Format::PyTorch, pickle(b"](", b"N", b"e.")),
+        ("a long tuple", Format::PyTorch, pickle(b"(", b"N", b"t.")),
+        (
+            "a long dictionary",
+            Format::PyTorch,
+            archive(&[(
+                "a/data.pkl".to_string(),
+                &[b"\x80\x02}(", &pairs[..], b"u."].concat()[..],
+            )]),
+        ),
+        ("entries", Format::PyTorch, archive(&names)),
+        ("tensors", Format::SafeTensors, json(format!("{{{}}}", entries(SIZE / 60)))),
+        (
+            "metadata",
+            Format::SafeTensors,
+            json(format!(r#"{{"__metadata__":{{{}}}}}"#, about(SIZE / 12))),
+        ),
+        (
+            "dimensions",
+            Format::SafeTensors,
+            json(format!(r#"{{"a":{{"dtype":"F32","shape":[{zeros}],"data_offsets":[0,0]}}}}"#)),
+        ),
+        ("tensors", Format::Burnpack, burnpack_of(&burn(SIZE / 50))),
+        ("metadata", Format::Burnpack, burnpack_of(&burn_about(SIZE / 8))),
+        ("dimensions", Format::Burnpack, burnpack_of(&shape)),
+    ]
+}
+
+/// 60 MB of memos took 6.5 GB and half a minute.
+#[test]
+fn greedy_files_take_a_small_multiple() {
+    let _alone = ALONE.lock();
+    for (name, format, bytes) in greedy() {
+        let (result, taken) = peak(|| read(format, &bytes));
+        let factor = taken as f64 / bytes.len() as f64;
+        println!("{name} as {}: {factor:.1} bytes a byte ({:?})", format.name(), result.err());
+        assert!(factor < GREEDY, "{name} as {}: {factor} bytes a byte", format.name());
+    }
 }

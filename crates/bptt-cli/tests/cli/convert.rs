@@ -83,7 +83,7 @@ fn what_cannot_be_converted_is_one_line() {
     std::fs::write(&broken, renamed).expect("the folder can be written");
     let cases: [(&[&str], &[&str]); 7] = [
         (&[&file("evil.pt"), &name], &["evil.pt", "`posix.system`", "nothing was executed"]),
-        (&[&file("checkpoint.pt"), &name], &["no tensors here", "`state`"]),
+        (&[&file("checkpoint.pt"), &name], &["no tensors here", "`state.model`"]),
         (&[&file("lstm-deep.pt"), &pt], &["out.pt", ".safetensors", ".bpk"]),
         (&["no-such-file.pt", &name], &["no-such-file.pt"]),
         (&[&broken_name, &name], &["`weight_xx_l0` does not fit", "`weight_hh_l0` is missing"]),
@@ -100,4 +100,46 @@ fn what_cannot_be_converted_is_one_line() {
     }
     let left = std::fs::read_dir(folder.path()).expect("the folder").count();
     assert_eq!(left, 1, "only the broken file that the test made");
+}
+
+/// What the run's config says of the layers need not be said again, and the linear layer comes out in
+/// PyTorch's layout.
+#[test]
+fn the_model_of_a_run_is_converted_by_its_config() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (task, options) in [
+        ("parity", ["--cell", "gru", "--dropout", "0.25", "--layers", "2"]),
+        ("adding", ["--cell", "rnn", "--dropout", "0.25", "--layers", "2"]),
+    ] {
+        let (run, run_name) = out(&folder, task);
+        let (_, name) = out(&folder, &format!("{task}.safetensors"));
+        let few = ["train", task, "--hidden", "5", "--steps", "2", "--out", &run_name];
+        let done = bptt(&[&few[..], &options[..]].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        let model = run.join("model.bpk");
+        let model = model.to_str().expect("a plain path");
+        let done = bptt(&["convert", model, &name, "--json", "-"]);
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        let json: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON alone");
+        assert_eq!(json["layers"][0]["batch_first"], true, "{task}");
+        assert_eq!(json["layers"][0]["dropout"], 0.25, "{task}");
+        let head = json["tensors"].as_array().expect("a list").iter();
+        let head = head.clone().find(|row| row["from"] == "head.weight").expect("a head");
+        let how = head["how"].as_str().expect("a text");
+        assert!(how.contains("transposed from Burn's layout to PyTorch's"), "{how}");
+        let bytes = std::fs::read(&name).expect("it was written");
+        let tensors = SafeTensors::deserialize(&bytes).expect("a safetensors file");
+        let shape = tensors.tensor("head.weight").expect("is there").shape().to_vec();
+        assert_eq!(shape[1], 5, "{task}: {shape:?} is not [O, I]");
+        let said = SafeTensors::read_metadata(&bytes).expect("a header").1.metadata().clone();
+        let said = said.expect("metadata")["bptt"].clone();
+        assert!(said.contains(r#""batch_first":true"#), "{said}");
+
+        // The same away from its folder: Burn's files have the configs' default.
+        let (_, moved) = out(&folder, &format!("{task}-alone.bpk"));
+        std::fs::copy(model, &moved).expect("the folder can be written");
+        let done = bptt(&["convert", &moved, &name, "--dry-run"]);
+        assert!(stdout(&done).contains("inputs [B, T, I]"), "{}", stdout(&done));
+        assert!(!stdout(&done).contains("dropout"), "{}", stdout(&done));
+    }
 }

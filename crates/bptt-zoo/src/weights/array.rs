@@ -1,6 +1,6 @@
 //! A tensor as a file has it: a type, a shape, bytes.
 
-use burn::tensor::{BoolStore, DType};
+use burn::tensor::{BoolStore, DType, TensorData};
 use safetensors::Dtype;
 
 /// The type of a tensor's elements, little-endian in every file.
@@ -115,9 +115,8 @@ impl Element {
         }
     }
 
-    pub(crate) fn of_safetensors(dtype: Dtype) -> Result<Self, String> {
-        let of = Self::ALL.into_iter().find(|element| element.safetensors() == dtype);
-        of.ok_or_else(|| format!("the type {dtype:?} is not supported"))
+    pub(crate) fn of_safetensors(dtype: Dtype) -> Option<Self> {
+        Self::ALL.into_iter().find(|element| element.safetensors() == dtype)
     }
 }
 
@@ -169,6 +168,38 @@ impl Array {
     pub(crate) fn zeros(element: Element, shape: &[usize]) -> Self {
         let bytes = vec![0; shape.iter().product::<usize>() * element.width()];
         Self { element, shape: shape.to_vec(), bytes }
+    }
+
+    /// Its numbers, of a float type, as f64.
+    pub(crate) fn to_f64(&self) -> Vec<f64> {
+        let (shape, dtype) = (self.shape.clone(), self.element.dtype());
+        TensorData::from_bytes_vec(self.bytes.clone(), shape, dtype).iter::<f64>().collect()
+    }
+
+    /// Numbers rounded to a float type.
+    pub(crate) fn of_f64(
+        element: Element,
+        shape: Vec<usize>,
+        values: Vec<f64>,
+    ) -> Result<Self, String> {
+        let data = TensorData::new(values, shape.clone()).convert_dtype(element.dtype());
+        Self::new(element, shape, data.into_bytes().to_vec())
+    }
+
+    /// The same bytes in another shape with as many elements.
+    pub(crate) fn reshaped(mut self, shape: &[usize]) -> Self {
+        assert_eq!(self.shape.iter().product::<usize>(), shape.iter().product::<usize>());
+        self.shape = shape.to_vec();
+        self
+    }
+
+    /// Columns of a matrix.
+    pub(crate) fn columns(&self, from: usize, count: usize) -> Self {
+        let &[rows, all] = &self.shape[..] else { panic!("a matrix, not {:?}", self.shape) };
+        let width = self.element.width();
+        let row = |k: usize| &self.bytes[(k * all + from) * width..][..count * width];
+        let bytes = (0..rows).flat_map(row).copied().collect();
+        Self { element: self.element, shape: vec![rows, count], bytes }
     }
 
     /// `[m, n] -> [n, m]`

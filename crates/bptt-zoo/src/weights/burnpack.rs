@@ -4,7 +4,7 @@
 //! occur once and that no two tensors overlap is checked here.
 
 use super::array::{Array, Element};
-use super::file::{Metadata, Tensors};
+use super::file::{LeftOut, Metadata, Tensors, Unread};
 use super::unique::Unique;
 use burn::tensor::Bytes;
 use burn_pack::{Reader, Tensor, Writer};
@@ -28,27 +28,29 @@ struct Entry {
 ///
 /// # Errors
 ///
-/// One line: if it is no such file, a name occurs twice, tensors overlap, or a type is not
-/// supported.
-pub fn read(bytes: &[u8]) -> Result<(Tensors, Metadata), String> {
+/// One line: if it is no such file, a name occurs twice, or tensors overlap.
+pub fn read(bytes: &[u8]) -> Result<(Tensors, LeftOut, Metadata), String> {
     let broken = |error: &dyn std::fmt::Display| format!("not a whole burnpack file: {error}");
     check(bytes)?;
     let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes.to_vec()));
     let reader = reader.map_err(|error| broken(&error))?;
     let metadata = reader.metadata().clone();
-    let mut tensors = Tensors::new();
+    let (mut tensors, mut left_out) = (Tensors::new(), LeftOut::new());
     for tensor in reader.into_tensors().map_err(|error| broken(&error))? {
         let name = tensor.name.clone();
-        let array = Element::of_burn(tensor.dtype)
-            .and_then(|element| {
-                let shape = tensor.shape.to_vec();
-                let bytes = tensor.into_bytes().map_err(|error| error.to_string())?;
-                Array::new(element, shape, bytes.to_vec())
-            })
+        let shape = tensor.shape.to_vec();
+        let Ok(element) = Element::of_burn(tensor.dtype) else {
+            left_out.insert(name, Unread { shape, what: format!("{:?}", tensor.dtype) });
+            continue;
+        };
+        let array = tensor
+            .into_bytes()
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| Array::new(element, shape, bytes.to_vec()))
             .map_err(|why| format!("`{name}`: {why}"))?;
         tensors.insert(name, array);
     }
-    Ok((tensors, metadata))
+    Ok((tensors, left_out, metadata))
 }
 
 /// Names that occur once, tensors that do not overlap.

@@ -1,10 +1,11 @@
 //! From file to file.
 
 use super::export::metadata;
-use super::file::{Format, WeightFile};
+use super::file::{Format, LeftOut, WeightFile, one_line};
 use super::import::{Import, Imported};
 use super::keymap::Move;
 use super::layer::{FoundLayer, Unsaid};
+use super::layout::{self, Layout};
 use crate::{Error, write_whole};
 use std::path::Path;
 
@@ -45,10 +46,24 @@ impl Conversion {
                 return Err(Error::file("write", output, why));
             }
         };
-        let Imported { file, layers, unsaid, tensors, moves } = import.inspect(input)?;
+        let Imported { file, layers, unsaid, mut tensors, mut moves } = import.inspect(input)?;
+        if Layout::of(file.format) != Layout::of(to) {
+            let of_layer = |name: &str| layers.iter().any(|layer| layer.has(name));
+            let (changed, changes) =
+                layout::change(tensors, Layout::of(to), of_layer, &import.linear)
+                    .map_err(|why| Error::file("read", input, one_line(why)))?;
+            tensors = changed;
+            for a_move in &mut moves {
+                if let Some(change) = a_move.to.as_ref().and_then(|name| changes.get(name)) {
+                    a_move.to = Some(change.to.clone());
+                    a_move.how.clone_from(&change.how);
+                }
+            }
+        }
         let said = layers.iter().map(|layer| layer.prefix.clone()).zip(unsaid.iter().cloned());
-        let converted = WeightFile { format: to, tensors, metadata: metadata(&said.collect())? };
-        let bytes = converted.bytes()?;
+        let metadata = metadata(&said.collect())?;
+        let left_out = LeftOut::new();
+        let bytes = WeightFile { format: to, tensors, left_out, metadata }.bytes()?;
         Ok(Self { from: file.format, to, layers, unsaid, moves, bytes })
     }
 

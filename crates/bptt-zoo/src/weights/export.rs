@@ -1,8 +1,9 @@
 //! From a layer to a file.
 
 use super::array::{Array, Element};
+use super::build::FileCell;
 use super::file::{Format, Metadata, Tensors, WeightFile};
-use super::import::{FileCell, KEY};
+use super::import::KEY;
 use super::layer::Unsaid;
 use crate::Error;
 use bptt::{AnyCell, Recurrent};
@@ -27,7 +28,7 @@ pub fn save<C: FileCell>(layer: &Recurrent<C>, path: impl AsRef<Path>) -> Result
     let tensors = tensors(layer).map_err(|why| Error::file("write", path, why))?;
     let said = BTreeMap::from([(String::new(), unsaid(layer))]);
     let metadata = metadata(&said)?;
-    WeightFile { format, tensors, metadata }.write(path)
+    WeightFile { format, tensors, left_out: Default::default(), metadata }.write(path)
 }
 
 /// What is said of layers, by prefix, as a file's metadata.

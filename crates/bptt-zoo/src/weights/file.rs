@@ -13,6 +13,18 @@ pub type Tensors = BTreeMap<String, Array>;
 /// What a file says besides, key by key.
 pub type Metadata = BTreeMap<String, String>;
 
+/// A tensor of a type that is not read: complex and quantized numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unread {
+    /// Its shape, where the file says one.
+    pub shape: Vec<usize>,
+    /// Its type, by the name that the file has for it.
+    pub what: String,
+}
+
+/// Tensors that were passed over, by name.
+pub type LeftOut = BTreeMap<String, Unread>;
+
 /// The longest file that is read (16 GiB): it is held in memory.
 const LONGEST: u64 = 1 << 34;
 
@@ -50,7 +62,7 @@ impl Format {
 
     /// The format that a file begins like.
     fn of_bytes(bytes: &[u8]) -> Option<Self> {
-        if bytes.starts_with(b"PK") || bytes.starts_with(b"\x80\x02\x8a\x0a") {
+        if pytorch::is_ours(bytes) {
             Some(Self::PyTorch)
         } else if bytes.starts_with(b"NRUB") {
             Some(Self::Burnpack)
@@ -69,6 +81,8 @@ pub struct WeightFile {
     pub format: Format,
     /// Its tensors.
     pub tensors: Tensors,
+    /// Those of a type that is not read.
+    pub left_out: LeftOut,
     /// What else it says.
     pub metadata: Metadata,
 }
@@ -88,7 +102,15 @@ impl WeightFile {
         let failed = |cause: &dyn std::fmt::Display| Error::file("read", path, cause);
         let format = Format::of_bytes(&bytes).or_else(|| Format::of_path(path));
         let format = format.ok_or_else(|| {
-            failed(&"neither PyTorch (.pt, .pth) nor SafeTensors (.safetensors) nor Burn (.bpk)")
+            failed(&match bytes.starts_with(b"\x89HDF\r\n") {
+                true => {
+                    "an HDF5 file, as Keras writes, which is not read: save the variables by their \
+                     paths as .safetensors"
+                }
+                false => {
+                    "neither PyTorch (.pt, .pth) nor SafeTensors (.safetensors) nor Burn (.bpk)"
+                }
+            })
         })?;
         Self::parse(format, &bytes, key).map_err(|why| failed(&why))
     }
@@ -112,15 +134,23 @@ impl WeightFile {
                 format.name()
             ));
         }
-        let (tensors, metadata) = match format {
-            Format::PyTorch => (pytorch::read(bytes, key)?, Metadata::new()),
+        let (tensors, left_out, metadata) = match format {
+            Format::PyTorch => {
+                let (tensors, left_out) = pytorch::read(bytes, key)?;
+                (tensors, left_out, Metadata::new())
+            }
             Format::SafeTensors => safetensors::read(bytes)?,
             Format::Burnpack => burnpack::read(bytes)?,
         };
         if tensors.is_empty() {
-            return Err("it holds no tensors".to_string());
+            return Err(match left_out.iter().next() {
+                None => "it holds no tensors".to_string(),
+                Some((name, odd)) => {
+                    format!("it holds no tensors of types that are read: `{name}` is {}", odd.what)
+                }
+            });
         }
-        Ok(Self { format, tensors, metadata })
+        Ok(Self { format, tensors, left_out, metadata })
     }
 
     /// The bytes of the file, in its format.

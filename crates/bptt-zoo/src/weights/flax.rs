@@ -7,8 +7,8 @@
 //! with a bias; its `GRUCell` has the same names, and the bias with the former.
 
 use super::array::Array;
+use super::complaints::{Complaints, shown};
 use super::keymap::{Cell, KeyMap, Move, Parameters, Translated, one_type};
-use super::layer::{Complaints, shown};
 use std::collections::BTreeSet;
 
 pub(super) struct Flax;

@@ -1,18 +1,16 @@
 //! From a file to a layer.
 
-use super::file::{Metadata, Tensors, WeightFile, one_line};
+use super::build::{FileCell, build, cell};
+use super::complaints::{Complaints, shown};
+use super::file::{Format, Metadata, Tensors, WeightFile, one_line};
 use super::flax::Flax;
 use super::keras::Keras;
 use super::keymap::{Move, Translated, translate};
-use super::layer::{FoundLayer, Unsaid, prefixes, shown};
+use super::layer::{FoundLayer, Unsaid, prefixes};
+use super::{run, torch};
 use crate::Error;
-use bptt::{
-    AnyCell, CellKind, GruCell, LstmCell, Nonlinearity, Recurrent, RnnCell, SequenceCell,
-    StackConfig,
-};
-use burn::Tensor;
-use burn::module::{Initializer, Param};
-use burn::tensor::{DType, Device, TensorData};
+use bptt::{Nonlinearity, Recurrent};
+use burn::tensor::{DType, Device};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,7 +36,9 @@ pub enum Library {
 
 /// How to read a layer from a file: which one, and what its tensors do not tell.
 ///
-/// What is not given is what the file says, if this project wrote it, and PyTorch's default else.
+/// What is not given is what the file says, if this project wrote it, or the `config.json` beside the
+/// `model.bpk` of a run folder; else it is PyTorch's default, and for a `.bpk`, which a module of Burn
+/// was saved to, that of the configs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Import {
     key: Option<String>,
@@ -52,6 +52,8 @@ pub struct Import {
     reverse: Option<bool>,
     dropout: Option<f64>,
     dtype: Option<DType>,
+    order: Vec<String>,
+    pub(super) linear: Vec<String>,
 }
 
 /// A file whose recurrent layers have been found and checked, under PyTorch's names.
@@ -102,7 +104,8 @@ impl Import {
         with_input_forget: input_forget, bool;
         /// For an LSTM: the bound of its memory.
         with_clip: clip, f64;
-        /// Whether inputs are `[B, T, I]`; PyTorch's default is `[T, B, I]`.
+        /// Whether inputs are `[B, T, I]`; PyTorch's default is `[T, B, I]`, that of Burn's files and
+        /// of the other libraries is not.
         with_batch_first: batch_first, bool;
         /// Whether the one direction runs from the last step to the first.
         with_reverse: reverse, bool;
@@ -115,6 +118,20 @@ impl Import {
     /// Whose names and layouts the file has.
     pub fn with_library(mut self, library: Library) -> Self {
         self.library = library;
+        self
+    }
+
+    /// The layers of a stack of Keras's or Flax's, the lowest first, where their names do not number
+    /// them.
+    pub fn with_order(mut self, order: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.order = order.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The linear layers without a bias, which nothing tells from embeddings: their weights are
+    /// transposed on the way between PyTorch's files and Burn's.
+    pub fn with_linear(mut self, modules: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.linear = modules.into_iter().map(Into::into).collect();
         self
     }
 
@@ -146,7 +163,7 @@ impl Import {
         let cell = cell(layer, unsaid);
         let cell =
             C::of_any(cell).ok_or_else(|| in_file(format!("it holds another cell: {layer}")))?;
-        self.build(layer, unsaid, cell, &imported.tensors, device).map_err(in_file)
+        build(layer, unsaid, cell, &imported.tensors, self.dtype, device).map_err(in_file)
     }
 
     /// Reads a file and finds its recurrent layers, without making them.
@@ -156,7 +173,8 @@ impl Import {
     /// One line that says all that is wrong with the file.
     pub fn inspect(&self, path: &Path) -> Result<Imported, Error> {
         let file = WeightFile::read(path, self.key.as_deref())?;
-        self.find(file).map_err(|why| Error::file("read", path, why))
+        let run = run::said(path, file.format)?;
+        self.find_any(file, run).map_err(|why| Error::file("read", path, one_line(why)))
     }
 
     /// Finds the recurrent layers of a file that has been read.
@@ -165,20 +183,16 @@ impl Import {
     ///
     /// One line that says all that is wrong with it.
     pub fn find(&self, file: WeightFile) -> Result<Imported, String> {
-        self.find_any(file).map_err(one_line)
+        self.find_any(file, BTreeMap::new()).map_err(one_line)
     }
 
-    fn find_any(&self, file: WeightFile) -> Result<Imported, String> {
-        let prefix = match self.prefix.as_deref() {
-            None | Some("") => String::new(),
-            Some(prefix) if prefix.ends_with(['.', '/']) => prefix.to_string(),
-            // Of the separators, the one that is there.
-            Some(prefix) => {
-                let slash = format!("{prefix}/");
-                let has_slash = file.tensors.keys().any(|name| name.starts_with(&slash));
-                if has_slash { slash } else { format!("{prefix}.") }
-            }
-        };
+    /// `said` is what a run folder says of its layers.
+    fn find_any(
+        &self,
+        file: WeightFile,
+        mut said: BTreeMap<String, Unsaid>,
+    ) -> Result<Imported, String> {
+        let prefix = self.prefix(&file.tensors);
         let inside = |name: &str| name.strip_prefix(&prefix).map(str::to_string);
         let own: Tensors = file
             .tensors
@@ -193,13 +207,57 @@ impl Import {
             ));
         }
         let translated = match self.library {
-            Library::Torch => Translated { tensors: own, ..Default::default() },
-            Library::Keras => translate::<Keras>(&own)?,
-            Library::Flax => translate::<Flax>(&own)?,
+            Library::Torch if !self.order.is_empty() => {
+                return Err("an order of layers is for Keras and Flax; PyTorch numbers them".into());
+            }
+            Library::Torch => torch::translate(own)?,
+            Library::Keras => translate::<Keras>(&own, &self.order)?,
+            Library::Flax => translate::<Flax>(&own, &self.order)?,
         };
-        let said = said(&file.metadata)?;
+        said.extend(self::said(&file.metadata)?);
+        let (layers, unsaid) = self.layers(&file, &prefix, &translated, &said)?;
+        let moves = self.moves(&file, &prefix, &layers, &translated);
+        Ok(Imported { file, layers, unsaid, tensors: translated.tensors, moves })
+    }
+
+    /// What stands before the names that are meant.
+    fn prefix(&self, tensors: &Tensors) -> String {
+        let asked = match self.prefix.as_deref() {
+            // As it is, wrapped or not.
+            Some("") => return String::new(),
+            None => String::new(),
+            Some(prefix) if prefix.ends_with(['.', '/']) => prefix.to_string(),
+            // Of the separators, the one that is there.
+            Some(prefix) => {
+                let slash = format!("{prefix}/");
+                let has_slash = tensors.keys().any(|name| name.starts_with(&slash));
+                if has_slash { slash } else { format!("{prefix}.") }
+            }
+        };
+        let is_there = !asked.is_empty() && tensors.keys().any(|name| name.starts_with(&asked));
+        if self.library != Library::Torch || is_there {
+            return asked;
+        }
+        format!("{}{asked}", torch::wrapper(tensors.keys()))
+    }
+
+    /// The layers, and what is said of each besides.
+    fn layers(
+        &self,
+        file: &WeightFile,
+        prefix: &str,
+        translated: &Translated,
+        said: &BTreeMap<String, Unsaid>,
+    ) -> Result<(Vec<FoundLayer>, Vec<Unsaid>), String> {
+        let mut wrong = Complaints::default();
+        for (name, odd) in &file.left_out {
+            if name.strip_prefix(prefix).is_some_and(torch::is_parameter) {
+                let what = &odd.what;
+                wrong.add(format!("{} is of type {what}, expected a float", shown(name)));
+            }
+        }
         let found = prefixes(&translated.tensors);
-        if found.is_empty() {
+        if found.is_empty() && wrong.count == 0 {
             return Err(format!(
                 "no recurrent layer: no name ends like `weight_ih_l0`; there are {}",
                 names(&translated.tensors)
@@ -208,25 +266,29 @@ impl Import {
         if found.len() > MOST_LAYERS {
             return Err(format!("it holds more than {MOST_LAYERS} recurrent layers"));
         }
-        let (mut layers, mut unsaid, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut layers, mut unsaid) = (Vec::new(), Vec::new());
         for name in found {
             let known = said.get(&format!("{prefix}{name}"));
-            let unsaid_of = self.unsaid(known, translated.reset_after)?;
+            let unsaid_of = self.unsaid(known, file.format, translated.reset_after)?;
             match FoundLayer::read(&translated.tensors, &name, unsaid_of.input_forget) {
                 Ok(layer) => layers.push(layer),
-                Err(why) => wrong.push(why),
+                Err(why) => wrong.add(why),
             }
             unsaid.push(unsaid_of);
         }
-        if !wrong.is_empty() {
-            return Err(wrong.join("; "));
+        match wrong.count {
+            0 => Ok((layers, unsaid)),
+            _ => Err(wrong.message()),
         }
-        let moves = self.moves(&file, &prefix, &layers, &translated);
-        Ok(Imported { file, layers, unsaid, tensors: translated.tensors, moves })
     }
 
-    /// What is given, else what the file says, else PyTorch's default.
-    fn unsaid(&self, said: Option<&Unsaid>, reset_after: Option<bool>) -> Result<Unsaid, String> {
+    /// What is given, else what the file says, else the default.
+    fn unsaid(
+        &self,
+        said: Option<&Unsaid>,
+        format: Format,
+        reset_after: Option<bool>,
+    ) -> Result<Unsaid, String> {
         if let (Some(given), Some(found)) = (self.reset_after, reset_after)
             && given != found
         {
@@ -235,8 +297,8 @@ impl Import {
             ));
         }
         let said = said.cloned().unwrap_or_else(|| Unsaid {
-            // Keras and Flax have no other layout.
-            batch_first: self.library != Library::Torch,
+            // Keras and Flax have no other layout, and the configs' default is none of PyTorch's.
+            batch_first: self.library != Library::Torch || format == Format::Burnpack,
             ..Unsaid::default()
         });
         Ok(Unsaid {
@@ -272,70 +334,15 @@ impl Import {
             if self.library != Library::Torch {
                 return Move::new(name, array, None, "left out: no part of a recurrent cell");
             }
-            let layer = layers.iter().any(|layer| {
-                own.strip_prefix(&layer.prefix).is_some_and(|rest| !rest.contains('.'))
-            });
+            let layer = layers.iter().any(|layer| layer.has(own));
             let how = if layer { "" } else { "copied as it is: not of a recurrent layer" };
             Move::new(name, array, Some(own.to_string()), how)
         };
-        file.tensors.iter().map(row).collect()
+        let unread = file.left_out.iter().map(|(name, odd)| Move::unread(name, odd));
+        let mut moves: Vec<_> = file.tensors.iter().map(row).chain(unread).collect();
+        moves.sort_by(|a, b| a.from.cmp(&b.from));
+        moves
     }
-
-    fn build<C: FileCell>(
-        &self,
-        layer: &FoundLayer,
-        unsaid: &Unsaid,
-        cell: C,
-        tensors: &Tensors,
-        device: &Device,
-    ) -> Result<Recurrent<C>, String> {
-        // Drawn numbers would be thrown away, and would move the device's random sequence on.
-        let zeros = Some(Initializer::Zeros);
-        let config = StackConfig {
-            d_input: layer.d_input,
-            d_hidden: layer.d_hidden,
-            num_layers: layer.num_layers,
-            proj_size: (layer.proj_size > 0).then_some(layer.proj_size),
-            bias: layer.bias,
-            batch_first: unsaid.batch_first,
-            dropout: unsaid.dropout,
-            bidirectional: layer.bidirectional,
-            reverse: unsaid.reverse,
-            engine: Default::default(),
-            kernel: Default::default(),
-            trace_budget: None,
-            input_initializer: zeros.clone(),
-            recurrent_initializer: zeros.clone(),
-            bias_initializer: zeros,
-        };
-        let mut made = config.try_init(cell, device).map_err(|error| error.to_string())?;
-        let dtype = self.dtype.unwrap_or_else(|| layer.element(tensors).dtype());
-        let values = |part: &str, suffix: &str| {
-            let name = format!("{}{part}{suffix}", layer.prefix);
-            let array = &tensors[&name];
-            let (bytes, from) = (array.bytes().to_vec(), array.element().dtype());
-            TensorData::from_bytes_vec(bytes, array.shape().to_vec(), from).convert_dtype(dtype)
-        };
-        let suffixes: Vec<_> = made.suffixes().collect();
-        for (weights, suffix) in made.weights.iter_mut().zip(&suffixes) {
-            let of = |part: &str| values(part, suffix);
-            weights.weight_ih = matrix(of("weight_ih"), device, dtype);
-            weights.weight_hh = matrix(of("weight_hh"), device, dtype);
-            weights.bias_ih = layer.bias.then(|| vector(of("bias_ih"), device, dtype));
-            weights.bias_hh = layer.bias.then(|| vector(of("bias_hh"), device, dtype));
-            let projected = layer.proj_size > 0;
-            weights.weight_hr = projected.then(|| matrix(of("weight_hr"), device, dtype));
-        }
-        Ok(made)
-    }
-}
-
-fn matrix(data: TensorData, device: &Device, dtype: DType) -> Param<Tensor<2>> {
-    Param::from_tensor(Tensor::from_data(data, (device, dtype)))
-}
-
-fn vector(data: TensorData, device: &Device, dtype: DType) -> Param<Tensor<1>> {
-    Param::from_tensor(Tensor::from_data(data, (device, dtype)))
 }
 
 /// A few names, for a message.
@@ -353,54 +360,3 @@ fn said(metadata: &Metadata) -> Result<BTreeMap<String, Unsaid>, String> {
     let Some(text) = metadata.get(KEY) else { return Ok(BTreeMap::new()) };
     serde_json::from_str(text).map_err(|error| format!("its metadata `{KEY}`: {error}"))
 }
-
-fn cell(layer: &FoundLayer, unsaid: &Unsaid) -> AnyCell {
-    match layer.cell {
-        CellKind::Rnn => AnyCell::Rnn(RnnCell(unsaid.nonlinearity)),
-        CellKind::Lstm => {
-            AnyCell::Lstm(LstmCell { input_forget: unsaid.input_forget, clip: unsaid.clip })
-        }
-        CellKind::Gru => AnyCell::Gru(GruCell { reset_after: unsaid.reset_after }),
-    }
-}
-
-/// A cell that a file can hold: those of [`Rnn`](bptt::Rnn), [`Lstm`](bptt::Lstm),
-/// [`Gru`](bptt::Gru) and [`AnyRecurrent`](bptt::AnyRecurrent).
-pub trait FileCell: SequenceCell {
-    /// The cell, if it is of this kind.
-    fn of_any(cell: AnyCell) -> Option<Self>;
-
-    /// The cell, as one of all.
-    fn any(&self) -> AnyCell;
-}
-
-impl FileCell for AnyCell {
-    fn of_any(cell: AnyCell) -> Option<Self> {
-        Some(cell)
-    }
-
-    fn any(&self) -> AnyCell {
-        *self
-    }
-}
-
-macro_rules! file_cell {
-    ($Cell:ident, $kind:ident) => {
-        impl FileCell for $Cell {
-            fn of_any(cell: AnyCell) -> Option<Self> {
-                match cell {
-                    AnyCell::$kind(cell) => Some(cell),
-                    _ => None,
-                }
-            }
-
-            fn any(&self) -> AnyCell {
-                AnyCell::$kind(*self)
-            }
-        }
-    };
-}
-
-file_cell!(RnnCell, Rnn);
-file_cell!(LstmCell, Lstm);
-file_cell!(GruCell, Gru);

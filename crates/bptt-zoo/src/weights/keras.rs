@@ -3,10 +3,14 @@
 //! Gates lie beside each other, LSTM `i f c o` (`c` is PyTorch's `g`), GRU `z r h`. There is one
 //! bias, `[G·H]`; a GRU with the reset after the product (`reset_after`, the default) has two,
 //! `[2, 3·H]`, that of the input first.
+//!
+//! `CuDNNLSTM` and `CuDNNGRU` of Keras 2 have the library's own layout behind the same shapes: each
+//! gate's block of the kernel is `[H, I]` in memory, the recurrent kernel's is not transposed, and both
+//! biases are one vector, `[2·G·H]`, by which they are told.
 
 use super::array::Array;
+use super::complaints::{Complaints, shown};
 use super::keymap::{Cell, KeyMap, Move, Parameters, Translated};
-use super::layer::{Complaints, shown};
 
 pub(super) struct Keras;
 
@@ -45,33 +49,48 @@ impl KeyMap for Keras {
             }
         };
         let kernel = cell.take("kernel", &[None, Some(columns)], complaints)?;
-        let how = if order.len() == 3 { "transposed, z r h to r z n" } else { "transposed" };
+        let bias = cell.tensors.get("bias").copied();
+        let is_gru = order.len() == 3;
+        let is_cudnn = order.len() > 1
+            && bias.is_some_and(
+                |(_, array)| matches!(array.shape(), &[all] if all / 2 == columns && all % 2 == 0),
+            );
+        let how = match (is_cudnn, is_gru) {
+            (false, false) => "transposed",
+            (false, true) => "transposed, z r h to r z n",
+            (true, false) => "from the layout of CuDNN",
+            (true, true) => "from the layout of CuDNN, z r h to r z n",
+        };
         let mut moved = |(name, array): (&str, &Array), target: &str, how: &str| {
             to.moves.push(Move::new(name, array, Some(target.to_string()), how));
         };
         moved(kernel, &format!("weight_ih{suffix}"), how);
         moved(recurrent, &format!("weight_hh{suffix}"), how);
 
-        let is_gru = order.len() == 3;
-        let bias = cell.tensors.get("bias").copied();
+        let both = format!("bias_ih{suffix}, bias_hh{suffix}");
+        let ordered = if is_gru { ", z r h to r z n" } else { "" };
         let biases = match bias {
             None => None,
+            Some(bias) if is_cudnn => {
+                moved(bias, &both, &format!("one half each{ordered}"));
+                let halves = bias.1.clone().reshaped(&[2, columns]);
+                Some([halves.row(0).blocks(order), halves.row(1).blocks(order)])
+            }
             Some((_, array)) if is_gru && array.shape().len() == 2 => {
                 let (name, array) = cell.take("bias", &[Some(2), Some(columns)], complaints)?;
-                let both = format!("bias_ih{suffix}, bias_hh{suffix}");
-                moved((name, array), &both, "one row each, z r h to r z n");
+                moved((name, array), &both, &format!("one row each{ordered}"));
                 Some([array.row(0).blocks(order), array.row(1).blocks(order)])
             }
             Some(_) => {
                 let (name, array) = cell.take("bias", &[Some(columns)], complaints)?;
-                let how = if is_gru { "z r h to r z n" } else { "" };
-                let how = format!("{how}{}bias_hh is zero", if is_gru { "; " } else { "" });
-                moved((name, array), &format!("bias_ih{suffix}"), &how);
+                let how =
+                    if is_gru { "z r h to r z n; bias_hh is zero" } else { "bias_hh is zero" };
+                moved((name, array), &format!("bias_ih{suffix}"), how);
                 Some([array.blocks(order), Array::zeros(array.element(), &[columns])])
             }
         };
         if let Some((name, array)) = bias.filter(|_| is_gru) {
-            let reset_after = array.shape().len() == 2;
+            let reset_after = is_cudnn || array.shape().len() == 2;
             if to.reset_after.is_some_and(|other| other != reset_after) {
                 let form = if reset_after { "after" } else { "before" };
                 complaints.add(format!(
@@ -82,10 +101,17 @@ impl KeyMap for Keras {
             }
             to.reset_after = Some(reset_after);
         }
-        Some(Parameters {
-            weight_ih: kernel.1.transposed().blocks(order),
-            weight_hh: recurrent.1.transposed().blocks(order),
-            biases,
-        })
+        let turned = |kernel: &Array| match is_cudnn {
+            true => of_cudnn(kernel, hidden).blocks(order),
+            false => kernel.transposed().blocks(order),
+        };
+        Some(Parameters { weight_ih: turned(kernel.1), weight_hh: turned(recurrent.1), biases })
     }
+}
+
+/// `[N, G·H]`, where each gate's block is `[H, N]` in memory, to `[G·H, N]`.
+fn of_cudnn(kernel: &Array, hidden: usize) -> Array {
+    let &[rows, columns] = kernel.shape() else { panic!("a matrix, as was checked") };
+    let gate = |k: usize| kernel.columns(k * hidden, hidden).reshaped(&[hidden, rows]);
+    Array::stacked(&(0..columns / hidden).map(gate).collect::<Vec<_>>())
 }

@@ -4,8 +4,8 @@
 //! directions of one layer, and in which order the layers are stacked.
 
 use super::array::{Array, Element};
-use super::file::Tensors;
-use super::layer::{Complaints, shown};
+use super::complaints::{Complaints, shown};
+use super::file::{Tensors, Unread};
 use std::collections::BTreeMap;
 
 /// Where a tensor went.
@@ -17,7 +17,7 @@ pub struct Move {
     pub shape: Vec<usize>,
     /// Its type.
     #[serde(rename = "type")]
-    pub element: &'static str,
+    pub element: String,
     /// Its name afterwards, or `None` if it was left out.
     pub to: Option<String>,
     /// What was done to it, or why it was left out.
@@ -29,9 +29,20 @@ impl Move {
         Self {
             from: from.to_string(),
             shape: array.shape().to_vec(),
-            element: array.element().name(),
+            element: array.element().name().to_string(),
             to,
             how: how.to_string(),
+        }
+    }
+
+    /// One that is not read.
+    pub(super) fn unread(from: &str, odd: &Unread) -> Self {
+        Self {
+            from: from.to_string(),
+            shape: odd.shape.clone(),
+            element: odd.what.clone(),
+            to: None,
+            how: "left out: a type that is not read".to_string(),
         }
     }
 }
@@ -81,12 +92,20 @@ pub(super) trait KeyMap {
 
 /// All of a file's recurrent cells as one stack, under PyTorch's names.
 ///
-/// Layers are stacked in the order of their names, numbers by value: `lstm`, `lstm_1`, …, `lstm_10`.
+/// Layers are stacked in the order of the numbers in their names, which else have to be the same:
+/// `lstm`, `lstm_1`, …, `lstm_10`. The file does not tell which layer reads which.
+///
+/// # Arguments
+///
+/// - `order`: the layers, the lowest first, where their names do not tell
 ///
 /// # Errors
 ///
 /// One line that lists everything that does not fit.
-pub(super) fn translate<M: KeyMap>(tensors: &Tensors) -> Result<Translated, String> {
+pub(super) fn translate<M: KeyMap>(
+    tensors: &Tensors,
+    order: &[String],
+) -> Result<Translated, String> {
     let mut cells: BTreeMap<Vec<Part>, Cell<'_>> = BTreeMap::new();
     for (name, array) in tensors {
         let parts: Vec<&str> = name.split(['/', '.']).collect();
@@ -101,26 +120,11 @@ pub(super) fn translate<M: KeyMap>(tensors: &Tensors) -> Result<Translated, Stri
         }
     }
     cells.retain(|_, cell| M::is_cell(cell));
-
-    // Both directions of a layer differ by one part of their path.
-    let mut layers: BTreeMap<Vec<Part>, BTreeMap<bool, Cell<'_>>> = BTreeMap::new();
-    for (path, cell) in cells {
-        let reverse = path.iter().any(|part| part.direction() == Some(true));
-        let path = path.into_iter().map(Part::without_direction).collect();
-        let layer = layers.entry(path).or_default();
-        if let Some(other) = layer.get(&reverse) {
-            let (a, b) = (shown(&other.path), shown(&cell.path));
-            return Err(format!("{a} and {b} are the same direction of one layer"));
-        }
-        layer.insert(reverse, cell);
-    }
-    if layers.is_empty() {
-        return Err("no recurrent cell with names of this kind".to_string());
-    }
+    let layers = ordered(directions(cells)?, order)?;
 
     let mut translated = Translated::default();
     let mut complaints = Complaints::default();
-    for (number, directions) in layers.into_values().enumerate() {
+    for (number, directions) in layers.into_iter().enumerate() {
         for (reverse, cell) in directions {
             let suffix = format!("_l{number}{}", if reverse { "_reverse" } else { "" });
             let found = M::parameters(&cell, &suffix, &mut translated, &mut complaints);
@@ -136,6 +140,102 @@ pub(super) fn translate<M: KeyMap>(tensors: &Tensors) -> Result<Translated, Stri
         0 => Ok(translated),
         _ => Err(complaints.message()),
     }
+}
+
+/// The directions of one layer, by whether they run backwards.
+type Directions<'a> = BTreeMap<bool, Cell<'a>>;
+
+/// Which cells are the directions of one layer: they differ by one part of their path.
+fn directions(
+    cells: BTreeMap<Vec<Part>, Cell<'_>>,
+) -> Result<BTreeMap<Vec<Part>, Directions<'_>>, String> {
+    let mut layers: BTreeMap<Vec<Part>, Directions<'_>> = BTreeMap::new();
+    for (mut path, cell) in cells {
+        let direction = path.iter().position(|part| part.direction().is_some());
+        let reverse = path.iter().any(|part| part.direction() == Some(true));
+        // Behind the direction's name is the cell's own, whose number goes on through the program.
+        if let Some(at) = direction {
+            path.truncate(at + 1);
+        }
+        let path = path.into_iter().map(Part::without_direction).collect();
+        let layer = layers.entry(path).or_default();
+        if let Some(other) = layer.get(&reverse) {
+            let (a, b) = (shown(&other.path), shown(&cell.path));
+            return Err(format!("{a} and {b} are the same direction of one layer"));
+        }
+        layer.insert(reverse, cell);
+    }
+    match layers.is_empty() {
+        true => Err("no recurrent cell with names of this kind".to_string()),
+        false => Ok(layers),
+    }
+}
+
+/// The layers from the lowest to the highest.
+fn ordered<'a>(
+    layers: BTreeMap<Vec<Part>, Directions<'a>>,
+    order: &[String],
+) -> Result<Vec<Directions<'a>>, String> {
+    let path = |layer: &Directions<'_>| {
+        layer.values().next().map(|cell| cell.path.clone()).unwrap_or_default()
+    };
+    let names = |layers: &[Directions<'_>]| {
+        const MOST: usize = 8;
+        let mut names: Vec<_> = layers.iter().take(MOST).map(|layer| shown(&path(layer))).collect();
+        names.extend((layers.len() > MOST).then(|| format!("and {} more", layers.len() - MOST)));
+        names.join(", ")
+    };
+    if order.is_empty() {
+        let numbered = are_numbered(layers.keys());
+        let layers: Vec<_> = layers.into_values().collect();
+        return match numbered {
+            true => Ok(layers),
+            false => Err(format!(
+                "it holds {} recurrent layers, and their names do not say in which order one reads \
+                 the other, or whether it does: {}; take one by its prefix, or say the order of a \
+                 stack, the lowest first (--order)",
+                layers.len(),
+                names(&layers)
+            )),
+        };
+    }
+    let mut left: Vec<_> = layers.into_values().collect();
+    let mut stacked = Vec::new();
+    for name in order {
+        let is_named = |layer: &Directions<'_>| {
+            let path = path(layer);
+            path.strip_prefix(&name.replace('.', "/"))
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let mut found = (0..left.len()).filter(|&k| is_named(&left[k]));
+        match (found.next(), found.next()) {
+            (Some(k), None) => stacked.push(left.remove(k)),
+            (None, _) => {
+                return Err(format!(
+                    "no layer {} to be ordered; there are {}",
+                    shown(name),
+                    names(&left)
+                ));
+            }
+            (Some(_), Some(_)) => {
+                return Err(format!("{} names several layers: {}", shown(name), names(&left)));
+            }
+        }
+    }
+    match left.is_empty() {
+        true => Ok(stacked),
+        false => Err(format!("the order does not name all layers: {} is missing", names(&left))),
+    }
+}
+
+/// Whether paths are alike but for their numbers, and no number falls where another rises.
+fn are_numbered<'p>(paths: impl Iterator<Item = &'p Vec<Part>> + Clone) -> bool {
+    paths.clone().zip(paths.skip(1)).all(|(lower, upper)| {
+        lower.len() == upper.len()
+            && lower.iter().zip(upper).all(|(lower, upper)| {
+                lower.words() == upper.words() && lower.numbers() <= upper.numbers()
+            })
+    })
 }
 
 impl<'a> Cell<'a> {
@@ -208,6 +308,20 @@ impl Part {
         Self(chunks)
     }
 
+    /// What is no number in it: `lstm` of `lstm_10`.
+    fn words(&self) -> Vec<&str> {
+        let words = self.0.iter().map(|(word, ..)| word.as_str());
+        let mut words: Vec<_> = words.collect();
+        if let Some(last) = words.last_mut() {
+            *last = last.trim_end_matches('_');
+        }
+        words
+    }
+
+    fn numbers(&self) -> Vec<(usize, &str)> {
+        self.0.iter().map(|(_, length, number)| (*length, number.as_str())).collect()
+    }
+
     /// Whether it names a direction, and whether that is the backward one.
     fn direction(&self) -> Option<bool> {
         let (word, ..) = self.0.first()?;
@@ -240,6 +354,21 @@ mod tests {
         let mut parts: Vec<_> = sorted.iter().rev().map(|name| Part::new(name)).collect();
         parts.sort();
         assert_eq!(parts, sorted.map(Part::new));
+    }
+
+    #[test]
+    fn only_numbers_are_an_order() {
+        let of = |names: &[&str]| {
+            let paths: BTreeMap<Vec<Part>, ()> =
+                names.iter().map(|name| (name.split('/').map(Part::new).collect(), ())).collect();
+            are_numbered(paths.keys())
+        };
+        assert!(of(&["lstm/lstm_cell", "lstm_1/lstm_cell", "lstm_10/lstm_cell"]));
+        assert!(of(&["lstm/lstm_cell", "lstm_1/lstm_cell_1"]));
+        assert!(of(&["enc_0_rnn", "enc_1_rnn"]) && of(&["layers/0/cell", "layers/1/cell"]));
+        assert!(!of(&["encoder", "decoder"]) && !of(&["rnn_in", "rnn_hidden"]));
+        assert!(!of(&["lstm", "gru_1"]) && !of(&["lstm", "model/lstm"]));
+        assert!(!of(&["a_1/lstm_2", "a_2/lstm_1"]));
     }
 
     #[test]

@@ -1,16 +1,11 @@
 //! A recurrent layer in a file, read off the names and shapes of its tensors.
 
 use super::array::Element;
+use super::complaints::{Complaints, shown};
 use super::file::Tensors;
 use bptt::{CellKind, Nonlinearity};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How many complaints one message has at most.
-const MOST_COMPLAINTS: usize = 100;
-
-/// How much of a name from a file a message shows.
-const LONGEST_NAME: usize = 80;
 
 /// What no tensor tells about a layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,13 +95,9 @@ impl std::fmt::Display for Name {
     }
 }
 
-/// A name from a file in a message.
-pub(super) fn shown(name: &str) -> String {
-    let mut text: String = name.escape_debug().take(LONGEST_NAME).collect();
-    if text.chars().count() == LONGEST_NAME {
-        text.push('…');
-    }
-    format!("`{text}`")
+/// Whether a name is that of a parameter of `nn.LSTM`, `nn.GRU` or `nn.RNN`.
+pub(super) fn is_layer_parameter(name: &str) -> bool {
+    Name::parse(name).is_some()
 }
 
 /// What stands before the names of each recurrent layer's parameters.
@@ -115,7 +106,8 @@ pub(super) fn prefixes(tensors: &Tensors) -> BTreeSet<String> {
     parts.filter(|(_, last)| Name::parse(last).is_some()).map(|(prefix, _)| prefix.into()).collect()
 }
 
-fn split(name: &str) -> (&str, &str) {
+/// A name's path, with the last dot, and its last part.
+pub(super) fn split(name: &str) -> (&str, &str) {
     name.split_at(name.rfind('.').map_or(0, |dot| dot + 1))
 }
 
@@ -145,6 +137,8 @@ impl FoundLayer {
                     array.element().name()
                 )),
                 Some(parsed) => drop(own.insert(name.to_string(), (parsed, array.shape()))),
+                // A module's own buffer of indices and the like; no cell computes with one.
+                None if !array.element().is_float() => {}
                 None => complaints.add(format!("{} does not fit a recurrent layer", shown(full))),
             }
         }
@@ -283,6 +277,11 @@ impl FoundLayer {
         }
     }
 
+    /// Whether a name is that of one of its parameters.
+    pub(super) fn has(&self, name: &str) -> bool {
+        name.strip_prefix(&self.prefix).is_some_and(is_layer_parameter)
+    }
+
     /// The widest type among its tensors.
     pub(super) fn element(&self, tensors: &Tensors) -> Element {
         let own = tensors.iter().filter(|(name, _)| name.starts_with(&self.prefix));
@@ -312,30 +311,6 @@ impl std::fmt::Display for FoundLayer {
             write!(f, ", no bias")?;
         }
         Ok(())
-    }
-}
-
-/// What is wrong, all of it, in one line.
-#[derive(Default)]
-pub(super) struct Complaints {
-    lines: Vec<String>,
-    pub(super) count: usize,
-}
-
-impl Complaints {
-    pub(super) fn add(&mut self, line: String) {
-        self.count += 1;
-        if self.lines.len() < MOST_COMPLAINTS {
-            self.lines.push(line);
-        }
-    }
-
-    pub(super) fn message(&self) -> String {
-        let mut message = self.lines.join("; ");
-        if self.count > self.lines.len() {
-            message += &format!("; and {} more", self.count - self.lines.len());
-        }
-        message
     }
 }
 

@@ -30,7 +30,10 @@
 //! are fuzzed (`fuzz/`).
 
 mod array;
+mod build;
 mod burnpack;
+mod checkpoint;
+mod complaints;
 mod convert;
 mod export;
 mod file;
@@ -39,19 +42,24 @@ mod import;
 mod keras;
 mod keymap;
 mod layer;
+mod layout;
 mod pickle;
 mod pytorch;
+mod run;
 mod safetensors;
+mod torch;
 mod unique;
+mod view;
 
 pub(crate) use burnpack::check as check_burnpack;
 pub(crate) use file::read_whole;
 
 pub use array::{Array, Element};
+pub use build::FileCell;
 pub use convert::Conversion;
 pub use export::{save, tensors};
-pub use file::{Format, Metadata, Tensors, WeightFile};
-pub use import::{FileCell, Import, Imported, Library};
+pub use file::{Format, LeftOut, Metadata, Tensors, Unread, WeightFile};
+pub use import::{Import, Imported, Library};
 pub use keymap::Move;
 pub use layer::{FoundLayer, Unsaid};
 

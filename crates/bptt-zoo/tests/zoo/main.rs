@@ -6,6 +6,7 @@
 mod data;
 mod models;
 mod weights;
+mod weights_cases;
 
 use bptt::{AnyRecurrent, AnyState, CellKind, Engine};
 use bptt_zoo::sample::{Wish, sample};

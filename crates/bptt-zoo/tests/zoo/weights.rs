@@ -37,14 +37,14 @@ fn expected(name: &str) -> Array {
     all[name].clone()
 }
 
-fn tensor(array: &Array, device: &Device) -> Tensor<3> {
+pub(crate) fn tensor(array: &Array, device: &Device) -> Tensor<3> {
     let (bytes, dtype) = (array.bytes().to_vec(), array.element().dtype());
     let data = TensorData::from_bytes_vec(bytes, array.shape().to_vec(), dtype);
     Tensor::from_data(data, (device, dtype))
 }
 
 /// The largest difference between a tensor and what it should be.
-fn difference(found: &Tensor<3>, expected: &Array) -> f64 {
+pub(crate) fn difference(found: &Tensor<3>, expected: &Array) -> f64 {
     assert_eq!(found.dims(), expected.shape()[..]);
     let expected = tensor(expected, &found.device()).into_data();
     let found = found.to_data();
@@ -53,6 +53,15 @@ fn difference(found: &Tensor<3>, expected: &Array) -> f64 {
         assert!(!error.is_nan());
         most.max(error)
     })
+}
+
+/// A layer makes of an input what the library did, by another file of that kind.
+pub(crate) fn agrees_with<C: FileCell>(layer: &Recurrent<C>, expected: &Path, name: &str) {
+    let all = WeightFile::read(expected, None).unwrap().tensors;
+    let input = tensor(&all[&format!("{name}.input")], &Device::flex());
+    let (output, _) = layer.forward(input, None);
+    let error = difference(&output, &all[&format!("{name}.output")]);
+    assert!(error < 1e-6, "{name}: {error:e}");
 }
 
 /// A layer makes of its input what the library did.
@@ -73,7 +82,7 @@ fn agrees<C: FileCell>(layer: &Recurrent<C>, name: &str) {
     }
 }
 
-fn complaint<T>(result: Result<T, impl std::fmt::Display>) -> String {
+pub(crate) fn complaint<T>(result: Result<T, impl std::fmt::Display>) -> String {
     let message = result.err().expect("should be refused").to_string();
     assert_eq!(message.lines().count(), 1, "{message}");
     message
@@ -121,9 +130,15 @@ fn a_layer_is_found_in_a_checkpoint() {
     }
 
     let message = complaint(Import::new().load::<bptt::AnyCell>(&path, &device));
-    assert!(message.contains("no tensors here; it holds `state` (0 tensors)"), "{message}");
+    assert!(
+        message.contains("no tensors here; it holds `state.model` (15 tensors); name it"),
+        "{message}"
+    );
     let message = complaint(Import::new().with_key("state.modell").inspect(&path));
-    assert!(message.contains("no dictionary at the key `modell`; it holds `model` ("), "{message}");
+    assert!(
+        message.contains("no dictionary at the key `modell`; it holds `state.model` ("),
+        "{message}"
+    );
     let message = complaint(import.load::<bptt::AnyCell>(&path, &device));
     assert!(
         message.contains("2 recurrent layers, take one by its prefix: `decoder.`"),
@@ -295,7 +310,8 @@ fn burnpack() -> Vec<u8> {
     let array = |n: u8| Array::new(Element::F32, vec![6], vec![n; 24]).unwrap();
     let tensors = Tensors::from([("a".to_string(), array(1)), ("b".to_string(), array(2))]);
     let metadata = Default::default();
-    WeightFile { format: Format::Burnpack, tensors, metadata }.bytes().unwrap()
+    let left_out = Default::default();
+    WeightFile { format: Format::Burnpack, tensors, left_out, metadata }.bytes().unwrap()
 }
 
 /// A safetensors file with a header and as much data.
@@ -472,14 +488,16 @@ fn damaged_files_are_read_or_refused() {
     };
     let corpus = folder().join("../../../../../fuzz/corpus");
     let mut seeds: Vec<PathBuf> = Vec::new();
-    for folder in
-        [folder(), corpus.join("pytorch"), corpus.join("safetensors"), corpus.join("burnpack")]
-    {
-        let entries = std::fs::read_dir(&folder).unwrap();
-        seeds.extend(entries.map(|entry| entry.unwrap().path()));
+    let cases = folder().join("../../cases/weights");
+    let folders = ["torch-cells", "torch-key-hint", "torch-python2-strings", "keras-order-by-name"];
+    let folders = folders.iter().map(|name| cases.join(name)).chain([cases.clone(), folder()]);
+    let corpora = ["pytorch", "safetensors", "burnpack"].iter().map(|name| corpus.join(name));
+    for folder in folders.chain(corpora) {
+        let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        seeds.extend(entries.filter(|path| path.is_file()));
     }
     seeds.sort();
-    assert!(seeds.len() > 25, "the corpus is gone");
+    assert!(seeds.len() > 60, "the corpus is gone");
     for seed in seeds {
         let whole = std::fs::read(&seed).unwrap();
         try_all(&whole);

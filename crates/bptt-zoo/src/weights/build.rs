@@ -1,0 +1,117 @@
+//! From a layer's tensors in a file to a layer.
+
+use super::file::Tensors;
+use super::layer::{FoundLayer, Unsaid};
+use bptt::{AnyCell, CellKind, GruCell, LstmCell, Recurrent, RnnCell, SequenceCell, StackConfig};
+use burn::Tensor;
+use burn::module::{Initializer, Param};
+use burn::tensor::{DType, Device, TensorData};
+
+/// Makes a layer of the tensors that were found.
+pub(super) fn build<C: FileCell>(
+    layer: &FoundLayer,
+    unsaid: &Unsaid,
+    cell: C,
+    tensors: &Tensors,
+    dtype: Option<DType>,
+    device: &Device,
+) -> Result<Recurrent<C>, String> {
+    // Drawn numbers would be thrown away, and would move the device's random sequence on.
+    let zeros = Some(Initializer::Zeros);
+    let config = StackConfig {
+        d_input: layer.d_input,
+        d_hidden: layer.d_hidden,
+        num_layers: layer.num_layers,
+        proj_size: (layer.proj_size > 0).then_some(layer.proj_size),
+        bias: layer.bias,
+        batch_first: unsaid.batch_first,
+        dropout: unsaid.dropout,
+        bidirectional: layer.bidirectional,
+        reverse: unsaid.reverse,
+        engine: Default::default(),
+        kernel: Default::default(),
+        trace_budget: None,
+        input_initializer: zeros.clone(),
+        recurrent_initializer: zeros.clone(),
+        bias_initializer: zeros,
+    };
+    let mut made = config.try_init(cell, device).map_err(|error| error.to_string())?;
+    let dtype = dtype.unwrap_or_else(|| layer.element(tensors).dtype());
+    let values = |part: &str, suffix: &str| {
+        let name = format!("{}{part}{suffix}", layer.prefix);
+        let array = &tensors[&name];
+        let (bytes, from) = (array.bytes().to_vec(), array.element().dtype());
+        TensorData::from_bytes_vec(bytes, array.shape().to_vec(), from).convert_dtype(dtype)
+    };
+    let suffixes: Vec<_> = made.suffixes().collect();
+    for (weights, suffix) in made.weights.iter_mut().zip(&suffixes) {
+        let of = |part: &str| values(part, suffix);
+        weights.weight_ih = matrix(of("weight_ih"), device, dtype);
+        weights.weight_hh = matrix(of("weight_hh"), device, dtype);
+        weights.bias_ih = layer.bias.then(|| vector(of("bias_ih"), device, dtype));
+        weights.bias_hh = layer.bias.then(|| vector(of("bias_hh"), device, dtype));
+        let projected = layer.proj_size > 0;
+        weights.weight_hr = projected.then(|| matrix(of("weight_hr"), device, dtype));
+    }
+    Ok(made)
+}
+
+fn matrix(data: TensorData, device: &Device, dtype: DType) -> Param<Tensor<2>> {
+    Param::from_tensor(Tensor::from_data(data, (device, dtype)))
+}
+
+fn vector(data: TensorData, device: &Device, dtype: DType) -> Param<Tensor<1>> {
+    Param::from_tensor(Tensor::from_data(data, (device, dtype)))
+}
+
+/// The cell of a layer that was found.
+pub(super) fn cell(layer: &FoundLayer, unsaid: &Unsaid) -> AnyCell {
+    match layer.cell {
+        CellKind::Rnn => AnyCell::Rnn(RnnCell(unsaid.nonlinearity)),
+        CellKind::Lstm => {
+            AnyCell::Lstm(LstmCell { input_forget: unsaid.input_forget, clip: unsaid.clip })
+        }
+        CellKind::Gru => AnyCell::Gru(GruCell { reset_after: unsaid.reset_after }),
+    }
+}
+
+/// A cell that a file can hold: those of [`Rnn`](bptt::Rnn), [`Lstm`](bptt::Lstm),
+/// [`Gru`](bptt::Gru) and [`AnyRecurrent`](bptt::AnyRecurrent).
+pub trait FileCell: SequenceCell {
+    /// The cell, if it is of this kind.
+    fn of_any(cell: AnyCell) -> Option<Self>;
+
+    /// The cell, as one of all.
+    fn any(&self) -> AnyCell;
+}
+
+impl FileCell for AnyCell {
+    fn of_any(cell: AnyCell) -> Option<Self> {
+        Some(cell)
+    }
+
+    fn any(&self) -> AnyCell {
+        *self
+    }
+}
+
+macro_rules! file_cell {
+    ($Cell:ident, $kind:ident) => {
+        impl FileCell for $Cell {
+            fn of_any(cell: AnyCell) -> Option<Self> {
+                match cell {
+                    AnyCell::$kind(cell) => Some(cell),
+                    _ => None,
+                }
+            }
+
+            fn any(&self) -> AnyCell {
+                AnyCell::$kind(*self)
+            }
+        }
+    };
+}
+
+file_cell!(RnnCell, Rnn);
+file_cell!(LstmCell, Lstm);
+file_cell!(GruCell, Gru);

@@ -1,0 +1,40 @@
+//! The one message of all that does not fit.
+
+/// How many complaints one message has at most.
+const MOST_COMPLAINTS: usize = 100;
+
+/// How much of a name from a file a message shows.
+const LONGEST_NAME: usize = 80;
+
+/// A name from a file in a message.
+pub(super) fn shown(name: &str) -> String {
+    let mut text: String = name.escape_debug().take(LONGEST_NAME).collect();
+    if text.chars().count() == LONGEST_NAME {
+        text.push('…');
+    }
+    format!("`{text}`")
+}
+
+/// What is wrong, all of it, in one line.
+#[derive(Default)]
+pub(super) struct Complaints {
+    lines: Vec<String>,
+    pub(super) count: usize,
+}
+
+impl Complaints {
+    pub(super) fn add(&mut self, line: String) {
+        self.count += 1;
+        if self.lines.len() < MOST_COMPLAINTS {
+            self.lines.push(line);
+        }
+    }
+
+    pub(super) fn message(&self) -> String {
+        let mut message = self.lines.join("; ");
+        if self.count > self.lines.len() {
+            message += &format!("; and {} more", self.count - self.lines.len());
+        }
+        message
+    }
+}

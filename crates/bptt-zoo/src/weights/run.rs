@@ -1,0 +1,62 @@
+//! What a run folder says of the recurrent layers in its `model.bpk`.
+
+use super::file::{Format, read_whole};
+use super::layer::Unsaid;
+use crate::{Error, Settings, StoredModel};
+use bptt::AnyRecurrentConfig;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Where the recurrent layers are in each of the zoo's models.
+const LAYERS: &str = "recurrent.";
+
+/// What `config.json` beside a `model.bpk` says of its layers, by their prefix.
+///
+/// # Errors
+///
+/// One line, if it is that of a run and cannot be read.
+pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, Unsaid>, Error> {
+    let config = path.with_file_name("config.json");
+    let is_model = path.file_name().is_some_and(|name| name == "model.bpk");
+    if format != Format::Burnpack || !is_model || !config.is_file() {
+        return Ok(BTreeMap::new());
+    }
+    let failed = |why: &dyn std::fmt::Display| Error::file("read", &config, why);
+    let bytes = read_whole(&config)?;
+    // Many programs have a file of this name; a run's has one of two keys.
+    let Ok(Value::Object(mut whole)) = serde_json::from_slice(&bytes) else {
+        return Ok(BTreeMap::new());
+    };
+    let mut part = |key: &str| whole.remove(key).filter(|value| !value.is_null());
+    let layers = match (part("model"), part("settings")) {
+        (Some(model), _) => {
+            let Ok(model) = serde_json::from_value::<StoredModel>(model) else {
+                return Ok(BTreeMap::new());
+            };
+            // A model of somebody's own may keep its layers under another name.
+            let Some(layers) = model.config.get("recurrent") else { return Ok(BTreeMap::new()) };
+            AnyRecurrentConfig::deserialize(layers).map_err(|why| failed(&why))?
+        }
+        (None, Some(settings)) if settings.get("task").is_some() => {
+            let settings: Settings =
+                serde_json::from_value(settings).map_err(|why| failed(&why))?;
+            settings.recurrent_config(1)
+        }
+        (None, _) => return Ok(BTreeMap::new()),
+    };
+    Ok(BTreeMap::from([(LAYERS.to_string(), unsaid(&layers))]))
+}
+
+fn unsaid(config: &AnyRecurrentConfig) -> Unsaid {
+    Unsaid {
+        nonlinearity: config.nonlinearity,
+        reset_after: config.reset_after,
+        input_forget: config.input_forget,
+        clip: config.clip,
+        batch_first: config.batch_first,
+        reverse: config.reverse,
+        dropout: config.dropout,
+    }
+}

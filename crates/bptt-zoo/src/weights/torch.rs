@@ -1,0 +1,305 @@
+//! What PyTorch's modules make of a parameter's name: cells, weight norm, AWD-LSTM, wrappers.
+
+use super::array::Array;
+use super::complaints::{Complaints, shown};
+use super::file::Tensors;
+use super::keymap::{Move, Translated};
+use super::layer::{is_layer_parameter, split};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The parameters of `nn.LSTMCell`, `nn.GRUCell` and `nn.RNNCell`.
+const CELL: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
+
+/// What wrappers put before all names: `DataParallel`, `torch.compile`.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
+
+/// What stands between a module and the parts of a parameter that is parametrized.
+const PARAMETRIZED: &str = "parametrizations.";
+
+/// Whether a name in a state dict is that of a recurrent layer's parameter, in whatever form.
+pub(super) fn is_parameter(name: &str) -> bool {
+    let (path, last) = split(name);
+    let base = |name: &str| is_layer_parameter(name) || CELL.contains(&name);
+    let whole = |name: &str| {
+        ["", "_raw", "_g", "_v"].iter().any(|end| name.strip_suffix(end).is_some_and(base))
+    };
+    if last.starts_with("original") {
+        let (path, parametrized) = split(path.trim_end_matches('.'));
+        return path.ends_with(PARAMETRIZED) && base(parametrized);
+    }
+    whole(last)
+}
+
+/// What wraps all of these names: `module.`, `_orig_mod.`, or both.
+pub(super) fn wrapper<'n>(names: impl Iterator<Item = &'n String> + Clone) -> String {
+    let mut found = String::new();
+    let Some(first) = names.clone().next() else { return found };
+    while let Some(next) = WRAPPERS.iter().find(|next| first[found.len()..].starts_with(**next)) {
+        let longer = format!("{found}{next}");
+        if !names.clone().all(|name| name.starts_with(&longer)) {
+            break;
+        }
+        found = longer;
+    }
+    found
+}
+
+/// The parameters of recurrent layers under the names that `nn.LSTM`, `nn.GRU` and `nn.RNN` have.
+///
+/// # Errors
+///
+/// One line that lists everything that does not fit.
+pub(super) fn translate(tensors: Tensors) -> Result<Translated, String> {
+    let mut done = Translated { tensors, ..Translated::default() };
+    let mut complaints = Complaints::default();
+    weight_norm(&mut done, &mut complaints);
+    dropped_weights(&mut done, &mut complaints);
+    cells(&mut done, &mut complaints);
+    match complaints.count {
+        0 => Ok(done),
+        _ => Err(complaints.message()),
+    }
+}
+
+/// The two halves of weights under weight norm, old and new, by the name of the whole.
+fn weight_norm(done: &mut Translated, complaints: &mut Complaints) {
+    let mut halves: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
+    for name in done.tensors.keys() {
+        let (path, last) = split(name);
+        let whole = |path: &str, base: &str| is_parameter(base).then(|| format!("{path}{base}"));
+        let (whole, half) = if let Some(base) = last.strip_suffix("_g") {
+            (whole(path, base), 0)
+        } else if let Some(base) = last.strip_suffix("_v") {
+            (whole(path, base), 1)
+        } else {
+            let (module, base) = split(path.trim_end_matches('.'));
+            let Some(module) = module.strip_suffix(PARAMETRIZED) else { continue };
+            let whole = whole(module, base);
+            match last {
+                "original0" => (whole, 0),
+                "original1" => (whole, 1),
+                _ if whole.is_some() => {
+                    complaints.add(format!(
+                        "{} is of a parametrization other than weight norm: take it off in Python \
+                         first (torch.nn.utils.parametrize.remove_parametrizations)",
+                        shown(name)
+                    ));
+                    continue;
+                }
+                _ => continue,
+            }
+        };
+        if let Some(whole) = whole {
+            halves.entry(whole).or_default()[half] = Some(name.clone());
+        }
+    }
+    for (whole, names) in halves {
+        let [Some(length), Some(direction)] = names else {
+            let there = names.into_iter().flatten().next().unwrap_or_default();
+            complaints.add(format!(
+                "{} is one half of a weight norm, the other is missing",
+                shown(&there)
+            ));
+            continue;
+        };
+        if done.tensors.contains_key(&whole) {
+            complaints.add(format!("{} and {} are both there", shown(&whole), shown(&length)));
+            continue;
+        }
+        match normed(&done.tensors[&length], &done.tensors[&direction]) {
+            Ok(array) => {
+                for name in [length, direction] {
+                    let half = done.tensors.remove(&name).expect("it was found");
+                    let how = "weight norm, folded";
+                    done.moves.push(Move::new(&name, &half, Some(whole.clone()), how));
+                }
+                done.tensors.insert(whole, array);
+            }
+            Err(why) => {
+                complaints.add(format!("{} and {}: {why}", shown(&length), shown(&direction)))
+            }
+        }
+    }
+}
+
+/// `g · v / ‖v‖`; the norm is over the dimensions in which `g` has one element.
+fn normed(length: &Array, direction: &Array) -> Result<Array, String> {
+    let (shape, ones) = (direction.shape(), length.shape());
+    // Without dimensions, `g` is one number.
+    let ones = if ones.is_empty() { vec![1; shape.len()] } else { ones.to_vec() };
+    let fits = ones.len() == shape.len()
+        && ones.iter().zip(shape).all(|(one, size)| *one == 1 || one == size);
+    if !fits || length.element() != direction.element() || !length.element().is_float() {
+        return Err(format!(
+            "{} {:?} and {} {shape:?} are no weight norm's",
+            length.element().name(),
+            length.shape(),
+            direction.element().name()
+        ));
+    }
+    let (lengths, mut values) = (length.to_f64(), direction.to_f64());
+    // Which of the lengths an element has.
+    let mut which = vec![0; values.len()];
+    let mut step = 1;
+    let mut inner = 1;
+    for (one, size) in ones.iter().zip(shape).rev() {
+        if *one > 1 {
+            for (at, which) in which.iter_mut().enumerate() {
+                *which += at / inner % size * step;
+            }
+            step *= size;
+        }
+        inner *= size;
+    }
+    let mut squares = vec![0.0; lengths.len()];
+    for (value, &which) in values.iter().zip(&which) {
+        squares[which] += value * value;
+    }
+    for (value, &which) in values.iter_mut().zip(&which) {
+        *value *= lengths[which] / f64::sqrt(squares[which]);
+    }
+    Array::of_f64(direction.element(), shape.to_vec(), values)
+}
+
+/// AWD-LSTM keeps the weight as `weight_hh_l0_raw`, and a copy with numbers dropped out of it under
+/// the layer's own name, there or in a module within.
+fn dropped_weights(done: &mut Translated, complaints: &mut Complaints) {
+    let raw: Vec<String> = done
+        .tensors
+        .keys()
+        .filter(|name| {
+            name.strip_suffix("_raw").is_some_and(|whole| is_layer_parameter(split(whole).1))
+        })
+        .cloned()
+        .collect();
+    for raw in raw {
+        let (path, whole) = split(raw.strip_suffix("_raw").expect("it ends so"));
+        // The layer is where its other parameters are.
+        let inside = |path: &str| {
+            done.tensors
+                .keys()
+                .any(|name| *name != raw && name.strip_prefix(path).is_some_and(is_layer_parameter))
+        };
+        let module = format!("{path}module.");
+        let target = format!("{}{whole}", if inside(&module) { &module } else { path });
+        let array = done.tensors[&raw].clone();
+        if let Some(copy) = done.tensors.get(&target) {
+            if copy.shape() != array.shape() || copy.element() != array.element() {
+                complaints.add(format!(
+                    "{} has shape {:?}, and {} has {:?}",
+                    shown(&raw),
+                    array.shape(),
+                    shown(&target),
+                    copy.shape()
+                ));
+                continue;
+            }
+            let how = "left out: numbers are dropped out of it";
+            done.moves.push(Move::new(&target, copy, None, how));
+        }
+        done.moves.push(Move::new(&raw, &array, Some(target.clone()), "the weight before dropout"));
+        done.tensors.remove(&raw);
+        done.tensors.insert(target, array);
+    }
+}
+
+/// A cell is a layer of depth one.
+fn cells(done: &mut Translated, complaints: &mut Complaints) {
+    let is_weight = |name: &String| ["weight_ih", "weight_hh"].contains(&split(name).1);
+    let paths: BTreeSet<String> = done
+        .tensors
+        .keys()
+        .filter(|name| is_weight(name))
+        .map(|name| split(name).0.into())
+        .collect();
+    for path in paths {
+        for part in CELL {
+            let (old, new) = (format!("{path}{part}"), format!("{path}{part}_l0"));
+            if !done.tensors.contains_key(&old) {
+                continue;
+            }
+            if done.tensors.contains_key(&new) {
+                complaints.add(format!("{} and {} are both there", shown(&old), shown(&new)));
+                continue;
+            }
+            let array = done.tensors.remove(&old).expect("it is there");
+            // What was folded goes along; what comes as it is has a line of its own.
+            let mut was_moved = false;
+            for a_move in &mut done.moves {
+                if a_move.to.as_ref() == Some(&old) {
+                    (a_move.to, was_moved) = (Some(new.clone()), true);
+                }
+            }
+            if !was_moved {
+                let how = "of a cell: a layer of depth one";
+                done.moves.push(Move::new(&old, &array, Some(new.clone()), how));
+            }
+            done.tensors.insert(new, array);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::array::Element;
+    use super::*;
+
+    fn array(shape: &[usize], values: &[f64]) -> Array {
+        Array::of_f64(Element::F32, shape.to_vec(), values.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn parameters_are_known_in_every_form() {
+        for name in [
+            "weight_ih_l0",
+            "a.b.bias_hh_l12_reverse",
+            "cell.weight_hh",
+            "rnn.weight_hh_l0_raw",
+            "rnn.weight_hh_l0_g",
+            "rnn.parametrizations.weight_hh_l0.original1",
+        ] {
+            assert!(is_parameter(name), "{name}");
+        }
+        for name in ["head.weight", "weight_hh_x", "original0", "rnn.weight_hh_l0.original1", "_g"]
+        {
+            assert!(!is_parameter(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn norms_are_over_what_the_lengths_leave() {
+        let v = array(&[2, 2], &[3.0, 4.0, 0.0, 2.0]);
+        let of = |shape: &[usize], g: &[f64]| normed(&array(shape, g), &v).unwrap().to_f64();
+        assert_eq!(of(&[2, 1], &[10.0, 3.0]), [6.0, 8.0, 0.0, 3.0]);
+        let columns = of(&[1, 2], &[3.0, 20.0_f64.sqrt()]);
+        assert!(columns.iter().zip([3.0, 4.0, 0.0, 2.0]).all(|(a, b)| (a - b).abs() < 1e-6));
+        assert_eq!(of(&[], &[29.0_f64.sqrt()]).len(), 4);
+        assert!(normed(&array(&[3, 1], &[1.0; 3]), &v).is_err());
+    }
+
+    #[test]
+    fn what_wraps_everything_is_found() {
+        let of = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+            wrapper(names.iter())
+        };
+        assert_eq!(of(&["module.a", "module.b"]), "module.");
+        assert_eq!(of(&["module._orig_mod.a", "module._orig_mod.b"]), "module._orig_mod.");
+        assert_eq!(of(&["module.a", "n_averaged"]), "");
+        assert_eq!(of(&[]), "");
+    }
+
+    #[test]
+    fn halves_and_doubles_are_refused() {
+        let one = || array(&[1, 1], &[1.0]);
+        let of = |names: &[&str]| {
+            let tensors = names.iter().map(|name| (name.to_string(), one())).collect();
+            translate(tensors).map(|_| ()).unwrap_err()
+        };
+        assert!(of(&["weight_hh_l0_g"]).contains("the other is missing"));
+        assert!(of(&["weight_hh_l0_g", "weight_hh_l0_v", "weight_hh_l0"]).contains("both there"));
+        assert!(of(&["weight_hh", "weight_hh_l0"]).contains("both there"));
+        let message = of(&["a.parametrizations.weight_hh_l0.original"]);
+        assert!(message.contains("remove_parametrizations"), "{message}");
+    }
+}
