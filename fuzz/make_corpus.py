@@ -75,9 +75,23 @@ def pytorch():
         "claims-text": b"\x80\x02X\xff\xff\xff\xff.",
         "protocol-4": pickle.dumps({"a": [1, 2.0, "b", None, True, 2**70]}, protocol=4),
         "build": b"\x80\x02}}b.",
+        "memos": b"\x80\x04N" + b"\x94" * 500 + b".",
+        "far-memo": b"\x80\x02Nr\xff\xff\xff\xff.",
+        "python-2": b"\x80\x02ccollections\nOrderedDict\n](](U\x01aK\x01eeU\x01\xff0\x85R.",
+        "one-list-for-many": b"\x80\x02ccollections\nOrderedDict\nq\x00](" + b"U\x01aN\x86" * 9 + b"eq\x01" + b"0h\x00h\x01\x85R" * 9 + b".",
+        "passed-over": b"\x80\x04}(U\x01ac__builtin__\nset\n]\x85RU\x01b\x8f(K\x01\x90U\x01c(\x91U\x01dcargparse\nNamespace\n)\x81}bu.",
     }
-    for name, data in pickles.items():
-        put("pytorch", f"pickle-{name}", archive([("a/data.pkl", data)]))
+    for name, program in pickles.items():
+        put("pytorch", f"pickle-{name}", archive([("a/data.pkl", program)]))
+    script = b"\x80\x02c__torch__\nNet\nq\x00)\x81}(" + text("w") + tensor("0", 24, (24,), (1,)) + text("a") + b"h\x00)\x81}"
+    script += text("w") + tensor("0", 24, (24,), (1,)) + b"sbub."
+    put("pytorch", "script", archive([("a/data.pkl", script), ("a/constants.pkl", b"\x80\x02).")] + data))
+    cycle = b"\x80\x02c__torch__\nNet\n)\x81q\x00}" + text("a") + b"h\x00sb."
+    put("pytorch", "script-cycle", archive([("a/data.pkl", cycle), ("a/constants.pkl", b"\x80\x02).")] + data))
+    shape, odd = (12, 2), tensor("0", 24, (12, 2), (2, 1)).replace(b"FloatStorage", b"ComplexFloatStorage")
+    put("pytorch", "complex", archive([("a/data.pkl", state(("c", odd), ("w", tensor("0", 24, shape, (2, 1)))))] + data))
+    norm = [("weight_hh_l0_g", tensor("0", 24, (12, 1), (1, 1))), ("weight_hh_l0_v", tensor("0", 24, shape, (2, 1)))]
+    put("pytorch", "weight-norm", archive([("a/data.pkl", state(*norm))] + data))
     magic = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
     stream = magic + b"\x80\x02M\xe9\x03." + b"\x80\x02}." + state(("w", tensor("0", 24, (12, 2), (2, 1))))
     keys = b"\x80\x02]" + text("0") + b"a."
@@ -106,6 +120,9 @@ def safetensors():
     put("safetensors", "many-layers", file(lstm, 48))
     keras = {"lstm/lstm_cell/kernel": entry([1, 4], 0, 16), "lstm/lstm_cell/recurrent_kernel": entry([1, 4], 16, 32), "lstm/lstm_cell/bias": entry([4], 32, 48)}
     put("safetensors", "keras", file(keras, 48))
+    cudnn = {"lstm/kernel": entry([1, 4], 0, 16), "lstm/recurrent_kernel": entry([1, 4], 16, 32), "lstm/bias": entry([8], 32, 64)}
+    put("safetensors", "cudnn", file(cudnn, 64))
+    put("safetensors", "complex", file({"a": entry([2], 0, 16, "C64"), "b": entry([2], 16, 24)}, 24))
     gates = {f"cell/{side}{gate}/kernel": 4 for side in "ih" for gate in "rzn"}
     flax = {name: entry([1, 1], 4 * k, 4 * k + 4) for k, name in enumerate(gates)}
     put("safetensors", "flax", file(flax, 24))

@@ -16,7 +16,7 @@ static MEMORY: &PeakMemAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// What a reader may take: a fixed amount, and so many bytes for each of the file.
 const FIXED: usize = 1 << 20;
-const PER_BYTE: usize = 200;
+const PER_BYTE: usize = 60;
 
 struct Random(u64);
 
@@ -80,7 +80,10 @@ fn main() {
         (Format::Burnpack, "burnpack"),
     ] {
         let mut seeds = seeds(&corpus.join(name));
-        seeds.extend(self::seeds(&corpus.join("../../crates/bptt-zoo/tests/zoo/weights")));
+        for folder in ["zoo/weights", "cases/weights"] {
+            let tests = corpus.join("../../crates/bptt-zoo/tests").join(folder);
+            seeds.extend(self::seeds(&tests));
+        }
         let until = Instant::now() + Duration::from_secs(seconds) / 3;
         let (mut count, mut most) = (0u64, 0.0f64);
         while Instant::now() < until {
