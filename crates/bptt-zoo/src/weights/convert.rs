@@ -46,6 +46,11 @@ impl Conversion {
                 return Err(Error::file("write", output, why));
             }
         };
+        let same = |a: &Path, b: &Path| a.canonicalize().ok().zip(b.canonicalize().ok());
+        if same(input, output).is_some_and(|(input, output)| input == output) {
+            let why = "it is the file that is read: give another name";
+            return Err(Error::file("write", output, why));
+        }
         let Imported { file, layers, unsaid, mut tensors, mut moves } = import.inspect(input)?;
         if Layout::of(file.format) != Layout::of(to) {
             let of_layer = |name: &str| layers.iter().any(|layer| layer.has(name));
@@ -59,6 +64,9 @@ impl Conversion {
                     a_move.how.clone_from(&change.how);
                 }
             }
+        } else if !import.linear.is_empty() {
+            let why = "both files have the same layout, no linear layer has to be named";
+            return Err(Error::file("convert", input, why));
         }
         let said = layers.iter().map(|layer| layer.prefix.clone()).zip(unsaid.iter().cloned());
         let metadata = metadata(&said.collect())?;

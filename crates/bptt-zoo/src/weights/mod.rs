@@ -72,7 +72,8 @@ use std::path::Path;
 ///
 /// The type says what is expected, [`Lstm`](bptt::Lstm) or [`AnyRecurrent`](bptt::AnyRecurrent), for
 /// instance. What the tensors do not tell has PyTorch's defaults, unless this project wrote the
-/// file: tanh, the reset after the product, inputs `[T, B, I]`. [`Import`] has them by name.
+/// file: tanh, the reset after the product, inputs `[T, B, I]` (for a `.bpk`, `[B, T, I]`). [`Import`]
+/// has them by name.
 ///
 /// # Errors
 ///

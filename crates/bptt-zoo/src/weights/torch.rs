@@ -122,41 +122,38 @@ fn weight_norm(done: &mut Translated, complaints: &mut Complaints) {
     }
 }
 
-/// `g · v / ‖v‖`; the norm is over the dimensions in which `g` has one element.
+/// `g · v / ‖v‖`. `g` has one length for each index of one dimension, or one for all; the norm is over
+/// the other dimensions.
 fn normed(length: &Array, direction: &Array) -> Result<Array, String> {
-    let (shape, ones) = (direction.shape(), length.shape());
+    let shape = direction.shape();
+    let lengths = length.shape();
     // Without dimensions, `g` is one number.
-    let ones = if ones.is_empty() { vec![1; shape.len()] } else { ones.to_vec() };
-    let fits = ones.len() == shape.len()
-        && ones.iter().zip(shape).all(|(one, size)| *one == 1 || one == size);
+    let along: Vec<usize> = (0..lengths.len()).filter(|&k| lengths[k] != 1).collect();
+    let fits = match along[..] {
+        [] => lengths.is_empty() || lengths.len() == shape.len(),
+        [k] => lengths.len() == shape.len() && lengths[k] == shape[k],
+        _ => false,
+    };
     if !fits || length.element() != direction.element() || !length.element().is_float() {
         return Err(format!(
-            "{} {:?} and {} {shape:?} are no weight norm's",
+            "{} {lengths:?} and {} {shape:?} are no weight norm's",
             length.element().name(),
-            length.shape(),
             direction.element().name()
         ));
     }
+    // The length that the element at a place has.
+    let (inner, size) = match along[..] {
+        [k] => (shape[k + 1..].iter().product::<usize>().max(1), shape[k].max(1)),
+        _ => (1, 1),
+    };
+    let which = |at: usize| at / inner % size;
     let (lengths, mut values) = (length.to_f64(), direction.to_f64());
-    // Which of the lengths an element has.
-    let mut which = vec![0; values.len()];
-    let mut step = 1;
-    let mut inner = 1;
-    for (one, size) in ones.iter().zip(shape).rev() {
-        if *one > 1 {
-            for (at, which) in which.iter_mut().enumerate() {
-                *which += at / inner % size * step;
-            }
-            step *= size;
-        }
-        inner *= size;
-    }
     let mut squares = vec![0.0; lengths.len()];
-    for (value, &which) in values.iter().zip(&which) {
-        squares[which] += value * value;
+    for (at, value) in values.iter().enumerate() {
+        squares[which(at)] += value * value;
     }
-    for (value, &which) in values.iter_mut().zip(&which) {
-        *value *= lengths[which] / f64::sqrt(squares[which]);
+    for (at, value) in values.iter_mut().enumerate() {
+        *value *= lengths[which(at)] / f64::sqrt(squares[which(at)]);
     }
     Array::of_f64(direction.element(), shape.to_vec(), values)
 }
@@ -274,7 +271,10 @@ mod tests {
         let columns = of(&[1, 2], &[3.0, 20.0_f64.sqrt()]);
         assert!(columns.iter().zip([3.0, 4.0, 0.0, 2.0]).all(|(a, b)| (a - b).abs() < 1e-6));
         assert_eq!(of(&[], &[29.0_f64.sqrt()]).len(), 4);
-        assert!(normed(&array(&[3, 1], &[1.0; 3]), &v).is_err());
+        for shape in [&[3, 1][..], &[2], &[2, 2], &[1, 1, 1], &[0, 1]] {
+            let g = array(shape, &vec![1.0; shape.iter().product()]);
+            assert!(normed(&g, &v).is_err(), "{shape:?}");
+        }
     }
 
     #[test]

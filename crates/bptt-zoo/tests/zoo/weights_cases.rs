@@ -239,6 +239,25 @@ fn linear_layers_have_the_layout_of_their_file() {
     let how = convert(&bpk, &back);
     assert!(how.contains("transposed from Burn's layout to PyTorch's"), "{how}");
     assert_eq!(whole(&back), whole(&file("wrapped.pt")));
+
+    let named = |to: &Path, module: &str| {
+        Conversion::new(&file("wrapped.pt"), to, &Import::new().with_linear([module])).map(|_| ())
+    };
+    assert!(named(&bpk, "head").is_ok());
+    assert!(complaint(named(&bpk, "tail")).contains("no linear layer `tail`"));
+    assert!(complaint(named(&back, "head")).contains("the same layout"));
+    // What is read is not written over.
+    let itself = Conversion::new(&bpk, &bpk, &Import::new()).map(|_| ());
+    assert!(complaint(itself).contains("the file that is read"));
+}
+
+#[test]
+fn files_of_keras_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.h5");
+    std::fs::write(&path, b"\x89HDF\r\n\x1a\n and more").unwrap();
+    let message = complaint(WeightFile::read(&path, None));
+    assert!(message.contains("an HDF5 file") && message.contains(".safetensors"), "{message}");
 }
 
 #[cfg(unix)]
