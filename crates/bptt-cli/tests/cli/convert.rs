@@ -135,6 +135,12 @@ fn the_model_of_a_run_is_converted_by_its_config() {
         let said = said.expect("metadata")["bptt"].clone();
         assert!(said.contains(r#""batch_first":true"#), "{said}");
 
+        // The model of its checkpoint, too.
+        let checkpoint = run.join("checkpoint-2/model.bpk");
+        let checkpoint = checkpoint.to_str().expect("a plain path");
+        let done = bptt(&["convert", checkpoint, &name, "--dry-run"]);
+        assert!(stdout(&done).contains("dropout 0.25"), "{} {}", stdout(&done), stderr(&done));
+
         // The same away from its folder: Burn's files have the configs' default.
         let (_, moved) = out(&folder, &format!("{task}-alone.bpk"));
         std::fs::copy(model, &moved).expect("the folder can be written");

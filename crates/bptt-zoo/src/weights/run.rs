@@ -18,7 +18,12 @@ const LAYERS: &str = "recurrent.";
 ///
 /// One line, if it is that of a run and cannot be read.
 pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, Unsaid>, Error> {
-    let config = path.with_file_name("config.json");
+    // A checkpoint of a run is in a folder within the run's.
+    let in_checkpoint = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    let config = match in_checkpoint.is_some_and(|name| name.starts_with("checkpoint-")) {
+        true => path.with_file_name("../config.json"),
+        false => path.with_file_name("config.json"),
+    };
     let is_model = path.file_name().is_some_and(|name| name == "model.bpk");
     if format != Format::Burnpack || !is_model || !config.is_file() {
         return Ok(BTreeMap::new());

@@ -299,7 +299,7 @@ fn cut_and_empty_files_are_refused() {
     }
     assert!(refused(Format::PyTorch, &[]).contains("empty"));
     let folder = tempdir().unwrap();
-    assert!(complaint(WeightFile::read(folder.path(), None)).contains("not a file"));
+    assert!(complaint(WeightFile::read(folder.path(), None)).contains("it is a folder"));
     let notes = folder.path().join("notes.txt");
     std::fs::write(&notes, "remember the milk").unwrap();
     assert!(complaint(WeightFile::read(&notes, None)).contains("neither PyTorch"));

@@ -269,5 +269,5 @@ fn what_is_no_plain_file_is_refused_at_once() {
     let pipe = folder.path().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.unwrap().success());
-    assert!(complaint(WeightFile::read(&pipe, None)).contains("not from pipes"));
+    assert!(complaint(WeightFile::read(&pipe, None)).contains("not a file: it is a pipe"));
 }

@@ -182,6 +182,13 @@ pub(super) fn known(module: &str, name: &str, script: bool) -> Result<Name, Stri
     if PLAIN.iter().any(|(module, names)| *module == python && names.contains(&name)) {
         return Ok(Name::PassedOver);
     }
+    // Old checkpoints of Lightning have the callbacks' classes for keys.
+    let lightning = ["pytorch_lightning.", "lightning.pytorch."];
+    let lightning = lightning.iter().find_map(|start| module.strip_prefix(start));
+    let is_plain = |part: &str| part.starts_with("callbacks.") || part == "utilities.parsing";
+    if lightning.is_some_and(is_plain) {
+        return Ok(Name::PassedOver);
+    }
     let found = match (module, name) {
         ("collections", "OrderedDict") => Some(Name::OrderedDict),
         ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => {

@@ -64,7 +64,7 @@ fn broken_programs_are_refused() {
 /// What stands beside weights, in the opcodes of every protocol: passed over.
 #[test]
 fn plain_values_are_passed_over() {
-    let values: [&[u8]; 12] = [
+    let values: [&[u8]; 14] = [
         // set([1]) and frozenset, as protocol 2 and as protocol 4 has them; bytes; a bytearray.
         b"c__builtin__\nset\n]K\x01a\x85R",
         b"\x8f(K\x01K\x02\x90",
@@ -76,6 +76,9 @@ fn plain_values_are_passed_over() {
         b"ccollections\ndefaultdict\nc__builtin__\nlist\n\x85RU\x01aK\x01s",
         b"cargparse\nNamespace\n)\x81}U\x01aK\x01sb",
         b"ctorch\nfloat16\n",
+        // Old checkpoints of Lightning: a class for a key, and a dictionary of a class of its own.
+        b"}cpytorch_lightning.callbacks.model_checkpoint\nModelCheckpoint\nK\x01s",
+        b"cpytorch_lightning.utilities.parsing\nAttributeDict\n)\x81(U\x01aK\x01u",
         // A list and a dictionary by their opcodes of protocol 0; a text of Python 2 that is none.
         b"(K\x01l0(U\x01aK\x01d",
         b"U\x02\xff\xfe",
