@@ -139,10 +139,17 @@ fn no_claim_costs_memory() {
     // And every file of the fuzzers' corpus, by every reader.
     let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo says where the package is");
     let mut count = 0;
-    for folder in ["pytorch", "safetensors", "burnpack"] {
-        let folder = Path::new(&package).join("../../fuzz/corpus").join(folder);
+    let corpus =
+        ["pytorch", "safetensors", "burnpack"].map(|name| format!("../../fuzz/corpus/{name}"));
+    for folder in
+        corpus.iter().map(String::as_str).chain(["tests/cases/weights", "tests/zoo/weights"])
+    {
+        let folder = Path::new(&package).join(folder);
         for file in std::fs::read_dir(folder).expect("the corpus is there") {
             let path = file.expect("a file").path();
+            if path.is_dir() {
+                continue;
+            }
             let bytes = std::fs::read(&path).expect("a file");
             for format in [Format::PyTorch, Format::SafeTensors, Format::Burnpack] {
                 let _ = is_modest(&path.display().to_string(), format, &bytes);
