@@ -12,6 +12,7 @@ use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, DType, Device, Distribution, TensorData};
 
 /// The devices in host memory.
+#[allow(deprecated, reason = "ndarray stays as long as people run Burn 0.22")]
 pub(super) fn devices() -> Vec<Device> {
     vec![
         Device::flex(),
