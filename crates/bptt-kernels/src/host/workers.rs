@@ -134,9 +134,9 @@ mod fork {
     /// Has the system call the handlers from now on.
     pub(super) fn register() {
         static ONCE: Once = Once::new();
-        // SAFETY: the handlers are functions of the right type. Without memory for them the system has them
-        // not called, and a child waits as it would have.
         ONCE.call_once(|| {
+            // SAFETY: the handlers are functions of the right type. If the system has no memory for them it
+            // does not call them, and a child waits as it would have.
             unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
         });
     }

@@ -216,7 +216,8 @@ impl<C: Cell> Plan<C> {
             return;
         };
         panic!(
-            "{}: `{}` is {found:?} and `weight_ih` is {expected:?}: expected one type; cast the one              (`tensor.cast(DType::{expected:?})`) or make the layer in {found:?}",
+            "{}: `{}` is {found:?} and `weight_ih` is {expected:?}: expected one type; cast the one \
+             (`tensor.cast(DType::{expected:?})`) or make the layer in {found:?}",
             C::NAME,
             operand.name(),
         );
@@ -282,7 +283,8 @@ impl<C: Cell> Plan<C> {
         // As in PyTorch; nothing that is laid out for `H` units has room for more of `P`.
         assert!(
             output <= hidden,
-            "{}: a hidden state of size P = {output} beside gates of size H = {hidden}: expected a              projection to at most H",
+            "{}: a hidden state of size P = {output} beside gates of size H = {hidden}: expected a \
+             projection to at most H",
             C::NAME,
         );
         if let Some(Presence::Mask(mask)) = &self.presence {

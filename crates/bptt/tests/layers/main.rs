@@ -39,6 +39,10 @@ fn complaint<T>(act: impl FnOnce() -> T) -> String {
     panic.downcast_ref::<String>().cloned().expect("a formatted message")
 }
 
+/// Whoever measures the memory of this process does so alone.
+#[cfg(target_os = "linux")]
+static MEMORY: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// How much memory this process has, in bytes.
 #[cfg(target_os = "linux")]
 fn resident() -> usize {

@@ -339,6 +339,7 @@ fn a_window_reaches_back_as_far_as_it_says() {
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_does_not_grow_with_the_number_of_windows() {
+    let _alone = super::MEMORY.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     for engine in Engine::BACKWARD {
         let layer = AnyRecurrentConfig::new(CellKind::Lstm, 8, 32).with_engine(engine);
         let layer = layer.init(&tracked());
