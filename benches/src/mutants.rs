@@ -24,14 +24,14 @@ const fn site(
     Site { file, text, wrong }
 }
 
-const REFERENCE: &str = "recurrent/reference.rs";
+const REFERENCE: &str = "reference/body.rs";
 const NODE: &str = "recurrent/autodiff.rs";
-const BACKWARD: &str = "host/backward.rs";
-const WEIGHTS: &str = "host/backward/weights.rs";
-const SUMS: &str = "host/backward/sums.rs";
-const GATES: &str = "host/gates.rs";
-const OUTER: &str = "host/outer_sum.rs";
-const WALK: &str = "host/walk.rs";
+const BACKWARD: &str = "host/sequence/backward.rs";
+const WEIGHTS: &str = "host/sequence/weights.rs";
+const SUMS: &str = "host/sequence/sums.rs";
+const GATES: &str = "host/step/gates.rs";
+const OUTER: &str = "host/gemm/transposed_product.rs";
+const WALK: &str = "host/sequence/recompute.rs";
 
 /// All sites.
 #[rustfmt::skip]

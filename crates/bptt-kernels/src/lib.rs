@@ -6,7 +6,7 @@
 //! - [`Operands`]: the tensors that go in; [`Plan`]: the cell, the direction, the lengths.
 //!   [`Results`]: those that come out.
 //! - [`SequenceKernel`]: how a plain backend runs the sequence forward (keeping a [`Trace`]) and
-//!   backward. Its default is the reference body in tensor operations (`recurrent/reference.rs`),
+//!   backward. Its default is the reference body in tensor operations (`reference/body.rs`),
 //!   which reads like the derivation and runs everywhere.
 //! - `recurrent/autodiff.rs`: the node, with a gradient for each operand that is tracked.
 //! - [`Influenced`]: real-time recurrent learning, gradients carried forwards instead.
@@ -21,27 +21,34 @@
 
 #[cfg(feature = "host")]
 mod host;
-mod ops;
-mod primitive;
+mod operation;
 mod recurrent;
-mod schedule;
+mod reference;
 
-pub use primitive::Primitive;
-pub use recurrent::{
-    AnyTensor, Cotangents, DualRun, Influenced, Kernel, Operand, Operands, Plan, Presence,
-    Recurred, RecurrentBackend, RecurrentOperands, RecurrentResults, Results, SequenceKernel,
-    Skipped, StepTrace, Trace, WeightCache, in_duals, in_host_memory, recurrent, rtrl_bytes,
+pub use operation::any_tensor::AnyTensor;
+pub use operation::operands::{
+    Cotangents, Operand, Operands, RecurrentOperands, RecurrentResults, Results,
 };
-pub use schedule::{TraceCost, TraceSchedule, hidden_state_cost, internal_state_cost};
+pub use operation::plan::{Kernel, Plan, Presence, Skipped};
+pub use operation::schedule::{TraceCost, TraceSchedule, hidden_state_cost, internal_state_cost};
+pub use operation::weight_cache::WeightCache;
+pub use recurrent::backends::{RecurrentBackend, in_host_memory};
+pub use recurrent::duals::{DualRun, in_duals};
+pub use recurrent::kernel::SequenceKernel;
+pub use recurrent::rtrl::{Influenced, rtrl_bytes};
+pub use recurrent::trace::Trace;
+pub use recurrent::{Recurred, recurrent};
+pub use reference::primitive::Primitive;
 
 #[cfg(feature = "host")]
-pub use recurrent::HostTrace;
+pub use recurrent::trace::HostTrace;
+pub use recurrent::trace::StepTrace;
 
 /// How many bytes of memory the machine can still give to somebody who needs so many, where the system says
 /// so; what these kernels keep for later is given back first if there would else be too few.
 pub fn available_memory(need: u128) -> Option<usize> {
     #[cfg(feature = "host")]
-    return host::available_for(need);
+    return host::sequence::limits::available_for(need);
     #[cfg(not(feature = "host"))]
     {
         let _ = need;

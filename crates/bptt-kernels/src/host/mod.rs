@@ -23,88 +23,12 @@
 #![allow(unsafe_code, reason = "the kernels; see above")]
 #![allow(clippy::excessive_precision, reason = "coefficients as they were published")]
 
-mod backward;
-mod buffer;
-mod columns;
-mod forward;
-mod functions;
-mod gates;
-mod isa;
-mod lane;
-mod layer;
-mod limits;
-mod outer_sum;
-mod panels;
-mod planes;
-mod pool;
-mod prepared;
-mod product;
-mod real;
-mod roster;
-mod rows;
-mod team;
+pub(crate) mod gemm;
+pub(crate) mod layout;
+pub(crate) mod memory;
+pub(crate) mod sequence;
+pub(crate) mod simd;
+pub(crate) mod step;
 #[cfg(all(test, feature = "flex"))]
 mod tests;
-mod tile;
-mod values;
-mod walk;
-mod workers;
-
-#[cfg(test)]
-use crate::recurrent::Operand;
-use crate::recurrent::Operands;
-use std::ops::Range;
-use walk::Walk;
-
-pub(crate) use backward::{Given, backward};
-pub(crate) use buffer::Buffer;
-pub(crate) use forward::{Keep, forward};
-pub(crate) use gates::Work;
-pub(crate) use isa::Isa;
-pub(crate) use layer::Layer;
-pub(crate) use limits::{Keeper, available_for, check};
-pub(crate) use prepared::Prepared;
-pub(crate) use real::Real;
-pub(crate) use values::Values;
-pub(crate) use walk::{schedule, whole};
-
-/// The operands' numbers, row after row.
-pub(crate) type Slices<'a, T> = Operands<&'a [T]>;
-
-/// What the forward pass keeps for the backward pass, beside the outputs. How much that is:
-/// [`HostTrace`](crate::HostTrace).
-#[derive(Clone, Debug)]
-pub(crate) struct Trace<T> {
-    /// The last steps; all of them without a budget.
-    window: Option<Window<T>>,
-    /// What there is of the steps before.
-    walk: Option<Walk<T>>,
-}
-
-/// All that the backward pass needs of some steps.
-#[derive(Clone, Debug)]
-pub(crate) struct Window<T> {
-    /// Counted as they were worked. `N` rows took part in them, all steps together, and each has a row
-    /// here, one step's behind the other's.
-    steps: Range<usize>,
-    /// `[N, K, Hp]`
-    kept: Buffer<T>,
-    /// The memories before the steps, of the whole batch; and those that each row was left with,
-    /// `[B + N, M, Hp]`.
-    memory: Buffer<T>,
-    /// `h` in front of the projection, `[N, Hp]`.
-    own: Option<Buffer<T>>,
-}
-
-impl<T: Real> Trace<T> {
-    /// How much memory it takes, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.window.as_ref().map_or(0, Window::bytes) + self.walk.as_ref().map_or(0, Walk::bytes)
-    }
-}
-
-impl<T: Real> Window<T> {
-    fn bytes(&self) -> usize {
-        self.kept.bytes() + self.memory.bytes() + self.own.as_ref().map_or(0, Buffer::bytes)
-    }
-}
+pub(crate) mod threads;

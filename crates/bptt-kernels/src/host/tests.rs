@@ -3,10 +3,21 @@
 mod duals;
 mod products;
 
-use super::layer::{Schedule, Split};
-use super::*;
-use crate::TraceSchedule;
-use crate::recurrent::{Cotangents, Plan, Presence, Results, Sizes, Skipped, reference};
+use crate::host::layout::sizes::{Layer, Schedule, Split};
+use crate::host::layout::valid_rows::Roster;
+use crate::host::memory::buffer::Buffer;
+use crate::host::memory::values::Values;
+use crate::host::sequence::backward::{Given, backward};
+use crate::host::sequence::forward::{Keep, forward};
+use crate::host::sequence::trace::Trace;
+use crate::host::simd::functions;
+use crate::host::simd::isa::Isa;
+use crate::host::simd::real::Real;
+use crate::host::step::gates::Work;
+use crate::operation::operands::{Cotangents, Operand, Operands, Results};
+use crate::operation::plan::{Plan, Presence, Sizes, Skipped};
+use crate::operation::schedule::TraceSchedule;
+use crate::reference::body;
 use bptt_cells::{
     Cell, Clipped, GruResetAfter, GruResetBefore, Lstm, LstmCoupled, RnnRelu, RnnTanh,
 };
@@ -290,7 +301,7 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
             };
             operands = operands.with(operand, tensor(values, shape));
         }
-        let (results, trace) = reference::forward::<Flex, C>(&self.plan, &operands, true);
+        let (results, trace) = body::forward::<Flex, C>(&self.plan, &operands, true);
         let Some(crate::Trace::Steps(steps)) = trace else { panic!("it was asked for") };
         let outputs = results.outputs.shape().to_vec();
         let given = |d: &Option<Vec<T>>, shape| d.as_ref().map(|d| tensor(d, shape));
@@ -300,8 +311,7 @@ impl<C: Cell, T: Real + Element> Problem<C, T> {
             memory: given(&self.cotangent.memory, vec![memories, batch, hidden]),
         };
         let wanted = self.operands.clone().map(|_| ());
-        let gradients =
-            reference::backward::<Flex, C>(&self.plan, &operands, steps, cotangent, &wanted);
+        let gradients = body::backward::<Flex, C>(&self.plan, &operands, steps, cotangent, &wanted);
         let all = list(results).into_iter().chain(gradients.into_values());
         all.map(|tensor| tensor.to_contiguous().as_slice::<T>().expect("contiguous").to_vec())
             .collect()
@@ -482,7 +492,7 @@ fn the_threads_share_out_each_block_as_is_best_for_it() {
         let of_plan = problem.plan.presence.as_ref();
         let layer =
             Layer::new::<C, f32>(&problem.plan, &problem.sizes, [0, 0], false, Isa::detect());
-        let roster = roster::Roster::new(&layer, of_plan);
+        let roster = Roster::new(&layer, of_plan);
         let schedule = Schedule { count: 2, split: None };
         let blocks = roster.blocks(0..layer.time, |_| 128);
         let mut splits: Vec<_> =

@@ -1,9 +1,13 @@
 //! The node on the tape.
 
-use super::{
-    Cotangents, Operand, Operands, Plan, RecurrentBackend, RecurrentOperands, RecurrentResults,
-    Results, SequenceKernel, Sizes, Trace, rtrl,
+use crate::operation::operands::{
+    Cotangents, Operand, Operands, RecurrentOperands, RecurrentResults, Results,
 };
+use crate::operation::plan::{Plan, Sizes};
+use crate::recurrent::backends::RecurrentBackend;
+use crate::recurrent::kernel::SequenceKernel;
+use crate::recurrent::rtrl;
+use crate::recurrent::trace::Trace;
 use bptt_cells::Cell;
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::NodeId;

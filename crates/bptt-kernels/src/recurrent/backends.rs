@@ -4,9 +4,11 @@
 //! people run.
 #![allow(deprecated, reason = "burn-ndarray is deprecated in Burn 0.22 and gone in 0.23")]
 
+use crate::operation::operands::{RecurrentOperands, RecurrentResults};
+use crate::operation::plan::Plan;
 #[cfg(feature = "host")]
-use super::host::{Float, HostMemory};
-use super::{Plan, RecurrentOperands, RecurrentResults, SequenceKernel};
+use crate::recurrent::host::{Float, HostMemory};
+use crate::recurrent::kernel::SequenceKernel;
 use bptt_cells::Cell;
 use burn::Tensor;
 use burn::backend::tensor::FloatTensor;
@@ -49,7 +51,7 @@ macro_rules! host {
     ($Backend:ty) => {
         impl SequenceKernel for $Backend {
             fn available_memory(need: u128) -> Option<usize> {
-                crate::host::available_for(need)
+                crate::host::sequence::limits::available_for(need)
             }
 
             fn sequence_forward<C: Cell>(
@@ -130,9 +132,10 @@ impl InHost {
 #[cfg(feature = "flex")]
 mod flex {
     use super::*;
-    use crate::host::Real;
+    use crate::host::simd::real::Real;
+    use crate::operation::operands::{Cotangents, Operands, Results};
     use crate::recurrent::host;
-    use crate::recurrent::{Cotangents, Operands, Results, Trace};
+    use crate::recurrent::trace::Trace;
     use burn::backend::Flex;
     use burn::tensor::Element;
 
@@ -166,9 +169,10 @@ mod flex {
 #[cfg(feature = "ndarray")]
 mod ndarray {
     use super::*;
-    use crate::host::Real;
+    use crate::host::simd::real::Real;
+    use crate::operation::operands::{Cotangents, Operands, Results};
     use crate::recurrent::host;
-    use crate::recurrent::{Cotangents, Operands, Results, Trace};
+    use crate::recurrent::trace::Trace;
     use burn::backend::NdArray;
     use burn::backend::ops::FloatTensorOps;
     use burn::tensor::{DType, Element, TensorData};

@@ -5,7 +5,9 @@
 //! different stands in two places: the cell's step takes its numbers from two rows at a time, and a
 //! product adds what the weight's tangent makes of the values to the row of tangents.
 
-use super::{AnyTensor, Cotangents, Operand, Operands, Plan, Results};
+use crate::operation::any_tensor::AnyTensor;
+use crate::operation::operands::{Cotangents, Operand, Operands, Results};
+use crate::operation::plan::Plan;
 use bptt_cells::{Cell, Dual};
 use burn::tensor::{Shape, TensorData};
 
@@ -115,11 +117,18 @@ impl<C: Cell> DualRun<C> {
 
 #[cfg(feature = "host")]
 mod host {
-    use super::super::backends::InHost;
-    use super::super::host::{Float, threads};
     use super::*;
-    use crate::host::{self, Buffer, Isa, Keep, Layer, Values, Work};
-    use crate::recurrent::{Presence, Sizes};
+    use crate::host::layout::sizes::Layer;
+    use crate::host::memory::buffer::Buffer;
+    use crate::host::memory::values::Values;
+    use crate::host::sequence::backward::Given;
+    use crate::host::sequence::forward::Keep;
+    use crate::host::sequence::{backward, forward, trace as host_trace};
+    use crate::host::simd::isa::Isa;
+    use crate::host::step::gates::Work;
+    use crate::operation::plan::{Presence, Sizes};
+    use crate::recurrent::backends::InHost;
+    use crate::recurrent::host::{Float, threads};
 
     pub(super) enum AnyRun<C> {
         F32(Run<C, f32>),
@@ -146,7 +155,7 @@ mod host {
         operands: Operands<Numbers<T>>,
         tangents: Operands<InHost>,
         outputs: Values<T>,
-        trace: host::Trace<T>,
+        trace: host_trace::Trace<T>,
     }
 
     impl<C: Cell, T: Float> Run<C, T> {
@@ -184,7 +193,7 @@ mod host {
             let layer = layer.in_duals();
             let presence = plan.presence.as_ref().map(twice);
             let along = tangents.map_ref(InHost::numbers);
-            let (results, trace) = host::forward(
+            let (results, trace) = forward::forward(
                 Work::in_duals(&plan.cell, &along),
                 &layer,
                 &values.map_ref(Numbers::as_slice),
@@ -238,12 +247,12 @@ mod host {
                 );
             }
             let tangents = self.tangents.map_ref(InHost::numbers);
-            let mut d = host::backward(
+            let mut d = backward::backward(
                 Work::in_duals(&self.cell, &tangents),
                 &self.layer,
                 &self.operands.map_ref(Numbers::as_slice),
                 self.presence.as_ref(),
-                host::Given {
+                Given {
                     trace: &mut self.trace,
                     outputs: &self.outputs,
                     d_results: Cotangents {

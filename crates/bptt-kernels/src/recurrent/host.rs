@@ -1,11 +1,23 @@
 //! The host kernels as the operation of a backend in host memory.
 
-use super::trace::{HostTrace, Numbers};
-use super::{
-    Cotangents, Kernel, Operand, Operands, Plan, Results, Sizes, Trace, WeightCache, reference,
-};
-use crate::TraceCost;
-use crate::host::{self, Isa, Layer, Real};
+use crate::host::layout::plain_rows::Slices;
+use crate::host::layout::sizes::Layer;
+use crate::host::memory::values::Values;
+use crate::host::sequence::backward::Given;
+use crate::host::sequence::forward::Keep;
+use crate::host::sequence::limits::Keeper;
+use crate::host::sequence::packed_weights::Prepared;
+use crate::host::sequence::{backward, forward, limits, recompute, trace as host_trace};
+use crate::host::simd::isa::Isa;
+use crate::host::simd::real::Real;
+use crate::host::step::gates::Work;
+use crate::operation::operands::{Cotangents, Operand, Operands, Results};
+use crate::operation::plan::{Kernel, Plan, Sizes};
+use crate::operation::schedule::TraceCost;
+use crate::operation::weight_cache::WeightCache;
+use crate::recurrent::trace::Trace;
+use crate::recurrent::trace::{HostTrace, Numbers};
+use crate::reference::body;
 use bptt_cells::{Cell, Planes};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
@@ -45,18 +57,18 @@ pub(crate) fn row_strides(shape: &[usize], strides: &[isize]) -> Option<[usize; 
 
 /// A float type of the kernels, and its variant of the trace.
 pub(crate) trait Float: Real + Element {
-    fn wrap(trace: host::Trace<Self>) -> Numbers;
-    fn unwrap(numbers: &mut Numbers) -> &mut host::Trace<Self>;
+    fn wrap(trace: host_trace::Trace<Self>) -> Numbers;
+    fn unwrap(numbers: &mut Numbers) -> &mut host_trace::Trace<Self>;
 }
 
 macro_rules! float {
     ($($T:ty, $Variant:ident;)*) => {$(
         impl Float for $T {
-            fn wrap(trace: host::Trace<Self>) -> Numbers {
+            fn wrap(trace: host_trace::Trace<Self>) -> Numbers {
                 Numbers::$Variant(trace)
             }
 
-            fn unwrap(numbers: &mut Numbers) -> &mut host::Trace<Self> {
+            fn unwrap(numbers: &mut Numbers) -> &mut host_trace::Trace<Self> {
                 match numbers {
                     Numbers::$Variant(trace) => trace,
                     _ => unreachable!("forward and backward are of one type"),
@@ -132,9 +144,9 @@ impl<C: Cell> Plan<C> {
         projected: bool,
     ) -> Result<TraceCost, String> {
         let layer = Layer::new::<C, T>(self, sizes, [0, 0], projected, Isa::detect());
-        let (time, whole) = (sizes.time, host::whole::<T>(&layer));
+        let (time, whole) = (sizes.time, recompute::whole::<T>(&layer));
         let schedule = match self.trace_budget {
-            Some(budget) => host::schedule::<T>(&layer, budget),
+            Some(budget) => recompute::schedule::<T>(&layer, budget),
             None => Ok(None),
         };
         let schedule = schedule.map_err(|error| format!("{}: {error}", C::NAME))?;
@@ -165,7 +177,7 @@ pub(crate) fn forward<B: HostMemory, C: Cell>(
                 DType::F64 => refuse_what_cannot_fit::<B, C, f64>(plan, operands, keep),
                 _ => {}
             }
-            reference::forward::<B, C>(plan, operands, keep)
+            body::forward::<B, C>(plan, operands, keep)
         }
     }
 }
@@ -180,11 +192,11 @@ fn refuse_what_cannot_fit<B: HostMemory, C: Cell, T: Float>(
     operands: &Operands<FloatTensor<B>>,
     keep: bool,
 ) {
-    let keep = if keep { host::Keep::All } else { host::Keep::Nothing };
+    let keep = if keep { Keep::All } else { Keep::Nothing };
     let layer = layer::<B, C, T>(plan, operands);
     let worked = layer.time.saturating_mul(layer.batch);
-    let keeper = host::Keeper::Reference;
-    let fits = host::check::<T>(C::NAME, &layer, worked, keep, keeper, host::available_for);
+    let keeper = Keeper::Reference;
+    let fits = limits::check::<T>(C::NAME, &layer, worked, keep, keeper, limits::available_for);
     fits.unwrap_or_else(|error| panic!("{error}"));
 }
 
@@ -197,9 +209,7 @@ pub(crate) fn backward<B: HostMemory, C: Cell>(
     wanted: &Operands<()>,
 ) -> Operands<FloatTensor<B>> {
     match trace {
-        Trace::Steps(steps) => {
-            reference::backward::<B, C>(plan, operands, steps, d_results, wanted)
-        }
+        Trace::Steps(steps) => body::backward::<B, C>(plan, operands, steps, d_results, wanted),
         Trace::Host(trace) => match trace.numbers {
             Numbers::F32(_) => {
                 typed_backward::<B, C, f32>(plan, operands, trace, d_results, wanted)
@@ -225,15 +235,15 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
     let slices = slices::<B, T>(operands, copies.as_deref(), read);
     let packed =
         packed.or_else(|| cache.map(|cache| pack::<B, C, T>(cache, &layer, operands, &slices)));
-    let (results, trace) = host::forward(
-        host::Work::plain(&plan.cell),
+    let (results, trace) = forward::forward(
+        Work::plain(&plan.cell),
         &layer,
         &slices,
         plan.presence.as_ref(),
         match (keep, plan.trace_budget) {
-            (false, _) => host::Keep::Nothing,
-            (true, None) => host::Keep::All,
-            (true, Some(budget)) => host::Keep::Within(budget),
+            (false, _) => Keep::Nothing,
+            (true, None) => Keep::All,
+            (true, Some(budget)) => Keep::Within(budget),
         },
         packed,
         layer.schedule::<T>(threads()),
@@ -268,7 +278,7 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
     let [d_outputs, d_hidden, d_memory] =
         [d_outputs, d_hidden, d_memory].map(|d| d.map(B::contiguous::<T>));
     let layer = layer::<B, C, T>(plan, operands);
-    let given = host::Given {
+    let given = Given {
         trace: T::unwrap(&mut trace.numbers),
         outputs: B::numbers(&outputs),
         d_results: Cotangents {
@@ -277,8 +287,8 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
             memory: d_memory.as_ref().map(B::numbers),
         },
     };
-    let mut d = host::backward(
-        host::Work::plain(&plan.cell),
+    let mut d = backward::backward(
+        Work::plain(&plan.cell),
         &layer,
         &slices::<B, T>(operands, copies.as_deref(), &Operand::ALL),
         plan.presence.as_ref(),
@@ -309,7 +319,7 @@ const BESIDE_WEIGHTS: [Operand; 3] = [Operand::Input, Operand::Hidden, Operand::
 /// their memory.
 struct Packed<B: HostMemory, C, T> {
     weights: Operands<FloatTensor<B>>,
-    packed: Arc<host::Prepared<T>>,
+    packed: Arc<Prepared<T>>,
     /// How weights are packed depends on the cell.
     cell: PhantomData<fn() -> C>,
 }
@@ -318,7 +328,7 @@ struct Packed<B: HostMemory, C, T> {
 fn packed_before<B: HostMemory, C: Cell, T: Float>(
     cache: &WeightCache,
     operands: &Operands<FloatTensor<B>>,
-) -> Option<Arc<host::Prepared<T>>> {
+) -> Option<Arc<Prepared<T>>> {
     let entry = cache.get::<Packed<B, C, T>>()?;
     let is_same = |operand| match (entry.weights.get(operand), operands.get(operand)) {
         (Some(held), Some(now)) => B::is_same(held, now),
@@ -333,13 +343,13 @@ fn pack<B: HostMemory, C: Cell, T: Float>(
     cache: &WeightCache,
     layer: &Layer,
     operands: &Operands<FloatTensor<B>>,
-    slices: &host::Slices<'_, T>,
-) -> Arc<host::Prepared<T>> {
+    slices: &Slices<'_, T>,
+) -> Arc<Prepared<T>> {
     let mut weights = Operands::new();
     for operand in WEIGHTS {
         weights.set(operand, operands.get(operand).cloned());
     }
-    let packed = Arc::new(host::Prepared::new(layer, slices, 1));
+    let packed = Arc::new(Prepared::new(layer, slices, 1));
     cache.put(Arc::new(Packed::<B, C, T> { weights, packed: packed.clone(), cell: PhantomData }));
     packed
 }
@@ -401,7 +411,7 @@ fn slices<'a, B: HostMemory, T: Real + Element>(
 }
 
 fn tensor<B: Backend, T: Float>(
-    values: host::Values<T>,
+    values: Values<T>,
     shape: impl Into<Shape>,
     device: &burn::backend::tensor::Device<B>,
 ) -> FloatTensor<B> {

@@ -1,7 +1,7 @@
 //! What the forward pass keeps for the backward pass.
 
 #[cfg(feature = "host")]
-use crate::host;
+use crate::host::sequence::trace as host_trace;
 
 /// What the forward pass keeps for the backward pass, by the kernel that ran it.
 #[derive(Clone, Debug)]
@@ -49,8 +49,8 @@ pub struct HostTrace<T> {
 #[cfg(feature = "host")]
 #[derive(Clone, Debug)]
 pub(crate) enum Numbers {
-    F32(host::Trace<f32>),
-    F64(host::Trace<f64>),
+    F32(host_trace::Trace<f32>),
+    F64(host_trace::Trace<f64>),
 }
 
 #[cfg(feature = "host")]

@@ -1,12 +1,12 @@
 //! Products of packed matrices.
 
-use super::isas;
-use crate::host::Isa;
-use crate::host::columns::Columns;
-use crate::host::panels::{Panels, Source, WIDE, pack_all};
-use crate::host::product::{DEPTH, Product};
-use crate::host::real::Real;
-use crate::host::rows::Rows;
+use crate::host::gemm::columns::Columns;
+use crate::host::gemm::panels::{Panels, Source, WIDE, pack_all};
+use crate::host::gemm::product::{DEPTH, Product};
+use crate::host::gemm::rows::Rows;
+use crate::host::simd::isa::Isa;
+use crate::host::simd::real::Real;
+use crate::host::tests::isas;
 use burn::tensor::Element;
 
 /// Whole numbers, so that sums are exact in whatever order; as many rows and columns as make every tile

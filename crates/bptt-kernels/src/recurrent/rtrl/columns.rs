@@ -1,7 +1,7 @@
 //! What lies where in a block of influence.
 
-use super::super::{Operand, Operands};
-use crate::ops::{columns, concatenate, reshape, sum_rows, zeros_like};
+use crate::operation::operands::{Operand, Operands};
+use crate::reference::ops::{columns, concatenate, reshape, sum_rows, zeros_like};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{Shape, TensorData};

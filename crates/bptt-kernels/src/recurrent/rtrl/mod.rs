@@ -9,13 +9,15 @@
 mod columns;
 mod tangent;
 
-use self::columns::Columns;
-use self::tangent::Tangent;
-use super::{Cotangents, Operand, Operands, Plan, SequenceKernel, Sizes, Skipped};
-use crate::Primitive;
-use crate::ops::{
+use crate::operation::operands::{Cotangents, Operand, Operands};
+use crate::operation::plan::{Plan, Sizes, Skipped};
+use crate::recurrent::kernel::SequenceKernel;
+use crate::recurrent::rtrl::columns::Columns;
+use crate::recurrent::rtrl::tangent::Tangent;
+use crate::reference::ops::{
     add, columns, linear, only, reshape, row_mask, rows, times_transposed, zeros_like,
 };
+use crate::reference::primitive::Primitive;
 use bptt_cells::{Cell, Planes, Recurrent, State};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};

@@ -3,7 +3,7 @@
 //! `bptt_cells::Dual` is the same of any number, and takes a slope from the value (`s (1 − s)`). This
 //! one is a witness also where gates are saturated, and so has forms that lose no digits there.
 
-use crate::Primitive;
+use crate::reference::primitive::Primitive;
 use bptt_cells::{Number, Rectify};
 use burn::backend::{Backend, TensorMetadata};
 use std::ops::{Add, Mul, Neg, Sub};

@@ -1,0 +1,326 @@
+//! One tile of a product: the innermost loop, and how rows are cut into tiles.
+
+use crate::host::gemm::panels::WIDE;
+use crate::host::gemm::rows::Rows;
+use crate::host::simd::real::Real;
+use pulp::Simd;
+
+/// How many rows a tile of one panel may have: with its registers, those of a row of `B` and one
+/// element of `A` all fit.
+#[inline(always)]
+pub(crate) fn most_rows<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { 12 } else { 6 }
+}
+
+/// As [`most_rows`], of a panel and a register of the next.
+#[inline(always)]
+pub(crate) fn most_rows_of_three<S: Simd>() -> usize {
+    most_rows::<S>() * 2 / 3
+}
+
+/// Rows cut into tiles, as evenly as can be, because 8 rows are better worked as 4 and 4 than as 6 and 2.
+#[derive(Clone, Copy)]
+pub(crate) struct Cut {
+    pub(crate) tiles: usize,
+    /// How many rows a tile has,
+    rows: usize,
+    /// and how many tiles, the first ones, have one more.
+    larger: usize,
+}
+
+impl Cut {
+    /// Into as few tiles of at most `most` rows as there can be.
+    #[inline(always)]
+    pub(crate) fn new(rows: usize, most: usize) -> Self {
+        let tiles = rows.div_ceil(most);
+        let divisor = tiles.max(1);
+        Self { tiles, rows: rows / divisor, larger: rows % divisor }
+    }
+
+    /// How many rows a tile has.
+    #[inline(always)]
+    pub(crate) fn rows_of(self, tile: usize) -> usize {
+        self.rows + usize::from(tile < self.larger)
+    }
+}
+
+/// One tile of `C`, over one block of the inner dimension. With `PACKED`, the tile's part of `A` is laid out
+/// for it, row after row of the inner dimension; else its own rows are contiguous.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile<'a, T, const PACKED: bool> {
+    pub(crate) a: *const T,
+    pub(crate) a_rows: Rows<'a>,
+    pub(crate) row: usize,
+    /// Where in `A` the block begins.
+    pub(crate) skip: usize,
+    pub(crate) depth: usize,
+    pub(crate) b: *const T,
+    /// From one panel to the next.
+    pub(crate) next: usize,
+    pub(crate) c: *mut T,
+    pub(crate) c_rows: Rows<'a>,
+    pub(crate) add: bool,
+    /// How many columns of `C` there are from here on.
+    pub(crate) columns: usize,
+}
+
+impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
+    /// # Safety
+    ///
+    /// All that the fields speak of is there, for `R` rows and `P` panels.
+    #[inline(always)]
+    pub(crate) unsafe fn exactly<S: Simd, const R: usize, const P: usize>(self, simd: S) {
+        let lanes = T::lanes::<S>();
+        // SAFETY: the caller's promise. A tile that is not whole has one panel, and its columns
+        // are counted.
+        unsafe {
+            if P > 1 || self.columns >= WIDE * lanes {
+                self.work::<S, R, P, WIDE, false>(simd);
+            } else if self.columns > lanes {
+                self.work::<S, R, 1, WIDE, true>(simd);
+            } else if self.columns == lanes {
+                self.work::<S, R, 1, 1, false>(simd);
+            } else {
+                self.work::<S, R, 1, 1, true>(simd);
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`exactly`](Self::exactly), for `rows` rows, at most `most_rows_of_three`, and a panel of which
+    /// all columns are there and one with a register or less.
+    #[inline(always)]
+    pub(crate) unsafe fn with_last<S: Simd>(self, simd: S, rows: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match rows {
+                1 => self.exactly_with_last::<S, 1>(simd),
+                2 => self.exactly_with_last::<S, 2>(simd),
+                3 => self.exactly_with_last::<S, 3>(simd),
+                4 => self.exactly_with_last::<S, 4>(simd),
+                // Known when this is compiled, as in `any`.
+                _ if most_rows_of_three::<S>() <= 4 => unreachable!("at most 4 rows here"),
+                5 => self.exactly_with_last::<S, 5>(simd),
+                6 => self.exactly_with_last::<S, 6>(simd),
+                7 => self.exactly_with_last::<S, 7>(simd),
+                _ => self.exactly_with_last::<S, 8>(simd),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`with_last`](Self::with_last), for `R` rows.
+    #[inline(always)]
+    unsafe fn exactly_with_last<S: Simd, const R: usize>(self, simd: S) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.columns == (WIDE + 1) * T::lanes::<S>() {
+                self.work::<S, R, 2, 1, false>(simd);
+            } else {
+                self.work::<S, R, 2, 1, true>(simd);
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`exactly`](Self::exactly), for `rows` rows, at most 3, and two panels.
+    #[inline(always)]
+    pub(crate) unsafe fn up_to_3<S: Simd>(self, simd: S, rows: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match rows {
+                1 => self.exactly::<S, 1, 2>(simd),
+                2 => self.exactly::<S, 2, 2>(simd),
+                _ => self.exactly::<S, 3, 2>(simd),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`exactly`](Self::exactly), for `rows` rows, at most `most_rows`, and one panel.
+    #[inline(always)]
+    pub(crate) unsafe fn any<S: Simd>(self, simd: S, rows: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match rows {
+                1 => self.exactly::<S, 1, 1>(simd),
+                2 => self.exactly::<S, 2, 1>(simd),
+                3 => self.exactly::<S, 3, 1>(simd),
+                4 => self.exactly::<S, 4, 1>(simd),
+                5 => self.exactly::<S, 5, 1>(simd),
+                6 => self.exactly::<S, 6, 1>(simd),
+                // Known when this is compiled: no code for tiles that no register holds.
+                _ if most_rows::<S>() <= 6 => unreachable!("a tile has at most 6 rows here"),
+                7 => self.exactly::<S, 7, 1>(simd),
+                8 => self.exactly::<S, 8, 1>(simd),
+                9 => self.exactly::<S, 9, 1>(simd),
+                10 => self.exactly::<S, 10, 1>(simd),
+                11 => self.exactly::<S, 11, 1>(simd),
+                _ => self.exactly::<S, 12, 1>(simd),
+            }
+        }
+    }
+
+    /// With `L` registers of the last panel, the last of which is `PARTIAL` if it hangs over the edge of `C`: then
+    /// the columns are counted, and the last of them are in it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`exactly`](Self::exactly).
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "indices, so that all stays in registers")]
+    unsafe fn work<S: Simd, const R: usize, const P: usize, const L: usize, const PARTIAL: bool>(
+        self,
+        simd: S,
+    ) {
+        // SAFETY: the caller's promise; a panel's row has `WIDE` registers, of which `L` are taken.
+        unsafe {
+            let lanes = T::lanes::<S>();
+            let whole = ((P - 1) * WIDE + L) * lanes;
+            let c = self.rows_of_c::<R>(if PARTIAL { self.columns } else { whole });
+            let sums = self.sums::<S, R, P, L>(simd);
+            for r in 0..R {
+                for p in 0..P {
+                    for v in 0..registers(p, P, L) {
+                        let first = (p * WIDE + v) * lanes;
+                        let c = c[r].wrapping_add(first);
+                        let mut sum = sums[r][p][v];
+                        if PARTIAL && (p + 1, v + 1) == (P, L) {
+                            let c = std::slice::from_raw_parts_mut(c, self.columns - first);
+                            if self.add {
+                                sum = T::add(simd, T::load_partial(simd, c), sum);
+                            }
+                            T::store_partial(simd, c, sum);
+                        } else {
+                            if self.add {
+                                sum = T::add(simd, T::load(simd, c), sum);
+                            }
+                            T::store(simd, c, sum);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where the tile's rows of `C` are. They are sent for, so that they are there when the sums are.
+    #[inline(always)]
+    fn rows_of_c<const R: usize>(&self, columns: usize) -> [*mut T; R] {
+        let mut rows = [self.c; R];
+        for (row, offset) in rows.iter_mut().zip(self.c_rows.offsets::<R>(self.row)) {
+            *row = self.c.wrapping_offset(offset);
+            send_for(row.cast_const(), columns);
+        }
+        rows
+    }
+
+    /// # Safety
+    ///
+    /// As for [`work`](Self::work).
+    #[inline(always)]
+    unsafe fn sums<S: Simd, const R: usize, const P: usize, const L: usize>(
+        &self,
+        simd: S,
+    ) -> [[[T::Register<S>; WIDE]; P]; R] {
+        // SAFETY: the caller's promise: `R` rows of `depth` elements, `P` panels of `depth` rows.
+        unsafe {
+            let mut a = [self.a; R];
+            for (a, offset) in a.iter_mut().zip(self.a_rows.offsets::<R>(self.row)) {
+                *a = self.a.wrapping_offset(offset).wrapping_add(self.skip);
+            }
+            let mut b = [self.b; P];
+            for (p, b) in b.iter_mut().enumerate() {
+                *b = b.wrapping_add(p * self.next);
+            }
+            let mut sums = [[[T::splat(simd, T::ZERO); WIDE]; P]; R];
+            let mut at = 0;
+            for _ in 0..self.depth / ROUNDS {
+                Self::rounds::<S, R, P, L, ROUNDS>(simd, (&a, &mut at), &mut b, &mut sums);
+            }
+            for _ in 0..self.depth % ROUNDS {
+                Self::rounds::<S, R, P, L, 1>(simd, (&a, &mut at), &mut b, &mut sums);
+            }
+            sums
+        }
+    }
+
+    /// Some rounds of the innermost loop, and on: `a` by the index `at`, `b` itself.
+    ///
+    /// # Safety
+    ///
+    /// There are so many elements in the rows of `A`, and rows in the panels.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "indices, so that all stays in registers")]
+    unsafe fn rounds<S: Simd, const R: usize, const P: usize, const L: usize, const N: usize>(
+        simd: S,
+        (a, at): (&[*const T; R], &mut usize),
+        b: &mut [*const T; P],
+        sums: &mut [[[T::Register<S>; WIDE]; P]; R],
+    ) {
+        let lanes = T::lanes::<S>();
+        let step = if PACKED { R } else { 1 };
+        // Wrapping: the profile's overflow checks have no place in this loop.
+        for round in 0..N {
+            let mut row = [[T::splat(simd, T::ZERO); WIDE]; P];
+            for p in 0..P {
+                for v in 0..registers(p, P, L) {
+                    // SAFETY: the caller's promise.
+                    row[p][v] =
+                        unsafe { T::load(simd, b[p].wrapping_add((round * WIDE + v) * lanes)) };
+                }
+            }
+            for r in 0..R {
+                // SAFETY: as above.
+                let x = unsafe { *a[r].wrapping_add(at.wrapping_add(round * step)) };
+                let x = T::splat(simd, x);
+                for p in 0..P {
+                    for v in 0..registers(p, P, L) {
+                        sums[r][p][v] = T::mul_add(simd, x, row[p][v], sums[r][p][v]);
+                    }
+                }
+            }
+        }
+        *at = at.wrapping_add(N * step);
+        for b in b {
+            *b = b.wrapping_add(N * WIDE * lanes);
+        }
+    }
+}
+
+/// How many registers of panel `p` are taken, of which there are `panels`, the last with `last`.
+#[inline(always)]
+const fn registers(p: usize, panels: usize, last: usize) -> usize {
+    if p + 1 == panels { last } else { WIDE }
+}
+
+/// How many rounds of the innermost loop are worked at once: what it takes to count them is not for nothing
+/// where two threads share a core.
+const ROUNDS: usize = 4;
+
+/// The size of a line of the cache, in bytes.
+const LINE: usize = 64;
+
+/// Sends for all lines of what will soon be wanted: so many elements.
+#[inline(always)]
+pub(crate) fn send_for<T>(from: *const T, count: usize) {
+    for first in (0..count).step_by(LINE / size_of::<T>()) {
+        prefetch(from.wrapping_add(first));
+    }
+}
+
+/// Sends for a line of memory that will soon be wanted.
+#[inline(always)]
+pub(crate) fn prefetch<T>(at: *const T) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a hint, that reads nothing, wherever it points to.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = at;
+}

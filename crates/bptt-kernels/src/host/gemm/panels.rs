@@ -1,0 +1,173 @@
+//! Matrices packed in panels, as the products read them.
+
+use crate::host::gemm::columns::Columns;
+use crate::host::gemm::product::Packed;
+use crate::host::memory::buffer::{Buffer, Shared};
+use crate::host::simd::isa::Isa;
+use crate::host::simd::real::Real;
+use crate::host::threads::team::team;
+use std::ops::Range;
+
+/// How many registers wide a panel is.
+pub(crate) const WIDE: usize = 2;
+
+/// A matrix in panels: those of each plane of its columns, then those of what is left of all planes
+/// ([`Columns`]).
+#[derive(Debug)]
+pub(crate) struct Panels<T> {
+    pub(crate) data: Buffer<T>,
+    /// How large the inner dimension is,
+    pub(crate) depth: usize,
+    /// and where its elements are in a row of `A`.
+    pub(crate) inner: Columns,
+    /// How many planes its columns are in, and where those are in a row of `C`.
+    pub(crate) planes: usize,
+    pub(crate) result: Columns,
+    /// How many panels there are.
+    pub(crate) count: usize,
+    /// How many columns one has.
+    pub(crate) columns: usize,
+}
+
+/// Where the elements of a matrix to be packed are.
+pub(crate) struct Source<'a, T> {
+    pub(crate) data: &'a [T],
+    /// For each plane of columns, where its first element is.
+    pub(crate) planes: Vec<usize>,
+    /// From one column to the next.
+    pub(crate) column: usize,
+    /// The rows of the inner dimension, in their order: where some begin, and how many those are.
+    pub(crate) rows: Vec<(usize, usize)>,
+    /// From one row to the next.
+    pub(crate) row: usize,
+}
+
+impl<T: Real> Panels<T> {
+    /// Room for a matrix with that inner dimension, and so many planes of columns.
+    pub(crate) fn new(isa: Isa, inner: Columns, planes: usize, result: Columns) -> Self {
+        let columns = WIDE * isa.lanes::<T>();
+        let (depth, count) = (inner.count(), result.panels(columns));
+        let data = Buffer::zeros(&[count, depth, columns]);
+        Self { data, depth, inner, planes, result, count, columns }
+    }
+
+    /// With its tangent, if there is one.
+    pub(crate) fn beside<'a>(&'a self, tangent: Option<&'a Self>) -> Packed<'a, T> {
+        Packed { value: self, tangent }
+    }
+
+    /// How many columns of each plane fill whole panels, and how many are left.
+    fn of_plane(&self) -> [usize; 2] {
+        let planes = self.planes.max(1);
+        [self.result.whole / planes, self.result.rest / planes]
+    }
+
+    /// The panels of some units of each plane: all that begin in them; what is left of the planes is with
+    /// the last units.
+    pub(crate) fn of_units(
+        &self,
+        units: &Range<usize>,
+    ) -> impl Iterator<Item = Range<usize>> + use<T> {
+        let Self { planes, columns, count, .. } = *self;
+        let [whole, rest] = self.of_plane();
+        let per_plane = whole / columns;
+        let (first, last) = (units.start / columns, units.end.div_ceil(columns).min(per_plane));
+        let with_rest = units.end > whole;
+        let all = first == 0 && last == per_plane && (with_rest || rest == 0);
+        let rest_at = if with_rest { planes * per_plane } else { count };
+        let panels = move |plane| match plane {
+            _ if all => 0..count,
+            plane if plane < planes => plane * per_plane + first..plane * per_plane + last,
+            _ => rest_at..count,
+        };
+        let pieces = if all { 1 } else { planes + 1 };
+        (0..pieces).map(panels).filter(|panels| !panels.is_empty())
+    }
+
+    /// To be packed by several threads.
+    pub(crate) fn packer(&mut self) -> Packer<'_, T> {
+        let Self { depth, columns, count, .. } = *self;
+        let [whole, rest] = self.of_plane();
+        let wholes = self.result.whole / columns;
+        Packer { data: self.data.shared(), depth, columns, count, whole, rest, wholes }
+    }
+}
+
+/// Fills the panels of a matrix.
+pub(crate) struct Packer<'a, T> {
+    data: Shared<'a, T>,
+    depth: usize,
+    columns: usize,
+    count: usize,
+    /// How many columns of each plane fill whole panels, and how many are left.
+    whole: usize,
+    rest: usize,
+    /// How many panels the former fill.
+    wholes: usize,
+}
+
+impl<T: Real> Packer<'_, T> {
+    /// Packs these panels.
+    ///
+    /// # Safety
+    ///
+    /// No other thread packs them, and none reads them before it has synchronised with this one.
+    unsafe fn pack(&self, panels: Range<usize>, from: &Source<'_, T>) {
+        debug_assert_eq!(self.depth, from.rows.iter().map(|&(_, count)| count).sum::<usize>());
+        let Self { columns, whole, rest, wholes, .. } = *self;
+        let size = self.depth * columns;
+        for panel in panels {
+            // SAFETY: this panel's own part, by the caller's promise no one else's.
+            let to = unsafe { self.data.slice_mut(panel * size, size) };
+            if panel < wholes {
+                let (plane, first) = (panel * columns / whole, panel * columns % whole);
+                self.fill(to, 0..columns, from, from.planes[plane] + first * from.column);
+                continue;
+            }
+            // What is left of one plane after the other.
+            let (mut at, mut column) = ((panel - wholes) * columns, 0);
+            while column < columns && at < from.planes.len() * rest {
+                let (plane, first) = (at / rest, at % rest);
+                let count = (rest - first).min(columns - column);
+                let start = from.planes[plane] + (whole + first) * from.column;
+                self.fill(to, column..column + count, from, start);
+                (at, column) = (at + count, column + count);
+            }
+        }
+    }
+
+    /// Fills some columns of a panel, the first of which begins with element `start`.
+    fn fill(&self, panel: &mut [T], columns: Range<usize>, from: &Source<'_, T>, start: usize) {
+        let mut panel = panel;
+        for &(first, count) in &from.rows {
+            let (to, behind) = panel.split_at_mut(count * self.columns);
+            panel = behind;
+            if from.column == 1 {
+                for (k, to) in to.chunks_exact_mut(self.columns).enumerate() {
+                    let row = first + start + k * from.row;
+                    to[columns.clone()].copy_from_slice(&from.data[row..row + columns.len()]);
+                }
+            } else {
+                // Transposed: the panel is in the cache, the source is read in order.
+                for (nth, column) in columns.clone().enumerate() {
+                    let source = &from.data[first + start + nth * from.column..][..count];
+                    for (to, &x) in to.chunks_exact_mut(self.columns).zip(source) {
+                        to[column] = x;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Packs matrices by `count` threads, if there is enough to be packed.
+pub(crate) fn pack_all<T: Real>(count: usize, matrices: &[(Packer<'_, T>, &Source<'_, T>)]) {
+    let elements: usize = matrices.iter().map(|(packer, _)| packer.data.len()).sum();
+    let count = if elements > 1 << 16 { count } else { 1 };
+    team(count, |member| {
+        for (packer, source) in matrices {
+            // SAFETY: each thread has panels of its own, and `team` ends before they are read.
+            unsafe { packer.pack(member.part(packer.count, 1), source) };
+        }
+    });
+}

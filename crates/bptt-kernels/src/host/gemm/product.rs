@@ -1,0 +1,175 @@
+//! Matrix products on packed matrices: `C = A B`, or `C += A B`.
+//!
+//! `B` is packed in panels of as many columns as two registers hold, so that the innermost loop
+//! reads it in one stream. A tile of `C` (some rows times one panel, or few rows times several)
+//! stays in registers while the loop runs over the inner dimension, which is cut into blocks of
+//! [`DEPTH`] so that a panel's block stays in the first-level cache.
+//!
+//! Each element of `C` is the sum of its products in order, block by block, whatever tile it is
+//! in: the bits do not depend on how rows and panels are shared out among threads.
+
+use crate::host::gemm::microkernel::{Cut, Tile, most_rows, most_rows_of_three};
+use crate::host::gemm::panels::{Panels, WIDE};
+use crate::host::gemm::rows::Rows;
+use crate::host::simd::isa::Isa;
+use crate::host::simd::real::Real;
+use pulp::{Simd, WithSimd};
+use std::ops::Range;
+
+/// How much of the inner dimension one pass takes.
+pub(crate) const DEPTH: usize = 256;
+
+/// How many tiles of rows one pass takes.
+const TILES: usize = 8;
+
+/// A packed matrix; in dual numbers, its tangent beside it, packed alike.
+#[derive(Debug)]
+pub(crate) struct Packed<'a, T> {
+    pub(crate) value: &'a Panels<T>,
+    pub(crate) tangent: Option<&'a Panels<T>>,
+}
+
+impl<T> Clone for Packed<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Packed<'_, T> {}
+
+/// A product `C = A B` or `C += A B`, on some panels of `B`.
+///
+/// In dual numbers the rows of `A` and `C` are values and tangents in turn, and the product is that of
+/// dual numbers: what the tangent of `B` makes of `A`'s values is added to the tangents of `C`.
+pub(crate) struct Product<'a, T> {
+    /// The rows of `A` begin here, contiguous along the inner dimension,
+    pub(crate) a: *const T,
+    pub(crate) a_rows: Rows<'a>,
+    pub(crate) b: Packed<'a, T>,
+    pub(crate) panels: Range<usize>,
+    /// Those of `C` here; its columns are as `B` says.
+    pub(crate) c: *mut T,
+    pub(crate) c_rows: Rows<'a>,
+    /// Which rows, counted from those beginnings.
+    pub(crate) rows: Range<usize>,
+    /// Add to what is there.
+    pub(crate) add: bool,
+}
+
+impl<T: Real> Product<'_, T> {
+    /// # Safety
+    ///
+    /// `a` is valid for reads of all rows, `c` for reads and writes of all rows and of the columns
+    /// of the panels, and no other thread touches those, nor writes to `a`.
+    #[inline]
+    pub(crate) unsafe fn run(self, isa: Isa) {
+        let of_values = self.b.tangent.map(|tangent| Self {
+            b: Packed { value: tangent, tangent: None },
+            a_rows: self.a_rows.firsts(),
+            // A tangent's row is the next one.
+            c: self.c.wrapping_add(self.c_rows.row),
+            c_rows: self.c_rows.firsts(),
+            rows: self.rows.start / 2..self.rows.end / 2,
+            panels: self.panels.clone(),
+            add: true,
+            ..self
+        });
+        T::product(isa, self);
+        if let Some(of_values) = of_values {
+            T::product(isa, of_values);
+        }
+    }
+}
+
+impl<T: Real> WithSimd for Product<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let b = self.b.value;
+        let (panels, most) = (b.data.as_slice(), most_rows::<S>());
+        let mut k = 0;
+        // One pass at least: a product of no depth is zero.
+        loop {
+            let (skip, left) = b.inner.from(k);
+            let depth = left.min(DEPTH);
+            let mut rows = self.rows.clone();
+            while !rows.is_empty() {
+                // As many tiles as keep their part of `A` in the second-level cache, while all panels
+                // pass over it.
+                let some = rows.start..rows.end.min(rows.start + TILES * most);
+                self.block::<S>(simd, panels, [k, skip, depth], some.clone());
+                rows.start = some.end;
+            }
+            k += depth;
+            if k >= b.depth {
+                return;
+            }
+        }
+    }
+}
+
+impl<T: Real> Product<'_, T> {
+    /// Some rows, over a block of the inner dimension: its first index, where that is in `A`, and how many
+    /// there are.
+    #[inline(always)]
+    fn block<S: Simd>(
+        &self,
+        simd: S,
+        panels: &[T],
+        [k, skip, depth]: [usize; 3],
+        rows: Range<usize>,
+    ) {
+        let b = self.b.value;
+        let lanes = T::lanes::<S>();
+        let wide = WIDE * lanes;
+        let next = b.depth * wide;
+        let in_one = Cut::new(rows.len(), most_rows::<S>());
+        let in_both = Cut::new(rows.len(), most_rows_of_three::<S>());
+        let mut panel = self.panels.start;
+        while panel < self.panels.end {
+            let (column, left) = b.result.from(panel * wide);
+            let panels_left = self.panels.end - panel;
+            // With few rows, several whole panels side by side keep the registers busy.
+            let whole = (left / wide).min(panels_left);
+            // A last register alone would wait for its elements of `A`: it is worked with the panel before.
+            let has_last = panels_left == 2 && (wide + 1..=wide + lanes).contains(&left);
+            let (together, cut) = match rows.len() {
+                1 if whole >= 4 => (4, in_one),
+                2 if whole >= 3 => (3, in_one),
+                1..=3 if whole >= 2 => (2, in_one),
+                4.. if has_last => (2, in_both),
+                _ => (1, in_one),
+            };
+            let mut tile = Tile::<T, false> {
+                a: self.a,
+                a_rows: self.a_rows,
+                row: rows.start,
+                skip,
+                depth,
+                b: panels[panel * next + k * wide..].as_ptr(),
+                next,
+                c: self.c.wrapping_add(column),
+                c_rows: self.c_rows,
+                add: self.add || k > 0,
+                columns: if b.result.padded { left.next_multiple_of(lanes) } else { left },
+            };
+            for index in 0..cut.tiles {
+                let count = cut.rows_of(index);
+                // SAFETY: the caller of `run` promises that the rows are there; the panels
+                // from this one on are in `b`, whose slice was checked.
+                unsafe {
+                    match together {
+                        4 => tile.exactly::<S, 1, 4>(simd),
+                        3 => tile.exactly::<S, 2, 3>(simd),
+                        2 if has_last => tile.with_last::<S>(simd, count),
+                        2 => tile.up_to_3::<S>(simd, count),
+                        _ => tile.any::<S>(simd, count),
+                    }
+                }
+                tile.row += count;
+            }
+            panel += together;
+        }
+    }
+}

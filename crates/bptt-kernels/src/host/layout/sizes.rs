@@ -1,0 +1,385 @@
+//! Where everything is: sizes, planes, the order of time, and who works on what.
+
+use crate::host::gemm::columns::Columns;
+use crate::host::gemm::panels::WIDE;
+use crate::host::layout::valid_rows::Roster;
+use crate::host::memory::buffer::Buffer;
+use crate::host::simd::isa::Isa;
+use crate::host::simd::real::Real;
+use crate::host::threads::team::part;
+use crate::operation::plan::{Plan, Sizes, Skipped};
+use bptt_cells::{Cell, Planes, Recurrent};
+use std::ops::Range;
+
+/// The shape of one layer in one direction, as the kernels lay it out.
+///
+/// What a step computes for each unit lies in *planes* of `H` columns. The planes of one row are, in this
+/// order,
+///
+/// ```text
+/// gates that are not added   W x alone (GRU's candidate; a gate with an inner product)
+/// added gates                W x + U h
+/// products kept apart        U h alone
+/// ```
+///
+/// so that the planes that `x` enters, `0..gates`, and those that `h` enters, `first_h..planes`,
+/// are both without a gap: each is one product, forward and backward. Of each plane the columns that fill
+/// whole panels come first, in this order, then in the same order what is left of each ([`Columns`]).
+#[derive(Clone, Debug)]
+pub(crate) struct Layer {
+    pub(crate) time: usize,
+    pub(crate) batch: usize,
+    pub(crate) input: usize,
+    pub(crate) hidden: usize,
+    /// `P`
+    pub(crate) output: usize,
+    pub(crate) memories: usize,
+    /// How many values the cell keeps.
+    pub(crate) kept: usize,
+    /// `G`
+    pub(crate) gates: usize,
+    /// How many gates are added.
+    pub(crate) added: usize,
+    /// How many products are kept apart.
+    pub(crate) apart: usize,
+    /// Whether the last gate has an inner product.
+    pub(crate) inner: bool,
+    pub(crate) projected: bool,
+    /// `H` and `P`, padded to whole registers.
+    pub(crate) hp: usize,
+    pub(crate) pp: usize,
+    /// How many of `H` fill whole panels, and how many are left.
+    pub(crate) whole: usize,
+    pub(crate) rest: usize,
+    /// How many columns a row of planes has.
+    pub(crate) row: usize,
+    /// How many columns a panel of a packed matrix has.
+    pub(crate) panel: usize,
+    /// From one step of the input to the next, and from one row to the next.
+    pub(crate) input_strides: [usize; 2],
+    pub(crate) reverse: bool,
+    /// Whether the outputs are `[B, T, P]`.
+    pub(crate) batch_first: bool,
+    /// Whether a step that a row leaves out gives the held state as its output, not zero.
+    pub(crate) held: bool,
+    /// How many rows stand together: 1, or in dual numbers 2, a value's and its tangent's; both are
+    /// counted in `batch`.
+    pub(crate) parts: usize,
+    pub(crate) isa: Isa,
+}
+
+impl Layer {
+    pub(crate) fn new<C: Cell, T: Real>(
+        plan: &Plan<C>,
+        sizes: &Sizes,
+        input_strides: [usize; 2],
+        projected: bool,
+        isa: Isa,
+    ) -> Self {
+        let count = |kind| count(C::RECURRENT, kind);
+        let lanes = isa.lanes::<T>();
+        let Sizes { time, batch, input, hidden, output, memories } = *sizes;
+        let panel = WIDE * lanes;
+        let rest = hidden % panel;
+        let (gates, apart) = (C::GATES, count(Recurrent::Apart));
+        // What is left of the last planes, however many, is read in whole registers.
+        let planes = gates + apart;
+        let behind = |last: usize| (planes - last) * rest + (last * rest).next_multiple_of(lanes);
+        let left = (1..=planes).map(behind).max().unwrap_or(0);
+        Self {
+            time,
+            batch,
+            input,
+            hidden,
+            output,
+            memories,
+            kept: C::Kept::<f64>::LEN,
+            gates,
+            added: count(Recurrent::Added),
+            apart,
+            inner: count(Recurrent::Inner) > 0,
+            projected,
+            hp: hidden.next_multiple_of(lanes),
+            pp: output.next_multiple_of(lanes),
+            whole: hidden - rest,
+            rest,
+            row: (planes * (hidden - rest) + left).next_multiple_of(lanes),
+            panel,
+            input_strides,
+            reverse: plan.reverse,
+            batch_first: plan.batch_first,
+            held: plan.skipped == Skipped::Held,
+            parts: 1,
+            isa,
+        }
+    }
+
+    /// In dual numbers.
+    pub(crate) fn in_duals(self) -> Self {
+        debug_assert!(self.batch.is_multiple_of(2));
+        Self { parts: 2, ..self }
+    }
+
+    /// How many planes a row has.
+    pub(crate) fn planes(&self) -> usize {
+        self.gates + self.apart
+    }
+
+    /// Where some planes begin in a row, and their columns from there on.
+    pub(crate) fn columns(&self, planes: Range<usize>) -> (usize, Columns) {
+        let Self { whole, rest, .. } = *self;
+        let first = planes.start * whole;
+        let rest_at = self.planes() * whole + planes.start * rest - first;
+        let (whole, rest) = (planes.len() * whole, planes.len() * rest);
+        // Behind the last plane there is room.
+        let padded = planes.end == self.planes();
+        (first, Columns { whole, rest, rest_at, padded })
+    }
+
+    /// The columns of some units of a plane, in as many pieces as they are in; the units of each.
+    pub(crate) fn pieces(
+        &self,
+        plane: usize,
+        units: &Range<usize>,
+    ) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
+        let (first, columns) = self.columns(plane..plane + 1);
+        let Self { whole, hidden, .. } = *self;
+        let of = |edges: Range<usize>| units.start.max(edges.start)..units.end.min(edges.end);
+        let pieces = [of(0..whole), of(whole..hidden)].into_iter();
+        let is_there = |units: &Range<usize>| !units.is_empty();
+        pieces.filter(is_there).map(move |units| (first + columns.from(units.start).0, units))
+    }
+
+    /// Room for so many rows of planes, once or twice, with zeros behind the last plane of each.
+    pub(crate) fn rows_of_planes<T: Real>(&self, rows: usize, two: bool) -> [Buffer<T>; 2] {
+        let buffers = Buffer::one_or_two(two, &[rows, self.row]);
+        buffers.map(|buffer| buffer.with_padding(self.row, self.planes() * self.hidden))
+    }
+
+    /// How long a row of sums over steps is, for some columns: all without a gap, and whole registers.
+    pub(crate) fn row_of_sums<T: Real>(&self, columns: Columns) -> usize {
+        columns.count().next_multiple_of(self.isa.lanes::<T>())
+    }
+
+    /// The planes that `x` enters, and those that `h` enters.
+    pub(crate) fn of_x(&self) -> (usize, Columns) {
+        self.columns(0..self.gates)
+    }
+
+    pub(crate) fn of_h(&self) -> (usize, Columns) {
+        self.columns(self.first_h()..self.planes())
+    }
+
+    /// The plane of the gate with an inner product.
+    pub(crate) fn of_inner(&self) -> (usize, Columns) {
+        let plane = self.plane(self.gates - 1);
+        self.columns(plane..plane + 1)
+    }
+
+    /// The first plane that `h` enters.
+    pub(crate) fn first_h(&self) -> usize {
+        self.gates - self.added
+    }
+
+    /// How many planes `h` enters.
+    pub(crate) fn outer(&self) -> usize {
+        self.added + self.apart
+    }
+
+    /// The plane of a gate.
+    pub(crate) fn plane(&self, gate: usize) -> usize {
+        plane_of(gate, self.gates, self.added)
+    }
+
+    /// The gate of a plane that `x` enters.
+    pub(crate) fn gate(&self, plane: usize) -> usize {
+        let first = self.first_h();
+        if plane < first { self.added + plane } else { plane - first }
+    }
+
+    /// Steps are counted as they are worked; this is the time of one.
+    #[inline(always)]
+    pub(crate) fn time_of(&self, k: usize) -> usize {
+        if self.reverse { self.time - 1 - k } else { k }
+    }
+
+    /// Where row `b` of the input at time `t` begins.
+    #[inline(always)]
+    pub(crate) fn input_at(&self, t: usize, b: usize) -> usize {
+        let [time, batch] = self.input_strides;
+        t * time + b * batch
+    }
+
+    /// Where row `b` of the outputs at time `t` begins.
+    #[inline(always)]
+    pub(crate) fn output_at(&self, t: usize, b: usize) -> usize {
+        let row = if self.batch_first { b * self.time + t } else { t * self.batch + b };
+        row * self.output
+    }
+
+    /// From one time step of the outputs to the next.
+    pub(crate) fn output_stride(&self) -> usize {
+        if self.batch_first { self.output } else { self.batch * self.output }
+    }
+
+    /// From one step, as they are worked, to the next, where time steps are `stride` apart.
+    pub(crate) fn step_stride(&self, stride: usize) -> isize {
+        if self.reverse { -(stride as isize) } else { stride as isize }
+    }
+
+    /// Whether there are so few rows that the packing of the weights would cost as much as the
+    /// products, or more.
+    pub(crate) fn is_few(&self) -> bool {
+        self.time * self.batch <= 128
+    }
+
+    /// What the trace of a step takes, and the memories that have to be kept to start again from it, in
+    /// bytes.
+    pub(crate) fn trace<T>(&self) -> [usize; 2] {
+        let unit = self.batch.saturating_mul(self.hp).saturating_mul(size_of::<T>());
+        let of = |planes| unit.saturating_mul(planes);
+        [of(self.traced()), of(self.memories)]
+    }
+
+    /// How many planes of a step are in the trace.
+    pub(crate) fn traced(&self) -> usize {
+        self.kept + self.memories + usize::from(self.projected)
+    }
+
+    /// Multiplications and additions of the forward pass.
+    fn flops(&self) -> f64 {
+        let rows = (self.time * self.batch) as f64;
+        2.0 * rows * ((self.input + self.output) * self.gates * self.hidden) as f64
+    }
+
+    /// How many threads, of those that there are.
+    ///
+    /// Nothing that is computed depends on it, nor on how they share the steps.
+    pub(crate) fn schedule<T: Real>(&self, threads: usize) -> Schedule {
+        // A thread has to be worth its start, some 20 µs.
+        let count = threads.min((self.flops() / 4e6) as usize).max(1);
+        let is_tiny = self.time * self.batch <= 4;
+        Schedule { count: if is_tiny { 1 } else { count }, split: None }
+    }
+
+    /// How so many threads best share steps of so many rows.
+    fn split<T: Real>(&self, rows: usize, count: usize) -> Split {
+        if count == 1 {
+            return Split::Rows;
+        }
+        let weights = self.outer() * self.hidden * self.output * size_of::<T>();
+        let each = rows / self.parts / count;
+        // Shared out by rows, each thread reads all weights for each step, and needs no barrier:
+        // right if they fit its cache, or if there are rows enough to be worth the reading.
+        let by_rows = each >= 1 && (weights <= 1 << 18 || each >= 16);
+        let by_units = !self.projected && !self.inner && self.hidden >= count * self.panel;
+        match () {
+            () if by_rows || (each >= 1 && !by_units) => Split::Rows,
+            () if by_units && weights * rows >= 1 << 18 => Split::Units,
+            () => Split::Pipeline,
+        }
+    }
+}
+
+/// The plane of a gate, of so many gates, of which so many, the first ones, are added.
+const fn plane_of(gate: usize, gates: usize, added: usize) -> usize {
+    if gate < added { gates - added + gate } else { gate - added }
+}
+
+/// The plane of a cell's gate, as [`Layer::plane`]; known when the cell is compiled.
+#[inline(always)]
+pub(crate) fn plane<C: Cell>(gate: usize) -> usize {
+    plane_of(gate, C::GATES, const { count(C::RECURRENT, Recurrent::Added) })
+}
+
+/// How many are of that kind.
+const fn count(all: &[Recurrent], kind: Recurrent) -> usize {
+    let (mut count, mut index) = (0, 0);
+    while index < all.len() {
+        count += (all[index] as u8 == kind as u8) as usize;
+        index += 1;
+    }
+    count
+}
+
+/// How many threads, and how they share the steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Schedule {
+    pub(crate) count: usize,
+    /// `None`: each block of steps as is best for as many rows as it has. For lengths may leave few at
+    /// the end.
+    pub(crate) split: Option<Split>,
+}
+
+impl Schedule {
+    /// How the threads share some steps.
+    pub(crate) fn of<T: Real>(self, layer: &Layer, roster: &Roster, steps: &Range<usize>) -> Split {
+        let best = || layer.split::<T>(roster.rows_a_step(steps), self.count);
+        self.split.unwrap_or_else(best)
+    }
+}
+
+/// How threads share the steps of a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Split {
+    /// Each has some of the rows.
+    Rows,
+    /// Each has some of the units, and waits for the others after each step.
+    Units,
+    /// One works the steps, while the others are at the large products of a neighbouring block.
+    Pipeline,
+}
+
+/// What one thread works of a step.
+#[derive(Clone, Debug)]
+pub(crate) struct Share {
+    pub(crate) rows: Range<usize>,
+    /// In `0..hp`, whole panels.
+    pub(crate) units: Range<usize>,
+}
+
+impl Share {
+    /// The part that each of so many threads has of some steps.
+    pub(crate) fn all<T: Real>(
+        layer: &Layer,
+        roster: &Roster,
+        split: Split,
+        steps: &Range<usize>,
+        count: usize,
+    ) -> Vec<Self> {
+        let all = || Self { rows: 0..layer.batch, units: 0..layer.hp };
+        match split {
+            Split::Rows => {
+                let parts = roster.parts(steps, count).into_iter();
+                parts.map(|rows| Self { rows, ..all() }).collect()
+            }
+            Split::Units => {
+                let units = |index| part(index, count, layer.hp, layer.panel);
+                (0..count).map(|index| Self { units: units(index), ..all() }).collect()
+            }
+            Split::Pipeline => vec![all(); count],
+        }
+    }
+}
+
+/// Some steps, and how they are shared out.
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    pub(crate) steps: Range<usize>,
+    pub(crate) split: Split,
+    /// Each thread's part.
+    pub(crate) shares: Vec<Share>,
+}
+
+impl Block {
+    pub(crate) fn new<T: Real>(
+        layer: &Layer,
+        roster: &Roster,
+        schedule: Schedule,
+        steps: Range<usize>,
+    ) -> Self {
+        let split = schedule.of::<T>(layer, roster, &steps);
+        let shares = Share::all::<T>(layer, roster, split, &steps, schedule.count);
+        Self { steps, split, shares }
+    }
+}

@@ -1,0 +1,275 @@
+//! Which rows are worked in which step.
+
+use crate::host::gemm::rows::Rows;
+use crate::host::layout::sizes::Layer;
+use crate::host::threads::team::part;
+use crate::operation::plan::Presence;
+use std::ops::Range;
+
+/// Which rows are worked in which step, and where they lie: what is computed of a block of steps
+/// lies row after row, without a gap for those that do not take part. So padding costs next to
+/// nothing. But a row then lies elsewhere in each block, where another's row was in the block
+/// before: threads that do not wait for each other need [`rooms`](Self::rooms) of their own.
+///
+/// Steps are counted as they are worked.
+pub(crate) struct Roster {
+    batch: usize,
+    /// How many rows of the batch stand together.
+    grain: usize,
+    lists: Option<Lists>,
+}
+
+/// Where not all rows are worked in all steps.
+struct Lists {
+    /// Step after step, the rows that are worked.
+    rows: Vec<usize>,
+    /// Where each step begins in `rows`; and the end, `[T + 1]`.
+    first: Vec<usize>,
+    /// The step of each of `rows`.
+    steps: Vec<u32>,
+    /// One more than the index in `rows` of where each row was worked before a step, and before the end;
+    /// 0 if nowhere. `[T + 1, B]`
+    before: Vec<u32>,
+}
+
+impl Roster {
+    /// # Panics
+    ///
+    /// If there are more steps of all rows than it can number.
+    pub(crate) fn new(layer: &Layer, presence: Option<&Presence>) -> Self {
+        let Layer { time, batch, parts: grain, .. } = *layer;
+        let lists = presence.map(|presence| {
+            assert!(
+                time.checked_mul(batch).is_some_and(|all| u32::try_from(all).is_ok()),
+                "{time} steps of {batch} rows with lengths or a mask: expected at most {} steps of all \
+                 rows together",
+                u32::MAX,
+            );
+            let (mut rows, mut steps) = (Vec::new(), Vec::new());
+            let mut first = Vec::with_capacity(time + 1);
+            let mut before = Vec::with_capacity((time + 1) * batch);
+            let mut last = vec![0; batch];
+            for k in 0..time {
+                first.push(rows.len());
+                before.extend(&last);
+                for (b, last) in last.iter_mut().enumerate() {
+                    if presence.takes_part(layer.time_of(k), b, batch) {
+                        rows.push(b);
+                        steps.push(k as u32);
+                        *last = rows.len() as u32;
+                    }
+                }
+            }
+            first.push(rows.len());
+            before.extend(&last);
+            Lists { rows, first, steps, before }
+        });
+        Self { batch, grain, lists }
+    }
+
+    /// How many rows some steps have.
+    pub(crate) fn count(&self, steps: &Range<usize>) -> usize {
+        match &self.lists {
+            None => steps.len() * self.batch,
+            Some(lists) => lists.first[steps.end] - lists.first[steps.start],
+        }
+    }
+
+    /// How many rows a step of these has, on average.
+    pub(crate) fn rows_a_step(&self, steps: &Range<usize>) -> usize {
+        self.count(steps) / steps.len().max(1)
+    }
+
+    /// The rows of a step; `None` for all.
+    pub(crate) fn rows(&self, k: usize) -> Option<&[usize]> {
+        let lists = self.lists.as_ref()?;
+        Some(&lists.rows[lists.first[k]..lists.first[k + 1]])
+    }
+
+    /// Which places of a step are those of some rows of the batch.
+    pub(crate) fn places(&self, k: usize, of: &Range<usize>) -> Range<usize> {
+        match self.rows(k) {
+            None => of.clone(),
+            Some(rows) => {
+                let place = |b: usize| rows.partition_point(|&row| row < b);
+                place(of.start)..place(of.end)
+            }
+        }
+    }
+
+    /// Those of some rows of the batch that are worked in a step.
+    pub(crate) fn step_rows(&self, k: usize, of: &Range<usize>) -> StepRows<'_> {
+        let places = self.places(k, of);
+        let list = self.rows(k).map(|rows| &rows[places.clone()]);
+        StepRows { list, places }
+    }
+
+    /// Whether a row is worked in a step.
+    pub(crate) fn takes_part(&self, k: usize, b: usize) -> bool {
+        // Then it was worked elsewhere before the next step than before this one.
+        let before = |lists: &Lists, k| lists.before[k * self.batch + b];
+        self.lists.as_ref().is_none_or(|lists| before(lists, k) != before(lists, k + 1))
+    }
+
+    /// The step in which a row was worked before step `k`.
+    #[inline(always)]
+    pub(crate) fn before(&self, k: usize, b: usize) -> Option<usize> {
+        match &self.lists {
+            None => k.checked_sub(1),
+            Some(lists) => {
+                let index = (lists.before[k * self.batch + b] as usize).checked_sub(1)?;
+                Some(lists.steps[index] as usize)
+            }
+        }
+    }
+
+    /// The row of what a trace of the steps from `first` on has of a row of the batch before step `k`: of
+    /// those that it began with, one for each of the batch, or behind them of those that were worked
+    /// since.
+    pub(crate) fn traced_before(&self, first: usize, k: usize, b: usize) -> usize {
+        let before = match &self.lists {
+            None => (k * self.batch + b).checked_sub(self.batch),
+            Some(lists) => (lists.before[k * self.batch + b] as usize).checked_sub(1),
+        };
+        let since = before.and_then(|before| before.checked_sub(self.count(&(0..first))));
+        since.map_or(b, |since| self.batch + since)
+    }
+
+    /// Step and row of what is worked in some steps, of some rows of the batch, in order.
+    pub(crate) fn pairs(
+        &self,
+        steps: Range<usize>,
+        of: Range<usize>,
+    ) -> impl Iterator<Item = (usize, usize)> {
+        steps.flat_map(move |k| {
+            let rows = self.rows(k);
+            self.places(k, &of).map(move |place| (k, rows.map_or(place, |rows| rows[place])))
+        })
+    }
+
+    /// Step and row of what is worked from step `first` on, in order, beginning with the `nth`; endless where
+    /// all rows are worked.
+    pub(crate) fn worked(&self, first: usize, nth: usize) -> impl Iterator<Item = (usize, usize)> {
+        let batch = self.batch.max(1);
+        let mut regular = (first + nth / batch, nth % batch);
+        let mut index = self.count(&(0..first)) + nth;
+        std::iter::from_fn(move || match &self.lists {
+            None => {
+                let (k, b) = regular;
+                regular = if b + 1 == batch { (k + 1, 0) } else { (k, b + 1) };
+                Some((k, b))
+            }
+            Some(lists) => {
+                let pair = (*lists.steps.get(index)? as usize, lists.rows[index]);
+                index += 1;
+                Some(pair)
+            }
+        })
+    }
+
+    /// Steps in blocks of at most so many rows, which may depend on how many their first step has; at
+    /// least one step each.
+    pub(crate) fn blocks(
+        &self,
+        steps: Range<usize>,
+        rows: impl Fn(usize) -> usize,
+    ) -> Vec<Range<usize>> {
+        let mut blocks = Vec::new();
+        let mut start = steps.start;
+        for k in steps.clone() {
+            let most = rows(self.count(&(start..start + 1)));
+            if k > start && self.count(&(start..k + 1)) > most {
+                blocks.push(start..k);
+                start = k;
+            }
+        }
+        if start < steps.end {
+            blocks.push(start..steps.end);
+        }
+        blocks
+    }
+
+    /// The most rows that one of these blocks has.
+    pub(crate) fn largest(&self, blocks: &[Range<usize>]) -> usize {
+        blocks.iter().map(|block| self.count(block)).max().unwrap_or(0)
+    }
+
+    /// Where each part of the batch has its rows of a block, if the parts lie one behind the other;
+    /// and how many rows all of them take.
+    ///
+    /// A part has the same place for all of these blocks, and nobody else's rows are ever there: so that
+    /// parts need not wait for each other, and one may be some blocks ahead.
+    pub(crate) fn rooms<'a>(
+        &self,
+        blocks: &[Range<usize>],
+        parts: impl Iterator<Item = &'a Range<usize>>,
+    ) -> (Vec<usize>, usize) {
+        let mut end = 0;
+        let room = |of: &Range<usize>| {
+            let count = |block: &Range<usize>| -> usize {
+                block.clone().map(|k| self.places(k, of).len()).sum()
+            };
+            let start = end;
+            end += blocks.iter().map(count).max().unwrap_or(0);
+            start
+        };
+        let rooms = parts.map(room).collect();
+        (rooms, end)
+    }
+
+    /// The batch in so many parts, which have about as much work as each other in some steps.
+    pub(crate) fn parts(&self, steps: &Range<usize>, parts: usize) -> Vec<Range<usize>> {
+        let Some(lists) = &self.lists else {
+            let part = |index| part(index, parts, self.batch, self.grain);
+            return (0..parts).map(part).collect();
+        };
+        let rows = &lists.rows[lists.first[steps.start]..lists.first[steps.end]];
+        let mut work = vec![0; self.batch + 1];
+        for &b in rows {
+            work[b + 1] += 1;
+        }
+        for b in 0..self.batch {
+            work[b + 1] += work[b];
+        }
+        let edge = |index: usize| match index {
+            0 => 0,
+            _ if index == parts => self.batch,
+            _ => {
+                let edge = work.partition_point(|&work| work * parts < rows.len() * index);
+                edge / self.grain * self.grain
+            }
+        };
+        (0..parts).map(|index| edge(index)..edge(index + 1)).collect()
+    }
+}
+
+/// Rows of the batch that are worked in one step.
+#[derive(Clone, Debug)]
+pub(crate) struct StepRows<'a> {
+    /// `None`: those of their places.
+    list: Option<&'a [usize]>,
+    /// Among the step's.
+    pub(crate) places: Range<usize>,
+}
+
+impl<'a> StepRows<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The `nth` of them.
+    #[inline(always)]
+    pub(crate) fn row(&self, nth: usize) -> usize {
+        self.list.map_or(self.places.start + nth, |list| list[nth])
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
+        (0..self.len()).map(|nth| self.row(nth))
+    }
+
+    /// Where they lie in a buffer that has a row for each of the batch: from which number on, and how.
+    pub(crate) fn in_batch(&self, row: usize) -> (usize, Rows<'a>) {
+        let start = if self.list.is_some() { 0 } else { self.places.start };
+        (start * row, Rows::of(self.list, row))
+    }
+}

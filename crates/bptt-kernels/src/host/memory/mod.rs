@@ -1,0 +1,6 @@
+//! Memory that threads share and that is used again: buffers, results, and what is kept of both for the
+//! next. It knows nothing of what lies in it.
+
+pub(crate) mod buffer;
+pub(crate) mod pool;
+pub(crate) mod values;

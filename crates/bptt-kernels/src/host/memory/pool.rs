@@ -1,0 +1,220 @@
+//! Memory that was used and will be again.
+
+use crate::host::sequence::limits;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// How many bytes a pool keeps, at most, for as long as the program runs,
+const KEPT: usize = 256 << 20;
+
+/// how long it keeps more that nobody uses,
+const WHILE: Duration = Duration::from_secs(10);
+
+/// and in how many pieces.
+const PIECES: usize = 64;
+
+/// How many bytes a pool keeps while it is used: an eighth of the memory that there was when it was first
+/// asked. A long sequence's training step takes gigabytes, and so does the next.
+fn most() -> usize {
+    static MOST: OnceLock<usize> = OnceLock::new();
+    *MOST.get_or_init(|| limits::available().map_or(KEPT, |bytes| (bytes / 8).max(KEPT)))
+}
+
+/// Pieces of memory that wait for their next use: pages fresh from the system cost a fault each, a third of
+/// the time of a small layer's training step.
+pub(crate) struct Pool<E>(Mutex<Kept<E>>);
+
+struct Kept<E> {
+    /// The oldest first.
+    pieces: Vec<Vec<E>>,
+    /// How many bytes they take.
+    bytes: usize,
+    /// Whether anybody has used the pool since it was last looked at.
+    used: bool,
+    /// Whether somebody looks.
+    watched: bool,
+}
+
+/// How many a piece takes.
+fn bytes<E>(piece: &Vec<E>) -> usize {
+    piece.capacity() * size_of::<E>()
+}
+
+impl<E> Kept<E> {
+    fn put(&mut self, piece: Vec<E>) {
+        self.bytes += bytes(&piece);
+        self.pieces.push(piece);
+    }
+
+    fn remove(&mut self, index: usize) -> Vec<E> {
+        let piece = self.pieces.remove(index);
+        self.bytes -= bytes(&piece);
+        piece
+    }
+
+    /// Takes out the oldest, until no more are left than may be kept.
+    #[must_use = "to be dropped when nobody waits for the pool any more"]
+    fn shrink(&mut self, most: usize) -> Vec<Vec<E>> {
+        let mut dropped = Vec::new();
+        while self.pieces.len() > PIECES || self.bytes > most {
+            dropped.push(self.remove(0));
+        }
+        dropped
+    }
+}
+
+impl<E: Send + 'static> Pool<E> {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(Kept { pieces: Vec::new(), bytes: 0, used: false, watched: false }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept<E>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A piece with room for so many elements, with what it had in it, and whether it was used before; else a
+    /// fresh one.
+    pub(crate) fn take(&self, len: usize, fresh: impl FnOnce() -> Vec<E>) -> (Vec<E>, bool) {
+        if let Some(piece) = self.kept(len) {
+            return (piece, true);
+        }
+        let mut piece = fresh();
+        in_large_pages(&mut piece);
+        (piece, false)
+    }
+
+    /// The smallest piece with room for so many elements, if it is not more than twice as large.
+    fn kept(&self, len: usize) -> Option<Vec<E>> {
+        let mut kept = self.lock();
+        kept.used = true;
+        let fits = len..=len.saturating_mul(2);
+        let pieces = kept.pieces.iter().enumerate();
+        let fitting = pieces.filter(|(_, piece)| fits.contains(&piece.capacity()));
+        let (index, _) = fitting.min_by_key(|(_, piece)| piece.capacity())?;
+        Some(kept.remove(index))
+    }
+
+    /// Keeps a piece, unless it is empty or too large.
+    pub(crate) fn keep(&'static self, piece: Vec<E>) {
+        let size = bytes(&piece);
+        if size == 0 || (size > KEPT && size > most()) {
+            return;
+        }
+        let mut kept = self.lock();
+        kept.used = true;
+        kept.put(piece);
+        let much = kept.bytes > KEPT;
+        if much && !kept.watched {
+            let watch = thread::Builder::new().name("bptt-pool".to_string());
+            kept.watched = watch.spawn(|| self.watch(WHILE)).is_ok();
+        }
+        let most = if much && kept.watched { most() } else { KEPT };
+        let dropped = kept.shrink(most);
+        drop(kept);
+        drop(dropped);
+    }
+
+    /// Gives back what is too much to be kept for ever, once nobody has used the pool for a while.
+    fn watch(&self, every: Duration) {
+        loop {
+            thread::sleep(every);
+            let mut kept = self.lock();
+            if std::mem::take(&mut kept.used) {
+                continue;
+            }
+            kept.watched = false;
+            let dropped = kept.shrink(KEPT);
+            drop(kept);
+            drop(dropped);
+            return;
+        }
+    }
+
+    /// Gives all back, for who needs it elsewhere.
+    pub(crate) fn release(&self) {
+        let dropped = self.lock().shrink(0);
+        drop(dropped);
+    }
+}
+
+/// Fresh memory in large pages, where the system has them and there is much of it: one fault for 2 MiB, and not
+/// for each 4 KiB. Sequences whose trace is larger than what a pool keeps take up to a quarter less time.
+fn in_large_pages<E>(memory: &mut [E]) {
+    /// The size of a large page; and from how many on it is worth a call.
+    const PAGE: usize = 2 << 20;
+    const LEAST: usize = 8;
+    #[cfg(all(target_os = "linux", not(miri)))]
+    {
+        let all = memory.as_mut_ptr_range();
+        let first = all.start.addr().next_multiple_of(PAGE);
+        let bytes = all.end.addr().saturating_sub(first) / PAGE * PAGE;
+        if bytes >= LEAST * PAGE {
+            // SAFETY: whole pages that belong to the memory; it is advice, and changes nothing that is there.
+            // Where it is not taken, pages are small.
+            unsafe { libc::madvise(all.start.with_addr(first).cast(), bytes, libc::MADV_HUGEPAGE) };
+        }
+    }
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    let _ = (memory, PAGE, LEAST);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_pages_have_the_same_numbers() {
+        for len in [0, 1000, 40 << 17] {
+            let mut memory: Vec<f64> = (0..len).map(|x| x as f64).collect();
+            in_large_pages(&mut memory);
+            assert!(memory.iter().enumerate().all(|(i, &x)| x == i as f64));
+        }
+    }
+
+    #[test]
+    fn a_piece_comes_back_to_who_can_use_most_of_it() {
+        static POOL: Pool<f32> = Pool::new();
+        assert!(POOL.kept(10).is_none());
+        for len in [40, 16, 12] {
+            POOL.keep(vec![len as f32; len]);
+        }
+        POOL.keep(Vec::new());
+        assert_eq!(POOL.kept(10).unwrap(), [12.0; 12]);
+        assert_eq!(POOL.kept(10).unwrap(), [16.0; 16]);
+        // More than twice as large.
+        assert!(POOL.kept(10).is_none());
+        assert_eq!(POOL.take(40, Vec::new), (vec![40.0; 40], true));
+        assert_eq!(POOL.take(3, || vec![3.0; 3]), (vec![3.0; 3], false));
+    }
+
+    #[test]
+    fn a_pool_has_limits() {
+        static POOL: Pool<u8> = Pool::new();
+        for _ in 0..PIECES + 8 {
+            POOL.keep(vec![0; 100]);
+        }
+        assert_eq!(POOL.lock().pieces.len(), PIECES);
+        assert_eq!(POOL.lock().shrink(50 * 100).len(), PIECES - 50);
+        POOL.release();
+        assert_eq!(POOL.lock().pieces.len(), 0);
+    }
+
+    /// Memory that nobody touches: it is only on paper.
+    #[test]
+    fn what_is_too_much_is_given_back_when_nobody_uses_it() {
+        static POOL: Pool<u8> = Pool::new();
+        // Nobody but this test watches.
+        POOL.lock().watched = true;
+        for _ in 0..3 {
+            POOL.keep(Vec::with_capacity(KEPT / 2));
+        }
+        assert_eq!(POOL.lock().pieces.len(), if most() > KEPT { 3 } else { 2 });
+        let start = std::time::Instant::now();
+        let every = Duration::from_millis(20);
+        POOL.watch(every);
+        assert!(start.elapsed() >= 2 * every, "in use until it was looked at the second time");
+        let kept = POOL.lock();
+        assert!(kept.pieces.len() == 2 && !kept.watched);
+    }
+}

@@ -1,0 +1,531 @@
+//! The sequence forward.
+
+use crate::host::gemm::panels::Panels;
+use crate::host::gemm::product::{Packed, Product};
+use crate::host::gemm::rows::Rows;
+use crate::host::layout::plain_rows::Slices;
+use crate::host::layout::sizes::{Layer, Schedule, Share, Split};
+use crate::host::layout::valid_rows::Roster;
+use crate::host::memory::buffer::{Buffer, Shared};
+use crate::host::memory::values::Values;
+use crate::host::sequence::limits;
+use crate::host::sequence::limits::Keeper;
+use crate::host::sequence::packed_weights::Prepared;
+use crate::host::sequence::recompute::Walk;
+use crate::host::sequence::stretch::Stretch;
+use crate::host::sequence::trace::{Trace, Window};
+use crate::host::simd::isa::Isa;
+use crate::host::simd::real::Real;
+use crate::host::step::gates::{Part, StepForward, Work};
+use crate::host::threads::team::{Member, part, team};
+use crate::operation::operands::{Operand, Results};
+use crate::operation::plan::Presence;
+use bptt_cells::Cell;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// How many rows of pre-activations are worked before the steps use them: enough to be worth the
+/// reading of the input's weights, few enough to be in the cache when the steps come.
+const ROWS: usize = 128;
+
+/// `C += A B`, in the columns of some units.
+///
+/// # Safety
+///
+/// As for [`Product::run`].
+unsafe fn multiply<T: Real>(
+    isa: Isa,
+    b: Packed<'_, T>,
+    units: &Range<usize>,
+    (a, a_rows): (*const T, Rows<'_>),
+    (c, c_rows): (*mut T, Rows<'_>),
+    rows: Range<usize>,
+) {
+    for panels in b.value.of_units(units) {
+        let (rows, add) = (rows.clone(), true);
+        // SAFETY: the caller's promise.
+        unsafe { Product { a, a_rows, b, panels, c, c_rows, rows, add }.run(isa) };
+    }
+}
+
+/// What all threads of the forward pass share.
+struct Forward<'a, C, T> {
+    work: Work<'a, C, T>,
+    layer: &'a Layer,
+    operands: &'a Slices<'a, T>,
+    roster: &'a Roster,
+    /// For `x`, for `h`, for the inner operand, for the projection.
+    weight_ih: Packed<'a, T>,
+    weight_hh: Packed<'a, T>,
+    inner: Option<Packed<'a, T>>,
+    project: Option<Packed<'a, T>>,
+    /// A row of biases, as the planes are; in dual numbers, their tangents.
+    bias: [&'a [T]; 2],
+    /// The first step of the pass.
+    first: usize,
+    /// Pre-activations of one block, or of two.
+    planes: [Shared<'a, T>; 2],
+    /// `h` before and after a step.
+    hidden: [Shared<'a, T>; 2],
+    /// The memories, which each step replaces; if they are kept, those that each step left, behind those
+    /// that the pass began with.
+    memory: Shared<'a, T>,
+    kept: Option<Shared<'a, T>>,
+    /// `h` in front of the projection: of each worked row if it is kept, else of one step.
+    own: Option<Shared<'a, T>>,
+    keep: bool,
+    inner_operand: Option<Shared<'a, T>>,
+    /// The outputs of all steps; `None` where they are known.
+    outputs: Option<Shared<'a, T>>,
+}
+
+/// Runs the sequence; returns its results and, with `keep`, the trace, within the budget if there is
+/// one.
+///
+/// # Panics
+///
+/// If it does not fit the budget, or the memory that there is.
+pub(crate) fn forward<C: Cell, T: Real>(
+    work: Work<'_, C, T>,
+    layer: &Layer,
+    operands: &Slices<'_, T>,
+    presence: Option<&Presence>,
+    keep: Keep,
+    prepared: Option<Arc<Prepared<T>>>,
+    schedule: Schedule,
+) -> (Results<Values<T>>, Option<Trace<T>>) {
+    let worked = match presence {
+        Some(presence) => presence.count(layer.time),
+        None => layer.time.saturating_mul(layer.batch),
+    };
+    let fits =
+        limits::check::<T>(C::NAME, layer, worked, keep, Keeper::Host, limits::available_for);
+    fits.unwrap_or_else(|error| panic!("{error}"));
+    let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
+    let roster = Roster::new(layer, presence);
+    let forwarder = Forwarder::new(work, layer, operands, &roster, prepared, schedule);
+    let sizes = [time, batch, output];
+    // Of steps that a row leaves out they are not written.
+    let mut outputs = Values::new(&sizes, presence.is_none());
+    let mut walk = match keep {
+        Keep::Within(budget) => Walk::new(C::NAME, layer, budget),
+        Keep::All | Keep::Nothing => None,
+    };
+    let passed = match &mut walk {
+        Some(walk) => walk.next(&forwarder, Outputs::Wanted(&mut outputs)).expect("the last steps"),
+        None => {
+            let keep = !matches!(keep, Keep::Nothing);
+            let wanted = Outputs::Wanted(&mut outputs);
+            forwarder.pass(0..time, forwarder.first_memory(), wanted, keep)
+        }
+    };
+    let last = passed.hidden.as_slice();
+    let mut last_hidden = Vec::with_capacity(batch * output);
+    for b in 0..batch {
+        last_hidden.extend_from_slice(&last[b * pp..][..output]);
+    }
+    let of = passed.memory.as_slice();
+    let mut last_memory = Vec::with_capacity(memories * batch * hidden);
+    for m in 0..memories {
+        for b in 0..batch {
+            last_memory.extend_from_slice(&of[(b * memories + m) * hp..][..hidden]);
+        }
+    }
+    let memory = (memories > 0).then(|| last_memory.into());
+    let results = Results { outputs, hidden: last_hidden.into(), memory };
+    let trace = passed.window.map(|window| Trace { window: Some(window), walk });
+    (results, trace)
+}
+
+/// What is to be kept for the backward pass.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Keep {
+    Nothing,
+    All,
+    /// At most so many bytes; what is missing will be computed again.
+    Within(usize),
+}
+
+/// The outputs of all steps: to be written, or known from the first pass over them.
+pub(crate) enum Outputs<'a, T> {
+    Wanted(&'a mut [T]),
+    Known(&'a [T]),
+}
+
+impl<T> Outputs<'_, T> {
+    /// For one pass and another.
+    pub(crate) fn again(&mut self) -> Outputs<'_, T> {
+        match self {
+            Outputs::Wanted(outputs) => Outputs::Wanted(outputs),
+            Outputs::Known(outputs) => Outputs::Known(outputs),
+        }
+    }
+
+    fn numbers(&self) -> &[T] {
+        match self {
+            Outputs::Wanted(outputs) => outputs,
+            Outputs::Known(outputs) => outputs,
+        }
+    }
+}
+
+/// What passes over steps begin with: the weights, packed once for all of them.
+pub(crate) struct Forwarder<'a, C, T> {
+    work: Work<'a, C, T>,
+    layer: &'a Layer,
+    operands: &'a Slices<'a, T>,
+    roster: &'a Roster,
+    prepared: Arc<Prepared<T>>,
+    /// In dual numbers, their tangents.
+    tangents: Option<Prepared<T>>,
+    schedule: Schedule,
+}
+
+/// What a pass over some steps leaves.
+pub(crate) struct Passed<T> {
+    /// After the last of them, `[B, Pp]`.
+    hidden: Buffer<T>,
+    /// `[B, M, Hp]`
+    pub(crate) memory: Buffer<T>,
+    pub(crate) window: Option<Window<T>>,
+}
+
+impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
+    pub(crate) fn new(
+        work: Work<'a, C, T>,
+        layer: &'a Layer,
+        operands: &'a Slices<'a, T>,
+        roster: &'a Roster,
+        prepared: Option<Arc<Prepared<T>>>,
+        schedule: Schedule,
+    ) -> Self {
+        let new = |operands| Prepared::new(layer, operands, schedule.count);
+        let prepared = prepared.unwrap_or_else(|| Arc::new(new(operands)));
+        let tangents = work.tangents.map(new);
+        Self { work, layer, operands, roster, prepared, tangents, schedule }
+    }
+
+    /// The memories before the first step, `[B, M, Hp]`.
+    pub(crate) fn first_memory(&self) -> Buffer<T> {
+        let Layer { batch, hidden, memories, hp, .. } = *self.layer;
+        let mut memory = Buffer::zeros(&[batch, memories, hp]);
+        for b in 0..batch {
+            for m in 0..memories {
+                let c_0 = self.operands.need(Operand::Memory);
+                memory.as_mut_slice()[(b * memories + m) * hp..][..hidden]
+                    .copy_from_slice(&c_0[(m * batch + b) * hidden..][..hidden]);
+            }
+        }
+        memory
+    }
+
+    /// `h` before step `k`, in padded rows.
+    fn hidden_before(&self, k: usize, outputs: &[T]) -> Buffer<T> {
+        let Layer { batch, output, pp, .. } = *self.layer;
+        let h_0 = self.operands.need(Operand::Hidden);
+        let mut hidden = Buffer::zeros(&[batch, pp]);
+        for b in 0..batch {
+            let from = match self.roster.before(k, b) {
+                None => &h_0[b * output..][..output],
+                Some(k) => {
+                    let at = self.layer.output_at(self.layer.time_of(k), b);
+                    &outputs[at..][..output]
+                }
+            };
+            hidden.as_mut_slice()[b * pp..][..output].copy_from_slice(from);
+        }
+        hidden
+    }
+
+    /// Works some steps, from the memories before them; the outputs of the steps before are there.
+    pub(crate) fn pass(
+        &self,
+        steps: Range<usize>,
+        before: Buffer<T>,
+        outputs: Outputs<'_, T>,
+        keep: bool,
+    ) -> Passed<T> {
+        let Layer { batch, memories, hp, .. } = *self.layer;
+        let layer = self.layer;
+        let blocks = self.roster.blocks(steps.clone(), |_| ROWS);
+        let stretches = Stretch::all::<T>(layer, self.roster, self.schedule, &blocks);
+        let splits: Vec<_> = stretches.iter().map(|stretch| stretch.split).collect();
+        let rows = stretches.iter().map(|stretch| stretch.rows).max().unwrap_or(0);
+        let two = splits.contains(&Split::Pipeline);
+        let mut planes = layer.rows_of_planes::<T>(rows, two);
+        // A row that is not worked has the same before and after.
+        let hidden = self.hidden_before(steps.start, outputs.numbers());
+        let mut hiddens = [hidden.clone(), hidden];
+        // Of what is kept, each worked row has one.
+        let worked = if keep { self.roster.count(&steps) } else { 0 };
+        let mut memory = Buffer::scratch(&[batch + worked, memories, hp]);
+        let state = batch * memories * hp;
+        memory.as_mut_slice()[..state].copy_from_slice(before.as_slice());
+        let mut kept = keep.then(|| Buffer::scratch(&[worked, layer.kept, hp]));
+        let owns = if keep { worked } else { batch };
+        let mut own = layer.projected.then(|| Buffer::zeros(&[owns, hp]));
+        let mut inner_operand = layer.inner.then(|| Buffer::scratch(&[batch, hp]));
+        let (values, tangents) = (&*self.prepared, self.tangents.as_ref());
+        let packed = |of: fn(&Prepared<T>) -> Option<&Panels<T>>| {
+            Some(of(values)?.beside(tangents.and_then(of)))
+        };
+        let forward = Forward {
+            work: self.work,
+            layer,
+            operands: self.operands,
+            roster: self.roster,
+            weight_ih: values.weight_ih.beside(tangents.map(|of| &of.weight_ih)),
+            weight_hh: values.weight_hh.beside(tangents.map(|of| &of.weight_hh)),
+            inner: packed(|of| of.inner.as_ref()),
+            project: packed(|of| of.project.as_ref()),
+            bias: [values.bias.as_slice(), tangents.map_or(&[], |of| of.bias.as_slice())],
+            first: steps.start,
+            planes: planes.each_mut().map(Buffer::shared),
+            hidden: hiddens.each_mut().map(Buffer::shared),
+            memory: memory.shared(),
+            kept: kept.as_mut().map(Buffer::shared),
+            own: own.as_mut().map(Buffer::shared),
+            keep,
+            inner_operand: inner_operand.as_mut().map(Buffer::shared),
+            outputs: match outputs {
+                Outputs::Wanted(outputs) => Some(Shared::new(outputs)),
+                Outputs::Known(_) => None,
+            },
+        };
+        team(self.schedule.count, |member| forward.run(member, &stretches, &steps));
+
+        let [even, odd] = hiddens;
+        let hidden = if steps.len().is_multiple_of(2) { even } else { odd };
+        let mut after = before;
+        for (b, to) in after.as_mut_slice().chunks_exact_mut((memories * hp).max(1)).enumerate() {
+            let row = if keep { self.roster.traced_before(steps.start, steps.end, b) } else { b };
+            to.copy_from_slice(&memory.as_slice()[row * memories * hp..][..to.len()]);
+        }
+        let window = kept.map(|kept| Window { steps, kept, memory, own });
+        Passed { hidden, memory: after, window }
+    }
+}
+
+impl<C: Cell, T: Real> Forward<'_, C, T> {
+    /// What one thread does.
+    fn run(&self, member: &Member<'_>, stretches: &[Stretch<'_>], steps: &Range<usize>) {
+        for stretch in stretches {
+            self.work_stretch(member, stretch);
+            // In the next, others may have these rows.
+            member.wait();
+        }
+        if let (true, Some(outputs)) = (self.layer.held, self.outputs) {
+            for b in member.part(self.layer.batch, 1) {
+                self.hold(outputs, steps, b);
+            }
+        }
+    }
+
+    fn work_stretch(&self, member: &Member<'_>, stretch: &Stretch<'_>) {
+        let Stretch { blocks, split, .. } = *stretch;
+        let (share, room) = (&stretch.shares[member.index], stretch.rooms[member.index]);
+        match split {
+            Split::Rows | Split::Units => {
+                for block in blocks {
+                    let places = |k| self.roster.places(k, &share.rows).len();
+                    let count = block.clone().map(places).sum();
+                    self.input_products(block, 0, share, room, 0..count);
+                    let mut first = room;
+                    for k in block.clone() {
+                        self.step(k, first, 0, share);
+                        first += places(k);
+                        if split == Split::Units {
+                            member.wait();
+                        }
+                    }
+                }
+            }
+            Split::Pipeline => {
+                let products = |index: usize, part: Range<usize>| {
+                    self.input_products(&blocks[index], index % 2, share, room, part);
+                };
+                if let Some(first) = blocks.first() {
+                    products(0, member.part(self.roster.count(first), self.layer.parts));
+                }
+                member.wait();
+                for (index, block) in blocks.iter().enumerate() {
+                    if member.index == 0 {
+                        for k in block.clone() {
+                            let first = room + self.roster.count(&(block.start..k));
+                            self.step(k, first, index % 2, share);
+                        }
+                    } else if let Some(next) = blocks.get(index + 1) {
+                        let count = self.roster.count(next);
+                        let (at, of) = (member.index - 1, member.count - 1);
+                        products(index + 1, part(at, of, count, self.layer.parts));
+                    }
+                    member.wait();
+                }
+            }
+        }
+    }
+
+    /// The outputs of a row in steps that it leaves out: what it has held since the step before.
+    fn hold(&self, outputs: Shared<'_, T>, steps: &Range<usize>, b: usize) {
+        let output = self.layer.output;
+        let at = |k| self.layer.output_at(self.layer.time_of(k), b);
+        for k in steps.clone().filter(|&k| !self.roster.takes_part(k, b)) {
+            // SAFETY: the outputs of row `b` are this thread's own, those of two steps are apart.
+            unsafe {
+                let from = match self.roster.before(k, b) {
+                    None => &self.operands.need(Operand::Hidden)[b * output..][..output],
+                    Some(before) => outputs.slice(at(before), output),
+                };
+                outputs.slice_mut(at(k), output).copy_from_slice(from);
+            }
+        }
+    }
+
+    /// `W x + b`, and the biases of what has no `W x`, for rows of a block: a part of those that are
+    /// this thread's, which lie one after the other from row `room` on.
+    fn input_products(
+        &self,
+        steps: &Range<usize>,
+        slot: usize,
+        share: &Share,
+        room: usize,
+        part: Range<usize>,
+    ) {
+        let Layer { isa, parts, row, input_strides: [stride, input_row], .. } = *self.layer;
+        let planes = self.planes[slot];
+        let x = self.operands.need(Operand::Input);
+        let mut from = Vec::new();
+        let (a, a_rows) = if self.roster.rows(steps.start).is_none() {
+            // Some rows of each step.
+            let a_rows = Rows::groups(share.rows.len(), self.layer.step_stride(stride), input_row);
+            (self.layer.input_at(self.layer.time_of(steps.start), share.rows.start), a_rows)
+        } else {
+            let pairs = self.roster.pairs(steps.clone(), share.rows.clone());
+            from.extend(pairs.map(|(k, b)| self.layer.input_at(self.layer.time_of(k), b)));
+            (0, Rows::listed(&from, 1))
+        };
+        for index in part.clone() {
+            let copy = |column: usize, count: usize| {
+                // SAFETY: these rows and units are this thread's own.
+                let to = unsafe { planes.slice_mut((room + index) * row + column, count) };
+                to.copy_from_slice(&self.bias[index % parts][column..column + count]);
+            };
+            if share.units == (0..self.layer.hp) {
+                copy(0, row);
+                continue;
+            }
+            for plane in 0..self.layer.planes() {
+                for (column, units) in self.layer.pieces(plane, &share.units) {
+                    copy(column, units.len());
+                }
+            }
+        }
+        // Of the whole input: against the direction of time, the steps after the first lie before it.
+        let a = (x.as_ptr().wrapping_add(a), a_rows);
+        let c = (planes.at(room * row + self.layer.of_x().0, 0), Rows::plain(row));
+        // SAFETY: the input has these rows, the planes' rows and units are this thread's own.
+        unsafe { multiply(isa, self.weight_ih, &share.units, a, c, part) };
+    }
+
+    /// Step `k`, this thread's rows of which begin with row `first` of the planes.
+    fn step(&self, k: usize, first: usize, slot: usize, share: &Share) {
+        let Layer { batch, output, hp, pp, isa, row, .. } = *self.layer;
+        let t = self.layer.time_of(k);
+        // Of this pass.
+        let nth = k - self.first;
+        let (before, after) = (self.hidden[nth % 2], self.hidden[(nth + 1) % 2]);
+        let planes = self.planes[slot];
+        let rows = self.roster.step_rows(k, &share.rows);
+        self.stand_still(k, [before, after], share);
+        if rows.len() == 0 {
+            return;
+        }
+        // These rows in a buffer.
+        let of_batch = |buffer: Shared<'_, T>, row: usize| {
+            let (start, rows) = rows.in_batch(row);
+            (buffer.at(start, 0), rows)
+        };
+        let add = |(a, a_rows): (*mut T, Rows<'_>), b: Packed<'_, T>, column: usize| {
+            let c = planes.at(first * row + column, 0);
+            let (a, c) = ((a.cast_const(), a_rows), (c, Rows::plain(row)));
+            // SAFETY: `a` has these rows and nobody writes them now; the planes' rows and units
+            // are this thread's own.
+            unsafe { multiply(isa, b, &share.units, a, c, 0..rows.len()) };
+        };
+        // Where these rows are in the trace. Without one, their memories are where they were, and their
+        // own `h` is in this thread's rows: those of the step may be another's in the next.
+        let traced = self.roster.count(&(self.first..k)) + rows.places.start;
+        let memory_before = |b| match self.keep {
+            true => self.roster.traced_before(self.first, k, b),
+            false => b,
+        };
+        let own_row = if self.keep { traced } else { share.rows.start };
+        let gates = |part| {
+            let step = StepForward {
+                cell: self.work.cell,
+                layer: self.layer,
+                rows: rows.clone(),
+                units: share.units.clone(),
+                part,
+                planes,
+                planes_row: first,
+                hidden: before,
+                hidden_next: after,
+                memory: self.memory,
+                memory_before: &memory_before,
+                memory_after: self.keep.then_some(batch + traced),
+                kept: self.kept.map(|kept| (kept, traced)),
+                own: self.own.map(|own| (own, own_row)),
+                inner: self.inner_operand,
+                output: self.outputs,
+                time: t,
+            };
+            self.work.forward(isa, &step);
+        };
+        add(of_batch(before, pp), self.weight_hh, self.layer.of_h().0);
+        if let Some(inner) = self.inner {
+            gates(Part::Inner);
+            let operand = self.inner_operand.expect("there is room for it");
+            add(of_batch(operand, hp), inner, self.layer.of_inner().0);
+        }
+        gates(Part::Step);
+        if let (Some(project), Some(own)) = (self.project, self.own) {
+            for b in rows.iter() {
+                // SAFETY: rows of this thread's own.
+                unsafe { after.slice_mut(b * pp, pp) }.fill(T::ZERO);
+            }
+            let a = (own.at(own_row * hp, 0).cast_const(), Rows::plain(hp));
+            // SAFETY: as above.
+            unsafe {
+                let after = of_batch(after, pp);
+                multiply(isa, project, &(0..pp), a, after, 0..rows.len());
+            };
+            let Some(outputs) = self.outputs else { return };
+            for b in rows.iter() {
+                // SAFETY: as above.
+                unsafe {
+                    let out = outputs.slice_mut(self.layer.output_at(t, b), output);
+                    out.copy_from_slice(after.slice(b * pp, output));
+                }
+            }
+        }
+    }
+
+    /// Hands on the `h` of rows that were worked in the step before, and are not in this one. Others that
+    /// are not have the same in both buffers, and have had it since then.
+    fn stand_still(&self, k: usize, [before, after]: [Shared<'_, T>; 2], share: &Share) {
+        if self.roster.rows(k).is_none() || k == self.first {
+            return;
+        }
+        let pp = self.layer.pp;
+        let units = if self.layer.projected { 0..pp } else { share.units.clone() };
+        let worked = self.roster.step_rows(k - 1, &share.rows);
+        for b in worked.iter().filter(|&b| !self.roster.takes_part(k, b)) {
+            let at = b * pp + units.start;
+            // SAFETY: these rows and units are this thread's own; the buffers are two.
+            unsafe {
+                after.slice_mut(at, units.len()).copy_from_slice(before.slice(at, units.len()))
+            };
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Whether a sequence fits the memory that there is: asked before any of it is taken.
+
+use crate::host::layout::sizes::Layer;
+use crate::host::memory::buffer::release_kept;
+use crate::host::sequence::forward::Keep;
+use crate::host::simd::real::Real;
+use crate::operation::schedule::TraceSchedule;
+
+/// Sequences that take less than this are not held against the memory there is, which takes some
+/// 30 µs to find out.
+const SMALL: u128 = 256 << 20;
+
+/// Whether the outputs, and what is to be kept for the backward pass, fit.
+///
+/// # Arguments
+///
+/// - `worked`: the valid steps of all rows, `T · B` without lengths and masks
+/// - `keeper`: who keeps the trace: these kernels, or another that keeps about as much and takes no
+///   budget
+/// - `available`: how many bytes there are for who needs so many, if that is known; no address space has
+///   more than `isize::MAX`
+///
+/// # Errors
+///
+/// One line: how much it would take, and which budget would do.
+pub(crate) fn check<T: Real>(
+    name: &str,
+    layer: &Layer,
+    worked: usize,
+    keep: Keep,
+    keeper: Keeper,
+    available: impl FnOnce(u128) -> Option<usize>,
+) -> Result<(), String> {
+    let bytes = |sizes: &[usize]| {
+        let number = size_of::<T>() as u128;
+        sizes.iter().fold(number, |product, &size| product.saturating_mul(size as u128))
+    };
+    let Layer { time, batch, output, hp, memories, .. } = *layer;
+    let outputs = bytes(&[time, batch, output]);
+    let step = bytes(&[batch, hp, layer.traced()]);
+    let state = bytes(&[batch, hp, memories]);
+    let whole = bytes(&[worked, hp, layer.traced()]).saturating_add(state);
+    let trace = match keep {
+        Keep::Nothing => 0,
+        Keep::All => whole,
+        Keep::Within(budget) => whole.min(budget as u128),
+    };
+    let need = outputs.saturating_add(trace);
+    if need <= SMALL {
+        return Ok(());
+    }
+    let most = available(need).unwrap_or(usize::MAX).min(isize::MAX as usize) as u128;
+    if need <= most {
+        return Ok(());
+    }
+    let room = most.saturating_sub(outputs);
+    let advice = match (usize::try_from(step), usize::try_from(state)) {
+        _ if trace == 0 || room == 0 => None,
+        (Ok(step), Ok(state)) => TraceSchedule::least(time, step, state)
+            .into_iter()
+            .find(|&budget| budget as u128 <= room)
+            .map(|budget| match keeper {
+                Keeper::Host => {
+                    format!("a trace budget of {budget} for each layer and direction would do")
+                }
+                Keeper::Reference => format!(
+                    "`Kernel::Auto` with a trace budget of {budget} for each layer and direction \
+                     would do (the reference kernel takes none)"
+                ),
+            }),
+        _ => None,
+    };
+    let advice = advice.unwrap_or_else(|| {
+        "no trace budget would do: expected fewer steps at a time (`Truncated`), or fewer rows"
+            .into()
+    });
+    Err(format!(
+        "{name}: {time} steps of {batch} rows would take {need} bytes, {outputs} for the outputs and \
+         {trace} for the trace, and {most} are available; {advice}",
+    ))
+}
+
+/// Who keeps a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeper {
+    /// The kernels for host memory.
+    Host,
+    /// The reference body: a little less for each step than these kernels, whose rows are padded; and
+    /// all of it, whatever the budget.
+    Reference,
+}
+
+/// How much memory can be had by who needs so much: if that is more than there is, what is kept of earlier
+/// sequences is given back first, for it is not in use.
+pub(crate) fn available_for(need: u128) -> Option<usize> {
+    let bytes = available()?;
+    if need <= bytes as u128 {
+        return Some(bytes);
+    }
+    release_kept();
+    available()
+}
+
+/// How much memory can still be had, in bytes, where the system says so.
+pub(crate) fn available() -> Option<usize> {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let meminfo = read("/proc/meminfo")?;
+    let kilobytes = number(&meminfo, "MemAvailable:")?
+        .saturating_add(number(&meminfo, "SwapFree:").unwrap_or(0));
+    let machine = kilobytes.saturating_mul(1024);
+    // A container may have less than its machine; what it has in its page cache it can have back.
+    let group = |name: &str| read(&format!("/sys/fs/cgroup/memory.{name}"));
+    let bytes = |name: &str| group(name)?.trim().parse::<usize>().ok();
+    let own = bytes("max").zip(bytes("current")).map(|(max, current)| {
+        let cache = group("stat").and_then(|stat| number(&stat, "file")).unwrap_or(0);
+        max.saturating_sub(current.saturating_sub(cache))
+    });
+    Some(own.map_or(machine, |own| own.min(machine)))
+}
+
+/// The number behind a name, in a file with one of each on a line.
+fn number(file: &str, name: &str) -> Option<usize> {
+    let mut lines = file.lines().map(str::split_whitespace);
+    lines
+        .find_map(|mut words| (words.next()? == name).then(|| words.next()?.parse().ok()).flatten())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::simd::isa::Isa;
+    use crate::operation::plan::{Plan, Sizes};
+    use bptt_cells::Lstm;
+
+    fn layer(time: usize, batch: usize) -> Layer {
+        let sizes = Sizes { time, batch, input: 64, hidden: 64, output: 64, memories: 1 };
+        Layer::new::<Lstm, f32>(&Plan::new(Lstm), &sizes, [64, 64], false, Isa::detect())
+    }
+
+    /// Nothing is allocated here, so any size will do.
+    fn refused(time: usize, batch: usize, keep: Keep, available: usize) -> Option<String> {
+        check::<f32>(
+            "lstm",
+            &layer(time, batch),
+            time.saturating_mul(batch),
+            keep,
+            Keeper::Host,
+            |_| Some(available),
+        )
+        .err()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_a_budget_that_would_do() {
+        // A step of 100 rows: 25,600 bytes of outputs, and 128,000 of trace.
+        let error = refused(100_000, 100, Keep::All, 8 << 30).expect("15 GB in 8");
+        assert!(
+            error.starts_with(
+                "lstm: 100000 steps of 100 rows would take 15360025600 bytes, 2560000000 for the \
+                 outputs and 12800025600 for the trace, and 8589934592 are available; a trace \
+                 budget of "
+            ),
+            "{error}"
+        );
+        let budget = error.split("a trace budget of ").nth(1).expect("it is there");
+        let budget: usize =
+            budget.split(' ').next().and_then(|n| n.parse().ok()).expect("a number");
+        assert!(refused(100_000, 100, Keep::Within(budget), 8 << 30).is_none());
+        let schedule = TraceSchedule::new(100_000, 128_000, 25_600, budget).expect("it fits");
+        assert!(schedule.forward_steps() <= 201_000, "{schedule:?}");
+        // With as much as it takes, and without a trace.
+        assert!(refused(100_000, 100, Keep::All, 15_360_025_600).is_none());
+        assert!(refused(100_000, 100, Keep::All, 15_360_025_599).is_some());
+        assert!(refused(100_000, 100, Keep::Nothing, 8 << 30).is_none());
+    }
+
+    #[test]
+    fn who_takes_no_budget_names_who_does() {
+        let by = |keeper, keep| {
+            check::<f32>("lstm", &layer(100_000, 100), 10_000_000, keep, keeper, |_| Some(8 << 30))
+                .err()
+        };
+        let error = by(Keeper::Reference, Keep::All).expect("15 GB in 8");
+        assert!(error.contains("`Kernel::Auto` with a trace budget of "), "{error}");
+        assert!(by(Keeper::Host, Keep::All).is_some_and(|e| !e.contains("Kernel::Auto")));
+        assert!(by(Keeper::Reference, Keep::Nothing).is_none());
+    }
+
+    #[test]
+    fn where_the_outputs_do_not_fit_no_budget_would_do() {
+        for keep in [Keep::All, Keep::Within(1 << 20), Keep::Nothing] {
+            let error = refused(1_000_000, 100, keep, 8 << 30).expect("25 GB of outputs");
+            assert!(error.contains("no trace budget would do"), "{error}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_overflow_are_refused_too() {
+        let keep = Keep::All;
+        for (time, batch) in [(usize::MAX, 1), (1 << 40, 1 << 40), (usize::MAX, usize::MAX)] {
+            let error = check::<f32>(
+                "lstm",
+                &layer(time, batch),
+                time.saturating_mul(batch),
+                keep,
+                Keeper::Host,
+                |_| None,
+            );
+            assert!(error.expect_err("too large").contains("no trace budget would do"));
+        }
+    }
+
+    #[test]
+    fn small_sequences_do_not_ask() {
+        let asked = |_| panic!("it was asked");
+        assert!(
+            check::<f32>("lstm", &layer(1000, 1), 1000, Keep::All, Keeper::Host, asked).is_ok()
+        );
+    }
+
+    #[test]
+    fn the_system_is_understood() {
+        let file = "MemTotal:  16 kB\nMemAvailable:   12 kB\nfile_dirty 3\nfile 4\n";
+        assert_eq!(number(file, "MemAvailable:"), Some(12));
+        assert_eq!(number(file, "file"), Some(4));
+        assert_eq!(number(file, "none"), None);
+        if cfg!(target_os = "linux") {
+            assert!(available().is_some_and(|bytes| bytes > 1 << 20));
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The whole sequence, forward and backward: the steps in their order, the large products beside them,
+//! the trace between them. It knows nothing of tensors, backends or the tape.
+
+pub(crate) mod backward;
+pub(crate) mod forward;
+pub(crate) mod limits;
+pub(crate) mod packed_weights;
+pub(crate) mod recompute;
+pub(crate) mod stretch;
+pub(crate) mod sums;
+pub(crate) mod trace;
+pub(crate) mod weights;

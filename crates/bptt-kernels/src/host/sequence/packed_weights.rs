@@ -1,0 +1,116 @@
+//! The weights of a layer, packed for its forward pass.
+
+use crate::host::gemm::columns::Columns;
+use crate::host::gemm::panels::{Panels, Source, pack_all};
+use crate::host::layout::plain_rows::Slices;
+use crate::host::layout::sizes::Layer;
+use crate::host::memory::buffer::Buffer;
+use crate::host::simd::real::Real;
+use crate::operation::operands::Operand;
+
+/// The weights of a layer, packed for its forward pass, and its biases.
+#[derive(Debug)]
+pub(crate) struct Prepared<T> {
+    /// For `x`, for `h`, for the inner operand, for the projection.
+    pub(crate) weight_ih: Panels<T>,
+    pub(crate) weight_hh: Panels<T>,
+    pub(crate) inner: Option<Panels<T>>,
+    pub(crate) project: Option<Panels<T>>,
+    /// A row of biases, as the planes are.
+    pub(crate) bias: Buffer<T>,
+}
+
+impl<T: Real> Prepared<T> {
+    /// Packed by `count` threads. A weight that is not there is zero, which a matrix of no depth is as
+    /// well.
+    pub(crate) fn new(layer: &Layer, operands: &Slices<'_, T>, count: usize) -> Self {
+        let depth = |operand, depth| match operands.has(operand) {
+            true => Columns::plain(depth, layer.panel),
+            false => Columns::none(),
+        };
+        let Layer { input, hidden, output, isa, gates, .. } = *layer;
+        let input = depth(Operand::WeightIh, input);
+        let mut weight_ih = Panels::new(isa, input, gates, layer.of_x().1);
+        let of_hidden = depth(Operand::WeightHh, output);
+        let mut weight_hh = Panels::new(isa, of_hidden, layer.outer(), layer.of_h().1);
+        let inner = || Panels::new(isa, of_hidden, 1, layer.of_inner().1);
+        let mut inner = layer.inner.then(inner);
+        let own = depth(Operand::WeightHr, hidden);
+        let project = || Panels::new(isa, own, 1, Columns::plain(output, layer.panel).padded());
+        let mut project = layer.projected.then(project);
+        let sources = [
+            weight_ih_source(layer, operands),
+            outer_source(layer, operands),
+            inner_source(layer, operands),
+            project_source(layer, operands),
+        ];
+        let packers = [
+            Some(weight_ih.packer()),
+            Some(weight_hh.packer()),
+            inner.as_mut().map(Panels::packer),
+            project.as_mut().map(Panels::packer),
+        ];
+        let all = packers.into_iter().zip(&sources);
+        pack_all(
+            count,
+            &all.filter_map(|(packer, from)| Some((packer?, from))).collect::<Vec<_>>(),
+        );
+        Self { weight_ih, weight_hh, inner, project, bias: bias_row(layer, operands) }
+    }
+}
+
+/// The biases as the planes want them: both where both products are added.
+fn bias_row<T: Real>(layer: &Layer, operands: &Slices<'_, T>) -> Buffer<T> {
+    let Layer { hidden, gates, added, apart, .. } = *layer;
+    let mut row = Buffer::zeros(&[layer.row]);
+    let mut add = |operand, gate: usize, plane: usize| {
+        let Some(bias) = operands.get(operand) else { return };
+        for (column, units) in layer.pieces(plane, &(0..hidden)) {
+            let to = &mut row.as_mut_slice()[column..][..units.len()];
+            for (to, &b) in to.iter_mut().zip(&bias[gate * hidden + units.start..]) {
+                *to = T::plus(*to, b);
+            }
+        }
+    };
+    for gate in 0..gates {
+        add(Operand::BiasIh, gate, layer.plane(gate));
+        let is_apart = (added..added + apart).contains(&gate);
+        let plane = if is_apart { gates + gate - added } else { layer.plane(gate) };
+        add(Operand::BiasHh, gate, plane);
+    }
+    row
+}
+
+/// `W [G·H, I]`, transposed.
+fn weight_ih_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
+    let Layer { input, hidden, gates, .. } = *layer;
+    let planes = (0..gates).map(|plane| layer.gate(plane) * hidden * input).collect();
+    transposed(operands.get(Operand::WeightIh), planes, input)
+}
+
+/// The rows of `U [G·H, P]` that are multiplied with `h`, transposed.
+fn outer_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
+    let Layer { hidden, output, .. } = *layer;
+    let planes = (0..layer.outer()).map(|gate| gate * hidden * output).collect();
+    transposed(operands.get(Operand::WeightHh), planes, output)
+}
+
+/// The rows of `U` that are multiplied with the inner operand, transposed.
+fn inner_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
+    let Layer { hidden, output, gates, .. } = *layer;
+    transposed(operands.get(Operand::WeightHh), vec![(gates - 1) * hidden * output], output)
+}
+
+/// `W_hr [P, H]`, transposed.
+fn project_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
+    transposed(operands.get(Operand::WeightHr), vec![0], layer.hidden)
+}
+
+/// Rows of `depth` elements become columns; none, where there is nothing.
+fn transposed<'a, T>(data: Option<&&'a [T]>, planes: Vec<usize>, depth: usize) -> Source<'a, T> {
+    let Some(&data) = data else {
+        let planes = vec![0; planes.len()];
+        return Source { data: &[], planes, column: 0, rows: vec![], row: 1 };
+    };
+    Source { data, planes, column: depth, rows: vec![(0, depth)], row: 1 }
+}

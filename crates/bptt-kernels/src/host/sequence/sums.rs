@@ -1,0 +1,405 @@
+//! What is summed over all steps: the gradients of the input and of the weights, in large products.
+
+use crate::host::gemm::columns::Columns;
+use crate::host::gemm::microkernel::send_for;
+use crate::host::gemm::product::{DEPTH, Product};
+use crate::host::gemm::rows::Rows;
+use crate::host::gemm::transposed_product::{OuterSum, Tiles, block_depth};
+use crate::host::layout::sizes::Layer;
+use crate::host::memory::buffer::{Buffer, Shared};
+use crate::host::sequence::backward::Sequence;
+use crate::host::simd::real::Real;
+use crate::host::threads::team::{Member, part};
+use crate::operation::operands::Operand;
+use bptt_cells::Cell;
+use std::cmp::Reverse;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+
+/// How many rows of the input's gradient are one piece of work.
+const PIECE: usize = 24;
+
+/// How many rows are laid out at once: few enough that they stay in the first-level cache, while their elements
+/// go to one tile after the other. Divides [`DEPTH`].
+const AT_ONCE: usize = 16;
+
+/// What is summed over the steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sum {
+    /// The input's gradient: over the planes, not over the steps, but it is as large.
+    Input,
+    WeightIh,
+    WeightHh,
+    Bias,
+    /// The part of `WeightHh` for the inner operand.
+    Inner,
+    WeightHr,
+}
+
+/// The gradient of a weight: a sum over rows of `aᵀ d`, with `a` laid out as tiles.
+struct Factors<'a, T> {
+    tiles: *const T,
+    /// How many elements a row of `a` has.
+    width: usize,
+    d: *const T,
+    /// From one row of `d` to the next.
+    d_row: usize,
+    columns: Columns,
+    to: Shared<'a, T>,
+    /// Where the sums of the columns of `d` go, if they are wanted.
+    bias: Option<Shared<'a, T>>,
+}
+
+impl<C: Cell, T: Real> Sequence<'_, C, T> {
+    /// Lays out some rows of `rows`, for a sum over them: these values, row after row.
+    ///
+    /// # Safety
+    ///
+    /// No one else touches these rows of `to`.
+    pub(super) unsafe fn lay<'v>(
+        &self,
+        tiles: Tiles,
+        mut values: impl Iterator<Item = &'v [T]>,
+        of: Range<usize>,
+        rows: usize,
+        to: Shared<'_, T>,
+    ) {
+        let Layer { parts, isa, .. } = *self.layer;
+        // Each part has rows of its own.
+        let (of, rows) = (of.start / parts..of.end / parts, rows / parts);
+        let size = rows * tiles.width();
+        let mut first = of.start;
+        while first < of.end {
+            let next = (first + 1).next_multiple_of(AT_ONCE).min(of.end);
+            let mut some = [[&[][..]; AT_ONCE]; 2];
+            for nth in 0..next - first {
+                for of_part in &mut some[..parts] {
+                    let row = values.next().expect("as many values as rows");
+                    send_for(row.as_ptr(), tiles.width());
+                    of_part[nth] = row;
+                }
+            }
+            for (part, of_part) in some[..parts].iter().enumerate() {
+                let (of_part, to) = (&of_part[..next - first], to.part(part * size, size));
+                // SAFETY: the caller's promise.
+                unsafe { tiles.pack(isa, of_part, first, rows, to) };
+            }
+            first = next;
+        }
+    }
+
+    /// Lays out what the sums over a block multiply with, as tiles: a part of it.
+    pub(super) fn lay_out(&self, steps: Range<usize>, slot: usize, index: usize, parts: usize) {
+        let Layer { input, output, parts: grain, isa, .. } = *self.layer;
+        let rows = self.roster.count(&steps);
+        let mine = part(index, parts, rows, grain);
+        let worked = || self.roster.worked(steps.start, mine.start);
+        if self.wanted.has(Operand::WeightIh) {
+            let x = self.operands.need(Operand::Input);
+            let row = |(k, b)| &x[self.layer.input_at(self.layer.time_of(k), b)..][..input];
+            let (of_x, to) = (Tiles::new(isa, input), self.x_tiles[slot]);
+            // SAFETY: these rows of the tiles are this thread's own.
+            unsafe { self.lay(of_x, worked().map(row), mine.clone(), rows, to) };
+        }
+        if self.wanted.has(Operand::WeightHh) {
+            let row = |(k, b)| self.hidden_before(k, b);
+            let (of_h, to) = (Tiles::new(isa, output), self.h_tiles[slot]);
+            // SAFETY: as above.
+            unsafe { self.lay(of_h, worked().map(row), mine.clone(), rows, to) };
+        }
+    }
+
+    /// What of the large products of a block nobody else has begun.
+    ///
+    /// They are taken piece by piece, because threads are not equally fast: one may share its core.
+    /// Each element is in one piece, and has the same bits whoever takes it.
+    pub(super) fn sums(&self, index: usize) {
+        let (block, slot) = self.block(index);
+        let rows = self.roster.count(&block.steps);
+        if rows == 0 {
+            return;
+        }
+        let pieces = self.pieces(rows);
+        let columns = self.weight_hh.value.columns;
+        let mut scratch = Buffer::scratch(&[DEPTH, columns]);
+        let mut inner_tiles = None;
+        loop {
+            let mut piece = self.taken[index].fetch_add(1, Ordering::Relaxed);
+            let taken = pieces.iter().find(|&&(_, count)| {
+                let is_here = piece < count;
+                piece -= if is_here { 0 } else { count };
+                is_here
+            });
+            let Some(&(sum, _)) = taken else { return };
+            match sum {
+                Sum::Input => self.input_gradient(&block.steps, slot, piece),
+                Sum::Bias => self.remaining_biases(rows, slot),
+                Sum::WeightIh | Sum::WeightHh | Sum::Inner | Sum::WeightHr => {
+                    let inner = (sum == Sum::Inner)
+                        .then(|| inner_tiles.get_or_insert_with(|| self.inner_tiles(rows, slot)));
+                    let of = self.factors(sum, rows, slot, inner);
+                    self.sum_panel(of, rows, piece, &mut scratch);
+                }
+            }
+        }
+    }
+
+    /// What there is to be summed over a block of so many rows, and in how many pieces: what has the largest
+    /// pieces first, so that threads are through with them at about the same time.
+    fn pieces(&self, rows: usize) -> [(Sum, usize); 6] {
+        let Layer { input, output, hidden, gates, inner, panel, parts, .. } = *self.layer;
+        let wants = |operand| self.wanted.has(operand);
+        let count = |is_wanted, pieces| if is_wanted { pieces } else { 0 };
+        let of_input = count(self.weight_ih.is_some(), rows.div_ceil(PIECE * parts));
+        // In how many pieces, and how many multiplications one of them is.
+        let by_panels = |is_wanted, columns: Columns, width: usize| {
+            (count(is_wanted, columns.panels(panel)), rows * panel * width)
+        };
+        let [of_x, of_h, of_inner] = [self.layer.of_x(), self.layer.of_h(), self.layer.of_inner()];
+        let of_output = Columns::plain(output, panel);
+        let mut pieces = [
+            (Sum::Input, (of_input, PIECE * gates * hidden * input)),
+            (Sum::WeightIh, by_panels(wants(Operand::WeightIh), of_x.1, input)),
+            (Sum::WeightHh, by_panels(wants(Operand::WeightHh), of_h.1, output)),
+            (Sum::Inner, by_panels(inner && wants(Operand::WeightHh), of_inner.1, hidden)),
+            (Sum::WeightHr, by_panels(wants(Operand::WeightHr), of_output, hidden)),
+            (Sum::Bias, (count(self.wants_bias(), 1), 0)),
+        ];
+        pieces.sort_by_key(|&(_, (_, size))| Reverse(size));
+        pieces.map(|(sum, (count, _))| (sum, count))
+    }
+
+    fn wants_bias(&self) -> bool {
+        self.wanted.has(Operand::BiasIh) || self.wanted.has(Operand::BiasHh)
+    }
+
+    /// The gradients of the input, of some rows of a block.
+    fn input_gradient(&self, steps: &Range<usize>, slot: usize, piece: usize) {
+        let Layer { batch, input, isa, parts, row, .. } = *self.layer;
+        let (Some(d_input), Some(weight_ih)) = (self.d_input, self.weight_ih) else { return };
+        let count = self.roster.count(steps);
+        let rows = piece * PIECE * parts..count.min((piece + 1) * PIECE * parts);
+        let mut listed = Vec::new();
+        // From which row of the block on they are named, and from which of the gradient's numbers on.
+        let mut from = 0;
+        let (first, c_rows) = if self.roster.rows(steps.start).is_none() {
+            let group = self.layer.step_stride(batch * input);
+            (self.layer.time_of(steps.start) * batch * input, Rows::groups(batch, group, input))
+        } else {
+            from = rows.start;
+            let worked = self.roster.worked(steps.start, from).take(rows.len());
+            listed.reserve(rows.len());
+            listed.extend(worked.map(|(k, b)| self.layer.time_of(k) * batch + b));
+            (0, Rows::listed(&listed, input))
+        };
+        let product = Product {
+            a: self.d_planes[slot].at(from * row + self.layer.of_x().0, 0),
+            a_rows: Rows::plain(row),
+            b: weight_ih,
+            panels: 0..weight_ih.value.count,
+            // Of the whole gradient: against the direction of time, the steps after the first lie before it.
+            c: d_input.at(first, 0),
+            c_rows,
+            rows: rows.start - from..rows.end - from,
+            add: false,
+        };
+        // SAFETY: the planes of the block are written; the rows of `d_input` are those of this piece,
+        // which nobody else has.
+        unsafe { product.run(isa) };
+    }
+
+    /// Sums of the columns that no other sum has on its way.
+    fn remaining_biases(&self, rows: usize, slot: usize) {
+        let Layer { hidden, gates, parts, row, .. } = *self.layer;
+        let summed = if self.wanted.has(Operand::WeightIh) { gates } else { 0 };
+        for r in 0..rows {
+            let planes = summed..self.layer.planes();
+            for (from, units) in planes.flat_map(|plane| self.layer.pieces(plane, &(0..hidden))) {
+                // SAFETY: the planes of the block are written; nobody else has this piece.
+                let (to, of_row) = unsafe {
+                    let to = self.sum_bias.slice_mut(r % parts * row + from, units.len());
+                    (to, self.d_planes[slot].slice(r * row + from, units.len()))
+                };
+                for (to, &x) in to.iter_mut().zip(of_row) {
+                    *to = T::plus(*to, x);
+                }
+            }
+        }
+    }
+
+    /// The inner operand, as tiles: it is known only now, and each thread lays it out for itself.
+    fn inner_tiles(&self, rows: usize, slot: usize) -> Buffer<T> {
+        let Layer { hidden, hp, isa, .. } = *self.layer;
+        let inner = self.inner_operand.expect("there is room for it")[slot];
+        let of_inner = Tiles::new(isa, hidden);
+        let mut tiles = Buffer::scratch(&[rows, hidden]);
+        let to = tiles.shared();
+        // SAFETY: the operand of the block is written; the tiles are this thread's own.
+        unsafe {
+            let values = (0..rows).map(|r| inner.slice(r * hp, hidden));
+            self.lay(of_inner, values, 0..rows, rows, to);
+        }
+        tiles
+    }
+
+    /// What a weight's gradient is the sum of products of.
+    fn factors(
+        &self,
+        sum: Sum,
+        rows: usize,
+        slot: usize,
+        inner_tiles: Option<&mut Buffer<T>>,
+    ) -> Factors<'_, T> {
+        let Layer { input, hidden, output, pp, panel, row: d_row, .. } = *self.layer;
+        let planes = |(first, columns): (usize, Columns)| {
+            (self.d_planes[slot].at(first, 0).cast_const(), columns)
+        };
+        let (of_x, of_h) = (planes(self.layer.of_x()), planes(self.layer.of_h()));
+        let there = "what is summed is there";
+        match sum {
+            Sum::Input | Sum::Bias => unreachable!("no sum of outer products"),
+            Sum::WeightIh => Factors {
+                tiles: self.x_tiles[slot].at(0, rows * input),
+                width: input,
+                d: of_x.0,
+                d_row,
+                columns: of_x.1,
+                to: self.sum_ih,
+                bias: self.wants_bias().then_some(self.sum_bias),
+            },
+            Sum::WeightHh => Factors {
+                tiles: self.h_tiles[slot].at(0, rows * output),
+                width: output,
+                d: of_h.0,
+                d_row,
+                columns: of_h.1,
+                to: self.sum_hh,
+                bias: None,
+            },
+            Sum::Inner => {
+                let (d, columns) = planes(self.layer.of_inner());
+                Factors {
+                    tiles: inner_tiles.expect(there).shared().at(0, rows * hidden),
+                    width: hidden,
+                    d,
+                    d_row,
+                    columns,
+                    to: self.sum_inner.expect(there),
+                    bias: None,
+                }
+            }
+            Sum::WeightHr => Factors {
+                tiles: self.own_tiles.expect(there)[slot].at(0, rows * hidden),
+                width: hidden,
+                d: self.d_projected.expect(there)[slot].at(0, rows * pp),
+                d_row: pp,
+                columns: Columns::plain(output, panel),
+                to: self.sum_hr.expect(there),
+                bias: None,
+            },
+        }
+    }
+
+    /// One panel of a sum of outer products.
+    fn sum_panel(&self, of: Factors<'_, T>, rows: usize, panel: usize, scratch: &mut Buffer<T>) {
+        // Which part of `A`, which of `D`, and to which part of their sum they belong.
+        const PAIRS: [[usize; 3]; 3] = [[0, 0, 0], [0, 1, 1], [1, 0, 1]];
+        let Layer { isa, parts, row, .. } = *self.layer;
+        let pairs = if parts == 1 { &PAIRS[..1] } else { &PAIRS };
+        let Factors { width, columns, d_row, .. } = of;
+        let rows = rows / parts;
+        let c_row = self.layer.row_of_sums::<T>(columns);
+        let size = width * c_row;
+        for &[of_a, of_d, of_sum] in pairs {
+            for first in (0..rows).step_by(DEPTH) {
+                let depth = block_depth(first, rows);
+                let sum = OuterSum {
+                    tiles: of.tiles.wrapping_add((of_a * rows + first) * width),
+                    rows: width,
+                    depth,
+                    d: of.d.wrapping_add((first * parts + of_d) * d_row),
+                    d_row: parts * d_row,
+                    columns,
+                    panel,
+                    c: of.to.at(of_sum * size, size),
+                    c_row,
+                    column_sums: match of.bias {
+                        Some(bias) if of_a == 0 => Some(bias.at(of_sum * row, row)),
+                        _ => None,
+                    },
+                    scratch: scratch.as_mut_slice(),
+                };
+                // SAFETY: tiles and planes of the block are written; nobody else has the columns of this
+                // panel.
+                unsafe { sum.run(isa) };
+            }
+        }
+    }
+
+    /// A part of the weights' gradients, from the sums, which lie transposed.
+    pub(super) fn finish(&self, member: &Member<'_>) {
+        let Layer { input, hidden, output, pp, gates, .. } = *self.layer;
+        let mut next = 0;
+        // Sixteen columns of the sums are a line or two of the cache, and become sixteen rows.
+        let mut transpose = |from: Shared<'_, T>,
+                             row: usize,
+                             column: usize,
+                             to: Shared<'_, T>,
+                             first: usize,
+                             rows: usize,
+                             width: usize| {
+            for j in (0..rows).step_by(16) {
+                next += 1;
+                if next % member.count != member.index {
+                    continue;
+                }
+                for i in 0..width {
+                    let count = (rows - j).min(16);
+                    // SAFETY: the sums are complete; these rows of the gradient are this
+                    // thread's own.
+                    unsafe {
+                        let from = from.slice(i * row + column + j, count);
+                        for (r, &x) in from.iter().enumerate() {
+                            to.slice_mut((first + j + r) * width + i, 1)[0] = x;
+                        }
+                    }
+                }
+            }
+        };
+        for part in 0..self.layer.parts {
+            fn part_of<'a, T>(whole: Shared<'a, T>, part: usize, size: usize) -> Shared<'a, T> {
+                whole.part(part * size, size)
+            }
+            // Some planes of gates, whose sums lie side by side, and what is left of them behind.
+            let mut planes = |sums: Shared<'_, T>, columns, to, gates: &[usize], inputs: usize| {
+                let Layer { whole, rest, .. } = *self.layer;
+                let row = self.layer.row_of_sums::<T>(columns);
+                let from = part_of(sums, part, inputs * row);
+                for (plane, gate) in gates.iter().enumerate() {
+                    let (left, first) = (gates.len() * whole + plane * rest, gate * hidden);
+                    transpose(from, row, plane * whole, to, first, whole, inputs);
+                    transpose(from, row, left, to, first + whole, rest, inputs);
+                }
+            };
+            let ((_, of_x), (_, of_h)) = (self.layer.of_x(), self.layer.of_h());
+            if let Some(to) = self.d_weight_ih {
+                let to = part_of(to, part, gates * hidden * input);
+                let gates: Vec<_> = (0..gates).map(|plane| self.layer.gate(plane)).collect();
+                planes(self.sum_ih, of_x, to, &gates, input);
+            }
+            if let Some(to) = self.d_weight_hh {
+                let to = part_of(to, part, gates * hidden * output);
+                let outer: Vec<_> = (0..self.layer.outer()).collect();
+                planes(self.sum_hh, of_h, to, &outer, output);
+                if let Some(sums) = self.sum_inner {
+                    planes(sums, self.layer.of_inner().1, to, &[gates - 1], hidden);
+                }
+            }
+            if let (Some(to), Some(from)) = (self.d_weight_hr, self.sum_hr) {
+                let (from, to) =
+                    (part_of(from, part, hidden * pp), part_of(to, part, output * hidden));
+                transpose(from, pp, 0, to, 0, output, hidden);
+            }
+        }
+    }
+}

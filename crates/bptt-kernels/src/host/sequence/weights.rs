@@ -1,0 +1,70 @@
+//! The weights, packed for the way back.
+
+use crate::host::gemm::columns::Columns;
+use crate::host::gemm::panels::{Panels, Source, pack_all};
+use crate::host::layout::plain_rows::Slices;
+use crate::host::layout::sizes::Layer;
+use crate::host::simd::real::Real;
+use crate::operation::operands::Operand;
+use std::ops::Range;
+
+/// The weights as the way back multiplies with them: not transposed.
+pub(super) struct Weights<T> {
+    pub(super) hh: Panels<T>,
+    pub(super) ih: Option<Panels<T>>,
+    pub(super) inner: Option<Panels<T>>,
+    pub(super) project: Option<Panels<T>>,
+}
+
+impl<T: Real> Weights<T> {
+    /// Packed by `count` threads; `W` only if it is wanted. A weight that is not there is zero, which a
+    /// matrix of no depth is as well.
+    pub(super) fn new(
+        layer: &Layer,
+        operands: &Slices<'_, T>,
+        wants_input: bool,
+        count: usize,
+    ) -> Self {
+        let Layer { input, hidden, output, isa, gates, panel, whole, .. } = *layer;
+        let inner_of = |operand, columns| match operands.has(operand) {
+            true => columns,
+            false => Columns::none(),
+        };
+        let plain = |count| Columns::plain(count, panel);
+        let of_h = inner_of(Operand::WeightHh, layer.of_h().1);
+        let mut hh = Panels::new(isa, of_h, 1, plain(output).padded());
+        let of_x = inner_of(Operand::WeightIh, layer.of_x().1);
+        let mut ih = wants_input.then(|| Panels::new(isa, of_x, 1, plain(input)));
+        let of_inner = inner_of(Operand::WeightHh, layer.of_inner().1);
+        let mut inner = layer.inner.then(|| Panels::new(isa, of_inner, 1, plain(hidden).padded()));
+        let of_output = inner_of(Operand::WeightHr, plain(output));
+        let mut project =
+            layer.projected.then(|| Panels::new(isa, of_output, 1, plain(hidden).padded()));
+        let source = |operand, rows: Vec<(usize, usize)>, row| {
+            let data = operands.get(operand).copied();
+            let rows = if data.is_some() { rows } else { vec![] };
+            Source { data: data.unwrap_or(&[]), planes: vec![0], column: 1, rows, row }
+        };
+        // The rows of a matrix, in the order in which the planes of those gates have their columns.
+        let rows_of = |operand, gates: Vec<usize>, row| {
+            let some = |units: Range<usize>| {
+                let begin = move |&gate: &usize| ((gate * hidden + units.start) * row, units.len());
+                gates.iter().map(begin)
+            };
+            source(operand, some(0..whole).chain(some(whole..hidden)).collect(), row)
+        };
+        let hh_source = rows_of(Operand::WeightHh, (0..layer.outer()).collect(), output);
+        let gates_of_x = (0..gates).map(|plane| layer.gate(plane)).collect();
+        let ih_source = rows_of(Operand::WeightIh, gates_of_x, input);
+        let inner_source = rows_of(Operand::WeightHh, vec![gates - 1], output);
+        let project_source = source(Operand::WeightHr, vec![(0, output)], hidden);
+        let packers = [
+            Some((hh.packer(), &hh_source)),
+            ih.as_mut().map(|panels| (panels.packer(), &ih_source)),
+            inner.as_mut().map(|panels| (panels.packer(), &inner_source)),
+            project.as_mut().map(|panels| (panels.packer(), &project_source)),
+        ];
+        pack_all(count, &packers.into_iter().flatten().collect::<Vec<_>>());
+        Self { hh, ih, inner, project }
+    }
+}

@@ -1,0 +1,347 @@
+//! `f32` and `f64` as the kernels see them: one element, and a register full of them.
+
+use crate::host::gemm::product::Product;
+use crate::host::gemm::transposed_product::{OuterSum, Scatter};
+use crate::host::memory::pool::Pool;
+use crate::host::simd::functions::evaluate;
+use crate::host::simd::isa::Isa;
+use pulp::bytemuck::Pod;
+use pulp::{MemMask, Scalar128b, Simd};
+use std::any::TypeId;
+use std::fmt::Debug;
+
+/// A float type, and the operations of the instruction set `S` on a register of it.
+///
+/// All operations are elementwise and round as IEEE 754 says. A comparison with a NaN is false.
+pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'static {
+    /// One register.
+    type Register<S: Simd>: Copy + Debug;
+
+    const ZERO: Self;
+    const ONE: Self;
+
+    /// Memory of results of this type, for the next ones.
+    fn results() -> &'static Pool<Self>;
+    /// How many elements one register holds.
+    fn lanes<S: Simd>() -> usize;
+    /// The nearest number.
+    fn of(x: f64) -> Self;
+    /// `a + b`
+    fn plus(a: Self, b: Self) -> Self;
+    fn splat<S: Simd>(simd: S, x: Self) -> Self::Register<S>;
+    fn add<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S>;
+    fn sub<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S>;
+    fn mul<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S>;
+    fn div<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S>;
+    fn neg<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
+    fn abs<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
+    /// `a b + c`, rounded once where the instruction set has that, else twice.
+    fn mul_add<S: Simd>(
+        simd: S,
+        a: Self::Register<S>,
+        b: Self::Register<S>,
+        c: Self::Register<S>,
+    ) -> Self::Register<S>;
+    /// `yes` where `a < b`, else `no`.
+    fn if_less<S: Simd>(
+        simd: S,
+        a: Self::Register<S>,
+        b: Self::Register<S>,
+        yes: Self::Register<S>,
+        no: Self::Register<S>,
+    ) -> Self::Register<S>;
+    /// `yes` where `a ≤ b`, else `no`.
+    fn if_at_most<S: Simd>(
+        simd: S,
+        a: Self::Register<S>,
+        b: Self::Register<S>,
+        yes: Self::Register<S>,
+        no: Self::Register<S>,
+    ) -> Self::Register<S>;
+    /// `magnitude`, which is not negative, with the sign of `of`.
+    fn with_sign<S: Simd>(
+        simd: S,
+        magnitude: Self::Register<S>,
+        of: Self::Register<S>,
+    ) -> Self::Register<S>;
+
+    /// `e^x` for `x ≤ 0`, down to the smallest number there is.
+    fn exp_negative<S: Simd>(simd: S, x: Self::Register<S>) -> Self::Register<S>;
+    /// `e^r - 1` and `2^n`, whose product with `e^r` is `e^x`, for `-40 ≤ x ≤ 0`.
+    fn exp_parts<S: Simd>(simd: S, x: Self::Register<S>) -> (Self::Register<S>, Self::Register<S>);
+
+    /// Reads a register from as many elements.
+    ///
+    /// # Safety
+    ///
+    /// `from` is valid for reads of [`lanes`](Self::lanes) elements.
+    #[inline(always)]
+    unsafe fn load<S: Simd>(_simd: S, from: *const Self) -> Self::Register<S> {
+        // SAFETY: the caller's promise; a register is plain old data of that many elements.
+        unsafe { from.cast::<Self::Register<S>>().read_unaligned() }
+    }
+
+    /// Writes a register to as many elements.
+    ///
+    /// # Safety
+    ///
+    /// `to` is valid for writes of [`lanes`](Self::lanes) elements.
+    #[inline(always)]
+    unsafe fn store<S: Simd>(_simd: S, to: *mut Self, x: Self::Register<S>) {
+        // SAFETY: the caller's promise; a register is plain old data of that many elements.
+        unsafe { to.cast::<Self::Register<S>>().write_unaligned(x) }
+    }
+
+    /// Reads the first elements of a register; the others are zero.
+    fn load_partial<S: Simd>(simd: S, from: &[Self]) -> Self::Register<S>;
+    /// Writes the first elements of a register.
+    fn store_partial<S: Simd>(simd: S, to: &mut [Self], x: Self::Register<S>);
+
+    // The products, for each instruction set. Of a concrete type, and so compiled here once, not
+    // again in each crate that names a cell.
+
+    /// See [`Product`].
+    fn product(isa: Isa, product: Product<'_, Self>);
+    /// See [`OuterSum`].
+    fn outer_sum(isa: Isa, sum: OuterSum<'_, Self>);
+    /// See [`Scatter`].
+    fn scatter(isa: Isa, rows: Scatter<'_, Self>);
+}
+
+/// Whether `S` is the portable path, where a fused multiply-add would be a call to a library.
+#[inline(always)]
+fn is_portable<S: Simd>() -> bool {
+    TypeId::of::<S>() == TypeId::of::<Scalar128b>()
+}
+
+/// Where an instruction set has registers of masks, one instruction reads or writes the elements that are in one;
+/// `pulp` jumps to pieces of code for each number of elements, as is better on those that have not.
+#[inline(always)]
+fn memory_mask<S: Simd, M: Copy>(mask: MemMask<M>) -> MemMask<M> {
+    if S::REGISTER_COUNT >= 32 { MemMask::new(mask.mask()) } else { mask }
+}
+
+/// The steps that exponentials have in common.
+trait Exponential: Real {
+    /// The exponent `n`, shifted into the lowest bits of a number, and `e^r - 1`, of `x = n ln 2 + r`.
+    fn reduced<S: Simd>(simd: S, x: Self::Register<S>) -> (Self::Register<S>, Self::Register<S>);
+    /// `2^n`.
+    fn power<S: Simd>(simd: S, shifted: Self::Register<S>) -> Self::Register<S>;
+}
+
+/// What they need to know of a float format.
+struct Exponent<T> {
+    /// `1.5 · 2^(mantissa bits)`: adding it leaves the rounded integer in the lowest bits.
+    round: T,
+    log2_e: T,
+    /// `ln 2`, in a part with so few bits that its product with an exponent is exact, and the rest.
+    ln_2: [T; 2],
+    /// Below this the result is subnormal, and is scaled in two steps.
+    subnormal: T,
+    /// Below this the result is zero.
+    zero: T,
+    /// `64`, and `2^-64`.
+    step: [T; 2],
+}
+
+macro_rules! real {
+    (
+        $T:ty, $Bits:ty, $lanes:ident, $regs:ident,
+        $splat:ident $add:ident $sub:ident $mul:ident $div:ident $neg:ident $abs:ident $fma:ident
+        $less:ident $at_most:ident $select:ident $or:ident $and:ident $between:ident $load:ident $store:ident
+        $to_bits:ident $from_bits:ident $add_bits:ident $splat_bits:ident
+        $shift:expr, $exponent:expr, $exp:expr
+    ) => {
+        impl Real for $T {
+            type Register<S: Simd> = S::$regs;
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+
+            #[inline(always)]
+            fn of(x: f64) -> Self {
+                x as $T
+            }
+
+            #[inline(always)]
+            fn plus(a: Self, b: Self) -> Self {
+                a + b
+            }
+
+            fn results() -> &'static Pool<Self> {
+                static RESULTS: Pool<$T> = Pool::new();
+                &RESULTS
+            }
+
+            #[inline(always)]
+            fn lanes<S: Simd>() -> usize {
+                S::$lanes
+            }
+            #[inline(always)]
+            fn splat<S: Simd>(simd: S, x: Self) -> S::$regs {
+                simd.$splat(x)
+            }
+            #[inline(always)]
+            fn add<S: Simd>(simd: S, a: S::$regs, b: S::$regs) -> S::$regs {
+                simd.$add(a, b)
+            }
+            #[inline(always)]
+            fn sub<S: Simd>(simd: S, a: S::$regs, b: S::$regs) -> S::$regs {
+                simd.$sub(a, b)
+            }
+            #[inline(always)]
+            fn mul<S: Simd>(simd: S, a: S::$regs, b: S::$regs) -> S::$regs {
+                simd.$mul(a, b)
+            }
+            #[inline(always)]
+            fn div<S: Simd>(simd: S, a: S::$regs, b: S::$regs) -> S::$regs {
+                simd.$div(a, b)
+            }
+            #[inline(always)]
+            fn neg<S: Simd>(simd: S, a: S::$regs) -> S::$regs {
+                simd.$neg(a)
+            }
+            #[inline(always)]
+            fn abs<S: Simd>(simd: S, a: S::$regs) -> S::$regs {
+                simd.$abs(a)
+            }
+            #[inline(always)]
+            fn mul_add<S: Simd>(simd: S, a: S::$regs, b: S::$regs, c: S::$regs) -> S::$regs {
+                match is_portable::<S>() {
+                    true => simd.$add(simd.$mul(a, b), c),
+                    false => simd.$fma(a, b, c),
+                }
+            }
+            #[inline(always)]
+            fn if_less<S: Simd>(
+                simd: S,
+                a: S::$regs,
+                b: S::$regs,
+                yes: S::$regs,
+                no: S::$regs,
+            ) -> S::$regs {
+                simd.$select(simd.$less(a, b), yes, no)
+            }
+            #[inline(always)]
+            fn if_at_most<S: Simd>(
+                simd: S,
+                a: S::$regs,
+                b: S::$regs,
+                yes: S::$regs,
+                no: S::$regs,
+            ) -> S::$regs {
+                simd.$select(simd.$at_most(a, b), yes, no)
+            }
+            #[inline(always)]
+            fn with_sign<S: Simd>(simd: S, magnitude: S::$regs, of: S::$regs) -> S::$regs {
+                simd.$or(magnitude, simd.$and(of, simd.$splat(-0.0)))
+            }
+            #[inline(always)]
+            fn load_partial<S: Simd>(simd: S, from: &[Self]) -> S::$regs {
+                let mask = memory_mask::<S, _>(simd.$between(0, from.len() as $Bits));
+                // SAFETY: the mask has no more elements than there are.
+                unsafe { simd.$load(mask, from.as_ptr()) }
+            }
+            #[inline(always)]
+            fn store_partial<S: Simd>(simd: S, to: &mut [Self], x: S::$regs) {
+                let mask = memory_mask::<S, _>(simd.$between(0, to.len() as $Bits));
+                // SAFETY: the mask has no more elements than there are.
+                unsafe { simd.$store(mask, to.as_mut_ptr(), x) }
+            }
+
+            #[inline(never)]
+            fn product(isa: Isa, product: Product<'_, Self>) {
+                isa.dispatch(product);
+            }
+            #[inline(never)]
+            fn outer_sum(isa: Isa, sum: OuterSum<'_, Self>) {
+                isa.dispatch(sum);
+            }
+            #[inline(never)]
+            fn scatter(isa: Isa, rows: Scatter<'_, Self>) {
+                isa.dispatch(rows);
+            }
+
+            #[inline(always)]
+            fn exp_negative<S: Simd>(simd: S, x: S::$regs) -> S::$regs {
+                const E: Exponent<$T> = $exponent;
+                let splat = |x| simd.$splat(x);
+                let x = Self::if_less(simd, x, splat(E.zero), splat(E.zero), x);
+                let (shifted, rest) = Self::reduced(simd, x);
+                // The largest term last.
+                let y = simd.$add(rest, splat(1.0));
+                // 2^n; if that is subnormal, 2^(n + 64) first, so that one rounding is left.
+                let low =
+                    |yes, no| Self::if_less(simd, x, splat(E.subnormal), splat(yes), splat(no));
+                let scale = Self::power(simd, simd.$add(shifted, low(E.step[0], 0.0)));
+                simd.$mul(simd.$mul(y, scale), low(E.step[1], 1.0))
+            }
+
+            #[inline(always)]
+            fn exp_parts<S: Simd>(simd: S, x: S::$regs) -> (S::$regs, S::$regs) {
+                let (shifted, rest) = Self::reduced(simd, x);
+                (rest, Self::power(simd, shifted))
+            }
+        }
+
+        impl Exponential for $T {
+            #[inline(always)]
+            fn reduced<S: Simd>(simd: S, x: S::$regs) -> (S::$regs, S::$regs) {
+                const E: Exponent<$T> = $exponent;
+                let splat = |x| simd.$splat(x);
+                // x = n ln 2 + r, |r| ≤ ln 2 / 2.
+                let shifted = <Self as Real>::mul_add(simd, x, splat(E.log2_e), splat(E.round));
+                let n = simd.$sub(shifted, splat(E.round));
+                let r = <Self as Real>::mul_add(simd, n, splat(-E.ln_2[0]), x);
+                let r = <Self as Real>::mul_add(simd, n, splat(-E.ln_2[1]), r);
+                // r + r² p(r)
+                let p = evaluate(simd, r, $exp);
+                (shifted, <Self as Real>::mul_add(simd, p, simd.$mul(r, r), r))
+            }
+
+            #[inline(always)]
+            fn power<S: Simd>(simd: S, shifted: S::$regs) -> S::$regs {
+                let shift: fn(S, _) -> _ = $shift;
+                let bits = shift(simd, simd.$to_bits(shifted));
+                let one = simd.$splat_bits(<$T>::to_bits(1.0));
+                simd.$from_bits(simd.$add_bits(bits, one))
+            }
+        }
+    };
+}
+
+real!(
+    f32, u32, F32_LANES, f32s,
+    splat_f32s add_f32s sub_f32s mul_f32s div_f32s neg_f32s abs_f32s mul_add_e_f32s
+    less_than_f32s less_than_or_equal_f32s select_f32s or_f32s and_f32s
+    mask_between_m32s mask_load_ptr_f32s mask_store_ptr_f32s
+    transmute_u32s_f32s transmute_f32s_u32s add_u32s splat_u32s
+    |simd, bits| simd.wrapping_dyn_shl_u32s(bits, simd.splat_u32s(23)),
+    Exponent {
+        round: 12_582_912.0,
+        log2_e: std::f32::consts::LOG2_E,
+        ln_2: [0.693_359_375, -2.121_944_4e-4],
+        subnormal: -87.0,
+        zero: -104.0,
+        step: [64.0, 5.421_010_9e-20],
+    },
+    crate::host::simd::functions::EXP_F32
+);
+
+real!(
+    f64, u64, F64_LANES, f64s,
+    splat_f64s add_f64s sub_f64s mul_f64s div_f64s neg_f64s abs_f64s mul_add_e_f64s
+    less_than_f64s less_than_or_equal_f64s select_f64s or_f64s and_f64s
+    mask_between_m64s mask_load_ptr_f64s mask_store_ptr_f64s
+    transmute_u64s_f64s transmute_f64s_u64s add_u64s splat_u64s
+    // No shift of u64 in pulp: a product with a power of two is one.
+    |simd, bits| simd.mul_u64s(bits, simd.splat_u64s(1 << 52)),
+    Exponent {
+        round: 6_755_399_441_055_744.0,
+        log2_e: std::f64::consts::LOG2_E,
+        ln_2: [0.693_147_180_369_123_8, 1.908_214_929_270_587_7e-10],
+        subnormal: -708.0,
+        zero: -746.0,
+        step: [64.0, 5.421_010_862_427_522e-20],
+    },
+    crate::host::simd::functions::EXP_F64
+);

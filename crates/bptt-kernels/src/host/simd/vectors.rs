@@ -1,0 +1,257 @@
+//! A register as a cell's number.
+
+use crate::host::simd::functions;
+use crate::host::simd::real::Real;
+use bptt_cells::{Dual, Number, Rectify};
+use pulp::Simd;
+use std::ops::{Add, Mul, Neg, Sub};
+
+/// As many values as one register of the instruction set `S` holds: what a cell's `step` and
+/// `step_backward` compute with in the host kernels.
+pub(crate) struct Lane<S: Simd, T: Real> {
+    pub(crate) simd: S,
+    pub(crate) value: T::Register<S>,
+}
+
+impl<S: Simd, T: Real> Clone for Lane<S, T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: Simd, T: Real> Copy for Lane<S, T> {}
+
+impl<S: Simd, T: Real> Lane<S, T> {
+    #[inline(always)]
+    pub(crate) fn splat(simd: S, x: T) -> Self {
+        Self { simd, value: T::splat(simd, x) }
+    }
+
+    #[inline(always)]
+    fn with(&self, value: T::Register<S>) -> Self {
+        Self { simd: self.simd, value }
+    }
+}
+
+// No `map` of an array here: what it calls is not compiled for the instruction set.
+
+/// Two of them, of one row or of two. A cell's step is a long chain of operations, each of which waits for
+/// the one before; two chains at once keep the units of the processor busy.
+#[derive(Clone, Copy)]
+pub(crate) struct Pair<S: Simd, T: Real, const ROWS: usize>([Lane<S, T>; 2]);
+
+/// What a cell computes with: registers of one row or of two, or in dual numbers a register of values and
+/// one of tangents, which lie in neighbouring rows.
+pub(crate) trait Registers<S: Simd, T: Real>: Rectify + Copy {
+    /// How many rows it comes from.
+    const ROWS: usize;
+    /// How many registers of each.
+    const WIDTH: usize;
+
+    /// From the registers: which row, and which of its registers.
+    fn from_registers(simd: S, register: impl FnMut(usize, usize) -> T::Register<S>) -> Self;
+
+    /// Hands them out.
+    fn for_registers(self, register: impl FnMut(usize, usize, T::Register<S>));
+
+    #[inline(always)]
+    fn zero(simd: S) -> Self {
+        Self::from_registers(simd, |_, _| T::splat(simd, T::ZERO))
+    }
+}
+
+impl<S: Simd, T: Real, const ROWS: usize> Registers<S, T> for Pair<S, T, ROWS> {
+    const ROWS: usize = ROWS;
+    const WIDTH: usize = 2 / ROWS;
+
+    #[inline(always)]
+    fn from_registers(simd: S, mut register: impl FnMut(usize, usize) -> T::Register<S>) -> Self {
+        let first = Lane { simd, value: register(0, 0) };
+        let value = if ROWS == 1 { register(0, 1) } else { register(1, 0) };
+        Self([first, Lane { simd, value }])
+    }
+
+    #[inline(always)]
+    fn for_registers(self, mut register: impl FnMut(usize, usize, T::Register<S>)) {
+        let [first, second] = self.0;
+        register(0, 0, first.value);
+        if ROWS == 1 {
+            register(0, 1, second.value);
+        } else {
+            register(1, 0, second.value);
+        }
+    }
+}
+
+impl<S: Simd, T: Real> Registers<S, T> for Dual<Lane<S, T>> {
+    const ROWS: usize = 2;
+    const WIDTH: usize = 1;
+
+    #[inline(always)]
+    fn from_registers(simd: S, mut register: impl FnMut(usize, usize) -> T::Register<S>) -> Self {
+        let value = Lane { simd, value: register(0, 0) };
+        Self { value, tangent: Some(Lane { simd, value: register(1, 0) }) }
+    }
+
+    #[inline(always)]
+    fn for_registers(self, mut register: impl FnMut(usize, usize, T::Register<S>)) {
+        register(0, 0, self.value.value);
+        register(1, 0, self.tangent.unwrap_or(Lane::splat(self.value.simd, T::ZERO)).value);
+    }
+}
+
+/// The four forms of an operator, from one on values.
+macro_rules! operators {
+    ($generics:tt $Number:ty: $($Op:ident $op:ident |$a:ident, $b:ident| $result:expr;)*) => {
+        $(operators!(@one $generics $Number, $Op $op |$a, $b| $result);)*
+    };
+    (@one [$($generics:tt)*] $Number:ty, $Op:ident $op:ident |$a:ident, $b:ident| $result:expr) => {
+        impl<$($generics)*> $Op for $Number {
+            type Output = Self;
+            #[inline(always)]
+            fn $op(self, other: Self) -> Self {
+                let ($a, $b) = (self, other);
+                $result
+            }
+        }
+        impl<$($generics)*> $Op<&$Number> for $Number {
+            type Output = Self;
+            #[inline(always)]
+            fn $op(self, other: &Self) -> Self {
+                self.$op(*other)
+            }
+        }
+        impl<$($generics)*> $Op<$Number> for &$Number {
+            type Output = $Number;
+            #[inline(always)]
+            fn $op(self, other: $Number) -> $Number {
+                (*self).$op(other)
+            }
+        }
+        impl<$($generics)*> $Op for &$Number {
+            type Output = $Number;
+            #[inline(always)]
+            fn $op(self, other: Self) -> $Number {
+                (*self).$op(*other)
+            }
+        }
+    };
+}
+operators! {
+    [S: Simd, T: Real] Lane<S, T>:
+    Add add |a, b| a.with(T::add(a.simd, a.value, b.value));
+    Sub sub |a, b| a.with(T::sub(a.simd, a.value, b.value));
+    Mul mul |a, b| a.with(T::mul(a.simd, a.value, b.value));
+}
+operators! {
+    [S: Simd, T: Real, const ROWS: usize] Pair<S, T, ROWS>:
+    Add add |a, b| Pair([a.0[0] + b.0[0], a.0[1] + b.0[1]]);
+    Sub sub |a, b| Pair([a.0[0] - b.0[0], a.0[1] - b.0[1]]);
+    Mul mul |a, b| Pair([a.0[0] * b.0[0], a.0[1] * b.0[1]]);
+}
+
+impl<S: Simd, T: Real> Neg for Lane<S, T> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        self.with(T::neg(self.simd, self.value))
+    }
+}
+
+impl<S: Simd, T: Real> Number for Lane<S, T> {
+    #[inline(always)]
+    fn one_minus(&self) -> Self {
+        Self::splat(self.simd, T::ONE) - self
+    }
+
+    #[inline(always)]
+    fn sigmoid(&self) -> Self {
+        self.with(functions::sigmoid::<S, T>(self.simd, self.value))
+    }
+
+    #[inline(always)]
+    fn tanh(&self) -> Self {
+        self.with(functions::tanh::<S, T>(self.simd, self.value))
+    }
+}
+
+impl<S: Simd, T: Real> Rectify for Lane<S, T> {
+    #[inline(always)]
+    fn relu(&self) -> Self {
+        // A NaN is not less than zero, and stays.
+        let zero = T::splat(self.simd, T::ZERO);
+        self.with(T::if_less(self.simd, self.value, zero, zero, self.value))
+    }
+
+    #[inline(always)]
+    fn relu_backward(&self, d: &Self) -> Self {
+        let zero = T::splat(self.simd, T::ZERO);
+        self.with(T::if_at_most(self.simd, self.value, zero, zero, d.value))
+    }
+
+    #[inline(always)]
+    fn clip(&self, bound: f64) -> Self {
+        // A NaN is not beyond either bound, and stays.
+        let (simd, x) = (self.simd, self.value);
+        let (high, low) = (T::splat(simd, T::of(bound)), T::splat(simd, T::of(-bound)));
+        let x = T::if_less(simd, high, x, high, x);
+        self.with(T::if_less(simd, x, low, low, x))
+    }
+
+    #[inline(always)]
+    fn clip_backward(&self, bound: f64, d: &Self) -> Self {
+        let simd = self.simd;
+        let (zero, bound) = (T::splat(simd, T::ZERO), T::splat(simd, T::of(bound)));
+        let size = T::abs(simd, self.value);
+        self.with(T::if_at_most(simd, bound, size, zero, d.value))
+    }
+}
+
+impl<S: Simd, T: Real, const ROWS: usize> Neg for Pair<S, T, ROWS> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Self([-self.0[0], -self.0[1]])
+    }
+}
+
+impl<S: Simd, T: Real, const ROWS: usize> Number for Pair<S, T, ROWS> {
+    #[inline(always)]
+    fn one_minus(&self) -> Self {
+        Self([self.0[0].one_minus(), self.0[1].one_minus()])
+    }
+
+    #[inline(always)]
+    fn sigmoid(&self) -> Self {
+        Self([self.0[0].sigmoid(), self.0[1].sigmoid()])
+    }
+
+    #[inline(always)]
+    fn tanh(&self) -> Self {
+        Self([self.0[0].tanh(), self.0[1].tanh()])
+    }
+}
+
+impl<S: Simd, T: Real, const ROWS: usize> Rectify for Pair<S, T, ROWS> {
+    #[inline(always)]
+    fn relu(&self) -> Self {
+        Self([self.0[0].relu(), self.0[1].relu()])
+    }
+
+    #[inline(always)]
+    fn relu_backward(&self, d: &Self) -> Self {
+        Self([self.0[0].relu_backward(&d.0[0]), self.0[1].relu_backward(&d.0[1])])
+    }
+
+    #[inline(always)]
+    fn clip(&self, bound: f64) -> Self {
+        Self([self.0[0].clip(bound), self.0[1].clip(bound)])
+    }
+
+    #[inline(always)]
+    fn clip_backward(&self, bound: f64, d: &Self) -> Self {
+        let [a, b] = &self.0;
+        Self([a.clip_backward(bound, &d.0[0]), b.clip_backward(bound, &d.0[1])])
+    }
+}

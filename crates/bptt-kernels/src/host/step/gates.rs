@@ -1,0 +1,394 @@
+//! The cell's own mathematics, over the rows and units of one step.
+
+use crate::host::gemm::microkernel::prefetch;
+use crate::host::layout::plain_rows::Slices;
+use crate::host::layout::sizes::{Layer, plane};
+use crate::host::layout::valid_rows::StepRows;
+use crate::host::memory::buffer::Shared;
+use crate::host::sequence::backward::{DOutputs, padded_row};
+use crate::host::simd::isa::Isa;
+use crate::host::simd::real::Real;
+use crate::host::simd::vectors::{Lane, Pair, Registers};
+use crate::host::step::planes::{Planes, Row, Units, load_row, rows_of, store_row};
+use bptt_cells::{Backward, Cell, Dual, Planes as _, State};
+use pulp::{Simd, WithSimd};
+use std::ops::Range;
+
+/// The cell, and in which numbers its steps are worked.
+pub(crate) struct Work<'a, C, T> {
+    pub(crate) cell: &'a C,
+    forward: for<'s> fn(Isa, &StepForward<'s, C, T>),
+    backward: for<'s> fn(Isa, &StepBackward<'s, C, T>),
+    /// In dual numbers, the tangents of weights and biases; those that are not there are zero.
+    pub(crate) tangents: Option<&'a Slices<'a, T>>,
+}
+
+impl<C, T> Clone for Work<'_, C, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C, T> Copy for Work<'_, C, T> {}
+
+impl<'a, C: Cell, T: Real> Work<'a, C, T> {
+    /// In plain numbers.
+    pub(crate) fn plain(cell: &'a C) -> Self {
+        Self {
+            cell,
+            forward: |isa, step| isa.dispatch(InValues(step)),
+            backward: |isa, step| isa.dispatch(InValues(step)),
+            tangents: None,
+        }
+    }
+
+    /// In dual numbers: each row of values is followed by that of its tangents.
+    pub(crate) fn in_duals(cell: &'a C, tangents: &'a Slices<'a, T>) -> Self {
+        Self {
+            cell,
+            forward: |isa, step| isa.dispatch(InDuals(step)),
+            backward: |isa, step| isa.dispatch(InDuals(step)),
+            tangents: Some(tangents),
+        }
+    }
+
+    /// Works a step, or a part of it.
+    #[inline]
+    pub(crate) fn forward(&self, isa: Isa, step: &StepForward<'_, C, T>) {
+        (self.forward)(isa, step);
+    }
+
+    /// Works a step backward, or a part of it.
+    #[inline]
+    pub(crate) fn backward(&self, isa: Isa, step: &StepBackward<'_, C, T>) {
+        (self.backward)(isa, step);
+    }
+}
+
+/// A step, worked row by row.
+trait ByRows {
+    type Real: Real;
+
+    /// How many rows, and which units.
+    fn extent(&self) -> (usize, &Range<usize>);
+
+    /// Works some units of the rows from one place on, as many as a number comes from.
+    fn rows<S: Simd, N: Registers<S, Self::Real>>(
+        &self,
+        simd: S,
+        place: usize,
+        units: Range<usize>,
+    );
+}
+
+/// A step in plain numbers.
+struct InValues<'a, Step>(&'a Step);
+
+impl<Step: ByRows> WithSimd for InValues<'_, Step> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self(step) = self;
+        let (count, units) = step.extent();
+        // With an odd number of registers the last would have none beside it: two rows go together.
+        let is_odd = units.len().div_ceil(Step::Real::lanes::<S>()) % 2 == 1;
+        let together = if is_odd { count - count % 2 } else { 0 };
+        for place in (0..together).step_by(2) {
+            step.rows::<S, Pair<S, Step::Real, 2>>(simd, place, units.clone());
+        }
+        for place in together..count {
+            step.rows::<S, Pair<S, Step::Real, 1>>(simd, place, units.clone());
+        }
+    }
+}
+
+/// A step in dual numbers.
+struct InDuals<'a, Step>(&'a Step);
+
+impl<Step: ByRows> WithSimd for InDuals<'_, Step> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (count, units) = self.0.extent();
+        for place in (0..count).step_by(2) {
+            self.0.rows::<S, Dual<Lane<S, Step::Real>>>(simd, place, units.clone());
+        }
+    }
+}
+
+/// What is there in one step forward. Rows are those of the batch.
+pub(crate) struct StepForward<'a, C, T> {
+    pub(crate) cell: &'a C,
+    pub(crate) layer: &'a Layer,
+    /// This thread's rows, those that take part; and its units.
+    pub(crate) rows: StepRows<'a>,
+    pub(crate) units: Range<usize>,
+    pub(crate) part: Part,
+    /// Pre-activations, from this thread's first row of this step on.
+    pub(crate) planes: Shared<'a, T>,
+    pub(crate) planes_row: usize,
+    /// `h` before and after, `[B, pp]`.
+    pub(crate) hidden: Shared<'a, T>,
+    pub(crate) hidden_next: Shared<'a, T>,
+    /// The memories: where a row of the batch has them before the step, and from which row on these rows
+    /// have them after it; `None`: where they were.
+    pub(crate) memory: Shared<'a, T>,
+    pub(crate) memory_before: &'a (dyn Fn(usize) -> usize + Sync),
+    pub(crate) memory_after: Option<usize>,
+    /// What is kept of these rows, from this row on; `None` if nothing is.
+    pub(crate) kept: Option<(Shared<'a, T>, usize)>,
+    /// The own `h` of these rows, in front of the projection, from this row on.
+    pub(crate) own: Option<(Shared<'a, T>, usize)>,
+    /// The inner operand, `[B, hp]`.
+    pub(crate) inner: Option<Shared<'a, T>>,
+    /// The outputs of all steps; `None` where they are known.
+    pub(crate) output: Option<Shared<'a, T>>,
+    /// Which step this is.
+    pub(crate) time: usize,
+}
+
+/// Which part of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The operand of the inner product, in front of the step.
+    Inner,
+    /// The step itself; backward, all but what needs the inner product.
+    Step,
+    /// Backward: what the inner product's gradient completes.
+    Completion,
+}
+
+impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
+    type Real = T;
+
+    fn extent(&self) -> (usize, &Range<usize>) {
+        (self.rows.len(), &self.units)
+    }
+
+    #[inline(always)]
+    fn rows<S: Simd, N: Registers<S, T>>(&self, simd: S, place: usize, units: Range<usize>) {
+        let layer = self.layer;
+        let Layer { hp, pp, output, .. } = *layer;
+        let memories = C::Memory::<f64>::LEN;
+        let rows = [0, N::ROWS - 1].map(|row| self.rows.row(place + row));
+        let b = |row: usize| rows[row];
+        let from = |first: usize| move |row: usize| first + place + row;
+        // Such a cell does not read it, and behind a projection it has another size.
+        let reads_hidden = usize::from(!C::PROJECTABLE);
+        let hidden = Row::new::<S, N>(self.hidden, b, reads_hidden, pp);
+        let hidden_next = Row::new::<S, N>(self.hidden_next, b, 1, pp);
+        let memory_row = |row: usize| (self.memory_before)(b(row));
+        let memory = Row::new::<S, N>(self.memory, memory_row, memories, hp);
+        let memory_next = match self.memory_after {
+            None => memory,
+            Some(first) => Row::new::<S, N>(self.memory, from(first), memories, hp),
+        };
+        let planes = Planes::new::<S, N>(self.planes, self.planes_row + place, layer);
+        let units = Units::all::<S, T, N>(layer, units);
+        // SAFETY: the rows were checked to be inside of their buffers,
+        // planes and units are below the layer's, and rows and units are this thread's own.
+        unsafe {
+            let before = |unit: Units| State {
+                hidden: match C::PROJECTABLE {
+                    true => N::zero(simd),
+                    false => hidden.load(simd, 0, unit),
+                },
+                memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
+            };
+            let gates =
+                |unit: Units| C::Gates::from_fn(|gate| planes.load(simd, plane::<C>(gate), unit));
+            if self.part == Part::Inner {
+                let inner = self.inner.expect("a cell with an inner gate has room for it");
+                let inner = Row::new::<S, N>(inner, b, 1, hp);
+                for unit in units {
+                    let x = self.cell.inner(&gates(unit), &before(unit));
+                    inner.store(simd, 0, unit, x);
+                }
+                return;
+            }
+            let kept_row = self
+                .kept
+                .map(|(kept, row)| Row::new::<S, N>(kept, from(row), C::Kept::<f64>::LEN, hp));
+            let own = self.own.map(|(own, row)| Row::new::<S, N>(own, from(row), 1, hp));
+            let first = self.units.start.min(output);
+            let last = self.units.end.min(output);
+            let mut out: [&mut [T]; 2] = [&mut [], &mut []];
+            if let (None, Some(output)) = (own, self.output) {
+                for (row, out) in out.iter_mut().enumerate().take(N::ROWS) {
+                    let at = layer.output_at(self.time, b(row)) + first;
+                    *out = output.slice_mut(at, last - first);
+                }
+            }
+            for unit in units {
+                let apart = C::Apart::from_fn(|a| planes.load(simd, C::GATES + a, unit));
+                let (after, kept) = self.cell.step(gates(unit), apart, &before(unit));
+                after.memory.for_each(|m, x| memory_next.store(simd, m, unit, x));
+                if let Some(row) = kept_row {
+                    kept.for_each(|i, x| row.store(simd, i, unit, x));
+                }
+                match own {
+                    Some(own) => own.store(simd, 0, unit, after.hidden),
+                    None => {
+                        hidden_next.store(simd, 0, unit, after.hidden);
+                        let unit = unit.behind(first);
+                        after.hidden.for_registers(|row, nth, h| {
+                            store_row(simd, out[row], unit.at(nth), h)
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is there in one step backward.
+pub(crate) struct StepBackward<'a, C, T> {
+    pub(crate) cell: &'a C,
+    pub(crate) layer: &'a Layer,
+    /// This thread's rows, those that take part; and its units.
+    pub(crate) rows: StepRows<'a>,
+    pub(crate) units: Range<usize>,
+    pub(crate) part: Part,
+    /// Gradients of the planes, from this thread's first row of this step on.
+    pub(crate) d_planes: Shared<'a, T>,
+    pub(crate) d_planes_row: usize,
+    /// `dLoss/dh` that came from the steps after, `[B, pp]`; then what goes to the step before by
+    /// the cell itself, to which the product is added; a cell that can be projected hands nothing on by itself.
+    pub(crate) d_hidden: Shared<'a, T>,
+    /// `dLoss/dh` in front of the projection, `[B, hp]`; `None` without one.
+    pub(crate) d_own: Option<Shared<'a, T>>,
+    /// `dLoss/dh` by the outputs of all steps.
+    pub(crate) d_output: DOutputs<'a, T>,
+    /// Which step this is.
+    pub(crate) time: usize,
+    /// `dLoss/d(memory)`, `[B, M, hp]`.
+    pub(crate) d_memory: Shared<'a, T>,
+    /// What was kept of these rows, from this row on.
+    pub(crate) kept: Shared<'a, T>,
+    pub(crate) kept_row: usize,
+    /// The memories: where a row of the batch has them before the step, and from which row on these rows
+    /// have them after it.
+    pub(crate) memory: Shared<'a, T>,
+    pub(crate) memory_before: &'a (dyn Fn(usize) -> usize + Sync),
+    pub(crate) memory_after: usize,
+    /// `h` before the step, for cells that read it: the row of the batch, `[P]` or more.
+    pub(crate) hidden_before: &'a (dyn Fn(usize) -> &'a [T] + Sync),
+    /// The own `h` of these rows in front of the projection, from this row on; without one it is their output.
+    pub(crate) own: Option<(Shared<'a, T>, usize)>,
+    /// The outputs of all steps.
+    pub(crate) outputs: &'a [T],
+    /// `dLoss/d(inner operand)`, `[B, hp]`.
+    pub(crate) d_inner: Option<Shared<'a, T>>,
+    /// The inner operand again, rows as those of `d_planes`.
+    pub(crate) inner: Option<Shared<'a, T>>,
+}
+
+impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
+    type Real = T;
+
+    fn extent(&self) -> (usize, &Range<usize>) {
+        (self.rows.len(), &self.units)
+    }
+
+    #[inline(always)]
+    fn rows<S: Simd, N: Registers<S, T>>(&self, simd: S, place: usize, units: Range<usize>) {
+        let layer = self.layer;
+        let Layer { hp, pp, .. } = *layer;
+        let memories = C::Memory::<f64>::LEN;
+        let zero = N::zero(simd);
+        let rows = [0, N::ROWS - 1].map(|row| self.rows.row(place + row));
+        let b = |row: usize| rows[row];
+        let from = |first: usize| move |row: usize| first + place + row;
+        let d_hidden = Row::new::<S, N>(self.d_hidden, b, 1, pp);
+        let d_memory = Row::new::<S, N>(self.d_memory, b, memories, hp);
+        let d_planes = Planes::new::<S, N>(self.d_planes, self.d_planes_row + place, layer);
+        let units = Units::all::<S, T, N>(layer, units);
+        let inner = self.inner.map(|inner| Row::new::<S, N>(inner, from(self.d_planes_row), 1, hp));
+        let kept = Row::new::<S, N>(self.kept, from(self.kept_row), C::Kept::<f64>::LEN, hp);
+        let memory_row = |row: usize| (self.memory_before)(b(row));
+        let memory = Row::new::<S, N>(self.memory, memory_row, memories, hp);
+        let memory_next = Row::new::<S, N>(self.memory, from(self.memory_after), memories, hp);
+        let hidden_before = match C::PROJECTABLE {
+            true => [&[][..]; 2],
+            false => rows_of::<S, T, N>(|row| (self.hidden_before)(b(row))),
+        };
+        // SAFETY: the rows were checked to be inside of their buffers,
+        // planes and units are below the layer's, and rows and units are this thread's own.
+        unsafe {
+            let of_rows = |rows: [&[T]; 2], unit: Units| {
+                N::from_registers(simd, |row, nth| load_row(simd, rows[row], unit.at(nth)))
+            };
+            let kept = |unit: Units| C::Kept::from_fn(|i| kept.load(simd, i, unit));
+            let before = |unit: Units| State {
+                hidden: match C::PROJECTABLE {
+                    true => zero,
+                    false => of_rows(hidden_before, unit),
+                },
+                memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
+            };
+            if self.part == Part::Completion {
+                let d_inner = self.d_inner.expect("a cell with an inner gate has room for it");
+                let d_inner = Row::new::<S, N>(d_inner, b, 1, hp);
+                for unit in units {
+                    let so_far = Backward {
+                        d_gates: C::Gates::from_fn(|g| d_planes.load(simd, plane::<C>(g), unit)),
+                        d_apart: C::Apart::from_fn(|a| d_planes.load(simd, C::GATES + a, unit)),
+                        d_hidden: Some(d_hidden.load(simd, 0, unit)),
+                        d_memory: C::Memory::from_fn(|m| d_memory.load(simd, m, unit)),
+                    };
+                    let (kept, before) = (kept(unit), before(unit));
+                    let operand = self.cell.inner_of_kept(&kept, &before.hidden);
+                    let d = d_inner.load(simd, 0, unit);
+                    let back: Backward<C, N> = self.cell.inner_backward(&kept, &before, d, so_far);
+                    back.d_gates.for_each(|g, x| d_planes.store(simd, plane::<C>(g), unit, x));
+                    back.d_apart.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
+                    back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
+                    d_hidden.store(simd, 0, unit, back.d_hidden.unwrap_or(zero));
+                    if let Some(inner) = inner {
+                        inner.store(simd, 0, unit, operand);
+                    }
+                }
+                return;
+            }
+            let outputs_at = rows.map(|b| layer.output_at(self.time, b));
+            let own = |row: usize| match self.own {
+                Some((own, first)) => own.slice((first + place + row) * hp, hp),
+                None => padded_row(self.outputs, outputs_at[row], pp),
+            };
+            let hidden_own = rows_of::<S, T, N>(own);
+            let d_own = self.d_own.map(|d_own| Row::new::<S, N>(d_own, b, 1, hp));
+            let d_output = rows_of::<S, T, N>(|row| self.d_output.row(outputs_at[row], pp));
+            // The step before will be next.
+            let ahead = -layer.step_stride(layer.output_stride());
+            for unit in units {
+                N::zero(simd).for_registers(|row, nth, _| {
+                    prefetch(
+                        d_output[row].as_ptr().wrapping_offset(ahead).wrapping_add(unit.at(nth)),
+                    );
+                });
+                let d_h = match d_own {
+                    Some(d_own) => d_own.load(simd, 0, unit),
+                    None => d_hidden.load::<S, N>(simd, 0, unit) + of_rows(d_output, unit),
+                };
+                let after = State {
+                    hidden: of_rows(hidden_own, unit),
+                    memory: C::Memory::from_fn(|m| memory_next.load(simd, m, unit)),
+                };
+                let cotangent = State {
+                    hidden: d_h,
+                    memory: C::Memory::from_fn(|m| d_memory.load(simd, m, unit)),
+                };
+                let before = before(unit);
+                let back = self.cell.step_backward(kept(unit), &before, &after, cotangent);
+                back.d_gates.for_each(|g, x| d_planes.store(simd, plane::<C>(g), unit, x));
+                back.d_apart.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
+                back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
+                if !C::PROJECTABLE {
+                    d_hidden.store(simd, 0, unit, back.d_hidden.unwrap_or(zero));
+                }
+            }
+        }
+    }
+}

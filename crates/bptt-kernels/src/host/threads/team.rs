@@ -1,0 +1,140 @@
+//! Threads that work on one sequence together.
+
+use crate::host::threads::workers;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// One of the threads.
+pub(crate) struct Member<'a> {
+    /// From 0.
+    pub(crate) index: usize,
+    /// How many there are.
+    pub(crate) count: usize,
+    barrier: &'a Barrier,
+}
+
+impl Member<'_> {
+    /// Waits until all have come here; what each has written before is seen by all after.
+    #[inline]
+    pub(crate) fn wait(&self) {
+        if self.count > 1 {
+            self.barrier.wait(self.count);
+        }
+    }
+
+    /// This member's part of `count` things, in pieces of `grain`.
+    pub(crate) fn part(&self, count: usize, grain: usize) -> Range<usize> {
+        part(self.index, self.count, count, grain)
+    }
+}
+
+/// Part `index` of `parts` of `count` things, in pieces of `grain`: all parts together are all
+/// things, without overlap.
+pub(crate) fn part(index: usize, parts: usize, count: usize, grain: usize) -> Range<usize> {
+    let pieces = count.div_ceil(grain);
+    let edge = |index: usize| (index * pieces / parts * grain).min(count);
+    edge(index)..edge(index + 1)
+}
+
+/// Runs `work` once on each of `count` threads, this one among them, and waits for all.
+///
+/// Threads of their own (`workers.rs`), and not tasks of a pool: members wait for each other, so that
+/// all have to run at the same time, which a pool whose threads are busy cannot promise.
+///
+/// # Panics
+///
+/// If one of them does.
+pub(crate) fn team(count: usize, work: impl Fn(&Member<'_>) + Sync) {
+    let barrier = Barrier::default();
+    let run = |index| {
+        let _guard = PanicGuard(&barrier);
+        work(&Member { index, count, barrier: &barrier });
+    };
+    workers::together(count, &run);
+}
+
+/// A member that panics would leave the others waiting for ever.
+struct PanicGuard<'a>(&'a Barrier);
+
+impl Drop for PanicGuard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.broken.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// A barrier that spins, because the waits are of microseconds; each counter on a line of its own.
+#[derive(Default)]
+struct Barrier {
+    arrived: Padded<AtomicUsize>,
+    round: Padded<AtomicUsize>,
+    broken: AtomicBool,
+}
+
+#[derive(Default)]
+#[repr(align(64))]
+struct Padded<T>(T);
+
+impl Barrier {
+    /// Spins before the thread is offered to others, which may be more than there are cores.
+    const SPINS: usize = if cfg!(miri) { 1 } else { 1 << 12 };
+
+    #[inline]
+    fn wait(&self, count: usize) {
+        let round = self.round.0.load(Ordering::Relaxed);
+        // Acquire and release: each sees what those wrote that came before, and the last, all.
+        if self.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == count {
+            self.arrived.0.store(0, Ordering::Relaxed);
+            self.round.0.store(round.wrapping_add(1), Ordering::Release);
+            return;
+        }
+        let mut spins = 0;
+        while self.round.0.load(Ordering::Acquire) == round {
+            assert!(!self.broken.load(Ordering::Acquire), "another thread of the kernel panicked");
+            spins += 1;
+            if spins < Self::SPINS {
+                std::hint::spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_all_without_overlap() {
+        for (count, parts, grain) in [(10, 3, 1), (7, 4, 2), (1, 3, 8), (0, 2, 4), (64, 2, 16)] {
+            let all: Vec<usize> = (0..parts).flat_map(|i| part(i, parts, count, grain)).collect();
+            assert_eq!(all, (0..count).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_barrier_separates_rounds() {
+        let sum = AtomicUsize::new(0);
+        team(3, |member| {
+            for round in 0..200 {
+                sum.fetch_add(1, Ordering::Relaxed);
+                member.wait();
+                assert_eq!(sum.load(Ordering::Relaxed), (round + 1) * 3);
+                member.wait();
+            }
+        });
+    }
+
+    #[test]
+    fn a_panic_ends_all() {
+        let panicked = std::panic::catch_unwind(|| {
+            team(2, |member| {
+                assert!(member.index == 0, "on purpose");
+                member.wait();
+            });
+        });
+        assert!(panicked.is_err());
+    }
+}

@@ -1,0 +1,72 @@
+//! Tensors of any of the operands' ranks.
+
+use burn::Tensor;
+use burn::backend::Dispatch;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::{DType, Shape};
+
+/// A tensor of the rank that its operand has.
+#[derive(Clone, Debug)]
+pub enum AnyTensor {
+    /// A bias.
+    Vector(Tensor<1>),
+    /// A weight or a hidden state.
+    Matrix(Tensor<2>),
+    /// A sequence or a memory.
+    Cube(Tensor<3>),
+}
+
+impl AnyTensor {
+    pub(crate) fn shape(&self) -> Shape {
+        match self {
+            Self::Vector(x) => x.shape(),
+            Self::Matrix(x) => x.shape(),
+            Self::Cube(x) => x.shape(),
+        }
+    }
+
+    pub(crate) fn dtype(&self) -> DType {
+        match self {
+            Self::Vector(x) => x.dtype(),
+            Self::Matrix(x) => x.dtype(),
+            Self::Cube(x) => x.dtype(),
+        }
+    }
+
+    /// How many numbers it has.
+    pub fn len(&self) -> usize {
+        self.shape().num_elements()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// As Burn's dispatch carries it.
+    pub fn into_dispatch(self) -> FloatTensor<Dispatch> {
+        match self {
+            Self::Vector(x) => x.into_dispatch(),
+            Self::Matrix(x) => x.into_dispatch(),
+            Self::Cube(x) => x.into_dispatch(),
+        }
+    }
+}
+
+impl From<Tensor<1>> for AnyTensor {
+    fn from(x: Tensor<1>) -> Self {
+        Self::Vector(x)
+    }
+}
+
+impl From<Tensor<2>> for AnyTensor {
+    fn from(x: Tensor<2>) -> Self {
+        Self::Matrix(x)
+    }
+}
+
+impl From<Tensor<3>> for AnyTensor {
+    fn from(x: Tensor<3>) -> Self {
+        Self::Cube(x)
+    }
+}
