@@ -9,52 +9,10 @@
 //! A NaN comes out as a NaN, ±∞ as the limit, and a result that is subnormal is as exact as a
 //! subnormal number can be.
 //!
-//! The polynomial of `e^r` in f32 is that of S. L. Moshier, Cephes Mathematical Library (`expf`); that in
-//! f64 is Taylor's, of degree 13.
+//! Where `e^r` comes from: `real.rs`.
 
 use crate::host::simd::real::Real;
 use pulp::Simd;
-
-/// Coefficients, the highest power first.
-pub(crate) type Polynomial<T> = &'static [T];
-
-/// `(e^r - 1 - r) / r²`
-pub(crate) const EXP_F32: Polynomial<f32> =
-    &[1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
-
-/// `(e^r - 1 - r) / r²`
-pub(crate) const EXP_F64: Polynomial<f64> = &[
-    1.0 / 6_227_020_800.0,
-    1.0 / 479_001_600.0,
-    1.0 / 39_916_800.0,
-    1.0 / 3_628_800.0,
-    1.0 / 362_880.0,
-    1.0 / 40_320.0,
-    1.0 / 5_040.0,
-    1.0 / 720.0,
-    1.0 / 120.0,
-    1.0 / 24.0,
-    1.0 / 6.0,
-    0.5,
-];
-
-/// The polynomial at `x`, with an even number of coefficients: those of even and of odd powers by Horner's
-/// rule in `x²`, side by side, since each step of it waits for the one before.
-#[inline(always)]
-pub(crate) fn evaluate<S: Simd, T: Real>(
-    simd: S,
-    x: T::Register<S>,
-    coefficients: Polynomial<T>,
-) -> T::Register<S> {
-    let square = T::mul(simd, x, x);
-    let mut odd = T::splat(simd, coefficients[0]);
-    let mut even = T::splat(simd, coefficients[1]);
-    for pair in coefficients[2..].chunks_exact(2) {
-        odd = T::mul_add(simd, odd, square, T::splat(simd, pair[0]));
-        even = T::mul_add(simd, even, square, T::splat(simd, pair[1]));
-    }
-    T::mul_add(simd, odd, x, even)
-}
 
 /// `σ(x) = 1 / (1 + e^-x)`
 #[inline(always)]
