@@ -48,7 +48,7 @@ pub use recurrent::trace::StepTrace;
 /// so; what these kernels keep for later is given back first if there would else be too few.
 pub fn available_memory(need: u128) -> Option<usize> {
     #[cfg(feature = "host")]
-    return host::sequence::limits::available_for(need);
+    return host::memory::reclaim::available_for(need);
     #[cfg(not(feature = "host"))]
     {
         let _ = need;

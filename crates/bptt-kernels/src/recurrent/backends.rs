@@ -51,7 +51,7 @@ macro_rules! host {
     ($Backend:ty) => {
         impl SequenceKernel for $Backend {
             fn available_memory(need: u128) -> Option<usize> {
-                crate::host::sequence::limits::available_for(need)
+                crate::host::memory::reclaim::available_for(need)
             }
 
             fn sequence_forward<C: Cell>(

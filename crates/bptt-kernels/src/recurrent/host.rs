@@ -2,6 +2,8 @@
 
 use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::Layer;
+use crate::host::memory::pool::Pooled;
+use crate::host::memory::reclaim::available_for;
 use crate::host::memory::values::Values;
 use crate::host::sequence::backward::Given;
 use crate::host::sequence::forward::Keep;
@@ -56,7 +58,7 @@ pub(crate) fn row_strides(shape: &[usize], strides: &[isize]) -> Option<[usize; 
 }
 
 /// A float type of the kernels, and its variant of the trace.
-pub(crate) trait Float: Real + Element {
+pub(crate) trait Float: Pooled + Element {
     fn wrap(trace: host_trace::Trace<Self>) -> Numbers;
     fn unwrap(numbers: &mut Numbers) -> &mut host_trace::Trace<Self>;
 }
@@ -196,7 +198,7 @@ fn refuse_what_cannot_fit<B: HostMemory, C: Cell, T: Float>(
     let layer = layer::<B, C, T>(plan, operands);
     let worked = layer.time.saturating_mul(layer.batch);
     let keeper = Keeper::Reference;
-    let fits = limits::check::<T>(C::NAME, &layer, worked, keep, keeper, limits::available_for);
+    let fits = limits::check::<T>(C::NAME, &layer, worked, keep, keeper, available_for);
     fits.unwrap_or_else(|error| panic!("{error}"));
 }
 

@@ -39,11 +39,9 @@ const POOLED: usize = 1024 / Piece::BYTES;
 /// Memory that waits for its next buffer.
 static POOL: Pool<Piece> = Pool::new();
 
-/// Gives back to the system all that waits for its next use, of buffers and of results.
+/// Gives back to the system all that waits for its next buffer.
 pub(crate) fn release_kept() {
     POOL.release();
-    f32::results().release();
-    f64::results().release();
 }
 
 /// Where in it the first line starts.

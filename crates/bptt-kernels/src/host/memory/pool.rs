@@ -1,6 +1,7 @@
 //! Memory that was used and will be again.
 
-use crate::host::sequence::limits;
+use crate::host::memory::available::available;
+use crate::host::simd::real::Real;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -18,7 +19,7 @@ const PIECES: usize = 64;
 /// asked. A long sequence's training step takes gigabytes, and so does the next.
 fn most() -> usize {
     static MOST: OnceLock<usize> = OnceLock::new();
-    *MOST.get_or_init(|| limits::available().map_or(KEPT, |bytes| (bytes / 8).max(KEPT)))
+    *MOST.get_or_init(|| available().map_or(KEPT, |bytes| (bytes / 8).max(KEPT)))
 }
 
 /// Pieces of memory that wait for their next use: pages fresh from the system cost a fault each, a third of
@@ -137,6 +138,24 @@ impl<E: Send + 'static> Pool<E> {
         drop(dropped);
     }
 }
+
+/// A float type whose results have memory that is used again.
+pub(crate) trait Pooled: Real {
+    /// Memory of results of this type, for the next ones.
+    fn results() -> &'static Pool<Self>;
+}
+
+macro_rules! pooled {
+    ($($T:ty)*) => {$(
+        impl Pooled for $T {
+            fn results() -> &'static Pool<Self> {
+                static RESULTS: Pool<$T> = Pool::new();
+                &RESULTS
+            }
+        }
+    )*};
+}
+pooled!(f32 f64);
 
 /// Fresh memory in large pages, where the system has them and there is much of it: one fault for 2 MiB, and not
 /// for each 4 KiB. Sequences whose trace is larger than what a pool keeps take up to a quarter less time.

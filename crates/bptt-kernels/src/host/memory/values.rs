@@ -1,7 +1,7 @@
 //! What comes out of the kernels: numbers that become a tensor, and whose memory comes back.
 
 use crate::host::memory::buffer::volume;
-use crate::host::simd::real::Real;
+use crate::host::memory::pool::Pooled;
 use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 use std::mem::{ManuallyDrop, MaybeUninit, take};
 use std::ops::{Deref, DerefMut};
@@ -13,12 +13,12 @@ use std::ptr::NonNull;
 /// large memory back to the system, and its pages are fresh for the next step: with the faults that they
 /// cost, 10 to 20 % of its time. So large results are kept for the next of their size.
 #[derive(Debug)]
-pub(crate) struct Values<T: Real>(Vec<T>);
+pub(crate) struct Values<T: Pooled>(Vec<T>);
 
 /// From how many bytes on they are large.
 const LARGE: usize = 1 << 17;
 
-impl<T: Real> Values<T> {
+impl<T: Pooled> Values<T> {
     /// Zeros; or, for who writes all of them, whatever numbers were there before.
     ///
     /// # Panics
@@ -56,13 +56,13 @@ impl<T: Real> Values<T> {
     }
 }
 
-impl<T: Real> From<Vec<T>> for Values<T> {
+impl<T: Pooled> From<Vec<T>> for Values<T> {
     fn from(values: Vec<T>) -> Self {
         Self(values)
     }
 }
 
-impl<T: Real> Deref for Values<T> {
+impl<T: Pooled> Deref for Values<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
@@ -70,13 +70,13 @@ impl<T: Real> Deref for Values<T> {
     }
 }
 
-impl<T: Real> DerefMut for Values<T> {
+impl<T: Pooled> DerefMut for Values<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut self.0
     }
 }
 
-impl<T: Real> Drop for Values<T> {
+impl<T: Pooled> Drop for Values<T> {
     fn drop(&mut self) {
         if self.bytes() >= LARGE {
             T::results().keep(take(&mut self.0));
@@ -84,7 +84,7 @@ impl<T: Real> Drop for Values<T> {
     }
 }
 
-impl<T: Real> AllocationController for Values<T> {
+impl<T: Pooled> AllocationController for Values<T> {
     fn alloc_align(&self) -> usize {
         align_of::<T>()
     }

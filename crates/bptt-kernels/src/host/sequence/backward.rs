@@ -8,6 +8,7 @@ use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::{Block, Layer, Schedule, Share, Split};
 use crate::host::layout::valid_rows::Roster;
 use crate::host::memory::buffer::{Buffer, Shared};
+use crate::host::memory::pool::Pooled;
 use crate::host::memory::values::Values;
 use crate::host::sequence::forward::{Forwarder, Outputs};
 use crate::host::sequence::trace::{Trace, Window};
@@ -140,7 +141,7 @@ pub(crate) fn padded_row<T>(numbers: &[T], at: usize, padded: usize) -> &[T] {
 
 /// Runs the sequence backward: dLoss/d(operand) for each wanted operand. In dual numbers those of
 /// weights and biases are values, then tangents.
-pub(crate) fn backward<C: Cell, T: Real>(
+pub(crate) fn backward<C: Cell, T: Pooled>(
     work: Work<'_, C, T>,
     layer: &Layer,
     operands: &Slices<'_, T>,
@@ -201,7 +202,7 @@ pub(crate) fn backward<C: Cell, T: Real>(
     fn pair<T: Real>(of: &mut [Buffer<T>; 2]) -> [Shared<'_, T>; 2] {
         of.each_mut().map(Buffer::shared)
     }
-    fn shared<T: Real>(of: &mut Option<Values<T>>) -> Option<Shared<'_, T>> {
+    fn shared<T: Pooled>(of: &mut Option<Values<T>>) -> Option<Shared<'_, T>> {
         of.as_mut().map(|gradient| Shared::new(gradient))
     }
     let sequence = Sequence {

@@ -7,6 +7,8 @@ use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::{Layer, Schedule, Share, Split};
 use crate::host::layout::valid_rows::Roster;
 use crate::host::memory::buffer::{Buffer, Shared};
+use crate::host::memory::pool::Pooled;
+use crate::host::memory::reclaim::available_for;
 use crate::host::memory::values::Values;
 use crate::host::sequence::limits;
 use crate::host::sequence::limits::Keeper;
@@ -85,7 +87,7 @@ struct Forward<'a, C, T> {
 /// # Panics
 ///
 /// If it does not fit the budget, or the memory that there is.
-pub(crate) fn forward<C: Cell, T: Real>(
+pub(crate) fn forward<C: Cell, T: Pooled>(
     work: Work<'_, C, T>,
     layer: &Layer,
     operands: &Slices<'_, T>,
@@ -98,8 +100,7 @@ pub(crate) fn forward<C: Cell, T: Real>(
         Some(presence) => presence.count(layer.time),
         None => layer.time.saturating_mul(layer.batch),
     };
-    let fits =
-        limits::check::<T>(C::NAME, layer, worked, keep, Keeper::Host, limits::available_for);
+    let fits = limits::check::<T>(C::NAME, layer, worked, keep, Keeper::Host, available_for);
     fits.unwrap_or_else(|error| panic!("{error}"));
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let roster = Roster::new(layer, presence);

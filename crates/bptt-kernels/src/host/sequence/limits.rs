@@ -1,7 +1,6 @@
 //! Whether a sequence fits the memory that there is: asked before any of it is taken.
 
 use crate::host::layout::sizes::Layer;
-use crate::host::memory::buffer::release_kept;
 use crate::host::sequence::forward::Keep;
 use crate::host::simd::real::Real;
 use crate::operation::schedule::TraceSchedule;
@@ -88,41 +87,6 @@ pub(crate) enum Keeper {
     /// The reference body: a little less for each step than these kernels, whose rows are padded; and
     /// all of it, whatever the budget.
     Reference,
-}
-
-/// How much memory can be had by who needs so much: if that is more than there is, what is kept of earlier
-/// sequences is given back first, for it is not in use.
-pub(crate) fn available_for(need: u128) -> Option<usize> {
-    let bytes = available()?;
-    if need <= bytes as u128 {
-        return Some(bytes);
-    }
-    release_kept();
-    available()
-}
-
-/// How much memory can still be had, in bytes, where the system says so.
-pub(crate) fn available() -> Option<usize> {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let meminfo = read("/proc/meminfo")?;
-    let kilobytes = number(&meminfo, "MemAvailable:")?
-        .saturating_add(number(&meminfo, "SwapFree:").unwrap_or(0));
-    let machine = kilobytes.saturating_mul(1024);
-    // A container may have less than its machine; what it has in its page cache it can have back.
-    let group = |name: &str| read(&format!("/sys/fs/cgroup/memory.{name}"));
-    let bytes = |name: &str| group(name)?.trim().parse::<usize>().ok();
-    let own = bytes("max").zip(bytes("current")).map(|(max, current)| {
-        let cache = group("stat").and_then(|stat| number(&stat, "file")).unwrap_or(0);
-        max.saturating_sub(current.saturating_sub(cache))
-    });
-    Some(own.map_or(machine, |own| own.min(machine)))
-}
-
-/// The number behind a name, in a file with one of each on a line.
-fn number(file: &str, name: &str) -> Option<usize> {
-    let mut lines = file.lines().map(str::split_whitespace);
-    lines
-        .find_map(|mut words| (words.next()? == name).then(|| words.next()?.parse().ok()).flatten())
 }
 
 #[cfg(test)]
@@ -216,16 +180,5 @@ mod tests {
         assert!(
             check::<f32>("lstm", &layer(1000, 1), 1000, Keep::All, Keeper::Host, asked).is_ok()
         );
-    }
-
-    #[test]
-    fn the_system_is_understood() {
-        let file = "MemTotal:  16 kB\nMemAvailable:   12 kB\nfile_dirty 3\nfile 4\n";
-        assert_eq!(number(file, "MemAvailable:"), Some(12));
-        assert_eq!(number(file, "file"), Some(4));
-        assert_eq!(number(file, "none"), None);
-        if cfg!(target_os = "linux") {
-            assert!(available().is_some_and(|bytes| bytes > 1 << 20));
-        }
     }
 }

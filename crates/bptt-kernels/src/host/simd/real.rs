@@ -2,7 +2,6 @@
 
 use crate::host::gemm::product::Product;
 use crate::host::gemm::transposed_product::{OuterSum, Scatter};
-use crate::host::memory::pool::Pool;
 use crate::host::simd::isa::Isa;
 use pulp::bytemuck::Pod;
 use pulp::{MemMask, Scalar128b, Simd};
@@ -19,8 +18,6 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
     const ZERO: Self;
     const ONE: Self;
 
-    /// Memory of results of this type, for the next ones.
-    fn results() -> &'static Pool<Self>;
     /// How many elements one register holds.
     fn lanes<S: Simd>() -> usize;
     /// The nearest number.
@@ -205,11 +202,6 @@ macro_rules! real {
             #[inline(always)]
             fn plus(a: Self, b: Self) -> Self {
                 a + b
-            }
-
-            fn results() -> &'static Pool<Self> {
-                static RESULTS: Pool<$T> = Pool::new();
-                &RESULTS
             }
 
             #[inline(always)]
