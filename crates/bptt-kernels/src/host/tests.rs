@@ -3,10 +3,10 @@
 mod duals;
 mod products;
 
+use crate::host::gemm::dispatch::Gemm;
 use crate::host::layout::sizes::{Layer, Schedule, Split};
 use crate::host::layout::valid_rows::Roster;
 use crate::host::memory::buffer::Buffer;
-use crate::host::memory::pool::Pooled;
 use crate::host::memory::values::Values;
 use crate::host::sequence::backward::{Given, backward};
 use crate::host::sequence::forward::{Keep, forward};
@@ -180,7 +180,7 @@ struct Problem<C, T> {
     cotangent: Cotangents<Vec<T>>,
 }
 
-impl<C: Cell, T: Pooled + Element> Problem<C, T> {
+impl<C: Cell, T: Gemm + Element> Problem<C, T> {
     fn new(cell: C, [time, batch, input, hidden]: [usize; 4], output: Option<usize>) -> Self {
         use bptt_cells::Planes;
         let memories = C::Memory::<f64>::LEN;
@@ -372,15 +372,15 @@ fn list<T>(Results { outputs, hidden, memory }: Results<T>) -> Vec<T> {
     [outputs, hidden].into_iter().chain(memory).collect()
 }
 
-fn copied<T: Pooled>(results: Results<Values<T>>) -> Vec<Vec<T>> {
+fn copied<T: Gemm>(results: Results<Values<T>>) -> Vec<Vec<T>> {
     list(results.map(|values| values.to_vec()))
 }
 
-fn lists<T: Pooled>(gradients: Operands<Values<T>>) -> Vec<Vec<T>> {
+fn lists<T: Gemm>(gradients: Operands<Values<T>>) -> Vec<Vec<T>> {
     gradients.into_values().map(|values| values.to_vec()).collect()
 }
 
-fn check_cell<C: Cell, T: Pooled + Element>(cell: C) {
+fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
     // Of the widths some fill panels, some leave a register of a panel or part of one, some both, by every
     // instruction set.
     let long = [140, 1, 9, 33];

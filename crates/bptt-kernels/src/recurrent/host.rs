@@ -1,8 +1,8 @@
 //! The host kernels as the operation of a backend in host memory.
 
+use crate::host::gemm::dispatch::Gemm;
 use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::Layer;
-use crate::host::memory::pool::Pooled;
 use crate::host::memory::reclaim::available_for;
 use crate::host::memory::values::Values;
 use crate::host::sequence::backward::Given;
@@ -58,7 +58,7 @@ pub(crate) fn row_strides(shape: &[usize], strides: &[isize]) -> Option<[usize; 
 }
 
 /// A float type of the kernels, and its variant of the trace.
-pub(crate) trait Float: Pooled + Element {
+pub(crate) trait Float: Gemm + Element {
     fn wrap(trace: host_trace::Trace<Self>) -> Numbers;
     fn unwrap(numbers: &mut Numbers) -> &mut host_trace::Trace<Self>;
 }

@@ -11,7 +11,6 @@
 use crate::host::gemm::microkernel::{Cut, Tile, most_rows, most_rows_of_three};
 use crate::host::gemm::panels::{Panels, WIDE};
 use crate::host::gemm::rows::Rows;
-use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
@@ -54,31 +53,6 @@ pub(crate) struct Product<'a, T> {
     pub(crate) rows: Range<usize>,
     /// Add to what is there.
     pub(crate) add: bool,
-}
-
-impl<T: Real> Product<'_, T> {
-    /// # Safety
-    ///
-    /// `a` is valid for reads of all rows, `c` for reads and writes of all rows and of the columns
-    /// of the panels, and no other thread touches those, nor writes to `a`.
-    #[inline]
-    pub(crate) unsafe fn run(self, isa: Isa) {
-        let of_values = self.b.tangent.map(|tangent| Self {
-            b: Packed { value: tangent, tangent: None },
-            a_rows: self.a_rows.firsts(),
-            // A tangent's row is the next one.
-            c: self.c.wrapping_add(self.c_rows.row),
-            c_rows: self.c_rows.firsts(),
-            rows: self.rows.start / 2..self.rows.end / 2,
-            panels: self.panels.clone(),
-            add: true,
-            ..self
-        });
-        T::product(isa, self);
-        if let Some(of_values) = of_values {
-            T::product(isa, of_values);
-        }
-    }
 }
 
 impl<T: Real> WithSimd for Product<'_, T> {

@@ -5,7 +5,6 @@ use crate::host::gemm::microkernel::{Cut, Tile, most_rows, prefetch};
 use crate::host::gemm::panels::WIDE;
 use crate::host::gemm::product::DEPTH;
 use crate::host::gemm::rows::Rows;
-use crate::host::memory::buffer::Shared;
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
 use pulp::{Simd, WithSimd};
@@ -38,46 +37,20 @@ impl Tiles {
     pub(crate) fn width(self) -> usize {
         self.width
     }
-
-    /// Lays out some rows, of which the first is row `first` of `rows`, and which are in blocks of [`DEPTH`].
-    ///
-    /// # Panics
-    ///
-    /// If they go beyond a block, or have not so many values.
-    ///
-    /// # Safety
-    ///
-    /// No one else touches these rows of `to`.
-    #[inline]
-    pub(crate) unsafe fn pack<T: Real>(
-        self,
-        isa: Isa,
-        values: &[&[T]],
-        first: usize,
-        rows: usize,
-        to: Shared<'_, T>,
-    ) {
-        let Self { width, .. } = self;
-        let (k, depth) = (first % DEPTH, block_depth(first, rows));
-        assert!(values.len() <= depth - k, "rows beyond a block");
-        assert!(values.iter().all(|row| row.len() >= width), "a row of less than {width} values");
-        let to = to.at((first - k) * width, depth * width);
-        T::scatter(isa, Scatter { tiles: self, values, k, depth, to });
-    }
 }
 
 /// Rows whose elements go to tiles: so many at once that a tile takes its part of all of them by a move or two
 /// each, and not by a loop or a call.
 pub(crate) struct Scatter<'a, T> {
-    tiles: Tiles,
+    pub(super) tiles: Tiles,
     /// As many values as the tiles have rows, or more.
-    values: &'a [&'a [T]],
+    pub(super) values: &'a [&'a [T]],
     /// The first of these rows in the block.
-    k: usize,
+    pub(super) k: usize,
     /// At least `k` and as many more as there are values.
-    depth: usize,
+    pub(super) depth: usize,
     /// The tiles of the block; nobody else touches these rows of them.
-    to: *mut T,
+    pub(super) to: *mut T,
 }
 
 impl<T: Real> Scatter<'_, T> {
@@ -161,17 +134,6 @@ pub(crate) struct OuterSum<'a, T> {
     pub(crate) column_sums: Option<*mut T>,
     /// Room for one panel, `depth` rows of it.
     pub(crate) scratch: &'a mut [T],
-}
-
-impl<T: Real> OuterSum<'_, T> {
-    /// # Safety
-    ///
-    /// `tiles` and `d` are valid for reads of what the sizes say, `c` and `column_sums` for reads
-    /// and writes of the panel's columns, and no other thread touches those.
-    #[inline]
-    pub(crate) unsafe fn run(self, isa: Isa) {
-        T::outer_sum(isa, self);
-    }
 }
 
 impl<T: Real> WithSimd for OuterSum<'_, T> {

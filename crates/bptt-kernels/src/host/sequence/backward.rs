@@ -1,5 +1,6 @@
 //! The sequence backward: the steps here, what is summed over them in `sums.rs`.
 
+use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Panels;
 use crate::host::gemm::product::{DEPTH, Packed, Product};
 use crate::host::gemm::rows::Rows;
@@ -8,12 +9,10 @@ use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::{Block, Layer, Schedule, Share, Split};
 use crate::host::layout::valid_rows::Roster;
 use crate::host::memory::buffer::{Buffer, Shared};
-use crate::host::memory::pool::Pooled;
 use crate::host::memory::values::Values;
 use crate::host::sequence::forward::{Forwarder, Outputs};
 use crate::host::sequence::trace::{Trace, Window};
 use crate::host::sequence::weights::Weights;
-use crate::host::simd::real::Real;
 use crate::host::step::gates::{Part, StepBackward, Work};
 use crate::host::threads::team::{Member, team};
 use crate::operation::operands::{Cotangents, Operand, Operands};
@@ -97,7 +96,7 @@ struct Known<'a, T> {
     own: Option<Shared<'a, T>>,
 }
 
-impl<T: Real> Window<T> {
+impl<T: Gemm> Window<T> {
     fn shared(&mut self) -> Known<'_, T> {
         Known {
             steps: self.steps.clone(),
@@ -141,7 +140,7 @@ pub(crate) fn padded_row<T>(numbers: &[T], at: usize, padded: usize) -> &[T] {
 
 /// Runs the sequence backward: dLoss/d(operand) for each wanted operand. In dual numbers those of
 /// weights and biases are values, then tangents.
-pub(crate) fn backward<C: Cell, T: Pooled>(
+pub(crate) fn backward<C: Cell, T: Gemm>(
     work: Work<'_, C, T>,
     layer: &Layer,
     operands: &Slices<'_, T>,
@@ -199,10 +198,10 @@ pub(crate) fn backward<C: Cell, T: Pooled>(
     let mut d_weight_ih = gradient(Operand::WeightIh, &[parts, gates, hidden, input]);
     let mut d_weight_hh = gradient(Operand::WeightHh, &[parts, gates, hidden, output]);
     let mut d_weight_hr = gradient(Operand::WeightHr, &[parts, output, hidden]);
-    fn pair<T: Real>(of: &mut [Buffer<T>; 2]) -> [Shared<'_, T>; 2] {
+    fn pair<T: Gemm>(of: &mut [Buffer<T>; 2]) -> [Shared<'_, T>; 2] {
         of.each_mut().map(Buffer::shared)
     }
-    fn shared<T: Pooled>(of: &mut Option<Values<T>>) -> Option<Shared<'_, T>> {
+    fn shared<T: Gemm>(of: &mut Option<Values<T>>) -> Option<Shared<'_, T>> {
         of.as_mut().map(|gradient| Shared::new(gradient))
     }
     let sequence = Sequence {
@@ -292,7 +291,7 @@ pub(crate) fn backward<C: Cell, T: Pooled>(
     d
 }
 
-impl<C: Cell, T: Real> Sequence<'_, C, T> {
+impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
     /// The `index`th block, counted from the last to the first, and which buffers are its.
     pub(super) fn block(&self, index: usize) -> (&Block, usize) {
         (&self.blocks[self.blocks.len() - 1 - index], index % self.slots)
@@ -496,7 +495,7 @@ impl<C: Cell, T: Real> Sequence<'_, C, T> {
 }
 
 /// dLoss/d(final state), in padded rows, which are zero.
-fn final_state<T: Real>(
+fn final_state<T: Gemm>(
     layer: &Layer,
     d: &Cotangents<&[T]>,
     d_hidden: &mut [T],

@@ -1,5 +1,6 @@
 //! The sequence forward.
 
+use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Panels;
 use crate::host::gemm::product::{Packed, Product};
 use crate::host::gemm::rows::Rows;
@@ -7,7 +8,6 @@ use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::{Layer, Schedule, Share, Split};
 use crate::host::layout::valid_rows::Roster;
 use crate::host::memory::buffer::{Buffer, Shared};
-use crate::host::memory::pool::Pooled;
 use crate::host::memory::reclaim::available_for;
 use crate::host::memory::values::Values;
 use crate::host::sequence::limits;
@@ -17,7 +17,6 @@ use crate::host::sequence::recompute::Walk;
 use crate::host::sequence::stretch::Stretch;
 use crate::host::sequence::trace::{Trace, Window};
 use crate::host::simd::isa::Isa;
-use crate::host::simd::real::Real;
 use crate::host::step::gates::{Part, StepForward, Work};
 use crate::host::threads::team::{Member, part, team};
 use crate::operation::operands::{Operand, Results};
@@ -35,7 +34,7 @@ const ROWS: usize = 128;
 /// # Safety
 ///
 /// As for [`Product::run`].
-unsafe fn multiply<T: Real>(
+unsafe fn multiply<T: Gemm>(
     isa: Isa,
     b: Packed<'_, T>,
     units: &Range<usize>,
@@ -87,7 +86,7 @@ struct Forward<'a, C, T> {
 /// # Panics
 ///
 /// If it does not fit the budget, or the memory that there is.
-pub(crate) fn forward<C: Cell, T: Pooled>(
+pub(crate) fn forward<C: Cell, T: Gemm>(
     work: Work<'_, C, T>,
     layer: &Layer,
     operands: &Slices<'_, T>,
@@ -191,7 +190,7 @@ pub(crate) struct Passed<T> {
     pub(crate) window: Option<Window<T>>,
 }
 
-impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
+impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
     pub(crate) fn new(
         work: Work<'a, C, T>,
         layer: &'a Layer,
@@ -307,7 +306,7 @@ impl<'a, C: Cell, T: Real> Forwarder<'a, C, T> {
     }
 }
 
-impl<C: Cell, T: Real> Forward<'_, C, T> {
+impl<C: Cell, T: Gemm> Forward<'_, C, T> {
     /// What one thread does.
     fn run(&self, member: &Member<'_>, stretches: &[Stretch<'_>], steps: &Range<usize>) {
         for stretch in stretches {

@@ -1,5 +1,6 @@
 //! The way back over a sequence whose trace is bounded: what was not kept is computed again.
 
+use crate::host::gemm::dispatch::Gemm;
 use crate::host::layout::sizes::Layer;
 use crate::host::memory::buffer::Buffer;
 use crate::host::sequence::forward::{Forwarder, Outputs, Passed};
@@ -38,7 +39,10 @@ impl<T: Real> Walk<T> {
         &mut self,
         forwarder: &Forwarder<'_, C, T>,
         mut outputs: Outputs<'_, T>,
-    ) -> Option<Passed<T>> {
+    ) -> Option<Passed<T>>
+    where
+        T: Gemm,
+    {
         loop {
             let (start, memory) = self.known.last()?.clone();
             let memory = memory.unwrap_or_else(|| forwarder.first_memory());

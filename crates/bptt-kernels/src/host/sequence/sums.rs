@@ -1,6 +1,7 @@
 //! What is summed over all steps: the gradients of the input and of the weights, in large products.
 
 use crate::host::gemm::columns::Columns;
+use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::microkernel::send_for;
 use crate::host::gemm::product::{DEPTH, Product};
 use crate::host::gemm::rows::Rows;
@@ -8,7 +9,6 @@ use crate::host::gemm::transposed_product::{OuterSum, Tiles, block_depth};
 use crate::host::layout::sizes::Layer;
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::sequence::backward::Sequence;
-use crate::host::simd::real::Real;
 use crate::host::threads::team::{Member, part};
 use crate::operation::operands::Operand;
 use bptt_cells::Cell;
@@ -50,7 +50,7 @@ struct Factors<'a, T> {
     bias: Option<Shared<'a, T>>,
 }
 
-impl<C: Cell, T: Real> Sequence<'_, C, T> {
+impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
     /// Lays out some rows of `rows`, for a sum over them: these values, row after row.
     ///
     /// # Safety

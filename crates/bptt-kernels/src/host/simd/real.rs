@@ -1,8 +1,5 @@
 //! `f32` and `f64` as the kernels see them: one element, and a register full of them.
 
-use crate::host::gemm::product::Product;
-use crate::host::gemm::transposed_product::{OuterSum, Scatter};
-use crate::host::simd::isa::Isa;
 use pulp::bytemuck::Pod;
 use pulp::{MemMask, Scalar128b, Simd};
 use std::any::TypeId;
@@ -92,16 +89,6 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
     fn load_partial<S: Simd>(simd: S, from: &[Self]) -> Self::Register<S>;
     /// Writes the first elements of a register.
     fn store_partial<S: Simd>(simd: S, to: &mut [Self], x: Self::Register<S>);
-
-    // The products, for each instruction set. Of a concrete type, and so compiled here once, not
-    // again in each crate that names a cell.
-
-    /// See [`Product`].
-    fn product(isa: Isa, product: Product<'_, Self>);
-    /// See [`OuterSum`].
-    fn outer_sum(isa: Isa, sum: OuterSum<'_, Self>);
-    /// See [`Scatter`].
-    fn scatter(isa: Isa, rows: Scatter<'_, Self>);
 }
 
 /// Whether `S` is the portable path, where a fused multiply-add would be a call to a library.
@@ -278,19 +265,6 @@ macro_rules! real {
                 let mask = memory_mask::<S, _>(simd.$between(0, to.len() as $Bits));
                 // SAFETY: the mask has no more elements than there are.
                 unsafe { simd.$store(mask, to.as_mut_ptr(), x) }
-            }
-
-            #[inline(never)]
-            fn product(isa: Isa, product: Product<'_, Self>) {
-                isa.dispatch(product);
-            }
-            #[inline(never)]
-            fn outer_sum(isa: Isa, sum: OuterSum<'_, Self>) {
-                isa.dispatch(sum);
-            }
-            #[inline(never)]
-            fn scatter(isa: Isa, rows: Scatter<'_, Self>) {
-                isa.dispatch(rows);
             }
 
             #[inline(always)]

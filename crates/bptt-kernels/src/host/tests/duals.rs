@@ -4,7 +4,7 @@
 
 use super::*;
 
-impl<C: Cell, T: Pooled + Element> Problem<C, T> {
+impl<C: Cell, T: Gemm + Element> Problem<C, T> {
     /// With each row followed by one of tangents.
     fn doubled(&self) -> (Self, Operands<Vec<T>>) {
         let Sizes { input, hidden, output, .. } = self.sizes;
@@ -125,7 +125,7 @@ impl<C: Cell, T: Pooled + Element> Problem<C, T> {
     }
 }
 
-fn check_cell<C: Cell, T: Pooled + Element>(cell: C) {
+fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
     for sizes in [[5, 2, 3, 4], [1, 1, 1, 1], [3, 7, 13, 37], [140, 1, 9, 33]] {
         Problem::<C, T>::new(cell, sizes, None).check_duals("plain");
     }

@@ -1,11 +1,11 @@
 //! Products of packed matrices.
 
 use crate::host::gemm::columns::Columns;
+use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::{Panels, Source, WIDE, pack_all};
 use crate::host::gemm::product::{DEPTH, Product};
 use crate::host::gemm::rows::Rows;
 use crate::host::simd::isa::Isa;
-use crate::host::simd::real::Real;
 use crate::host::tests::isas;
 use burn::tensor::Element;
 
@@ -13,7 +13,7 @@ use burn::tensor::Element;
 /// that there is, and nothing is written beside them.
 #[test]
 fn products_of_every_tile_are_sums_of_products() {
-    fn check<T: Real + Element>(isa: Isa, rows: usize, depth: usize, result: Columns) {
+    fn check<T: Gemm + Element>(isa: Isa, rows: usize, depth: usize, result: Columns) {
         let lanes = isa.lanes::<T>();
         let number = |x: usize| T::of((x % 7) as f64 - 3.0);
         let count = result.count();
@@ -61,7 +61,7 @@ fn products_of_every_tile_are_sums_of_products() {
             assert!(c == expected, "{isa:?} {rows} rows, {depth} deep, {result:?}, add {add}");
         }
     }
-    fn check_all<T: Real + Element>() {
+    fn check_all<T: Gemm + Element>() {
         for isa in isas() {
             let lanes = isa.lanes::<T>();
             let panel = WIDE * lanes;
