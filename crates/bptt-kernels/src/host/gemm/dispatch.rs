@@ -1,6 +1,7 @@
 //! The products, for the instruction set that the machine has.
 
-use crate::host::gemm::product::{DEPTH, Packed, Product};
+use crate::host::gemm::panels::Packed;
+use crate::host::gemm::product::{DEPTH, Product};
 use crate::host::gemm::transposed_product::{OuterSum, Scatter, Tiles, block_depth};
 use crate::host::memory::buffer::Shared;
 use crate::host::memory::pool::Pooled;

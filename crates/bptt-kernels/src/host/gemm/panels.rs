@@ -1,7 +1,6 @@
 //! Matrices packed in panels, as the products read them.
 
 use crate::host::gemm::columns::Columns;
-use crate::host::gemm::product::Packed;
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
@@ -28,6 +27,21 @@ pub(crate) struct Panels<T> {
     /// How many columns one has.
     pub(crate) columns: usize,
 }
+
+/// A packed matrix; in dual numbers, its tangent beside it, packed alike.
+#[derive(Debug)]
+pub(crate) struct Packed<'a, T> {
+    pub(crate) value: &'a Panels<T>,
+    pub(crate) tangent: Option<&'a Panels<T>>,
+}
+
+impl<T> Clone for Packed<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Packed<'_, T> {}
 
 /// Where the elements of a matrix to be packed are.
 pub(crate) struct Source<'a, T> {

@@ -9,7 +9,7 @@
 //! in: the bits do not depend on how rows and panels are shared out among threads.
 
 use crate::host::gemm::microkernel::{Cut, Tile, most_rows, most_rows_of_three};
-use crate::host::gemm::panels::{Panels, WIDE};
+use crate::host::gemm::panels::{Packed, WIDE};
 use crate::host::gemm::rows::Rows;
 use crate::host::simd::real::Real;
 use pulp::{Simd, WithSimd};
@@ -20,21 +20,6 @@ pub(crate) const DEPTH: usize = 256;
 
 /// How many tiles of rows one pass takes.
 const TILES: usize = 8;
-
-/// A packed matrix; in dual numbers, its tangent beside it, packed alike.
-#[derive(Debug)]
-pub(crate) struct Packed<'a, T> {
-    pub(crate) value: &'a Panels<T>,
-    pub(crate) tangent: Option<&'a Panels<T>>,
-}
-
-impl<T> Clone for Packed<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Packed<'_, T> {}
 
 /// A product `C = A B` or `C += A B`, on some panels of `B`.
 ///

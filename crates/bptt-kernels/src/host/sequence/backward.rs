@@ -1,8 +1,8 @@
 //! The sequence backward: the steps here, what is summed over them in `sums.rs`.
 
 use crate::host::gemm::dispatch::Gemm;
-use crate::host::gemm::panels::Panels;
-use crate::host::gemm::product::{DEPTH, Packed, Product};
+use crate::host::gemm::panels::{Packed, Panels};
+use crate::host::gemm::product::{DEPTH, Product};
 use crate::host::gemm::rows::Rows;
 use crate::host::gemm::transposed_product::Tiles;
 use crate::host::layout::plain_rows::Slices;

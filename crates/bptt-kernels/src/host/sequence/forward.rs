@@ -1,8 +1,8 @@
 //! The sequence forward.
 
 use crate::host::gemm::dispatch::Gemm;
-use crate::host::gemm::panels::Panels;
-use crate::host::gemm::product::{Packed, Product};
+use crate::host::gemm::panels::{Packed, Panels};
+use crate::host::gemm::product::Product;
 use crate::host::gemm::rows::Rows;
 use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::{Layer, Schedule, Share, Split};
