@@ -1,11 +1,12 @@
 //! Sums of outer products over many rows: weight gradients.
 
 use crate::host::gemm::columns::Columns;
-use crate::host::gemm::microkernel::{Cut, Tile, most_rows, prefetch};
+use crate::host::gemm::microkernel::{Cut, Tile, most_rows};
 use crate::host::gemm::panels::WIDE;
 use crate::host::gemm::product::DEPTH;
 use crate::host::gemm::rows::Rows;
 use crate::host::simd::isa::Isa;
+use crate::host::simd::prefetch::prefetch;
 use crate::host::simd::real::Real;
 use pulp::{Simd, WithSimd};
 

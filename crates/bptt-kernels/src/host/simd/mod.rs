@@ -3,5 +3,6 @@
 
 pub(crate) mod functions;
 pub(crate) mod isa;
+pub(crate) mod prefetch;
 pub(crate) mod real;
 pub(crate) mod vectors;

@@ -1,12 +1,12 @@
 //! The cell's own mathematics, over the rows and units of one step.
 
-use crate::host::gemm::microkernel::prefetch;
 use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::{Layer, plane};
 use crate::host::layout::valid_rows::StepRows;
 use crate::host::memory::buffer::Shared;
 use crate::host::sequence::backward::{DOutputs, padded_row};
 use crate::host::simd::isa::Isa;
+use crate::host::simd::prefetch::prefetch;
 use crate::host::simd::real::Real;
 use crate::host::simd::vectors::{Lane, Pair, Registers};
 use crate::host::step::planes::{Planes, Row, Units, load_row, rows_of, store_row};
