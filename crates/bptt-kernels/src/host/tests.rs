@@ -4,7 +4,8 @@ mod duals;
 mod products;
 
 use crate::host::gemm::dispatch::Gemm;
-use crate::host::layout::sizes::{Layer, Schedule, Split};
+use crate::host::layout::partition::{Schedule, Split};
+use crate::host::layout::sizes::Layer;
 use crate::host::layout::valid_rows::Roster;
 use crate::host::memory::buffer::Buffer;
 use crate::host::memory::values::Values;

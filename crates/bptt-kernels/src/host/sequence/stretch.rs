@@ -1,6 +1,7 @@
 //! Which blocks of steps are shared out in which way.
 
-use crate::host::layout::sizes::{Layer, Schedule, Share, Split};
+use crate::host::layout::partition::{Schedule, Share, Split};
+use crate::host::layout::sizes::Layer;
 use crate::host::layout::valid_rows::Roster;
 use crate::host::simd::real::Real;
 use std::ops::Range;
