@@ -6,7 +6,7 @@ use crate::host::gemm::product::{DEPTH, Product};
 use crate::host::gemm::rows::Rows;
 use crate::host::gemm::transposed_product::Tiles;
 use crate::host::layout::partition::{Block, Schedule, Share, Split};
-use crate::host::layout::plain_rows::Slices;
+use crate::host::layout::plain_rows::{DOutputs, Slices, padded_row};
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::valid_rows::Roster;
 use crate::host::memory::buffer::{Buffer, Shared};
@@ -114,29 +114,6 @@ pub(crate) struct Given<'a, T> {
     /// The outputs of the forward pass.
     pub(crate) outputs: &'a [T],
     pub(crate) d_results: Cotangents<&'a [T]>,
-}
-
-/// dLoss/d(outputs); of all rows, or one row of zeros that stands for all.
-#[derive(Clone, Copy)]
-pub(crate) struct DOutputs<'a, T> {
-    numbers: &'a [T],
-    is_one: bool,
-}
-
-impl<'a, T> DOutputs<'a, T> {
-    /// The row that belongs to one of the outputs, which begins there; as of [`padded_row`].
-    #[inline(always)]
-    pub(crate) fn row(&self, output_at: usize, padded: usize) -> &'a [T] {
-        padded_row(self.numbers, if self.is_one { 0 } else { output_at }, padded)
-    }
-}
-
-/// A row of a matrix without padding, in whole registers: behind its end with what is there, the rows that
-/// follow it, but for the last row.
-#[inline(always)]
-pub(crate) fn padded_row<T>(numbers: &[T], at: usize, padded: usize) -> &[T] {
-    let from_here = &numbers[at..];
-    &from_here[..padded.min(from_here.len())]
 }
 
 /// Runs the sequence backward: dLoss/d(operand) for each wanted operand. In dual numbers those of

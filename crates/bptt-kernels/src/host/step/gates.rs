@@ -1,10 +1,9 @@
 //! The cell's own mathematics, over the rows and units of one step.
 
-use crate::host::layout::plain_rows::Slices;
+use crate::host::layout::plain_rows::{DOutputs, Slices, padded_row};
 use crate::host::layout::sizes::{Layer, plane};
 use crate::host::layout::valid_rows::StepRows;
 use crate::host::memory::buffer::Shared;
-use crate::host::sequence::backward::{DOutputs, padded_row};
 use crate::host::simd::isa::Isa;
 use crate::host::simd::prefetch::prefetch;
 use crate::host::simd::real::Real;
