@@ -3,10 +3,13 @@
 
 pub(crate) mod backward;
 pub(crate) mod forward;
+pub(crate) mod forward_steps;
 pub(crate) mod limits;
 pub(crate) mod packed_weights;
+pub(crate) mod passes;
 pub(crate) mod recompute;
 pub(crate) mod stretch;
 pub(crate) mod sums;
 pub(crate) mod trace;
 pub(crate) mod weights;
+pub(crate) mod window;

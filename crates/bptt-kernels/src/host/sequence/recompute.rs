@@ -3,8 +3,7 @@
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::layout::sizes::Layer;
 use crate::host::memory::buffer::Buffer;
-use crate::host::sequence::forward::{Forwarder, Outputs, Passed};
-use crate::host::sequence::trace::Window;
+use crate::host::sequence::passes::{Forwarder, Outputs, Passed};
 use crate::host::simd::real::Real;
 use crate::operation::schedule::TraceSchedule;
 use bptt_cells::Cell;
@@ -103,11 +102,4 @@ fn planned(key: [usize; 4]) -> Result<TraceSchedule, String> {
     }
     last.push((key, schedule.clone()));
     Ok(schedule)
-}
-
-impl<T: Real> Passed<T> {
-    /// The trace, where it was asked for.
-    pub(crate) fn into_window(self) -> Window<T> {
-        self.window.expect("the trace was asked for")
-    }
 }

@@ -1,0 +1,293 @@
+//! The steps forward, as the threads share them.
+
+use crate::host::gemm::dispatch::Gemm;
+use crate::host::gemm::panels::Packed;
+use crate::host::gemm::product::Product;
+use crate::host::gemm::rows::Rows;
+use crate::host::layout::partition::{Share, Split};
+use crate::host::layout::plain_rows::Slices;
+use crate::host::layout::sizes::Layer;
+use crate::host::layout::valid_rows::Roster;
+use crate::host::memory::buffer::Shared;
+use crate::host::sequence::stretch::Stretch;
+use crate::host::simd::isa::Isa;
+use crate::host::step::gates::{Part, StepForward, Work};
+use crate::host::threads::team::{Member, part};
+use crate::operation::operands::Operand;
+use bptt_cells::Cell;
+use std::ops::Range;
+
+/// `C += A B`, in the columns of some units.
+///
+/// # Safety
+///
+/// As for [`Product::run`].
+unsafe fn multiply<T: Gemm>(
+    isa: Isa,
+    b: Packed<'_, T>,
+    units: &Range<usize>,
+    (a, a_rows): (*const T, Rows<'_>),
+    (c, c_rows): (*mut T, Rows<'_>),
+    rows: Range<usize>,
+) {
+    for panels in b.value.of_units(units) {
+        let (rows, add) = (rows.clone(), true);
+        // SAFETY: the caller's promise.
+        unsafe { Product { a, a_rows, b, panels, c, c_rows, rows, add }.run(isa) };
+    }
+}
+
+/// What all threads of the forward pass share.
+pub(super) struct Forward<'a, C, T> {
+    pub(super) work: Work<'a, C, T>,
+    pub(super) layer: &'a Layer,
+    pub(super) operands: &'a Slices<'a, T>,
+    pub(super) roster: &'a Roster,
+    /// For `x`, for `h`, for the inner operand, for the projection.
+    pub(super) weight_ih: Packed<'a, T>,
+    pub(super) weight_hh: Packed<'a, T>,
+    pub(super) inner: Option<Packed<'a, T>>,
+    pub(super) project: Option<Packed<'a, T>>,
+    /// A row of biases, as the planes are; in dual numbers, their tangents.
+    pub(super) bias: [&'a [T]; 2],
+    /// The first step of the pass.
+    pub(super) first: usize,
+    /// Pre-activations of one block, or of two.
+    pub(super) planes: [Shared<'a, T>; 2],
+    /// `h` before and after a step.
+    pub(super) hidden: [Shared<'a, T>; 2],
+    /// The memories, which each step replaces; if they are kept, those that each step left, behind those
+    /// that the pass began with.
+    pub(super) memory: Shared<'a, T>,
+    pub(super) kept: Option<Shared<'a, T>>,
+    /// `h` in front of the projection: of each worked row if it is kept, else of one step.
+    pub(super) own: Option<Shared<'a, T>>,
+    pub(super) keep: bool,
+    pub(super) inner_operand: Option<Shared<'a, T>>,
+    /// The outputs of all steps; `None` where they are known.
+    pub(super) outputs: Option<Shared<'a, T>>,
+}
+
+impl<C: Cell, T: Gemm> Forward<'_, C, T> {
+    /// What one thread does.
+    pub(super) fn run(&self, member: &Member<'_>, stretches: &[Stretch<'_>], steps: &Range<usize>) {
+        for stretch in stretches {
+            self.work_stretch(member, stretch);
+            // In the next, others may have these rows.
+            member.wait();
+        }
+        if let (true, Some(outputs)) = (self.layer.held, self.outputs) {
+            for b in member.part(self.layer.batch, 1) {
+                self.hold(outputs, steps, b);
+            }
+        }
+    }
+
+    fn work_stretch(&self, member: &Member<'_>, stretch: &Stretch<'_>) {
+        let Stretch { blocks, split, .. } = *stretch;
+        let (share, room) = (&stretch.shares[member.index], stretch.rooms[member.index]);
+        match split {
+            Split::Rows | Split::Units => {
+                for block in blocks {
+                    let places = |k| self.roster.places(k, &share.rows).len();
+                    let count = block.clone().map(places).sum();
+                    self.input_products(block, 0, share, room, 0..count);
+                    let mut first = room;
+                    for k in block.clone() {
+                        self.step(k, first, 0, share);
+                        first += places(k);
+                        if split == Split::Units {
+                            member.wait();
+                        }
+                    }
+                }
+            }
+            Split::Pipeline => {
+                let products = |index: usize, part: Range<usize>| {
+                    self.input_products(&blocks[index], index % 2, share, room, part);
+                };
+                if let Some(first) = blocks.first() {
+                    products(0, member.part(self.roster.count(first), self.layer.parts));
+                }
+                member.wait();
+                for (index, block) in blocks.iter().enumerate() {
+                    if member.index == 0 {
+                        for k in block.clone() {
+                            let first = room + self.roster.count(&(block.start..k));
+                            self.step(k, first, index % 2, share);
+                        }
+                    } else if let Some(next) = blocks.get(index + 1) {
+                        let count = self.roster.count(next);
+                        let (at, of) = (member.index - 1, member.count - 1);
+                        products(index + 1, part(at, of, count, self.layer.parts));
+                    }
+                    member.wait();
+                }
+            }
+        }
+    }
+
+    /// The outputs of a row in steps that it leaves out: what it has held since the step before.
+    fn hold(&self, outputs: Shared<'_, T>, steps: &Range<usize>, b: usize) {
+        let output = self.layer.output;
+        let at = |k| self.layer.output_at(self.layer.time_of(k), b);
+        for k in steps.clone().filter(|&k| !self.roster.takes_part(k, b)) {
+            // SAFETY: the outputs of row `b` are this thread's own, those of two steps are apart.
+            unsafe {
+                let from = match self.roster.before(k, b) {
+                    None => &self.operands.need(Operand::Hidden)[b * output..][..output],
+                    Some(before) => outputs.slice(at(before), output),
+                };
+                outputs.slice_mut(at(k), output).copy_from_slice(from);
+            }
+        }
+    }
+
+    /// `W x + b`, and the biases of what has no `W x`, for rows of a block: a part of those that are
+    /// this thread's, which lie one after the other from row `room` on.
+    fn input_products(
+        &self,
+        steps: &Range<usize>,
+        slot: usize,
+        share: &Share,
+        room: usize,
+        part: Range<usize>,
+    ) {
+        let Layer { isa, parts, row, input_strides: [stride, input_row], .. } = *self.layer;
+        let planes = self.planes[slot];
+        let x = self.operands.need(Operand::Input);
+        let mut from = Vec::new();
+        let (a, a_rows) = if self.roster.rows(steps.start).is_none() {
+            // Some rows of each step.
+            let a_rows = Rows::groups(share.rows.len(), self.layer.step_stride(stride), input_row);
+            (self.layer.input_at(self.layer.time_of(steps.start), share.rows.start), a_rows)
+        } else {
+            let pairs = self.roster.pairs(steps.clone(), share.rows.clone());
+            from.extend(pairs.map(|(k, b)| self.layer.input_at(self.layer.time_of(k), b)));
+            (0, Rows::listed(&from, 1))
+        };
+        for index in part.clone() {
+            let copy = |column: usize, count: usize| {
+                // SAFETY: these rows and units are this thread's own.
+                let to = unsafe { planes.slice_mut((room + index) * row + column, count) };
+                to.copy_from_slice(&self.bias[index % parts][column..column + count]);
+            };
+            if share.units == (0..self.layer.hp) {
+                copy(0, row);
+                continue;
+            }
+            for plane in 0..self.layer.planes() {
+                for (column, units) in self.layer.pieces(plane, &share.units) {
+                    copy(column, units.len());
+                }
+            }
+        }
+        // Of the whole input: against the direction of time, the steps after the first lie before it.
+        let a = (x.as_ptr().wrapping_add(a), a_rows);
+        let c = (planes.at(room * row + self.layer.of_x().0, 0), Rows::plain(row));
+        // SAFETY: the input has these rows, the planes' rows and units are this thread's own.
+        unsafe { multiply(isa, self.weight_ih, &share.units, a, c, part) };
+    }
+
+    /// Step `k`, this thread's rows of which begin with row `first` of the planes.
+    fn step(&self, k: usize, first: usize, slot: usize, share: &Share) {
+        let Layer { batch, output, hp, pp, isa, row, .. } = *self.layer;
+        let t = self.layer.time_of(k);
+        // Of this pass.
+        let nth = k - self.first;
+        let (before, after) = (self.hidden[nth % 2], self.hidden[(nth + 1) % 2]);
+        let planes = self.planes[slot];
+        let rows = self.roster.step_rows(k, &share.rows);
+        self.stand_still(k, [before, after], share);
+        if rows.len() == 0 {
+            return;
+        }
+        // These rows in a buffer.
+        let of_batch = |buffer: Shared<'_, T>, row: usize| {
+            let (start, rows) = rows.in_batch(row);
+            (buffer.at(start, 0), rows)
+        };
+        let add = |(a, a_rows): (*mut T, Rows<'_>), b: Packed<'_, T>, column: usize| {
+            let c = planes.at(first * row + column, 0);
+            let (a, c) = ((a.cast_const(), a_rows), (c, Rows::plain(row)));
+            // SAFETY: `a` has these rows and nobody writes them now; the planes' rows and units
+            // are this thread's own.
+            unsafe { multiply(isa, b, &share.units, a, c, 0..rows.len()) };
+        };
+        // Where these rows are in the trace. Without one, their memories are where they were, and their
+        // own `h` is in this thread's rows: those of the step may be another's in the next.
+        let traced = self.roster.count(&(self.first..k)) + rows.places.start;
+        let memory_before = |b| match self.keep {
+            true => self.roster.traced_before(self.first, k, b),
+            false => b,
+        };
+        let own_row = if self.keep { traced } else { share.rows.start };
+        let gates = |part| {
+            let step = StepForward {
+                cell: self.work.cell,
+                layer: self.layer,
+                rows: rows.clone(),
+                units: share.units.clone(),
+                part,
+                planes,
+                planes_row: first,
+                hidden: before,
+                hidden_next: after,
+                memory: self.memory,
+                memory_before: &memory_before,
+                memory_after: self.keep.then_some(batch + traced),
+                kept: self.kept.map(|kept| (kept, traced)),
+                own: self.own.map(|own| (own, own_row)),
+                inner: self.inner_operand,
+                output: self.outputs,
+                time: t,
+            };
+            self.work.forward(isa, &step);
+        };
+        add(of_batch(before, pp), self.weight_hh, self.layer.of_h().0);
+        if let Some(inner) = self.inner {
+            gates(Part::Inner);
+            let operand = self.inner_operand.expect("there is room for it");
+            add(of_batch(operand, hp), inner, self.layer.of_inner().0);
+        }
+        gates(Part::Step);
+        if let (Some(project), Some(own)) = (self.project, self.own) {
+            for b in rows.iter() {
+                // SAFETY: rows of this thread's own.
+                unsafe { after.slice_mut(b * pp, pp) }.fill(T::ZERO);
+            }
+            let a = (own.at(own_row * hp, 0).cast_const(), Rows::plain(hp));
+            // SAFETY: as above.
+            unsafe {
+                let after = of_batch(after, pp);
+                multiply(isa, project, &(0..pp), a, after, 0..rows.len());
+            };
+            let Some(outputs) = self.outputs else { return };
+            for b in rows.iter() {
+                // SAFETY: as above.
+                unsafe {
+                    let out = outputs.slice_mut(self.layer.output_at(t, b), output);
+                    out.copy_from_slice(after.slice(b * pp, output));
+                }
+            }
+        }
+    }
+
+    /// Hands on the `h` of rows that were worked in the step before, and are not in this one. Others that
+    /// are not have the same in both buffers, and have had it since then.
+    fn stand_still(&self, k: usize, [before, after]: [Shared<'_, T>; 2], share: &Share) {
+        if self.roster.rows(k).is_none() || k == self.first {
+            return;
+        }
+        let pp = self.layer.pp;
+        let units = if self.layer.projected { 0..pp } else { share.units.clone() };
+        let worked = self.roster.step_rows(k - 1, &share.rows);
+        for b in worked.iter().filter(|&b| !self.roster.takes_part(k, b)) {
+            let at = b * pp + units.start;
+            // SAFETY: these rows and units are this thread's own; the buffers are two.
+            unsafe {
+                after.slice_mut(at, units.len()).copy_from_slice(before.slice(at, units.len()))
+            };
+        }
+    }
+}

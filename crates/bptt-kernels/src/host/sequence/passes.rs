@@ -1,0 +1,191 @@
+//! Passes forward over some steps: of the whole sequence, or of a part that is computed again.
+
+use crate::host::gemm::dispatch::Gemm;
+use crate::host::gemm::panels::Panels;
+use crate::host::layout::partition::{Schedule, Split};
+use crate::host::layout::plain_rows::Slices;
+use crate::host::layout::sizes::Layer;
+use crate::host::layout::valid_rows::Roster;
+use crate::host::memory::buffer::{Buffer, Shared};
+use crate::host::sequence::forward_steps::Forward;
+use crate::host::sequence::packed_weights::Prepared;
+use crate::host::sequence::stretch::Stretch;
+use crate::host::sequence::window::Window;
+use crate::host::simd::real::Real;
+use crate::host::step::gates::Work;
+use crate::host::threads::team::team;
+use crate::operation::operands::Operand;
+use bptt_cells::Cell;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// How many rows of pre-activations are worked before the steps use them: enough to be worth the
+/// reading of the input's weights, few enough to be in the cache when the steps come.
+const ROWS: usize = 128;
+
+/// The outputs of all steps: to be written, or known from the first pass over them.
+pub(crate) enum Outputs<'a, T> {
+    Wanted(&'a mut [T]),
+    Known(&'a [T]),
+}
+
+impl<T> Outputs<'_, T> {
+    /// For one pass and another.
+    pub(crate) fn again(&mut self) -> Outputs<'_, T> {
+        match self {
+            Outputs::Wanted(outputs) => Outputs::Wanted(outputs),
+            Outputs::Known(outputs) => Outputs::Known(outputs),
+        }
+    }
+
+    fn numbers(&self) -> &[T] {
+        match self {
+            Outputs::Wanted(outputs) => outputs,
+            Outputs::Known(outputs) => outputs,
+        }
+    }
+}
+
+/// What passes over steps begin with: the weights, packed once for all of them.
+pub(crate) struct Forwarder<'a, C, T> {
+    work: Work<'a, C, T>,
+    layer: &'a Layer,
+    operands: &'a Slices<'a, T>,
+    roster: &'a Roster,
+    prepared: Arc<Prepared<T>>,
+    /// In dual numbers, their tangents.
+    tangents: Option<Prepared<T>>,
+    schedule: Schedule,
+}
+
+/// What a pass over some steps leaves.
+pub(crate) struct Passed<T> {
+    /// After the last of them, `[B, Pp]`.
+    pub(crate) hidden: Buffer<T>,
+    /// `[B, M, Hp]`
+    pub(crate) memory: Buffer<T>,
+    pub(crate) window: Option<Window<T>>,
+}
+
+impl<T: Real> Passed<T> {
+    /// The trace, where it was asked for.
+    pub(crate) fn into_window(self) -> Window<T> {
+        self.window.expect("the trace was asked for")
+    }
+}
+
+impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
+    pub(crate) fn new(
+        work: Work<'a, C, T>,
+        layer: &'a Layer,
+        operands: &'a Slices<'a, T>,
+        roster: &'a Roster,
+        prepared: Option<Arc<Prepared<T>>>,
+        schedule: Schedule,
+    ) -> Self {
+        let new = |operands| Prepared::new(layer, operands, schedule.count);
+        let prepared = prepared.unwrap_or_else(|| Arc::new(new(operands)));
+        let tangents = work.tangents.map(new);
+        Self { work, layer, operands, roster, prepared, tangents, schedule }
+    }
+
+    /// The memories before the first step, `[B, M, Hp]`.
+    pub(crate) fn first_memory(&self) -> Buffer<T> {
+        let Layer { batch, hidden, memories, hp, .. } = *self.layer;
+        let mut memory = Buffer::zeros(&[batch, memories, hp]);
+        for b in 0..batch {
+            for m in 0..memories {
+                let c_0 = self.operands.need(Operand::Memory);
+                memory.as_mut_slice()[(b * memories + m) * hp..][..hidden]
+                    .copy_from_slice(&c_0[(m * batch + b) * hidden..][..hidden]);
+            }
+        }
+        memory
+    }
+
+    /// `h` before step `k`, in padded rows.
+    fn hidden_before(&self, k: usize, outputs: &[T]) -> Buffer<T> {
+        let Layer { batch, output, pp, .. } = *self.layer;
+        let h_0 = self.operands.need(Operand::Hidden);
+        let mut hidden = Buffer::zeros(&[batch, pp]);
+        for b in 0..batch {
+            let from = match self.roster.before(k, b) {
+                None => &h_0[b * output..][..output],
+                Some(k) => {
+                    let at = self.layer.output_at(self.layer.time_of(k), b);
+                    &outputs[at..][..output]
+                }
+            };
+            hidden.as_mut_slice()[b * pp..][..output].copy_from_slice(from);
+        }
+        hidden
+    }
+
+    /// Works some steps, from the memories before them; the outputs of the steps before are there.
+    pub(crate) fn pass(
+        &self,
+        steps: Range<usize>,
+        before: Buffer<T>,
+        outputs: Outputs<'_, T>,
+        keep: bool,
+    ) -> Passed<T> {
+        let Layer { batch, memories, hp, .. } = *self.layer;
+        let layer = self.layer;
+        let blocks = self.roster.blocks(steps.clone(), |_| ROWS);
+        let stretches = Stretch::all::<T>(layer, self.roster, self.schedule, &blocks);
+        let splits: Vec<_> = stretches.iter().map(|stretch| stretch.split).collect();
+        let rows = stretches.iter().map(|stretch| stretch.rows).max().unwrap_or(0);
+        let two = splits.contains(&Split::Pipeline);
+        let mut planes = layer.rows_of_planes::<T>(rows, two);
+        // A row that is not worked has the same before and after.
+        let hidden = self.hidden_before(steps.start, outputs.numbers());
+        let mut hiddens = [hidden.clone(), hidden];
+        // Of what is kept, each worked row has one.
+        let worked = if keep { self.roster.count(&steps) } else { 0 };
+        let mut memory = Buffer::scratch(&[batch + worked, memories, hp]);
+        let state = batch * memories * hp;
+        memory.as_mut_slice()[..state].copy_from_slice(before.as_slice());
+        let mut kept = keep.then(|| Buffer::scratch(&[worked, layer.kept, hp]));
+        let owns = if keep { worked } else { batch };
+        let mut own = layer.projected.then(|| Buffer::zeros(&[owns, hp]));
+        let mut inner_operand = layer.inner.then(|| Buffer::scratch(&[batch, hp]));
+        let (values, tangents) = (&*self.prepared, self.tangents.as_ref());
+        let packed = |of: fn(&Prepared<T>) -> Option<&Panels<T>>| {
+            Some(of(values)?.beside(tangents.and_then(of)))
+        };
+        let forward = Forward {
+            work: self.work,
+            layer,
+            operands: self.operands,
+            roster: self.roster,
+            weight_ih: values.weight_ih.beside(tangents.map(|of| &of.weight_ih)),
+            weight_hh: values.weight_hh.beside(tangents.map(|of| &of.weight_hh)),
+            inner: packed(|of| of.inner.as_ref()),
+            project: packed(|of| of.project.as_ref()),
+            bias: [values.bias.as_slice(), tangents.map_or(&[], |of| of.bias.as_slice())],
+            first: steps.start,
+            planes: planes.each_mut().map(Buffer::shared),
+            hidden: hiddens.each_mut().map(Buffer::shared),
+            memory: memory.shared(),
+            kept: kept.as_mut().map(Buffer::shared),
+            own: own.as_mut().map(Buffer::shared),
+            keep,
+            inner_operand: inner_operand.as_mut().map(Buffer::shared),
+            outputs: match outputs {
+                Outputs::Wanted(outputs) => Some(Shared::new(outputs)),
+                Outputs::Known(_) => None,
+            },
+        };
+        team(self.schedule.count, |member| forward.run(member, &stretches, &steps));
+
+        let [even, odd] = hiddens;
+        let hidden = if steps.len().is_multiple_of(2) { even } else { odd };
+        let mut after = before;
+        for (b, to) in after.as_mut_slice().chunks_exact_mut((memories * hp).max(1)).enumerate() {
+            let row = if keep { self.roster.traced_before(steps.start, steps.end, b) } else { b };
+            to.copy_from_slice(&memory.as_slice()[row * memories * hp..][..to.len()]);
+        }
+        let window = kept.map(|kept| Window { steps, kept, memory, own });
+        Passed { hidden, memory: after, window }
+    }
+}
