@@ -27,6 +27,8 @@ const fn site(
 const REFERENCE: &str = "reference/body.rs";
 const NODE: &str = "recurrent/autodiff.rs";
 const BACKWARD: &str = "host/sequence/backward.rs";
+const BACK_STEPS: &str = "host/sequence/backward_steps.rs";
+const BACK_SHARED: &str = "host/sequence/backward_shared.rs";
 const WEIGHTS: &str = "host/sequence/weights.rs";
 const SUMS: &str = "host/sequence/sums.rs";
 const GATES: &str = "host/step/gates.rs";
@@ -144,51 +146,51 @@ pub const SITES: &[Site] = &[
     site(BACKWARD, "«d_memory[(b * memories + m) * hp..][..hidden].copy_from_slice(from);»", &[
         ("the final memory's cotangent not added", "let _ = from;"),
     ]),
-    site(BACKWARD, "None => «padded_row(self.operands.need(Operand::Hidden), b * output, pp)»,", &[
+    site(BACK_SHARED, "None => «padded_row(self.operands.need(Operand::Hidden), b * output, pp)»,", &[
         ("the first output for h_0", "padded_row(self.outputs, 0, pp)"),
     ]),
-    site(BACKWARD, "                «padded_row(self.outputs, at, pp)»\n", &[
+    site(BACK_SHARED, "                «padded_row(self.outputs, at, pp)»\n", &[
         ("h_0 for h_{t-1}", "{ let _ = at; padded_row(self.operands.need(Operand::Hidden), b * output, pp) }"),
     ]),
-    site(BACKWARD, "let at = «self.layer.output_at(self.layer.time_of(k), b)»;", &[
+    site(BACK_SHARED, "let at = «self.layer.output_at(self.layer.time_of(k), b)»;", &[
         ("h_t for h_{t-1}", "self.layer.output_at(self.layer.time_of((k + 1).min(self.layer.time - 1)), b)"),
         ("the direction ignored for h_{t-1}", "self.layer.output_at(k, b)"),
     ]),
-    site(BACKWARD, "kept_row: «traced»,", &[("what the first step kept for all", "rows.places.start")]),
-    site(BACKWARD, "let memory_before = |b| «self.roster.traced_before(known.steps.start, k, b)»;", &[
+    site(BACK_STEPS, "kept_row: «traced»,", &[("what the first step kept for all", "rows.places.start")]),
+    site(BACK_STEPS, "let memory_before = |b| «self.roster.traced_before(known.steps.start, k, b)»;", &[
         ("the memory after the step for that before it", "self.roster.traced_before(known.steps.start, k + 1, b)"),
         ("the first memory for that before each step", "b"),
     ]),
-    site(BACKWARD, "memory_after: «batch + traced»,", &[
+    site(BACK_STEPS, "memory_after: «batch + traced»,", &[
         ("the memory before the step for that after it", "traced"),
     ]),
-    site(BACKWARD, "time: «t»,\n                d_memory", &[
+    site(BACK_STEPS, "time: «t»,\n                d_memory", &[
         ("the direction ignored for the outputs' cotangent", "k"),
     ]),
-    site(BACKWARD, "*to = «T::plus(a, b)»;", &[
+    site(BACK_STEPS, "*to = «T::plus(a, b)»;", &[
         ("the output's cotangent not added in front of a projection", "{ let _ = b; a }"),
         ("what comes back through the state not added in front of a projection", "{ let _ = a; b }"),
     ]),
-    site(BACKWARD, "*to = «T::plus(*to, d)»;", &[
+    site(BACK_STEPS, "*to = «T::plus(*to, d)»;", &[
         ("the cotangent of an output that is held not added", "{ let _ = d; *to }"),
         ("that of the output instead of what comes back through a state that is held", "d"),
     ]),
-    site(BACKWARD, "let units = if self.layer.projected { «0..output» } else { share.units.clone() };", &[
+    site(BACK_STEPS, "let units = if self.layer.projected { «0..output» } else { share.units.clone() };", &[
         ("it not added behind a projection", "0..0"),
     ]),
-    site(BACKWARD, "«product(a, project, 0..project.value.count, c, false);»", &[
+    site(BACK_STEPS, "«product(a, project, 0..project.value.count, c, false);»", &[
         ("the projection's transposed product dropped", "let _ = (a, c);"),
     ]),
-    site(BACKWARD, "of_batch(d_inner, hp), «false»);", &[("the inner product added to that of the last step", "true")]),
-    site(BACKWARD, "«gates(Part::Completion);»", &[("the inner gate's completion forgotten", "{}")]),
-    site(BACKWARD, "let a = (a.wrapping_add(«self.layer.of_inner()».0), a_rows);", &[
+    site(BACK_STEPS, "of_batch(d_inner, hp), «false»);", &[("the inner product added to that of the last step", "true")]),
+    site(BACK_STEPS, "«gates(Part::Completion);»", &[("the inner gate's completion forgotten", "{}")]),
+    site(BACK_STEPS, "let a = (a.wrapping_add(«self.layer.of_inner()».0), a_rows);", &[
         ("the inner product of another gate", "self.layer.columns(self.layer.plane(0)..self.layer.planes())"),
     ]),
-    site(BACKWARD, "let add = «!C::PROJECTABLE»;", &[
+    site(BACK_STEPS, "let add = «!C::PROJECTABLE»;", &[
         ("the way through h by the step itself not added to", "false"),
         ("the hidden state's cotangent kept where none is handed on", "true"),
     ]),
-    site(BACKWARD, "let a = (a.wrapping_add(«self.layer.of_h()».0), a_rows);", &[
+    site(BACK_STEPS, "let a = (a.wrapping_add(«self.layer.of_h()».0), a_rows);", &[
         ("the gate's gradient for that of its product kept apart", "self.layer.columns(0..self.layer.outer())"),
     ]),
     site(WEIGHTS, "let of_h = inner_of(Operand::WeightHh, «layer.of_h()».1);", &[

@@ -2,6 +2,8 @@
 //! the trace between them. It knows nothing of tensors, backends or the tape.
 
 pub(crate) mod backward;
+pub(crate) mod backward_shared;
+pub(crate) mod backward_steps;
 pub(crate) mod forward;
 pub(crate) mod forward_steps;
 pub(crate) mod limits;

@@ -7,7 +7,7 @@ use crate::host::gemm::rows::Rows;
 use crate::host::gemm::transposed_product::{OuterSum, Tiles, block_depth};
 use crate::host::layout::sizes::Layer;
 use crate::host::memory::buffer::{Buffer, Shared};
-use crate::host::sequence::backward::Sequence;
+use crate::host::sequence::backward_shared::Sequence;
 use crate::host::simd::prefetch::send_for;
 use crate::host::threads::team::{Member, part};
 use crate::operation::operands::Operand;

@@ -1,0 +1,103 @@
+//! What the threads of the backward pass share: weights, gradients, the trace of some steps.
+
+use crate::host::gemm::dispatch::Gemm;
+use crate::host::gemm::panels::Packed;
+use crate::host::layout::partition::Block;
+use crate::host::layout::plain_rows::{DOutputs, Slices, padded_row};
+use crate::host::layout::sizes::Layer;
+use crate::host::layout::valid_rows::Roster;
+use crate::host::memory::buffer::{Buffer, Shared};
+use crate::host::sequence::window::Window;
+use crate::host::step::gates::Work;
+use crate::operation::operands::{Operand, Operands};
+use bptt_cells::Cell;
+use std::ops::Range;
+use std::sync::atomic::AtomicUsize;
+
+/// What all threads of the backward pass share. Buffers of two belong to blocks in turn.
+pub(super) struct Sequence<'a, C, T> {
+    pub(super) work: Work<'a, C, T>,
+    pub(super) layer: &'a Layer,
+    pub(super) operands: &'a Slices<'a, T>,
+    pub(super) roster: &'a Roster,
+    pub(super) wanted: &'a Operands<()>,
+    /// The forward pass's outputs, `[T, B, P]`, and `dLoss/d` of them.
+    pub(super) outputs: &'a [T],
+    pub(super) d_outputs: DOutputs<'a, T>,
+    /// `U`, for `h`; `W`, for `x`; the inner rows of `U`; the projection.
+    pub(super) weight_hh: Packed<'a, T>,
+    pub(super) weight_ih: Option<Packed<'a, T>>,
+    pub(super) inner: Option<Packed<'a, T>>,
+    pub(super) project: Option<Packed<'a, T>>,
+    pub(super) blocks: &'a [Block],
+    /// How many blocks have buffers at a time: two, where threads may be at two.
+    pub(super) slots: usize,
+    /// How many pieces of each block's large products are taken.
+    pub(super) taken: Vec<AtomicUsize>,
+    pub(super) d_planes: [Shared<'a, T>; 2],
+    /// `x`, `h` before the step and the own `h` of a block, as tiles; in dual numbers all values, then
+    /// all tangents.
+    pub(super) x_tiles: [Shared<'a, T>; 2],
+    pub(super) h_tiles: [Shared<'a, T>; 2],
+    pub(super) own_tiles: Option<[Shared<'a, T>; 2]>,
+    /// The inner operand, and `dLoss/dh` in front of a projection's product, of a block.
+    pub(super) inner_operand: Option<[Shared<'a, T>; 2]>,
+    pub(super) d_projected: Option<[Shared<'a, T>; 2]>,
+    pub(super) d_hidden: Shared<'a, T>,
+    pub(super) d_memory: Shared<'a, T>,
+    pub(super) d_own: Option<Shared<'a, T>>,
+    pub(super) d_inner: Option<Shared<'a, T>>,
+    /// Sums over all steps, transposed: `[I, G·H]`, `[P, outer·H]`, `[H, H]`, `[H, P]`, the columns of the
+    /// planes as they are in a row, padded to whole registers; in dual numbers values, then tangents.
+    pub(super) sum_ih: Shared<'a, T>,
+    pub(super) sum_hh: Shared<'a, T>,
+    pub(super) sum_inner: Option<Shared<'a, T>>,
+    pub(super) sum_hr: Option<Shared<'a, T>>,
+    /// Of the whole row of planes.
+    pub(super) sum_bias: Shared<'a, T>,
+    /// The gradients, where they are wanted.
+    pub(super) d_input: Option<Shared<'a, T>>,
+    pub(super) d_weight_ih: Option<Shared<'a, T>>,
+    pub(super) d_weight_hh: Option<Shared<'a, T>>,
+    pub(super) d_weight_hr: Option<Shared<'a, T>>,
+}
+
+/// The trace of some steps, shared.
+#[derive(Clone)]
+pub(super) struct Known<'a, T> {
+    pub(super) steps: Range<usize>,
+    pub(super) kept: Shared<'a, T>,
+    pub(super) memory: Shared<'a, T>,
+    pub(super) own: Option<Shared<'a, T>>,
+}
+
+impl<T: Gemm> Window<T> {
+    pub(super) fn shared(&mut self) -> Known<'_, T> {
+        Known {
+            steps: self.steps.clone(),
+            kept: self.kept.shared(),
+            memory: self.memory.shared(),
+            own: self.own.as_mut().map(Buffer::shared),
+        }
+    }
+}
+
+impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
+    /// The `index`th block, counted from the last to the first, and which buffers are its.
+    pub(super) fn block(&self, index: usize) -> (&Block, usize) {
+        (&self.blocks[self.blocks.len() - 1 - index], index % self.slots)
+    }
+
+    /// `h` before step `k`, as of [`padded_row`].
+    #[inline(always)]
+    pub(super) fn hidden_before(&self, k: usize, b: usize) -> &[T] {
+        let Layer { output, pp, .. } = *self.layer;
+        match self.roster.before(k, b) {
+            None => padded_row(self.operands.need(Operand::Hidden), b * output, pp),
+            Some(k) => {
+                let at = self.layer.output_at(self.layer.time_of(k), b);
+                padded_row(self.outputs, at, pp)
+            }
+        }
+    }
+}

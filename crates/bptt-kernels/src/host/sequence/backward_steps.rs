@@ -1,0 +1,199 @@
+//! The steps backward, as the threads share them, with the large products beside them.
+
+use crate::host::gemm::dispatch::Gemm;
+use crate::host::gemm::panels::Packed;
+use crate::host::gemm::product::Product;
+use crate::host::gemm::rows::Rows;
+use crate::host::gemm::transposed_product::Tiles;
+use crate::host::layout::partition::{Block, Share, Split};
+use crate::host::layout::sizes::Layer;
+use crate::host::memory::buffer::Shared;
+use crate::host::sequence::backward_shared::{Known, Sequence};
+use crate::host::step::gates::{Part, StepBackward};
+use crate::host::threads::team::Member;
+use bptt_cells::Cell;
+
+impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
+    /// What one thread does over the steps whose trace is known. A block may have its first steps
+    /// among them, or its last.
+    ///
+    /// The large products of a block are worked beside the steps of the next, by whoever has none or is
+    /// through with them.
+    pub(super) fn run(&self, member: &Member<'_>, known: &Known<'_, T>) {
+        for index in 0..self.blocks.len() {
+            let (block, slot) = self.block(index);
+            let of_block = &block.steps;
+            let steps = of_block.start.max(known.steps.start)..of_block.end.min(known.steps.end);
+            if steps.is_empty() {
+                continue;
+            }
+            let (begins, ends) = (steps.end == of_block.end, steps.start == of_block.start);
+            let has_steps = block.split != Split::Pipeline || member.index == 0;
+            // Which part of what the sums multiply with is laid out by this thread.
+            let part = match block.split {
+                Split::Pipeline if member.count > 1 => {
+                    member.index.checked_sub(1).map(|index| (index, member.count - 1))
+                }
+                _ => Some((member.index, member.count)),
+            };
+            if let (true, Some((part, parts))) = (begins, part) {
+                self.lay_out(of_block.clone(), slot, part, parts);
+            }
+            if has_steps {
+                for k in steps.rev() {
+                    self.step(k, block, slot, member, known);
+                }
+            }
+            if self.slots == 1 {
+                if ends {
+                    self.sums(index);
+                }
+                continue;
+            }
+            if let (true, Some(before)) = (ends || !has_steps, index.checked_sub(1)) {
+                self.sums(before);
+            }
+            member.wait();
+        }
+    }
+
+    /// What one thread does when all steps are worked.
+    pub(super) fn complete(&self, member: &Member<'_>) {
+        if let (true, Some(last)) = (self.slots > 1, self.blocks.len().checked_sub(1)) {
+            self.sums(last);
+        }
+        member.wait();
+        self.finish(member);
+    }
+
+    /// Step `k` of a block.
+    fn step(
+        &self,
+        k: usize,
+        block: &Block,
+        slot: usize,
+        member: &Member<'_>,
+        known: &Known<'_, T>,
+    ) {
+        // Its rows begin here in the block, and this thread's in the trace.
+        let first = self.roster.count(&(block.steps.start..k));
+        let Layer { batch, hidden, output, hp, pp, isa, row, .. } = *self.layer;
+        let t = self.layer.time_of(k);
+        let d_planes = self.d_planes[slot];
+        let share = &block.shares[member.index];
+        let rows = self.roster.step_rows(k, &share.rows);
+        let traced = self.roster.count(&(known.steps.start..k)) + rows.places.start;
+        if self.layer.held {
+            self.hold_back(k, share);
+        }
+        // This thread's rows of the batch that take part, in a buffer; and their places in the block.
+        let of_batch = |buffer: Shared<'_, T>, row: usize| {
+            let (start, rows) = rows.in_batch(row);
+            (buffer.at(start, 0), rows)
+        };
+        let first_place = first + rows.places.start;
+        let in_block =
+            |buffer: Shared<'_, T>, row: usize| (buffer.at(first_place * row, 0), Rows::plain(row));
+        type At<'a, T> = (*mut T, Rows<'a>);
+        let product =
+            |(a, a_rows): At<'_, T>, b: Packed<'_, T>, panels, (c, c_rows): At<'_, T>, add| {
+                let (a, rows) = (a.cast_const(), 0..rows.len());
+                let product = Product { a, a_rows, b, panels, c, c_rows, rows, add };
+                // SAFETY: `a` has these rows and nobody writes them now; those of `c` are this
+                // thread's own.
+                unsafe { product.run(isa) };
+            };
+        let memory_before = |b| self.roster.traced_before(known.steps.start, k, b);
+        let hidden_before = |b| self.hidden_before(k, b);
+        let gates = |part| {
+            let step = StepBackward {
+                cell: self.work.cell,
+                layer: self.layer,
+                rows: rows.clone(),
+                units: share.units.clone(),
+                part,
+                d_planes,
+                d_planes_row: first_place,
+                d_hidden: self.d_hidden,
+                d_own: self.d_own,
+                d_output: self.d_outputs,
+                time: t,
+                d_memory: self.d_memory,
+                kept: known.kept,
+                kept_row: traced,
+                memory: known.memory,
+                memory_before: &memory_before,
+                memory_after: batch + traced,
+                hidden_before: &hidden_before,
+                own: known.own.map(|own| (own, traced)),
+                outputs: self.outputs,
+                d_inner: self.d_inner,
+                inner: self.inner_operand.map(|inner| inner[slot]),
+            };
+            self.work.backward(isa, &step);
+        };
+        if let (Some(project), Some(d_projected), Some(d_own), Some(own)) =
+            (self.project, self.d_projected, self.d_own, known.own)
+        {
+            let d_projected = d_projected[slot];
+            for (nth, b) in rows.iter().enumerate() {
+                let place = first_place + nth;
+                // SAFETY: rows of this thread's own.
+                let to = unsafe { d_projected.slice_mut(place * pp, pp) };
+                // SAFETY: as above.
+                let d_hidden = unsafe { self.d_hidden.slice(b * pp, output) };
+                let d_output = self.d_outputs.row(self.layer.output_at(t, b), pp);
+                for ((to, &a), &b) in to.iter_mut().zip(d_hidden).zip(d_output) {
+                    *to = T::plus(a, b);
+                }
+            }
+            if let Some(tiles) = self.own_tiles {
+                // SAFETY: the trace is only read.
+                let own =
+                    (0..rows.len()).map(|nth| unsafe { own.slice((traced + nth) * hp, hidden) });
+                let (of_own, places) =
+                    (Tiles::new(isa, hidden), first_place..first_place + rows.len());
+                let all = self.roster.count(&block.steps);
+                // SAFETY: these rows of the tiles are this thread's own.
+                unsafe { self.lay(of_own, own, places, all, tiles[slot]) };
+            }
+            let (a, c) = (in_block(d_projected, pp), of_batch(d_own, hp));
+            product(a, project, 0..project.value.count, c, false);
+        }
+        gates(Part::Step);
+        if let (Some(inner), Some(d_inner)) = (self.inner, self.d_inner) {
+            let (a, a_rows) = in_block(d_planes, row);
+            let a = (a.wrapping_add(self.layer.of_inner().0), a_rows);
+            product(a, inner, 0..inner.value.count, of_batch(d_inner, hp), false);
+            gates(Part::Completion);
+        }
+        if block.split == Split::Units {
+            member.wait();
+        }
+        // The planes of this step are written, in other threads before the barrier.
+        let (a, a_rows) = in_block(d_planes, row);
+        let a = (a.wrapping_add(self.layer.of_h().0), a_rows);
+        for panels in self.weight_hh.value.of_units(&share.units) {
+            // To what the cell handed on by itself, if it can.
+            let add = !C::PROJECTABLE;
+            product(a, self.weight_hh, panels, of_batch(self.d_hidden, pp), add);
+        }
+    }
+
+    /// Rows that leave step `k` out, and have what they held as their output: its gradient joins that of
+    /// `h`.
+    fn hold_back(&self, k: usize, share: &Share) {
+        let Layer { output, pp, .. } = *self.layer;
+        let units = if self.layer.projected { 0..output } else { share.units.clone() };
+        let units = units.start.min(output)..units.end.min(output);
+        for b in share.rows.clone().filter(|&b| !self.roster.takes_part(k, b)) {
+            let output_at = self.layer.output_at(self.layer.time_of(k), b);
+            let d_output = self.d_outputs.row(output_at, pp);
+            // SAFETY: rows and units of this thread's own.
+            let d_hidden = unsafe { self.d_hidden.slice_mut(b * pp + units.start, units.len()) };
+            for (to, &d) in d_hidden.iter_mut().zip(&d_output[units.clone()]) {
+                *to = T::plus(*to, d);
+            }
+        }
+    }
+}
