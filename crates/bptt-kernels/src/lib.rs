@@ -38,11 +38,11 @@ pub use recurrent::kernel::SequenceKernel;
 pub use recurrent::rtrl::{Influenced, rtrl_bytes};
 pub use recurrent::trace::Trace;
 pub use recurrent::{Recurred, recurrent};
+pub use reference::body::StepTrace;
 pub use reference::primitive::Primitive;
 
 #[cfg(feature = "host")]
 pub use recurrent::trace::HostTrace;
-pub use recurrent::trace::StepTrace;
 
 /// How many bytes of memory the machine can still give to somebody who needs so many, where the system says
 /// so; what these kernels keep for later is given back first if there would else be too few.

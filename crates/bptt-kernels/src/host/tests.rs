@@ -305,7 +305,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             operands = operands.with(operand, tensor(values, shape));
         }
         let (results, trace) = body::forward::<Flex, C>(&self.plan, &operands, true);
-        let Some(crate::Trace::Steps(steps)) = trace else { panic!("it was asked for") };
+        let steps = trace.expect("it was asked for");
         let outputs = results.outputs.shape().to_vec();
         let given = |d: &Option<Vec<T>>, shape| d.as_ref().map(|d| tensor(d, shape));
         let cotangent = Cotangents {

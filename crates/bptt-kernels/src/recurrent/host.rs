@@ -179,7 +179,8 @@ pub(crate) fn forward<B: HostMemory, C: Cell>(
                 DType::F64 => refuse_what_cannot_fit::<B, C, f64>(plan, operands, keep),
                 _ => {}
             }
-            body::forward::<B, C>(plan, operands, keep)
+            let (results, steps) = body::forward::<B, C>(plan, operands, keep);
+            (results, steps.map(Trace::Steps))
         }
     }
 }

@@ -23,7 +23,8 @@ pub trait SequenceKernel: Backend {
         operands: &Operands<FloatTensor<Self>>,
         keep: bool,
     ) -> (Results<FloatTensor<Self>>, Option<Trace<FloatTensor<Self>>>) {
-        body::forward::<Self, C>(plan, operands, keep)
+        let (results, steps) = body::forward::<Self, C>(plan, operands, keep);
+        (results, steps.map(Trace::Steps))
     }
 
     /// Backward: dLoss/d(operand) for each operand that is `wanted`, from dLoss/d(result).

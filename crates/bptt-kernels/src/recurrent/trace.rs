@@ -2,6 +2,7 @@
 
 #[cfg(feature = "host")]
 use crate::host::sequence::trace as host_trace;
+use crate::reference::body::StepTrace;
 
 /// What the forward pass keeps for the backward pass, by the kernel that ran it.
 #[derive(Clone, Debug)]
@@ -16,21 +17,6 @@ pub enum Trace<T> {
     /// The host kernels'.
     #[cfg(feature = "host")]
     Host(HostTrace<T>),
-}
-
-/// What is kept of one step.
-#[derive(Clone, Debug)]
-pub struct StepTrace<T> {
-    /// The cell's kept values, `[B, H]` each.
-    pub kept: Vec<T>,
-    /// The hidden state before the step, `[B, P]`.
-    pub hidden_before: T,
-    /// The memories before the step, `[B, H]` each.
-    pub memory_before: Vec<T>,
-    /// The step's own hidden state, in front of any projection, `[B, H]`.
-    pub hidden_own: T,
-    /// The memories after the step, `[B, H]` each.
-    pub memory_after: Vec<T>,
 }
 
 /// What the host kernels keep, beside the outputs, which they share with whoever has it.

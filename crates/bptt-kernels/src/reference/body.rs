@@ -6,7 +6,6 @@
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::Skipped;
 use crate::operation::plan::{Plan, Sizes};
-use crate::recurrent::trace::{StepTrace, Trace};
 use crate::reference::ops::{
     add, columns, concatenate, entries, linear, only, reshape, rows, select, sum_rows,
     transposed_times, zeros_like,
@@ -15,6 +14,21 @@ use crate::reference::primitive::Primitive;
 use bptt_cells::{Backward, Cell, Layout, Planes, Recurrent, State};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
+
+/// What is kept of one step.
+#[derive(Clone, Debug)]
+pub struct StepTrace<T> {
+    /// The cell's kept values, `[B, H]` each.
+    pub kept: Vec<T>,
+    /// The hidden state before the step, `[B, P]`.
+    pub hidden_before: T,
+    /// The memories before the step, `[B, H]` each.
+    pub memory_before: Vec<T>,
+    /// The step's own hidden state, in front of any projection, `[B, H]`.
+    pub hidden_own: T,
+    /// The memories after the step, `[B, H]` each.
+    pub memory_after: Vec<T>,
+}
 
 type Step<B, C> = State<Primitive<B>, <C as Layout>::Memory<Primitive<B>>>;
 
@@ -102,12 +116,13 @@ fn input_rows<B: Backend, C: Cell>(
     only::<B>(&active, x)
 }
 
-/// The sequence forward. Returns the results and, with `keep`, the trace.
+/// The sequence forward. Returns the results and, with `keep`, the trace: one entry a step, in the order in
+/// which they were worked.
 pub(crate) fn forward<B: Backend, C: Cell>(
     plan: &Plan<C>,
     operands: &Operands<FloatTensor<B>>,
     keep: bool,
-) -> (Results<FloatTensor<B>>, Option<Trace<FloatTensor<B>>>) {
+) -> (Results<FloatTensor<B>>, Option<Vec<StepTrace<FloatTensor<B>>>>) {
     let sizes = sizes::<B, C>(operands);
     let Sizes { time, batch, hidden, output, memories, .. } = sizes;
     let cell = &plan.cell;
@@ -174,7 +189,7 @@ pub(crate) fn forward<B: Backend, C: Cell>(
         memory: (memories > 0)
             .then(|| reshape::<B>(concatenate::<B>(memory, 0), [memories, batch, hidden])),
     };
-    (results, keep.then_some(Trace::Steps(steps)))
+    (results, keep.then_some(steps))
 }
 
 /// `W x + b + U h + b_h`, or the two apart, as the cell wants them.
