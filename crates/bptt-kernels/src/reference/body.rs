@@ -4,8 +4,7 @@
 //! through time"). Fast kernels are held against it.
 
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
-use crate::operation::plan::Skipped;
-use crate::operation::plan::{Plan, Sizes};
+use crate::operation::plan::{Plan, Sizes, Skipped};
 use crate::reference::ops::{
     add, columns, concatenate, entries, linear, only, reshape, rows, select, sum_rows,
     transposed_times, zeros_like,
