@@ -117,7 +117,7 @@ fn build() -> Result<PathBuf, Failure> {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let copy = target.join("mutants");
     // The whole workspace, so that dependencies have the same features and need not be built again.
-    for folder in ["crates", "examples", "benches"] {
+    for folder in ["crates", "examples", "benches", "tools"] {
         copy_folder(&root.join(folder), &copy.join(folder))?;
     }
     fs::copy(root.join("Cargo.lock"), copy.join("Cargo.lock"))?;
