@@ -1,6 +1,6 @@
 //! One layer in one direction, forward and backward in dual numbers.
 //!
-//! The outline is that of the reference body (`bptt-kernels`, `recurrent/reference.rs`), line by
+//! The outline is that of the reference body (`bptt-kernels`, `reference/body.rs`), line by
 //! line: read the two next to each other. Every matrix is a value and its tangent, and the cell's own
 //! `step` and `step_backward` run on those, so nothing is derived twice by hand.
 
