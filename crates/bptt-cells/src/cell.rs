@@ -2,7 +2,8 @@
 
 use std::fmt::Debug;
 
-use crate::{Number, Planes, Rectify};
+use crate::number::{Number, Rectify};
+use crate::planes::Planes;
 
 /// The state between two steps: the hidden state `h`, and what else the cell remembers.
 #[derive(Clone, Debug)]

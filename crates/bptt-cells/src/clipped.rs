@@ -15,10 +15,11 @@
 //! The *cell clip* of H. Sak, A. Senior and F. Beaufays, "Long short-term memory recurrent neural
 //! network architectures for large scale acoustic modeling", Interspeech 2014.
 
-use crate::{
-    AnalyticCell, Backward, Cell, Forward, Layout, Lstm, LstmCoupled, Number, Planes, Rectify,
-    Recurrent, State,
-};
+use crate::cell::{AnalyticCell, Backward, Cell, Forward, Layout, Recurrent, State};
+use crate::lstm::Lstm;
+use crate::lstm_coupled::LstmCoupled;
+use crate::number::{Number, Rectify};
+use crate::planes::Planes;
 
 /// A cell with its memory clipped to `[-bound, bound]` after each step.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! A value and how it changes along a direction.
 #![allow(clippy::manual_map, reason = "see the note on closures below")]
 
-use crate::{Number, Rectify};
+use crate::number::{Number, Rectify};
 use std::ops::{Add, Mul, Neg, Sub};
 
 /// `a + ε ȧ` with `ε² = 0`: a value and its derivative along a direction. Any function of numbers is

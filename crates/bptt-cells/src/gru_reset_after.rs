@@ -21,8 +21,9 @@
 //! K. Cho et al., "Learning phrase representations using RNN encoder–decoder", EMNLP 2014, in the
 //! form of its first version (arXiv:1406.1078v1) that cuDNN and PyTorch compute.
 
+use crate::cell::{AnalyticCell, Backward, Forward, Layout, Recurrent, State};
+use crate::number::Number;
 use crate::planes::planes;
-use crate::{AnalyticCell, Backward, Forward, Layout, Number, Recurrent, State};
 
 /// The GRU cell with the reset after the product, gates in PyTorch's order `r z n`.
 #[derive(Clone, Copy, Debug, Default)]

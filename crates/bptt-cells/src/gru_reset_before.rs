@@ -21,8 +21,9 @@
 //! K. Cho et al., "Learning phrase representations using RNN encoder–decoder for statistical
 //! machine translation", EMNLP 2014, with `z` in PyTorch's sense (`z = 1` keeps the old state).
 
+use crate::cell::{AnalyticCell, Backward, Forward, Layout, Recurrent, State};
+use crate::number::Number;
 use crate::planes::planes;
-use crate::{AnalyticCell, Backward, Forward, Layout, Number, Recurrent, State};
 
 /// The GRU cell with the reset before the product, gates in PyTorch's order `r z n`.
 #[derive(Clone, Copy, Debug, Default)]

@@ -21,8 +21,9 @@
 //! S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997),
 //! 1735–1780; with the forget gate of F. Gers, J. Schmidhuber and F. Cummins (2000).
 
+use crate::cell::{AnalyticCell, Backward, Forward, Layout, Recurrent, State};
+use crate::number::Number;
 use crate::planes::planes;
-use crate::{AnalyticCell, Backward, Forward, Layout, Number, Recurrent, State};
 
 /// The LSTM cell, gates in PyTorch's order `i f g o`.
 #[derive(Clone, Copy, Debug, Default)]

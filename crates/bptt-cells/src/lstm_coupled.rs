@@ -21,8 +21,9 @@
 //! space odyssey", IEEE Transactions on Neural Networks and Learning Systems 28 (2017), 2222–2232,
 //! where it is the variant CIFG.
 
+use crate::cell::{AnalyticCell, Backward, Forward, Layout, Recurrent, State};
+use crate::number::Number;
 use crate::planes::planes;
-use crate::{AnalyticCell, Backward, Forward, Layout, Number, Recurrent, State};
 
 /// The LSTM cell whose forget gate is `1 - i`: three gates, in the order `i g o`.
 #[derive(Clone, Copy, Debug, Default)]

@@ -67,7 +67,7 @@ macro_rules! planes {
         #[derive(Clone, Debug)]
         pub struct $Name<N> { $($(#[$field_meta])* pub $field: N),* }
 
-        impl<N> $crate::Planes<N> for $Name<N> {
+        impl<N> $crate::planes::Planes<N> for $Name<N> {
             const LEN: usize = [$(stringify!($field)),*].len();
 
             #[inline(always)]

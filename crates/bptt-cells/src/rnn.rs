@@ -15,7 +15,8 @@
 //!
 //! J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990), 179–211.
 
-use crate::{AnalyticCell, Backward, Cell, Forward, Layout, Number, Rectify, Recurrent, State};
+use crate::cell::{AnalyticCell, Backward, Cell, Forward, Layout, Recurrent, State};
+use crate::number::{Number, Rectify};
 
 /// The Elman cell with `tanh`.
 #[derive(Clone, Copy, Debug, Default)]
