@@ -5,7 +5,7 @@
 //! backward pass quadratic in the number of steps (see [`input_products`]); what is left above
 //! linear is Burn's search through its checkpoints.
 
-use super::{Sequence, Sequenced};
+use crate::engine::sequence::{Sequence, Sequenced};
 use bptt_cells::{Cell, Number, Planes, Rectify, Recurrent, State};
 use bptt_kernels::{Presence, Skipped};
 use burn::Tensor;

@@ -1,7 +1,7 @@
 //! The manual engine: the whole sequence as one operation with a hand-written backward; and that of
 //! real-time recurrent learning, the same operation whose gradients are carried forwards.
 
-use super::{Sequence, Sequenced};
+use crate::engine::sequence::{Sequence, Sequenced};
 use bptt_cells::Cell;
 use bptt_kernels::recurrent;
 

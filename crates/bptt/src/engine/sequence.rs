@@ -1,0 +1,75 @@
+//! What an engine takes, and what it gives back.
+
+use bptt_cells::Cell;
+use bptt_kernels::{AnyTensor, Kernel, Operand, Operands, Plan, Presence, Skipped, WeightCache};
+use burn::Tensor;
+
+/// One layer's sequence in one direction.
+#[derive(Clone, Debug)]
+pub struct Sequence {
+    /// `[T, B, I]`
+    pub input: Tensor<3>,
+    /// `W`, `[G·H, I]`
+    pub weight_ih: Tensor<2>,
+    /// `U`, `[G·H, P]`
+    pub weight_hh: Tensor<2>,
+    /// `b`, `[G·H]`
+    pub bias_ih: Option<Tensor<1>>,
+    /// `b_h`, `[G·H]`
+    pub bias_hh: Option<Tensor<1>>,
+    /// The projection, `[P, H]`
+    pub weight_hr: Option<Tensor<2>>,
+    /// The initial hidden state, `[B, P]`
+    pub hidden: Tensor<2>,
+    /// The initial memory, `[M, B, H]`
+    pub memory: Option<Tensor<3>>,
+    /// From the last step to the first.
+    pub reverse: bool,
+    /// Which rows take part in which steps; `None`: all in all.
+    pub presence: Option<Presence>,
+    /// What the output is where a row leaves a step out.
+    pub skipped: Skipped,
+    /// Which kernel the manual engine runs.
+    pub kernel: Kernel,
+    /// How much memory the manual engine's trace may take, in bytes.
+    pub trace_budget: Option<usize>,
+    /// Whether the outputs are wanted as `[B, T, P]`.
+    pub batch_first: bool,
+    /// Where the manual engine may keep packed weights from one short call to the next.
+    pub weight_cache: Option<WeightCache>,
+}
+
+impl Sequence {
+    /// The tensors and what is to be done with them, as the kernels take them.
+    pub(super) fn into_operands<C: Cell>(self, cell: C) -> (Operands<AnyTensor>, Plan<C>) {
+        let mut operands = Operands::<AnyTensor>::new();
+        operands.set(Operand::Input, Some(self.input.into()));
+        operands.set(Operand::WeightIh, Some(self.weight_ih.into()));
+        operands.set(Operand::WeightHh, Some(self.weight_hh.into()));
+        operands.set(Operand::BiasIh, self.bias_ih.map(Into::into));
+        operands.set(Operand::BiasHh, self.bias_hh.map(Into::into));
+        operands.set(Operand::WeightHr, self.weight_hr.map(Into::into));
+        operands.set(Operand::Hidden, Some(self.hidden.into()));
+        operands.set(Operand::Memory, self.memory.map(Into::into));
+        let plan = Plan::new(cell)
+            .with_reverse(self.reverse)
+            .with_presence(self.presence)
+            .with_skipped(self.skipped)
+            .with_kernel(self.kernel)
+            .with_batch_first(self.batch_first)
+            .with_trace_budget(self.trace_budget)
+            .with_weight_cache(self.weight_cache);
+        (operands, plan)
+    }
+}
+
+/// What a [`Sequence`] becomes.
+#[derive(Clone, Debug)]
+pub struct Sequenced {
+    /// The hidden states, `[T, B, P]` or `[B, T, P]`, as they are wanted.
+    pub outputs: Tensor<3>,
+    /// The final hidden state, `[B, P]`
+    pub hidden: Tensor<2>,
+    /// The final memory, `[M, B, H]`
+    pub memory: Option<Tensor<3>>,
+}
