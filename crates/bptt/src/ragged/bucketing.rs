@@ -1,6 +1,6 @@
 //! What plugs into Burn's data loaders.
 
-use super::RaggedBatch;
+use crate::ragged::batch::RaggedBatch;
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{BatchDataLoader, BatchStrategy, DataLoader, MultiThreadDataLoader};
 use burn::data::dataset::Dataset;
