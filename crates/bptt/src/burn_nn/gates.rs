@@ -3,7 +3,7 @@
 //! A gate of `burn::nn` computes `x A + a + h B + b` with `A [I, H]` and `B [H, H]`, ours
 //! `W x + b + U h + b_h`: the gates' matrices are transposed and put one below the other.
 
-use super::{Refused, refuse};
+use crate::burn_nn::refused::{Refused, refuse};
 use crate::weights::Weights;
 use bptt_kernels::WeightCache;
 use burn::Tensor;

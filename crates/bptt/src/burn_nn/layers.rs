@@ -1,7 +1,7 @@
 //! The layers, each with the one of `burn::nn` that it is.
 
-use super::gates::{join, split};
-use super::{Refused, refuse};
+use crate::burn_nn::gates::{join, split};
+use crate::burn_nn::refused::{Refused, refuse};
 use crate::cell::{GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
 use crate::recurrent::{Options, Recurrent};
 use crate::{Engine, Kernel};

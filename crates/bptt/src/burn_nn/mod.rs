@@ -39,22 +39,8 @@
 mod gates;
 mod layers;
 mod record;
+mod refused;
 mod states;
 
 pub use record::{convert_record, load_file};
-
-/// What could not be carried over, in one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused(String);
-
-impl std::fmt::Display for Refused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Refused {}
-
-fn refuse<T>(reason: impl Into<String>) -> Result<T, Refused> {
-    Err(Refused(reason.into()))
-}
+pub use refused::Refused;

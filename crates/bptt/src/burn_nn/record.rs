@@ -3,7 +3,7 @@
 //! Burn's own adapters map one tensor to one tensor, and here several become one: the gates. So the
 //! record is taken apart and put together again before the model sees it.
 
-use super::{Refused, refuse};
+use crate::burn_nn::refused::{Refused, refuse};
 use burn::Tensor;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::store::ModuleRecord;

@@ -1,6 +1,6 @@
 //! The states: `[B, H]` or `[2, B, H]` there, `[L·D, B, H]` here.
 
-use super::{Refused, refuse};
+use crate::burn_nn::refused::{Refused, refuse};
 use crate::state::{GruState, LstmState, RnnState};
 use burn::Tensor;
 use burn::nn;
