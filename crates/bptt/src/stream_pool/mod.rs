@@ -2,18 +2,19 @@
 
 mod saved;
 mod slots;
+mod stream;
 
-pub use saved::{SavedStreams, StreamState};
+pub use saved::SavedStreams;
+pub use stream::{Evicted, StreamError, StreamKey, StreamState};
 
 use crate::cell::SequenceCell;
 use crate::recurrent::Recurrent;
 use crate::state::RecurrentState;
+use crate::stream_pool::stream::Shape;
 use burn::Tensor;
 use burn::module::Module;
 use burn::tensor::{DType, Device, TensorData};
 use slots::Slots;
-use std::fmt::Debug;
-use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 /// What a [`StreamPool`] may take: streams, rows, time.
@@ -90,32 +91,6 @@ impl StreamPoolConfig {
     }
 }
 
-/// What can be the name of a stream.
-pub trait StreamKey: Clone + Debug + Eq + Hash {}
-
-impl<K: Clone + Debug + Eq + Hash> StreamKey for K {}
-
-/// The numbers that a stream has.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shape {
-    /// `I`
-    pub(crate) input: usize,
-    /// `L` and `P`
-    pub(crate) hidden: [usize; 2],
-    /// `L·M` and `H`
-    pub(crate) memory: [usize; 2],
-}
-
-impl Shape {
-    pub(crate) fn hidden_len(&self) -> usize {
-        self.hidden.iter().product()
-    }
-
-    pub(crate) fn memory_len(&self) -> usize {
-        self.memory.iter().product()
-    }
-}
-
 /// Live streams, each with a state of its own, whose steps are worked together.
 ///
 /// Streams come ([`add`](Self::add)), are fed ([`feed`](Self::feed)) and go
@@ -189,16 +164,6 @@ impl<K> Answers<K> {
         let width = (self.outputs.len() / self.keys.len().max(1)).max(1);
         self.keys.iter().zip(self.outputs.chunks(width))
     }
-}
-
-/// A stream that had to go, and the state with which it can come back
-/// ([`add_from`](StreamPool::add_from)).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evicted<K> {
-    /// The stream.
-    pub key: K,
-    /// Where it was.
-    pub state: StreamState,
 }
 
 impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
@@ -493,15 +458,3 @@ fn numbers<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     let data = x.into_data().convert::<f32>();
     data.try_to_vec().expect("they were made f32")
 }
-
-/// What is wrong with a stream, an input or a file, in one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StreamError(pub(crate) String);
-
-impl std::fmt::Display for StreamError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for StreamError {}

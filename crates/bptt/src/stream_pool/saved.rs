@@ -1,20 +1,11 @@
 //! Streams in a file.
 
-use super::{StreamError, StreamKey};
+use crate::stream_pool::stream::{StreamError, StreamKey, StreamState};
 use burn::tensor::{Bytes, DType};
 use burn_pack::{Reader, Writer};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-
-/// The state of one stream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StreamState {
-    /// Of each layer, `[L, P]`.
-    pub hidden: Vec<f32>,
-    /// Of each layer, `[L·M, H]`; empty for cells without memory.
-    pub memory: Vec<f32>,
-}
 
 /// The states of all streams of a pool: for a file of any kind by serde, or for a burnpack file.
 ///

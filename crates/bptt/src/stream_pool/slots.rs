@@ -1,6 +1,6 @@
 //! Where the streams' numbers are, and in which order they were fed. Knows no tensor.
 
-use super::{Evicted, Shape, StreamKey, StreamState};
+use crate::stream_pool::stream::{Evicted, Shape, StreamKey, StreamState};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
 

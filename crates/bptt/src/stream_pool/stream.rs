@@ -1,0 +1,62 @@
+//! One stream: its name, its numbers, and what can be wrong with it.
+
+use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
+use std::hash::Hash;
+
+/// What can be the name of a stream.
+pub trait StreamKey: Clone + Debug + Eq + Hash {}
+
+impl<K: Clone + Debug + Eq + Hash> StreamKey for K {}
+
+/// The numbers that a stream has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// `I`
+    pub(crate) input: usize,
+    /// `L` and `P`
+    pub(crate) hidden: [usize; 2],
+    /// `L·M` and `H`
+    pub(crate) memory: [usize; 2],
+}
+
+impl Shape {
+    pub(crate) fn hidden_len(&self) -> usize {
+        self.hidden.iter().product()
+    }
+
+    pub(crate) fn memory_len(&self) -> usize {
+        self.memory.iter().product()
+    }
+}
+
+/// The state of one stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StreamState {
+    /// Of each layer, `[L, P]`.
+    pub hidden: Vec<f32>,
+    /// Of each layer, `[L·M, H]`; empty for cells without memory.
+    pub memory: Vec<f32>,
+}
+
+/// A stream that had to go, and the state with which it can come back
+/// ([`add_from`](crate::StreamPool::add_from)).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evicted<K> {
+    /// The stream.
+    pub key: K,
+    /// Where it was.
+    pub state: StreamState,
+}
+
+/// What is wrong with a stream, an input or a file, in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamError(pub(crate) String);
+
+impl std::fmt::Display for StreamError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StreamError {}
