@@ -17,7 +17,7 @@ pub trait SequenceKernel: Backend {
 
     /// Forward; with `keep`, also what [`sequence_backward`](Self::sequence_backward) needs.
     ///
-    /// Returns what [`RecurrentBackend::recurrent`] returns, and the trace.
+    /// Returns what [`RecurrentBackend::recurrent`](crate::RecurrentBackend::recurrent) returns, and the trace.
     fn sequence_forward<C: Cell>(
         plan: &Plan<C>,
         operands: &Operands<FloatTensor<Self>>,

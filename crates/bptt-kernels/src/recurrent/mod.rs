@@ -21,11 +21,11 @@ use burn::backend::Dispatch;
 /// What [`recurrent`] returns.
 #[derive(Clone, Debug)]
 pub struct Recurred {
-    /// As [`Results::outputs`].
+    /// As [`Results::outputs`](crate::Results::outputs).
     pub outputs: Tensor<3>,
-    /// As [`Results::hidden`].
+    /// As [`Results::hidden`](crate::Results::hidden).
     pub hidden: Tensor<2>,
-    /// As [`Results::memory`].
+    /// As [`Results::memory`](crate::Results::memory).
     pub memory: Option<Tensor<3>>,
 }
 
