@@ -7,7 +7,7 @@
 use crate::operation::operands::{RecurrentOperands, RecurrentResults};
 use crate::operation::plan::Plan;
 #[cfg(feature = "host")]
-use crate::recurrent::host::{Float, HostMemory};
+use crate::recurrent::host_memory::{Float, HostMemory};
 use crate::recurrent::kernel::SequenceKernel;
 use bptt_cells::Cell;
 use burn::Tensor;
@@ -134,8 +134,8 @@ mod flex {
     use super::*;
     use crate::host::simd::real::Real;
     use crate::operation::operands::{Cotangents, Operands, Results};
-    use crate::recurrent::host;
     use crate::recurrent::trace::Trace;
+    use crate::recurrent::{host, host_memory};
     use burn::backend::Flex;
     use burn::tensor::Element;
 
@@ -159,7 +159,7 @@ mod flex {
 
         fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])> {
             let layout = tensor.layout();
-            let strides = host::row_strides(layout.shape().as_slice(), layout.strides())?;
+            let strides = host_memory::row_strides(layout.shape().as_slice(), layout.strides())?;
             Some((&tensor.storage()[layout.start_offset()..], strides))
         }
     }

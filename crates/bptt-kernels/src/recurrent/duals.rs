@@ -128,7 +128,8 @@ mod host {
     use crate::host::step::gates::Work;
     use crate::operation::plan::{Presence, Sizes};
     use crate::recurrent::backends::InHost;
-    use crate::recurrent::host::{Float, threads};
+    use crate::recurrent::host::threads;
+    use crate::recurrent::host_memory::Float;
 
     pub(super) enum AnyRun<C> {
         F32(Run<C, f32>),

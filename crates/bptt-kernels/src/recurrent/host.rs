@@ -1,6 +1,5 @@
 //! The host kernels as the operation of a backend in host memory.
 
-use crate::host::gemm::dispatch::Gemm;
 use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::Layer;
 use crate::host::memory::reclaim::available_for;
@@ -9,159 +8,22 @@ use crate::host::sequence::backward::Given;
 use crate::host::sequence::limits::Keeper;
 use crate::host::sequence::packed_weights::Prepared;
 use crate::host::sequence::window::Keep;
-use crate::host::sequence::{backward, forward, limits, recompute, trace as host_trace};
+use crate::host::sequence::{backward, forward, limits};
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
 use crate::host::step::gates::Work;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{Kernel, Plan, Sizes};
-use crate::operation::schedule::TraceCost;
 use crate::operation::weight_cache::WeightCache;
+use crate::recurrent::host_memory::{Float, HostMemory};
 use crate::recurrent::trace::{HostTrace, Numbers, Trace};
 use crate::reference::body;
-use bptt_cells::{Cell, Planes};
+use bptt_cells::Cell;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{DType, Element, Shape, TensorData};
 use std::marker::PhantomData;
 use std::sync::Arc;
-
-/// A backend whose tensors lie in host memory.
-pub(crate) trait HostMemory: Backend<FloatTensorPrimitive: Sync> {
-    /// The same tensor, row after row without a gap.
-    fn contiguous<T: Real + Element>(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
-
-    /// The numbers of a tensor whose type is `T`, if it is such a one.
-    fn numbers_of<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<&[T]>;
-
-    /// The numbers of a tensor that is.
-    fn numbers<T: Real + Element>(tensor: &FloatTensor<Self>) -> &[T] {
-        Self::numbers_of(tensor).expect("a contiguous tensor of this type")
-    }
-
-    /// Whether two tensors are the same memory, seen in the same way: shape, strides and type. If one of
-    /// them has been held all the time, they have the same numbers.
-    fn is_same(a: &FloatTensor<Self>, b: &FloatTensor<Self>) -> bool;
-
-    /// The numbers of a sequence `[T, B, I]` whose rows have no gap, from its first one on, and how
-    /// far it is from one step to the next and from one row to the next; `None` if its rows are
-    /// not like that.
-    fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])>;
-}
-
-/// Strides in elements, if they are those of such a sequence.
-pub(crate) fn row_strides(shape: &[usize], strides: &[isize]) -> Option<[usize; 2]> {
-    let [time, batch, element] = *<&[isize; 3]>::try_from(strides).ok()?;
-    let whole = shape.iter().all(|&size| size > 0) && (element == 1 || shape[2] == 1);
-    Some([usize::try_from(time).ok()?, usize::try_from(batch).ok()?]).filter(|_| whole)
-}
-
-/// A float type of the kernels, and its variant of the trace.
-pub(crate) trait Float: Gemm + Element {
-    fn wrap(trace: host_trace::Trace<Self>) -> Numbers;
-    fn unwrap(numbers: &mut Numbers) -> &mut host_trace::Trace<Self>;
-}
-
-macro_rules! float {
-    ($($T:ty, $Variant:ident;)*) => {$(
-        impl Float for $T {
-            fn wrap(trace: host_trace::Trace<Self>) -> Numbers {
-                Numbers::$Variant(trace)
-            }
-
-            fn unwrap(numbers: &mut Numbers) -> &mut host_trace::Trace<Self> {
-                match numbers {
-                    Numbers::$Variant(trace) => trace,
-                    _ => unreachable!("forward and backward are of one type"),
-                }
-            }
-        }
-    )*};
-}
-float! {
-    f32, F32;
-    f64, F64;
-}
-
-impl<C: Cell> Plan<C> {
-    /// What the trace takes of the kernels for host memory within the plan's budget, and what that costs:
-    /// by the schedule that they go by.
-    ///
-    /// # Arguments
-    ///
-    /// - `time` and `batch`: `T` and `B`
-    /// - `hidden`: `H`
-    /// - `projection`: `P`, if there is one
-    /// - `dtype`: `f32` or `f64`
-    ///
-    /// # Errors
-    ///
-    /// One line, if nothing fits the budget (it says what would do), if there are no kernels for the type, or
-    /// if a size is zero or so large that there are no addresses for a step.
-    pub fn trace_cost(
-        &self,
-        [time, batch]: [usize; 2],
-        hidden: usize,
-        projection: Option<usize>,
-        dtype: DType,
-    ) -> Result<TraceCost, String> {
-        let memories = C::Memory::<f64>::LEN;
-        let output = projection.unwrap_or(hidden);
-        let sizes = Sizes { time, batch, input: 1, hidden, output, memories };
-        self.check_addresses(&sizes)?;
-        match dtype {
-            DType::F32 => self.typed_trace_cost::<f32>(&sizes, projection.is_some()),
-            DType::F64 => self.typed_trace_cost::<f64>(&sizes, projection.is_some()),
-            _ => Err(format!("{}: no kernel for {dtype:?}, expected f32 or f64", C::NAME)),
-        }
-    }
-
-    /// Whether sizes are those of a layer, and a step of it can be counted in bytes.
-    fn check_addresses(&self, sizes: &Sizes) -> Result<(), String> {
-        let Sizes { time, batch, hidden, output, .. } = *sizes;
-        let name = C::NAME;
-        if time == 0 || batch == 0 || hidden == 0 || !(1..=hidden).contains(&output) {
-            return Err(format!(
-                "{name}: T = {time}, B = {batch}, H = {hidden}, P = {output}: expected at least 1 of \
-                 each, and P at most H"
-            ));
-        }
-        // All that a step has of a unit, in the widest type, with what rows are padded by.
-        let planes = 2 * C::GATES + C::Kept::<f64>::LEN + 2 * sizes.memories + 2;
-        let unit = (planes * size_of::<f64>()) as u128;
-        let bytes = (hidden as u128 + 128).saturating_mul(batch as u128).saturating_mul(unit);
-        if bytes > isize::MAX as u128 {
-            return Err(format!(
-                "{name}: a step of B = {batch} rows of H = {hidden} units takes more memory than there \
-                 are addresses: expected fewer"
-            ));
-        }
-        Ok(())
-    }
-
-    fn typed_trace_cost<T: Float>(
-        &self,
-        sizes: &Sizes,
-        projected: bool,
-    ) -> Result<TraceCost, String> {
-        let layer = Layer::new::<C, T>(self, sizes, [0, 0], projected, Isa::detect());
-        let (time, whole) = (sizes.time, recompute::whole::<T>(&layer));
-        let schedule = match self.trace_budget {
-            Some(budget) => recompute::schedule::<T>(&layer, budget),
-            None => Ok(None),
-        };
-        let schedule = schedule.map_err(|error| format!("{}: {error}", C::NAME))?;
-        Ok(match schedule {
-            Some(schedule) => TraceCost {
-                whole,
-                bytes: schedule.bytes(),
-                time,
-                forward_steps: schedule.forward_steps(),
-            },
-            None => TraceCost { whole, bytes: whole, time, forward_steps: time },
-        })
-    }
-}
 
 /// The sequence forward, by the kernel that the plan asks for.
 pub(crate) fn forward<B: HostMemory, C: Cell>(

@@ -6,9 +6,13 @@ pub(crate) mod backends;
 pub(crate) mod duals;
 #[cfg(feature = "host")]
 mod host;
+#[cfg(feature = "host")]
+mod host_memory;
 pub(crate) mod kernel;
 pub(crate) mod rtrl;
 pub(crate) mod trace;
+#[cfg(feature = "host")]
+mod trace_cost;
 
 use crate::operation::any_tensor::AnyTensor;
 use crate::operation::operands::{Operands, RecurrentOperands, RecurrentResults};

@@ -1,0 +1,90 @@
+//! What a trace takes within a plan's budget, before anything is run.
+
+use crate::host::layout::sizes::Layer;
+use crate::host::sequence::recompute;
+use crate::host::simd::isa::Isa;
+use crate::operation::plan::{Plan, Sizes};
+use crate::operation::schedule::TraceCost;
+use crate::recurrent::host_memory::Float;
+use bptt_cells::{Cell, Planes};
+use burn::tensor::DType;
+
+impl<C: Cell> Plan<C> {
+    /// What the trace takes of the kernels for host memory within the plan's budget, and what that costs:
+    /// by the schedule that they go by.
+    ///
+    /// # Arguments
+    ///
+    /// - `time` and `batch`: `T` and `B`
+    /// - `hidden`: `H`
+    /// - `projection`: `P`, if there is one
+    /// - `dtype`: `f32` or `f64`
+    ///
+    /// # Errors
+    ///
+    /// One line, if nothing fits the budget (it says what would do), if there are no kernels for the type, or
+    /// if a size is zero or so large that there are no addresses for a step.
+    pub fn trace_cost(
+        &self,
+        [time, batch]: [usize; 2],
+        hidden: usize,
+        projection: Option<usize>,
+        dtype: DType,
+    ) -> Result<TraceCost, String> {
+        let memories = C::Memory::<f64>::LEN;
+        let output = projection.unwrap_or(hidden);
+        let sizes = Sizes { time, batch, input: 1, hidden, output, memories };
+        self.check_addresses(&sizes)?;
+        match dtype {
+            DType::F32 => self.typed_trace_cost::<f32>(&sizes, projection.is_some()),
+            DType::F64 => self.typed_trace_cost::<f64>(&sizes, projection.is_some()),
+            _ => Err(format!("{}: no kernel for {dtype:?}, expected f32 or f64", C::NAME)),
+        }
+    }
+
+    /// Whether sizes are those of a layer, and a step of it can be counted in bytes.
+    fn check_addresses(&self, sizes: &Sizes) -> Result<(), String> {
+        let Sizes { time, batch, hidden, output, .. } = *sizes;
+        let name = C::NAME;
+        if time == 0 || batch == 0 || hidden == 0 || !(1..=hidden).contains(&output) {
+            return Err(format!(
+                "{name}: T = {time}, B = {batch}, H = {hidden}, P = {output}: expected at least 1 of \
+                 each, and P at most H"
+            ));
+        }
+        // All that a step has of a unit, in the widest type, with what rows are padded by.
+        let planes = 2 * C::GATES + C::Kept::<f64>::LEN + 2 * sizes.memories + 2;
+        let unit = (planes * size_of::<f64>()) as u128;
+        let bytes = (hidden as u128 + 128).saturating_mul(batch as u128).saturating_mul(unit);
+        if bytes > isize::MAX as u128 {
+            return Err(format!(
+                "{name}: a step of B = {batch} rows of H = {hidden} units takes more memory than there \
+                 are addresses: expected fewer"
+            ));
+        }
+        Ok(())
+    }
+
+    fn typed_trace_cost<T: Float>(
+        &self,
+        sizes: &Sizes,
+        projected: bool,
+    ) -> Result<TraceCost, String> {
+        let layer = Layer::new::<C, T>(self, sizes, [0, 0], projected, Isa::detect());
+        let (time, whole) = (sizes.time, recompute::whole::<T>(&layer));
+        let schedule = match self.trace_budget {
+            Some(budget) => recompute::schedule::<T>(&layer, budget),
+            None => Ok(None),
+        };
+        let schedule = schedule.map_err(|error| format!("{}: {error}", C::NAME))?;
+        Ok(match schedule {
+            Some(schedule) => TraceCost {
+                whole,
+                bytes: schedule.bytes(),
+                time,
+                forward_steps: schedule.forward_steps(),
+            },
+            None => TraceCost { whole, bytes: whole, time, forward_steps: time },
+        })
+    }
+}
