@@ -54,7 +54,7 @@ pub(crate) fn run<C: Cell>(cell: C, engine: Engine, sequence: Sequence) -> Seque
     match engine {
         Engine::Manual => manual::run(cell, sequence, false),
         Engine::Autograd => {
-            let (operands, plan) = sequence.clone().into_operands(cell.clone());
+            let (operands, plan) = sequence.clone().into_operands(cell);
             plan.check(&operands);
             autograd::run(cell, sequence)
         }

@@ -185,7 +185,7 @@ fn sizes_that_no_machine_has_are_an_error() {
             let config = AnyRecurrentConfig::new(kind, input, hidden).with_num_layers(layers);
             for both in [false, true] {
                 let made = config.clone().with_bidirectional(both).try_init(&device);
-                let error = made.err().expect("it cannot be had").to_string();
+                let error = made.expect_err("it cannot be had").to_string();
                 assert!(error.contains("d_hidden") && !error.contains('\n'), "{error}");
             }
         }
@@ -253,7 +253,7 @@ fn learning_in_real_time_that_cannot_fit_is_refused_beforehand() {
     );
     assert!(message.ends_with("expected fewer units or rows, or `Engine::Manual`"), "{message}");
     let error = Rtrl::new(&gru, gru.zero_state(20_000, &Tensor::<1>::zeros([1], &plain())));
-    let error = error.err().expect("it cannot fit").to_string();
+    let error = error.expect_err("it cannot fit").to_string();
     assert!(error.contains("expected fewer units, layers or rows"), "{error}");
     // Without a gradient to be had, nothing is carried.
     let plain = GruConfig::new(3, 64).with_engine(Engine::Rtrl).init(&plain());
