@@ -12,6 +12,7 @@
 //! Every file is written under another name first and then renamed: whoever looks, whenever, sees
 //! a whole file. `checkpoint.json` comes last of all, so that it always names a whole checkpoint.
 
+use crate::whole::write_whole;
 use crate::{Error, ModelConfig, Settings};
 use burn::tensor::Bytes;
 use serde::de::DeserializeOwned;
@@ -276,22 +277,4 @@ fn to_json(value: &impl Serialize, pretty: bool) -> Result<String, Error> {
         false => serde_json::to_string(value),
     };
     json.map_err(|error| Error::input(format!("cannot write JSON: {error}")))
-}
-
-/// Writes a whole file or none: under another name first, then renamed.
-///
-/// # Errors
-///
-/// If it cannot be written; nothing is left behind then.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let unfinished = path.with_file_name(format!(".{name}.unfinished"));
-    std::fs::write(&unfinished, bytes).and_then(|()| std::fs::rename(&unfinished, path)).map_err(
-        |error| {
-            // What is left of a failed attempt helps nobody; that it could not be removed either
-            // would say nothing new.
-            let _ = std::fs::remove_file(&unfinished);
-            Error::file("write", path, error)
-        },
-    )
 }

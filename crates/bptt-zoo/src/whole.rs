@@ -1,0 +1,312 @@
+//! Files written whole or not at all: the one way in which the zoo and the command write.
+
+use crate::Error;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// What a file is called until it is whole; six random letters are between these.
+const UNFINISHED: (&str, &str) = (".bptt-", ".unfinished");
+
+/// Symbolic links that are followed, one after the other: as many as Linux follows.
+const MOST_LINKS: usize = 40;
+
+/// Writes a whole file or none: under another name first, then renamed.
+///
+/// - A file that is there is replaced, and keeps its permissions. Who may not write it may not replace it.
+/// - A symbolic link is followed; it stays, and the file that it leads to is replaced.
+/// - What is no file (a device, a pipe) is written into. That its reader went away is no error.
+///
+/// # Errors
+///
+/// If it cannot be written; nothing is left behind then.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let write = || match Target::find(path)? {
+        Target::File { path, old } => replace(&path, old.as_ref(), bytes),
+        Target::Stream { path, append } => {
+            let mut stream = OpenOptions::new().write(true).append(append).open(path)?;
+            match stream.write_all(bytes) {
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+                done => done,
+            }
+        }
+    };
+    write().map_err(|error| Error::file("write", path, error))
+}
+
+/// Whether a file can be written there, as far as that can be said before it is: so that a result is not
+/// lost after hours of work for a folder that is not there.
+///
+/// # Errors
+///
+/// If it cannot.
+pub fn check_writable(path: &Path) -> Result<(), Error> {
+    let check = || match Target::find(path)? {
+        Target::File { path, old: Some(_) } => may_write(&path),
+        _ => Ok(()),
+    };
+    check().map_err(|error| Error::file("write", path, error))
+}
+
+/// Whether a file of this name was left behind by a process that died while it wrote.
+pub(crate) fn is_unfinished(name: &str) -> bool {
+    let between = name.strip_prefix(UNFINISHED.0).and_then(|name| name.strip_suffix(UNFINISHED.1));
+    between.is_some_and(|letters| {
+        letters.len() == 6 && letters.bytes().all(|letter| letter.is_ascii_alphanumeric())
+    })
+}
+
+/// Where what is written goes, links followed.
+enum Target {
+    /// A file, there or not.
+    File { path: PathBuf, old: Option<Metadata> },
+    /// What cannot be replaced: a device, a pipe, an open file by its number.
+    Stream { path: PathBuf, append: bool },
+}
+
+impl Target {
+    fn find(path: &Path) -> io::Result<Self> {
+        let mut path = path.to_path_buf();
+        for _ in 0..MOST_LINKS {
+            let name = match path.file_name() {
+                Some(name) if !names_folder(&path) => name,
+                _ => return Err(io::Error::new(ErrorKind::IsADirectory, "it names no file")),
+            };
+            let folder = match path.parent() {
+                Some(folder) if folder != Path::new("") => folder.canonicalize()?,
+                _ => Path::new(".").canonicalize()?,
+            };
+            let whole = folder.join(name);
+            // Files that are open (`/dev/stdout`, `/dev/fd/3`): whoever opened one holds that file, and not
+            // its name. What is in it already stays.
+            if cfg!(unix) && folder.starts_with("/proc") {
+                return Ok(Self::Stream { path: whole, append: true });
+            }
+            match fs::symlink_metadata(&whole) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Ok(Self::File { path: whole, old: None });
+                }
+                Err(error) => return Err(error),
+                Ok(found) if found.is_symlink() => path = folder.join(fs::read_link(&whole)?),
+                Ok(found) if found.is_dir() => {
+                    return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder"));
+                }
+                Ok(found) if found.is_file() => {
+                    return Ok(Self::File { path: whole, old: Some(found) });
+                }
+                Ok(_) => return Ok(Self::Stream { path: whole, append: false }),
+            }
+        }
+        Err(io::Error::other("its symbolic links lead in a circle"))
+    }
+}
+
+/// `a/`: `Path` takes it for `a`.
+fn names_folder(path: &Path) -> bool {
+    path.as_os_str()
+        .as_encoded_bytes()
+        .last()
+        .is_some_and(|&last| std::path::is_separator(last.into()))
+}
+
+fn may_write(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).open(path).map(drop)
+}
+
+fn replace(path: &Path, old: Option<&Metadata>, bytes: &[u8]) -> io::Result<()> {
+    if old.is_some() {
+        may_write(path)?;
+    }
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED.0).suffix(UNFINISHED.1);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As any new file; the process's mask takes its part of it.
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    // Dropped before it has its name, the file is removed.
+    let mut file = builder.tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
+    file.write_all(bytes)?;
+    if let Some(old) = old {
+        keep_access(file.as_file(), old)?;
+    }
+    match file.as_file().sync_all() {
+        // Some file systems have no such thing.
+        Err(error) if !matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => {
+            return Err(error);
+        }
+        _ => {}
+    }
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// Lets the new file be read and written by whom the old one was.
+fn keep_access(new: &File, old: &Metadata) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+        let made = new.metadata()?;
+        if (made.uid(), made.gid()) != (old.uid(), old.gid()) {
+            // Only the system's administrator gives files away; to others the new file belongs.
+            let _ = fchown(new, Some(old.uid()), Some(old.gid()));
+        }
+        new.set_permissions(fs::Permissions::from_mode(old.permissions().mode() & 0o777))
+    }
+    #[cfg(not(unix))]
+    {
+        new.set_permissions(old.permissions())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::tempdir;
+
+    /// What is in a folder.
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_made_and_replaced_and_nothing_else_is_left() {
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("a");
+        for text in ["first", "second, longer", ""] {
+            write_whole(&path, text.as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(names(folder.path()), ["a"]);
+        }
+        // The longest name that file systems have.
+        write_whole(&folder.path().join("b".repeat(255)), b"x").unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_one_line_and_leaves_nothing() {
+        let folder = tempdir().unwrap();
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        fs::write(folder.path().join("file"), "kept").unwrap();
+        for (name, why) in [
+            ("sub", "it is a folder"),
+            ("new/", "it names no file"),
+            ("sub/..", "it names no file"),
+            ("no/such", "No such file"),
+            ("file/below", "Not a directory"),
+        ] {
+            let path = folder.path().join(name);
+            for error in [write_whole(&path, b"x").unwrap_err(), check_writable(&path).unwrap_err()]
+            {
+                let message = error.to_string();
+                assert!(
+                    message.starts_with(&format!("cannot write {}: ", path.display())),
+                    "{message}"
+                );
+                assert!(message.lines().count() == 1, "{message}");
+                assert!(!cfg!(target_os = "linux") || message.contains(why), "{name}: {message}");
+            }
+        }
+        assert_eq!(names(folder.path()), ["file", "sub"]);
+        assert_eq!(fs::read_to_string(folder.path().join("file")).unwrap(), "kept");
+    }
+
+    #[test]
+    fn what_a_dead_process_left_is_known_by_its_name() {
+        assert!(is_unfinished(".bptt-a1B2c3.unfinished"));
+        for name in
+            [".bptt-run", ".bptt-a1B2c.unfinished", ".bptt-a1-2c3.unfinished", ".x.unfinished"]
+        {
+            assert!(!is_unfinished(name), "{name}");
+        }
+    }
+
+    #[cfg(unix)]
+    mod unix {
+        use super::*;
+        use std::io::Read;
+        use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+
+        #[test]
+        fn links_stay_and_the_file_behind_them_is_replaced() {
+            let folder = tempdir().unwrap();
+            let at = |name: &str| folder.path().join(name);
+            fs::create_dir(at("sub")).unwrap();
+            fs::write(at("sub/file"), "old").unwrap();
+            symlink("sub/file", at("link")).unwrap();
+            symlink("link", at("chain")).unwrap();
+            symlink("sub/new", at("dangling")).unwrap();
+            write_whole(&at("chain"), b"new").unwrap();
+            write_whole(&at("dangling"), b"made").unwrap();
+            assert_eq!(fs::read_to_string(at("sub/file")).unwrap(), "new");
+            assert_eq!(fs::read_to_string(at("sub/new")).unwrap(), "made");
+            for name in ["link", "chain", "dangling"] {
+                assert!(fs::symlink_metadata(at(name)).unwrap().is_symlink(), "{name}");
+            }
+            symlink("round", at("round")).unwrap();
+            let message = write_whole(&at("round"), b"x").unwrap_err().to_string();
+            assert!(message.contains("in a circle"), "{message}");
+        }
+
+        #[test]
+        fn permissions_are_kept() {
+            let folder = tempdir().unwrap();
+            let path = folder.path().join("a");
+            let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            for wanted in [0o600, 0o644, 0o660] {
+                fs::write(&path, "old").unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(wanted)).unwrap();
+                write_whole(&path, b"new").unwrap();
+                assert_eq!(mode(), wanted, "{wanted:o}");
+            }
+            // A new file is as any other new file of this process.
+            let other = folder.path().join("other");
+            fs::write(&other, "").unwrap();
+            fs::remove_file(&path).unwrap();
+            write_whole(&path, b"new").unwrap();
+            assert_eq!(mode(), fs::metadata(&other).unwrap().permissions().mode() & 0o777);
+        }
+
+        #[test]
+        fn a_pipe_is_written_into_and_stays_one() {
+            let folder = tempdir().unwrap();
+            let path = folder.path().join("pipe");
+            let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+            assert!(made.success());
+            let reader = {
+                let path = path.clone();
+                std::thread::spawn(move || {
+                    let mut text = String::new();
+                    File::open(path).unwrap().read_to_string(&mut text).unwrap();
+                    text
+                })
+            };
+            write_whole(&path, b"through").unwrap();
+            assert_eq!(reader.join().unwrap(), "through");
+            assert!(fs::symlink_metadata(&path).unwrap().file_type().is_fifo());
+            assert_eq!(names(folder.path()), ["pipe"]);
+        }
+
+        #[cfg(target_os = "linux")]
+        #[test]
+        fn devices_and_open_files_are_written_into() {
+            write_whole(Path::new("/dev/null"), b"x").unwrap();
+            assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+            let message = write_whole(Path::new("/dev/full"), b"x").unwrap_err().to_string();
+            assert!(message.contains("No space left"), "{message}");
+            assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device());
+
+            use std::os::fd::AsRawFd;
+            let folder = tempdir().unwrap();
+            let path = folder.path().join("a");
+            let mut open = File::create(&path).unwrap();
+            open.write_all(b"before, ").unwrap();
+            let by_number = format!("/dev/fd/{}", open.as_raw_fd());
+            write_whole(Path::new(&by_number), b"and after").unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "before, and after");
+        }
+    }
+}
