@@ -139,6 +139,7 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
             out,
             resume: args.resume,
             stop: &stop,
+            begun: &mut || {},
             say: &mut |line| output::say(json, line),
         },
     )?;

@@ -2,6 +2,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
+//! | `.bptt-run` | that it is a run folder, and of which format |
 //! | `config.json` | the settings, what has to be known of the data, and what the model is made of |
 //! | `metrics.jsonl` | one line for each point of the curves |
 //! | `model.bpk` | the model with the lowest validation loss (burnpack) |
@@ -9,14 +10,20 @@
 //! | `checkpoint.json` | where the run is, and which of the folders below belongs to that |
 //! | `checkpoint-N/` | model, optimizer and carried state at step N |
 //!
-//! Every file is written under another name first and then renamed: whoever looks, whenever, sees
-//! a whole file. `checkpoint.json` comes last of all, so that it always names a whole checkpoint.
+//! Every file but the marker is written under another name first and then renamed: whoever looks,
+//! whenever, sees a whole file. `checkpoint.json` comes last of all, so that it always names a whole
+//! checkpoint.
+//!
+//! A folder that is not empty and no run folder is refused. In a run folder, the files above are the
+//! run's, and all others are left alone, also those in a folder `checkpoint-N`.
 
-use crate::whole::write_whole;
+use crate::marker::Claim;
+use crate::whole::{is_unfinished, write_whole};
 use crate::{Error, ModelConfig, Settings};
 use burn::tensor::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A folder of one run.
@@ -45,6 +52,13 @@ pub struct FolderInfo {
     /// What the model is made of, where it has a [`ModelConfig`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<StoredModel>,
+}
+
+impl Config {
+    /// Whether a run or a saved model has one like this.
+    pub(crate) fn is_of_run(&self) -> bool {
+        self.settings.is_some() || self.info.model.is_some()
+    }
 }
 
 impl FolderInfo {
@@ -126,9 +140,18 @@ pub(crate) struct Best {
     pub(crate) metric: f64,
 }
 
-const CONFIG: &str = "config.json";
+pub(crate) const CONFIG: &str = "config.json";
 const METRICS: &str = "metrics.jsonl";
 const CHECKPOINT: &str = "checkpoint.json";
+const MODEL: &str = "model.bpk";
+pub(crate) const CURVE: &str = "learning-curve.svg";
+
+/// What a run writes besides its config and its checkpoints; in this order it is removed, so that what is
+/// left of a run on the way is never taken for a whole one.
+const FILES: [&str; 4] = [CHECKPOINT, METRICS, MODEL, CURVE];
+
+/// What is in a checkpoint's folder.
+const PARTS: [&str; 3] = [MODEL, "optimizer.bpk", "state.bpk"];
 
 impl RunFolder {
     /// The folder at a path, there or not.
@@ -143,7 +166,7 @@ impl RunFolder {
 
     /// The best model.
     pub fn model(&self) -> PathBuf {
-        self.path.join("model.bpk")
+        self.path.join(MODEL)
     }
 
     /// The settings of the run in it.
@@ -164,27 +187,51 @@ impl RunFolder {
     }
 
     pub(crate) fn config(&self) -> Result<Config, Error> {
+        let none = |why: &str| {
+            Err(Error::input(format!(
+                "{}: no run here ({why}); give the folder that `bptt train` wrote",
+                self.path.display()
+            )))
+        };
+        let marked = self.is_marked()?;
         if !self.holds_run() {
+            return none("no config.json");
+        }
+        let foreign = "config.json is another program's";
+        if !marked && !self.config_is_of_run() {
+            return none(foreign);
+        }
+        let config: Config = self.read_json(CONFIG)?;
+        if config.is_of_run() { Ok(config) } else { none(foreign) }
+    }
+
+    /// Makes it an empty folder for a new run; a run that was in it is gone, and nothing else.
+    pub(crate) fn begin(&self, _claim: &Claim, config: &Config) -> Result<(), Error> {
+        // All that would be in the way, before anything is removed.
+        if self.holds_run() && !self.config_is_of_run() {
             return Err(Error::input(format!(
-                "{}: no run here (no {CONFIG}); give the folder that `bptt train` wrote",
+                "{}: {CONFIG} is not that of a run: nothing was touched; move it away, or give another \
+                 folder",
                 self.path.display()
             )));
         }
-        self.read_json(CONFIG)
-    }
-
-    /// Makes it an empty folder for a new run; a run that was in it is gone.
-    pub(crate) fn begin(&self, config: &Config) -> Result<(), Error> {
-        let make = |error| Error::file("make the folder", &self.path, error);
-        std::fs::create_dir_all(&self.path).map_err(make)?;
-        // Only what a run wrote: the folder may hold notes of its owner.
-        for name in [CHECKPOINT, METRICS, "model.bpk", "learning-curve.svg"] {
+        for name in FILES.into_iter().chain([CONFIG]) {
             let path = self.path.join(name);
-            if path.exists() {
-                std::fs::remove_file(&path).map_err(|e| Error::file("remove", &path, e))?;
+            if path.is_dir() {
+                return Err(Error::file("write", &path, "it is a folder; move it away"));
             }
         }
+        for name in FILES {
+            remove_file(&self.path.join(name))?;
+        }
         self.remove_checkpoints(None)?;
+        remove_unfinished(&self.path)?;
+        self.write_json(CONFIG, config)
+    }
+
+    /// Goes on with the run in it.
+    pub(crate) fn resume(&self, _claim: &Claim, config: &Config) -> Result<(), Error> {
+        remove_unfinished(&self.path)?;
         self.write_json(CONFIG, config)
     }
 
@@ -201,7 +248,7 @@ impl RunFolder {
 
     /// Where the parts of a checkpoint are.
     pub(crate) fn checkpoint_part(&self, step: u64, name: &str) -> PathBuf {
-        self.path.join(format!("checkpoint-{step}")).join(name)
+        self.path.join(checkpoint_name(step)).join(name)
     }
 
     /// Writes a checkpoint, its parts first, and drops the one before.
@@ -210,7 +257,7 @@ impl RunFolder {
         checkpoint: &Checkpoint,
         parts: Vec<(&str, Bytes)>,
     ) -> Result<(), Error> {
-        let folder = self.path.join(format!("checkpoint-{}", checkpoint.step));
+        let folder = self.path.join(checkpoint_name(checkpoint.step));
         std::fs::create_dir_all(&folder)
             .map_err(|error| Error::file("make the folder", &folder, error))?;
         for (name, bytes) in parts {
@@ -220,17 +267,21 @@ impl RunFolder {
         self.remove_checkpoints(Some(checkpoint.step))
     }
 
+    /// Removes what runs wrote into the folders of checkpoints, and the folders where that was all.
     fn remove_checkpoints(&self, except: Option<u64>) -> Result<(), Error> {
-        let failed = |error| Error::file("read", &self.path, error);
-        for entry in std::fs::read_dir(&self.path).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let step = path
-                .file_name()
-                .and_then(|name| name.to_str())
-                .and_then(|name| name.strip_prefix("checkpoint-"))
-                .and_then(|step| step.parse::<u64>().ok());
-            if step.is_some() && step != except {
-                std::fs::remove_dir_all(&path).map_err(|e| Error::file("remove", &path, e))?;
+        for (name, path) in entries(&self.path)? {
+            let step = name.strip_prefix("checkpoint-").and_then(|step| step.parse::<u64>().ok());
+            let Some(step) = step.filter(|step| name == checkpoint_name(*step)) else { continue };
+            // A link to a folder is somebody's arrangement, and no checkpoint.
+            if Some(step) == except || path.is_symlink() || !path.is_dir() {
+                continue;
+            }
+            for part in PARTS {
+                remove_file(&path.join(part))?;
+            }
+            remove_unfinished(&path)?;
+            if entries(&path)?.is_empty() {
+                std::fs::remove_dir(&path).map_err(|error| Error::file("remove", &path, error))?;
             }
         }
         Ok(())
@@ -256,10 +307,6 @@ impl RunFolder {
         write_whole(&self.path.join(name), bytes)
     }
 
-    pub(crate) fn write_config(&self, config: &Config) -> Result<(), Error> {
-        self.write_json(CONFIG, config)
-    }
-
     fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), Error> {
         self.write(name, (to_json(value, true)? + "\n").as_bytes())
     }
@@ -277,4 +324,36 @@ fn to_json(value: &impl Serialize, pretty: bool) -> Result<String, Error> {
         false => serde_json::to_string(value),
     };
     json.map_err(|error| Error::input(format!("cannot write JSON: {error}")))
+}
+
+fn checkpoint_name(step: u64) -> String {
+    format!("checkpoint-{step}")
+}
+
+/// What is in a folder: names, as far as they are text, and paths.
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    let failed = |error| Error::file("read", folder, error);
+    let entries = std::fs::read_dir(folder).map_err(failed)?;
+    let named = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
+    };
+    entries.map(named).collect::<Result<_, _>>().map_err(failed)
+}
+
+/// Removes a file, if it is there.
+fn remove_file(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::file("remove", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes what a run left that ended while it wrote. Whoever calls this has the folder to himself.
+fn remove_unfinished(folder: &Path) -> Result<(), Error> {
+    entries(folder)?
+        .into_iter()
+        .filter(|(name, path)| is_unfinished(name) && !path.is_dir())
+        .try_for_each(|(_, path)| remove_file(&path))
 }

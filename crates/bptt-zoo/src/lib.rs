@@ -20,6 +20,7 @@
 //!         out: "runs/adding".into(),
 //!         resume: false,
 //!         stop: &stop,
+//!         begun: &mut || {},
 //!         say: &mut |line| println!("{line}"),
 //!     },
 //! )
@@ -37,12 +38,14 @@ mod curve;
 mod error;
 mod figure;
 mod folder;
+mod marker;
 mod models;
 mod progress;
 mod random;
 mod read;
 pub mod sample;
 mod series;
+mod session;
 mod settings;
 mod store;
 mod table;
@@ -60,6 +63,7 @@ pub use folder::{FolderInfo, Point, RunFolder, SeriesInfo, StoredModel, TextInfo
 pub use models::ModelConfig;
 pub use read::data_path;
 pub use series::{Series, Standard};
+pub use session::{RunResult, Session};
 pub use settings::{Settings, TaskKind};
 pub use tasks::adding::{Adder, Adding};
 pub use tasks::char_lm::{CharLm, CharModel};
@@ -68,5 +72,5 @@ pub use tasks::forecast::{Forecast, Forecaster, ForecasterConfig};
 pub use tasks::parity::{Classifier, ClassifierConfig, Parity};
 pub use tasks::{Scores, SequenceModel, Task};
 pub use text::Text;
-pub use trainer::{RunResult, Session, train, train_task};
+pub use trainer::{train, train_task};
 pub use whole::{check_writable, write_whole};

@@ -86,14 +86,13 @@ impl RunFolder {
     }
 
     /// Writes a model and its config, whoever has trained it; what was in the folder of another run
-    /// is gone.
+    /// is gone, and nothing else.
     ///
     /// # Errors
     ///
-    /// If the folder cannot be written.
+    /// If the folder is neither empty nor a run folder, a run is at work in it, or it cannot be written.
     pub fn save<C: ModelConfig>(&self, config: &C, model: C::Model) -> Result<(), Error> {
-        self.begin(&Config { settings: None, info: FolderInfo::of_model(config) })?;
-        self.write("model.bpk", &bytes(numbered(model).into_record())?)
+        self.save_with(Config { settings: None, info: FolderInfo::of_model(config) }, model)
     }
 
     /// The character model in the folder, and its vocabulary: the character of each number.
@@ -133,7 +132,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// If the settings do not make sense, or the folder cannot be written.
+    /// If the settings do not make sense, and as [`RunFolder::save`].
     pub fn save_model<M: Module>(
         &self,
         settings: &Settings,
@@ -142,7 +141,12 @@ impl RunFolder {
     ) -> Result<(), Error> {
         settings.check()?;
         let info = FolderInfo { text, ..FolderInfo::default() };
-        self.begin(&Config { settings: Some(settings.clone()), info })?;
+        self.save_with(Config { settings: Some(settings.clone()), info }, model)
+    }
+
+    fn save_with<M: Module>(&self, config: Config, model: M) -> Result<(), Error> {
+        let claim = self.claim()?;
+        self.begin(&claim, &config)?;
         self.write("model.bpk", &bytes(numbered(model).into_record())?)
     }
 

@@ -4,8 +4,10 @@ use crate::{Error, weights};
 use bptt::{AnyState, RecurrentState};
 use burn::Tensor;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::optim::OptimizerRecord;
 use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device};
+use burn_pack::{Reader, Writer};
 use std::path::Path;
 
 /// The state that is carried over, as a module: burnpack files hold modules.
@@ -36,6 +38,20 @@ impl Carried {
 /// What a file of the record contains.
 pub(crate) fn bytes(record: ModuleRecord) -> Result<Bytes, Error> {
     record.into_bytes().map_err(|error| Error::input(format!("cannot write the model: {error}")))
+}
+
+/// The same of an optimizer's record. Burn writes its tensors in an order that differs from process to
+/// process (that of a hash map); here they are sorted by their names.
+pub(crate) fn optimizer_bytes(record: OptimizerRecord) -> Result<Bytes, String> {
+    let bytes = record.into_bytes().map_err(|error| error.to_string())?;
+    let reader = Reader::from_bytes(bytes).map_err(|error| error.to_string())?;
+    let (scalars, metadata) = (reader.scalars().clone(), reader.metadata().clone());
+    let mut tensors = reader.into_tensors().map_err(|error| error.to_string())?;
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    let writer = Writer::new(tensors);
+    let writer = scalars.iter().fold(writer, |to, (name, value)| to.with_scalar(name, *value));
+    let writer = metadata.iter().fold(writer, |to, (name, value)| to.with_metadata(name, value));
+    writer.into_bytes().map_err(|error| error.to_string())
 }
 
 /// Loads a model's parameters from a file.

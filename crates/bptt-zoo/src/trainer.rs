@@ -2,72 +2,27 @@
 
 use crate::check::TOLERANCE;
 use crate::curve::{self, Labels};
-use crate::folder::{Best, Checkpoint, Config};
+use crate::folder::{Best, CURVE, Checkpoint, Config};
+use crate::marker::Claim;
 use crate::progress::Progress;
 use crate::random::{Purpose, generator};
-use crate::store::{Carried, bytes, load_model, numbered};
+use crate::store::{Carried, bytes, load_model, numbered, optimizer_bytes};
 use crate::{
-    Adding, CharLm, Copying, Error, Forecast, Parity, Point, RunFolder, Scores, Series, Settings,
-    Task, TaskKind, Text, clip_global_norm, compare_engines, figure,
+    Adding, CharLm, Copying, Error, Forecast, Parity, Point, RunFolder, RunResult, Scores, Series,
+    Session, Settings, Task, TaskKind, Text, clip_global_norm, compare_engines, figure,
 };
 use bptt::{AnyState, RecurrentState};
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, OptimizerRecord};
 use burn::tensor::{Bytes, Device};
 use rand::RngExt;
-use serde::Serialize;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// Steps between two points of the training curve.
 const POINT_EVERY: u64 = 20;
 /// How many of the last training losses [`RunResult::train_loss`] is the mean of.
 const RECENT: usize = 100;
-
-/// What a run needs besides its settings.
-pub struct Session<'a> {
-    /// Where it runs, without autodiff.
-    pub device: Device,
-    /// The run folder.
-    pub out: PathBuf,
-    /// Whether to continue the run in the folder.
-    pub resume: bool,
-    /// Set by somebody else, ends the run cleanly after the step.
-    pub stop: &'a AtomicBool,
-    /// Gets the lines for a person, the check of the gradients first.
-    pub say: &'a mut dyn FnMut(&str),
-}
-
-/// What came out of a run. Serialises to the fields of `bptt train --json`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RunResult {
-    /// The task's name.
-    pub task: &'static str,
-    /// The cell's name.
-    pub cell: &'static str,
-    /// The engine's name.
-    pub engine: &'static str,
-    /// The device's name.
-    pub device: String,
-    /// Steps done, from the very beginning.
-    pub steps: u64,
-    /// Seconds that took.
-    pub seconds: f64,
-    /// The mean training loss of the last 100 steps.
-    pub train_loss: f64,
-    /// The lowest validation loss, that of `model.bpk`.
-    pub valid_loss: f64,
-    /// The metric of `model.bpk` on the validation data.
-    pub metric: f64,
-    /// What the metric is.
-    pub metric_name: &'static str,
-    /// How many numbers are learned.
-    pub parameters: usize,
-    /// After which step `model.bpk` was.
-    pub best_step: u64,
-    /// The run folder.
-    pub out: String,
-}
 
 /// Trains by the settings. See [`train_task`].
 ///
@@ -76,6 +31,8 @@ pub struct RunResult {
 /// If the settings make no sense or the text or series cannot be used, and as [`train_task`].
 pub fn train(settings: &Settings, session: Session<'_>) -> Result<RunResult, Error> {
     settings.check()?;
+    // What the folder is, is said before a text is read and gradients are compared.
+    RunFolder::new(&session.out).find()?;
     match settings.task {
         TaskKind::Adding => train_task(&Adding::new(settings), settings, session),
         TaskKind::CharLm => {
@@ -100,14 +57,17 @@ pub fn train(settings: &Settings, session: Session<'_>) -> Result<RunResult, Err
 /// # Errors
 ///
 /// [`Error::Check`] if the engines' gradients differ or the loss is not a number any more;
-/// [`Error::Input`] if the folder cannot be written, or holds nothing that can be resumed.
+/// [`Error::Input`] if the folder cannot be written, is neither empty nor a run folder, holds nothing that
+/// can be resumed, or another run is at work in it.
 pub fn train_task<T: Task>(
     task: &T,
     settings: &Settings,
     session: Session<'_>,
 ) -> Result<RunResult, Error> {
-    let Session { device, out, resume, stop, say } = session;
-    let mut run = Run::start(task, settings, device, RunFolder::new(out), resume)?;
+    let Session { device, out, resume, stop, begun, say } = session;
+    let folder = RunFolder::new(out);
+    let claim = folder.claim_existing()?;
+    let mut run = Run::start(task, settings, device, folder, resume)?;
 
     let check = run.check();
     if check.error.is_nan() || check.error > TOLERANCE {
@@ -122,7 +82,10 @@ pub fn train_task<T: Task>(
         settings.engine.name(),
         task.describe(),
     ));
-    run.begin(resume)?;
+    begun();
+    // Held to the end: nobody else writes into the folder.
+    let claim = claim.map_or_else(|| run.folder.claim(), Ok)?;
+    run.begin(resume, &claim)?;
 
     let first = run.step;
     let mut progress = Progress::new(first, (settings.steps, settings.seconds), task.units());
@@ -262,9 +225,12 @@ impl<'a, T: Task> Run<'a, T> {
     }
 
     /// Writes that there is a run.
-    fn begin(&self, resume: bool) -> Result<(), Error> {
+    fn begin(&self, resume: bool, claim: &Claim) -> Result<(), Error> {
         let config = Config { settings: Some(self.settings.clone()), info: self.task.info() };
-        if resume { self.folder.write_config(&config) } else { self.folder.begin(&config) }
+        match resume {
+            true => self.folder.resume(claim, &config),
+            false => self.folder.begin(claim, &config),
+        }
     }
 
     /// Dropout draws from the device: what it draws must depend on the step, and not on what was
@@ -348,8 +314,7 @@ impl<'a, T: Task> Run<'a, T> {
     }
 
     fn save(&self, model: Bytes) -> Result<(), Error> {
-        let optimizer = self.optimizer.to_record().into_bytes();
-        let optimizer = optimizer.map_err(|error| {
+        let optimizer = optimizer_bytes(self.optimizer.to_record()).map_err(|error| {
             Error::file("write", &self.folder.path().join("optimizer.bpk"), error)
         })?;
         let mut parts = vec![("model.bpk", model), ("optimizer.bpk", optimizer)];
@@ -374,7 +339,7 @@ impl<'a, T: Task> Run<'a, T> {
         );
         let loss = settings.task.loss_name();
         let labels = Labels { title: &title, loss, logarithmic: self.task.logarithmic() };
-        self.folder.write("learning-curve.svg", curve::draw(&self.points, &labels)?.as_bytes())?;
+        self.folder.write(CURVE, curve::draw(&self.points, &labels)?.as_bytes())?;
         self.folder.write_checkpoint(&checkpoint, parts)
     }
 

@@ -4,6 +4,7 @@
 #![cfg(feature = "flex")]
 
 mod data;
+mod folders;
 mod models;
 mod weights;
 mod weights_cases;
@@ -63,7 +64,8 @@ fn start(settings: &Settings, out: &Path, resume: bool) -> Result<(RunResult, Ve
     let mut lines = Vec::new();
     let say = &mut |line: &str| lines.push(line.to_string());
     let device = Device::flex();
-    let session = Session { device, out: out.to_path_buf(), resume, stop: &stop, say };
+    let out = out.to_path_buf();
+    let session = Session { device, out, resume, stop: &stop, begun: &mut || {}, say };
     train(settings, session).map(|result| (result, lines))
 }
 
@@ -152,9 +154,17 @@ fn a_run_folder_is_complete_and_a_stop_is_clean() {
     let (stop, mut lines) = (AtomicBool::new(true), Vec::new());
     let say = &mut |line: &str| lines.push(line.to_string());
     let device = Device::flex();
-    let session = Session { device, out: out.clone(), resume: false, stop: &stop, say };
+    let mut begun = 0;
+    let session = Session {
+        device,
+        out: out.clone(),
+        resume: false,
+        stop: &stop,
+        begun: &mut || begun += 1,
+        say,
+    };
     let result = train(&tiny(TaskKind::CharLm), session).unwrap();
-    assert_eq!((result.steps, result.best_step), (0, 0));
+    assert_eq!((result.steps, result.best_step, begun), (0, 0, 1));
     assert!(lines[0].starts_with("check: "), "{lines:?}");
     assert!(lines.last().unwrap().starts_with("stopped at step 0"), "{lines:?}");
 
@@ -166,6 +176,7 @@ fn a_run_folder_is_complete_and_a_stop_is_clean() {
         .collect();
     names.sort();
     let expected = [
+        ".bptt-run",
         "checkpoint-20",
         "checkpoint.json",
         "config.json",
@@ -457,6 +468,7 @@ fn start_spoilt(manual: f64, nan: Option<u64>) -> Result<RunResult, Error> {
         out: folder.path().to_path_buf(),
         resume: false,
         stop: &stop,
+        begun: &mut || {},
         say: &mut |_| {},
     };
     train_task(&Spoilt { task: Adding::new(&settings), manual, nan }, &settings, session)

@@ -1,0 +1,258 @@
+//! Whose folder it is, and who is at work in it.
+//!
+//! `.bptt-run` marks a run folder. Whoever writes into the folder holds a lock on it, which ends with
+//! the process, however that ends. So it is never replaced, as the other files are.
+
+use crate::folder::{CONFIG, Config};
+use crate::{Error, RunFolder};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, TryLockError};
+use std::io::{ErrorKind, Read, Write};
+use std::path::PathBuf;
+
+const MARKER: &str = ".bptt-run";
+
+/// The format of run folders that is written, the newest that is known.
+const FORMAT: u64 = 1;
+
+/// What the marker says.
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    format: u64,
+}
+
+/// What a folder is before anything is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Not there, or empty.
+    Nothing,
+    /// A run folder.
+    Marked,
+    /// A run folder from before there were markers.
+    Unmarked,
+}
+
+/// The right to write into a run folder, for as long as it is held.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// Locked; the lock goes with it.
+    _marker: File,
+}
+
+impl RunFolder {
+    /// What the folder is.
+    ///
+    /// # Errors
+    ///
+    /// If it is somebody else's, or of a format that is not known yet.
+    pub(crate) fn find(&self) -> Result<Found, Error> {
+        let path = self.path();
+        let failed = |error| Error::file("read", path, error);
+        match fs::metadata(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(error) => return Err(failed(error)),
+            Ok(found) if !found.is_dir() => {
+                let path = path.display();
+                return Err(Error::input(format!("{path}: no folder; a run folder is one")));
+            }
+            Ok(_) => {}
+        }
+        if self.is_marked()? {
+            return Ok(Found::Marked);
+        }
+        if fs::read_dir(path).map_err(failed)?.next().is_none() {
+            return Ok(Found::Nothing);
+        }
+        match self.config_is_of_run() {
+            true => Ok(Found::Unmarked),
+            false => Err(Error::input(format!(
+                "{}: no run folder (no {MARKER} in it), and not empty: nothing was touched; give a \
+                 new folder, or an empty one",
+                path.display()
+            ))),
+        }
+    }
+
+    /// The folder of a run that is there already; `None`: there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// If it is somebody else's, or another run is at work in it.
+    pub(crate) fn claim_existing(&self) -> Result<Option<Claim>, Error> {
+        match self.find()? {
+            Found::Nothing => Ok(None),
+            Found::Marked | Found::Unmarked => self.claim().map(Some),
+        }
+    }
+
+    /// Makes it a run folder, if it is none yet, and keeps others out.
+    ///
+    /// # Errors
+    ///
+    /// If it is somebody else's, another run is at work in it, or it cannot be written.
+    pub(crate) fn claim(&self) -> Result<Claim, Error> {
+        let path = self.path();
+        fs::create_dir_all(path).map_err(|error| Error::file("make the folder", path, error))?;
+        let found = self.find()?;
+        let at = self.marker();
+        let failed = |error| Error::file("write", &at, error);
+        if found != Found::Marked {
+            let marker = serde_json::to_string(&Marker { format: FORMAT }).expect("a number");
+            match File::create_new(&at) {
+                Ok(mut file) => file.write_all((marker + "\n").as_bytes()).map_err(failed)?,
+                // Another run was quicker; who has the lock goes on.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        let marker = File::options().read(true).write(true).open(&at).map_err(failed)?;
+        match marker.try_lock() {
+            Ok(()) => {}
+            // Some file systems have no locks; what is done alone is done there as well.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(Error::file("lock", &at, error)),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::input(format!(
+                    "{}: another run is at work in this folder; wait for its end, or give another \
+                     folder",
+                    path.display()
+                )));
+            }
+        }
+        Ok(Claim { _marker: marker })
+    }
+
+    fn marker(&self) -> PathBuf {
+        self.path().join(MARKER)
+    }
+
+    /// Whether it has a marker.
+    ///
+    /// # Errors
+    ///
+    /// If that is of a format that is not known yet.
+    pub(crate) fn is_marked(&self) -> Result<bool, Error> {
+        let at = self.marker();
+        if !at.is_file() {
+            return Ok(false);
+        }
+        let mut text = String::new();
+        match File::open(&at).and_then(|mut file| file.read_to_string(&mut text)) {
+            Ok(_) => {}
+            // Windows lets nobody read what is locked (ERROR_LOCK_VIOLATION); who has locked it knew it.
+            Err(error) if cfg!(windows) && error.raw_os_error() == Some(33) => return Ok(true),
+            Err(error) => return Err(Error::file("read", &at, error)),
+        }
+        // Of a process that ended right after it had made the marker.
+        if text.is_empty() {
+            return Ok(true);
+        }
+        let Marker { format } =
+            serde_json::from_str(&text).map_err(|error| Error::file("read", &at, error))?;
+        match format {
+            1..=FORMAT => Ok(true),
+            _ => Err(Error::input(format!(
+                "{}: a run folder of format {format}, and this bptt knows formats up to {FORMAT}: \
+                 take a newer bptt, or another folder",
+                self.path().display()
+            ))),
+        }
+    }
+
+    /// Whether `config.json` is one that a run or a saved model has, and not another program's of that
+    /// name.
+    pub(crate) fn config_is_of_run(&self) -> bool {
+        let Ok(bytes) = fs::read(self.path().join(CONFIG)) else { return false };
+        let Ok(value) = serde_json::from_slice::<serde_json::Value>(&bytes) else { return false };
+        let Some(fields) = value.as_object() else { return false };
+        let known = ["settings", "text", "series", "model"];
+        let named = ["settings", "text"].iter().all(|&name| fields.contains_key(name))
+            && fields.keys().all(|name| known.contains(&name.as_str()));
+        let config = serde_json::from_value::<Config>(value.clone());
+        named && config.is_ok_and(|config| config.is_of_run())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::FolderInfo;
+    use crate::{Settings, TaskKind};
+    use tempfile::tempdir;
+
+    fn refused(run: &RunFolder) -> String {
+        let message = run.claim().unwrap_err().to_string();
+        assert_eq!(message.lines().count(), 1, "{message}");
+        message
+    }
+
+    #[test]
+    fn one_at_a_time() {
+        let folder = tempdir().unwrap();
+        let run = RunFolder::new(folder.path().join("new/run"));
+        assert!(run.claim_existing().unwrap().is_none());
+        let claim = run.claim().unwrap();
+        assert!(refused(&run).contains("another run is at work"));
+        assert!(run.claim_existing().unwrap_err().to_string().contains("another run is at work"));
+        drop(claim);
+        assert!(run.claim_existing().unwrap().is_some());
+    }
+
+    #[test]
+    fn formats_to_come_are_refused() {
+        let folder = tempdir().unwrap();
+        let run = RunFolder::new(folder.path());
+        drop(run.claim().unwrap());
+        assert_eq!(fs::read_to_string(run.marker()).unwrap(), "{\"format\":1}\n");
+        for (text, named) in [
+            ("{\"format\":2}", "format 2"),
+            ("{\"format\":0}", "format 0"),
+            ("{\"format\":2,\"more\":1}", "format 2"),
+            ("{}", ".bptt-run"),
+            ("format", ".bptt-run"),
+        ] {
+            fs::write(run.marker(), text).unwrap();
+            assert!(refused(&run).contains(named), "{text}");
+            assert!(run.settings().unwrap_err().to_string().contains(named), "{text}");
+        }
+        // Whoever made it had no time to write it.
+        fs::write(run.marker(), "").unwrap();
+        run.claim().unwrap();
+    }
+
+    #[test]
+    fn folders_from_before_the_marker_are_known_by_their_config() {
+        let settings = serde_json::to_value(Settings::new(TaskKind::Adding)).unwrap();
+        let model = serde_json::json!({ "kind": "tagger", "config": {} });
+        let null = serde_json::Value::Null;
+        for (config, known) in [
+            (serde_json::json!({ "settings": settings, "text": null }), true),
+            (serde_json::json!({ "settings": settings, "text": null, "model": model }), true),
+            (serde_json::json!({ "settings": null, "text": null, "model": model }), true),
+            (serde_json::json!({ "settings": null, "text": null }), false),
+            (serde_json::json!({ "settings": {}, "text": null }), false),
+            (serde_json::json!({ "model": model }), false),
+            (serde_json::json!({ "settings": settings, "text": null, "other": 1 }), false),
+            (serde_json::json!({ "model_type": "bert" }), false),
+            (serde_json::json!([]), false),
+            (null, false),
+        ] {
+            let folder = tempdir().unwrap();
+            let run = RunFolder::new(folder.path());
+            fs::write(folder.path().join(CONFIG), config.to_string()).unwrap();
+            match known {
+                true => assert_eq!(run.find().unwrap(), Found::Unmarked, "{config}"),
+                false => assert!(refused(&run).contains("no run folder"), "{config}"),
+            }
+        }
+        // As it is written today.
+        let folder = tempdir().unwrap();
+        let run = RunFolder::new(folder.path());
+        let config =
+            Config { settings: Some(Settings::new(TaskKind::Parity)), info: FolderInfo::default() };
+        let claim = run.claim().unwrap();
+        run.begin(&claim, &config).unwrap();
+        fs::remove_file(run.marker()).unwrap();
+        assert_eq!(run.find().unwrap(), Found::Unmarked);
+    }
+}

@@ -1,0 +1,217 @@
+//! Run folders: what is the run's, and what is somebody else's.
+
+use crate::{alone, start, tiny};
+use bptt::{AnyRecurrentConfig, CellKind};
+use bptt_zoo::{ModelConfig, RunFolder, Settings, TaggerConfig, TaskKind};
+use burn::tensor::Device;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use tempfile::{TempDir, tempdir};
+
+/// What is in a folder, by the path in it; a folder ends in `/`.
+fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            let below = content(&entry.path());
+            found.extend(below.into_iter().map(|(path, bytes)| (format!("{name}/{path}"), bytes)));
+            found.insert(name + "/", Vec::new());
+        } else {
+            found.insert(name, fs::read(entry.path()).unwrap_or_default());
+        }
+    }
+    found
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    content(folder).into_keys().collect()
+}
+
+/// As the Trainer of Hugging Face leaves a model: the names are those of a run of ours. (From the reports
+/// huggingface/community-events#77 and jakeret/tf_unet#34: a training run that erased what lay in the
+/// folder it was given.)
+fn of_hugging_face() -> TempDir {
+    let folder = tempdir().unwrap();
+    fs::write(folder.path().join("config.json"), "{\"model_type\": \"bert\"}\n").unwrap();
+    for step in [500, 1000] {
+        let checkpoint = folder.path().join(format!("checkpoint-{step}"));
+        fs::create_dir(&checkpoint).unwrap();
+        fs::write(checkpoint.join("model.safetensors"), "not to be lost\n").unwrap();
+    }
+    folder
+}
+
+#[test]
+fn somebody_elses_folder_is_refused_and_not_touched() {
+    let _alone = alone();
+    let notes = tempdir().unwrap();
+    fs::write(notes.path().join("notes.txt"), "mine").unwrap();
+    let config = TaggerConfig::new(AnyRecurrentConfig::new(CellKind::Gru, 3, 4), 5);
+    for folder in [of_hugging_face(), notes] {
+        let before = content(folder.path());
+        let mut messages = vec![
+            start(&tiny(TaskKind::Parity), folder.path(), false).unwrap_err().to_string(),
+            RunFolder::new(folder.path())
+                .save(&config, config.try_init(&Device::flex()).unwrap())
+                .unwrap_err()
+                .to_string(),
+        ];
+        assert!(messages.iter().all(|message| message.contains("no run folder")), "{messages:?}");
+        messages.push(start(&tiny(TaskKind::Parity), folder.path(), true).unwrap_err().to_string());
+        for message in messages {
+            assert!(message.starts_with(&folder.path().display().to_string()), "{message}");
+            assert_eq!(message.lines().count(), 1, "{message}");
+        }
+        assert_eq!(content(folder.path()), before);
+    }
+    let file = tempdir().unwrap();
+    let file = file.path().join("file");
+    fs::write(&file, "mine").unwrap();
+    let message = start(&tiny(TaskKind::Parity), &file, false).unwrap_err().to_string();
+    assert!(message.contains("no folder"), "{message}");
+}
+
+#[test]
+fn what_others_put_into_a_run_folder_stays() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    start(&tiny(TaskKind::Parity), folder.path(), false).unwrap();
+    let of_run = names(folder.path());
+    assert!(of_run.contains(&"checkpoint-20/optimizer.bpk".to_string()), "{of_run:?}");
+    for (name, text) in [
+        ("notes.txt", "mine"),
+        (".bptt-notes", "mine"),
+        ("checkpoint-500/model.safetensors", "theirs"),
+        ("checkpoint-020/model.bpk", "theirs"),
+        ("checkpoint-best/model.bpk", "theirs"),
+        ("checkpoint-20/notes.txt", "mine"),
+    ] {
+        fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+        fs::write(at(name), text).unwrap();
+    }
+    // What a run left that was killed while it wrote.
+    fs::write(at(".bptt-a1B2c3.unfinished"), "half").unwrap();
+    let elsewhere = tempdir().unwrap();
+    fs::write(elsewhere.path().join("model.bpk"), "theirs").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(elsewhere.path(), at("checkpoint-7")).unwrap();
+
+    let shorter = Settings { steps: Some(10), ..tiny(TaskKind::Parity) };
+    start(&shorter, folder.path(), false).unwrap();
+    for (name, text) in [
+        ("notes.txt", "mine"),
+        (".bptt-notes", "mine"),
+        ("checkpoint-500/model.safetensors", "theirs"),
+        ("checkpoint-020/model.bpk", "theirs"),
+        ("checkpoint-best/model.bpk", "theirs"),
+        ("checkpoint-20/notes.txt", "mine"),
+    ] {
+        assert_eq!(fs::read_to_string(at(name)).unwrap(), text, "{name}");
+    }
+    assert!(!at("checkpoint-20/optimizer.bpk").exists());
+    assert!(at("checkpoint-10/optimizer.bpk").exists());
+    assert!(!at(".bptt-a1B2c3.unfinished").exists());
+    assert_eq!(fs::read_to_string(elsewhere.path().join("model.bpk")).unwrap(), "theirs");
+
+    // Another program took the folder over: its config is not a run's.
+    fs::write(at("config.json"), "{\"model_type\": \"bert\"}\n").unwrap();
+    let before = content(folder.path());
+    let message = start(&shorter, folder.path(), false).unwrap_err().to_string();
+    assert!(message.contains("config.json is not that of a run"), "{message}");
+    assert_eq!(content(folder.path()), before);
+}
+
+#[test]
+fn a_folder_in_a_files_place_stops_a_run_before_anything_is_removed() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    start(&tiny(TaskKind::Parity), folder.path(), false).unwrap();
+    fs::remove_file(folder.path().join("learning-curve.svg")).unwrap();
+    fs::create_dir(folder.path().join("learning-curve.svg")).unwrap();
+    let before = content(folder.path());
+    let message = start(&tiny(TaskKind::Parity), folder.path(), false).unwrap_err().to_string();
+    assert!(message.contains("learning-curve.svg: it is a folder"), "{message}");
+    assert_eq!(content(folder.path()), before);
+}
+
+#[test]
+fn a_folder_from_before_the_marker_is_gone_on_with() {
+    let _alone = alone();
+    for resume in [true, false] {
+        let folder = tempdir().unwrap();
+        let shorter = Settings { steps: Some(9), ..tiny(TaskKind::Parity) };
+        start(&shorter, folder.path(), false).unwrap();
+        fs::remove_file(folder.path().join(".bptt-run")).unwrap();
+        RunFolder::new(folder.path()).settings().unwrap();
+        start(&tiny(TaskKind::Parity), folder.path(), resume).unwrap();
+        assert!(folder.path().join(".bptt-run").is_file());
+        assert!(!folder.path().join("checkpoint-9").exists());
+    }
+}
+
+/// The files without what a clock says.
+fn timeless(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let without = |line: &str| {
+        let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(value.as_object_mut().unwrap().remove("seconds").is_some());
+        value.to_string() + "\n"
+    };
+    let mut found = content(folder);
+    for (name, bytes) in &mut found {
+        let text = || String::from_utf8(bytes.clone()).unwrap();
+        match name.as_str() {
+            "metrics.jsonl" => {
+                *bytes = text().lines().map(without).collect::<String>().into_bytes()
+            }
+            "checkpoint.json" => *bytes = without(&text()).into_bytes(),
+            _ => {}
+        }
+    }
+    found
+}
+
+fn assert_same(a: &Path, b: &Path, what: TaskKind) {
+    let (a, b) = (timeless(a), timeless(b));
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "{what:?}");
+    for (name, bytes) in &a {
+        assert!(*bytes == b[name], "{what:?}: {name} differs");
+    }
+}
+
+#[test]
+fn two_equal_runs_leave_equal_bytes() {
+    let _alone = alone();
+    for task in TaskKind::ALL {
+        let folder = tempdir().unwrap();
+        let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+        for out in [&first, &second] {
+            start(&tiny(task), out, false).unwrap();
+        }
+        assert_same(&first, &second, task);
+    }
+}
+
+#[test]
+fn a_resumed_run_leaves_the_bytes_of_the_whole_one() {
+    let _alone = alone();
+    for task in TaskKind::ALL {
+        let folder = tempdir().unwrap();
+        let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+        // Numbers that have no short form, and points of the curve that are read and written again.
+        let of = |steps| Settings {
+            steps: Some(steps),
+            lr: 1.0 / 300.0,
+            validate_every: 5,
+            ..tiny(task)
+        };
+        start(&of(60), &whole, false).unwrap();
+        for steps in (5..=60).step_by(5) {
+            start(&of(steps), &parts, steps > 5).unwrap();
+        }
+        assert_same(&whole, &parts, task);
+    }
+}
