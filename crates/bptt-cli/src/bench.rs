@@ -104,6 +104,7 @@ pub fn run(args: BenchArgs) -> Result<(), Failure> {
     let settings = args.settings();
     // What is wrong is said before anything is made.
     settings.check().map_err(Failure::usage)?;
+    output::check(&[args.json.as_ref()])?;
     if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads.into())

@@ -14,6 +14,7 @@ pub struct DevicesArgs {
 
 /// Says what is compiled in, what works here, and what is missing.
 pub fn run(args: DevicesArgs) -> Result<(), Failure> {
+    output::check(&[args.json.as_ref()])?;
     let report = bptt_probe::device::report();
     let say = |text: &str| output::say(args.json.as_ref(), text);
     for device in &report {

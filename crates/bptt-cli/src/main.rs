@@ -1,12 +1,13 @@
 //! The command `bptt`: recurrent layers for Burn, their gradients verified, models trained.
 //!
 //! The only crate that prints or parses arguments. Exit code 0: done; 1: a check failed; 2: bad
-//! usage or bad input, with one line on standard error that says what, where, and what would be
-//! right.
+//! usage or bad input, or output that could not be written, with one line on standard error that
+//! says what, where, and what would be right; 130, 143: a signal ended a run, which was saved.
 
 mod bench;
 mod convert;
 mod devices;
+mod interrupt;
 mod output;
 mod sample;
 mod train;
@@ -44,7 +45,7 @@ enum Command {
 pub struct Failure {
     /// The exit code.
     pub code: u8,
-    /// One line for standard error.
+    /// One line for standard error; empty: all is said.
     pub message: String,
 }
 
@@ -58,40 +59,49 @@ impl Failure {
     pub fn check(message: impl Into<String>) -> Self {
         Self { code: 1, message: message.into() }
     }
+
+    /// A signal ended a run.
+    pub fn interrupted(code: u8, signal: &str) -> Self {
+        Self { code, message: format!("ended by {signal}; the run is saved") }
+    }
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return usage(error),
-    };
-    let done = match cli.command {
+    let done = Cli::try_parse().map_or_else(usage, run).and_then(|()| output::finish());
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { code, message }) => {
+            if !message.is_empty() {
+                output::note(&format!("bptt: {message}"));
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
         Command::Devices(args) => devices::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Train(args) => train::run(*args),
         Command::Sample(args) => sample::run(args),
         Command::Convert(args) => convert::run(args),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure { code, message }) => {
-            eprintln!("bptt: {message}");
-            ExitCode::from(code)
-        }
     }
 }
 
 /// Help and version go out as clap writes them, a mistake as one line.
-fn usage(error: clap::Error) -> ExitCode {
+fn usage(error: clap::Error) -> Result<(), Failure> {
     use clap::error::ErrorKind;
     match error.kind() {
-        ErrorKind::DisplayHelp
-        | ErrorKind::DisplayVersion
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            output::remember(error.print());
+            return Ok(());
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // To standard error.
             let _ = error.print();
-            let help = error.kind() != ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-            return ExitCode::from(if help { 0 } else { 2 });
+            return Err(Failure::usage(""));
         }
         _ => {}
     }
@@ -104,6 +114,5 @@ fn usage(error: clap::Error) -> ExitCode {
         .map(|line| line.trim_matches(|c| c == '[' || c == ']'))
         .collect();
     let more = if rest.is_empty() { String::new() } else { format!(" ({})", rest.join("; ")) };
-    eprintln!("bptt: {first}{more}; see bptt --help");
-    ExitCode::from(2)
+    Err(Failure::usage(format!("{first}{more}; see bptt --help")))
 }

@@ -1,9 +1,17 @@
 //! Where results go.
+//!
+//! Standard output may be a full disk. What could not be written to it is remembered, and at its end the
+//! command fails by it; until then it goes on, so that a run that has something to save saves it. A reader
+//! that went away (`bptt verify | head`) is nobody's fault.
 
 use crate::Failure;
 use serde::Serialize;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// The first failure to write to standard output.
+static FAILED: OnceLock<io::Error> = OnceLock::new();
 
 /// Writes the result as JSON: to a file, whole or not at all, or to standard output for `-`.
 pub fn write_json(to: &Path, result: &impl Serialize) -> Result<(), Failure> {
@@ -11,10 +19,19 @@ pub fn write_json(to: &Path, result: &impl Serialize) -> Result<(), Failure> {
         .map_err(|error| Failure::usage(format!("cannot write the result as JSON: {error}")))?;
     text.push('\n');
     if to == Path::new("-") {
-        let _ = std::io::stdout().write_all(text.as_bytes());
+        print(&text);
         return Ok(());
     }
     Ok(bptt_zoo::write_whole(to, text.as_bytes())?)
+}
+
+/// Whether the files that results go to can be written, asked before the work is done.
+pub fn check(files: &[Option<&PathBuf>]) -> Result<(), Failure> {
+    let files = files.iter().flatten().filter(|file| file.as_path() != Path::new("-"));
+    for file in files {
+        bptt_zoo::check_writable(file)?;
+    }
+    Ok(())
 }
 
 /// Whether standard output belongs to the JSON alone.
@@ -22,11 +39,39 @@ pub fn takes_stdout(json: Option<&PathBuf>) -> bool {
     json.is_some_and(|path| path == Path::new("-"))
 }
 
-/// Prints to standard output, or to standard error where that belongs to the JSON.
+/// Prints a line to standard output, or to standard error where that belongs to the JSON.
 pub fn say(json: Option<&PathBuf>, text: &str) {
-    // A reader that went away (`bptt verify | head`) is no mistake of ours.
-    let _ = match takes_stdout(json) {
-        true => writeln!(std::io::stderr(), "{text}"),
-        false => writeln!(std::io::stdout(), "{text}"),
-    };
+    match takes_stdout(json) {
+        true => note(text),
+        false => print(&format!("{text}\n")),
+    }
+}
+
+/// Prints to standard output.
+fn print(text: &str) {
+    remember(io::stdout().write_all(text.as_bytes()));
+}
+
+/// Prints a line to standard error. If that cannot be written there is nowhere to say so.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Remembers that standard output could not be written.
+pub fn remember(done: io::Result<()>) {
+    if let Err(error) = done
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        // The first counts; the others follow from it.
+        let _ = FAILED.set(error);
+    }
+}
+
+/// Whether all that was printed was written.
+pub fn finish() -> Result<(), Failure> {
+    remember(io::stdout().flush());
+    match FAILED.get() {
+        Some(error) => Err(Failure::usage(format!("cannot write to standard output: {error}"))),
+        None => Ok(()),
+    }
 }

@@ -55,6 +55,7 @@ pub fn run(args: SampleArgs) -> Result<(), Failure> {
     if args.length > LONGEST {
         return Err(Failure::usage(format!("--length {}: at most {LONGEST}", args.length)));
     }
+    output::check(&[args.json.as_ref()])?;
     let name = args.device.as_deref().unwrap_or_else(|| device::default_name());
     let device = device::open(name).map_err(Failure::usage)?;
     let wish = Wish {

@@ -1,5 +1,6 @@
 //! `bptt train`
 
+use crate::interrupt::Interrupts;
 use crate::verify::Cell;
 use crate::{Failure, output};
 use bptt::Engine;
@@ -8,9 +9,7 @@ use bptt_zoo::{
     Error, RunFolder, RunResult, Session, Settings, TaskKind, data_path, figure, train,
 };
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf, absolute};
 
 /// Arguments of `bptt train`.
 #[derive(Args)]
@@ -87,7 +86,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "NAME")]
     column: Option<String>,
     /// The run folder: config, metrics, model and learning curve; a new run takes the place of an
-    /// old one [default: runs/TASK-CELL-ENGINE]
+    /// old one, and a folder that is neither a run's nor empty is refused [default:
+    /// runs/TASK-CELL-ENGINE]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Continue the run in the run folder; model and data stay as they were
@@ -124,27 +124,30 @@ enum By {
 
 /// Trains, prints progress and a summary.
 pub fn run(args: TrainArgs) -> Result<(), Failure> {
+    let interrupts = Interrupts::listen()?;
+    let json = args.json.as_ref();
     let out = args.out();
+    output::check(&[json.filter(|json| !is_made_by_run(json, &out))])?;
     let settings = args.settings(&out)?;
     // Wrong sizes are known at once; opening a device may take a while.
     settings.check().map_err(Failure::from)?;
     let device = device::open(&settings.device).map_err(Failure::usage)?;
-    let stop = stop_on_interrupt()?;
 
-    let json = args.json.as_ref();
     let result = train(
         &settings,
         Session {
             device,
             out,
             resume: args.resume,
-            stop: &stop,
-            begun: &mut || {},
+            stop: interrupts.stop(),
+            begun: &mut || interrupts.begin(),
             say: &mut |line| output::say(json, line),
         },
     )?;
-    output::say(json, &summary(&result, settings.task));
-    json.map_or(Ok(()), |path| output::write_json(path, &result))
+    let ended = interrupts.end();
+    output::say(json, &summary(&result, settings.task, ended.is_err()));
+    json.map_or(Ok(()), |path| output::write_json(path, &result))?;
+    ended
 }
 
 impl TrainArgs {
@@ -176,7 +179,7 @@ impl TrainArgs {
 
     /// The task's defaults, or the stored settings of the run to resume, with the options over
     /// them.
-    fn settings(&self, out: &std::path::Path) -> Result<Settings, Failure> {
+    fn settings(&self, out: &Path) -> Result<Settings, Failure> {
         self.check_task()?;
         let mut settings = match self.resume {
             true => RunFolder::new(out).settings()?,
@@ -240,20 +243,14 @@ impl From<Error> for Failure {
     }
 }
 
-/// Ctrl-C asks for an end after the step; a second one does not wait.
-fn stop_on_interrupt() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })
-    .map_err(|error| Failure::usage(format!("cannot listen for Ctrl-C: {error}")))?;
-    Ok(stop)
+/// Whether a file is to be in a folder that is not there yet, and that the run makes.
+fn is_made_by_run(file: &Path, out: &Path) -> bool {
+    let (Ok(file), Ok(out)) = (absolute(file), absolute(out)) else { return false };
+    file.parent().is_some_and(|folder| !folder.exists() && out.starts_with(folder))
 }
 
-fn summary(result: &RunResult, task: TaskKind) -> String {
+fn summary(result: &RunResult, task: TaskKind, interrupted: bool) -> String {
+    let how = if interrupted { "stopped" } else { "done" };
     let RunResult { steps, seconds, valid_loss, best_step, metric, metric_name, out, .. } = result;
     let what = task.loss_name();
     let next = match task {
@@ -261,7 +258,7 @@ fn summary(result: &RunResult, task: TaskKind) -> String {
         _ => String::new(),
     };
     format!(
-        "done: {steps} steps in {seconds:.1} s; validation {} {what} at step {best_step} \
+        "{how}: {steps} steps in {seconds:.1} s; validation {} {what} at step {best_step} \
          ({metric_name} {}); run folder {out}{next}",
         figure(*valid_loss),
         figure(*metric),

@@ -89,6 +89,7 @@ enum By {
 /// Verifies, prints a table and a summary.
 pub fn run(args: VerifyArgs) -> Result<(), Failure> {
     let started = Instant::now();
+    output::check(&[args.json.as_ref(), args.html.as_ref()])?;
     let request = request(&args);
     let found = verify(&request).map_err(Failure::usage)?;
     let say = |text: &str| output::say(args.json.as_ref(), text);
@@ -107,7 +108,7 @@ pub fn run(args: VerifyArgs) -> Result<(), Failure> {
         say(&format!("left out: {line}"));
     }
     for line in &found.broken {
-        eprintln!("bptt: {line}");
+        output::note(&format!("bptt: {line}"));
     }
     if let Some(path) = &args.json {
         output::write_json(path, &found.rows)?;

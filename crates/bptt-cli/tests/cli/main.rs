@@ -2,6 +2,9 @@
 
 mod convert;
 mod data;
+#[cfg(unix)]
+mod interrupt;
+mod output;
 mod train;
 
 use std::path::Path;

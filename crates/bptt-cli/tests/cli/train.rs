@@ -72,3 +72,60 @@ fn what_cannot_be_trained_is_one_line_and_exit_code_2() {
         assert!(stderr(&done).contains(named), "{arguments:?}: {}", stderr(&done));
     }
 }
+
+/// As Hugging Face's Trainer leaves a model. (From the reports huggingface/community-events#77 and
+/// jakeret/tf_unet#34: a training run that erased what lay in the folder it was given.)
+#[test]
+fn a_folder_of_another_program_is_refused_and_not_touched() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("it has one")).expect("it can be made");
+        std::fs::write(path, text).expect("it can be written");
+    };
+    let files = [
+        ("config.json", "{\"model_type\": \"bert\"}\n"),
+        ("checkpoint-500/model.safetensors", "not to be lost\n"),
+        ("checkpoint-1000/model.safetensors", "not to be lost\n"),
+    ];
+    files.iter().for_each(|(name, text)| write(name, text));
+    let out = folder.path().to_str().expect("a plain path");
+    for more in [&["--steps", "2", "--hidden", "4", "--batch", "4"][..], &["--resume"]] {
+        let done = bptt(&[&["train", "parity", "--out", out], more].concat());
+        assert_eq!(done.status.code(), Some(2), "{}", stderr(&done));
+        assert!(stderr(&done).starts_with(&format!("bptt: {out}: no run")), "{}", stderr(&done));
+        assert_eq!(stderr(&done).lines().count(), 1, "{}", stderr(&done));
+    }
+    for (name, text) in files {
+        let found = std::fs::read_to_string(folder.path().join(name)).expect("it is there");
+        assert_eq!(found, text, "{name}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 3);
+}
+
+/// Two processes: what is random in one of them is not the same in the other.
+#[test]
+fn two_processes_leave_the_same_optimizer() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = |name: &str| {
+        let out = folder.path().join(name);
+        let path = out.to_str().expect("a plain path");
+        let sizes = ["--hidden", "5", "--layers", "3", "--batch", "2", "--steps", "2"];
+        let done = bptt(&[&["train", "adding", "--out", path], &sizes[..]].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        std::fs::read(out.join("checkpoint-2/optimizer.bpk")).expect("it was written")
+    };
+    let first = run("first");
+    assert!((0..4).all(|k| run(&format!("other-{k}")) == first));
+}
+
+#[test]
+fn what_real_time_learning_would_take_is_said_before_it_is_taken() {
+    let done = bptt(&["train", "char-lm", "--engine", "rtrl", "--hidden", "512"]);
+    assert_eq!(done.status.code(), Some(2), "{}", stderr(&done));
+    let line = stderr(&done);
+    for part in ["--engine rtrl: takes about ", " GB at --hidden 512", "--engine manual"] {
+        assert!(line.contains(part), "{line}");
+    }
+    assert_eq!(line.lines().count(), 1, "{line}");
+}

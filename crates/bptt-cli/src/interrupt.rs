@@ -1,0 +1,121 @@
+//! Ctrl-C, and what else asks for an end.
+
+use crate::{Failure, output};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Between two looks at whether a signal came: a person takes that for at once.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Signals that come so soon after the first are the first: `timeout` sends it to the process and to its
+/// group.
+const SAME: Duration = Duration::from_millis(200);
+
+/// The signals that ask for an end.
+#[derive(Clone)]
+pub struct Interrupts {
+    /// Asks the run for an end.
+    stop: Arc<AtomicBool>,
+    /// The last signal; 0: none.
+    signal: Arc<AtomicUsize>,
+    /// Whether another signal ends the process there and then.
+    impatient: Arc<AtomicBool>,
+    /// Whether there is something to be saved.
+    begun: Arc<Mutex<bool>>,
+}
+
+impl Interrupts {
+    /// Listens from here on.
+    pub fn listen() -> Result<Self, Failure> {
+        let listening = Self {
+            stop: Arc::default(),
+            signal: Arc::default(),
+            impatient: Arc::default(),
+            begun: Arc::default(),
+        };
+        for number in signals() {
+            let Self { stop, signal, impatient, .. } = listening.clone();
+            flag::register_conditional_shutdown(number, 128 + number, impatient)
+                .and_then(|_| flag::register_usize(number, signal, number as usize))
+                .and_then(|_| flag::register(number, stop))
+                .map_err(|error| Failure::usage(format!("cannot listen for signals: {error}")))?;
+        }
+        let watching = listening.clone();
+        std::thread::spawn(move || watching.watch());
+        Ok(listening)
+    }
+
+    /// Set when an end is asked for.
+    pub fn stop(&self) -> &AtomicBool {
+        &self.stop
+    }
+
+    /// From here on there is something to be saved, and a signal no longer ends the process by itself.
+    pub fn begin(&self) {
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    }
+
+    /// How the command ends if a signal came.
+    pub fn end(&self) -> Result<(), Failure> {
+        match self.signal.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            signal => Err(Failure::interrupted(exit_code(signal), name(signal))),
+        }
+    }
+
+    /// Answers the first signal.
+    fn watch(&self) {
+        while !self.stop.load(Ordering::SeqCst) {
+            std::thread::sleep(LOOK);
+        }
+        let signal = self.signal.load(Ordering::SeqCst);
+        // Held until this is decided, so that no run begins meanwhile.
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*begun {
+            output::note(&format!("bptt: {}: ended before the training began", name(signal)));
+            std::process::exit(exit_code(signal).into());
+        }
+        drop(begun);
+        output::note(&format!(
+            "bptt: {}: the run ends after this step, once it is validated and saved; another signal \
+             ends it now",
+            name(signal)
+        ));
+        std::thread::sleep(SAME);
+        self.impatient.store(true, Ordering::SeqCst);
+    }
+}
+
+/// As shells have it.
+fn exit_code(signal: usize) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(u8::MAX)
+}
+
+fn name(signal: usize) -> &'static str {
+    match i32::try_from(signal) {
+        Ok(SIGINT) => "SIGINT",
+        Ok(SIGTERM) => "SIGTERM",
+        _ => "SIGHUP",
+    }
+}
+
+#[cfg(not(unix))]
+fn signals() -> Vec<i32> {
+    vec![SIGINT, SIGTERM]
+}
+
+/// That the terminal is gone does not concern who was started to outlive it (`nohup`).
+#[cfg(unix)]
+fn signals() -> Vec<i32> {
+    use signal_hook::consts::SIGHUP;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    match ignored >> (SIGHUP - 1) & 1 {
+        1 => vec![SIGINT, SIGTERM],
+        _ => vec![SIGINT, SIGTERM, SIGHUP],
+    }
+}

@@ -1,0 +1,170 @@
+//! Runs that are interrupted, and two in one folder.
+
+use crate::{bptt, stderr};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A run that would take hours.
+fn begin(out: &str, more: &[&str]) -> Child {
+    let arguments = ["train", "parity", "--hidden", "4", "--batch", "4", "--out", out];
+    Command::new(env!("CARGO_BIN_EXE_bptt"))
+        .args(arguments)
+        .args(["--steps", "100000000", "--validate-every", "100000000"])
+        .args(more)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command starts")
+}
+
+/// Waits until a file is there.
+fn wait_for(file: &Path) {
+    let start = Instant::now();
+    while !file.exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "no {}", file.display());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").arg(name).arg(child.id().to_string()).status();
+    assert!(status.expect("kill is there").success());
+}
+
+fn ended(child: Child) -> (Option<i32>, Output) {
+    let done = child.wait_with_output().expect("it ends");
+    (done.status.code(), done)
+}
+
+#[test]
+fn an_interrupted_run_is_saved_and_says_which_signal_it_was() {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path =
+            |name: &str| folder.path().join(name).to_str().expect("a plain path").to_string();
+        let (out, json) = (path("run"), path("result.json"));
+        let child = begin(&out, &["--json", &json]);
+        wait_for(&folder.path().join("run/config.json"));
+        signal(&child, &format!("-{name}"));
+        let (found, done) = ended(child);
+        assert_eq!(found, Some(code), "{}", stderr(&done));
+        let lines = stderr(&done);
+        assert!(
+            lines.ends_with(&format!("bptt: ended by SIG{name}; the run is saved\n")),
+            "{lines}"
+        );
+
+        let text = std::fs::read_to_string(&json).expect("the result is written all the same");
+        let result: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let steps = result["steps"].as_u64().expect("a number of steps");
+        assert!(folder.path().join(format!("run/checkpoint-{steps}/optimizer.bpk")).is_file());
+        let more = (steps + 2).to_string();
+        let done = bptt(&["train", "parity", "--resume", "--steps", &more, "--out", &out]);
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    }
+}
+
+/// `timeout` sends a signal to the process and to its group.
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("run");
+    let child = begin(out.to_str().expect("a plain path"), &[]);
+    wait_for(&out.join("config.json"));
+    for _ in 0..3 {
+        signal(&child, "-TERM");
+    }
+    let (code, done) = ended(child);
+    assert_eq!(code, Some(143), "{}", stderr(&done));
+    assert!(stderr(&done).contains("the run is saved"), "{}", stderr(&done));
+    assert!(out.join("checkpoint.json").is_file());
+}
+
+#[test]
+fn two_trainings_do_not_share_a_folder() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("run");
+    let out = out.to_str().expect("a plain path");
+    let child = begin(out, &[]);
+    wait_for(&folder.path().join("run/config.json"));
+    let config = || std::fs::read(folder.path().join("run/config.json")).expect("it is there");
+    let before = config();
+    for more in [&["--steps", "2"][..], &["--steps", "2", "--resume"]] {
+        let done = bptt(&[&["train", "parity", "--out", out], more].concat());
+        assert_eq!(done.status.code(), Some(2), "{}", stderr(&done));
+        let lines = stderr(&done);
+        assert!(lines.contains("another run is at work in this folder"), "{lines}");
+        assert_eq!(lines.lines().count(), 1, "{lines}");
+    }
+    assert!(config() == before);
+    // However it ends, the folder is free again.
+    signal(&child, "-KILL");
+    ended(child);
+    let small = ["--hidden", "4", "--batch", "4", "--steps", "2"];
+    let done = bptt(&[&["train", "parity", "--out", out], &small[..]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+}
+
+fn pipe(path: &Path) -> String {
+    let made = Command::new("mkfifo").arg(path).status().expect("mkfifo is there");
+    assert!(made.success());
+    path.to_str().expect("a plain path").to_string()
+}
+
+/// Reads up to a line that contains a text.
+fn read_to(lines: &mut BufReader<ChildStderr>, text: &str) {
+    let mut line = String::new();
+    while !line.contains(text) {
+        line.clear();
+        assert!(lines.read_line(&mut line).expect("it can be read") > 0, "no {text}");
+    }
+}
+
+/// Nobody writes the text, so the run waits for it, and there is nothing to be saved.
+#[test]
+fn before_the_training_a_signal_ends_the_command_at_once() {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let out = folder.path().join("run");
+        let text = pipe(&folder.path().join("text"));
+        let child = Command::new(env!("CARGO_BIN_EXE_bptt"))
+            .args(["train", "char-lm", "--text", &text, "--out"])
+            .arg(&out)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        std::thread::sleep(Duration::from_millis(500));
+        let sent = Instant::now();
+        signal(&child, &format!("-{name}"));
+        let (found, done) = ended(child);
+        assert_eq!(found, Some(code), "{}", stderr(&done));
+        assert!(sent.elapsed() < Duration::from_secs(2), "it took {:?}", sent.elapsed());
+        assert_eq!(stderr(&done), format!("bptt: SIG{name}: ended before the training began\n"));
+        assert!(!out.exists());
+    }
+}
+
+/// Nobody reads the result, so the command waits with it.
+#[test]
+fn a_second_signal_does_not_wait() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let json = pipe(&folder.path().join("result"));
+    let out = folder.path().join("run");
+    let mut child = begin(out.to_str().expect("a plain path"), &["--json", &json]);
+    let mut lines = BufReader::new(child.stderr.take().expect("it was asked for"));
+    wait_for(&out.join("config.json"));
+    signal(&child, "-INT");
+    read_to(&mut lines, "another signal ends it now");
+    wait_for(&out.join("checkpoint.json"));
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().expect("it is ours").is_none(), "it did not wait");
+    let sent = Instant::now();
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().expect("it ends").code(), Some(143));
+    assert!(sent.elapsed() < Duration::from_secs(2), "it took {:?}", sent.elapsed());
+    let mut rest = String::new();
+    lines.read_to_string(&mut rest).expect("it can be read");
+    assert!(!rest.contains("panicked"), "{rest}");
+}

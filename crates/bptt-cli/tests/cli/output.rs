@@ -1,0 +1,170 @@
+//! Output that cannot be written, and files that are none.
+
+use crate::{bptt, stderr};
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
+
+/// A tiny layer, measured once.
+const BENCH: [&str; 14] = [
+    "bench",
+    "--cell",
+    "rnn",
+    "--batch",
+    "1",
+    "--time",
+    "2",
+    "--input",
+    "2",
+    "--hidden",
+    "2",
+    "--repeats",
+    "1",
+    "--no-ceiling",
+];
+
+const VERIFY: [&str; 8] =
+    ["verify", "--cell", "rnn", "--device", "flex", "--witness", "kernels", "--dtype=f64"];
+
+/// A run of a few steps.
+fn tiny_run<'a>(task: &'a str, out: &'a str) -> Vec<&'a str> {
+    vec!["train", task, "--hidden", "4", "--batch", "4", "--steps", "3", "--out", out]
+}
+
+/// Every subcommand in a row, with results as text or JSON on standard output.
+fn all(out: &str) -> Vec<Vec<&str>> {
+    let with = |arguments: &[&'static str], more: &[&'static str]| [arguments, more].concat();
+    let sample = ["sample", "--length", "9", "--run", out];
+    vec![
+        vec!["--help"],
+        vec!["--version"],
+        vec!["train", "--help"],
+        vec!["devices"],
+        vec!["devices", "--json", "-"],
+        with(&VERIFY, &[]),
+        with(&VERIFY, &["--json", "-"]),
+        with(&BENCH, &[]),
+        with(&BENCH, &["--json", "-"]),
+        tiny_run("char-lm", out),
+        [&tiny_run("char-lm", out)[..], &["--json", "-"]].concat(),
+        sample.to_vec(),
+        [&sample[..], &["--json", "-"]].concat(),
+    ]
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_one_line_and_exit_code_2() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("run");
+    let out = out.to_str().expect("a plain path");
+    for arguments in all(out) {
+        let full = File::options().write(true).open("/dev/full").expect("a device of the system");
+        let done = Command::new(env!("CARGO_BIN_EXE_bptt"))
+            .args(&arguments)
+            .stdout(full)
+            .output()
+            .expect("the command starts");
+        assert_eq!(done.status.code(), Some(2), "{arguments:?}: {}", stderr(&done));
+        let lines = stderr(&done);
+        let last = lines.lines().last().unwrap_or_default();
+        let named = "cannot write to standard output: No space left on device";
+        assert!(last.starts_with(&format!("bptt: {named}")), "{arguments:?}: {lines}");
+        assert!(!lines.contains("panicked"), "{arguments:?}: {lines}");
+    }
+    // What was trained is there all the same.
+    assert!(folder.path().join("run/model.bpk").is_file());
+}
+
+#[test]
+fn a_reader_that_went_away_is_nobodys_fault() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("run");
+    let out = out.to_str().expect("a plain path");
+    for arguments in all(out) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_bptt"))
+            .args(&arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        drop(child.stdout.take());
+        let done = child.wait_with_output().expect("it ends");
+        assert_eq!(done.status.code(), Some(0), "{arguments:?}: {}", stderr(&done));
+    }
+}
+
+/// Standard error that cannot be written is no reason to panic.
+#[cfg(target_os = "linux")]
+#[test]
+fn mistakes_keep_their_exit_code_where_they_cannot_be_said() {
+    for arguments in [&["verfy"][..], &[], &["verify", "--device", "abacus"]] {
+        let full = File::options().write(true).open("/dev/full").expect("a device of the system");
+        let status = Command::new(env!("CARGO_BIN_EXE_bptt"))
+            .args(arguments)
+            .stderr(full)
+            .status()
+            .expect("the command starts");
+        assert_eq!(status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn devices_are_written_into() {
+    use std::os::unix::fs::FileTypeExt;
+    let device =
+        |path: &str| fs::symlink_metadata(path).expect("a device").file_type().is_char_device();
+    let done = bptt(&["devices", "--json", "/dev/null"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    assert!(device("/dev/null"));
+    let done = bptt(&["devices", "--json", "/dev/full"]);
+    assert_eq!(done.status.code(), Some(2), "{}", stderr(&done));
+    assert!(stderr(&done).starts_with("bptt: cannot write /dev/full: No space left"));
+    assert!(device("/dev/full"));
+    let done = bptt(&["devices", "--json", "/dev/stdout"]);
+    assert!(String::from_utf8_lossy(&done.stdout).contains("\"name\": \"flex\""), "{done:?}");
+}
+
+/// A place for the result that is none is known before the work is done.
+#[test]
+fn results_that_could_not_be_written_are_refused_at_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("run");
+    let out = out.to_str().expect("a plain path");
+    let nowhere = folder.path().join("no/such.json");
+    let nowhere = nowhere.to_str().expect("a plain path");
+    let here = folder.path().to_str().expect("a plain path");
+    for file in [nowhere, here] {
+        for arguments in [
+            &["devices"][..],
+            &VERIFY,
+            &BENCH,
+            &tiny_run("char-lm", out)[..],
+            &["sample", "--run", out],
+        ] {
+            let done = bptt(&[arguments, &["--json", file]].concat());
+            assert_eq!(done.status.code(), Some(2), "{arguments:?}: {}", stderr(&done));
+            assert!(done.stdout.is_empty(), "{arguments:?}: it was begun");
+            let lines = stderr(&done);
+            assert!(lines.starts_with(&format!("bptt: cannot write {file}: ")), "{lines}");
+            assert_eq!(lines.lines().count(), 1, "{lines}");
+        }
+    }
+    assert!(fs::read_dir(folder.path()).expect("it is there").next().is_none());
+}
+
+#[test]
+fn a_result_may_lie_in_the_run_folder() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a plain path").to_string();
+    let out = path("runs/one");
+    for json in ["runs/one/result.json", "runs/result.json"].map(path) {
+        // The second time the folder is there, and the result of the first is not the run's.
+        for _ in 0..2 {
+            let done = bptt(&[&tiny_run("parity", &out)[..], &["--json", &json]].concat());
+            assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+            assert!(fs::metadata(&json).expect("it was written").is_file());
+        }
+    }
+    assert!(fs::metadata(path("runs/one/result.json")).expect("it is left alone").is_file());
+}
