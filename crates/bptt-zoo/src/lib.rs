@@ -39,6 +39,7 @@ mod error;
 mod figure;
 mod folder;
 mod marker;
+mod memory;
 mod models;
 mod progress;
 mod random;

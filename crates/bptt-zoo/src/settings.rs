@@ -113,7 +113,7 @@ fn one() -> usize {
 }
 
 /// More memory than this is a mistake in the sizes rather than a wish.
-const MOST_GIGABYTES: f64 = 64.0;
+pub(crate) const MOST_GIGABYTES: f64 = 64.0;
 
 /// What `--resume` may change; everything else belongs to the run.
 const FREE: [&str; 7] = ["engine", "device", "lr", "clip", "steps", "seconds", "validate_every"];

@@ -9,7 +9,7 @@ use crate::random::{Purpose, generator};
 use crate::store::{Carried, bytes, load_model, numbered, optimizer_bytes};
 use crate::{
     Adding, CharLm, Copying, Error, Forecast, Parity, Point, RunFolder, RunResult, Scores, Series,
-    Session, Settings, Task, TaskKind, Text, clip_global_norm, compare_engines, figure,
+    Session, Settings, Task, TaskKind, Text, clip_global_norm, compare_engines, figure, memory,
 };
 use bptt::{AnyState, RecurrentState};
 use burn::module::Module;
@@ -31,8 +31,11 @@ const RECENT: usize = 100;
 /// If the settings make no sense or the text or series cannot be used, and as [`train_task`].
 pub fn train(settings: &Settings, session: Session<'_>) -> Result<RunResult, Error> {
     settings.check()?;
-    // What the folder is, is said before a text is read and gradients are compared.
+    // What the folder is, and what it takes, is said before a text is read and gradients are compared.
     RunFolder::new(&session.out).find()?;
+    if let Some(warning) = memory::check(settings)? {
+        (session.say)(&warning);
+    }
     match settings.task {
         TaskKind::Adding => train_task(&Adding::new(settings), settings, session),
         TaskKind::CharLm => {

@@ -25,7 +25,7 @@ const SYMBOLS: usize = 8;
 /// The number of the blank; as a label too.
 const BLANK: usize = SYMBOLS;
 /// The mark that says go.
-const GO: usize = SYMBOLS + 1;
+pub(crate) const GO: usize = SYMBOLS + 1;
 
 /// What a [`Tagger`] is made of.
 #[derive(Config, Debug)]
