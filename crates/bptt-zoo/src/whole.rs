@@ -290,21 +290,16 @@ mod tests {
             assert_eq!(names(folder.path()), ["pipe"]);
         }
 
+        /// Through `/proc`, where nothing can be replaced. Devices are tried by the command's tests.
         #[cfg(target_os = "linux")]
         #[test]
-        fn devices_and_open_files_are_written_into() {
-            write_whole(Path::new("/dev/null"), b"x").unwrap();
-            assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
-            let message = write_whole(Path::new("/dev/full"), b"x").unwrap_err().to_string();
-            assert!(message.contains("No space left"), "{message}");
-            assert!(fs::metadata("/dev/full").unwrap().file_type().is_char_device());
-
+        fn open_files_are_written_into() {
             use std::os::fd::AsRawFd;
             let folder = tempdir().unwrap();
             let path = folder.path().join("a");
             let mut open = File::create(&path).unwrap();
             open.write_all(b"before, ").unwrap();
-            let by_number = format!("/dev/fd/{}", open.as_raw_fd());
+            let by_number = format!("/proc/self/fd/{}", open.as_raw_fd());
             write_whole(Path::new(&by_number), b"and after").unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), "before, and after");
         }

@@ -3,19 +3,30 @@
 use crate::{bptt, stderr};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// A process that does not outlive its test, however that ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A run that would take hours.
-fn begin(out: &str, more: &[&str]) -> Child {
+fn begin(out: &str, more: &[&str]) -> Running {
     let arguments = ["train", "parity", "--hidden", "4", "--batch", "4", "--out", out];
     Command::new(env!("CARGO_BIN_EXE_bptt"))
         .args(arguments)
         .args(["--steps", "100000000", "--validate-every", "100000000"])
         .args(more)
-        .stdout(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
+        .map(Running)
         .expect("the command starts")
 }
 
@@ -28,14 +39,18 @@ fn wait_for(file: &Path) {
     }
 }
 
-fn signal(child: &Child, name: &str) {
-    let status = Command::new("kill").arg(name).arg(child.id().to_string()).status();
+fn signal(child: &Running, name: &str, times: usize) {
+    let process = child.0.id().to_string();
+    let status = Command::new("kill").arg(name).args(vec![process; times]).status();
     assert!(status.expect("kill is there").success());
 }
 
-fn ended(child: Child) -> (Option<i32>, Output) {
-    let done = child.wait_with_output().expect("it ends");
-    (done.status.code(), done)
+/// The exit code, and the lines on standard error.
+fn ended(mut child: Running) -> (Option<i32>, String) {
+    let mut lines = String::new();
+    let mut stderr = child.0.stderr.take().expect("it was asked for");
+    stderr.read_to_string(&mut lines).expect("it can be read");
+    (child.0.wait().expect("it ends").code(), lines)
 }
 
 #[test]
@@ -47,10 +62,9 @@ fn an_interrupted_run_is_saved_and_says_which_signal_it_was() {
         let (out, json) = (path("run"), path("result.json"));
         let child = begin(&out, &["--json", &json]);
         wait_for(&folder.path().join("run/config.json"));
-        signal(&child, &format!("-{name}"));
-        let (found, done) = ended(child);
-        assert_eq!(found, Some(code), "{}", stderr(&done));
-        let lines = stderr(&done);
+        signal(&child, &format!("-{name}"), 1);
+        let (found, lines) = ended(child);
+        assert_eq!(found, Some(code), "{lines}");
         assert!(
             lines.ends_with(&format!("bptt: ended by SIG{name}; the run is saved\n")),
             "{lines}"
@@ -73,12 +87,10 @@ fn a_signal_that_comes_twice_at_once_is_one() {
     let out = folder.path().join("run");
     let child = begin(out.to_str().expect("a plain path"), &[]);
     wait_for(&out.join("config.json"));
-    for _ in 0..3 {
-        signal(&child, "-TERM");
-    }
-    let (code, done) = ended(child);
-    assert_eq!(code, Some(143), "{}", stderr(&done));
-    assert!(stderr(&done).contains("the run is saved"), "{}", stderr(&done));
+    signal(&child, "-TERM", 3);
+    let (code, lines) = ended(child);
+    assert_eq!(code, Some(143), "{lines}");
+    assert!(lines.contains("the run is saved"), "{lines}");
     assert!(out.join("checkpoint.json").is_file());
 }
 
@@ -100,7 +112,7 @@ fn two_trainings_do_not_share_a_folder() {
     }
     assert!(config() == before);
     // However it ends, the folder is free again.
-    signal(&child, "-KILL");
+    signal(&child, "-KILL", 1);
     ended(child);
     let small = ["--hidden", "4", "--batch", "4", "--steps", "2"];
     let done = bptt(&[&["train", "parity", "--out", out], &small[..]].concat());
@@ -134,14 +146,15 @@ fn before_the_training_a_signal_ends_the_command_at_once() {
             .arg(&out)
             .stderr(Stdio::piped())
             .spawn()
+            .map(Running)
             .expect("the command starts");
         std::thread::sleep(Duration::from_millis(500));
         let sent = Instant::now();
-        signal(&child, &format!("-{name}"));
-        let (found, done) = ended(child);
-        assert_eq!(found, Some(code), "{}", stderr(&done));
+        signal(&child, &format!("-{name}"), 1);
+        let (found, lines) = ended(child);
+        assert_eq!(found, Some(code), "{lines}");
         assert!(sent.elapsed() < Duration::from_secs(2), "it took {:?}", sent.elapsed());
-        assert_eq!(stderr(&done), format!("bptt: SIG{name}: ended before the training began\n"));
+        assert_eq!(lines, format!("bptt: SIG{name}: ended before the training began\n"));
         assert!(!out.exists());
     }
 }
@@ -153,16 +166,16 @@ fn a_second_signal_does_not_wait() {
     let json = pipe(&folder.path().join("result"));
     let out = folder.path().join("run");
     let mut child = begin(out.to_str().expect("a plain path"), &["--json", &json]);
-    let mut lines = BufReader::new(child.stderr.take().expect("it was asked for"));
+    let mut lines = BufReader::new(child.0.stderr.take().expect("it was asked for"));
     wait_for(&out.join("config.json"));
-    signal(&child, "-INT");
+    signal(&child, "-INT", 1);
     read_to(&mut lines, "another signal ends it now");
     wait_for(&out.join("checkpoint.json"));
     std::thread::sleep(Duration::from_millis(500));
-    assert!(child.try_wait().expect("it is ours").is_none(), "it did not wait");
+    assert!(child.0.try_wait().expect("it is ours").is_none(), "it did not wait");
     let sent = Instant::now();
-    signal(&child, "-TERM");
-    assert_eq!(child.wait().expect("it ends").code(), Some(143));
+    signal(&child, "-TERM", 1);
+    assert_eq!(child.0.wait().expect("it ends").code(), Some(143));
     assert!(sent.elapsed() < Duration::from_secs(2), "it took {:?}", sent.elapsed());
     let mut rest = String::new();
     lines.read_to_string(&mut rest).expect("it can be read");
