@@ -103,6 +103,7 @@ struct Layer<'a> {
 
 /// Converts, prints the layers and a table of the tensors.
 pub fn run(args: ConvertArgs) -> Result<(), Failure> {
+    output::check(&[args.json.as_ref()])?;
     let done = Conversion::new(&args.input, &args.output, &import(&args))?;
     if !args.dry_run {
         done.write(&args.output)?;

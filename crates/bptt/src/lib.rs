@@ -60,7 +60,8 @@ mod weights;
 
 pub use bptt_cells as cells;
 pub use bptt_kernels::{
-    Kernel, Presence, Skipped, TraceCost, TraceSchedule, hidden_state_cost, internal_state_cost,
+    Kernel, Presence, Skipped, TraceCost, TraceSchedule, available_memory, hidden_state_cost,
+    internal_state_cost,
 };
 pub use cell::{
     AnyCell, CellVisitor, CustomCell, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell,
