@@ -134,20 +134,22 @@ fn read_to(lines: &mut BufReader<ChildStderr>, text: &str) {
     }
 }
 
-/// Nobody writes the text, so the run waits for it, and there is nothing to be saved.
+/// Nobody writes the text to standard input, so the run waits for it, and there is nothing to be saved.
 #[test]
 fn before_the_training_a_signal_ends_the_command_at_once() {
     for (name, code) in [("INT", 130), ("TERM", 143)] {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let out = folder.path().join("run");
-        let text = pipe(&folder.path().join("text"));
-        let child = Command::new(env!("CARGO_BIN_EXE_bptt"))
-            .args(["train", "char-lm", "--text", &text, "--out"])
+        let mut child = Command::new(env!("CARGO_BIN_EXE_bptt"))
+            .args(["train", "char-lm", "--text", "-", "--out"])
             .arg(&out)
+            .stdin(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map(Running)
             .expect("the command starts");
+        // Open, so that more may come.
+        let _stdin = child.0.stdin.take().expect("it was asked for");
         std::thread::sleep(Duration::from_millis(500));
         let sent = Instant::now();
         signal(&child, &format!("-{name}"), 1);

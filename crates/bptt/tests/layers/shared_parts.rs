@@ -56,6 +56,9 @@ fn is_right(layer: &Gru, what: &str) {
 
 #[test]
 fn loaded_layers_compute_with_their_own_weights() {
+    // Not while others measure: it takes tens of megabytes.
+    #[cfg(target_os = "linux")]
+    let _alone = super::MEMORY.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("layer.bpk");
     for device in devices() {
@@ -258,7 +261,7 @@ fn threads_that_share_layers_and_weights_get_the_same_bits() {
 /// A layer with everything in another type than one of its operands.
 #[test]
 fn types_that_differ_are_refused_by_all_alike() {
-    for device in devices() {
+    for (k, device) in devices().into_iter().enumerate() {
         for engine in Engine::ALL {
             for kernel in [Kernel::Auto, Kernel::Reference] {
                 let gru =
@@ -284,7 +287,10 @@ fn types_that_differ_are_refused_by_all_alike() {
                 let bias = mixed.weights[0].bias_hh.take().expect("a bias").val().cast(DType::F64);
                 mixed.weights[0].bias_hh = Some(Param::from_tensor(bias));
                 assert_eq!(complaint(|| mixed.forward(x(), None)), expected("bias_hh"));
-                // Half as wide is no better.
+                // Half as wide is no better. (Burn's ndarray backend has no such type.)
+                if k > 0 {
+                    continue;
+                }
                 let half = complaint(|| gru.forward(x().cast(DType::F16), None));
                 assert!(half.starts_with("gru: `input` is F16 and `weight_ih` is F32:"), "{half}");
             }
