@@ -12,7 +12,7 @@
 //! loss is a sum over all outputs, those of the padding too: then Burn fills and multiplies tensors as large
 //! as the padded outputs, valid or not.
 
-use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Skipped};
+use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, MaskedOutput};
 use bptt_benches::median;
 use burn::Tensor;
 use burn::tensor::{Device, Distribution, TensorData};
@@ -125,7 +125,7 @@ fn step(
     let start = Instant::now();
     let (outputs, state) = match mask {
         None => layer.forward(input.clone(), None),
-        Some(mask) => layer.forward_masked(input.clone(), mask, Skipped::Zero, None),
+        Some(mask) => layer.forward_masked(input.clone(), mask, MaskedOutput::Zero, None),
     };
     let gradients = match loss {
         Loss::State => state.hidden.sum().backward(),

@@ -59,7 +59,7 @@ pub const SITES: &[Site] = &[
         ("what comes back through the state not added", "d_output_t"),
         ("the output's cotangent not added", "d_hidden.clone()"),
     ]),
-    site(REFERENCE, "Skipped::Held => «(d_h.clone(), d_memory.clone())»,", &[
+    site(REFERENCE, "MaskedOutput::Hold => «(d_h.clone(), d_memory.clone())»,", &[
         ("the cotangent of an output that is held not added", "(d_hidden.clone(), d_memory.clone())"),
     ]),
     site(REFERENCE, "«d_h = only::<B>(active, d_h);»", &[("rows that stand still not left out", "d_h = d_h.clone();")]),

@@ -4,7 +4,7 @@
 //! engine, kernel, device, dtype and witness.
 
 use crate::problem::{Array, Fed, LayerOptions, Problem};
-use bptt::{CellKind, Nonlinearity, Skipped};
+use bptt::{CellKind, MaskedOutput, Nonlinearity};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -141,12 +141,12 @@ fn of_cell(cell: &CellRow) -> Vec<Case> {
     });
     add("mask-held", &|c| {
         holes(c);
-        c.options.skipped = Skipped::Held;
+        c.options.masked_output = MaskedOutput::Hold;
         (c.tiny, c.brief) = (true, true);
     });
     add("mask-held-reverse", &|c| {
         holes(c);
-        (c.options.skipped, c.options.reverse) = (Skipped::Held, true);
+        (c.options.masked_output, c.options.reverse) = (MaskedOutput::Hold, true);
         c.options.batch_first = false;
     });
     add("mask-deep-bidirectional", &|c| {
@@ -258,7 +258,7 @@ fn of_cell(cell: &CellRow) -> Vec<Case> {
         add("projection-mask-held", &|c| {
             holes(c);
             (c.options.hidden_size, c.options.proj_size) = (5, 2);
-            c.options.skipped = Skipped::Held;
+            c.options.masked_output = MaskedOutput::Hold;
         });
         // Bounds that about half of the memories reach.
         add("clip", &|c| {

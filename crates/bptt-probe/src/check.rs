@@ -5,7 +5,7 @@ use crate::measure::{DType, Outcome, Setting, measure_layer, relative_error};
 use crate::problem::{Array, LayerOptions, Problem};
 use crate::scalar::{Dual, Real, Values, columns};
 use bptt::cells::{Backward, Cell, Planes, Recurrent, State};
-use bptt::{CellKind, Engine, Kernel, Skipped};
+use bptt::{CellKind, Engine, Kernel, MaskedOutput};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -245,7 +245,7 @@ fn variants<C: Cell>() -> Vec<(&'static str, LayerOptions)> {
             "holes, held",
             LayerOptions {
                 mask: Some((0..15).map(|i| i % 4 != 1).collect()),
-                skipped: Skipped::Held,
+                masked_output: MaskedOutput::Hold,
                 ..base.clone()
             },
         ),

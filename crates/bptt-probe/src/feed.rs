@@ -35,7 +35,7 @@ impl<C: SequenceCell> Loaded<C> {
             (None, Some(mask), _) => {
                 let data = TensorData::new(mask.clone(), [options.batch, options.time]);
                 let mask = Tensor::from_data(data, &self.device);
-                self.layer.forward_masked(input, mask, options.skipped, state)
+                self.layer.forward_masked(input, mask, options.masked_output, state)
             }
             (None, None, Fed::Chunks(steps)) => self.in_chunks(steps, options, state),
             (None, None, _) => self.layer.forward(input, state),

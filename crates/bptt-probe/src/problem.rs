@@ -1,6 +1,6 @@
 //! One layer with all its numbers.
 
-use bptt::{AnyRecurrentConfig, CellKind, Nonlinearity, Skipped};
+use bptt::{AnyRecurrentConfig, CellKind, MaskedOutput, Nonlinearity};
 use burn::module::Initializer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -51,8 +51,9 @@ pub struct LayerOptions {
     pub lengths: Option<Vec<usize>>,
     /// Which steps each row takes part in, `[B, T]`; not with lengths.
     pub mask: Option<Vec<bool>>,
-    /// What the output is where a row leaves a step out; with a mask.
-    pub skipped: Skipped,
+    /// What the output is at masked steps; with a mask.
+    #[serde(rename = "skipped")]
+    pub masked_output: MaskedOutput,
     /// How much memory the manual engine may keep, in bytes.
     pub trace_budget: Option<usize>,
     /// How the layer is given the sequence.
@@ -128,7 +129,7 @@ impl LayerOptions {
             time: 5,
             lengths: None,
             mask: None,
-            skipped: Skipped::Zero,
+            masked_output: MaskedOutput::Zero,
             trace_budget: None,
             fed: Fed::Whole,
             initial_state: true,

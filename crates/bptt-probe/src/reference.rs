@@ -6,7 +6,7 @@
 //! ([`built_in`]); any folder of them can be read.
 
 use crate::problem::{Array, Fed, LayerOptions, Problem};
-use bptt::{CellKind, Nonlinearity, Skipped};
+use bptt::{CellKind, MaskedOutput, Nonlinearity};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use std::collections::{BTreeMap, HashMap};
@@ -260,7 +260,7 @@ fn options(metadata: Metadata<'_>) -> Result<LayerOptions, String> {
         time: metadata.size("time", 1)?,
         lengths: metadata.json("lengths", "null or a list of numbers")?,
         mask: None,
-        skipped: Skipped::Zero,
+        masked_output: MaskedOutput::Zero,
         trace_budget: None,
         fed: Fed::Whole,
         initial_state: metadata.flag("initial_state")?,

@@ -4,7 +4,7 @@ use crate::cell::SequenceCell;
 use crate::engine::Engine;
 use crate::recurrent::Recurrent;
 use crate::state::RecurrentState;
-use bptt_kernels::Skipped;
+use bptt_kernels::MaskedOutput;
 use burn::Tensor;
 use burn::module::Module;
 use burn::tensor::Bool;
@@ -32,7 +32,7 @@ pub trait RecurrentLayer: Module {
         &self,
         input: Tensor<3>,
         mask: Tensor<2, Bool>,
-        skipped: Skipped,
+        masked_output: MaskedOutput,
         state: Option<Self::State>,
     ) -> (Tensor<3>, Self::State);
 
@@ -72,10 +72,10 @@ impl<C: SequenceCell> RecurrentLayer for Recurrent<C> {
         &self,
         input: Tensor<3>,
         mask: Tensor<2, Bool>,
-        skipped: Skipped,
+        masked_output: MaskedOutput,
         state: Option<C::State>,
     ) -> (Tensor<3>, C::State) {
-        self.forward_masked(input, mask, skipped, state)
+        self.forward_masked(input, mask, masked_output, state)
     }
 
     fn step(&self, input: Tensor<2>, state: Option<C::State>) -> (Tensor<2>, C::State) {

@@ -60,7 +60,7 @@ mod weights;
 
 pub use bptt_cells as cells;
 pub use bptt_kernels::{
-    Kernel, Presence, Skipped, TraceCost, TraceSchedule, available_memory, hidden_state_cost,
+    Kernel, MaskedOutput, Presence, TraceCost, TraceSchedule, available_memory, hidden_state_cost,
     internal_state_cost,
 };
 pub use cell::{

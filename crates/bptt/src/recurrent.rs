@@ -6,7 +6,7 @@ use crate::state::RecurrentState;
 use crate::weights::Weights;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 use bptt_kernels::TraceCost;
-use bptt_kernels::{Kernel, Presence, Skipped};
+use bptt_kernels::{Kernel, MaskedOutput, Presence};
 use burn::Tensor;
 use burn::nn::Dropout;
 use burn::tensor::Bool;
@@ -88,7 +88,7 @@ impl<C: SequenceCell> Recurrent<C> {
     /// [budget](Self::with_trace_budget) that would do. (The manual engine in host memory says
     /// so; on GPUs, and by the autograd engine, only what overflows is refused.)
     pub fn forward(&self, input: Tensor<3>, state: Option<C::State>) -> (Tensor<3>, C::State) {
-        self.run(input, None, Skipped::Zero, state)
+        self.run(input, None, MaskedOutput::Zero, state)
     }
 
     /// A batch of sequences of different lengths, in any order: what PyTorch means by a packed
@@ -119,7 +119,7 @@ impl<C: SequenceCell> Recurrent<C> {
     ) -> (Tensor<3>, C::State) {
         let [batch, time] = self.check_input(&input);
         self.check_lengths(lengths, &input, batch, time);
-        self.run(input, Some(Presence::Lengths(lengths.into())), Skipped::Zero, state)
+        self.run(input, Some(Presence::Lengths(lengths.into())), MaskedOutput::Zero, state)
     }
 
     /// A batch of sequences with holes anywhere: a row copies its state on over the steps that it
@@ -133,7 +133,7 @@ impl<C: SequenceCell> Recurrent<C> {
     ///
     /// - `input`: `[B, T, I]`, or `[T, B, I]` without `batch_first`
     /// - `mask`: `[B, T]` with either layout, true where a row takes part; a row may have no such step
-    /// - `skipped`: what the output is elsewhere, zero or the state that is held
+    /// - `masked_output`: what the output is elsewhere, zero or the state that is held
     /// - `state`: the state to start from; `None` means zeros
     ///
     /// # Returns
@@ -147,7 +147,7 @@ impl<C: SequenceCell> Recurrent<C> {
         &self,
         input: Tensor<3>,
         mask: Tensor<2, Bool>,
-        skipped: Skipped,
+        masked_output: MaskedOutput,
         state: Option<C::State>,
     ) -> (Tensor<3>, C::State) {
         let [batch, time] = self.check_input(&input);
@@ -163,7 +163,7 @@ impl<C: SequenceCell> Recurrent<C> {
         let flags: Vec<bool> = flags.iter::<bool>().collect();
         let by_time = (0..time).flat_map(|t| (0..batch).map(move |b| (b, t)));
         let mask = by_time.map(|(b, t)| flags[b * time + t]).collect();
-        self.run(input, Some(Presence::Mask(mask)), skipped, state)
+        self.run(input, Some(Presence::Mask(mask)), masked_output, state)
     }
 
     /// One step of a stream.
@@ -204,7 +204,7 @@ impl<C: SequenceCell> Recurrent<C> {
             self.options.d_input,
         );
         let input = input.reshape([1, batch, width]);
-        let done = self.run_layers(input, None, Skipped::Zero, state.into(), false);
+        let done = self.run_layers(input, None, MaskedOutput::Zero, state.into(), false);
         // The output of one step is the hidden state that it leaves.
         (done.last_hidden, done.state)
     }
@@ -365,7 +365,7 @@ impl<C: SequenceCell> Recurrent<C> {
         &self,
         input: Tensor<3>,
         presence: Option<Presence>,
-        skipped: Skipped,
+        masked_output: MaskedOutput,
         state: Option<C::State>,
     ) -> (Tensor<3>, C::State) {
         let [batch, time] = self.check_input(&input);
@@ -377,7 +377,7 @@ impl<C: SequenceCell> Recurrent<C> {
         });
         // What the layer returns can be laid out as it is wanted from the start.
         let as_wanted = batch_first && self.directions() == 1;
-        let done = self.run_layers(input, presence, skipped, state, as_wanted);
+        let done = self.run_layers(input, presence, masked_output, state, as_wanted);
         let swap = batch_first && !as_wanted;
         (if swap { done.outputs.swap_dims(0, 1) } else { done.outputs }, done.state)
     }
@@ -388,7 +388,7 @@ impl<C: SequenceCell> Recurrent<C> {
         &self,
         input: Tensor<3>,
         presence: Option<Presence>,
-        skipped: Skipped,
+        masked_output: MaskedOutput,
         state: Option<C::State>,
         batch_first: bool,
     ) -> Done<C::State> {
@@ -421,7 +421,7 @@ impl<C: SequenceCell> Recurrent<C> {
                     memory: memory.as_ref().map(|memory| self.part(memory, k, memories)),
                     reverse: (direction == 1) != self.options.reverse,
                     presence: presence.clone(),
-                    skipped,
+                    masked_output,
                     kernel: self.options.kernel,
                     trace_budget: budget,
                     batch_first: batch_first && layer == last,

@@ -18,7 +18,7 @@ use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
 use crate::host::step::gates::Work;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
-use crate::operation::plan::{Plan, Presence, Sizes, Skipped};
+use crate::operation::plan::{MaskedOutput, Plan, Presence, Sizes};
 use crate::operation::schedule::TraceSchedule;
 use crate::reference::body;
 use bptt_cells::{
@@ -413,14 +413,15 @@ fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
         let mut problem = Problem::<C, T>::new(cell, sizes, None);
         problem.plan = problem.plan.with_presence(holes(sizes[0], sizes[1]));
         problem.check("with a mask");
-        problem.plan = problem.plan.with_skipped(Skipped::Held);
+        problem.plan = problem.plan.with_masked_output(MaskedOutput::Hold);
         problem.check("with a mask, held");
         problem.plan = problem.plan.with_reverse(true).with_batch_first(true);
         problem.check("with a mask, held, in reverse, batch first");
     }
     if C::PROJECTABLE {
         let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], Some(7));
-        problem.plan = problem.plan.with_presence(holes(6, 4)).with_skipped(Skipped::Held);
+        problem.plan =
+            problem.plan.with_presence(holes(6, 4)).with_masked_output(MaskedOutput::Hold);
         problem.check("projected, with a mask, held");
         problem.plan = problem.plan.with_presence(None);
         problem.check("projected");
@@ -469,7 +470,8 @@ fn small_layers_are_the_same_for_any_threads() {
     fn check<C: Cell>(cell: C, output: Option<usize>) {
         let mut problem = Problem::<C, f32>::new(cell, [2, 3, 2, 3], output);
         for presence in [None, Some(Presence::Lengths(Arc::from([2, 0, 1])))] {
-            problem.plan = problem.plan.with_presence(presence).with_skipped(Skipped::Held);
+            problem.plan =
+                problem.plan.with_presence(presence).with_masked_output(MaskedOutput::Hold);
             let alone = problem.by_kernels(Isa::Portable, ALONE);
             for schedule in problem.schedules(&[2]) {
                 let together = problem.by_kernels(Isa::Portable, schedule);
@@ -491,7 +493,8 @@ fn small_layers_are_the_same_for_any_threads() {
 fn the_threads_share_out_each_block_as_is_best_for_it() {
     fn check<C: Cell>(cell: C, sizes: [usize; 4], presence: Presence, expected: &[Split]) {
         let mut problem = Problem::<_, f32>::new(cell, sizes, None);
-        problem.plan = problem.plan.with_presence(Some(presence)).with_skipped(Skipped::Held);
+        problem.plan =
+            problem.plan.with_presence(Some(presence)).with_masked_output(MaskedOutput::Hold);
         let of_plan = problem.plan.presence.as_ref();
         let layer =
             Layer::new::<C, f32>(&problem.plan, &problem.sizes, [0, 0], false, Isa::detect());

@@ -63,14 +63,15 @@ impl Presence {
     }
 }
 
-/// What a step that a row leaves out has as its output.
+/// What the output is at a masked step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Skipped {
+pub enum MaskedOutput {
     /// Zero.
     #[default]
     Zero,
     /// The hidden state as it stands.
-    Held,
+    #[serde(rename = "Held")]
+    Hold,
 }
 
 /// The cell, the direction, who takes part, the kernel, the order of the outputs.
@@ -79,7 +80,7 @@ pub struct Plan<C> {
     pub(crate) cell: C,
     pub(crate) reverse: bool,
     pub(crate) presence: Option<Presence>,
-    pub(crate) skipped: Skipped,
+    pub(crate) masked_output: MaskedOutput,
     pub(crate) kernel: Kernel,
     pub(crate) batch_first: bool,
     pub(crate) trace_budget: Option<usize>,
@@ -111,7 +112,7 @@ impl<C: Cell> Plan<C> {
             cell,
             reverse: false,
             presence: None,
-            skipped: Skipped::Zero,
+            masked_output: MaskedOutput::Zero,
             kernel: Kernel::Auto,
             batch_first: false,
             trace_budget: None,
@@ -133,9 +134,9 @@ impl<C: Cell> Plan<C> {
         self
     }
 
-    /// What the output is where a row leaves a step out.
-    pub fn with_skipped(mut self, skipped: Skipped) -> Self {
-        self.skipped = skipped;
+    /// What the output is at masked steps.
+    pub fn with_masked_output(mut self, masked_output: MaskedOutput) -> Self {
+        self.masked_output = masked_output;
         self
     }
 

@@ -4,7 +4,7 @@
 //! through time"). Fast kernels are held against it.
 
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
-use crate::operation::plan::{Plan, Sizes, Skipped};
+use crate::operation::plan::{MaskedOutput, Plan, Sizes};
 use crate::reference::ops::{
     add, columns, concatenate, entries, linear, only, reshape, rows, select, sum_rows,
     transposed_times, zeros_like,
@@ -155,9 +155,9 @@ pub(crate) fn forward<B: Backend, C: Cell>(
             Some(active) => {
                 let zeroed = only::<B>(&active, after.hidden.0.clone());
                 after = hold::<B, C>(&active, after, &before);
-                match plan.skipped {
-                    Skipped::Zero => zeroed,
-                    Skipped::Held => after.hidden.0.clone(),
+                match plan.masked_output {
+                    MaskedOutput::Zero => zeroed,
+                    MaskedOutput::Hold => after.hidden.0.clone(),
                 }
             }
         };
@@ -278,9 +278,9 @@ pub(crate) fn backward<B: Backend, C: Cell>(
         // dLoss/dh_t: by this step's output, and by the steps that came after.
         let d_output_t = rows::<B>(&d_outputs, t * batch, (t + 1) * batch);
         let mut d_h = add::<B>(d_hidden.clone(), d_output_t);
-        let held = active.as_ref().map(|_| match plan.skipped {
-            Skipped::Zero => (d_hidden, d_memory.clone()),
-            Skipped::Held => (d_h.clone(), d_memory.clone()),
+        let held = active.as_ref().map(|_| match plan.masked_output {
+            MaskedOutput::Zero => (d_hidden, d_memory.clone()),
+            MaskedOutput::Hold => (d_h.clone(), d_memory.clone()),
         });
         if let Some(active) = &active {
             d_h = only::<B>(active, d_h);

@@ -43,7 +43,7 @@ mod sequence;
 pub use bptt::cells::Dual;
 
 use bptt::cells::Cell;
-use bptt::{CellVisitor, Kernel, Presence, Recorded, Recurrent, SequenceCell, Skipped};
+use bptt::{CellVisitor, Kernel, MaskedOutput, Presence, Recorded, Recurrent, SequenceCell};
 use burn::Tensor;
 use burn::tensor::{Bool, TensorData};
 use sequence::{Matrix, Operands, Results, Walk, forward};
@@ -60,13 +60,19 @@ pub struct Point {
     /// Which rows take part in which steps; `None`: all in all.
     pub presence: Option<Presence>,
     /// What the output is where a row leaves a step out.
-    pub skipped: Skipped,
+    pub masked_output: MaskedOutput,
 }
 
 impl Point {
     /// Sequences of full length from a state of zeros.
     pub fn new(input: Tensor<3>) -> Self {
-        Self { input, hidden: None, memory: None, presence: None, skipped: Skipped::Zero }
+        Self {
+            input,
+            hidden: None,
+            memory: None,
+            presence: None,
+            masked_output: MaskedOutput::Zero,
+        }
     }
 }
 
@@ -216,7 +222,7 @@ pub fn hessian_vector_product<C: SequenceCell>(
                 batch_first: stack.batch_first && !stack.swaps,
                 reverse: (k > first) != layer.is_reverse(),
                 presence: at.presence.clone(),
-                skipped: at.skipped,
+                masked_output: at.masked_output,
             };
             let forward = Forward { walk, operands, by_kernels };
             let (results, backward) = layer.cell().accept(forward);

@@ -5,7 +5,7 @@
 //! `step` and `step_backward` run on those, so nothing is derived twice by hand.
 
 use bptt::cells::{Backward, Cell, Dual, Layout, Planes, Recurrent, State};
-use bptt::{Presence, Recorded, Skipped};
+use bptt::{MaskedOutput, Presence, Recorded};
 use burn::Tensor;
 use burn::tensor::TensorData;
 
@@ -129,7 +129,7 @@ pub(super) struct Walk {
     pub(super) batch_first: bool,
     pub(super) reverse: bool,
     pub(super) presence: Option<Presence>,
-    pub(super) skipped: Skipped,
+    pub(super) masked_output: MaskedOutput,
 }
 
 impl Walk {
@@ -237,9 +237,9 @@ pub(super) fn forward<C: Cell>(cell: C, walk: Walk, operands: Operands) -> (Resu
                     hidden: active.select(&after.hidden, &before.hidden),
                     memory: C::Memory::from_vec(held),
                 };
-                match walk.skipped {
-                    Skipped::Zero => zeroed,
-                    Skipped::Held => after.hidden.clone(),
+                match walk.masked_output {
+                    MaskedOutput::Zero => zeroed,
+                    MaskedOutput::Hold => after.hidden.clone(),
                 }
             }
         };
@@ -306,9 +306,9 @@ impl<C: Cell> Passed<C> {
             // dLoss/dh_t: by this step's output, and by the steps that came after.
             let d_output = rows(&d_outputs, t * walk.batch, (t + 1) * walk.batch);
             let mut d_h = plus(&d_hidden, &d_output);
-            let held = match walk.skipped {
-                Skipped::Zero => (d_hidden, d_memory.clone()),
-                Skipped::Held => (d_h.clone(), d_memory.clone()),
+            let held = match walk.masked_output {
+                MaskedOutput::Zero => (d_hidden, d_memory.clone()),
+                MaskedOutput::Hold => (d_h.clone(), d_memory.clone()),
             };
             if let Some(active) = &active {
                 d_h = active.only(&d_h);

@@ -2,7 +2,7 @@
 
 use super::{Scalar, ScalarCell};
 use crate::problem::LayerOptions;
-use bptt::Skipped;
+use bptt::MaskedOutput;
 use bptt::cells::{Recurrent, State};
 use std::collections::BTreeMap;
 
@@ -56,8 +56,8 @@ pub fn forward<N: Scalar>(
                     if here {
                         state = weights.step(cell, &x[t][b], &state);
                     }
-                    out[t][b].extend(match options.skipped {
-                        Skipped::Zero if !here => vec![N::constant(0.0); size],
+                    out[t][b].extend(match options.masked_output {
+                        MaskedOutput::Zero if !here => vec![N::constant(0.0); size],
                         _ => state.hidden.clone(),
                     });
                 }

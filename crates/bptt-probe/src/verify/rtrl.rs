@@ -5,7 +5,7 @@ use crate::case::Case;
 use crate::measure::{Outcome, Setting, array, load, tensor};
 use crate::problem::{Array, Problem};
 use crate::scalar::takes_part;
-use bptt::{Engine, RecurrentState, Rtrl, RtrlGradients, Skipped, StateCotangent};
+use bptt::{Engine, MaskedOutput, RecurrentState, Rtrl, RtrlGradients, StateCotangent};
 use burn::Tensor;
 
 /// How many numbers a step may carry along, in one tensor; and how many, with those for the gradient
@@ -93,7 +93,7 @@ fn by_step(problem: &Problem, setting: &Setting) -> Result<Outcome, String> {
         let mut d_out = step_of(problem, problem.array("cotangent.output"), t);
         let width = options.state_size();
         for (b, here) in here.iter().enumerate() {
-            if !here && options.skipped == Skipped::Zero {
+            if !here && options.masked_output == MaskedOutput::Zero {
                 // Zeros stand there instead of the state, whatever it is.
                 out.values[b * width..(b + 1) * width].fill(0.0);
                 d_out.values[b * width..(b + 1) * width].fill(0.0);

@@ -84,7 +84,7 @@ fn point(problem: &Problem) -> Point {
     let mut point = Point::new(tensor(problem.array("input")));
     point.hidden = problem.given.get("h_0").map(tensor);
     point.memory = problem.given.get("c_0").map(tensor);
-    point.skipped = options.skipped;
+    point.masked_output = options.masked_output;
     point.presence = options.lengths.as_ref().map(|l| Presence::Lengths(l.clone().into()));
     if let Some(mask) = &options.mask {
         let (batch, time) = (options.batch, options.time);

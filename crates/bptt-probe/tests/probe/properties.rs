@@ -4,7 +4,7 @@
 //! A failure shrinks to a small layer, which is written as a reference file (the message says where),
 //! so that PyTorch, `bptt verify --reference` or a debugger can have a look at it.
 
-use bptt::{CellKind, Engine, Kernel, Nonlinearity, Skipped};
+use bptt::{CellKind, Engine, Kernel, MaskedOutput, Nonlinearity};
 use bptt_probe::{
     Array, DType, Fed, LayerOptions, Outcome, Problem, Setting, device, measure, reference,
     relative_error,
@@ -48,7 +48,7 @@ fn options() -> impl Strategy<Value = LayerOptions> {
             lengths: lengths
                 .map(|all| all.iter().take(batch).map(|length| length % (time + 1)).collect()),
             mask: None,
-            skipped: Skipped::Zero,
+            masked_output: MaskedOutput::Zero,
             trace_budget: None,
             fed: Fed::Whole,
             initial_state,

@@ -7,7 +7,7 @@
 
 use crate::engine::sequence::{Sequence, Sequenced};
 use bptt_cells::{Cell, Number, Planes, Rectify, Recurrent, State};
-use bptt_kernels::{Presence, Skipped};
+use bptt_kernels::{MaskedOutput, Presence};
 use burn::Tensor;
 use burn::tensor::{Bool, DType, TensorData, activation};
 use std::ops::{Add, Mul, Neg, Sub};
@@ -49,9 +49,9 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
             let (now, then) = (after.memory.into_vec(), before.memory.clone().into_vec());
             let held = now.into_iter().zip(&then).map(|(now, then)| hold(&absent, now, then));
             after.memory = C::Memory::from_vec(held.collect());
-            out = match sequence.skipped {
-                Skipped::Zero => out.clone().mask_fill(mask(&absent, &out), 0.0),
-                Skipped::Held => after.hidden.0.clone(),
+            out = match sequence.masked_output {
+                MaskedOutput::Zero => out.clone().mask_fill(mask(&absent, &out), 0.0),
+                MaskedOutput::Hold => after.hidden.0.clone(),
             };
         }
         outputs[t] = Some(out);

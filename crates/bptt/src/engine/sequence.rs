@@ -1,7 +1,9 @@
 //! What an engine takes, and what it gives back.
 
 use bptt_cells::Cell;
-use bptt_kernels::{AnyTensor, Kernel, Operand, Operands, Plan, Presence, Skipped, WeightCache};
+use bptt_kernels::{
+    AnyTensor, Kernel, MaskedOutput, Operand, Operands, Plan, Presence, WeightCache,
+};
 use burn::Tensor;
 
 /// One layer's sequence in one direction.
@@ -28,7 +30,7 @@ pub struct Sequence {
     /// Which rows take part in which steps; `None`: all in all.
     pub presence: Option<Presence>,
     /// What the output is where a row leaves a step out.
-    pub skipped: Skipped,
+    pub masked_output: MaskedOutput,
     /// Which kernel the manual engine runs.
     pub kernel: Kernel,
     /// How much memory the manual engine's trace may take, in bytes.
@@ -54,7 +56,7 @@ impl Sequence {
         let plan = Plan::new(cell)
             .with_reverse(self.reverse)
             .with_presence(self.presence)
-            .with_skipped(self.skipped)
+            .with_masked_output(self.masked_output)
             .with_kernel(self.kernel)
             .with_batch_first(self.batch_first)
             .with_trace_budget(self.trace_budget)

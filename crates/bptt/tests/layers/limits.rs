@@ -3,7 +3,7 @@
 use super::{close, complaint, noise, plain, tracked};
 use bptt::{
     AnyRecurrent, AnyRecurrentConfig, CellKind, Engine, GruConfig, Kernel, LstmConfig,
-    PackedSequence, RecurrentState, Rtrl, Skipped, StreamPoolConfig, Truncated,
+    MaskedOutput, PackedSequence, RecurrentState, Rtrl, StreamPoolConfig, Truncated,
 };
 use burn::Tensor;
 use burn::tensor::{Bool, DType, Device, TensorData};
@@ -38,7 +38,7 @@ fn no_step_and_no_row_are_refused_by_all_alike() {
                 let messages = [
                     complaint(|| layer.forward(input(), None)),
                     complaint(|| layer.forward_lengths(input(), &lengths, None)),
-                    complaint(|| layer.forward_masked(input(), mask, Skipped::Held, None)),
+                    complaint(|| layer.forward_masked(input(), mask, MaskedOutput::Hold, None)),
                 ];
                 let name = layer.to_string();
                 let name = name.split(' ').next().expect("the cell's");

@@ -2,8 +2,8 @@
 
 use super::{noise, plain, tracked};
 use bptt::{
-    AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, Engine, PackedSequence, RecurrentState,
-    Skipped, Truncated,
+    AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, Engine, MaskedOutput, PackedSequence,
+    RecurrentState, Truncated,
 };
 use burn::Tensor;
 use burn::module::Module;
@@ -22,17 +22,17 @@ struct Given {
     batch_first: bool,
     /// `[B, T]`
     mask: Vec<bool>,
-    skipped: Skipped,
+    masked_output: MaskedOutput,
 }
 
 fn given() -> impl Strategy<Value = Given> {
     let cells = prop::sample::select(vec![CellKind::Rnn, CellKind::Lstm, CellKind::Gru]);
     let engines = prop::sample::select(Engine::ALL.to_vec());
-    let skipped = prop::sample::select(vec![Skipped::Zero, Skipped::Held]);
+    let masked_output = prop::sample::select(vec![MaskedOutput::Zero, MaskedOutput::Hold]);
     let sizes = (1..12_usize, 1..6_usize, 1..4_usize, 1..10_usize);
     let options = (1..3_usize, any::<bool>(), any::<bool>());
-    (cells, engines, skipped, sizes, options).prop_flat_map(
-        |(cell, engine, skipped, (t, b, i, h), (num_layers, bidirectional, batch_first))| {
+    (cells, engines, masked_output, sizes, options).prop_flat_map(
+        |(cell, engine, masked_output, (t, b, i, h), (num_layers, bidirectional, batch_first))| {
             prop::collection::vec(any::<bool>(), t * b).prop_map(move |mask| Given {
                 cell,
                 engine,
@@ -41,7 +41,7 @@ fn given() -> impl Strategy<Value = Given> {
                 bidirectional,
                 batch_first,
                 mask,
-                skipped,
+                masked_output,
             })
         },
     )
@@ -156,7 +156,7 @@ proptest! {
     fn what_is_left_out_changes_no_bit_and_has_no_gradient(given in given()) {
         let layer = given.layer(&tracked());
         let forward = |layer: &AnyRecurrent, x: Tensor<3>| {
-            layer.forward_masked(x, given.mask(&tracked()), given.skipped, None)
+            layer.forward_masked(x, given.mask(&tracked()), given.masked_output, None)
         };
         let input = given.input();
         let [batch, time, width] = input.dims();
@@ -178,7 +178,7 @@ proptest! {
         let input = given.input();
         let [_, time, width] = input.dims();
         let (outputs, state) =
-            layer.forward_masked(given.swap(input.clone()), given.mask(&plain()), given.skipped, None);
+            layer.forward_masked(given.swap(input.clone()), given.mask(&plain()), given.masked_output, None);
         let outputs = given.swap(outputs);
         for (row, flags) in given.mask.chunks(time).enumerate() {
             let there: Vec<i32> = (0..time as i32).filter(|&t| flags[t as usize]).collect();
@@ -198,7 +198,7 @@ proptest! {
             prop_assert!(close(found.clone().select(1, there), given.swap(expected)));
             prop_assert!(close(hidden, last.hidden));
             let found = numbers(&found.into_data());
-            if given.skipped == Skipped::Zero {
+            if given.masked_output == MaskedOutput::Zero {
                 for (index, x) in found.iter().enumerate() {
                     prop_assert!(flags[index / layer.d_output()] || *x == 0.0);
                 }
@@ -222,12 +222,12 @@ proptest! {
             given.mask.chunks(time).map(|row| row.iter().filter(|&&flag| flag).count()).collect();
         let mask = (0..batch).flat_map(|b| (0..time).map(move |t| (b, t)));
         let mask = mask.map(|(b, t)| t < lengths[b]).collect();
-        let given = Given { mask, skipped: Skipped::Zero, ..given };
+        let given = Given { mask, masked_output: MaskedOutput::Zero, ..given };
         let layer = given.layer(&tracked());
         let input = given.input();
         let by_lengths = given.run(&layer, &input, |layer, x| layer.forward_lengths(x, &lengths, None));
         let by_mask = given.run(&layer, &input, |layer, x| {
-            layer.forward_masked(x, given.mask(&tracked()), given.skipped, None)
+            layer.forward_masked(x, given.mask(&tracked()), given.masked_output, None)
         });
         prop_assert_eq!(bits(&by_lengths), bits(&by_mask));
     }
@@ -308,7 +308,7 @@ fn a_window_reaches_back_as_far_as_it_says() {
         bidirectional: false,
         batch_first: true,
         mask: Vec::new(),
-        skipped: Skipped::Zero,
+        masked_output: MaskedOutput::Zero,
     };
     let layer = given.layer(&tracked());
     let input = Tensor::from_inner(given.input());
@@ -367,7 +367,7 @@ fn a_mask_of_another_shape_is_named_with_what_was_expected() {
     let layer = AnyRecurrentConfig::new(CellKind::Rnn, 3, 4).init(&plain()).no_grad();
     let mask = Tensor::<2, Bool>::from_data([[true, false]], &plain());
     let panic = super::complaint(|| {
-        layer.forward_masked(noise([2, 5, 3], &plain()), mask, Skipped::Zero, None)
+        layer.forward_masked(noise([2, 5, 3], &plain()), mask, MaskedOutput::Zero, None)
     });
     assert_eq!(
         panic,

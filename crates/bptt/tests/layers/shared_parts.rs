@@ -4,7 +4,7 @@
 use super::complaint;
 use bptt::{
     AnyCell, AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, Engine, Gru, GruConfig, Kernel,
-    LstmConfig, Nonlinearity, RecurrentState, RnnCell, RnnConfig, Sequence, Skipped,
+    LstmConfig, MaskedOutput, Nonlinearity, RecurrentState, RnnCell, RnnConfig, Sequence,
 };
 use burn::Tensor;
 use burn::module::{Module, Param};
@@ -314,7 +314,7 @@ fn a_projection_to_more_than_there_is_is_refused() {
             memory: None,
             reverse: false,
             presence: None,
-            skipped: Skipped::Zero,
+            masked_output: MaskedOutput::Zero,
             kernel: Kernel::Auto,
             trace_budget: None,
             batch_first: false,

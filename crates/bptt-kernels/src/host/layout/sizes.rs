@@ -5,7 +5,7 @@ use crate::host::gemm::panels::WIDE;
 use crate::host::memory::buffer::Buffer;
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
-use crate::operation::plan::{Plan, Sizes, Skipped};
+use crate::operation::plan::{MaskedOutput, Plan, Sizes};
 use bptt_cells::{Cell, Planes, Recurrent};
 use std::ops::Range;
 
@@ -106,7 +106,7 @@ impl Layer {
             input_strides,
             reverse: plan.reverse,
             batch_first: plan.batch_first,
-            held: plan.skipped == Skipped::Held,
+            held: plan.masked_output == MaskedOutput::Hold,
             parts: 1,
             isa,
         }

@@ -138,7 +138,7 @@ fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
     let mask = (0..24).map(|i| i % 4 != 2 && i / 4 != 3 && i * 7 % 5 != 1).collect();
     problem.plan = problem.plan.with_presence(Some(Presence::Mask(mask)));
     problem.check_duals("with a mask");
-    problem.plan = problem.plan.with_skipped(Skipped::Held);
+    problem.plan = problem.plan.with_masked_output(MaskedOutput::Hold);
     problem.check_duals("with a mask, held");
     if C::PROJECTABLE {
         let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], Some(7));
@@ -146,7 +146,7 @@ fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
         problem.plan = problem
             .plan
             .with_presence(Some(Presence::Lengths(Arc::from([3, 6, 1, 0]))))
-            .with_skipped(Skipped::Held);
+            .with_masked_output(MaskedOutput::Hold);
         problem.check_duals("projected, with lengths, held");
     }
 }

@@ -10,7 +10,7 @@ mod columns;
 mod tangent;
 
 use crate::operation::operands::{Cotangents, Operand, Operands};
-use crate::operation::plan::{Plan, Sizes, Skipped};
+use crate::operation::plan::{MaskedOutput, Plan, Sizes};
 use crate::recurrent::kernel::SequenceKernel;
 use crate::recurrent::rtrl::columns::Columns;
 use crate::recurrent::rtrl::tangent::Tangent;
@@ -321,8 +321,8 @@ pub(crate) fn gradients<B: Backend, C: Cell>(
         let active = plan.active(t, batch);
         layer.step(&plan.cell, t, &step(&inputs), &[], active.as_deref());
         if let Some(d_outputs) = &d_outputs {
-            let d = match (active, plan.skipped) {
-                (Some(active), Skipped::Zero) => only::<B>(&active, step(d_outputs)),
+            let d = match (active, plan.masked_output) {
+                (Some(active), MaskedOutput::Zero) => only::<B>(&active, step(d_outputs)),
                 _ => step(d_outputs),
             };
             take(layer.through_hidden(&d));
