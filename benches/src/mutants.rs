@@ -62,9 +62,9 @@ pub const SITES: &[Site] = &[
     site(REFERENCE, "MaskedOutput::Hold => «(d_h.clone(), d_memory.clone())»,", &[
         ("the cotangent of an output that is held not added", "(d_hidden.clone(), d_memory.clone())"),
     ]),
-    site(REFERENCE, "«d_h = only::<B>(active, d_h);»", &[("rows that stand still not left out", "d_h = d_h.clone();")]),
+    site(REFERENCE, "«d_h = only::<B>(active, d_h);»", &[("masked rows not zeroed", "d_h = d_h.clone();")]),
     site(REFERENCE, "«d_memory = d_memory.into_iter().map(|d| only::<B>(active, d)).collect();»", &[
-        ("memories that stand still not left out", "d_memory = d_memory.clone();"),
+        ("masked memories not zeroed", "d_memory = d_memory.clone();"),
     ]),
     site(REFERENCE, "Some(weight_hr) => «B::float_matmul(d_h.clone(), weight_hr.clone())»,", &[
         ("the projection's transposed product dropped", "zeros_like::<B>(like, &[batch, hidden])"),
@@ -100,12 +100,12 @@ pub const SITES: &[Site] = &[
         ("the memory's gradient not carried to the step before", "tensors::<B>(d_memory_before).into_iter().map(|d| B::float_mul_scalar(d, 0f32.into())).collect()"),
     ]),
     site(REFERENCE, "d_hidden = «select::<B>(active, d_hidden, held_hidden)»;", &[
-        ("a row that stands still hands no gradient on", "d_hidden"),
-        ("a row that takes part hands on what it held", "held_hidden"),
+        ("a masked row hands no gradient on", "d_hidden"),
+        ("a valid row hands on what it held", "held_hidden"),
     ]),
     site(REFERENCE, ".map(|(d, held)| «select::<B>(active, d, held)»)", &[
-        ("a memory that stands still hands no gradient on", "d"),
-        ("a memory that takes part hands on what it held", "held"),
+        ("a masked memory hands no gradient on", "d"),
+        ("a valid memory hands on what it held", "held"),
     ]),
     site(REFERENCE, "sums.hidden_before[t] = Some(«hidden_before»);", &[
         ("h_t for h_{t-1} in the gradient of U", "hidden_own.clone()"),
@@ -229,7 +229,7 @@ pub const SITES: &[Site] = &[
         ("the direction ignored for the input's gradient", "{ let _ = group; (steps.start * batch * input, Rows::plain(input)) }"),
     ]),
     site(SUMS, "worked.map(|(k, b)| «self.layer.time_of(k) * batch + b»)", &[
-        ("the direction ignored for the input's gradient where not all rows take part", "k * batch + b"),
+        ("the direction ignored for the input's gradient where not all rows are valid", "k * batch + b"),
     ]),
     site(SUMS, "bias: «self.wants_bias().then_some(self.sum_bias)»,", &[("the bias forgotten", "None")]),
     site(SUMS, "planes(«self.layer.of_h()»));", &[

@@ -29,7 +29,7 @@ pub use operation::any_tensor::AnyTensor;
 pub use operation::operands::{
     Cotangents, Operand, Operands, RecurrentOperands, RecurrentResults, Results,
 };
-pub use operation::plan::{Kernel, MaskedOutput, Plan, Presence};
+pub use operation::plan::{Kernel, MaskedOutput, Plan, SequenceMask};
 pub use operation::schedule::{TraceCost, TraceSchedule, hidden_state_cost, internal_state_cost};
 pub use operation::weight_cache::WeightCache;
 pub use recurrent::backends::{RecurrentBackend, in_host_memory};

@@ -49,7 +49,7 @@ pub struct LayerOptions {
     pub time: usize,
     /// One for each row.
     pub lengths: Option<Vec<usize>>,
-    /// Which steps each row takes part in, `[B, T]`; not with lengths.
+    /// Which steps of each row are valid, `[B, T]`; not with lengths.
     pub mask: Option<Vec<bool>>,
     /// What the output is at masked steps; with a mask.
     #[serde(rename = "skipped")]

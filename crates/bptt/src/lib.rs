@@ -60,8 +60,8 @@ mod weights;
 
 pub use bptt_cells as cells;
 pub use bptt_kernels::{
-    Kernel, MaskedOutput, Presence, TraceCost, TraceSchedule, available_memory, hidden_state_cost,
-    internal_state_cost,
+    Kernel, MaskedOutput, SequenceMask, TraceCost, TraceSchedule, available_memory,
+    hidden_state_cost, internal_state_cost,
 };
 pub use cell::{
     AnyCell, CellVisitor, CustomCell, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell,

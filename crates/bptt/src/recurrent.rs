@@ -6,7 +6,7 @@ use crate::state::RecurrentState;
 use crate::weights::Weights;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 use bptt_kernels::TraceCost;
-use bptt_kernels::{Kernel, MaskedOutput, Presence};
+use bptt_kernels::{Kernel, MaskedOutput, SequenceMask};
 use burn::Tensor;
 use burn::nn::Dropout;
 use burn::tensor::Bool;
@@ -119,21 +119,21 @@ impl<C: SequenceCell> Recurrent<C> {
     ) -> (Tensor<3>, C::State) {
         let [batch, time] = self.check_input(&input);
         self.check_lengths(lengths, &input, batch, time);
-        self.run(input, Some(Presence::Lengths(lengths.into())), MaskedOutput::Zero, state)
+        self.run(input, Some(SequenceMask::Lengths(lengths.into())), MaskedOutput::Zero, state)
     }
 
-    /// A batch of sequences with holes anywhere: a row copies its state on over the steps that it
-    /// leaves out.
+    /// A batch of sequences with holes anywhere: over masked steps a row copies
+    /// its state on.
     ///
-    /// In both directions. The content of what is left out changes no output and no gradient, and
+    /// In both directions. The content of masked steps changes no output and no gradient, and
     /// its own gradient is zero. A mask that is true up to each row's length is
     /// [`forward_lengths`](Self::forward_lengths).
     ///
     /// # Arguments
     ///
     /// - `input`: `[B, T, I]`, or `[T, B, I]` without `batch_first`
-    /// - `mask`: `[B, T]` with either layout, true where a row takes part; a row may have no such step
-    /// - `masked_output`: what the output is elsewhere, zero or the state that is held
+    /// - `mask`: `[B, T]` with either layout, true where the step is valid; a row may have no valid step
+    /// - `masked_output`: what the output is at masked steps, zero or the state that is held
     /// - `state`: the state to start from; `None` means zeros
     ///
     /// # Returns
@@ -163,7 +163,7 @@ impl<C: SequenceCell> Recurrent<C> {
         let flags: Vec<bool> = flags.iter::<bool>().collect();
         let by_time = (0..time).flat_map(|t| (0..batch).map(move |b| (b, t)));
         let mask = by_time.map(|(b, t)| flags[b * time + t]).collect();
-        self.run(input, Some(Presence::Mask(mask)), masked_output, state)
+        self.run(input, Some(SequenceMask::Steps(mask)), masked_output, state)
     }
 
     /// One step of a stream.
@@ -364,20 +364,19 @@ impl<C: SequenceCell> Recurrent<C> {
     fn run(
         &self,
         input: Tensor<3>,
-        presence: Option<Presence>,
+        mask: Option<SequenceMask>,
         masked_output: MaskedOutput,
         state: Option<C::State>,
     ) -> (Tensor<3>, C::State) {
         let [batch, time] = self.check_input(&input);
         let batch_first = self.options.batch_first;
         let input = if batch_first { input.swap_dims(0, 1) } else { input };
-        // Unless it says nothing.
-        let presence = presence.filter(|presence| {
-            (0..time).any(|t| (0..batch).any(|b| !presence.takes_part(t, b, batch)))
-        });
+        // A mask without a masked step changes nothing.
+        let mask =
+            mask.filter(|mask| (0..time).any(|t| (0..batch).any(|b| !mask.is_valid(t, b, batch))));
         // What the layer returns can be laid out as it is wanted from the start.
         let as_wanted = batch_first && self.directions() == 1;
-        let done = self.run_layers(input, presence, masked_output, state, as_wanted);
+        let done = self.run_layers(input, mask, masked_output, state, as_wanted);
         let swap = batch_first && !as_wanted;
         (if swap { done.outputs.swap_dims(0, 1) } else { done.outputs }, done.state)
     }
@@ -387,7 +386,7 @@ impl<C: SequenceCell> Recurrent<C> {
     fn run_layers(
         &self,
         input: Tensor<3>,
-        presence: Option<Presence>,
+        mask: Option<SequenceMask>,
         masked_output: MaskedOutput,
         state: Option<C::State>,
         batch_first: bool,
@@ -420,7 +419,7 @@ impl<C: SequenceCell> Recurrent<C> {
                     hidden: self.part(&hidden, k, 1).reshape([batch, size]),
                     memory: memory.as_ref().map(|memory| self.part(memory, k, memories)),
                     reverse: (direction == 1) != self.options.reverse,
-                    presence: presence.clone(),
+                    mask: mask.clone(),
                     masked_output,
                     kernel: self.options.kernel,
                     trace_budget: budget,

@@ -138,7 +138,7 @@ impl<C: SequenceCell> Rtrl<C> {
         self.step_of_rows(input, None)
     }
 
-    /// One step in which only some rows take part; the others stand still, and what is returned of
+    /// One step in which only some rows are valid; the masked ones keep their state, and what is returned of
     /// them is the state that they hold.
     pub fn step_masked(&mut self, input: Tensor<2>, present: &[bool]) -> Tensor<2> {
         self.step_of_rows(input, present.contains(&false).then_some(present))

@@ -18,7 +18,7 @@ use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
 use crate::host::step::gates::Work;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
-use crate::operation::plan::{MaskedOutput, Plan, Presence, Sizes};
+use crate::operation::plan::{MaskedOutput, Plan, SequenceMask, Sizes};
 use crate::operation::schedule::TraceSchedule;
 use crate::reference::body;
 use bptt_cells::{
@@ -228,11 +228,10 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         for (operand, values) in self.operands.iter() {
             slices = slices.with(operand, values.as_slice());
         }
-        let presence = self.plan.presence.as_ref();
+        let mask = self.plan.mask.as_ref();
         let work = Work::plain(&self.plan.cell);
-        let (results, trace) = forward(work, &layer, &slices, presence, Keep::All, None, schedule);
-        let (without, none) =
-            forward(work, &layer, &slices, presence, Keep::Nothing, None, schedule);
+        let (results, trace) = forward(work, &layer, &slices, mask, Keep::All, None, schedule);
+        let (without, none) = forward(work, &layer, &slices, mask, Keep::Nothing, None, schedule);
         let outputs = results.outputs.to_vec();
         let all = copied(results);
         assert!(none.is_none() && copied(without) == all, "the trace changes the output");
@@ -250,7 +249,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
                 },
             };
             let wanted = self.operands.clone().map(|_| ());
-            backward(work, &layer, &slices, presence, given, &wanted, schedule)
+            backward(work, &layer, &slices, mask, given, &wanted, schedule)
         };
         let gradients = lists(back(trace));
         for share in [60, 25, 8, 3] {
@@ -260,7 +259,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
                 continue;
             }
             let keep = Keep::Within(budget);
-            let (again, trace) = forward(work, &layer, &slices, presence, keep, None, schedule);
+            let (again, trace) = forward(work, &layer, &slices, mask, keep, None, schedule);
             let trace = trace.expect("it was asked for");
             assert!(trace.bytes() <= budget && copied(again) == all, "{share} %");
             let within = lists(back(trace));
@@ -272,12 +271,12 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
     /// The formula on [`HostTrace`](crate::HostTrace).
     fn check_memory(&self, layer: &Layer, trace: &Trace<T>) {
         let Layer { time, batch, memories, hp, kept, .. } = *layer;
-        let takes_part = |t, b| match &self.plan.presence {
-            Some(presence) => presence.takes_part(t, b, batch),
+        let is_valid = |t, b| match &self.plan.mask {
+            Some(mask) => mask.is_valid(t, b, batch),
             None => true,
         };
         let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
-        let worked = steps.filter(|&(t, b)| takes_part(t, b)).count();
+        let worked = steps.filter(|&(t, b)| is_valid(t, b)).count();
         let own = if self.projected { worked * hp } else { 0 };
         let numbers = worked * kept * hp + (worked + batch) * memories * hp + own;
         assert_eq!(trace.bytes(), numbers * size_of::<T>());
@@ -393,7 +392,7 @@ fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
         problem.check("in reverse");
     }
     let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], None);
-    problem.plan = problem.plan.with_presence(Some(Presence::Lengths(Arc::from([6, 2, 0, 5]))));
+    problem.plan = problem.plan.with_mask(Some(SequenceMask::Lengths(Arc::from([6, 2, 0, 5]))));
     problem.check("with lengths");
     problem.plan = problem.plan.with_batch_first(true);
     problem.check("with lengths, batch first");
@@ -407,11 +406,11 @@ fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
     // Holes anywhere; a row that is never there, and a step in which nobody is.
     let holes = |time: usize, batch: usize| {
         let mask = (0..time * batch).map(|i| i % batch != 2 && i / batch != 3 && i * 7 % 5 != 1);
-        Some(Presence::Mask(mask.collect()))
+        Some(SequenceMask::Steps(mask.collect()))
     };
     for sizes in [[6, 4, 5, 19], [90, 5, 3, 8]] {
         let mut problem = Problem::<C, T>::new(cell, sizes, None);
-        problem.plan = problem.plan.with_presence(holes(sizes[0], sizes[1]));
+        problem.plan = problem.plan.with_mask(holes(sizes[0], sizes[1]));
         problem.check("with a mask");
         problem.plan = problem.plan.with_masked_output(MaskedOutput::Hold);
         problem.check("with a mask, held");
@@ -420,12 +419,11 @@ fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
     }
     if C::PROJECTABLE {
         let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], Some(7));
-        problem.plan =
-            problem.plan.with_presence(holes(6, 4)).with_masked_output(MaskedOutput::Hold);
+        problem.plan = problem.plan.with_mask(holes(6, 4)).with_masked_output(MaskedOutput::Hold);
         problem.check("projected, with a mask, held");
-        problem.plan = problem.plan.with_presence(None);
+        problem.plan = problem.plan.with_mask(None);
         problem.check("projected");
-        problem.plan = problem.plan.with_presence(Some(Presence::Lengths(Arc::from([3, 6, 1, 0]))));
+        problem.plan = problem.plan.with_mask(Some(SequenceMask::Lengths(Arc::from([3, 6, 1, 0]))));
         problem.check("projected, with lengths");
     }
 }
@@ -469,9 +467,8 @@ fn long_sequences_are_worked_in_blocks() {
 fn small_layers_are_the_same_for_any_threads() {
     fn check<C: Cell>(cell: C, output: Option<usize>) {
         let mut problem = Problem::<C, f32>::new(cell, [2, 3, 2, 3], output);
-        for presence in [None, Some(Presence::Lengths(Arc::from([2, 0, 1])))] {
-            problem.plan =
-                problem.plan.with_presence(presence).with_masked_output(MaskedOutput::Hold);
+        for mask in [None, Some(SequenceMask::Lengths(Arc::from([2, 0, 1])))] {
+            problem.plan = problem.plan.with_mask(mask).with_masked_output(MaskedOutput::Hold);
             let alone = problem.by_kernels(Isa::Portable, ALONE);
             for schedule in problem.schedules(&[2]) {
                 let together = problem.by_kernels(Isa::Portable, schedule);
@@ -491,11 +488,10 @@ fn small_layers_are_the_same_for_any_threads() {
 /// many are.
 #[test]
 fn the_threads_share_out_each_block_as_is_best_for_it() {
-    fn check<C: Cell>(cell: C, sizes: [usize; 4], presence: Presence, expected: &[Split]) {
+    fn check<C: Cell>(cell: C, sizes: [usize; 4], mask: SequenceMask, expected: &[Split]) {
         let mut problem = Problem::<_, f32>::new(cell, sizes, None);
-        problem.plan =
-            problem.plan.with_presence(Some(presence)).with_masked_output(MaskedOutput::Hold);
-        let of_plan = problem.plan.presence.as_ref();
+        problem.plan = problem.plan.with_mask(Some(mask)).with_masked_output(MaskedOutput::Hold);
+        let of_plan = problem.plan.mask.as_ref();
         let layer =
             Layer::new::<C, f32>(&problem.plan, &problem.sizes, [0, 0], false, Isa::detect());
         let roster = Roster::new(&layer, of_plan);
@@ -507,14 +503,19 @@ fn the_threads_share_out_each_block_as_is_best_for_it() {
         assert_eq!(splits, expected);
         problem.check("shared out block by block");
     }
-    let lengths = Presence::Lengths(Arc::from([40, 180, 44, 30, 42]));
+    let lengths = SequenceMask::Lengths(Arc::from([40, 180, 44, 30, 42]));
     check(Lstm, [180, 5, 3, 8], lengths, &[Split::Rows, Split::Pipeline]);
-    let lengths = Presence::Lengths(Arc::from([20, 100, 24, 16, 22]));
+    let lengths = SequenceMask::Lengths(Arc::from([20, 100, 24, 16, 22]));
     check(Lstm, [100, 5, 3, 128], lengths, &[Split::Rows, Split::Units]);
     // Some rows for a while, one for a while, and again.
     let mask = (0..800 * 4).map(|i| i % 4 == 1 || i / 4 % 400 < 100).collect();
     use Split::{Pipeline, Rows};
-    check(GruResetAfter, [800, 4, 3, 8], Presence::Mask(mask), &[Rows, Pipeline, Rows, Pipeline]);
+    check(
+        GruResetAfter,
+        [800, 4, 3, 8],
+        SequenceMask::Steps(mask),
+        &[Rows, Pipeline, Rows, Pipeline],
+    );
 }
 
 /// Threads that share out the rows do not wait for each other, and more threads than cores are never
@@ -523,7 +524,7 @@ fn the_threads_share_out_each_block_as_is_best_for_it() {
 fn rows_of_threads_that_are_ahead_touch_nobodys() {
     let mut problem = Problem::<_, f32>::new(Lstm, [400, 9, 6, 20], None);
     let lengths = Arc::from([40, 400, 10, 300, 90, 370, 20, 400, 350]);
-    problem.plan = problem.plan.with_presence(Some(Presence::Lengths(lengths)));
+    problem.plan = problem.plan.with_mask(Some(SequenceMask::Lengths(lengths)));
     let isa = Isa::detect();
     let alone = problem.by_kernels(isa, ALONE);
     for round in 0..8 {

@@ -28,38 +28,38 @@ impl Kernel {
     }
 }
 
-/// Which steps of which rows take part. The others copy the state on.
+/// Which steps of which rows are valid. A masked step computes nothing: it copies the state on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// A row takes part in its first steps, so many of them.
+pub enum SequenceMask {
+    /// The number of valid steps of each row, its first ones.
     Lengths(Arc<[usize]>),
-    /// One flag for each step and row, `[T, B]`.
-    Mask(Arc<[bool]>),
+    /// One flag for each step and row, `[T, B]`: true where the step is valid.
+    Steps(Arc<[bool]>),
 }
 
-impl Presence {
-    /// Whether row `b` of `batch` takes part in step `t`.
+impl SequenceMask {
+    /// Whether step `t` of row `b`, of `batch` rows, is valid.
     #[inline]
-    pub fn takes_part(&self, t: usize, b: usize, batch: usize) -> bool {
+    pub fn is_valid(&self, t: usize, b: usize, batch: usize) -> bool {
         match self {
             Self::Lengths(lengths) => t < lengths[b],
-            Self::Mask(mask) => mask[t * batch + b],
+            Self::Steps(mask) => mask[t * batch + b],
         }
     }
 
-    /// How many steps of all rows take part, of `time` steps.
+    /// How many of the `time` steps are valid, all rows together.
     #[cfg(feature = "host")]
     pub(crate) fn count(&self, time: usize) -> usize {
         match self {
             Self::Lengths(lengths) => lengths.iter().map(|&length| length.min(time)).sum(),
-            Self::Mask(mask) => mask.iter().filter(|&&takes_part| takes_part).count(),
+            Self::Steps(mask) => mask.iter().filter(|&&valid| valid).count(),
         }
     }
 
-    /// Which rows leave step `t` out; `None` if none does.
-    pub fn absent(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
-        let absent: Vec<bool> = (0..batch).map(|b| !self.takes_part(t, b, batch)).collect();
-        absent.contains(&true).then_some(absent)
+    /// Which rows are masked at step `t`; `None` if none is.
+    pub fn masked_rows(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
+        let masked: Vec<bool> = (0..batch).map(|b| !self.is_valid(t, b, batch)).collect();
+        masked.contains(&true).then_some(masked)
     }
 }
 
@@ -74,12 +74,12 @@ pub enum MaskedOutput {
     Hold,
 }
 
-/// The cell, the direction, who takes part, the kernel, the order of the outputs.
+/// The cell, the direction, the mask, the kernel, the order of the outputs.
 #[derive(Clone, Debug)]
 pub struct Plan<C> {
     pub(crate) cell: C,
     pub(crate) reverse: bool,
-    pub(crate) presence: Option<Presence>,
+    pub(crate) mask: Option<SequenceMask>,
     pub(crate) masked_output: MaskedOutput,
     pub(crate) kernel: Kernel,
     pub(crate) batch_first: bool,
@@ -111,7 +111,7 @@ impl<C: Cell> Plan<C> {
         Self {
             cell,
             reverse: false,
-            presence: None,
+            mask: None,
             masked_output: MaskedOutput::Zero,
             kernel: Kernel::Auto,
             batch_first: false,
@@ -127,10 +127,10 @@ impl<C: Cell> Plan<C> {
         self
     }
 
-    /// Which rows take part in which steps; `None`: all in all. With lengths each row ends (in
+    /// Which steps of which rows are valid; `None`: all. With lengths each row ends (in
     /// reverse: starts) at its own. What the input has elsewhere, be it a NaN, matters to nothing.
-    pub fn with_presence(mut self, presence: Option<Presence>) -> Self {
-        self.presence = presence;
+    pub fn with_mask(mut self, mask: Option<SequenceMask>) -> Self {
+        self.mask = mask;
         self
     }
 
@@ -191,10 +191,10 @@ impl<C: Cell> Plan<C> {
         (0..time).map(move |k| if reverse { time - 1 - k } else { k })
     }
 
-    /// Which rows take part in step `t`; `None` if all do.
+    /// Which rows are valid at step `t`; `None` if all are.
     pub(crate) fn active(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
-        let absent = self.presence.as_ref()?.absent(t, batch)?;
-        Some(absent.into_iter().map(|absent| !absent).collect())
+        let masked = self.mask.as_ref()?.masked_rows(t, batch)?;
+        Some(masked.into_iter().map(|masked| !masked).collect())
     }
 
     /// Whether the operands fit each other: before anything is computed, and whatever computes it.
@@ -290,7 +290,7 @@ impl<C: Cell> Plan<C> {
              projection to at most H",
             C::NAME,
         );
-        if let Some(Presence::Mask(mask)) = &self.presence {
+        if let Some(SequenceMask::Steps(mask)) = &self.mask {
             assert!(
                 mask.len() == sizes.time * batch,
                 "{}: a mask of {} flags for an input of shape {:?}: one for each step and row",
@@ -299,7 +299,7 @@ impl<C: Cell> Plan<C> {
                 &shape(Operand::Input)[..],
             );
         }
-        if let Some(Presence::Lengths(lengths)) = &self.presence {
+        if let Some(SequenceMask::Lengths(lengths)) = &self.mask {
             assert!(
                 lengths.len() == batch && lengths.iter().all(|&length| length <= sizes.time),
                 "{}: lengths {lengths:?} for an input of shape {:?}: one for each row, none over \

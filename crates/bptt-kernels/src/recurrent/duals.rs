@@ -1,7 +1,7 @@
 //! One layer in one direction in dual numbers, by the host kernels.
 //!
 //! A batch of `B` rows becomes one of `2·B`, in which each row of values is followed by that of its
-//! tangents. So the kernels are what they are: products, blocks, threads and rosters see rows. What is
+//! tangents. So the kernels are what they are: products, blocks, threads and valid rows see rows. What is
 //! different stands in two places: the cell's step takes its numbers from two rows at a time, and a
 //! product adds what the weight's tangent makes of the values to the row of tangents.
 
@@ -126,7 +126,7 @@ mod host {
     use crate::host::sequence::{backward, forward, trace as host_trace};
     use crate::host::simd::isa::Isa;
     use crate::host::step::gates::Work;
-    use crate::operation::plan::{Presence, Sizes};
+    use crate::operation::plan::{SequenceMask, Sizes};
     use crate::recurrent::backends::InHost;
     use crate::recurrent::host::threads;
     use crate::recurrent::host_memory::Float;
@@ -150,7 +150,7 @@ mod host {
 
     pub(super) struct Run<C, T: Float> {
         cell: C,
-        presence: Option<Presence>,
+        mask: Option<SequenceMask>,
         layer: Layer,
         shapes: Operands<Shape>,
         operands: Operands<Numbers<T>>,
@@ -192,13 +192,13 @@ mod host {
             let projected = values.has(Operand::WeightHr);
             let layer = Layer::new::<C, T>(plan, &sizes, strides, projected, Isa::detect());
             let layer = layer.in_duals();
-            let presence = plan.presence.as_ref().map(twice);
+            let mask = plan.mask.as_ref().map(twice);
             let along = tangents.map_ref(InHost::numbers);
             let (results, trace) = forward::forward(
                 Work::in_duals(&plan.cell, &along),
                 &layer,
                 &values.map_ref(Numbers::as_slice),
-                presence.as_ref(),
+                mask.as_ref(),
                 Keep::All,
                 None,
                 layer.schedule::<T>(threads()),
@@ -215,7 +215,7 @@ mod host {
             let trace = trace.expect("it was asked for");
             let cell = plan.cell;
             let run =
-                Self { cell, presence, layer, shapes, operands: values, tangents, outputs, trace };
+                Self { cell, mask, layer, shapes, operands: values, tangents, outputs, trace };
             Some((results, run))
         }
 
@@ -252,7 +252,7 @@ mod host {
                 Work::in_duals(&self.cell, &tangents),
                 &self.layer,
                 &self.operands.map_ref(Numbers::as_slice),
-                self.presence.as_ref(),
+                self.mask.as_ref(),
                 Given {
                     trace: &mut self.trace,
                     outputs: &self.outputs,
@@ -361,14 +361,14 @@ mod host {
         Dual::new(part(0), Some(part(1)))
     }
 
-    /// The tangents of a row take part where its values do.
-    fn twice(presence: &Presence) -> Presence {
+    /// The tangents of a row are valid where its values are.
+    fn twice(mask: &SequenceMask) -> SequenceMask {
         fn each<T: Copy>(all: &[T]) -> std::sync::Arc<[T]> {
             all.iter().flat_map(|&x| [x, x]).collect()
         }
-        match presence {
-            Presence::Lengths(lengths) => Presence::Lengths(each(lengths)),
-            Presence::Mask(mask) => Presence::Mask(each(mask)),
+        match mask {
+            SequenceMask::Lengths(lengths) => SequenceMask::Lengths(each(lengths)),
+            SequenceMask::Steps(mask) => SequenceMask::Steps(each(mask)),
         }
     }
 }

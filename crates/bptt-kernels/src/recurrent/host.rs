@@ -103,7 +103,7 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
         Work::plain(&plan.cell),
         &layer,
         &slices,
-        plan.presence.as_ref(),
+        plan.mask.as_ref(),
         match (keep, plan.trace_budget) {
             (false, _) => Keep::Nothing,
             (true, None) => Keep::All,
@@ -155,7 +155,7 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
         Work::plain(&plan.cell),
         &layer,
         &slices::<B, T>(operands, copies.as_deref(), &Operand::ALL),
-        plan.presence.as_ref(),
+        plan.mask.as_ref(),
         given,
         wanted,
         layer.schedule::<T>(threads()),

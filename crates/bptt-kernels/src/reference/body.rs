@@ -100,7 +100,7 @@ fn tensors<B: Backend>(all: impl Planes<Primitive<B>>) -> Vec<FloatTensor<B>> {
     all.into_vec().into_iter().map(|plane| plane.0).collect()
 }
 
-/// The input as a matrix, `[T·B, I]`, with zeros where a row takes no part: nothing in the padding, not
+/// The input as a matrix, `[T·B, I]`, with zeros at masked steps: nothing in the padding, not
 /// even a NaN, reaches a product.
 fn input_rows<B: Backend, C: Cell>(
     plan: &Plan<C>,
@@ -109,9 +109,9 @@ fn input_rows<B: Backend, C: Cell>(
 ) -> FloatTensor<B> {
     let Sizes { time, batch, input, .. } = *sizes;
     let x = reshape::<B>(operands.need(Operand::Input).clone(), [time * batch, input]);
-    let Some(presence) = &plan.presence else { return x };
+    let Some(mask) = &plan.mask else { return x };
     let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
-    let active: Vec<bool> = steps.map(|(t, b)| presence.takes_part(t, b, batch)).collect();
+    let active: Vec<bool> = steps.map(|(t, b)| mask.is_valid(t, b, batch)).collect();
     only::<B>(&active, x)
 }
 
@@ -149,7 +149,7 @@ pub(crate) fn forward<B: Backend, C: Cell>(
         if let Some(weight_hr) = weight_hr {
             after.hidden = Primitive(linear::<B>(after.hidden.0, weight_hr.clone(), None));
         }
-        // A row that leaves the step out stands still, and its output is zero, or what it holds.
+        // A masked row keeps its state, and its output is zero or that state.
         let out = match plan.active(t, batch) {
             None => after.hidden.0.clone(),
             Some(active) => {

@@ -47,7 +47,7 @@ pub(super) fn forward<C: Cell>(cell: C, walk: &Walk, operands: Operands) -> (Res
     let plan = Plan::new(cell)
         .with_reverse(walk.reverse)
         .with_batch_first(batch_first)
-        .with_presence(walk.presence.clone())
+        .with_mask(walk.mask.clone())
         .with_masked_output(walk.masked_output);
     let (results, run) = kernels::in_duals(&plan, all).expect("`take` was asked");
     let passed = Passed { run, device, rows, batch };

@@ -43,7 +43,7 @@ mod sequence;
 pub use bptt::cells::Dual;
 
 use bptt::cells::Cell;
-use bptt::{CellVisitor, Kernel, MaskedOutput, Presence, Recorded, Recurrent, SequenceCell};
+use bptt::{CellVisitor, Kernel, MaskedOutput, Recorded, Recurrent, SequenceCell, SequenceMask};
 use burn::Tensor;
 use burn::tensor::{Bool, TensorData};
 use sequence::{Matrix, Operands, Results, Walk, forward};
@@ -57,22 +57,16 @@ pub struct Point {
     pub hidden: Option<Tensor<3>>,
     /// The initial memories, `[L·D·M, B, H]`; `None` for zeros.
     pub memory: Option<Tensor<3>>,
-    /// Which rows take part in which steps; `None`: all in all.
-    pub presence: Option<Presence>,
-    /// What the output is where a row leaves a step out.
+    /// Which steps of which rows are valid; `None`: all.
+    pub mask: Option<SequenceMask>,
+    /// What the output is at masked steps.
     pub masked_output: MaskedOutput,
 }
 
 impl Point {
     /// Sequences of full length from a state of zeros.
     pub fn new(input: Tensor<3>) -> Self {
-        Self {
-            input,
-            hidden: None,
-            memory: None,
-            presence: None,
-            masked_output: MaskedOutput::Zero,
-        }
+        Self { input, hidden: None, memory: None, mask: None, masked_output: MaskedOutput::Zero }
     }
 }
 
@@ -178,7 +172,7 @@ pub struct Curvature {
 /// # Arguments
 ///
 /// - `layer`: any, of any cell
-/// - `at`: input, initial state, who takes part
+/// - `at`: input, initial state, mask
 /// - `direction`: `v`; zero where it is `None`
 /// - `loss`: dLoss/d(result) for the results, in dual numbers. A loss that is linear in the results
 ///   has constant ones; for another their tangents are its own second derivative, times the tangents
@@ -221,7 +215,7 @@ pub fn hessian_vector_product<C: SequenceCell>(
                 batch,
                 batch_first: stack.batch_first && !stack.swaps,
                 reverse: (k > first) != layer.is_reverse(),
-                presence: at.presence.clone(),
+                mask: at.mask.clone(),
                 masked_output: at.masked_output,
             };
             let forward = Forward { walk, operands, by_kernels };
@@ -334,8 +328,8 @@ struct Stack {
     swaps: bool,
     /// For zeros.
     like: Tensor<3>,
-    /// `[T·B, 1]`, true where a row leaves a step out. The kernels read nothing of that, and need none.
-    absent: Option<Tensor<2, Bool>>,
+    /// `[T·B, 1]`, true at masked steps. The kernels do not read the input there, and need no mask.
+    masked: Option<Tensor<2, Bool>>,
 }
 
 impl Stack {
@@ -347,9 +341,9 @@ impl Stack {
         let (batch, time) = if batch_first { (a, b) } else { (b, a) };
         // The kernels take either order.
         let swaps = batch_first && !by_kernels;
-        let absent = at.presence.as_ref().filter(|_| !by_kernels).map(|presence| {
+        let masked = at.mask.as_ref().filter(|_| !by_kernels).map(|mask| {
             let flags =
-                (0..time * batch).map(|row| !presence.takes_part(row / batch, row % batch, batch));
+                (0..time * batch).map(|row| !mask.is_valid(row / batch, row % batch, batch));
             let data = TensorData::new(flags.collect(), [time * batch, 1]);
             Tensor::from_data(data, &like.device())
         });
@@ -362,7 +356,7 @@ impl Stack {
             batch_first,
             swaps,
             like,
-            absent,
+            masked,
         }
     }
 
@@ -392,10 +386,10 @@ impl Stack {
         })
     }
 
-    /// What takes no part is overwritten with zeros: its content may be anything.
+    /// The input with zeros at masked steps: its content there may be anything.
     fn without_padding(&self, x: Matrix) -> Matrix {
-        let Some(absent) = &self.absent else { return x };
-        x.linear(|x| Recorded(x.0.clone().mask_fill(absent.clone().expand(x.0.dims()), 0.0)))
+        let Some(masked) = &self.masked else { return x };
+        x.linear(|x| Recorded(x.0.clone().mask_fill(masked.clone().expand(x.0.dims()), 0.0)))
     }
 
     fn sequence_out(&self, x: &Matrix) -> Dual<Tensor<3>> {

@@ -5,7 +5,7 @@
 //! `step` and `step_backward` run on those, so nothing is derived twice by hand.
 
 use bptt::cells::{Backward, Cell, Dual, Layout, Planes, Recurrent, State};
-use bptt::{MaskedOutput, Presence, Recorded};
+use bptt::{MaskedOutput, Recorded, SequenceMask};
 use burn::Tensor;
 use burn::tensor::TensorData;
 
@@ -75,7 +75,7 @@ fn concatenate(parts: &[Matrix], dim: usize) -> Matrix {
     Dual::new(Recorded(value), tangent)
 }
 
-/// The rows that take part times one, the others times zero: a column `[B, 1]`.
+/// One in the valid rows, zero in the masked ones: columns `[B, 1]`.
 struct Active {
     yes: Tensor<2>,
     no: Tensor<2>,
@@ -86,7 +86,7 @@ impl Active {
         x.linear(|x| Recorded(x.0.clone() * self.yes.clone()))
     }
 
-    /// `yes` in the rows that take part, `no` in the others.
+    /// `yes` in the valid rows, `no` in the masked ones.
     fn select(&self, yes: &Matrix, no: &Matrix) -> Matrix {
         plus(&self.only(yes), &no.linear(|x| Recorded(x.0.clone() * self.no.clone())))
     }
@@ -128,7 +128,7 @@ pub(super) struct Walk {
     /// `[T·B, n]`. Only the kernels know of it.
     pub(super) batch_first: bool,
     pub(super) reverse: bool,
-    pub(super) presence: Option<Presence>,
+    pub(super) mask: Option<SequenceMask>,
     pub(super) masked_output: MaskedOutput,
 }
 
@@ -139,9 +139,9 @@ impl Walk {
     }
 
     fn active(&self, t: usize, like: &Tensor<2>) -> Option<Active> {
-        let absent = self.presence.as_ref()?.absent(t, self.batch)?;
+        let masked = self.mask.as_ref()?.masked_rows(t, self.batch)?;
         let column = |on: bool| {
-            let data: Vec<f64> = absent.iter().map(|&a| f64::from(u8::from(a == on))).collect();
+            let data: Vec<f64> = masked.iter().map(|&a| f64::from(u8::from(a == on))).collect();
             let data = TensorData::new(data, [self.batch, 1]).convert_dtype(like.dtype());
             Tensor::from_data(data, (&like.device(), like.dtype()))
         };

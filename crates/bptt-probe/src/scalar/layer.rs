@@ -52,7 +52,7 @@ pub fn forward<N: Scalar>(
                 };
                 for n in 0..time {
                     let t = if reverse { time - 1 - n } else { n };
-                    let here = takes_part(options, t, b);
+                    let here = is_valid(options, t, b);
                     if here {
                         state = weights.step(cell, &x[t][b], &state);
                     }
@@ -195,8 +195,8 @@ fn step_of<N: Clone>(options: &LayerOptions, sequence: &[N], t: usize, b: usize)
     sequence[row * width..(row + 1) * width].to_vec()
 }
 
-/// Whether row `b` takes part in step `t`.
-pub(crate) fn takes_part(options: &LayerOptions, t: usize, b: usize) -> bool {
+/// Whether step `t` of row `b` is valid.
+pub(crate) fn is_valid(options: &LayerOptions, t: usize, b: usize) -> bool {
     match (&options.lengths, &options.mask) {
         (Some(lengths), _) => t < lengths[b],
         (None, Some(mask)) => mask[b * options.time + t],

@@ -28,7 +28,7 @@ pub use complex::Complex;
 pub use double_double::DoubleDouble;
 pub use dual::Dual;
 pub use gradient::{columns, complex_step, constants, directions};
-pub(crate) use layer::takes_part;
+pub(crate) use layer::is_valid;
 pub use layer::{Values, forward, loss};
 
 use bptt::cells::Number;

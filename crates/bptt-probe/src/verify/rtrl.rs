@@ -4,7 +4,7 @@ use super::{Session, Witness};
 use crate::case::Case;
 use crate::measure::{Outcome, Setting, array, load, tensor};
 use crate::problem::{Array, Problem};
-use crate::scalar::takes_part;
+use crate::scalar::is_valid;
 use bptt::{Engine, MaskedOutput, RecurrentState, Rtrl, RtrlGradients, StateCotangent};
 use burn::Tensor;
 
@@ -88,7 +88,7 @@ fn by_step(problem: &Problem, setting: &Setting) -> Result<Outcome, String> {
         let step = |all: &Array| -> Tensor<2> {
             tensor(&step_of(problem, all, t), &device, setting.dtype)
         };
-        let here: Vec<bool> = (0..options.batch).map(|b| takes_part(options, t, b)).collect();
+        let here: Vec<bool> = (0..options.batch).map(|b| is_valid(options, t, b)).collect();
         let mut out = array(online.step_masked(step(problem.array("input")), &here));
         let mut d_out = step_of(problem, problem.array("cotangent.output"), t);
         let width = options.state_size();

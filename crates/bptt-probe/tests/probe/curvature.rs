@@ -5,7 +5,7 @@ use bptt::cells::{
     Cell, Clipped, GruResetAfter, GruResetBefore, Lstm, LstmCoupled, Number, Planes, Rectify,
     Recurrent, RnnRelu, RnnTanh, State,
 };
-use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Engine, Kernel, Presence};
+use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Engine, Kernel, SequenceMask};
 use bptt_probe::curvature::{
     Curvature, Dual, LayerResults, Point, Variables, WeightVariables, hessian_vector_product,
 };
@@ -85,11 +85,11 @@ fn point(problem: &Problem) -> Point {
     point.hidden = problem.given.get("h_0").map(tensor);
     point.memory = problem.given.get("c_0").map(tensor);
     point.masked_output = options.masked_output;
-    point.presence = options.lengths.as_ref().map(|l| Presence::Lengths(l.clone().into()));
+    point.mask = options.lengths.as_ref().map(|l| SequenceMask::Lengths(l.clone().into()));
     if let Some(mask) = &options.mask {
         let (batch, time) = (options.batch, options.time);
         let places = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
-        point.presence = Some(Presence::Mask(places.map(|(t, b)| mask[b * time + t]).collect()));
+        point.mask = Some(SequenceMask::Steps(places.map(|(t, b)| mask[b * time + t]).collect()));
     }
     point
 }

@@ -291,7 +291,7 @@ fn without_weights(problem: &Problem) -> Checked {
     if options.cell == CellKind::Gru { Ok(()) } else { nothing("grad.h_0") }
 }
 
-/// Steps before the first that nobody takes part in.
+/// Masked steps of all rows before the first valid one.
 fn later_is_the_same(problem: &Problem) -> Checked {
     const SHIFT: usize = 3;
     let mut options = problem.options.clone();

@@ -7,7 +7,7 @@
 
 use crate::engine::sequence::{Sequence, Sequenced};
 use bptt_cells::{Cell, Number, Planes, Rectify, Recurrent, State};
-use bptt_kernels::{MaskedOutput, Presence};
+use bptt_kernels::{MaskedOutput, SequenceMask};
 use burn::Tensor;
 use burn::tensor::{Bool, DType, TensorData, activation};
 use std::ops::{Add, Mul, Neg, Sub};
@@ -25,8 +25,8 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
     let mut before =
         State { hidden: Recorded(sequence.hidden), memory: C::Memory::from_vec(memory) };
     let mut outputs = vec![None; time];
-    let input = match &sequence.presence {
-        Some(presence) => without_padding(sequence.input, presence),
+    let input = match &sequence.mask {
+        Some(mask) => without_padding(sequence.input, mask),
         None => sequence.input,
     };
     let products = input_products(input, &weights.weight_ih, &weights.bias_ih);
@@ -41,16 +41,16 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
         if let Some(project) = &project {
             after.hidden = Recorded(after.hidden.0.matmul(project.clone()));
         }
-        // A row that leaves the step out stands still, and its output is zero, or what it holds.
+        // A masked row keeps its state, and its output is zero or that state.
         let mut out = after.hidden.0.clone();
-        let absent = sequence.presence.as_ref().and_then(|presence| presence.absent(t, batch));
-        if let Some(absent) = absent {
-            after.hidden = hold(&absent, after.hidden, &before.hidden);
+        let masked = sequence.mask.as_ref().and_then(|mask| mask.masked_rows(t, batch));
+        if let Some(masked) = masked {
+            after.hidden = hold(&masked, after.hidden, &before.hidden);
             let (now, then) = (after.memory.into_vec(), before.memory.clone().into_vec());
-            let held = now.into_iter().zip(&then).map(|(now, then)| hold(&absent, now, then));
+            let held = now.into_iter().zip(&then).map(|(now, then)| hold(&masked, now, then));
             after.memory = C::Memory::from_vec(held.collect());
             out = match sequence.masked_output {
-                MaskedOutput::Zero => out.clone().mask_fill(mask(&absent, &out), 0.0),
+                MaskedOutput::Zero => out.clone().mask_fill(mask(&masked, &out), 0.0),
                 MaskedOutput::Hold => after.hidden.0.clone(),
             };
         }
@@ -67,13 +67,13 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
     }
 }
 
-/// The input `[T, B, I]` with zeros where a row takes no part: nothing in the padding, not even a
+/// The input `[T, B, I]` with zeros at masked steps: nothing in the padding, not even a
 /// NaN, reaches a product.
-fn without_padding(input: Tensor<3>, presence: &Presence) -> Tensor<3> {
+fn without_padding(input: Tensor<3>, mask: &SequenceMask) -> Tensor<3> {
     let [time, batch, width] = input.dims();
     let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
-    let absent: Vec<bool> = steps.map(|(t, b)| !presence.takes_part(t, b, batch)).collect();
-    let data = TensorData::new(absent, [time, batch, 1]);
+    let masked: Vec<bool> = steps.map(|(t, b)| !mask.is_valid(t, b, batch)).collect();
+    let data = TensorData::new(masked, [time, batch, 1]);
     let mask: Tensor<3, Bool> = Tensor::from_data(data, &input.device());
     input.mask_fill(mask.expand([time, batch, width]), 0.0)
 }

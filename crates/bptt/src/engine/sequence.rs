@@ -2,7 +2,7 @@
 
 use bptt_cells::Cell;
 use bptt_kernels::{
-    AnyTensor, Kernel, MaskedOutput, Operand, Operands, Plan, Presence, WeightCache,
+    AnyTensor, Kernel, MaskedOutput, Operand, Operands, Plan, SequenceMask, WeightCache,
 };
 use burn::Tensor;
 
@@ -27,9 +27,9 @@ pub struct Sequence {
     pub memory: Option<Tensor<3>>,
     /// From the last step to the first.
     pub reverse: bool,
-    /// Which rows take part in which steps; `None`: all in all.
-    pub presence: Option<Presence>,
-    /// What the output is where a row leaves a step out.
+    /// Which steps of which rows are valid; `None`: all.
+    pub mask: Option<SequenceMask>,
+    /// What the output is at masked steps.
     pub masked_output: MaskedOutput,
     /// Which kernel the manual engine runs.
     pub kernel: Kernel,
@@ -55,7 +55,7 @@ impl Sequence {
         operands.set(Operand::Memory, self.memory.map(Into::into));
         let plan = Plan::new(cell)
             .with_reverse(self.reverse)
-            .with_presence(self.presence)
+            .with_mask(self.mask)
             .with_masked_output(self.masked_output)
             .with_kernel(self.kernel)
             .with_batch_first(self.batch_first)

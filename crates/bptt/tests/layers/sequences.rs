@@ -160,10 +160,10 @@ proptest! {
         };
         let input = given.input();
         let [batch, time, width] = input.dims();
-        let absent = given.mask(&plain()).bool_not().unsqueeze_dim::<3>(2).expand([batch, time, width]);
+        let masked = given.mask(&plain()).bool_not().unsqueeze_dim::<3>(2).expand([batch, time, width]);
         let clean = given.run(&layer, &input, forward);
         for filler in [f32::NAN, f32::INFINITY, -1e30] {
-            let filled = input.clone().mask_fill(absent.clone(), filler);
+            let filled = input.clone().mask_fill(masked.clone(), filler);
             prop_assert_eq!(bits(&given.run(&layer, &filled, forward)), bits(&clean));
         }
         let at = clean.len() - 1 - 3 * layer.weights.len();
@@ -203,7 +203,7 @@ proptest! {
                     prop_assert!(flags[index / layer.d_output()] || *x == 0.0);
                 }
             } else if !given.bidirectional && given.num_layers == 1 {
-                // Before the first step that it takes part in, it holds the initial state.
+                // Before its first valid step, a row holds the initial state.
                 let mut held = vec![0.0; layer.d_output()];
                 for (output, &flag) in found.chunks(layer.d_output()).zip(flags) {
                     if flag {

@@ -313,7 +313,7 @@ fn a_projection_to_more_than_there_is_is_refused() {
             hidden: Tensor::ones([1, output], &device),
             memory: None,
             reverse: false,
-            presence: None,
+            mask: None,
             masked_output: MaskedOutput::Zero,
             kernel: Kernel::Auto,
             trace_budget: None,

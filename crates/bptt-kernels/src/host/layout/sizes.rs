@@ -58,7 +58,7 @@ pub(crate) struct Layer {
     pub(crate) reverse: bool,
     /// Whether the outputs are `[B, T, P]`.
     pub(crate) batch_first: bool,
-    /// Whether a step that a row leaves out gives the held state as its output, not zero.
+    /// Whether the output at a masked step is the held state, not zero.
     pub(crate) held: bool,
     /// How many rows stand together: 1, or in dual numbers 2, a value's and its tangent's; both are
     /// counted in `batch`.

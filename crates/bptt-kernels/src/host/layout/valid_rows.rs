@@ -3,11 +3,11 @@
 use crate::host::gemm::rows::Rows;
 use crate::host::layout::sizes::Layer;
 use crate::host::threads::team::part;
-use crate::operation::plan::Presence;
+use crate::operation::plan::SequenceMask;
 use std::ops::Range;
 
 /// Which rows are worked in which step, and where they lie: what is computed of a block of steps
-/// lies row after row, without a gap for those that do not take part. So padding costs next to
+/// lies row after row, without a gap for masked rows. So padding costs next to
 /// nothing. But a row then lies elsewhere in each block, where another's row was in the block
 /// before: threads that do not wait for each other need [`rooms`](Self::rooms) of their own.
 ///
@@ -36,9 +36,9 @@ impl Roster {
     /// # Panics
     ///
     /// If there are more steps of all rows than it can number.
-    pub(crate) fn new(layer: &Layer, presence: Option<&Presence>) -> Self {
+    pub(crate) fn new(layer: &Layer, mask: Option<&SequenceMask>) -> Self {
         let Layer { time, batch, parts: grain, .. } = *layer;
-        let lists = presence.map(|presence| {
+        let lists = mask.map(|mask| {
             assert!(
                 time.checked_mul(batch).is_some_and(|all| u32::try_from(all).is_ok()),
                 "{time} steps of {batch} rows with lengths or a mask: expected at most {} steps of all \
@@ -53,7 +53,7 @@ impl Roster {
                 first.push(rows.len());
                 before.extend(&last);
                 for (b, last) in last.iter_mut().enumerate() {
-                    if presence.takes_part(layer.time_of(k), b, batch) {
+                    if mask.is_valid(layer.time_of(k), b, batch) {
                         rows.push(b);
                         steps.push(k as u32);
                         *last = rows.len() as u32;
@@ -105,7 +105,7 @@ impl Roster {
     }
 
     /// Whether a row is worked in a step.
-    pub(crate) fn takes_part(&self, k: usize, b: usize) -> bool {
+    pub(crate) fn is_valid(&self, k: usize, b: usize) -> bool {
         // Then it was worked elsewhere before the next step than before this one.
         let before = |lists: &Lists, k| lists.before[k * self.batch + b];
         self.lists.as_ref().is_none_or(|lists| before(lists, k) != before(lists, k + 1))

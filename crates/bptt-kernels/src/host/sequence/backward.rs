@@ -17,7 +17,7 @@ use crate::host::sequence::window::Window;
 use crate::host::step::gates::Work;
 use crate::host::threads::team::team;
 use crate::operation::operands::{Cotangents, Operand, Operands};
-use crate::operation::plan::Presence;
+use crate::operation::plan::SequenceMask;
 use bptt_cells::Cell;
 use std::sync::atomic::AtomicUsize;
 
@@ -53,7 +53,7 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
     work: Work<'_, C, T>,
     layer: &Layer,
     operands: &Slices<'_, T>,
-    presence: Option<&Presence>,
+    mask: Option<&SequenceMask>,
     Given { trace, outputs, d_results }: Given<'_, T>,
     wanted: &Operands<()>,
     schedule: Schedule,
@@ -74,7 +74,7 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
         Some(of(&weights)?.beside(tangents.as_ref().and_then(of)))
     };
 
-    let roster = Roster::new(layer, presence);
+    let roster = Roster::new(layer, mask);
     let blocks = roster.blocks(0..time, |rows_a_step| rows_per_block::<T>(layer, rows_a_step));
     let rows = roster.largest(&blocks);
     let block = |steps| Block::new::<T>(layer, &roster, schedule, steps);
@@ -99,8 +99,8 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
     final_state(layer, &d_results, d_hidden.as_mut_slice(), d_memory.as_mut_slice());
 
     let gradient = |operand, size: &[usize]| {
-        // All of it is written; but rows of the input that leave a step out are not.
-        let all_written = operand != Operand::Input || presence.is_none();
+        // All of it is written, except the rows of the input at masked steps.
+        let all_written = operand != Operand::Input || mask.is_none();
         wanted.has(operand).then(|| Values::<T>::new(size, all_written))
     };
     let mut d_input = gradient(Operand::Input, &[time, batch, input]);

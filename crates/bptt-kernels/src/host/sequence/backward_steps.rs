@@ -86,7 +86,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         if self.layer.held {
             self.hold_back(k, share);
         }
-        // This thread's rows of the batch that take part, in a buffer; and their places in the block.
+        // This thread's valid rows of the batch, in a buffer; and their places in the block.
         let of_batch = |buffer: Shared<'_, T>, row: usize| {
             let (start, rows) = rows.in_batch(row);
             (buffer.at(start, 0), rows)
@@ -180,13 +180,13 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         }
     }
 
-    /// Rows that leave step `k` out, and have what they held as their output: its gradient joins that of
-    /// `h`.
+    /// Rows that are masked at step `k` and have the held state as their output: the output's gradient joins
+    /// that of `h`.
     fn hold_back(&self, k: usize, share: &Share) {
         let Layer { output, pp, .. } = *self.layer;
         let units = if self.layer.projected { 0..output } else { share.units.clone() };
         let units = units.start.min(output)..units.end.min(output);
-        for b in share.rows.clone().filter(|&b| !self.roster.takes_part(k, b)) {
+        for b in share.rows.clone().filter(|&b| !self.roster.is_valid(k, b)) {
             let output_at = self.layer.output_at(self.layer.time_of(k), b);
             let d_output = self.d_outputs.row(output_at, pp);
             // SAFETY: rows and units of this thread's own.

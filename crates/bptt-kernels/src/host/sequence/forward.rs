@@ -15,7 +15,7 @@ use crate::host::sequence::trace::Trace;
 use crate::host::sequence::window::Keep;
 use crate::host::step::gates::Work;
 use crate::operation::operands::Results;
-use crate::operation::plan::Presence;
+use crate::operation::plan::SequenceMask;
 use bptt_cells::Cell;
 use std::sync::Arc;
 
@@ -29,23 +29,23 @@ pub(crate) fn forward<C: Cell, T: Gemm>(
     work: Work<'_, C, T>,
     layer: &Layer,
     operands: &Slices<'_, T>,
-    presence: Option<&Presence>,
+    mask: Option<&SequenceMask>,
     keep: Keep,
     prepared: Option<Arc<Prepared<T>>>,
     schedule: Schedule,
 ) -> (Results<Values<T>>, Option<Trace<T>>) {
-    let worked = match presence {
-        Some(presence) => presence.count(layer.time),
+    let worked = match mask {
+        Some(mask) => mask.count(layer.time),
         None => layer.time.saturating_mul(layer.batch),
     };
     let fits = limits::check::<T>(C::NAME, layer, worked, keep, Keeper::Host, available_for);
     fits.unwrap_or_else(|error| panic!("{error}"));
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
-    let roster = Roster::new(layer, presence);
+    let roster = Roster::new(layer, mask);
     let forwarder = Forwarder::new(work, layer, operands, &roster, prepared, schedule);
     let sizes = [time, batch, output];
-    // Of steps that a row leaves out they are not written.
-    let mut outputs = Values::new(&sizes, presence.is_none());
+    // Those of masked steps are not written.
+    let mut outputs = Values::new(&sizes, mask.is_none());
     let mut walk = match keep {
         Keep::Within(budget) => Walk::new(C::NAME, layer, budget),
         Keep::All | Keep::Nothing => None,

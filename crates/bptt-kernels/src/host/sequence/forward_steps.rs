@@ -127,11 +127,11 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
         }
     }
 
-    /// The outputs of a row in steps that it leaves out: what it has held since the step before.
+    /// The outputs of a row at masked steps: the state that it has held since the step before.
     fn hold(&self, outputs: Shared<'_, T>, steps: &Range<usize>, b: usize) {
         let output = self.layer.output;
         let at = |k| self.layer.output_at(self.layer.time_of(k), b);
-        for k in steps.clone().filter(|&k| !self.roster.takes_part(k, b)) {
+        for k in steps.clone().filter(|&k| !self.roster.is_valid(k, b)) {
             // SAFETY: the outputs of row `b` are this thread's own, those of two steps are apart.
             unsafe {
                 let from = match self.roster.before(k, b) {
@@ -282,7 +282,7 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
         let pp = self.layer.pp;
         let units = if self.layer.projected { 0..pp } else { share.units.clone() };
         let worked = self.roster.step_rows(k - 1, &share.rows);
-        for b in worked.iter().filter(|&b| !self.roster.takes_part(k, b)) {
+        for b in worked.iter().filter(|&b| !self.roster.is_valid(k, b)) {
             let at = b * pp + units.start;
             // SAFETY: these rows and units are this thread's own; the buffers are two.
             unsafe {

@@ -16,7 +16,7 @@ pub(crate) enum Keep {
 /// All that the backward pass needs of some steps.
 #[derive(Clone, Debug)]
 pub(crate) struct Window<T> {
-    /// Counted as they were worked. `N` rows took part in them, all steps together, and each has a row
+    /// Counted as they were worked. They have `N` valid rows, all steps together, and each has a row
     /// here, one step's behind the other's.
     pub(super) steps: Range<usize>,
     /// `[N, K, Hp]`

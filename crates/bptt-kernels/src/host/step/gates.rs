@@ -121,7 +121,7 @@ impl<Step: ByRows> WithSimd for InDuals<'_, Step> {
 pub(crate) struct StepForward<'a, C, T> {
     pub(crate) cell: &'a C,
     pub(crate) layer: &'a Layer,
-    /// This thread's rows, those that take part; and its units.
+    /// This thread's valid rows, and its units.
     pub(crate) rows: StepRows<'a>,
     pub(crate) units: Range<usize>,
     pub(crate) part: Part,
@@ -246,7 +246,7 @@ impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
 pub(crate) struct StepBackward<'a, C, T> {
     pub(crate) cell: &'a C,
     pub(crate) layer: &'a Layer,
-    /// This thread's rows, those that take part; and its units.
+    /// This thread's valid rows, and its units.
     pub(crate) rows: StepRows<'a>,
     pub(crate) units: Range<usize>,
     pub(crate) part: Part,

@@ -43,9 +43,9 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         fn twice<N: Copy>(all: &[N]) -> Arc<[N]> {
             all.iter().flat_map(|&x| [x, x]).collect()
         }
-        plan.presence = plan.presence.map(|presence| match presence {
-            Presence::Lengths(lengths) => Presence::Lengths(twice(&lengths)),
-            Presence::Mask(mask) => Presence::Mask(twice(&mask)),
+        plan.mask = plan.mask.map(|mask| match mask {
+            SequenceMask::Lengths(lengths) => SequenceMask::Lengths(twice(&lengths)),
+            SequenceMask::Steps(mask) => SequenceMask::Steps(twice(&mask)),
         });
         let sizes = Sizes { batch: 2 * self.sizes.batch, ..self.sizes };
         let projected = self.projected;
@@ -66,8 +66,8 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         let slices = self.operands.map_ref(Vec::as_slice);
         let tangents = tangents.map_ref(Vec::as_slice);
         let work = Work::in_duals(&self.plan.cell, &tangents);
-        let presence = self.plan.presence.as_ref();
-        let (results, trace) = forward(work, &layer, &slices, presence, Keep::All, None, schedule);
+        let mask = self.plan.mask.as_ref();
+        let (results, trace) = forward(work, &layer, &slices, mask, Keep::All, None, schedule);
         let given = Given {
             trace: &mut trace.expect("it was asked for"),
             outputs: &results.outputs,
@@ -78,7 +78,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             },
         };
         let wanted = self.operands.clone().map(|_| ());
-        let gradients = backward(work, &layer, &slices, presence, given, &wanted, schedule);
+        let gradients = backward(work, &layer, &slices, mask, given, &wanted, schedule);
         (results.map(|x| x.to_vec()), gradients.map(|x| x.to_vec()))
     }
 
@@ -132,11 +132,11 @@ fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
     let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], None);
     problem.plan = problem
         .plan
-        .with_presence(Some(Presence::Lengths(Arc::from([6, 2, 0, 5]))))
+        .with_mask(Some(SequenceMask::Lengths(Arc::from([6, 2, 0, 5]))))
         .with_reverse(true);
     problem.check_duals("with lengths in reverse");
     let mask = (0..24).map(|i| i % 4 != 2 && i / 4 != 3 && i * 7 % 5 != 1).collect();
-    problem.plan = problem.plan.with_presence(Some(Presence::Mask(mask)));
+    problem.plan = problem.plan.with_mask(Some(SequenceMask::Steps(mask)));
     problem.check_duals("with a mask");
     problem.plan = problem.plan.with_masked_output(MaskedOutput::Hold);
     problem.check_duals("with a mask, held");
@@ -145,7 +145,7 @@ fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
         problem.check_duals("projected");
         problem.plan = problem
             .plan
-            .with_presence(Some(Presence::Lengths(Arc::from([3, 6, 1, 0]))))
+            .with_mask(Some(SequenceMask::Lengths(Arc::from([3, 6, 1, 0]))))
             .with_masked_output(MaskedOutput::Hold);
         problem.check_duals("projected, with lengths, held");
     }

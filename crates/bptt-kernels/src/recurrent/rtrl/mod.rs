@@ -135,7 +135,7 @@ impl<B: Backend> Influenced<B> {
     /// - `t`: which step of the input, if the gradient of the input is wanted
     /// - `input`: `[B, I]`
     /// - `d_input`: for each block below, ∂`input`/∂columns, `[B, N, I]`
-    /// - `active`: which rows take part; `None`: all. The others stand still.
+    /// - `active`: which rows are valid; `None`: all. The masked ones keep their state.
     pub fn step<C: Cell>(
         &mut self,
         cell: &C,
