@@ -157,8 +157,8 @@ pub const SITES: &[Site] = &[
         ("the direction ignored for h_{t-1}", "self.layer.output_at(k, b)"),
     ]),
     site(BACK_STEPS, "kept_row: «traced»,", &[("what the first step kept for all", "rows.places.start")]),
-    site(BACK_STEPS, "let memory_before = |b| «self.roster.traced_before(known.steps.start, k, b)»;", &[
-        ("the memory after the step for that before it", "self.roster.traced_before(known.steps.start, k + 1, b)"),
+    site(BACK_STEPS, "let memory_before = |b| «self.valid_rows.traced_before(known.steps.start, k, b)»;", &[
+        ("the memory after the step for that before it", "self.valid_rows.traced_before(known.steps.start, k + 1, b)"),
         ("the first memory for that before each step", "b"),
     ]),
     site(BACK_STEPS, "memory_after: «batch + traced»,", &[

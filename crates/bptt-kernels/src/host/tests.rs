@@ -6,7 +6,7 @@ mod products;
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::layout::partition::{Schedule, Split};
 use crate::host::layout::sizes::Layer;
-use crate::host::layout::valid_rows::Roster;
+use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::Buffer;
 use crate::host::memory::values::Values;
 use crate::host::sequence::backward::{Given, backward};
@@ -494,11 +494,11 @@ fn the_threads_share_out_each_block_as_is_best_for_it() {
         let of_plan = problem.plan.mask.as_ref();
         let layer =
             Layer::new::<C, f32>(&problem.plan, &problem.sizes, [0, 0], false, Isa::detect());
-        let roster = Roster::new(&layer, of_plan);
+        let valid_rows = ValidRows::new(&layer, of_plan);
         let schedule = Schedule { count: 2, split: None };
-        let blocks = roster.blocks(0..layer.time, |_| 128);
+        let blocks = valid_rows.blocks(0..layer.time, |_| 128);
         let mut splits: Vec<_> =
-            blocks.iter().map(|block| schedule.of::<f32>(&layer, &roster, block)).collect();
+            blocks.iter().map(|block| schedule.of::<f32>(&layer, &valid_rows, block)).collect();
         splits.dedup();
         assert_eq!(splits, expected);
         problem.check("shared out block by block");

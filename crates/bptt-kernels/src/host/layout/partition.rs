@@ -1,7 +1,7 @@
 //! Who works on what: how threads share the steps of a sequence.
 
 use crate::host::layout::sizes::Layer;
-use crate::host::layout::valid_rows::Roster;
+use crate::host::layout::valid_rows::ValidRows;
 use crate::host::simd::real::Real;
 use crate::host::threads::team::part;
 use std::ops::Range;
@@ -53,8 +53,13 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// How the threads share some steps.
-    pub(crate) fn of<T: Real>(self, layer: &Layer, roster: &Roster, steps: &Range<usize>) -> Split {
-        let best = || layer.split::<T>(roster.rows_a_step(steps), self.count);
+    pub(crate) fn of<T: Real>(
+        self,
+        layer: &Layer,
+        valid_rows: &ValidRows,
+        steps: &Range<usize>,
+    ) -> Split {
+        let best = || layer.split::<T>(valid_rows.rows_a_step(steps), self.count);
         self.split.unwrap_or_else(best)
     }
 }
@@ -82,7 +87,7 @@ impl Share {
     /// The part that each of so many threads has of some steps.
     pub(crate) fn all<T: Real>(
         layer: &Layer,
-        roster: &Roster,
+        valid_rows: &ValidRows,
         split: Split,
         steps: &Range<usize>,
         count: usize,
@@ -90,7 +95,7 @@ impl Share {
         let all = || Self { rows: 0..layer.batch, units: 0..layer.hp };
         match split {
             Split::Rows => {
-                let parts = roster.parts(steps, count).into_iter();
+                let parts = valid_rows.parts(steps, count).into_iter();
                 parts.map(|rows| Self { rows, ..all() }).collect()
             }
             Split::Units => {
@@ -114,12 +119,12 @@ pub(crate) struct Block {
 impl Block {
     pub(crate) fn new<T: Real>(
         layer: &Layer,
-        roster: &Roster,
+        valid_rows: &ValidRows,
         schedule: Schedule,
         steps: Range<usize>,
     ) -> Self {
-        let split = schedule.of::<T>(layer, roster, &steps);
-        let shares = Share::all::<T>(layer, roster, split, &steps, schedule.count);
+        let split = schedule.of::<T>(layer, valid_rows, &steps);
+        let shares = Share::all::<T>(layer, valid_rows, split, &steps, schedule.count);
         Self { steps, split, shares }
     }
 }

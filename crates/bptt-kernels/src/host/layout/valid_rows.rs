@@ -12,7 +12,7 @@ use std::ops::Range;
 /// before: threads that do not wait for each other need [`rooms`](Self::rooms) of their own.
 ///
 /// Steps are counted as they are worked.
-pub(crate) struct Roster {
+pub(crate) struct ValidRows {
     batch: usize,
     /// How many rows of the batch stand together.
     grain: usize,
@@ -32,7 +32,7 @@ struct Lists {
     before: Vec<u32>,
 }
 
-impl Roster {
+impl ValidRows {
     /// # Panics
     ///
     /// If there are more steps of all rows than it can number.

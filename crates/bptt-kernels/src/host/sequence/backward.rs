@@ -6,7 +6,7 @@ use crate::host::gemm::product::DEPTH;
 use crate::host::layout::partition::{Block, Schedule};
 use crate::host::layout::plain_rows::{DOutputs, Slices};
 use crate::host::layout::sizes::Layer;
-use crate::host::layout::valid_rows::Roster;
+use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::memory::values::Values;
 use crate::host::sequence::backward_shared::Sequence;
@@ -74,10 +74,10 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
         Some(of(&weights)?.beside(tangents.as_ref().and_then(of)))
     };
 
-    let roster = Roster::new(layer, mask);
-    let blocks = roster.blocks(0..time, |rows_a_step| rows_per_block::<T>(layer, rows_a_step));
-    let rows = roster.largest(&blocks);
-    let block = |steps| Block::new::<T>(layer, &roster, schedule, steps);
+    let valid_rows = ValidRows::new(layer, mask);
+    let blocks = valid_rows.blocks(0..time, |rows_a_step| rows_per_block::<T>(layer, rows_a_step));
+    let rows = valid_rows.largest(&blocks);
+    let block = |steps| Block::new::<T>(layer, &valid_rows, schedule, steps);
     let blocks: Vec<_> = blocks.into_iter().map(block).collect();
     let slots = count.min(2);
     let two = |sizes: [usize; 2]| Buffer::one_or_two(slots > 1, &sizes);
@@ -117,7 +117,7 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
         work,
         layer,
         operands,
-        roster: &roster,
+        valid_rows: &valid_rows,
         wanted,
         outputs,
         d_outputs,
@@ -154,7 +154,7 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
     };
     over(trace.window.take().expect("a trace is used once"));
     if let Some(mut walk) = trace.walk.take() {
-        let forwarder = Forwarder::new(work, layer, operands, &roster, None, schedule);
+        let forwarder = Forwarder::new(work, layer, operands, &valid_rows, None, schedule);
         while let Some(passed) = walk.next(&forwarder, Outputs::Known(outputs)) {
             over(passed.into_window());
         }

@@ -5,7 +5,7 @@ use crate::host::gemm::panels::Packed;
 use crate::host::layout::partition::Block;
 use crate::host::layout::plain_rows::{DOutputs, Slices, padded_row};
 use crate::host::layout::sizes::Layer;
-use crate::host::layout::valid_rows::Roster;
+use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::sequence::window::Window;
 use crate::host::step::gates::Work;
@@ -19,7 +19,7 @@ pub(super) struct Sequence<'a, C, T> {
     pub(super) work: Work<'a, C, T>,
     pub(super) layer: &'a Layer,
     pub(super) operands: &'a Slices<'a, T>,
-    pub(super) roster: &'a Roster,
+    pub(super) valid_rows: &'a ValidRows,
     pub(super) wanted: &'a Operands<()>,
     /// The forward pass's outputs, `[T, B, P]`, and `dLoss/d` of them.
     pub(super) outputs: &'a [T],
@@ -92,7 +92,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
     #[inline(always)]
     pub(super) fn hidden_before(&self, k: usize, b: usize) -> &[T] {
         let Layer { output, pp, .. } = *self.layer;
-        match self.roster.before(k, b) {
+        match self.valid_rows.before(k, b) {
             None => padded_row(self.operands.need(Operand::Hidden), b * output, pp),
             Some(k) => {
                 let at = self.layer.output_at(self.layer.time_of(k), b);

@@ -76,13 +76,13 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         known: &Known<'_, T>,
     ) {
         // Its rows begin here in the block, and this thread's in the trace.
-        let first = self.roster.count(&(block.steps.start..k));
+        let first = self.valid_rows.count(&(block.steps.start..k));
         let Layer { batch, hidden, output, hp, pp, isa, row, .. } = *self.layer;
         let t = self.layer.time_of(k);
         let d_planes = self.d_planes[slot];
         let share = &block.shares[member.index];
-        let rows = self.roster.step_rows(k, &share.rows);
-        let traced = self.roster.count(&(known.steps.start..k)) + rows.places.start;
+        let rows = self.valid_rows.step_rows(k, &share.rows);
+        let traced = self.valid_rows.count(&(known.steps.start..k)) + rows.places.start;
         if self.layer.held {
             self.hold_back(k, share);
         }
@@ -103,7 +103,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
                 // thread's own.
                 unsafe { product.run(isa) };
             };
-        let memory_before = |b| self.roster.traced_before(known.steps.start, k, b);
+        let memory_before = |b| self.valid_rows.traced_before(known.steps.start, k, b);
         let hidden_before = |b| self.hidden_before(k, b);
         let gates = |part| {
             let step = StepBackward {
@@ -153,7 +153,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
                     (0..rows.len()).map(|nth| unsafe { own.slice((traced + nth) * hp, hidden) });
                 let (of_own, places) =
                     (Tiles::new(isa, hidden), first_place..first_place + rows.len());
-                let all = self.roster.count(&block.steps);
+                let all = self.valid_rows.count(&block.steps);
                 // SAFETY: these rows of the tiles are this thread's own.
                 unsafe { self.lay(of_own, own, places, all, tiles[slot]) };
             }
@@ -186,7 +186,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         let Layer { output, pp, .. } = *self.layer;
         let units = if self.layer.projected { 0..output } else { share.units.clone() };
         let units = units.start.min(output)..units.end.min(output);
-        for b in share.rows.clone().filter(|&b| !self.roster.is_valid(k, b)) {
+        for b in share.rows.clone().filter(|&b| !self.valid_rows.is_valid(k, b)) {
             let output_at = self.layer.output_at(self.layer.time_of(k), b);
             let d_output = self.d_outputs.row(output_at, pp);
             // SAFETY: rows and units of this thread's own.

@@ -4,7 +4,7 @@ use crate::host::gemm::dispatch::Gemm;
 use crate::host::layout::partition::Schedule;
 use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::Layer;
-use crate::host::layout::valid_rows::Roster;
+use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::reclaim::available_for;
 use crate::host::memory::values::Values;
 use crate::host::sequence::limits::{self, Keeper};
@@ -41,8 +41,8 @@ pub(crate) fn forward<C: Cell, T: Gemm>(
     let fits = limits::check::<T>(C::NAME, layer, worked, keep, Keeper::Host, available_for);
     fits.unwrap_or_else(|error| panic!("{error}"));
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
-    let roster = Roster::new(layer, mask);
-    let forwarder = Forwarder::new(work, layer, operands, &roster, prepared, schedule);
+    let valid_rows = ValidRows::new(layer, mask);
+    let forwarder = Forwarder::new(work, layer, operands, &valid_rows, prepared, schedule);
     let sizes = [time, batch, output];
     // Those of masked steps are not written.
     let mut outputs = Values::new(&sizes, mask.is_none());

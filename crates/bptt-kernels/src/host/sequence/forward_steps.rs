@@ -7,7 +7,7 @@ use crate::host::gemm::rows::Rows;
 use crate::host::layout::partition::{Share, Split};
 use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::Layer;
-use crate::host::layout::valid_rows::Roster;
+use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::Shared;
 use crate::host::sequence::stretch::Stretch;
 use crate::host::simd::isa::Isa;
@@ -42,7 +42,7 @@ pub(super) struct Forward<'a, C, T> {
     pub(super) work: Work<'a, C, T>,
     pub(super) layer: &'a Layer,
     pub(super) operands: &'a Slices<'a, T>,
-    pub(super) roster: &'a Roster,
+    pub(super) valid_rows: &'a ValidRows,
     /// For `x`, for `h`, for the inner operand, for the projection.
     pub(super) weight_ih: Packed<'a, T>,
     pub(super) weight_hh: Packed<'a, T>,
@@ -89,7 +89,7 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
         match split {
             Split::Rows | Split::Units => {
                 for block in blocks {
-                    let places = |k| self.roster.places(k, &share.rows).len();
+                    let places = |k| self.valid_rows.places(k, &share.rows).len();
                     let count = block.clone().map(places).sum();
                     self.input_products(block, 0, share, room, 0..count);
                     let mut first = room;
@@ -107,17 +107,17 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
                     self.input_products(&blocks[index], index % 2, share, room, part);
                 };
                 if let Some(first) = blocks.first() {
-                    products(0, member.part(self.roster.count(first), self.layer.parts));
+                    products(0, member.part(self.valid_rows.count(first), self.layer.parts));
                 }
                 member.wait();
                 for (index, block) in blocks.iter().enumerate() {
                     if member.index == 0 {
                         for k in block.clone() {
-                            let first = room + self.roster.count(&(block.start..k));
+                            let first = room + self.valid_rows.count(&(block.start..k));
                             self.step(k, first, index % 2, share);
                         }
                     } else if let Some(next) = blocks.get(index + 1) {
-                        let count = self.roster.count(next);
+                        let count = self.valid_rows.count(next);
                         let (at, of) = (member.index - 1, member.count - 1);
                         products(index + 1, part(at, of, count, self.layer.parts));
                     }
@@ -131,10 +131,10 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
     fn hold(&self, outputs: Shared<'_, T>, steps: &Range<usize>, b: usize) {
         let output = self.layer.output;
         let at = |k| self.layer.output_at(self.layer.time_of(k), b);
-        for k in steps.clone().filter(|&k| !self.roster.is_valid(k, b)) {
+        for k in steps.clone().filter(|&k| !self.valid_rows.is_valid(k, b)) {
             // SAFETY: the outputs of row `b` are this thread's own, those of two steps are apart.
             unsafe {
-                let from = match self.roster.before(k, b) {
+                let from = match self.valid_rows.before(k, b) {
                     None => &self.operands.need(Operand::Hidden)[b * output..][..output],
                     Some(before) => outputs.slice(at(before), output),
                 };
@@ -157,12 +157,12 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
         let planes = self.planes[slot];
         let x = self.operands.need(Operand::Input);
         let mut from = Vec::new();
-        let (a, a_rows) = if self.roster.rows(steps.start).is_none() {
+        let (a, a_rows) = if self.valid_rows.rows(steps.start).is_none() {
             // Some rows of each step.
             let a_rows = Rows::groups(share.rows.len(), self.layer.step_stride(stride), input_row);
             (self.layer.input_at(self.layer.time_of(steps.start), share.rows.start), a_rows)
         } else {
-            let pairs = self.roster.pairs(steps.clone(), share.rows.clone());
+            let pairs = self.valid_rows.pairs(steps.clone(), share.rows.clone());
             from.extend(pairs.map(|(k, b)| self.layer.input_at(self.layer.time_of(k), b)));
             (0, Rows::listed(&from, 1))
         };
@@ -197,7 +197,7 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
         let nth = k - self.first;
         let (before, after) = (self.hidden[nth % 2], self.hidden[(nth + 1) % 2]);
         let planes = self.planes[slot];
-        let rows = self.roster.step_rows(k, &share.rows);
+        let rows = self.valid_rows.step_rows(k, &share.rows);
         self.stand_still(k, [before, after], share);
         if rows.len() == 0 {
             return;
@@ -216,9 +216,9 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
         };
         // Where these rows are in the trace. Without one, their memories are where they were, and their
         // own `h` is in this thread's rows: those of the step may be another's in the next.
-        let traced = self.roster.count(&(self.first..k)) + rows.places.start;
+        let traced = self.valid_rows.count(&(self.first..k)) + rows.places.start;
         let memory_before = |b| match self.keep {
-            true => self.roster.traced_before(self.first, k, b),
+            true => self.valid_rows.traced_before(self.first, k, b),
             false => b,
         };
         let own_row = if self.keep { traced } else { share.rows.start };
@@ -276,13 +276,13 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
     /// Hands on the `h` of rows that were worked in the step before, and are not in this one. Others that
     /// are not have the same in both buffers, and have had it since then.
     fn stand_still(&self, k: usize, [before, after]: [Shared<'_, T>; 2], share: &Share) {
-        if self.roster.rows(k).is_none() || k == self.first {
+        if self.valid_rows.rows(k).is_none() || k == self.first {
             return;
         }
         let pp = self.layer.pp;
         let units = if self.layer.projected { 0..pp } else { share.units.clone() };
-        let worked = self.roster.step_rows(k - 1, &share.rows);
-        for b in worked.iter().filter(|&b| !self.roster.is_valid(k, b)) {
+        let worked = self.valid_rows.step_rows(k - 1, &share.rows);
+        for b in worked.iter().filter(|&b| !self.valid_rows.is_valid(k, b)) {
             let at = b * pp + units.start;
             // SAFETY: these rows and units are this thread's own; the buffers are two.
             unsafe {

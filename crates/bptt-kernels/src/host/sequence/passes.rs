@@ -5,7 +5,7 @@ use crate::host::gemm::panels::Panels;
 use crate::host::layout::partition::{Schedule, Split};
 use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::Layer;
-use crate::host::layout::valid_rows::Roster;
+use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::sequence::forward_steps::Forward;
 use crate::host::sequence::packed_weights::Prepared;
@@ -51,7 +51,7 @@ pub(crate) struct Forwarder<'a, C, T> {
     work: Work<'a, C, T>,
     layer: &'a Layer,
     operands: &'a Slices<'a, T>,
-    roster: &'a Roster,
+    valid_rows: &'a ValidRows,
     prepared: Arc<Prepared<T>>,
     /// In dual numbers, their tangents.
     tangents: Option<Prepared<T>>,
@@ -79,14 +79,14 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
         work: Work<'a, C, T>,
         layer: &'a Layer,
         operands: &'a Slices<'a, T>,
-        roster: &'a Roster,
+        valid_rows: &'a ValidRows,
         prepared: Option<Arc<Prepared<T>>>,
         schedule: Schedule,
     ) -> Self {
         let new = |operands| Prepared::new(layer, operands, schedule.count);
         let prepared = prepared.unwrap_or_else(|| Arc::new(new(operands)));
         let tangents = work.tangents.map(new);
-        Self { work, layer, operands, roster, prepared, tangents, schedule }
+        Self { work, layer, operands, valid_rows, prepared, tangents, schedule }
     }
 
     /// The memories before the first step, `[B, M, Hp]`.
@@ -109,7 +109,7 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
         let h_0 = self.operands.need(Operand::Hidden);
         let mut hidden = Buffer::zeros(&[batch, pp]);
         for b in 0..batch {
-            let from = match self.roster.before(k, b) {
+            let from = match self.valid_rows.before(k, b) {
                 None => &h_0[b * output..][..output],
                 Some(k) => {
                     let at = self.layer.output_at(self.layer.time_of(k), b);
@@ -131,8 +131,8 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
     ) -> Passed<T> {
         let Layer { batch, memories, hp, .. } = *self.layer;
         let layer = self.layer;
-        let blocks = self.roster.blocks(steps.clone(), |_| ROWS);
-        let stretches = Stretch::all::<T>(layer, self.roster, self.schedule, &blocks);
+        let blocks = self.valid_rows.blocks(steps.clone(), |_| ROWS);
+        let stretches = Stretch::all::<T>(layer, self.valid_rows, self.schedule, &blocks);
         let splits: Vec<_> = stretches.iter().map(|stretch| stretch.split).collect();
         let rows = stretches.iter().map(|stretch| stretch.rows).max().unwrap_or(0);
         let two = splits.contains(&Split::Pipeline);
@@ -141,7 +141,7 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
         let hidden = self.hidden_before(steps.start, outputs.numbers());
         let mut hiddens = [hidden.clone(), hidden];
         // Of what is kept, each worked row has one.
-        let worked = if keep { self.roster.count(&steps) } else { 0 };
+        let worked = if keep { self.valid_rows.count(&steps) } else { 0 };
         let mut memory = Buffer::scratch(&[batch + worked, memories, hp]);
         let state = batch * memories * hp;
         memory.as_mut_slice()[..state].copy_from_slice(before.as_slice());
@@ -157,7 +157,7 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
             work: self.work,
             layer,
             operands: self.operands,
-            roster: self.roster,
+            valid_rows: self.valid_rows,
             weight_ih: values.weight_ih.beside(tangents.map(|of| &of.weight_ih)),
             weight_hh: values.weight_hh.beside(tangents.map(|of| &of.weight_hh)),
             inner: packed(|of| of.inner.as_ref()),
@@ -182,7 +182,8 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
         let hidden = if steps.len().is_multiple_of(2) { even } else { odd };
         let mut after = before;
         for (b, to) in after.as_mut_slice().chunks_exact_mut((memories * hp).max(1)).enumerate() {
-            let row = if keep { self.roster.traced_before(steps.start, steps.end, b) } else { b };
+            let row =
+                if keep { self.valid_rows.traced_before(steps.start, steps.end, b) } else { b };
             to.copy_from_slice(&memory.as_slice()[row * memories * hp..][..to.len()]);
         }
         let window = kept.map(|kept| Window { steps, kept, memory, own });

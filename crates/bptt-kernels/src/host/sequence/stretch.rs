@@ -2,7 +2,7 @@
 
 use crate::host::layout::partition::{Schedule, Share, Split};
 use crate::host::layout::sizes::Layer;
-use crate::host::layout::valid_rows::Roster;
+use crate::host::layout::valid_rows::ValidRows;
 use crate::host::simd::real::Real;
 use std::ops::Range;
 
@@ -21,18 +21,20 @@ impl<'a> Stretch<'a> {
     /// Of all that is to be worked.
     pub(super) fn all<T: Real>(
         layer: &Layer,
-        roster: &Roster,
+        valid_rows: &ValidRows,
         schedule: Schedule,
         blocks: &'a [Range<usize>],
     ) -> Vec<Self> {
-        let split = |block: &Range<usize>| schedule.of::<T>(layer, roster, block);
+        let split = |block: &Range<usize>| schedule.of::<T>(layer, valid_rows, block);
         let stretch = |blocks: &'a [Range<usize>]| {
             let split = split(&blocks[0]);
             let steps = blocks[0].start..blocks[blocks.len() - 1].end;
-            let shares = Share::all::<T>(layer, roster, split, &steps, schedule.count);
+            let shares = Share::all::<T>(layer, valid_rows, split, &steps, schedule.count);
             let (rooms, rows) = match split {
-                Split::Rows => roster.rooms(blocks, shares.iter().map(|share| &share.rows)),
-                Split::Units | Split::Pipeline => (vec![0; shares.len()], roster.largest(blocks)),
+                Split::Rows => valid_rows.rooms(blocks, shares.iter().map(|share| &share.rows)),
+                Split::Units | Split::Pipeline => {
+                    (vec![0; shares.len()], valid_rows.largest(blocks))
+                }
             };
             Self { blocks, split, shares, rooms, rows }
         };

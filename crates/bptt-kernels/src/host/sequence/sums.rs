@@ -91,9 +91,9 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
     /// Lays out what the sums over a block multiply with, as tiles: a part of it.
     pub(super) fn lay_out(&self, steps: Range<usize>, slot: usize, index: usize, parts: usize) {
         let Layer { input, output, parts: grain, isa, .. } = *self.layer;
-        let rows = self.roster.count(&steps);
+        let rows = self.valid_rows.count(&steps);
         let mine = part(index, parts, rows, grain);
-        let worked = || self.roster.worked(steps.start, mine.start);
+        let worked = || self.valid_rows.worked(steps.start, mine.start);
         if self.wanted.has(Operand::WeightIh) {
             let x = self.operands.need(Operand::Input);
             let row = |(k, b)| &x[self.layer.input_at(self.layer.time_of(k), b)..][..input];
@@ -115,7 +115,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
     /// Each element is in one piece, and has the same bits whoever takes it.
     pub(super) fn sums(&self, index: usize) {
         let (block, slot) = self.block(index);
-        let rows = self.roster.count(&block.steps);
+        let rows = self.valid_rows.count(&block.steps);
         if rows == 0 {
             return;
         }
@@ -177,17 +177,17 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
     fn input_gradient(&self, steps: &Range<usize>, slot: usize, piece: usize) {
         let Layer { batch, input, isa, parts, row, .. } = *self.layer;
         let (Some(d_input), Some(weight_ih)) = (self.d_input, self.weight_ih) else { return };
-        let count = self.roster.count(steps);
+        let count = self.valid_rows.count(steps);
         let rows = piece * PIECE * parts..count.min((piece + 1) * PIECE * parts);
         let mut listed = Vec::new();
         // From which row of the block on they are named, and from which of the gradient's numbers on.
         let mut from = 0;
-        let (first, c_rows) = if self.roster.rows(steps.start).is_none() {
+        let (first, c_rows) = if self.valid_rows.rows(steps.start).is_none() {
             let group = self.layer.step_stride(batch * input);
             (self.layer.time_of(steps.start) * batch * input, Rows::groups(batch, group, input))
         } else {
             from = rows.start;
-            let worked = self.roster.worked(steps.start, from).take(rows.len());
+            let worked = self.valid_rows.worked(steps.start, from).take(rows.len());
             listed.reserve(rows.len());
             listed.extend(worked.map(|(k, b)| self.layer.time_of(k) * batch + b));
             (0, Rows::listed(&listed, input))
