@@ -75,18 +75,18 @@ pub const SITES: &[Site] = &[
     site(REFERENCE, "hidden: Primitive(«hidden_own.clone()»),", &[
         ("the hidden state before the step for that after it", "hidden_before.clone()"),
     ]),
-    site(REFERENCE, "let d_inner = Primitive(«B::float_matmul(d_last, weight.clone())»);", &[
-        ("the inner product not transposed", "B::float_matmul(d_last, B::float_transpose(weight.clone()))"),
-        ("the inner product dropped", "zeros_like::<B>(like, &[batch, hidden])"),
+    site(REFERENCE, "let d_gated = Primitive(«B::float_matmul(d_last, weight.clone())»);", &[
+        ("the product with the gated hidden state not transposed", "B::float_matmul(d_last, B::float_transpose(weight.clone()))"),
+        ("the product with the gated hidden state dropped", "zeros_like::<B>(like, &[batch, hidden])"),
     ]),
-    site(REFERENCE, "back = «cell.inner_backward(&kept, &before, d_inner, whole)»;", &[
-        ("the inner gate's completion forgotten", "whole"),
+    site(REFERENCE, "back = «cell.gated_hidden_backward(&kept, &before, d_gated, whole)»;", &[
+        ("the completion by the gated hidden state forgotten", "whole"),
     ]),
-    site(REFERENCE, "inner_operand = Some(«cell.inner_of_kept(&kept, &before.hidden).0»);", &[
-        ("h for the inner operand", "hidden_before.clone()"),
+    site(REFERENCE, "gated_hidden = Some(«cell.gated_hidden_of_kept(&kept, &before.hidden).0»);", &[
+        ("h for the gated hidden state", "hidden_before.clone()"),
     ]),
-    site(REFERENCE, "«d_outer.extend(d_apart);»", &[
-        ("the gate's gradient for that of its product kept apart", "let _ = d_apart; d_outer.extend_from_slice(&d_gates[added..]);"),
+    site(REFERENCE, "«d_outer.extend(d_separate);»", &[
+        ("the gate's gradient for that of its separate product", "let _ = d_separate; d_outer.extend_from_slice(&d_gates[added..]);"),
     ]),
     site(REFERENCE, "d_hidden = «B::float_matmul(d_outer.clone(), weights.outer.clone())»;", &[
         ("the product with U dropped", "zeros_like::<B>(like, &[batch, output])"),
@@ -114,14 +114,14 @@ pub const SITES: &[Site] = &[
     site(REFERENCE, "let d_x = «B::float_matmul(d_gates.clone(), weight_ih)»;", &[
         ("the input's gradient with the other sign", "B::float_neg(B::float_matmul(d_gates.clone(), weight_ih))"),
     ]),
-    site(REFERENCE, "parts.push(«transposed_times::<B>(d_last(), all(self.inner_operand))»);", &[
-        ("the inner gate's weight gradient transposed", "transposed_times::<B>(all(self.inner_operand), d_last())"),
+    site(REFERENCE, "parts.push(«transposed_times::<B>(d_last(), all(self.gated_hidden))»);", &[
+        ("the gated term's weight gradient transposed", "transposed_times::<B>(all(self.gated_hidden), d_last())"),
     ]),
     site(REFERENCE, "let mut parts = vec![«sum_rows::<B>(d_outer)»];", &[
         ("b_h's gradient that of b", "sum_rows::<B>(columns::<B>(&d_gates, 0, d_outer.shape()[1]))"),
     ]),
     site(REFERENCE, "parts.push(«sum_rows::<B>(d_last())»);", &[
-        ("the inner gate's bias that of another gate", "sum_rows::<B>(columns::<B>(&d_gates, 0, hidden))"),
+        ("the gated term's bias that of another gate", "sum_rows::<B>(columns::<B>(&d_gates, 0, hidden))"),
     ]),
     site(REFERENCE, "d.with(Operand::BiasIh, «sum_rows::<B>(d_gates)»)", &[
         ("the bias forgotten", "B::float_mul_scalar(sum_rows::<B>(d_gates), 0f32.into())"),
@@ -181,23 +181,23 @@ pub const SITES: &[Site] = &[
     site(BACK_STEPS, "«product(a, project, 0..project.value.count, c, false);»", &[
         ("the projection's transposed product dropped", "let _ = (a, c);"),
     ]),
-    site(BACK_STEPS, "of_batch(d_inner, hp), «false»);", &[("the inner product added to that of the last step", "true")]),
-    site(BACK_STEPS, "«gates(Part::Completion);»", &[("the inner gate's completion forgotten", "{}")]),
-    site(BACK_STEPS, "let a = (a.wrapping_add(«self.layer.of_inner()».0), a_rows);", &[
-        ("the inner product of another gate", "self.layer.columns(self.layer.plane(0)..self.layer.planes())"),
+    site(BACK_STEPS, "of_batch(d_gated, hp), «false»);", &[("the gated product added to that of the last step", "true")]),
+    site(BACK_STEPS, "«gates(Part::Completion);»", &[("the completion by the gated hidden state forgotten", "{}")]),
+    site(BACK_STEPS, "let a = (a.wrapping_add(«self.layer.of_gated()».0), a_rows);", &[
+        ("the gated product of another gate", "self.layer.columns(self.layer.plane(0)..self.layer.planes())"),
     ]),
     site(BACK_STEPS, "let add = «!C::PROJECTABLE»;", &[
         ("the way through h by the step itself not added to", "false"),
         ("the hidden state's cotangent kept where none is handed on", "true"),
     ]),
     site(BACK_STEPS, "let a = (a.wrapping_add(«self.layer.of_h()».0), a_rows);", &[
-        ("the gate's gradient for that of its product kept apart", "self.layer.columns(0..self.layer.outer())"),
+        ("the gate's gradient for that of its separate product", "self.layer.columns(0..self.layer.outer())"),
     ]),
     site(WEIGHTS, "let of_h = inner_of(Operand::WeightHh, «layer.of_h()».1);", &[
-        ("the gate's gradient for that of its product kept apart, in what is left of the planes", "layer.columns(0..layer.outer())"),
+        ("the gate's gradient for that of its separate product, in what is left of the planes", "layer.columns(0..layer.outer())"),
     ]),
-    site(WEIGHTS, "let of_inner = inner_of(Operand::WeightHh, «layer.of_inner()».1);", &[
-        ("the inner product of another gate, in what is left of its plane", "layer.columns(layer.plane(0)..layer.plane(0) + 1)"),
+    site(WEIGHTS, "let of_gated = inner_of(Operand::WeightHh, «layer.of_gated()».1);", &[
+        ("the gated product of another gate, in what is left of its plane", "layer.columns(layer.plane(0)..layer.plane(0) + 1)"),
     ]),
     site(WEIGHTS, "«some(0..whole).chain(some(whole..hidden)).collect()»", &[
         ("the rows of a weight as they are, not as the planes have them", "some(0..hidden).collect()"),
@@ -233,20 +233,20 @@ pub const SITES: &[Site] = &[
     ]),
     site(SUMS, "bias: «self.wants_bias().then_some(self.sum_bias)»,", &[("the bias forgotten", "None")]),
     site(SUMS, "planes(«self.layer.of_h()»));", &[
-        ("the gradient of U by the gates, not by what was kept apart", "self.layer.columns(0..self.layer.outer())"),
+        ("the gradient of U by the gates, not by the separate products", "self.layer.columns(0..self.layer.outer())"),
     ]),
     site(SUMS, "let summed = if self.wanted.has(Operand::WeightIh) { «gates» } else { 0 };", &[
         ("the bias summed twice", "0"),
-        ("the bias of what was kept apart forgotten", "self.layer.planes()"),
+        ("the bias of the separate products forgotten", "self.layer.planes()"),
     ]),
-    site(SUMS, "let (d, columns) = planes(«self.layer.of_inner()»);", &[
-        ("the inner weights' gradient of another gate", "self.layer.columns(self.layer.plane(0)..self.layer.plane(0) + 1)"),
+    site(SUMS, "let (d, columns) = planes(«self.layer.of_gated()»);", &[
+        ("the gated term's weight gradient of another gate", "self.layer.columns(self.layer.plane(0)..self.layer.plane(0) + 1)"),
     ]),
     site(SUMS, "(0..gates).map(|plane| «self.layer.gate(plane)»).collect();", &[
         ("the gradient of W in the kernel's order", "plane"),
     ]),
     site(SUMS, "to, &[«gates - 1»], hidden);", &[
-        ("the inner weights' gradient in another gate's place", "0"),
+        ("the gated term's weight gradient in another gate's place", "0"),
     ]),
     site(SUMS, "transpose(from, row, left, to, «first + whole», rest, inputs);", &[
         ("what is left of a plane in its first rows", "first"),

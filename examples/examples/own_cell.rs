@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! f  = σ(W_f x + b_f + U_f h + b_hf)
-//! q  = f ⊙ h                                the inner operand
+//! q  = f ⊙ h                                the gated hidden state
 //! n  = tanh(W_n x + b_n + U_n q + b_hn)
 //! h' = (1 - f) ⊙ h + f ⊙ n
 //! ```
@@ -45,7 +45,7 @@
 //! sign turned `WRONG in …`, the first line of which names the gate: `one step: d_gates[0]`.
 
 // ANCHOR: cell
-use bptt::cells::{AnalyticCell, Backward, Forward, Layout, Number, Recurrent, State};
+use bptt::cells::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, Number, State};
 
 /// The minimal gated unit, gates in the order `f n`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,17 +53,17 @@ struct MinimalGated;
 
 impl Layout for MinimalGated {
     const NAME: &'static str = "minimal-gated";
-    const RECURRENT: &'static [Recurrent] = &[Recurrent::Added, Recurrent::Inner];
+    const HIDDEN_TERMS: &'static [HiddenTerm] = &[HiddenTerm::Added, HiddenTerm::Gated];
     const PROJECTABLE: bool = false;
     type Gates<N: Number> = [N; 2];
-    type Apart<N: Number> = [N; 0];
+    type Separate<N: Number> = [N; 0];
     type Memory<N: Number> = [N; 0];
     /// `f` and `n`: `2 H` numbers a row and step.
     type Kept<N: Number> = [N; 2];
 }
 
 impl AnalyticCell for MinimalGated {
-    fn inner<N: Number>(&self, [a_f, _]: &[N; 2], before: &State<N, [N; 0]>) -> N {
+    fn gated_hidden<N: Number>(&self, [a_f, _]: &[N; 2], before: &State<N, [N; 0]>) -> N {
         a_f.sigmoid() * &before.hidden
     }
 
@@ -90,22 +90,22 @@ impl AnalyticCell for MinimalGated {
         let d_n = &d_h * &f * n.tanh_slope();
         let d_f = &d_h * (n - h) * f.sigmoid_slope();
         let d_h = d_h * f.one_minus();
-        Backward { d_gates: [d_f, d_n], d_apart: [], d_hidden: Some(d_h), d_memory: [] }
+        Backward { d_gates: [d_f, d_n], d_separate: [], d_hidden: Some(d_h), d_memory: [] }
     }
 
-    fn inner_backward<N: Number>(
+    fn gated_hidden_backward<N: Number>(
         &self,
         [f, _]: &[N; 2],
         before: &State<N, [N; 0]>,
         d_q: N,
-        Backward { d_gates: [d_f, d_n], d_apart, d_hidden, d_memory }: Backward<Self, N>,
+        Backward { d_gates: [d_f, d_n], d_separate, d_hidden, d_memory }: Backward<Self, N>,
     ) -> Backward<Self, N> {
         let d_f = d_f + &d_q * &before.hidden * f.sigmoid_slope();
         let d_hidden = d_hidden.map(|d_h| d_h + d_q * f);
-        Backward { d_gates: [d_f, d_n], d_apart, d_hidden, d_memory }
+        Backward { d_gates: [d_f, d_n], d_separate, d_hidden, d_memory }
     }
 
-    fn inner_of_kept<N: Number>(&self, [f, _]: &[N; 2], hidden_before: &N) -> N {
+    fn gated_hidden_of_kept<N: Number>(&self, [f, _]: &[N; 2], hidden_before: &N) -> N {
         f * hidden_before
     }
 }

@@ -16,14 +16,14 @@ pub struct State<N, M> {
 
 /// How the recurrent product of one gate, `U h + b_h`, enters the step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recurrent {
+pub enum HiddenTerm {
     /// It is added to the input's product: the gate's pre-activation arrives as `W x + U h`.
     Added,
-    /// The cell wants it by itself, as one of [`Layout::Apart`]; the gate arrives as `W x`.
-    Apart,
-    /// It is a product of [`Cell::inner`] instead of `h`, added like [`Added`](Self::Added).
-    /// At most one gate, the last.
-    Inner,
+    /// The step gets it by itself, as one of [`Layout::Separate`]; the gate arrives as `W x`.
+    Separate,
+    /// It is the product of `U` with a gated hidden state, [`Cell::gated_hidden`], in place of `h`, and is
+    /// added like [`Added`](Self::Added). At most one gate, the last.
+    Gated,
 }
 
 /// What is fixed about a cell whatever its number: names, counts, and what the planes are.
@@ -32,7 +32,7 @@ pub trait Layout: Copy + Debug + Send + Sync + 'static {
     const NAME: &'static str;
 
     /// For each gate, in the order of the weights' rows, how its recurrent product enters.
-    const RECURRENT: &'static [Recurrent];
+    const HIDDEN_TERMS: &'static [HiddenTerm];
 
     /// Whether the step reads nothing of the previous `h` by itself, so that a projection
     /// (`h` of another size than the gates) may stand behind it.
@@ -41,8 +41,8 @@ pub trait Layout: Copy + Debug + Send + Sync + 'static {
     /// Pre-activations, one for each gate.
     type Gates<N: Number>: Planes<N>;
 
-    /// Recurrent products that the cell wants apart, one for each [`Recurrent::Apart`] gate.
-    type Apart<N: Number>: Planes<N>;
+    /// The recurrent products of the gates that are [`HiddenTerm::Separate`], one for each.
+    type Separate<N: Number>: Planes<N>;
 
     /// What is carried besides `h`.
     type Memory<N: Number>: Planes<N> + Clone;
@@ -51,7 +51,7 @@ pub trait Layout: Copy + Debug + Send + Sync + 'static {
     type Kept<N: Number>: Planes<N> + Clone;
 
     /// `G`, the number of gates.
-    const GATES: usize = Self::RECURRENT.len();
+    const GATES: usize = Self::HIDDEN_TERMS.len();
 }
 
 /// The state after a step, and what its backward needs.
@@ -61,8 +61,8 @@ pub type Forward<C, N> = (State<N, <C as Layout>::Memory<N>>, <C as Layout>::Kep
 pub struct Backward<C: Layout, N: Number> {
     /// With respect to the pre-activations.
     pub d_gates: C::Gates<N>,
-    /// With respect to the recurrent products kept apart.
-    pub d_apart: C::Apart<N>,
+    /// With respect to the separate recurrent products.
+    pub d_separate: C::Separate<N>,
     /// With respect to the previous `h` by the step itself, besides the way through `U h`;
     /// `None` where there is no such way.
     pub d_hidden: Option<N>,
@@ -77,7 +77,7 @@ pub trait AnalyticCell: Layout {
     fn step<N: Number>(
         &self,
         gates: Self::Gates<N>,
-        apart: Self::Apart<N>,
+        separate: Self::Separate<N>,
         before: &State<N, Self::Memory<N>>,
     ) -> Forward<Self, N>;
 
@@ -90,31 +90,35 @@ pub trait AnalyticCell: Layout {
         cotangent: State<N, Self::Memory<N>>,
     ) -> Backward<Self, N>;
 
-    /// See [`Cell::inner`].
+    /// See [`Cell::gated_hidden`].
     #[inline(always)]
-    fn inner<N: Number>(&self, gates: &Self::Gates<N>, before: &State<N, Self::Memory<N>>) -> N {
+    fn gated_hidden<N: Number>(
+        &self,
+        gates: &Self::Gates<N>,
+        before: &State<N, Self::Memory<N>>,
+    ) -> N {
         let _ = (gates, before);
-        no_inner::<Self>()
+        no_gated_hidden::<Self>()
     }
 
-    /// See [`Cell::inner_of_kept`].
+    /// See [`Cell::gated_hidden_of_kept`].
     #[inline(always)]
-    fn inner_of_kept<N: Number>(&self, kept: &Self::Kept<N>, hidden_before: &N) -> N {
+    fn gated_hidden_of_kept<N: Number>(&self, kept: &Self::Kept<N>, hidden_before: &N) -> N {
         let _ = (kept, hidden_before);
-        no_inner::<Self>()
+        no_gated_hidden::<Self>()
     }
 
-    /// See [`Cell::inner_backward`].
+    /// See [`Cell::gated_hidden_backward`].
     #[inline(always)]
-    fn inner_backward<N: Number>(
+    fn gated_hidden_backward<N: Number>(
         &self,
         kept: &Self::Kept<N>,
         before: &State<N, Self::Memory<N>>,
-        d_inner: N,
+        d_gated: N,
         so_far: Backward<Self, N>,
     ) -> Backward<Self, N> {
-        let _ = (kept, before, d_inner, so_far);
-        no_inner::<Self>()
+        let _ = (kept, before, d_gated, so_far);
+        no_gated_hidden::<Self>()
     }
 }
 
@@ -126,12 +130,12 @@ pub trait Cell: Layout {
     /// One step forward.
     ///
     /// `gates` are the pre-activations (`W x + b`, plus `U h + b_h` where
-    /// [`Layout::RECURRENT`] says so), `apart` the recurrent products the cell wants by
-    /// themselves. Returns the state after the step and what the backward step needs.
+    /// [`Layout::HIDDEN_TERMS`] says so), `separate` the recurrent products that the
+    /// step gets by themselves. Returns the state after the step and what the backward step needs.
     fn step<N: Rectify>(
         &self,
         gates: Self::Gates<N>,
-        apart: Self::Apart<N>,
+        separate: Self::Separate<N>,
         before: &State<N, Self::Memory<N>>,
     ) -> Forward<Self, N>;
 
@@ -147,48 +151,52 @@ pub trait Cell: Layout {
         cotangent: State<N, Self::Memory<N>>,
     ) -> Backward<Self, N>;
 
-    /// The operand of the [`Recurrent::Inner`] gate's product, from the other gates.
+    /// What the [`HiddenTerm::Gated`] gate's product takes in place of `h`, from the other gates.
     ///
     /// # Panics
     ///
     /// If the cell has no such gate.
     #[inline(always)]
-    fn inner<N: Rectify>(&self, gates: &Self::Gates<N>, before: &State<N, Self::Memory<N>>) -> N {
+    fn gated_hidden<N: Rectify>(
+        &self,
+        gates: &Self::Gates<N>,
+        before: &State<N, Self::Memory<N>>,
+    ) -> N {
         let _ = (gates, before);
-        no_inner::<Self>()
+        no_gated_hidden::<Self>()
     }
 
-    /// The same operand again, from what was kept: the weights' gradient needs it.
+    /// The gated hidden state again, from what was kept: the weights' gradient needs it.
     ///
     /// # Panics
     ///
-    /// If the cell has no inner gate.
+    /// If the cell has no such gate.
     #[inline(always)]
-    fn inner_of_kept<N: Rectify>(&self, kept: &Self::Kept<N>, hidden_before: &N) -> N {
+    fn gated_hidden_of_kept<N: Rectify>(&self, kept: &Self::Kept<N>, hidden_before: &N) -> N {
         let _ = (kept, hidden_before);
-        no_inner::<Self>()
+        no_gated_hidden::<Self>()
     }
 
-    /// Completes [`step_backward`](Self::step_backward) once the product behind the inner gate
-    /// has given `d_inner`.
+    /// Completes [`step_backward`](Self::step_backward) once the transposed product has given
+    /// `d_gated`, the gradient of the gated hidden state.
     ///
     /// # Panics
     ///
-    /// If the cell has no inner gate.
-    fn inner_backward<N: Rectify>(
+    /// If the cell has no such gate.
+    fn gated_hidden_backward<N: Rectify>(
         &self,
         kept: &Self::Kept<N>,
         before: &State<N, Self::Memory<N>>,
-        d_inner: N,
+        d_gated: N,
         so_far: Backward<Self, N>,
     ) -> Backward<Self, N> {
-        let _ = (kept, before, d_inner, so_far);
-        no_inner::<Self>()
+        let _ = (kept, before, d_gated, so_far);
+        no_gated_hidden::<Self>()
     }
 }
 
-fn no_inner<C: Layout>() -> ! {
-    unreachable!("{} has no gate with an inner product", C::NAME)
+fn no_gated_hidden<C: Layout>() -> ! {
+    unreachable!("{} has no gated hidden state", C::NAME)
 }
 
 impl<C: AnalyticCell> Cell for C {
@@ -196,10 +204,10 @@ impl<C: AnalyticCell> Cell for C {
     fn step<N: Rectify>(
         &self,
         gates: C::Gates<N>,
-        apart: C::Apart<N>,
+        separate: C::Separate<N>,
         before: &State<N, C::Memory<N>>,
     ) -> Forward<C, N> {
-        AnalyticCell::step(self, gates, apart, before)
+        AnalyticCell::step(self, gates, separate, before)
     }
 
     #[inline(always)]
@@ -214,23 +222,23 @@ impl<C: AnalyticCell> Cell for C {
     }
 
     #[inline(always)]
-    fn inner<N: Rectify>(&self, gates: &C::Gates<N>, before: &State<N, C::Memory<N>>) -> N {
-        AnalyticCell::inner(self, gates, before)
+    fn gated_hidden<N: Rectify>(&self, gates: &C::Gates<N>, before: &State<N, C::Memory<N>>) -> N {
+        AnalyticCell::gated_hidden(self, gates, before)
     }
 
     #[inline(always)]
-    fn inner_of_kept<N: Rectify>(&self, kept: &C::Kept<N>, hidden_before: &N) -> N {
-        AnalyticCell::inner_of_kept(self, kept, hidden_before)
+    fn gated_hidden_of_kept<N: Rectify>(&self, kept: &C::Kept<N>, hidden_before: &N) -> N {
+        AnalyticCell::gated_hidden_of_kept(self, kept, hidden_before)
     }
 
     #[inline(always)]
-    fn inner_backward<N: Rectify>(
+    fn gated_hidden_backward<N: Rectify>(
         &self,
         kept: &C::Kept<N>,
         before: &State<N, C::Memory<N>>,
-        d_inner: N,
+        d_gated: N,
         so_far: Backward<C, N>,
     ) -> Backward<C, N> {
-        AnalyticCell::inner_backward(self, kept, before, d_inner, so_far)
+        AnalyticCell::gated_hidden_backward(self, kept, before, d_gated, so_far)
     }
 }

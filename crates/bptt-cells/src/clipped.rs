@@ -15,7 +15,7 @@
 //! The *cell clip* of H. Sak, A. Senior and F. Beaufays, "Long short-term memory recurrent neural
 //! network architectures for large scale acoustic modeling", Interspeech 2014.
 
-use crate::cell::{AnalyticCell, Backward, Cell, Forward, Layout, Recurrent, State};
+use crate::cell::{AnalyticCell, Backward, Cell, Forward, HiddenTerm, Layout, State};
 use crate::lstm::Lstm;
 use crate::lstm_coupled::LstmCoupled;
 use crate::number::{Number, Rectify};
@@ -52,7 +52,7 @@ impl Clippable for Lstm {
 
     #[inline(always)]
     fn through_memory<N: Rectify>(
-        Backward { d_gates: [d_i, d_f, d_g, d_o], d_apart, d_hidden, d_memory: [d_c] }: Backward<
+        Backward { d_gates: [d_i, d_f, d_g, d_o], d_separate, d_hidden, d_memory: [d_c] }: Backward<
             Self,
             N,
         >,
@@ -62,7 +62,7 @@ impl Clippable for Lstm {
         let [d_i, d_f, d_g] =
             [c.clip_backward(k, &d_i), c.clip_backward(k, &d_f), c.clip_backward(k, &d_g)];
         let d_memory = [c.clip_backward(k, &d_c)];
-        Backward { d_gates: [d_i, d_f, d_g, d_o], d_apart, d_hidden, d_memory }
+        Backward { d_gates: [d_i, d_f, d_g, d_o], d_separate, d_hidden, d_memory }
     }
 }
 
@@ -74,7 +74,7 @@ impl Clippable for LstmCoupled {
 
     #[inline(always)]
     fn through_memory<N: Rectify>(
-        Backward { d_gates: [d_i, d_g, d_o], d_apart, d_hidden, d_memory: [d_c] }: Backward<
+        Backward { d_gates: [d_i, d_g, d_o], d_separate, d_hidden, d_memory: [d_c] }: Backward<
             Self,
             N,
         >,
@@ -83,16 +83,16 @@ impl Clippable for LstmCoupled {
     ) -> Backward<Self, N> {
         let [d_i, d_g] = [c.clip_backward(k, &d_i), c.clip_backward(k, &d_g)];
         let d_memory = [c.clip_backward(k, &d_c)];
-        Backward { d_gates: [d_i, d_g, d_o], d_apart, d_hidden, d_memory }
+        Backward { d_gates: [d_i, d_g, d_o], d_separate, d_hidden, d_memory }
     }
 }
 
 impl<C: Clippable> Layout for Clipped<C> {
     const NAME: &'static str = C::NAME;
-    const RECURRENT: &'static [Recurrent] = C::RECURRENT;
+    const HIDDEN_TERMS: &'static [HiddenTerm] = C::HIDDEN_TERMS;
     const PROJECTABLE: bool = C::PROJECTABLE;
     type Gates<N: Number> = C::Gates<N>;
-    type Apart<N: Number> = C::Apart<N>;
+    type Separate<N: Number> = C::Separate<N>;
     type Memory<N: Number> = C::Memory<N>;
     type Kept<N: Number> = C::Kept<N>;
 }
@@ -103,10 +103,10 @@ impl<C: Clippable> Cell for Clipped<C> {
     fn step<N: Rectify>(
         &self,
         gates: C::Gates<N>,
-        apart: C::Apart<N>,
+        separate: C::Separate<N>,
         before: &State<N, C::Memory<N>>,
     ) -> Forward<Self, N> {
-        let (after, kept) = AnalyticCell::step(&self.cell, gates, apart, before);
+        let (after, kept) = AnalyticCell::step(&self.cell, gates, separate, before);
         let memory = after.memory.map(|c| c.clip(self.bound));
         (State { hidden: C::read_out(&kept, &memory), memory }, kept)
     }
@@ -120,8 +120,8 @@ impl<C: Clippable> Cell for Clipped<C> {
         cotangent: State<N, C::Memory<N>>,
     ) -> Backward<Self, N> {
         let back = AnalyticCell::step_backward(&self.cell, kept, before, after, cotangent);
-        let Backward { d_gates, d_apart, d_hidden, d_memory } =
+        let Backward { d_gates, d_separate, d_hidden, d_memory } =
             C::through_memory(back, &after.memory, self.bound);
-        Backward { d_gates, d_apart, d_hidden, d_memory }
+        Backward { d_gates, d_separate, d_hidden, d_memory }
     }
 }

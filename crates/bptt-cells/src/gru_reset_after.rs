@@ -3,7 +3,7 @@
 //! ```text
 //! r  = σ(W_r x + b_r + U_r h + b_hr)
 //! z  = σ(W_z x + b_z + U_z h + b_hz)
-//! u  = U_n h + b_hn                         kept apart
+//! u  = U_n h + b_hn                         separate
 //! n  = tanh(W_n x + b_n + r ⊙ u)
 //! h' = (1 - z) ⊙ n + z ⊙ h
 //! ```
@@ -21,7 +21,7 @@
 //! K. Cho et al., "Learning phrase representations using RNN encoder–decoder", EMNLP 2014, in the
 //! form of its first version (arXiv:1406.1078v1) that cuDNN and PyTorch compute.
 
-use crate::cell::{AnalyticCell, Backward, Forward, Layout, Recurrent, State};
+use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
 use crate::number::Number;
 use crate::planes::planes;
 
@@ -45,10 +45,11 @@ planes! {
 
 impl Layout for GruResetAfter {
     const NAME: &'static str = "gru";
-    const RECURRENT: &'static [Recurrent] = &[Recurrent::Added, Recurrent::Added, Recurrent::Apart];
+    const HIDDEN_TERMS: &'static [HiddenTerm] =
+        &[HiddenTerm::Added, HiddenTerm::Added, HiddenTerm::Separate];
     const PROJECTABLE: bool = false;
     type Gates<N: Number> = [N; 3];
-    type Apart<N: Number> = [N; 1];
+    type Separate<N: Number> = [N; 1];
     type Memory<N: Number> = [N; 0];
     type Kept<N: Number> = Kept<N>;
 }
@@ -81,6 +82,11 @@ impl AnalyticCell for GruResetAfter {
         let d_z = &d_h * (h - n) * z.sigmoid_slope();
         let d_r = &d_n * u * r.sigmoid_slope();
         let d_u = &d_n * r;
-        Backward { d_gates: [d_r, d_z, d_n], d_apart: [d_u], d_hidden: Some(d_h * z), d_memory: [] }
+        Backward {
+            d_gates: [d_r, d_z, d_n],
+            d_separate: [d_u],
+            d_hidden: Some(d_h * z),
+            d_memory: [],
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! r  = σ(W_r x + b_r + U_r h + b_hr)
 //! z  = σ(W_z x + b_z + U_z h + b_hz)
-//! q  = r ⊙ h                                the inner operand
+//! q  = r ⊙ h                                the gated hidden state
 //! n  = tanh(W_n x + b_n + U_n q + b_hn)
 //! h' = (1 - z) ⊙ n + z ⊙ h
 //! ```
@@ -21,7 +21,7 @@
 //! K. Cho et al., "Learning phrase representations using RNN encoder–decoder for statistical
 //! machine translation", EMNLP 2014, with `z` in PyTorch's sense (`z = 1` keeps the old state).
 
-use crate::cell::{AnalyticCell, Backward, Forward, Layout, Recurrent, State};
+use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
 use crate::number::Number;
 use crate::planes::planes;
 
@@ -43,17 +43,18 @@ planes! {
 
 impl Layout for GruResetBefore {
     const NAME: &'static str = "gru-reset-before";
-    const RECURRENT: &'static [Recurrent] = &[Recurrent::Added, Recurrent::Added, Recurrent::Inner];
+    const HIDDEN_TERMS: &'static [HiddenTerm] =
+        &[HiddenTerm::Added, HiddenTerm::Added, HiddenTerm::Gated];
     const PROJECTABLE: bool = false;
     type Gates<N: Number> = [N; 3];
-    type Apart<N: Number> = [N; 0];
+    type Separate<N: Number> = [N; 0];
     type Memory<N: Number> = [N; 0];
     type Kept<N: Number> = Kept<N>;
 }
 
 impl AnalyticCell for GruResetBefore {
     #[inline(always)]
-    fn inner<N: Number>(&self, [a_r, _, _]: &[N; 3], before: &State<N, [N; 0]>) -> N {
+    fn gated_hidden<N: Number>(&self, [a_r, _, _]: &[N; 3], before: &State<N, [N; 0]>) -> N {
         a_r.sigmoid() * &before.hidden
     }
 
@@ -71,7 +72,7 @@ impl AnalyticCell for GruResetBefore {
     }
 
     /// `d_gates[0]` comes without its last factor, `d_q`, which only the product behind can give:
-    /// [`inner_backward`](AnalyticCell::inner_backward) multiplies it in.
+    /// [`gated_hidden_backward`](AnalyticCell::gated_hidden_backward) multiplies it in.
     #[inline(always)]
     fn step_backward<N: Number>(
         &self,
@@ -84,25 +85,30 @@ impl AnalyticCell for GruResetBefore {
         let d_n = &d_h * z.one_minus() * n.tanh_slope();
         let d_z = &d_h * (h - n) * z.sigmoid_slope();
         let r_by_q = h * r.sigmoid_slope();
-        Backward { d_gates: [r_by_q, d_z, d_n], d_apart: [], d_hidden: Some(d_h * z), d_memory: [] }
+        Backward {
+            d_gates: [r_by_q, d_z, d_n],
+            d_separate: [],
+            d_hidden: Some(d_h * z),
+            d_memory: [],
+        }
     }
 
     #[inline(always)]
-    fn inner_backward<N: Number>(
+    fn gated_hidden_backward<N: Number>(
         &self,
         kept: &Kept<N>,
         _before: &State<N, [N; 0]>,
         d_q: N,
-        Backward { d_gates: [r_by_q, d_z, d_n], d_apart, d_hidden, d_memory }: Backward<Self, N>,
+        Backward { d_gates: [r_by_q, d_z, d_n], d_separate, d_hidden, d_memory }: Backward<Self, N>,
     ) -> Backward<Self, N> {
         let d_r = &d_q * r_by_q;
         let d_h = d_q * &kept.r;
         let d_hidden = d_hidden.map(|direct| direct + d_h);
-        Backward { d_gates: [d_r, d_z, d_n], d_apart, d_hidden, d_memory }
+        Backward { d_gates: [d_r, d_z, d_n], d_separate, d_hidden, d_memory }
     }
 
     #[inline(always)]
-    fn inner_of_kept<N: Number>(&self, kept: &Kept<N>, hidden_before: &N) -> N {
+    fn gated_hidden_of_kept<N: Number>(&self, kept: &Kept<N>, hidden_before: &N) -> N {
         &kept.r * hidden_before
     }
 }

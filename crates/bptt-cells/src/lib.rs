@@ -10,14 +10,14 @@
 //! | [`RnnTanh`], [`RnnRelu`] | `rnn.rs` | 1 | – | added |
 //! | [`Lstm`] | `lstm.rs` | 4: `i f g o` | `c` | added |
 //! | [`LstmCoupled`] | `lstm_coupled.rs` | 3: `i g o` | `c` | added |
-//! | [`GruResetAfter`] | `gru_reset_after.rs` | 3: `r z n` | – | `n` kept apart |
+//! | [`GruResetAfter`] | `gru_reset_after.rs` | 3: `r z n` | – | `n` separate |
 //! | [`GruResetBefore`] | `gru_reset_before.rs` | 3: `r z n` | – | `n` of `r ⊙ h` |
 //!
 //! [`Clipped`] (`clipped.rs`) bounds the memory of an LSTM.
 //!
 //! Who multiplies matrices reads from [`Layout`] what the cell needs: how many gates, which
-//! recurrent products are added to the input's, which are kept apart and which are of an inner
-//! operand. Then it calls [`Cell::step`], and on the way back [`Cell::step_backward`].
+//! recurrent products are added to the input's, which are separate and which are of a gated
+//! hidden state. Then it calls [`Cell::step`], and on the way back [`Cell::step_backward`].
 //!
 //! ```
 //! use bptt_cells::{Cell, RnnTanh, State};
@@ -50,7 +50,7 @@ mod number;
 mod planes;
 mod rnn;
 
-pub use cell::{AnalyticCell, Backward, Cell, Forward, Layout, Recurrent, State};
+pub use cell::{AnalyticCell, Backward, Cell, Forward, HiddenTerm, Layout, State};
 pub use clipped::{Clippable, Clipped};
 pub use dual::Dual;
 pub use gru_reset_after::GruResetAfter;

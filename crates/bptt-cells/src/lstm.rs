@@ -21,7 +21,7 @@
 //! S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997),
 //! 1735–1780; with the forget gate of F. Gers, J. Schmidhuber and F. Cummins (2000).
 
-use crate::cell::{AnalyticCell, Backward, Forward, Layout, Recurrent, State};
+use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
 use crate::number::Number;
 use crate::planes::planes;
 
@@ -45,10 +45,10 @@ planes! {
 
 impl Layout for Lstm {
     const NAME: &'static str = "lstm";
-    const RECURRENT: &'static [Recurrent] = &[Recurrent::Added; 4];
+    const HIDDEN_TERMS: &'static [HiddenTerm] = &[HiddenTerm::Added; 4];
     const PROJECTABLE: bool = true;
     type Gates<N: Number> = [N; 4];
-    type Apart<N: Number> = [N; 0];
+    type Separate<N: Number> = [N; 0];
     type Memory<N: Number> = [N; 1];
     type Kept<N: Number> = Kept<N>;
 }
@@ -83,6 +83,11 @@ impl AnalyticCell for Lstm {
         let d_f = &d_c * c * f.sigmoid_slope();
         let d_g = &d_c * &i * g.tanh_slope();
         let d_o = d_h * tanh_c * o.sigmoid_slope();
-        Backward { d_gates: [d_i, d_f, d_g, d_o], d_apart: [], d_hidden: None, d_memory: [d_c * f] }
+        Backward {
+            d_gates: [d_i, d_f, d_g, d_o],
+            d_separate: [],
+            d_hidden: None,
+            d_memory: [d_c * f],
+        }
     }
 }

@@ -21,7 +21,7 @@
 //! space odyssey", IEEE Transactions on Neural Networks and Learning Systems 28 (2017), 2222–2232,
 //! where it is the variant CIFG.
 
-use crate::cell::{AnalyticCell, Backward, Forward, Layout, Recurrent, State};
+use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
 use crate::number::Number;
 use crate::planes::planes;
 
@@ -43,10 +43,10 @@ planes! {
 
 impl Layout for LstmCoupled {
     const NAME: &'static str = "lstm-coupled";
-    const RECURRENT: &'static [Recurrent] = &[Recurrent::Added; 3];
+    const HIDDEN_TERMS: &'static [HiddenTerm] = &[HiddenTerm::Added; 3];
     const PROJECTABLE: bool = true;
     type Gates<N: Number> = [N; 3];
-    type Apart<N: Number> = [N; 0];
+    type Separate<N: Number> = [N; 0];
     type Memory<N: Number> = [N; 1];
     type Kept<N: Number> = Kept<N>;
 }
@@ -81,6 +81,6 @@ impl AnalyticCell for LstmCoupled {
         let d_g = &d_c * &i * g.tanh_slope();
         let d_o = d_h * tanh_c * o.sigmoid_slope();
         let d_memory = [d_c * i.one_minus()];
-        Backward { d_gates: [d_i, d_g, d_o], d_apart: [], d_hidden: None, d_memory }
+        Backward { d_gates: [d_i, d_g, d_o], d_separate: [], d_hidden: None, d_memory }
     }
 }

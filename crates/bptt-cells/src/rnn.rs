@@ -15,7 +15,7 @@
 //!
 //! J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990), 179–211.
 
-use crate::cell::{AnalyticCell, Backward, Cell, Forward, Layout, Recurrent, State};
+use crate::cell::{AnalyticCell, Backward, Cell, Forward, HiddenTerm, Layout, State};
 use crate::number::{Number, Rectify};
 
 /// The Elman cell with `tanh`.
@@ -30,10 +30,10 @@ macro_rules! layout {
     ($Cell:ty, $name:literal) => {
         impl Layout for $Cell {
             const NAME: &'static str = $name;
-            const RECURRENT: &'static [Recurrent] = &[Recurrent::Added];
+            const HIDDEN_TERMS: &'static [HiddenTerm] = &[HiddenTerm::Added];
             const PROJECTABLE: bool = true;
             type Gates<N: Number> = [N; 1];
-            type Apart<N: Number> = [N; 0];
+            type Separate<N: Number> = [N; 0];
             type Memory<N: Number> = [N; 0];
             type Kept<N: Number> = [N; 0];
         }
@@ -63,7 +63,7 @@ impl AnalyticCell for RnnTanh {
         d: State<N, [N; 0]>,
     ) -> Backward<Self, N> {
         let d_a = d.hidden * after.hidden.tanh_slope();
-        Backward { d_gates: [d_a], d_apart: [], d_hidden: None, d_memory: [] }
+        Backward { d_gates: [d_a], d_separate: [], d_hidden: None, d_memory: [] }
     }
 }
 
@@ -88,6 +88,6 @@ impl Cell for RnnRelu {
         d: State<N, [N; 0]>,
     ) -> Backward<Self, N> {
         let d_a = after.hidden.relu_backward(&d.hidden);
-        Backward { d_gates: [d_a], d_apart: [], d_hidden: None, d_memory: [] }
+        Backward { d_gates: [d_a], d_separate: [], d_hidden: None, d_memory: [] }
     }
 }

@@ -1,72 +1,73 @@
 //! Each cell's `step_backward` against central differences of its `step`, on plain f64.
 
 use bptt_cells::{
-    Backward, Cell, Clipped, GruResetAfter, GruResetBefore, Layout, Lstm, LstmCoupled, Planes,
-    Recurrent, RnnRelu, RnnTanh, State,
+    Backward, Cell, Clipped, GruResetAfter, GruResetBefore, HiddenTerm, Layout, Lstm, LstmCoupled,
+    Planes, RnnRelu, RnnTanh, State,
 };
 
-/// A scalar inner weight, so that a cell with an inner product is a function of its gates.
-const INNER_WEIGHT: f64 = 0.7;
+/// A scalar weight of the gated hidden state, so that a cell with one is a function of its gates.
+const GATED_WEIGHT: f64 = 0.7;
 
-/// Gates, apart, hidden, memory: all that a step depends on, as one list.
-fn unpack<C: Layout>(all: &[f64]) -> (C::Gates<f64>, C::Apart<f64>, State<f64, C::Memory<f64>>) {
+/// Gates, separate products, hidden, memory: all that a step depends on, as one list.
+fn unpack<C: Layout>(all: &[f64]) -> (C::Gates<f64>, C::Separate<f64>, State<f64, C::Memory<f64>>) {
     let mut all = all.iter().copied();
     let mut next = || all.next().expect("the list is long enough");
     let gates = C::Gates::from_fn(|_| next());
-    let apart = C::Apart::from_fn(|_| next());
+    let separate = C::Separate::from_fn(|_| next());
     let hidden = next();
     let memory = C::Memory::from_fn(|_| next());
-    (gates, apart, State { hidden, memory })
+    (gates, separate, State { hidden, memory })
 }
 
 fn size<C: Layout>() -> usize {
-    C::GATES + C::Apart::<f64>::LEN + 1 + C::Memory::<f64>::LEN
+    C::GATES + C::Separate::<f64>::LEN + 1 + C::Memory::<f64>::LEN
 }
 
-fn has_inner<C: Layout>() -> bool {
-    C::RECURRENT.contains(&Recurrent::Inner)
+fn has_gated<C: Layout>() -> bool {
+    C::HIDDEN_TERMS.contains(&HiddenTerm::Gated)
 }
 
-/// The last gate with the inner product added, as whoever multiplies would.
+/// The last gate with the gated product added, as whoever multiplies would.
 fn with_inner<C: Cell>(
     cell: &C,
     gates: C::Gates<f64>,
     before: &State<f64, C::Memory<f64>>,
 ) -> C::Gates<f64> {
-    if !has_inner::<C>() {
+    if !has_gated::<C>() {
         return gates;
     }
-    let inner = cell.inner(&gates, before);
+    let gated = cell.gated_hidden(&gates, before);
     let mut gates = gates.into_vec();
-    *gates.last_mut().expect("a cell has gates") += INNER_WEIGHT * inner;
+    *gates.last_mut().expect("a cell has gates") += GATED_WEIGHT * gated;
     C::Gates::from_vec(gates)
 }
 
 fn loss<C: Cell>(cell: &C, all: &[f64], cotangent: &[f64]) -> f64 {
-    let (gates, apart, before) = unpack::<C>(all);
+    let (gates, separate, before) = unpack::<C>(all);
     let gates = with_inner(cell, gates, &before);
-    let (after, _) = cell.step(gates, apart, &before);
+    let (after, _) = cell.step(gates, separate, &before);
     let mut sum = after.hidden * cotangent[0];
     after.memory.for_each(|k, m| sum += m * cotangent[1 + k]);
     sum
 }
 
 fn gradient<C: Cell>(cell: &C, all: &[f64], cotangent: &[f64]) -> Vec<f64> {
-    let (gates, apart, before) = unpack::<C>(all);
+    let (gates, separate, before) = unpack::<C>(all);
     let gates = with_inner(cell, gates, &before);
-    let (after, kept) = cell.step(gates, apart, &before);
+    let (after, kept) = cell.step(gates, separate, &before);
     let d = State { hidden: cotangent[0], memory: C::Memory::from_fn(|k| cotangent[1 + k]) };
     let mut back: Backward<C, f64> = cell.step_backward(kept.clone(), &before, &after, d);
-    if has_inner::<C>() {
-        // The last gate is the inner one: d_inner is its weight times its gradient.
-        let Backward { d_gates, d_apart, d_hidden, d_memory } = back;
+    if has_gated::<C>() {
+        // The last gate is the gated one: d_gated is its weight times its gradient.
+        let Backward { d_gates, d_separate, d_hidden, d_memory } = back;
         let gates = d_gates.into_vec();
-        let d_inner = INNER_WEIGHT * gates[gates.len() - 1];
-        let so_far = Backward { d_gates: C::Gates::from_vec(gates), d_apart, d_hidden, d_memory };
-        back = cell.inner_backward(&kept, &before, d_inner, so_far);
+        let d_gated = GATED_WEIGHT * gates[gates.len() - 1];
+        let so_far =
+            Backward { d_gates: C::Gates::from_vec(gates), d_separate, d_hidden, d_memory };
+        back = cell.gated_hidden_backward(&kept, &before, d_gated, so_far);
     }
     let mut all = back.d_gates.into_vec();
-    all.extend(back.d_apart.into_vec());
+    all.extend(back.d_separate.into_vec());
     all.push(back.d_hidden.unwrap_or(0.0));
     all.extend(back.d_memory.into_vec());
     all
@@ -114,11 +115,11 @@ fn step_backward_is_the_transposed_jacobian_of_step() {
 fn layouts_agree_with_their_planes() {
     fn agree<C: Layout>() {
         assert_eq!(C::GATES, C::Gates::<f64>::LEN, "{}", C::NAME);
-        let count = |kind| C::RECURRENT.iter().filter(|&&r| r == kind).count();
-        assert_eq!(count(Recurrent::Apart), C::Apart::<f64>::LEN, "{}", C::NAME);
-        assert!(count(Recurrent::Inner) <= 1, "{}", C::NAME);
-        if has_inner::<C>() {
-            assert_eq!(C::RECURRENT.last(), Some(&Recurrent::Inner), "{}", C::NAME);
+        let count = |kind| C::HIDDEN_TERMS.iter().filter(|&&r| r == kind).count();
+        assert_eq!(count(HiddenTerm::Separate), C::Separate::<f64>::LEN, "{}", C::NAME);
+        assert!(count(HiddenTerm::Gated) <= 1, "{}", C::NAME);
+        if has_gated::<C>() {
+            assert_eq!(C::HIDDEN_TERMS.last(), Some(&HiddenTerm::Gated), "{}", C::NAME);
         }
     }
     agree::<RnnTanh>();

@@ -4,7 +4,7 @@ use crate::device;
 use crate::measure::{DType, Outcome, Setting, measure_layer, relative_error};
 use crate::problem::{Array, LayerOptions, Problem};
 use crate::scalar::{Dual, Real, Values, columns};
-use bptt::cells::{Backward, Cell, Planes, Recurrent, State};
+use bptt::cells::{Backward, Cell, HiddenTerm, Planes, State};
 use bptt::{CellKind, Engine, Kernel, MaskedOutput};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -85,7 +85,7 @@ impl fmt::Display for Certificate {
     }
 }
 
-/// Checks the hand-written backward of a cell: `step_backward` (and `inner_backward`) of one step
+/// Checks the hand-written backward of a cell: `step_backward` (and `gated_hidden_backward`) of one step
 /// against dual numbers, operand by operand, so that an error has the name of its gate; then layers of
 /// the cell, stacked, in both directions, with lengths and holes, by the fast and the reference kernel,
 /// against Burn's autograd and against dual numbers.
@@ -114,16 +114,16 @@ struct Operands<C>(std::marker::PhantomData<C>);
 
 impl<C: Cell> Operands<C> {
     const GATES: usize = C::GATES;
-    const APART: usize = C::Apart::<f64>::LEN;
+    const SEPARATE: usize = C::Separate::<f64>::LEN;
     const MEMORIES: usize = C::Memory::<f64>::LEN;
-    /// All gates, the products apart, the memories, the hidden state.
-    const ALL: usize = Self::GATES + Self::APART + Self::MEMORIES + 1;
+    /// All gates, the separate products, the memories, the hidden state.
+    const ALL: usize = Self::GATES + Self::SEPARATE + Self::MEMORIES + 1;
 
     fn names() -> Vec<String> {
         let gates = (0..Self::GATES).map(|g| format!("d_gates[{g}]"));
-        let apart = (0..Self::APART).map(|a| format!("d_apart[{a}]"));
+        let separate = (0..Self::SEPARATE).map(|a| format!("d_separate[{a}]"));
         let memories = (0..Self::MEMORIES).map(|m| format!("d_memory[{m}]"));
-        gates.chain(apart).chain(memories).chain(["d_hidden".to_string()]).collect()
+        gates.chain(separate).chain(memories).chain(["d_hidden".to_string()]).collect()
     }
 }
 
@@ -164,43 +164,45 @@ fn one_step<C: Cell>(cell: C, certificate: &mut Certificate) {
 /// The operands as the cell's planes.
 fn planes<N: Clone, G: Planes<N>, A: Planes<N>, M: Planes<N>>(at: &[N]) -> (G, A, State<N, M>) {
     let (gates, rest) = at.split_at(G::LEN);
-    let (apart, rest) = rest.split_at(A::LEN);
+    let (separate, rest) = rest.split_at(A::LEN);
     let (memory, hidden) = rest.split_at(M::LEN);
     let before = State { hidden: hidden[0].clone(), memory: M::from_vec(memory.to_vec()) };
-    (G::from_vec(gates.to_vec()), A::from_vec(apart.to_vec()), before)
+    (G::from_vec(gates.to_vec()), A::from_vec(separate.to_vec()), before)
 }
 
-fn has_inner<C: Cell>() -> bool {
-    C::RECURRENT.contains(&Recurrent::Inner)
+fn has_gated<C: Cell>() -> bool {
+    C::HIDDEN_TERMS.contains(&HiddenTerm::Gated)
 }
 
 /// The derivatives of one output with respect to all operands, by the cell's own backward. `weight` is
-/// the one of the inner product.
+/// that of the gated hidden state.
 fn by_hand<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> Vec<f64> {
     let mut at = at.to_vec();
     let last = C::GATES - 1;
-    if has_inner::<C>() {
-        let (gates, _, before) = planes::<f64, C::Gates<f64>, C::Apart<f64>, C::Memory<f64>>(&at);
-        at[last] += weight * cell.inner(&gates, &before);
+    if has_gated::<C>() {
+        let (gates, _, before) =
+            planes::<f64, C::Gates<f64>, C::Separate<f64>, C::Memory<f64>>(&at);
+        at[last] += weight * cell.gated_hidden(&gates, &before);
     }
-    let (gates, apart, before) = planes::<f64, C::Gates<f64>, C::Apart<f64>, C::Memory<f64>>(&at);
-    let (after, kept) = cell.step(gates, apart, &before);
+    let (gates, separate, before) =
+        planes::<f64, C::Gates<f64>, C::Separate<f64>, C::Memory<f64>>(&at);
+    let (after, kept) = cell.step(gates, separate, &before);
     let one_at = |place: usize| if place == output { 1.0 } else { 0.0 };
     let cotangent = State { hidden: one_at(0), memory: C::Memory::from_fn(|m| one_at(m + 1)) };
     let back = cell.step_backward(kept.clone(), &before, &after, cotangent);
-    let Backward { d_gates, d_apart, d_hidden, d_memory } = match has_inner::<C>() {
+    let Backward { d_gates, d_separate, d_hidden, d_memory } = match has_gated::<C>() {
         true => {
-            let Backward { d_gates, d_apart, d_hidden, d_memory } = back;
+            let Backward { d_gates, d_separate, d_hidden, d_memory } = back;
             let all = d_gates.into_vec();
-            let d_inner = weight * all[last];
+            let d_gated = weight * all[last];
             let d_gates = C::Gates::from_vec(all);
-            let so_far = Backward { d_gates, d_apart, d_hidden, d_memory };
-            cell.inner_backward(&kept, &before, d_inner, so_far)
+            let so_far = Backward { d_gates, d_separate, d_hidden, d_memory };
+            cell.gated_hidden_backward(&kept, &before, d_gated, so_far)
         }
         false => back,
     };
     let states = d_memory.into_vec().into_iter().chain([d_hidden.unwrap_or(0.0)]);
-    d_gates.into_vec().into_iter().chain(d_apart.into_vec()).chain(states).collect()
+    d_gates.into_vec().into_iter().chain(d_separate.into_vec()).chain(states).collect()
 }
 
 /// The same by dual numbers, forwards.
@@ -208,14 +210,14 @@ fn by_dual_numbers<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> 
     let column = |seeded: usize| {
         let number = |(k, &x): (usize, &f64)| Dual::new(x, [if k == seeded { 1.0 } else { 0.0 }]);
         let mut at: Vec<Dual<f64, 1>> = at.iter().enumerate().map(number).collect();
-        let planes = planes::<Dual<f64, 1>, C::Gates<_>, C::Apart<_>, C::Memory<_>>;
-        if has_inner::<C>() {
+        let planes = planes::<Dual<f64, 1>, C::Gates<_>, C::Separate<_>, C::Memory<_>>;
+        if has_gated::<C>() {
             let (gates, _, before) = planes(&at);
-            let inner = cell.inner(&gates, &before);
-            at[C::GATES - 1] = &at[C::GATES - 1] + inner * Dual::still(weight);
+            let gated = cell.gated_hidden(&gates, &before);
+            at[C::GATES - 1] = &at[C::GATES - 1] + gated * Dual::still(weight);
         }
-        let (gates, apart, before) = planes(&at);
-        let (after, _kept) = cell.step(gates, apart, &before);
+        let (gates, separate, before) = planes(&at);
+        let (after, _kept) = cell.step(gates, separate, &before);
         match output {
             0 => after.hidden.slopes[0],
             m => after.memory.into_vec()[m - 1].slopes[0],

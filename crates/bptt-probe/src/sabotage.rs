@@ -1,6 +1,6 @@
 //! A cell whose backward is wrong on purpose, to see whether the checks notice.
 
-use bptt::cells::{Backward, Cell, Forward, Layout, Number, Planes, Rectify, Recurrent, State};
+use bptt::cells::{Backward, Cell, Forward, HiddenTerm, Layout, Number, Planes, Rectify, State};
 
 /// A cell with the sign of one gate's gradient turned. Its forward is untouched, so the autograd
 /// engine, which reaches no hand-written backward, gives the true gradients.
@@ -14,10 +14,10 @@ pub struct Sabotaged<C> {
 
 impl<C: Layout> Layout for Sabotaged<C> {
     const NAME: &'static str = C::NAME;
-    const RECURRENT: &'static [Recurrent] = C::RECURRENT;
+    const HIDDEN_TERMS: &'static [HiddenTerm] = C::HIDDEN_TERMS;
     const PROJECTABLE: bool = C::PROJECTABLE;
     type Gates<N: Number> = C::Gates<N>;
-    type Apart<N: Number> = C::Apart<N>;
+    type Separate<N: Number> = C::Separate<N>;
     type Memory<N: Number> = C::Memory<N>;
     type Kept<N: Number> = C::Kept<N>;
 }
@@ -26,10 +26,10 @@ impl<C: Cell> Cell for Sabotaged<C> {
     fn step<N: Rectify>(
         &self,
         gates: C::Gates<N>,
-        apart: C::Apart<N>,
+        separate: C::Separate<N>,
         before: &State<N, C::Memory<N>>,
     ) -> Forward<Self, N> {
-        self.cell.step(gates, apart, before)
+        self.cell.step(gates, separate, before)
     }
 
     fn step_backward<N: Rectify>(
@@ -39,32 +39,32 @@ impl<C: Cell> Cell for Sabotaged<C> {
         after: &State<N, C::Memory<N>>,
         cotangent: State<N, C::Memory<N>>,
     ) -> Backward<Self, N> {
-        let Backward { d_gates, d_apart, d_hidden, d_memory } =
+        let Backward { d_gates, d_separate, d_hidden, d_memory } =
             self.cell.step_backward(kept, before, after, cotangent);
         let mut gates = d_gates.into_vec();
         gates[self.gate] = -gates[self.gate].clone();
-        Backward { d_gates: C::Gates::from_vec(gates), d_apart, d_hidden, d_memory }
+        Backward { d_gates: C::Gates::from_vec(gates), d_separate, d_hidden, d_memory }
     }
 
-    fn inner<N: Rectify>(&self, gates: &C::Gates<N>, before: &State<N, C::Memory<N>>) -> N {
-        self.cell.inner(gates, before)
+    fn gated_hidden<N: Rectify>(&self, gates: &C::Gates<N>, before: &State<N, C::Memory<N>>) -> N {
+        self.cell.gated_hidden(gates, before)
     }
 
-    fn inner_of_kept<N: Rectify>(&self, kept: &C::Kept<N>, hidden_before: &N) -> N {
-        self.cell.inner_of_kept(kept, hidden_before)
+    fn gated_hidden_of_kept<N: Rectify>(&self, kept: &C::Kept<N>, hidden_before: &N) -> N {
+        self.cell.gated_hidden_of_kept(kept, hidden_before)
     }
 
-    fn inner_backward<N: Rectify>(
+    fn gated_hidden_backward<N: Rectify>(
         &self,
         kept: &C::Kept<N>,
         before: &State<N, C::Memory<N>>,
-        d_inner: N,
+        d_gated: N,
         so_far: Backward<Self, N>,
     ) -> Backward<Self, N> {
-        let Backward { d_gates, d_apart, d_hidden, d_memory } = so_far;
-        let so_far = Backward { d_gates, d_apart, d_hidden, d_memory };
-        let Backward { d_gates, d_apart, d_hidden, d_memory } =
-            self.cell.inner_backward(kept, before, d_inner, so_far);
-        Backward { d_gates, d_apart, d_hidden, d_memory }
+        let Backward { d_gates, d_separate, d_hidden, d_memory } = so_far;
+        let so_far = Backward { d_gates, d_separate, d_hidden, d_memory };
+        let Backward { d_gates, d_separate, d_hidden, d_memory } =
+            self.cell.gated_hidden_backward(kept, before, d_gated, so_far);
+        Backward { d_gates, d_separate, d_hidden, d_memory }
     }
 }

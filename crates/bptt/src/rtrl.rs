@@ -158,7 +158,7 @@ impl<C: SequenceCell> Rtrl<C> {
     /// `d_output`, `[B, P]`: of this step's loss, through all steps so far.
     pub fn gradients(&self, d_output: Tensor<2>) -> Vec<RtrlGradients> {
         let last = self.layers.last().expect("there is a layer");
-        self.apart(last.through_hidden(&plain(d_output).into_dispatch()))
+        self.split(last.through_hidden(&plain(d_output).into_dispatch()))
     }
 
     /// The gradients of a loss of the states as they are now, of all layers.
@@ -186,7 +186,7 @@ impl<C: SequenceCell> Rtrl<C> {
             }
         }
         let sums = sums.into_iter().map(|sum| sum.expect("each layer influences itself"));
-        self.apart(sums.map(Tensor::into_dispatch).collect())
+        self.split(sums.map(Tensor::into_dispatch).collect())
     }
 
     /// Goes on with the layer's parameters as they are now.
@@ -207,7 +207,7 @@ impl<C: SequenceCell> Rtrl<C> {
     }
 
     /// The gradients of each block's columns, by operand.
-    fn apart(&self, blocks: Vec<DispatchTensor>) -> Vec<RtrlGradients> {
+    fn split(&self, blocks: Vec<DispatchTensor>) -> Vec<RtrlGradients> {
         let of = |(layer, block): (&Influenced<Dispatch>, DispatchTensor)| {
             let mut d = layer.gradients(&block);
             fn tensor<const D: usize>(x: Option<DispatchTensor>) -> Option<Tensor<D>> {

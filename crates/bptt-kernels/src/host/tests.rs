@@ -360,7 +360,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
     /// What is best for two threads, and all that there are for so many.
     fn schedules(&self, counts: &[usize]) -> Vec<Schedule> {
         let mut splits = vec![Split::Rows, Split::Pipeline];
-        if !self.projected && !C::RECURRENT.contains(&bptt_cells::Recurrent::Inner) {
+        if !self.projected && !C::HIDDEN_TERMS.contains(&bptt_cells::HiddenTerm::Gated) {
             splits.push(Split::Units);
         }
         let of = |&count| splits.iter().map(move |&split| Schedule { count, split: Some(split) });

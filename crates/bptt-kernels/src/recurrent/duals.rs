@@ -206,11 +206,11 @@ mod host {
             let outputs = results.outputs;
             let results = Results {
                 outputs: match plan.batch_first {
-                    true => apart(&outputs, time * output, [batch, time, output].into()),
-                    false => apart(&outputs, output, [time, batch, output].into()),
+                    true => split(&outputs, time * output, [batch, time, output].into()),
+                    false => split(&outputs, output, [time, batch, output].into()),
                 },
-                hidden: apart(&results.hidden, output, [batch, output].into()),
-                memory: results.memory.map(|c| apart(&c, hidden, [memories, batch, hidden].into())),
+                hidden: split(&results.hidden, output, [batch, output].into()),
+                memory: results.memory.map(|c| split(&c, hidden, [memories, batch, hidden].into())),
             };
             let trace = trace.expect("it was asked for");
             let cell = plan.cell;
@@ -273,9 +273,9 @@ mod host {
                     Operand::Input if self.layer.batch_first => {
                         batch_first(&numbers, batch, input, shape)
                     }
-                    Operand::Input => apart(&numbers, input, shape),
-                    Operand::Hidden => apart(&numbers, output, shape),
-                    Operand::Memory => apart(&numbers, units, shape),
+                    Operand::Input => split(&numbers, input, shape),
+                    Operand::Hidden => split(&numbers, output, shape),
+                    Operand::Memory => split(&numbers, units, shape),
                     _ => {
                         let (value, tangent) = numbers.split_at(numbers.len() / 2);
                         let data = |part: &[T]| TensorData::new(part.to_vec(), shape.clone());
@@ -331,7 +331,7 @@ mod host {
     }
 
     /// The values and the tangents of such rows, each of this shape.
-    fn apart<T: Float>(rows: &[T], width: usize, shape: Shape) -> Dual<TensorData> {
+    fn split<T: Float>(rows: &[T], width: usize, shape: Shape) -> Dual<TensorData> {
         let part = |first: usize| {
             let mut numbers = Vec::with_capacity(rows.len() / 2);
             for pair in rows.chunks_exact(2 * width.max(1)) {

@@ -10,7 +10,7 @@ use crate::reference::ops::{
     transposed_times, zeros_like,
 };
 use crate::reference::primitive::Primitive;
-use bptt_cells::{Backward, Cell, Layout, Planes, Recurrent, State};
+use bptt_cells::{Backward, Cell, HiddenTerm, Layout, Planes, State};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 
@@ -33,24 +33,24 @@ type Step<B, C> = State<Primitive<B>, <C as Layout>::Memory<Primitive<B>>>;
 
 /// The recurrent weights, taken apart by what they are multiplied with.
 struct RecurrentWeights<B: Backend> {
-    /// For `h`: the gates that are added or kept apart, `[A·H, P]`.
+    /// For `h`: the gates that are added or separate, `[A·H, P]`.
     outer: FloatTensor<B>,
     outer_bias: Option<FloatTensor<B>>,
-    /// For the inner operand: the last gate, `[H, H]`.
-    inner: Option<(FloatTensor<B>, Option<FloatTensor<B>>)>,
+    /// For the gated hidden state: the last gate, `[H, H]`.
+    gated: Option<(FloatTensor<B>, Option<FloatTensor<B>>)>,
 }
 
 /// How many gates are added, and how many have a product of `h` at all. Cells name the added
-/// gates first, then those kept apart, then the inner one.
+/// gates first, then the separate ones, then the gated one.
 struct Counts {
     added: usize,
     outer: usize,
 }
 
 fn counts<C: Layout>() -> Counts {
-    let count = |kind| C::RECURRENT.iter().filter(|&&r| r == kind).count();
-    let added = count(Recurrent::Added);
-    Counts { added, outer: added + count(Recurrent::Apart) }
+    let count = |kind| C::HIDDEN_TERMS.iter().filter(|&&r| r == kind).count();
+    let added = count(HiddenTerm::Added);
+    Counts { added, outer: added + count(HiddenTerm::Separate) }
 }
 
 impl<B: Backend> RecurrentWeights<B> {
@@ -59,13 +59,13 @@ impl<B: Backend> RecurrentWeights<B> {
         let bias = operands.get(Operand::BiasHh);
         let (split, end) = (counts::<C>().outer * hidden, C::GATES * hidden);
         if split == end {
-            return Self { outer: weight.clone(), outer_bias: bias.cloned(), inner: None };
+            return Self { outer: weight.clone(), outer_bias: bias.cloned(), gated: None };
         }
         let part = |from, to| bias.map(|bias| entries::<B>(bias, from, to));
         Self {
             outer: rows::<B>(weight, 0, split),
             outer_bias: part(0, split),
-            inner: Some((rows::<B>(weight, split, end), part(split, end))),
+            gated: Some((rows::<B>(weight, split, end), part(split, end))),
         }
     }
 }
@@ -142,8 +142,8 @@ pub(crate) fn forward<B: Backend, C: Cell>(
 
     for t in plan.order(time) {
         let wx_t = rows::<B>(&wx, t * batch, (t + 1) * batch);
-        let (gates, apart) = pre_activations::<B, C>(cell, &wx_t, &weights, &before, hidden);
-        let (own, kept) = cell.step(gates, apart, &before);
+        let (gates, separate) = pre_activations::<B, C>(cell, &wx_t, &weights, &before, hidden);
+        let (own, kept) = cell.step(gates, separate, &before);
 
         let mut after = own.clone();
         if let Some(weight_hr) = weight_hr {
@@ -191,14 +191,14 @@ pub(crate) fn forward<B: Backend, C: Cell>(
     (results, keep.then_some(steps))
 }
 
-/// `W x + b + U h + b_h`, or the two apart, as the cell wants them.
+/// `W x + b + U h + b_h`, or the two separately, as the cell wants them.
 fn pre_activations<B: Backend, C: Cell>(
     cell: &C,
     wx_t: &FloatTensor<B>,
     weights: &RecurrentWeights<B>,
     before: &Step<B, C>,
     hidden: usize,
-) -> (C::Gates<Primitive<B>>, C::Apart<Primitive<B>>) {
+) -> (C::Gates<Primitive<B>>, C::Separate<Primitive<B>>) {
     let Counts { added, outer } = counts::<C>();
     let uh =
         linear::<B>(before.hidden.0.clone(), weights.outer.clone(), weights.outer_bias.clone());
@@ -208,18 +208,18 @@ fn pre_activations<B: Backend, C: Cell>(
     if added < C::GATES {
         gates.extend(split_gates::<B>(&rest, C::GATES - added, hidden));
     }
-    let apart: Vec<_> = (added..outer)
+    let separate: Vec<_> = (added..outer)
         .map(|g| Primitive(columns::<B>(&uh, g * hidden, (g + 1) * hidden)))
         .collect();
 
-    if let Some((weight, bias)) = &weights.inner {
+    if let Some((weight, bias)) = &weights.gated {
         let planes = C::Gates::from_vec(gates);
-        let inner = cell.inner(&planes, before);
+        let gated = cell.gated_hidden(&planes, before);
         gates = planes.into_vec();
-        let last = gates.pop().expect("the inner gate is there");
-        gates.push(last + Primitive(linear::<B>(inner.0, weight.clone(), bias.clone())));
+        let last = gates.pop().expect("the gate with the gated term is there");
+        gates.push(last + Primitive(linear::<B>(gated.0, weight.clone(), bias.clone())));
     }
-    (C::Gates::from_vec(gates), C::Apart::from_vec(apart))
+    (C::Gates::from_vec(gates), C::Separate::from_vec(separate))
 }
 
 /// `after` in the rows that are active, `before` in the others.
@@ -303,20 +303,20 @@ pub(crate) fn backward<B: Backend, C: Cell>(
         };
         let cotangent = State { hidden: Primitive(d_own), memory: primitives::<B, _>(d_memory) };
         let mut back = cell.step_backward(kept.clone(), &before, &after, cotangent);
-        let mut inner_operand = None;
-        if let Some((weight, _)) = &weights.inner {
+        let mut gated_hidden = None;
+        if let Some((weight, _)) = &weights.gated {
             let (d_last, whole) = last_gate::<B, C>(back);
-            let d_inner = Primitive(B::float_matmul(d_last, weight.clone()));
-            back = cell.inner_backward(&kept, &before, d_inner, whole);
-            inner_operand = Some(cell.inner_of_kept(&kept, &before.hidden).0);
+            let d_gated = Primitive(B::float_matmul(d_last, weight.clone()));
+            back = cell.gated_hidden_backward(&kept, &before, d_gated, whole);
+            gated_hidden = Some(cell.gated_hidden_of_kept(&kept, &before.hidden).0);
         }
-        let Backward { d_gates, d_apart, d_hidden: direct, d_memory: d_memory_before } = back;
-        let (d_gates, d_apart) = (tensors::<B>(d_gates), tensors::<B>(d_apart));
+        let Backward { d_gates, d_separate, d_hidden: direct, d_memory: d_memory_before } = back;
+        let (d_gates, d_separate) = (tensors::<B>(d_gates), tensors::<B>(d_separate));
 
-        // Through U: what multiplies h is the added gates and those kept apart.
+        // Through U: what multiplies h is the added gates and the separate ones.
         let mut d_outer = d_gates[..added].to_vec();
         let differs = added < C::GATES;
-        d_outer.extend(d_apart);
+        d_outer.extend(d_separate);
         let d_gates_t = concatenate::<B>(d_gates, 1);
         let d_outer = if differs { concatenate::<B>(d_outer, 1) } else { d_gates_t.clone() };
         d_hidden = B::float_matmul(d_outer.clone(), weights.outer.clone());
@@ -338,7 +338,7 @@ pub(crate) fn backward<B: Backend, C: Cell>(
         d_gates_all[t] = Some(d_gates_t);
         d_recurrent_all[t] = differs.then_some(d_outer);
         sums.hidden_before[t] = Some(hidden_before);
-        sums.inner_operand[t] = inner_operand;
+        sums.gated_hidden[t] = gated_hidden;
         if weight_hr.is_some() && wanted.has(Operand::WeightHr) {
             sums.projection[t] = Some((d_h, hidden_own));
         }
@@ -355,16 +355,16 @@ pub(crate) fn backward<B: Backend, C: Cell>(
 fn last_gate<B: Backend, C: Cell>(
     back: Backward<C, Primitive<B>>,
 ) -> (FloatTensor<B>, Backward<C, Primitive<B>>) {
-    let Backward { d_gates, d_apart, d_hidden, d_memory } = back;
+    let Backward { d_gates, d_separate, d_hidden, d_memory } = back;
     let gates = d_gates.into_vec();
     let last = gates[gates.len() - 1].0.clone();
-    (last, Backward { d_gates: C::Gates::from_vec(gates), d_apart, d_hidden, d_memory })
+    (last, Backward { d_gates: C::Gates::from_vec(gates), d_separate, d_hidden, d_memory })
 }
 
 /// What the sums over all steps are made of, gathered step by step, in order of time.
 struct StepSums<B: Backend> {
     hidden_before: Vec<Option<FloatTensor<B>>>,
-    inner_operand: Vec<Option<FloatTensor<B>>>,
+    gated_hidden: Vec<Option<FloatTensor<B>>>,
     projection: Vec<Option<(FloatTensor<B>, FloatTensor<B>)>>,
 }
 
@@ -372,7 +372,7 @@ impl<B: Backend> StepSums<B> {
     fn new(time: usize) -> Self {
         Self {
             hidden_before: vec![None; time],
-            inner_operand: vec![None; time],
+            gated_hidden: vec![None; time],
             projection: vec![None; time],
         }
     }
@@ -391,7 +391,7 @@ impl<B: Backend> StepSums<B> {
         let all = |steps: Vec<Option<FloatTensor<B>>>| {
             concatenate::<B>(steps.into_iter().flatten().collect(), 0)
         };
-        let has_inner = C::RECURRENT.contains(&Recurrent::Inner);
+        let has_gated = C::HIDDEN_TERMS.contains(&HiddenTerm::Gated);
         let d_last = || columns::<B>(&d_gates, (C::GATES - 1) * hidden, C::GATES * hidden);
         let mut d = Operands::new();
         if wanted.has(Operand::Input) {
@@ -405,14 +405,14 @@ impl<B: Backend> StepSums<B> {
         }
         if wanted.has(Operand::WeightHh) {
             let mut parts = vec![transposed_times::<B>(d_outer.clone(), all(self.hidden_before))];
-            if has_inner {
-                parts.push(transposed_times::<B>(d_last(), all(self.inner_operand)));
+            if has_gated {
+                parts.push(transposed_times::<B>(d_last(), all(self.gated_hidden)));
             }
             d = d.with(Operand::WeightHh, concatenate::<B>(parts, 0));
         }
         if wanted.has(Operand::BiasHh) {
             let mut parts = vec![sum_rows::<B>(d_outer)];
-            if has_inner {
+            if has_gated {
                 parts.push(sum_rows::<B>(d_last()));
             }
             d = d.with(Operand::BiasHh, concatenate::<B>(parts, 0));

@@ -4,7 +4,7 @@
 //! line: read the two next to each other. Every matrix is a value and its tangent, and the cell's own
 //! `step` and `step_backward` run on those, so nothing is derived twice by hand.
 
-use bptt::cells::{Backward, Cell, Dual, Layout, Planes, Recurrent, State};
+use bptt::cells::{Backward, Cell, Dual, HiddenTerm, Layout, Planes, State};
 use bptt::{MaskedOutput, Recorded, SequenceMask};
 use burn::Tensor;
 use burn::tensor::TensorData;
@@ -151,11 +151,11 @@ impl Walk {
 
 /// The recurrent weights, taken apart by what they are multiplied with.
 struct Weights {
-    /// For `h`: the gates that are added or kept apart.
+    /// For `h`: the gates that are added or separate.
     outer: Matrix,
     outer_bias: Option<Matrix>,
-    /// For the inner operand: the last gate.
-    inner: Option<(Matrix, Option<Matrix>)>,
+    /// For the gated hidden state: the last gate.
+    gated: Option<(Matrix, Option<Matrix>)>,
 }
 
 struct Counts {
@@ -164,20 +164,20 @@ struct Counts {
 }
 
 fn counts<C: Layout>() -> Counts {
-    let count = |kind| C::RECURRENT.iter().filter(|&&r| r == kind).count();
-    let added = count(Recurrent::Added);
-    Counts { added, outer: added + count(Recurrent::Apart) }
+    let count = |kind| C::HIDDEN_TERMS.iter().filter(|&&r| r == kind).count();
+    let added = count(HiddenTerm::Added);
+    Counts { added, outer: added + count(HiddenTerm::Separate) }
 }
 
 impl Weights {
     fn of<C: Layout>(operands: &Operands, hidden: usize) -> Self {
         let (split, end) = (counts::<C>().outer * hidden, C::GATES * hidden);
         let part = |from, to| operands.bias_hh.as_ref().map(|bias| columns(bias, from, to));
-        let inner = || (rows(&operands.weight_hh, split, end), part(split, end));
+        let gated = || (rows(&operands.weight_hh, split, end), part(split, end));
         Self {
             outer: rows(&operands.weight_hh, 0, split),
             outer_bias: part(0, split),
-            inner: (split < end).then(inner),
+            gated: (split < end).then(gated),
         }
     }
 }
@@ -206,7 +206,7 @@ pub(super) fn forward<C: Cell>(cell: C, walk: Walk, operands: Operands) -> (Resu
     let wx = linear(&operands.input, &transposed(&operands.weight_ih), operands.bias_ih.as_ref());
     let mut weights = Weights::of::<C>(&operands, hidden);
     weights.outer = transposed(&weights.outer);
-    weights.inner = weights.inner.map(|(weight, bias)| (transposed(&weight), bias));
+    weights.gated = weights.gated.map(|(weight, bias)| (transposed(&weight), bias));
     let project = operands.weight_hr.as_ref().map(transposed);
     let mut before = Step::<C> {
         hidden: operands.hidden.clone(),
@@ -217,8 +217,8 @@ pub(super) fn forward<C: Cell>(cell: C, walk: Walk, operands: Operands) -> (Resu
 
     for t in walk.order() {
         let wx_t = rows(&wx, t * batch, (t + 1) * batch);
-        let (gates, apart) = pre_activations(&cell, &wx_t, &weights, &before, hidden);
-        let (own, kept) = cell.step(gates, apart, &before);
+        let (gates, separate) = pre_activations(&cell, &wx_t, &weights, &before, hidden);
+        let (own, kept) = cell.step(gates, separate, &before);
 
         let mut after = own.clone();
         if let Some(project) = &project {
@@ -256,14 +256,14 @@ pub(super) fn forward<C: Cell>(cell: C, walk: Walk, operands: Operands) -> (Resu
     (results, Passed { cell, walk, operands, hidden, steps })
 }
 
-/// `W x + b + U h + b_h`, or the two apart, as the cell wants them.
+/// `W x + b + U h + b_h`, or the two separately, as the cell wants them.
 fn pre_activations<C: Cell>(
     cell: &C,
     wx_t: &Matrix,
     weights: &Weights,
     before: &Step<C>,
     hidden: usize,
-) -> (C::Gates<Matrix>, C::Apart<Matrix>) {
+) -> (C::Gates<Matrix>, C::Separate<Matrix>) {
     let Counts { added, outer } = counts::<C>();
     let uh = linear(&before.hidden, &weights.outer, weights.outer_bias.as_ref());
     let gate = |all: &Matrix, g: usize| columns(all, g * hidden, (g + 1) * hidden);
@@ -274,15 +274,15 @@ fn pre_activations<C: Cell>(
         (0..added).map(|g| plus(&gate(wx_t, g), &gate(&uh, g))).collect()
     };
     gates.extend((added..C::GATES).map(|g| gate(wx_t, g)));
-    let apart: Vec<_> = (added..outer).map(|g| gate(&uh, g)).collect();
-    if let Some((weight, bias)) = &weights.inner {
+    let separate: Vec<_> = (added..outer).map(|g| gate(&uh, g)).collect();
+    if let Some((weight, bias)) = &weights.gated {
         let planes = C::Gates::from_vec(gates);
-        let inner = cell.inner(&planes, before);
+        let gated = cell.gated_hidden(&planes, before);
         gates = planes.into_vec();
-        let last = gates.pop().expect("the inner gate is there");
-        gates.push(last + linear(&inner, weight, bias.as_ref()));
+        let last = gates.pop().expect("the gate with the gated term is there");
+        gates.push(last + linear(&gated, weight, bias.as_ref()));
     }
-    (C::Gates::from_vec(gates), C::Apart::from_vec(apart))
+    (C::Gates::from_vec(gates), C::Separate::from_vec(separate))
 }
 
 impl<C: Cell> Passed<C> {
@@ -297,7 +297,7 @@ impl<C: Cell> Passed<C> {
         let mut d_gates_all = vec![None; walk.time];
         let mut d_outer_all = vec![None; walk.time];
         let mut hidden_before = vec![None; walk.time];
-        let mut inner_operand = vec![None; walk.time];
+        let mut gated_hidden = vec![None; walk.time];
         let mut projection = vec![];
 
         for (t, step) in walk.order().rev().zip(steps.into_iter().rev()) {
@@ -319,21 +319,22 @@ impl<C: Cell> Passed<C> {
             // Through the cell.
             let cotangent = State { hidden: d_own, memory: C::Memory::from_vec(d_memory) };
             let mut back = cell.step_backward(kept.clone(), &before, &own, cotangent);
-            if let Some((weight, _)) = &weights.inner {
+            if let Some((weight, _)) = &weights.gated {
                 let gates = back.d_gates.into_vec();
-                let d_inner = times(&gates[gates.len() - 1], weight);
+                let d_gated = times(&gates[gates.len() - 1], weight);
                 back.d_gates = C::Gates::from_vec(gates);
-                back = cell.inner_backward(&kept, &before, d_inner, back);
-                inner_operand[t] = Some(cell.inner_of_kept(&kept, &before.hidden));
+                back = cell.gated_hidden_backward(&kept, &before, d_gated, back);
+                gated_hidden[t] = Some(cell.gated_hidden_of_kept(&kept, &before.hidden));
             }
-            let Backward { d_gates, d_apart, d_hidden: direct, d_memory: d_memory_before } = back;
+            let Backward { d_gates, d_separate, d_hidden: direct, d_memory: d_memory_before } =
+                back;
             let d_gates = d_gates.into_vec();
 
-            // Through U: what multiplies h is the added gates and those kept apart.
+            // Through U: what multiplies h is the added gates and the separate ones.
             let d_gates_t = concatenate(&d_gates, 1);
             let d_outer = if added < C::GATES {
                 let mut outer = d_gates[..added].to_vec();
-                outer.extend(d_apart.into_vec());
+                outer.extend(d_separate.into_vec());
                 concatenate(&outer, 1)
             } else {
                 d_gates_t.clone()
@@ -366,9 +367,9 @@ impl<C: Cell> Passed<C> {
         let (d_gates, d_outer) = (all(d_gates_all), all(d_outer_all));
         let mut d_weight_hh = vec![transposed_times(&d_outer, &all(hidden_before))];
         let mut d_bias_hh = vec![sum_rows(&d_outer)];
-        if weights.inner.is_some() {
+        if weights.gated.is_some() {
             let d_last = columns(&d_gates, (C::GATES - 1) * hidden, C::GATES * hidden);
-            d_weight_hh.push(transposed_times(&d_last, &all(inner_operand)));
+            d_weight_hh.push(transposed_times(&d_last, &all(gated_hidden)));
             d_bias_hh.push(sum_rows(&d_last));
         }
         let d_weight_hr = weight_hr.map(|_| {

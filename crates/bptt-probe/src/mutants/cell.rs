@@ -1,7 +1,7 @@
 //! A cell with one thing wrong in its backward step.
 
 use super::number::{Change, Mutant, Operation, operations, within};
-use bptt::cells::{Backward, Cell, Forward, Layout, Number, Planes, Rectify, Recurrent, State};
+use bptt::cells::{Backward, Cell, Forward, HiddenTerm, Layout, Number, Planes, Rectify, State};
 use std::fmt;
 
 /// A function of a cell that belongs to its backward step.
@@ -9,10 +9,10 @@ use std::fmt;
 pub enum Function {
     /// [`Cell::step_backward`]
     StepBackward,
-    /// [`Cell::inner_of_kept`]
-    InnerOfKept,
-    /// [`Cell::inner_backward`]
-    InnerBackward,
+    /// [`Cell::gated_hidden_of_kept`]
+    GatedHiddenOfKept,
+    /// [`Cell::gated_hidden_backward`]
+    GatedHiddenBackward,
 }
 
 /// One thing that is wrong.
@@ -37,10 +37,10 @@ pub enum Mutation {
     SwappedKept(usize, usize),
     /// The gradient of a gate is zero.
     MissingGate(usize),
-    /// The gradient of a product kept apart is zero.
-    MissingApart(usize),
-    /// The gradient of a product kept apart is its gate's.
-    GateForApart(usize),
+    /// The gradient of a separate product is zero.
+    MissingSeparate(usize),
+    /// The gradient of a separate product is its gate's.
+    GateForSeparate(usize),
     /// Nothing goes back through the memory.
     MissingMemory,
     /// What comes back through the memory is not read.
@@ -64,8 +64,8 @@ impl fmt::Display for Mutation {
             Self::Term { function, at, operation, change } => {
                 let function = match function {
                     Function::StepBackward => "step_backward",
-                    Function::InnerOfKept => "inner_of_kept",
-                    Function::InnerBackward => "inner_backward",
+                    Function::GatedHiddenOfKept => "gated_hidden_of_kept",
+                    Function::GatedHiddenBackward => "gated_hidden_backward",
                 };
                 let (operation, change) = (operation.text(), change.text());
                 write!(f, "{function}, operation {}, {operation}: {change}", at + 1)
@@ -73,8 +73,10 @@ impl fmt::Display for Mutation {
             Self::SwappedGates(a, b) => write!(f, "d_gates {a} and {b} swapped"),
             Self::SwappedKept(a, b) => write!(f, "kept {a} and {b} swapped"),
             Self::MissingGate(gate) => write!(f, "d_gates {gate} is zero"),
-            Self::MissingApart(gate) => write!(f, "d_apart {gate} is zero"),
-            Self::GateForApart(gate) => write!(f, "d_apart {gate} is d_gates of the same gate"),
+            Self::MissingSeparate(gate) => write!(f, "d_separate {gate} is zero"),
+            Self::GateForSeparate(gate) => {
+                write!(f, "d_separate {gate} is d_gates of the same gate")
+            }
             Self::MissingMemory => write!(f, "d_memory is zero"),
             Self::UnreadMemory => write!(f, "the memory's cotangent is not added"),
             Self::UnreadHidden => write!(f, "the hidden state's cotangent is not added"),
@@ -91,27 +93,30 @@ pub fn mutations<C: Cell>(cell: &C) -> Vec<Mutation> {
     let zero = || Mutant(0.0_f64);
     let state = || State { hidden: zero(), memory: C::Memory::from_fn(|_| zero()) };
     let kept = || C::Kept::from_fn(|_| zero());
-    let has_inner = C::RECURRENT.contains(&Recurrent::Inner);
+    let has_gated = C::HIDDEN_TERMS.contains(&HiddenTerm::Gated);
     let mut texts = vec![(
         Function::StepBackward,
         operations(|| {
             cell.step_backward(kept(), &state(), &state(), state());
         }),
     )];
-    if has_inner {
+    if has_gated {
         let so_far = Backward::<C, _> {
             d_gates: C::Gates::from_fn(|_| zero()),
-            d_apart: C::Apart::from_fn(|_| zero()),
+            d_separate: C::Separate::from_fn(|_| zero()),
             d_hidden: Some(zero()),
             d_memory: C::Memory::from_fn(|_| zero()),
         };
-        let inner = operations(|| {
-            cell.inner_of_kept(&kept(), &zero());
+        let gated = operations(|| {
+            cell.gated_hidden_of_kept(&kept(), &zero());
         });
         let complete = operations(|| {
-            cell.inner_backward(&kept(), &state(), zero(), so_far);
+            cell.gated_hidden_backward(&kept(), &state(), zero(), so_far);
         });
-        texts.extend([(Function::InnerOfKept, inner), (Function::InnerBackward, complete)]);
+        texts.extend([
+            (Function::GatedHiddenOfKept, gated),
+            (Function::GatedHiddenBackward, complete),
+        ]);
     }
 
     let mut all = Vec::new();
@@ -130,8 +135,8 @@ pub fn mutations<C: Cell>(cell: &C) -> Vec<Mutation> {
     for a in 0..kept {
         all.extend((a + 1..kept).map(|b| Mutation::SwappedKept(a, b)));
     }
-    for apart in 0..C::Apart::<f64>::LEN {
-        all.extend([Mutation::MissingApart(apart), Mutation::GateForApart(apart)]);
+    for separate in 0..C::Separate::<f64>::LEN {
+        all.extend([Mutation::MissingSeparate(separate), Mutation::GateForSeparate(separate)]);
     }
     all.push(Mutation::UnreadHidden);
     if C::Memory::<f64>::LEN > 0 {
@@ -160,10 +165,10 @@ pub struct Mutated<C> {
 
 impl<C: Layout> Layout for Mutated<C> {
     const NAME: &'static str = C::NAME;
-    const RECURRENT: &'static [Recurrent] = C::RECURRENT;
+    const HIDDEN_TERMS: &'static [HiddenTerm] = C::HIDDEN_TERMS;
     const PROJECTABLE: bool = C::PROJECTABLE;
     type Gates<N: Number> = C::Gates<N>;
-    type Apart<N: Number> = C::Apart<N>;
+    type Separate<N: Number> = C::Separate<N>;
     type Memory<N: Number> = C::Memory<N>;
     type Kept<N: Number> = C::Kept<N>;
 }
@@ -229,23 +234,24 @@ impl<C: Cell> Mutated<C> {
 
     /// And on the way out.
     fn after<N: Number>(&self, back: Backward<C, N>) -> Backward<Self, N> {
-        let Backward { mut d_gates, mut d_apart, mut d_hidden, mut d_memory } = back;
+        let Backward { mut d_gates, mut d_separate, mut d_hidden, mut d_memory } = back;
         match self.mutation {
             Mutation::SwappedGates(a, b) => d_gates = swap(d_gates, a, b),
             Mutation::MissingGate(gate) => d_gates = zeroed(d_gates, gate),
-            Mutation::MissingApart(apart) => d_apart = zeroed(d_apart, apart),
-            Mutation::GateForApart(apart) => {
+            Mutation::MissingSeparate(separate) => d_separate = zeroed(d_separate, separate),
+            Mutation::GateForSeparate(separate) => {
                 let gates = d_gates.into_vec();
-                let mut aparts = d_apart.into_vec();
-                // The gates kept apart come last.
-                aparts[apart] = gates[gates.len() - aparts.len() + apart].clone();
-                (d_gates, d_apart) = (C::Gates::from_vec(gates), C::Apart::from_vec(aparts));
+                let mut separates = d_separate.into_vec();
+                // The separate gates come last.
+                separates[separate] = gates[gates.len() - separates.len() + separate].clone();
+                (d_gates, d_separate) =
+                    (C::Gates::from_vec(gates), C::Separate::from_vec(separates));
             }
             Mutation::MissingMemory => d_memory = d_memory.map(|d| zero(&d)),
             Mutation::MissingHidden => d_hidden = d_hidden.map(|d| zero(&d)),
             _ => {}
         }
-        Backward { d_gates, d_apart, d_hidden, d_memory }
+        Backward { d_gates, d_separate, d_hidden, d_memory }
     }
 }
 
@@ -253,10 +259,10 @@ impl<C: Cell> Cell for Mutated<C> {
     fn step<N: Rectify>(
         &self,
         gates: C::Gates<N>,
-        apart: C::Apart<N>,
+        separate: C::Separate<N>,
         before: &State<N, C::Memory<N>>,
     ) -> Forward<Self, N> {
-        self.cell.step(gates, apart, before)
+        self.cell.step(gates, separate, before)
     }
 
     fn step_backward<N: Rectify>(
@@ -275,41 +281,44 @@ impl<C: Cell> Cell for Mutated<C> {
         });
         self.after::<N>(Backward {
             d_gates: unwrap(back.d_gates),
-            d_apart: unwrap(back.d_apart),
+            d_separate: unwrap(back.d_separate),
             d_hidden: back.d_hidden.map(|d| d.0),
             d_memory: unwrap(back.d_memory),
         })
     }
 
-    fn inner<N: Rectify>(&self, gates: &C::Gates<N>, before: &State<N, C::Memory<N>>) -> N {
-        self.cell.inner(gates, before)
+    fn gated_hidden<N: Rectify>(&self, gates: &C::Gates<N>, before: &State<N, C::Memory<N>>) -> N {
+        self.cell.gated_hidden(gates, before)
     }
 
-    fn inner_of_kept<N: Rectify>(&self, kept: &C::Kept<N>, hidden_before: &N) -> N {
+    fn gated_hidden_of_kept<N: Rectify>(&self, kept: &C::Kept<N>, hidden_before: &N) -> N {
         let (kept, hidden) = (wrap(kept.clone()), Mutant(hidden_before.clone()));
-        within(self.wrong(Function::InnerOfKept), || self.cell.inner_of_kept(&kept, &hidden)).0
+        within(self.wrong(Function::GatedHiddenOfKept), || {
+            self.cell.gated_hidden_of_kept(&kept, &hidden)
+        })
+        .0
     }
 
-    fn inner_backward<N: Rectify>(
+    fn gated_hidden_backward<N: Rectify>(
         &self,
         kept: &C::Kept<N>,
         before: &State<N, C::Memory<N>>,
-        d_inner: N,
+        d_gated: N,
         so_far: Backward<Self, N>,
     ) -> Backward<Self, N> {
         let so_far = Backward::<C, Mutant<N>> {
             d_gates: wrap(so_far.d_gates),
-            d_apart: wrap(so_far.d_apart),
+            d_separate: wrap(so_far.d_separate),
             d_hidden: so_far.d_hidden.map(Mutant),
             d_memory: wrap(so_far.d_memory),
         };
         let (kept, before) = (wrap(kept.clone()), wrap_state::<C, N>(before));
-        let back = within(self.wrong(Function::InnerBackward), || {
-            self.cell.inner_backward(&kept, &before, Mutant(d_inner), so_far)
+        let back = within(self.wrong(Function::GatedHiddenBackward), || {
+            self.cell.gated_hidden_backward(&kept, &before, Mutant(d_gated), so_far)
         });
         Backward {
             d_gates: unwrap(back.d_gates),
-            d_apart: unwrap(back.d_apart),
+            d_separate: unwrap(back.d_separate),
             d_hidden: back.d_hidden.map(|d| d.0),
             d_memory: unwrap(back.d_memory),
         }

@@ -2,23 +2,23 @@
 
 use super::Scalar;
 use crate::problem::LayerOptions;
-use bptt::cells::{self, AnalyticCell, Cell, Layout, Number, Planes, Rectify, Recurrent, State};
+use bptt::cells::{self, AnalyticCell, Cell, HiddenTerm, Layout, Number, Planes, Rectify, State};
 use bptt::{CellKind, Nonlinearity};
 
 /// One unit's step of a cell, in lists instead of the cell's own planes. Forward only: a witness has no
 /// way to a hand-written backward.
 pub trait ScalarCell<N>: Sync {
     /// How the recurrent product of each gate enters.
-    fn recurrent(&self) -> &'static [Recurrent];
+    fn hidden_terms(&self) -> &'static [HiddenTerm];
 
     /// How many memories a unit has.
     fn memories(&self) -> usize;
 
-    /// See [`Cell::inner`].
-    fn inner(&self, gates: &[N], before: &State<N, Vec<N>>) -> N;
+    /// See [`Cell::gated_hidden`].
+    fn gated_hidden(&self, gates: &[N], before: &State<N, Vec<N>>) -> N;
 
     /// See [`Cell::step`], without what is kept.
-    fn step(&self, gates: Vec<N>, apart: Vec<N>, before: &State<N, Vec<N>>) -> State<N, Vec<N>>;
+    fn step(&self, gates: Vec<N>, separate: Vec<N>, before: &State<N, Vec<N>>) -> State<N, Vec<N>>;
 }
 
 /// A cell of analytic functions, on any number.
@@ -39,26 +39,31 @@ pub struct Real<C>(
 macro_rules! scalar_cell {
     ($Wrapper:ident, $Cell:ident, $Number:ident) => {
         impl<N: $Number, C: $Cell> ScalarCell<N> for $Wrapper<C> {
-            fn recurrent(&self) -> &'static [Recurrent] {
-                C::RECURRENT
+            fn hidden_terms(&self) -> &'static [HiddenTerm] {
+                C::HIDDEN_TERMS
             }
 
             fn memories(&self) -> usize {
                 C::Memory::<N>::LEN
             }
 
-            fn inner(&self, gates: &[N], before: &State<N, Vec<N>>) -> N {
-                $Cell::inner(&self.0, &C::Gates::from_vec(gates.to_vec()), &planes::<N, C>(before))
+            fn gated_hidden(&self, gates: &[N], before: &State<N, Vec<N>>) -> N {
+                $Cell::gated_hidden(
+                    &self.0,
+                    &C::Gates::from_vec(gates.to_vec()),
+                    &planes::<N, C>(before),
+                )
             }
 
             fn step(
                 &self,
                 gates: Vec<N>,
-                apart: Vec<N>,
+                separate: Vec<N>,
                 before: &State<N, Vec<N>>,
             ) -> State<N, Vec<N>> {
-                let (gates, apart) = (C::Gates::from_vec(gates), C::Apart::from_vec(apart));
-                let (after, _kept) = $Cell::step(&self.0, gates, apart, &planes::<N, C>(before));
+                let (gates, separate) =
+                    (C::Gates::from_vec(gates), C::Separate::from_vec(separate));
+                let (after, _kept) = $Cell::step(&self.0, gates, separate, &planes::<N, C>(before));
                 State { hidden: after.hidden, memory: after.memory.into_vec() }
             }
         }

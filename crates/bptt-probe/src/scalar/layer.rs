@@ -3,7 +3,7 @@
 use super::{Scalar, ScalarCell};
 use crate::problem::LayerOptions;
 use bptt::MaskedOutput;
-use bptt::cells::{Recurrent, State};
+use bptt::cells::{HiddenTerm, State};
 use std::collections::BTreeMap;
 
 /// Numbers by name, each tensor's in a list, rows first.
@@ -106,37 +106,37 @@ impl<N: Scalar> Weights<'_, N> {
             hidden: before.hidden.get(j).cloned().unwrap_or(N::constant(f64::NAN)),
             memory: before.memory.iter().map(|memory| memory[j].clone()).collect(),
         };
-        // Gates as `W x` alone or as `W x + U h`, and the products apart, for each unit.
+        // Gates as `W x` alone or as `W x + U h`, and the separate products, for each unit.
         let first = |j: usize| {
-            let (mut gates, mut apart) = (vec![], vec![]);
-            for (g, recurrent) in cell.recurrent().iter().enumerate() {
+            let (mut gates, mut separate) = (vec![], vec![]);
+            for (g, term) in cell.hidden_terms().iter().enumerate() {
                 let row = g * self.hidden + j;
                 let wx = self.product(0, self.weight_ih, row, x);
-                match recurrent {
-                    Recurrent::Added => {
+                match term {
+                    HiddenTerm::Added => {
                         gates.push(wx + self.product(1, self.weight_hh, row, &before.hidden));
                     }
-                    Recurrent::Apart => {
+                    HiddenTerm::Separate => {
                         gates.push(wx);
-                        apart.push(self.product(1, self.weight_hh, row, &before.hidden));
+                        separate.push(self.product(1, self.weight_hh, row, &before.hidden));
                     }
-                    Recurrent::Inner => gates.push(wx),
+                    HiddenTerm::Gated => gates.push(wx),
                 }
             }
-            (gates, apart)
+            (gates, separate)
         };
-        let (mut gates, apart): (Vec<_>, Vec<_>) = units.clone().map(first).unzip();
-        if cell.recurrent().last() == Some(&Recurrent::Inner) {
-            let inner: Vec<N> = units.map(|j| cell.inner(&gates[j], &of_unit(j))).collect();
+        let (mut gates, separate): (Vec<_>, Vec<_>) = units.clone().map(first).unzip();
+        if cell.hidden_terms().last() == Some(&HiddenTerm::Gated) {
+            let gated: Vec<N> = units.map(|j| cell.gated_hidden(&gates[j], &of_unit(j))).collect();
             for (j, gates) in gates.iter_mut().enumerate() {
                 let g = gates.len() - 1;
                 let row = g * self.hidden + j;
-                gates[g] = &gates[g] + self.product(1, self.weight_hh, row, &inner);
+                gates[g] = &gates[g] + self.product(1, self.weight_hh, row, &gated);
             }
         }
-        let after = gates.into_iter().zip(apart).enumerate();
+        let after = gates.into_iter().zip(separate).enumerate();
         let after: Vec<_> =
-            after.map(|(j, (gates, apart))| cell.step(gates, apart, &of_unit(j))).collect();
+            after.map(|(j, (gates, separate))| cell.step(gates, separate, &of_unit(j))).collect();
 
         let own: Vec<N> = after.iter().map(|unit| unit.hidden.clone()).collect();
         let hidden = match self.weight_hr {

@@ -2,8 +2,8 @@
 //! and for symmetry.
 
 use bptt::cells::{
-    Cell, Clipped, GruResetAfter, GruResetBefore, Lstm, LstmCoupled, Number, Planes, Rectify,
-    Recurrent, RnnRelu, RnnTanh, State,
+    Cell, Clipped, GruResetAfter, GruResetBefore, HiddenTerm, Lstm, LstmCoupled, Number, Planes,
+    Rectify, RnnRelu, RnnTanh, State,
 };
 use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Engine, Kernel, SequenceMask};
 use bptt_probe::curvature::{
@@ -452,42 +452,45 @@ fn loss<C: Cell>(cell: &C, leaves: &BTreeMap<&str, Leaves>, cotangent: &Array) -
         for t in 0..TIME {
             let x: Vec<_> = (0..INPUT).map(|i| leaves["input"].at(b * TIME + t, i)).collect();
             let h: Vec<_> = states.iter().map(|state| state.hidden).collect();
-            // First the gates as far as `h` alone gives them, then the one with an inner product.
+            // First the gates as far as `h` alone gives them, then the one with a gated hidden state.
             let mut gates = vec![];
-            let mut apart = vec![];
+            let mut separate = vec![];
             for j in 0..HIDDEN {
                 let mut of_unit = vec![];
-                let mut apart_of_unit = vec![];
-                for (g, recurrent) in C::RECURRENT.iter().enumerate() {
+                let mut separate_of_unit = vec![];
+                for (g, term) in C::HIDDEN_TERMS.iter().enumerate() {
                     let wx = product(g * HIDDEN + j, "weight_ih", "bias_ih", &x);
                     let uh = || product(g * HIDDEN + j, "weight_hh", "bias_hh", &h);
-                    match recurrent {
-                        Recurrent::Added => of_unit.push(wx + uh()),
-                        Recurrent::Apart => {
+                    match term {
+                        HiddenTerm::Added => of_unit.push(wx + uh()),
+                        HiddenTerm::Separate => {
                             of_unit.push(wx);
-                            apart_of_unit.push(uh());
+                            separate_of_unit.push(uh());
                         }
-                        Recurrent::Inner => of_unit.push(wx),
+                        HiddenTerm::Gated => of_unit.push(wx),
                     }
                 }
                 gates.push(of_unit);
-                apart.push(apart_of_unit);
+                separate.push(separate_of_unit);
             }
-            if C::RECURRENT.last() == Some(&Recurrent::Inner) {
-                let inner: Vec<_> = gates
+            if C::HIDDEN_TERMS.last() == Some(&HiddenTerm::Gated) {
+                let gated: Vec<_> = gates
                     .iter()
                     .zip(&states)
-                    .map(|(gates, state)| cell.inner(&C::Gates::from_vec(gates.clone()), state))
+                    .map(|(gates, state)| {
+                        cell.gated_hidden(&C::Gates::from_vec(gates.clone()), state)
+                    })
                     .collect();
                 let last = C::GATES - 1;
                 for (j, gates) in gates.iter_mut().enumerate() {
-                    let more = product(last * HIDDEN + j, "weight_hh", "bias_hh", &inner);
+                    let more = product(last * HIDDEN + j, "weight_hh", "bias_hh", &gated);
                     gates[last] = gates[last] + more;
                 }
             }
-            for (j, (gates, apart)) in gates.into_iter().zip(apart).enumerate() {
-                let (gates, apart) = (C::Gates::from_vec(gates), C::Apart::from_vec(apart));
-                let (after, _) = cell.step(gates, apart, &states[j]);
+            for (j, (gates, separate)) in gates.into_iter().zip(separate).enumerate() {
+                let (gates, separate) =
+                    (C::Gates::from_vec(gates), C::Separate::from_vec(separate));
+                let (after, _) = cell.step(gates, separate, &states[j]);
                 let d = cotangent.values[(b * TIME + t) * HIDDEN + j];
                 terms.push(after.hidden * Var::leaf(d, 0.0));
                 states[j] = after;

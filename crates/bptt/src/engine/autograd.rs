@@ -6,7 +6,7 @@
 //! linear is Burn's search through its checkpoints.
 
 use crate::engine::sequence::{Sequence, Sequenced};
-use bptt_cells::{Cell, Number, Planes, Rectify, Recurrent, State};
+use bptt_cells::{Cell, HiddenTerm, Number, Planes, Rectify, State};
 use bptt_kernels::{MaskedOutput, SequenceMask};
 use burn::Tensor;
 use burn::tensor::{Bool, DType, TensorData, activation};
@@ -35,8 +35,8 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
     for k in 0..time {
         let t = if sequence.reverse { time - 1 - k } else { k };
         let wx = products[t].take().expect("each step is worked once");
-        let (gates, apart) = weights.pre_activations(&cell, wx, &before);
-        let (mut after, _kept) = cell.step(gates, apart, &before);
+        let (gates, separate) = weights.pre_activations(&cell, wx, &before);
+        let (mut after, _kept) = cell.step(gates, separate, &before);
 
         if let Some(project) = &project {
             after.hidden = Recorded(after.hidden.0.matmul(project.clone()));
@@ -127,11 +127,11 @@ struct Products {
     hidden: usize,
     weight_ih: Tensor<2>,
     bias_ih: Option<Tensor<2>>,
-    /// For `h`: all gates but the inner one.
+    /// For `h`: all gates but the gated one.
     outer: Tensor<2>,
     outer_bias: Option<Tensor<2>>,
-    /// For the inner operand: the last gate.
-    inner: Option<(Tensor<2>, Option<Tensor<2>>)>,
+    /// For the gated hidden state: the last gate.
+    gated: Option<(Tensor<2>, Option<Tensor<2>>)>,
 }
 
 impl Products {
@@ -139,7 +139,7 @@ impl Products {
         let weight_hh = &sequence.weight_hh;
         let bias_hh = &sequence.bias_hh;
         let all = C::GATES * hidden;
-        let outer = if has_inner::<C>() { all - hidden } else { all };
+        let outer = if has_gated::<C>() { all - hidden } else { all };
         let weight = |from: usize, to: usize| weight_hh.clone().slice([from..to]).transpose();
         let bias = |from: usize, to: usize| {
             bias_hh.as_ref().map(|bias| bias.clone().slice([from..to]).unsqueeze::<2>())
@@ -150,52 +150,52 @@ impl Products {
             bias_ih: sequence.bias_ih.clone().map(|bias| bias.unsqueeze()),
             outer: weight(0, outer),
             outer_bias: bias(0, outer),
-            inner: has_inner::<C>().then(|| (weight(outer, all), bias(outer, all))),
+            gated: has_gated::<C>().then(|| (weight(outer, all), bias(outer, all))),
         }
     }
 
-    /// `W x + b + U h + b_h`, or the two apart, as the cell wants them.
+    /// `W x + b + U h + b_h`, or the two separately, as the cell wants them.
     fn pre_activations<C: Cell>(
         &self,
         cell: &C,
         wx: Tensor<2>,
         before: &State<Recorded, C::Memory<Recorded>>,
-    ) -> (C::Gates<Recorded>, C::Apart<Recorded>) {
+    ) -> (C::Gates<Recorded>, C::Separate<Recorded>) {
         let uh = product(before.hidden.0.clone(), &self.outer, &self.outer_bias);
         let gate = |all: &Tensor<2>, g: usize| {
             let [rows, _] = all.dims();
             Recorded(all.clone().slice([0..rows, g * self.hidden..(g + 1) * self.hidden]))
         };
-        if C::RECURRENT.iter().all(|recurrent| *recurrent == Recurrent::Added) {
+        if C::HIDDEN_TERMS.iter().all(|term| *term == HiddenTerm::Added) {
             // One sum, then the slices: half as many of them.
             let sum = wx + uh;
-            return (C::Gates::from_fn(|g| gate(&sum, g)), C::Apart::from_vec(Vec::new()));
+            return (C::Gates::from_fn(|g| gate(&sum, g)), C::Separate::from_vec(Vec::new()));
         }
         let mut gates = Vec::with_capacity(C::GATES);
-        let mut apart = Vec::new();
-        for (g, recurrent) in C::RECURRENT.iter().enumerate() {
-            match recurrent {
-                Recurrent::Added => gates.push(gate(&wx, g) + gate(&uh, g)),
-                Recurrent::Apart => {
+        let mut separate = Vec::new();
+        for (g, term) in C::HIDDEN_TERMS.iter().enumerate() {
+            match term {
+                HiddenTerm::Added => gates.push(gate(&wx, g) + gate(&uh, g)),
+                HiddenTerm::Separate => {
                     gates.push(gate(&wx, g));
-                    apart.push(gate(&uh, g));
+                    separate.push(gate(&uh, g));
                 }
-                Recurrent::Inner => gates.push(gate(&wx, g)),
+                HiddenTerm::Gated => gates.push(gate(&wx, g)),
             }
         }
-        if let Some((weight, bias)) = &self.inner {
+        if let Some((weight, bias)) = &self.gated {
             let planes = C::Gates::from_vec(gates);
-            let inner = cell.inner(&planes, before).0;
+            let gated = cell.gated_hidden(&planes, before).0;
             gates = planes.into_vec();
-            let last = gates.pop().expect("the inner gate is there");
-            gates.push(last + Recorded(product(inner, weight, bias)));
+            let last = gates.pop().expect("the gate with the gated term is there");
+            gates.push(last + Recorded(product(gated, weight, bias)));
         }
-        (C::Gates::from_vec(gates), C::Apart::from_vec(apart))
+        (C::Gates::from_vec(gates), C::Separate::from_vec(separate))
     }
 }
 
-fn has_inner<C: Cell>() -> bool {
-    C::RECURRENT.contains(&Recurrent::Inner)
+fn has_gated<C: Cell>() -> bool {
+    C::HIDDEN_TERMS.contains(&HiddenTerm::Gated)
 }
 
 fn product(x: Tensor<2>, weight: &Tensor<2>, bias: &Option<Tensor<2>>) -> Tensor<2> {

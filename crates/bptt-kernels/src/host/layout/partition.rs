@@ -33,7 +33,7 @@ impl Layer {
         // Shared out by rows, each thread reads all weights for each step, and needs no barrier:
         // right if they fit its cache, or if there are rows enough to be worth the reading.
         let by_rows = each >= 1 && (weights <= 1 << 18 || each >= 16);
-        let by_units = !self.projected && !self.inner && self.hidden >= count * self.panel;
+        let by_units = !self.projected && !self.gated && self.hidden >= count * self.panel;
         match () {
             () if by_rows || (each >= 1 && !by_units) => Split::Rows,
             () if by_units && weights * rows >= 1 << 18 => Split::Units,

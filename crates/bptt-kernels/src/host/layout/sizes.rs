@@ -6,7 +6,7 @@ use crate::host::memory::buffer::Buffer;
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
 use crate::operation::plan::{MaskedOutput, Plan, Sizes};
-use bptt_cells::{Cell, Planes, Recurrent};
+use bptt_cells::{Cell, HiddenTerm, Planes};
 use std::ops::Range;
 
 /// The shape of one layer in one direction, as the kernels lay it out.
@@ -15,9 +15,9 @@ use std::ops::Range;
 /// order,
 ///
 /// ```text
-/// gates that are not added   W x alone (GRU's candidate; a gate with an inner product)
+/// gates that are not added   W x alone (GRU's candidate; a gate with a gated hidden state)
 /// added gates                W x + U h
-/// products kept apart        U h alone
+/// separate products          U h alone
 /// ```
 ///
 /// so that the planes that `x` enters, `0..gates`, and those that `h` enters, `first_h..planes`,
@@ -38,10 +38,10 @@ pub(crate) struct Layer {
     pub(crate) gates: usize,
     /// How many gates are added.
     pub(crate) added: usize,
-    /// How many products are kept apart.
-    pub(crate) apart: usize,
-    /// Whether the last gate has an inner product.
-    pub(crate) inner: bool,
+    /// How many products are separate.
+    pub(crate) separate: usize,
+    /// Whether the last gate's product is with a gated hidden state.
+    pub(crate) gated: bool,
     pub(crate) projected: bool,
     /// `H` and `P`, padded to whole registers.
     pub(crate) hp: usize,
@@ -74,14 +74,14 @@ impl Layer {
         projected: bool,
         isa: Isa,
     ) -> Self {
-        let count = |kind| count(C::RECURRENT, kind);
+        let count = |kind| count(C::HIDDEN_TERMS, kind);
         let lanes = isa.lanes::<T>();
         let Sizes { time, batch, input, hidden, output, memories } = *sizes;
         let panel = WIDE * lanes;
         let rest = hidden % panel;
-        let (gates, apart) = (C::GATES, count(Recurrent::Apart));
+        let (gates, separate) = (C::GATES, count(HiddenTerm::Separate));
         // What is left of the last planes, however many, is read in whole registers.
-        let planes = gates + apart;
+        let planes = gates + separate;
         let behind = |last: usize| (planes - last) * rest + (last * rest).next_multiple_of(lanes);
         let left = (1..=planes).map(behind).max().unwrap_or(0);
         Self {
@@ -93,9 +93,9 @@ impl Layer {
             memories,
             kept: C::Kept::<f64>::LEN,
             gates,
-            added: count(Recurrent::Added),
-            apart,
-            inner: count(Recurrent::Inner) > 0,
+            added: count(HiddenTerm::Added),
+            separate,
+            gated: count(HiddenTerm::Gated) > 0,
             projected,
             hp: hidden.next_multiple_of(lanes),
             pp: output.next_multiple_of(lanes),
@@ -120,7 +120,7 @@ impl Layer {
 
     /// How many planes a row has.
     pub(crate) fn planes(&self) -> usize {
-        self.gates + self.apart
+        self.gates + self.separate
     }
 
     /// Where some planes begin in a row, and their columns from there on.
@@ -168,8 +168,8 @@ impl Layer {
         self.columns(self.first_h()..self.planes())
     }
 
-    /// The plane of the gate with an inner product.
-    pub(crate) fn of_inner(&self) -> (usize, Columns) {
+    /// The plane of the gate with a gated hidden state.
+    pub(crate) fn of_gated(&self) -> (usize, Columns) {
         let plane = self.plane(self.gates - 1);
         self.columns(plane..plane + 1)
     }
@@ -181,7 +181,7 @@ impl Layer {
 
     /// How many planes `h` enters.
     pub(crate) fn outer(&self) -> usize {
-        self.added + self.apart
+        self.added + self.separate
     }
 
     /// The plane of a gate.
@@ -253,11 +253,11 @@ const fn plane_of(gate: usize, gates: usize, added: usize) -> usize {
 /// The plane of a cell's gate, as [`Layer::plane`]; known when the cell is compiled.
 #[inline(always)]
 pub(crate) fn plane<C: Cell>(gate: usize) -> usize {
-    plane_of(gate, C::GATES, const { count(C::RECURRENT, Recurrent::Added) })
+    plane_of(gate, C::GATES, const { count(C::HIDDEN_TERMS, HiddenTerm::Added) })
 }
 
 /// How many are of that kind.
-const fn count(all: &[Recurrent], kind: Recurrent) -> usize {
+const fn count(all: &[HiddenTerm], kind: HiddenTerm) -> usize {
     let (mut count, mut index) = (0, 0);
     while index < all.len() {
         count += (all[index] as u8 == kind as u8) as usize;

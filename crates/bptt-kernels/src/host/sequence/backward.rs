@@ -85,15 +85,15 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
     let mut x_tiles = two([rows, input]);
     let mut h_tiles = two([rows, output]);
     let mut own_tiles = layer.projected.then(|| two([rows, hidden]));
-    let mut inner_operand = layer.inner.then(|| two([rows, hp]));
+    let mut gated_hidden = layer.gated.then(|| two([rows, hp]));
     let mut d_projected = layer.projected.then(|| two([rows, pp]));
     let mut d_hidden = Buffer::zeros(&[batch, pp]);
     let mut d_memory = Buffer::zeros(&[batch, memories, hp]);
     let mut d_own = layer.projected.then(|| Buffer::zeros(&[batch, hp]));
-    let mut d_inner = layer.inner.then(|| Buffer::zeros(&[batch, hp]));
+    let mut d_gated = layer.gated.then(|| Buffer::zeros(&[batch, hp]));
     let mut sum_ih = Buffer::zeros(&[parts, input, sums(layer.of_x().1)]);
     let mut sum_hh = Buffer::zeros(&[parts, output, sums(layer.of_h().1)]);
-    let mut sum_inner = layer.inner.then(|| Buffer::zeros(&[parts, hidden, hp]));
+    let mut sum_gated = layer.gated.then(|| Buffer::zeros(&[parts, hidden, hp]));
     let mut sum_hr = layer.projected.then(|| Buffer::zeros(&[parts, hidden, pp]));
     let mut sum_bias = Buffer::zeros(&[parts, row]);
     final_state(layer, &d_results, d_hidden.as_mut_slice(), d_memory.as_mut_slice());
@@ -123,7 +123,7 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
         d_outputs,
         weight_hh: weights.hh.beside(tangents.as_ref().map(|of| &of.hh)),
         weight_ih: packed(|of| of.ih.as_ref()),
-        inner: packed(|of| of.inner.as_ref()),
+        gated: packed(|of| of.gated.as_ref()),
         project: packed(|of| of.project.as_ref()),
         blocks: &blocks,
         slots,
@@ -132,15 +132,15 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
         x_tiles: pair(&mut x_tiles),
         h_tiles: pair(&mut h_tiles),
         own_tiles: own_tiles.as_mut().map(pair),
-        inner_operand: inner_operand.as_mut().map(pair),
+        gated_hidden: gated_hidden.as_mut().map(pair),
         d_projected: d_projected.as_mut().map(pair),
         d_hidden: d_hidden.shared(),
         d_memory: d_memory.shared(),
         d_own: d_own.as_mut().map(Buffer::shared),
-        d_inner: d_inner.as_mut().map(Buffer::shared),
+        d_gated: d_gated.as_mut().map(Buffer::shared),
         sum_ih: sum_ih.shared(),
         sum_hh: sum_hh.shared(),
-        sum_inner: sum_inner.as_mut().map(Buffer::shared),
+        sum_gated: sum_gated.as_mut().map(Buffer::shared),
         sum_hr: sum_hr.as_mut().map(Buffer::shared),
         sum_bias: sum_bias.shared(),
         d_input: shared(&mut d_input),
@@ -170,7 +170,7 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
     for operand in [Operand::BiasIh, Operand::BiasHh] {
         if wanted.has(operand) {
             let plane = |gate: usize| match operand {
-                Operand::BiasHh if (layer.added..layer.added + layer.apart).contains(&gate) => {
+                Operand::BiasHh if (layer.added..layer.added + layer.separate).contains(&gate) => {
                     gates + gate - layer.added
                 }
                 _ => layer.plane(gate),

@@ -24,10 +24,10 @@ pub(super) struct Sequence<'a, C, T> {
     /// The forward pass's outputs, `[T, B, P]`, and `dLoss/d` of them.
     pub(super) outputs: &'a [T],
     pub(super) d_outputs: DOutputs<'a, T>,
-    /// `U`, for `h`; `W`, for `x`; the inner rows of `U`; the projection.
+    /// `U`, for `h`; `W`, for `x`; the rows of `U` for the gated hidden state; the projection.
     pub(super) weight_hh: Packed<'a, T>,
     pub(super) weight_ih: Option<Packed<'a, T>>,
-    pub(super) inner: Option<Packed<'a, T>>,
+    pub(super) gated: Option<Packed<'a, T>>,
     pub(super) project: Option<Packed<'a, T>>,
     pub(super) blocks: &'a [Block],
     /// How many blocks have buffers at a time: two, where threads may be at two.
@@ -40,18 +40,18 @@ pub(super) struct Sequence<'a, C, T> {
     pub(super) x_tiles: [Shared<'a, T>; 2],
     pub(super) h_tiles: [Shared<'a, T>; 2],
     pub(super) own_tiles: Option<[Shared<'a, T>; 2]>,
-    /// The inner operand, and `dLoss/dh` in front of a projection's product, of a block.
-    pub(super) inner_operand: Option<[Shared<'a, T>; 2]>,
+    /// The gated hidden state, and `dLoss/dh` in front of a projection's product, of a block.
+    pub(super) gated_hidden: Option<[Shared<'a, T>; 2]>,
     pub(super) d_projected: Option<[Shared<'a, T>; 2]>,
     pub(super) d_hidden: Shared<'a, T>,
     pub(super) d_memory: Shared<'a, T>,
     pub(super) d_own: Option<Shared<'a, T>>,
-    pub(super) d_inner: Option<Shared<'a, T>>,
+    pub(super) d_gated: Option<Shared<'a, T>>,
     /// Sums over all steps, transposed: `[I, G·H]`, `[P, outer·H]`, `[H, H]`, `[H, P]`, the columns of the
     /// planes as they are in a row, padded to whole registers; in dual numbers values, then tangents.
     pub(super) sum_ih: Shared<'a, T>,
     pub(super) sum_hh: Shared<'a, T>,
-    pub(super) sum_inner: Option<Shared<'a, T>>,
+    pub(super) sum_gated: Option<Shared<'a, T>>,
     pub(super) sum_hr: Option<Shared<'a, T>>,
     /// Of the whole row of planes.
     pub(super) sum_bias: Shared<'a, T>,

@@ -127,8 +127,8 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
                 hidden_before: &hidden_before,
                 own: known.own.map(|own| (own, traced)),
                 outputs: self.outputs,
-                d_inner: self.d_inner,
-                inner: self.inner_operand.map(|inner| inner[slot]),
+                d_gated: self.d_gated,
+                gated: self.gated_hidden.map(|gated| gated[slot]),
             };
             self.work.backward(isa, &step);
         };
@@ -161,10 +161,10 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
             product(a, project, 0..project.value.count, c, false);
         }
         gates(Part::Step);
-        if let (Some(inner), Some(d_inner)) = (self.inner, self.d_inner) {
+        if let (Some(gated), Some(d_gated)) = (self.gated, self.d_gated) {
             let (a, a_rows) = in_block(d_planes, row);
-            let a = (a.wrapping_add(self.layer.of_inner().0), a_rows);
-            product(a, inner, 0..inner.value.count, of_batch(d_inner, hp), false);
+            let a = (a.wrapping_add(self.layer.of_gated().0), a_rows);
+            product(a, gated, 0..gated.value.count, of_batch(d_gated, hp), false);
             gates(Part::Completion);
         }
         if block.split == Split::Units {

@@ -43,10 +43,10 @@ pub(super) struct Forward<'a, C, T> {
     pub(super) layer: &'a Layer,
     pub(super) operands: &'a Slices<'a, T>,
     pub(super) valid_rows: &'a ValidRows,
-    /// For `x`, for `h`, for the inner operand, for the projection.
+    /// For `x`, for `h`, for the gated hidden state, for the projection.
     pub(super) weight_ih: Packed<'a, T>,
     pub(super) weight_hh: Packed<'a, T>,
-    pub(super) inner: Option<Packed<'a, T>>,
+    pub(super) gated: Option<Packed<'a, T>>,
     pub(super) project: Option<Packed<'a, T>>,
     /// A row of biases, as the planes are; in dual numbers, their tangents.
     pub(super) bias: [&'a [T]; 2],
@@ -63,7 +63,7 @@ pub(super) struct Forward<'a, C, T> {
     /// `h` in front of the projection: of each worked row if it is kept, else of one step.
     pub(super) own: Option<Shared<'a, T>>,
     pub(super) keep: bool,
-    pub(super) inner_operand: Option<Shared<'a, T>>,
+    pub(super) gated_hidden: Option<Shared<'a, T>>,
     /// The outputs of all steps; `None` where they are known.
     pub(super) outputs: Option<Shared<'a, T>>,
 }
@@ -238,17 +238,17 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
                 memory_after: self.keep.then_some(batch + traced),
                 kept: self.kept.map(|kept| (kept, traced)),
                 own: self.own.map(|own| (own, own_row)),
-                inner: self.inner_operand,
+                gated: self.gated_hidden,
                 output: self.outputs,
                 time: t,
             };
             self.work.forward(isa, &step);
         };
         add(of_batch(before, pp), self.weight_hh, self.layer.of_h().0);
-        if let Some(inner) = self.inner {
+        if let Some(gated) = self.gated {
             gates(Part::Inner);
-            let operand = self.inner_operand.expect("there is room for it");
-            add(of_batch(operand, hp), inner, self.layer.of_inner().0);
+            let operand = self.gated_hidden.expect("there is room for it");
+            add(of_batch(operand, hp), gated, self.layer.of_gated().0);
         }
         gates(Part::Step);
         if let (Some(project), Some(own)) = (self.project, self.own) {

@@ -11,10 +11,10 @@ use crate::operation::operands::Operand;
 /// The weights of a layer, packed for its forward pass, and its biases.
 #[derive(Debug)]
 pub(crate) struct Prepared<T> {
-    /// For `x`, for `h`, for the inner operand, for the projection.
+    /// For `x`, for `h`, for the gated hidden state, for the projection.
     pub(crate) weight_ih: Panels<T>,
     pub(crate) weight_hh: Panels<T>,
-    pub(crate) inner: Option<Panels<T>>,
+    pub(crate) gated: Option<Panels<T>>,
     pub(crate) project: Option<Panels<T>>,
     /// A row of biases, as the planes are.
     pub(crate) bias: Buffer<T>,
@@ -33,21 +33,21 @@ impl<T: Real> Prepared<T> {
         let mut weight_ih = Panels::new(isa, input, gates, layer.of_x().1);
         let of_hidden = depth(Operand::WeightHh, output);
         let mut weight_hh = Panels::new(isa, of_hidden, layer.outer(), layer.of_h().1);
-        let inner = || Panels::new(isa, of_hidden, 1, layer.of_inner().1);
-        let mut inner = layer.inner.then(inner);
+        let gated = || Panels::new(isa, of_hidden, 1, layer.of_gated().1);
+        let mut gated = layer.gated.then(gated);
         let own = depth(Operand::WeightHr, hidden);
         let project = || Panels::new(isa, own, 1, Columns::plain(output, layer.panel).padded());
         let mut project = layer.projected.then(project);
         let sources = [
             weight_ih_source(layer, operands),
             outer_source(layer, operands),
-            inner_source(layer, operands),
+            gated_source(layer, operands),
             project_source(layer, operands),
         ];
         let packers = [
             Some(weight_ih.packer()),
             Some(weight_hh.packer()),
-            inner.as_mut().map(Panels::packer),
+            gated.as_mut().map(Panels::packer),
             project.as_mut().map(Panels::packer),
         ];
         let all = packers.into_iter().zip(&sources);
@@ -55,13 +55,13 @@ impl<T: Real> Prepared<T> {
             count,
             &all.filter_map(|(packer, from)| Some((packer?, from))).collect::<Vec<_>>(),
         );
-        Self { weight_ih, weight_hh, inner, project, bias: bias_row(layer, operands) }
+        Self { weight_ih, weight_hh, gated, project, bias: bias_row(layer, operands) }
     }
 }
 
 /// The biases as the planes want them: both where both products are added.
 fn bias_row<T: Real>(layer: &Layer, operands: &Slices<'_, T>) -> Buffer<T> {
-    let Layer { hidden, gates, added, apart, .. } = *layer;
+    let Layer { hidden, gates, added, separate, .. } = *layer;
     let mut row = Buffer::zeros(&[layer.row]);
     let mut add = |operand, gate: usize, plane: usize| {
         let Some(bias) = operands.get(operand) else { return };
@@ -74,8 +74,8 @@ fn bias_row<T: Real>(layer: &Layer, operands: &Slices<'_, T>) -> Buffer<T> {
     };
     for gate in 0..gates {
         add(Operand::BiasIh, gate, layer.plane(gate));
-        let is_apart = (added..added + apart).contains(&gate);
-        let plane = if is_apart { gates + gate - added } else { layer.plane(gate) };
+        let is_separate = (added..added + separate).contains(&gate);
+        let plane = if is_separate { gates + gate - added } else { layer.plane(gate) };
         add(Operand::BiasHh, gate, plane);
     }
     row
@@ -95,8 +95,8 @@ fn outer_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<
     transposed(operands.get(Operand::WeightHh), planes, output)
 }
 
-/// The rows of `U` that are multiplied with the inner operand, transposed.
-fn inner_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
+/// The rows of `U` that are multiplied with the gated hidden state, transposed.
+fn gated_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Source<'a, T> {
     let Layer { hidden, output, gates, .. } = *layer;
     transposed(operands.get(Operand::WeightHh), vec![(gates - 1) * hidden * output], output)
 }

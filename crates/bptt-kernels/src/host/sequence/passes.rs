@@ -148,7 +148,7 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
         let mut kept = keep.then(|| Buffer::scratch(&[worked, layer.kept, hp]));
         let owns = if keep { worked } else { batch };
         let mut own = layer.projected.then(|| Buffer::zeros(&[owns, hp]));
-        let mut inner_operand = layer.inner.then(|| Buffer::scratch(&[batch, hp]));
+        let mut gated_hidden = layer.gated.then(|| Buffer::scratch(&[batch, hp]));
         let (values, tangents) = (&*self.prepared, self.tangents.as_ref());
         let packed = |of: fn(&Prepared<T>) -> Option<&Panels<T>>| {
             Some(of(values)?.beside(tangents.and_then(of)))
@@ -160,7 +160,7 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
             valid_rows: self.valid_rows,
             weight_ih: values.weight_ih.beside(tangents.map(|of| &of.weight_ih)),
             weight_hh: values.weight_hh.beside(tangents.map(|of| &of.weight_hh)),
-            inner: packed(|of| of.inner.as_ref()),
+            gated: packed(|of| of.gated.as_ref()),
             project: packed(|of| of.project.as_ref()),
             bias: [values.bias.as_slice(), tangents.map_or(&[], |of| of.bias.as_slice())],
             first: steps.start,
@@ -170,7 +170,7 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
             kept: kept.as_mut().map(Buffer::shared),
             own: own.as_mut().map(Buffer::shared),
             keep,
-            inner_operand: inner_operand.as_mut().map(Buffer::shared),
+            gated_hidden: gated_hidden.as_mut().map(Buffer::shared),
             outputs: match outputs {
                 Outputs::Wanted(outputs) => Some(Shared::new(outputs)),
                 Outputs::Known(_) => None,

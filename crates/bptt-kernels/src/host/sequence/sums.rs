@@ -31,8 +31,8 @@ enum Sum {
     WeightIh,
     WeightHh,
     Bias,
-    /// The part of `WeightHh` for the inner operand.
-    Inner,
+    /// The part of `WeightHh` for the gated hidden state.
+    Gated,
     WeightHr,
 }
 
@@ -122,7 +122,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         let pieces = self.pieces(rows);
         let columns = self.weight_hh.value.columns;
         let mut scratch = Buffer::scratch(&[DEPTH, columns]);
-        let mut inner_tiles = None;
+        let mut gated_tiles = None;
         loop {
             let mut piece = self.taken[index].fetch_add(1, Ordering::Relaxed);
             let taken = pieces.iter().find(|&&(_, count)| {
@@ -134,10 +134,10 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
             match sum {
                 Sum::Input => self.input_gradient(&block.steps, slot, piece),
                 Sum::Bias => self.remaining_biases(rows, slot),
-                Sum::WeightIh | Sum::WeightHh | Sum::Inner | Sum::WeightHr => {
-                    let inner = (sum == Sum::Inner)
-                        .then(|| inner_tiles.get_or_insert_with(|| self.inner_tiles(rows, slot)));
-                    let of = self.factors(sum, rows, slot, inner);
+                Sum::WeightIh | Sum::WeightHh | Sum::Gated | Sum::WeightHr => {
+                    let gated = (sum == Sum::Gated)
+                        .then(|| gated_tiles.get_or_insert_with(|| self.gated_tiles(rows, slot)));
+                    let of = self.factors(sum, rows, slot, gated);
                     self.sum_panel(of, rows, piece, &mut scratch);
                 }
             }
@@ -147,7 +147,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
     /// What there is to be summed over a block of so many rows, and in how many pieces: what has the largest
     /// pieces first, so that threads are through with them at about the same time.
     fn pieces(&self, rows: usize) -> [(Sum, usize); 6] {
-        let Layer { input, output, hidden, gates, inner, panel, parts, .. } = *self.layer;
+        let Layer { input, output, hidden, gates, gated, panel, parts, .. } = *self.layer;
         let wants = |operand| self.wanted.has(operand);
         let count = |is_wanted, pieces| if is_wanted { pieces } else { 0 };
         let of_input = count(self.weight_ih.is_some(), rows.div_ceil(PIECE * parts));
@@ -155,13 +155,13 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         let by_panels = |is_wanted, columns: Columns, width: usize| {
             (count(is_wanted, columns.panels(panel)), rows * panel * width)
         };
-        let [of_x, of_h, of_inner] = [self.layer.of_x(), self.layer.of_h(), self.layer.of_inner()];
+        let [of_x, of_h, of_gated] = [self.layer.of_x(), self.layer.of_h(), self.layer.of_gated()];
         let of_output = Columns::plain(output, panel);
         let mut pieces = [
             (Sum::Input, (of_input, PIECE * gates * hidden * input)),
             (Sum::WeightIh, by_panels(wants(Operand::WeightIh), of_x.1, input)),
             (Sum::WeightHh, by_panels(wants(Operand::WeightHh), of_h.1, output)),
-            (Sum::Inner, by_panels(inner && wants(Operand::WeightHh), of_inner.1, hidden)),
+            (Sum::Gated, by_panels(gated && wants(Operand::WeightHh), of_gated.1, hidden)),
             (Sum::WeightHr, by_panels(wants(Operand::WeightHr), of_output, hidden)),
             (Sum::Bias, (count(self.wants_bias(), 1), 0)),
         ];
@@ -227,17 +227,17 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         }
     }
 
-    /// The inner operand, as tiles: it is known only now, and each thread lays it out for itself.
-    fn inner_tiles(&self, rows: usize, slot: usize) -> Buffer<T> {
+    /// The gated hidden state, as tiles: it is known only now, and each thread lays it out for itself.
+    fn gated_tiles(&self, rows: usize, slot: usize) -> Buffer<T> {
         let Layer { hidden, hp, isa, .. } = *self.layer;
-        let inner = self.inner_operand.expect("there is room for it")[slot];
-        let of_inner = Tiles::new(isa, hidden);
+        let gated = self.gated_hidden.expect("there is room for it")[slot];
+        let of_gated = Tiles::new(isa, hidden);
         let mut tiles = Buffer::scratch(&[rows, hidden]);
         let to = tiles.shared();
         // SAFETY: the operand of the block is written; the tiles are this thread's own.
         unsafe {
-            let values = (0..rows).map(|r| inner.slice(r * hp, hidden));
-            self.lay(of_inner, values, 0..rows, rows, to);
+            let values = (0..rows).map(|r| gated.slice(r * hp, hidden));
+            self.lay(of_gated, values, 0..rows, rows, to);
         }
         tiles
     }
@@ -248,7 +248,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         sum: Sum,
         rows: usize,
         slot: usize,
-        inner_tiles: Option<&mut Buffer<T>>,
+        gated_tiles: Option<&mut Buffer<T>>,
     ) -> Factors<'_, T> {
         let Layer { input, hidden, output, pp, panel, row: d_row, .. } = *self.layer;
         let planes = |(first, columns): (usize, Columns)| {
@@ -276,15 +276,15 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
                 to: self.sum_hh,
                 bias: None,
             },
-            Sum::Inner => {
-                let (d, columns) = planes(self.layer.of_inner());
+            Sum::Gated => {
+                let (d, columns) = planes(self.layer.of_gated());
                 Factors {
-                    tiles: inner_tiles.expect(there).shared().at(0, rows * hidden),
+                    tiles: gated_tiles.expect(there).shared().at(0, rows * hidden),
                     width: hidden,
                     d,
                     d_row,
                     columns,
-                    to: self.sum_inner.expect(there),
+                    to: self.sum_gated.expect(there),
                     bias: None,
                 }
             }
@@ -391,8 +391,8 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
                 let to = part_of(to, part, gates * hidden * output);
                 let outer: Vec<_> = (0..self.layer.outer()).collect();
                 planes(self.sum_hh, of_h, to, &outer, output);
-                if let Some(sums) = self.sum_inner {
-                    planes(sums, self.layer.of_inner().1, to, &[gates - 1], hidden);
+                if let Some(sums) = self.sum_gated {
+                    planes(sums, self.layer.of_gated().1, to, &[gates - 1], hidden);
                 }
             }
             if let (Some(to), Some(from)) = (self.d_weight_hr, self.sum_hr) {

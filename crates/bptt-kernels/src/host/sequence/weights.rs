@@ -12,7 +12,7 @@ use std::ops::Range;
 pub(super) struct Weights<T> {
     pub(super) hh: Panels<T>,
     pub(super) ih: Option<Panels<T>>,
-    pub(super) inner: Option<Panels<T>>,
+    pub(super) gated: Option<Panels<T>>,
     pub(super) project: Option<Panels<T>>,
 }
 
@@ -35,8 +35,8 @@ impl<T: Real> Weights<T> {
         let mut hh = Panels::new(isa, of_h, 1, plain(output).padded());
         let of_x = inner_of(Operand::WeightIh, layer.of_x().1);
         let mut ih = wants_input.then(|| Panels::new(isa, of_x, 1, plain(input)));
-        let of_inner = inner_of(Operand::WeightHh, layer.of_inner().1);
-        let mut inner = layer.inner.then(|| Panels::new(isa, of_inner, 1, plain(hidden).padded()));
+        let of_gated = inner_of(Operand::WeightHh, layer.of_gated().1);
+        let mut gated = layer.gated.then(|| Panels::new(isa, of_gated, 1, plain(hidden).padded()));
         let of_output = inner_of(Operand::WeightHr, plain(output));
         let mut project =
             layer.projected.then(|| Panels::new(isa, of_output, 1, plain(hidden).padded()));
@@ -56,15 +56,15 @@ impl<T: Real> Weights<T> {
         let hh_source = rows_of(Operand::WeightHh, (0..layer.outer()).collect(), output);
         let gates_of_x = (0..gates).map(|plane| layer.gate(plane)).collect();
         let ih_source = rows_of(Operand::WeightIh, gates_of_x, input);
-        let inner_source = rows_of(Operand::WeightHh, vec![gates - 1], output);
+        let gated_source = rows_of(Operand::WeightHh, vec![gates - 1], output);
         let project_source = source(Operand::WeightHr, vec![(0, output)], hidden);
         let packers = [
             Some((hh.packer(), &hh_source)),
             ih.as_mut().map(|panels| (panels.packer(), &ih_source)),
-            inner.as_mut().map(|panels| (panels.packer(), &inner_source)),
+            gated.as_mut().map(|panels| (panels.packer(), &gated_source)),
             project.as_mut().map(|panels| (panels.packer(), &project_source)),
         ];
         pack_all(count, &packers.into_iter().flatten().collect::<Vec<_>>());
-        Self { hh, ih, inner, project }
+        Self { hh, ih, gated, project }
     }
 }

@@ -140,8 +140,8 @@ pub(crate) struct StepForward<'a, C, T> {
     pub(crate) kept: Option<(Shared<'a, T>, usize)>,
     /// The own `h` of these rows, in front of the projection, from this row on.
     pub(crate) own: Option<(Shared<'a, T>, usize)>,
-    /// The inner operand, `[B, hp]`.
-    pub(crate) inner: Option<Shared<'a, T>>,
+    /// The gated hidden state, `[B, hp]`.
+    pub(crate) gated: Option<Shared<'a, T>>,
     /// The outputs of all steps; `None` where they are known.
     pub(crate) output: Option<Shared<'a, T>>,
     /// Which step this is.
@@ -151,11 +151,11 @@ pub(crate) struct StepForward<'a, C, T> {
 /// Which part of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// The operand of the inner product, in front of the step.
+    /// The gated hidden state, in front of the step.
     Inner,
-    /// The step itself; backward, all but what needs the inner product.
+    /// The step itself; backward, all but what needs the gradient of the gated hidden state.
     Step,
-    /// Backward: what the inner product's gradient completes.
+    /// Backward: what that gradient completes.
     Completion,
 }
 
@@ -199,11 +199,11 @@ impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
             let gates =
                 |unit: Units| C::Gates::from_fn(|gate| planes.load(simd, plane::<C>(gate), unit));
             if self.part == Part::Inner {
-                let inner = self.inner.expect("a cell with an inner gate has room for it");
-                let inner = Row::new::<S, N>(inner, b, 1, hp);
+                let gated = self.gated.expect("a cell with a gated hidden state has room for it");
+                let gated = Row::new::<S, N>(gated, b, 1, hp);
                 for unit in units {
-                    let x = self.cell.inner(&gates(unit), &before(unit));
-                    inner.store(simd, 0, unit, x);
+                    let x = self.cell.gated_hidden(&gates(unit), &before(unit));
+                    gated.store(simd, 0, unit, x);
                 }
                 return;
             }
@@ -221,8 +221,8 @@ impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
                 }
             }
             for unit in units {
-                let apart = C::Apart::from_fn(|a| planes.load(simd, C::GATES + a, unit));
-                let (after, kept) = self.cell.step(gates(unit), apart, &before(unit));
+                let separate = C::Separate::from_fn(|a| planes.load(simd, C::GATES + a, unit));
+                let (after, kept) = self.cell.step(gates(unit), separate, &before(unit));
                 after.memory.for_each(|m, x| memory_next.store(simd, m, unit, x));
                 if let Some(row) = kept_row {
                     kept.for_each(|i, x| row.store(simd, i, unit, x));
@@ -278,10 +278,10 @@ pub(crate) struct StepBackward<'a, C, T> {
     pub(crate) own: Option<(Shared<'a, T>, usize)>,
     /// The outputs of all steps.
     pub(crate) outputs: &'a [T],
-    /// `dLoss/d(inner operand)`, `[B, hp]`.
-    pub(crate) d_inner: Option<Shared<'a, T>>,
-    /// The inner operand again, rows as those of `d_planes`.
-    pub(crate) inner: Option<Shared<'a, T>>,
+    /// `dLoss/d(gated hidden state)`, `[B, hp]`.
+    pub(crate) d_gated: Option<Shared<'a, T>>,
+    /// The gated hidden state again, rows as those of `d_planes`.
+    pub(crate) gated: Option<Shared<'a, T>>,
 }
 
 impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
@@ -304,7 +304,7 @@ impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
         let d_memory = Row::new::<S, N>(self.d_memory, b, memories, hp);
         let d_planes = Planes::new::<S, N>(self.d_planes, self.d_planes_row + place, layer);
         let units = Units::all::<S, T, N>(layer, units);
-        let inner = self.inner.map(|inner| Row::new::<S, N>(inner, from(self.d_planes_row), 1, hp));
+        let gated = self.gated.map(|gated| Row::new::<S, N>(gated, from(self.d_planes_row), 1, hp));
         let kept = Row::new::<S, N>(self.kept, from(self.kept_row), C::Kept::<f64>::LEN, hp);
         let memory_row = |row: usize| (self.memory_before)(b(row));
         let memory = Row::new::<S, N>(self.memory, memory_row, memories, hp);
@@ -328,25 +328,29 @@ impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
                 memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
             };
             if self.part == Part::Completion {
-                let d_inner = self.d_inner.expect("a cell with an inner gate has room for it");
-                let d_inner = Row::new::<S, N>(d_inner, b, 1, hp);
+                let d_gated =
+                    self.d_gated.expect("a cell with a gated hidden state has room for it");
+                let d_gated = Row::new::<S, N>(d_gated, b, 1, hp);
                 for unit in units {
                     let so_far = Backward {
                         d_gates: C::Gates::from_fn(|g| d_planes.load(simd, plane::<C>(g), unit)),
-                        d_apart: C::Apart::from_fn(|a| d_planes.load(simd, C::GATES + a, unit)),
+                        d_separate: C::Separate::from_fn(|a| {
+                            d_planes.load(simd, C::GATES + a, unit)
+                        }),
                         d_hidden: Some(d_hidden.load(simd, 0, unit)),
                         d_memory: C::Memory::from_fn(|m| d_memory.load(simd, m, unit)),
                     };
                     let (kept, before) = (kept(unit), before(unit));
-                    let operand = self.cell.inner_of_kept(&kept, &before.hidden);
-                    let d = d_inner.load(simd, 0, unit);
-                    let back: Backward<C, N> = self.cell.inner_backward(&kept, &before, d, so_far);
+                    let operand = self.cell.gated_hidden_of_kept(&kept, &before.hidden);
+                    let d = d_gated.load(simd, 0, unit);
+                    let back: Backward<C, N> =
+                        self.cell.gated_hidden_backward(&kept, &before, d, so_far);
                     back.d_gates.for_each(|g, x| d_planes.store(simd, plane::<C>(g), unit, x));
-                    back.d_apart.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
+                    back.d_separate.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
                     back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
                     d_hidden.store(simd, 0, unit, back.d_hidden.unwrap_or(zero));
-                    if let Some(inner) = inner {
-                        inner.store(simd, 0, unit, operand);
+                    if let Some(gated) = gated {
+                        gated.store(simd, 0, unit, operand);
                     }
                 }
                 return;
@@ -382,7 +386,7 @@ impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
                 let before = before(unit);
                 let back = self.cell.step_backward(kept(unit), &before, &after, cotangent);
                 back.d_gates.for_each(|g, x| d_planes.store(simd, plane::<C>(g), unit, x));
-                back.d_apart.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
+                back.d_separate.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
                 back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
                 if !C::PROJECTABLE {
                     d_hidden.store(simd, 0, unit, back.d_hidden.unwrap_or(zero));

@@ -98,7 +98,7 @@ impl Columns {
     }
 
     /// The gradient of each operand, in its shape, from that of the columns, `[B, N]`.
-    pub(super) fn apart<B: Backend>(&self, all: &FloatTensor<B>) -> Operands<FloatTensor<B>> {
+    pub(super) fn split<B: Backend>(&self, all: &FloatTensor<B>) -> Operands<FloatTensor<B>> {
         let mut d = Operands::new();
         for (operand, shape, range) in self.parts() {
             let part = columns::<B>(all, range.start, range.end);

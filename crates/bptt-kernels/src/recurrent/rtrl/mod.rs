@@ -18,7 +18,7 @@ use crate::reference::ops::{
     add, columns, linear, only, reshape, row_mask, rows, times_transposed, zeros_like,
 };
 use crate::reference::primitive::Primitive;
-use bptt_cells::{Cell, Planes, Recurrent, State};
+use bptt_cells::{Cell, HiddenTerm, Planes, State};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 
@@ -125,7 +125,7 @@ impl<B: Backend> Influenced<B> {
 
     /// The gradient of each of this layer's operands, from that of its columns, `[B, N]`.
     pub fn gradients(&self, d_columns: &FloatTensor<B>) -> Operands<FloatTensor<B>> {
-        self.columns.apart::<B>(d_columns)
+        self.columns.split::<B>(d_columns)
     }
 
     /// One step.
@@ -151,14 +151,14 @@ impl<B: Backend> Influenced<B> {
             operands.push(hidden.clone());
         }
         operands.extend(memory.iter().cloned());
-        if C::RECURRENT.contains(&Recurrent::Inner) {
-            self.add_inner(cell, &mut operands);
+        if C::HIDDEN_TERMS.contains(&HiddenTerm::Gated) {
+            self.add_gated(cell, &mut operands);
         }
 
         let step = |planes: &Planed<B, C>| {
             let gates = C::Gates::from_vec(planes.gates.clone());
-            let apart = C::Apart::from_vec(planes.apart.clone());
-            let (after, _kept) = cell.step(gates, apart, &planes.before);
+            let separate = C::Separate::from_vec(planes.separate.clone());
+            let (after, _kept) = cell.step(gates, separate, &planes.before);
             [after.hidden].into_iter().chain(after.memory.into_vec()).collect()
         };
         let mut after = through_cell::<B, C>(&operands, &hidden.value, step).into_iter();
@@ -174,7 +174,7 @@ impl<B: Backend> Influenced<B> {
         self.state = Carried { hidden: hold(out, hidden), memory };
     }
 
-    /// `W x + b + U h + b_h`, or the two apart, as the cell wants them.
+    /// `W x + b + U h + b_h`, or the two separately, as the cell wants them.
     fn pre_activations<C: Cell>(
         &self,
         t: usize,
@@ -185,28 +185,28 @@ impl<B: Backend> Influenced<B> {
         let input = Plane { value: input.clone(), d: d_input.to_vec() };
         let wx = self.product(&input, Operand::WeightIh, Some(Operand::BiasIh), t);
         let uh = self.product(&self.state.hidden, Operand::WeightHh, Some(Operand::BiasHh), 0);
-        let (mut gates, mut apart) = (Vec::new(), Vec::new());
-        for (g, recurrent) in C::RECURRENT.iter().enumerate() {
+        let (mut gates, mut separate) = (Vec::new(), Vec::new());
+        for (g, term) in C::HIDDEN_TERMS.iter().enumerate() {
             let (wx, uh) = (wx.gate(g, size), uh.gate(g, size));
-            gates.push(match recurrent {
-                Recurrent::Added => wx.plus(uh),
-                Recurrent::Apart => {
-                    apart.push(uh);
+            gates.push(match term {
+                HiddenTerm::Added => wx.plus(uh),
+                HiddenTerm::Separate => {
+                    separate.push(uh);
                     wx
                 }
-                Recurrent::Inner => wx,
+                HiddenTerm::Gated => wx,
             });
         }
-        gates.extend(apart);
+        gates.extend(separate);
         gates
     }
 
-    /// Adds the inner product to the last gate.
-    fn add_inner<C: Cell>(&self, cell: &C, operands: &mut [Plane<B>]) {
-        let inner = |planes: &Planed<B, C>| {
-            vec![cell.inner(&C::Gates::from_vec(planes.gates.clone()), &planes.before)]
+    /// Adds the product with the gated hidden state to the last gate.
+    fn add_gated<C: Cell>(&self, cell: &C, operands: &mut [Plane<B>]) {
+        let gated = |planes: &Planed<B, C>| {
+            vec![cell.gated_hidden(&C::Gates::from_vec(planes.gates.clone()), &planes.before)]
         };
-        let q = through_cell::<B, C>(operands, &self.state.hidden.value, inner).remove(0);
+        let q = through_cell::<B, C>(operands, &self.state.hidden.value, gated).remove(0);
         let uq = self.product(&q, Operand::WeightHh, Some(Operand::BiasHh), 0);
         let g = C::GATES - 1;
         let size = q.value.shape()[1];
@@ -343,21 +343,21 @@ pub(crate) fn gradients<B: Backend, C: Cell>(
 /// The operands of a cell as its own planes.
 struct Planed<B: Backend, C: Cell> {
     gates: Vec<Tangent<B>>,
-    apart: Vec<Tangent<B>>,
+    separate: Vec<Tangent<B>>,
     before: State<Tangent<B>, C::Memory<Tangent<B>>>,
 }
 
 impl<B: Backend, C: Cell> Planed<B, C> {
     /// `hidden` stands for `h` where the cell reads none.
     fn of(mut all: Vec<Tangent<B>>, hidden: &FloatTensor<B>) -> Self {
-        let mut apart = all.split_off(C::GATES);
-        let mut rest = apart.split_off(C::Apart::<f64>::LEN);
+        let mut separate = all.split_off(C::GATES);
+        let mut rest = separate.split_off(C::Separate::<f64>::LEN);
         let hidden = match C::PROJECTABLE {
             true => Tangent::still(Primitive(hidden.clone())),
             false => rest.remove(0),
         };
         let memory = C::Memory::from_vec(rest);
-        Self { gates: all, apart, before: State { hidden, memory } }
+        Self { gates: all, separate, before: State { hidden, memory } }
     }
 }
 
