@@ -79,10 +79,10 @@ pub const SITES: &[Site] = &[
         ("the product with the gated hidden state not transposed", "B::float_matmul(d_last, B::float_transpose(weight.clone()))"),
         ("the product with the gated hidden state dropped", "zeros_like::<B>(like, &[batch, hidden])"),
     ]),
-    site(REFERENCE, "back = «cell.gated_hidden_backward(&kept, &before, d_gated, whole)»;", &[
+    site(REFERENCE, "back = «cell.gated_hidden_backward(&saved, &before, d_gated, whole)»;", &[
         ("the completion by the gated hidden state forgotten", "whole"),
     ]),
-    site(REFERENCE, "gated_hidden = Some(«cell.gated_hidden_of_kept(&kept, &before.hidden).0»);", &[
+    site(REFERENCE, "gated_hidden = Some(«cell.gated_hidden_of_saved(&saved, &before.hidden).0»);", &[
         ("h for the gated hidden state", "hidden_before.clone()"),
     ]),
     site(REFERENCE, "«d_outer.extend(d_separate);»", &[
@@ -156,7 +156,7 @@ pub const SITES: &[Site] = &[
         ("h_t for h_{t-1}", "self.layer.output_at(self.layer.time_of((k + 1).min(self.layer.time - 1)), b)"),
         ("the direction ignored for h_{t-1}", "self.layer.output_at(k, b)"),
     ]),
-    site(BACK_STEPS, "kept_row: «traced»,", &[("what the first step kept for all", "rows.places.start")]),
+    site(BACK_STEPS, "saved_row: «traced»,", &[("what the first step saved for all", "rows.places.start")]),
     site(BACK_STEPS, "let memory_before = |b| «self.valid_rows.traced_before(known.steps.start, k, b)»;", &[
         ("the memory after the step for that before it", "self.valid_rows.traced_before(known.steps.start, k + 1, b)"),
         ("the first memory for that before each step", "b"),

@@ -71,14 +71,14 @@ fn by_hand() -> Vec<f64> {
     println!("x = {X}, h = {H}, c = {C}, loss L = h'");
     let a: [f64; 4] = std::array::from_fn(|k| W[k] * X + U[k] * H);
     let before = State { hidden: H, memory: [C] };
-    let (after, kept) = Lstm.step(a, [], &before);
+    let (after, saved) = Lstm.step(a, [], &before);
     println!("a = W x + U h      i {:9.6}  f {:9.6}  g {:9.6}  o {:9.6}", a[0], a[1], a[2], a[3]);
-    let (i, f, g, o) = (kept.i, kept.f, kept.g, kept.o);
+    let (i, f, g, o) = (saved.i, saved.f, saved.g, saved.o);
     println!("gates σ σ tanh σ   i {i:9.6}  f {f:9.6}  g {g:9.6}  o {o:9.6}");
     println!("c' = f c + i g = {:.6}, h' = o tanh(c') = {:.6}", after.memory[0], after.hidden);
 
     let cotangent = State { hidden: 1.0, memory: [0.0] };
-    let back = Lstm.step_backward(kept, &before, &after, cotangent);
+    let back = Lstm.step_backward(saved, &before, &after, cotangent);
     let d_a = back.d_gates;
     println!(
         "dL/da              i {:9.6}  f {:9.6}  g {:9.6}  o {:9.6}",

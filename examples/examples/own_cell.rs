@@ -59,7 +59,7 @@ impl Layout for MinimalGated {
     type Separate<N: Number> = [N; 0];
     type Memory<N: Number> = [N; 0];
     /// `f` and `n`: `2 H` numbers a row and step.
-    type Kept<N: Number> = [N; 2];
+    type Saved<N: Number> = [N; 2];
 }
 
 impl AnalyticCell for MinimalGated {
@@ -105,7 +105,7 @@ impl AnalyticCell for MinimalGated {
         Backward { d_gates: [d_f, d_n], d_separate, d_hidden, d_memory }
     }
 
-    fn gated_hidden_of_kept<N: Number>(&self, [f, _]: &[N; 2], hidden_before: &N) -> N {
+    fn gated_hidden_of_saved<N: Number>(&self, [f, _]: &[N; 2], hidden_before: &N) -> N {
         f * hidden_before
     }
 }

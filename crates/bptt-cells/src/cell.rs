@@ -48,14 +48,14 @@ pub trait Layout: Copy + Debug + Send + Sync + 'static {
     type Memory<N: Number>: Planes<N> + Clone;
 
     /// What the backward step needs of the forward step, beyond the states before and after.
-    type Kept<N: Number>: Planes<N> + Clone;
+    type Saved<N: Number>: Planes<N> + Clone;
 
     /// `G`, the number of gates.
     const GATES: usize = Self::HIDDEN_TERMS.len();
 }
 
 /// The state after a step, and what its backward needs.
-pub type Forward<C, N> = (State<N, <C as Layout>::Memory<N>>, <C as Layout>::Kept<N>);
+pub type Forward<C, N> = (State<N, <C as Layout>::Memory<N>>, <C as Layout>::Saved<N>);
 
 /// What a backward step gives: `d_x` is dLoss/dx.
 pub struct Backward<C: Layout, N: Number> {
@@ -84,7 +84,7 @@ pub trait AnalyticCell: Layout {
     /// See [`Cell::step_backward`].
     fn step_backward<N: Number>(
         &self,
-        kept: Self::Kept<N>,
+        saved: Self::Saved<N>,
         before: &State<N, Self::Memory<N>>,
         after: &State<N, Self::Memory<N>>,
         cotangent: State<N, Self::Memory<N>>,
@@ -101,10 +101,10 @@ pub trait AnalyticCell: Layout {
         no_gated_hidden::<Self>()
     }
 
-    /// See [`Cell::gated_hidden_of_kept`].
+    /// See [`Cell::gated_hidden_of_saved`].
     #[inline(always)]
-    fn gated_hidden_of_kept<N: Number>(&self, kept: &Self::Kept<N>, hidden_before: &N) -> N {
-        let _ = (kept, hidden_before);
+    fn gated_hidden_of_saved<N: Number>(&self, saved: &Self::Saved<N>, hidden_before: &N) -> N {
+        let _ = (saved, hidden_before);
         no_gated_hidden::<Self>()
     }
 
@@ -112,12 +112,12 @@ pub trait AnalyticCell: Layout {
     #[inline(always)]
     fn gated_hidden_backward<N: Number>(
         &self,
-        kept: &Self::Kept<N>,
+        saved: &Self::Saved<N>,
         before: &State<N, Self::Memory<N>>,
         d_gated: N,
         so_far: Backward<Self, N>,
     ) -> Backward<Self, N> {
-        let _ = (kept, before, d_gated, so_far);
+        let _ = (saved, before, d_gated, so_far);
         no_gated_hidden::<Self>()
     }
 }
@@ -145,7 +145,7 @@ pub trait Cell: Layout {
     /// `after.hidden` is the step's own `h`, in front of any projection.
     fn step_backward<N: Rectify>(
         &self,
-        kept: Self::Kept<N>,
+        saved: Self::Saved<N>,
         before: &State<N, Self::Memory<N>>,
         after: &State<N, Self::Memory<N>>,
         cotangent: State<N, Self::Memory<N>>,
@@ -166,14 +166,14 @@ pub trait Cell: Layout {
         no_gated_hidden::<Self>()
     }
 
-    /// The gated hidden state again, from what was kept: the weights' gradient needs it.
+    /// The gated hidden state again, from what was saved: the weights' gradient needs it.
     ///
     /// # Panics
     ///
     /// If the cell has no such gate.
     #[inline(always)]
-    fn gated_hidden_of_kept<N: Rectify>(&self, kept: &Self::Kept<N>, hidden_before: &N) -> N {
-        let _ = (kept, hidden_before);
+    fn gated_hidden_of_saved<N: Rectify>(&self, saved: &Self::Saved<N>, hidden_before: &N) -> N {
+        let _ = (saved, hidden_before);
         no_gated_hidden::<Self>()
     }
 
@@ -185,12 +185,12 @@ pub trait Cell: Layout {
     /// If the cell has no such gate.
     fn gated_hidden_backward<N: Rectify>(
         &self,
-        kept: &Self::Kept<N>,
+        saved: &Self::Saved<N>,
         before: &State<N, Self::Memory<N>>,
         d_gated: N,
         so_far: Backward<Self, N>,
     ) -> Backward<Self, N> {
-        let _ = (kept, before, d_gated, so_far);
+        let _ = (saved, before, d_gated, so_far);
         no_gated_hidden::<Self>()
     }
 }
@@ -213,12 +213,12 @@ impl<C: AnalyticCell> Cell for C {
     #[inline(always)]
     fn step_backward<N: Rectify>(
         &self,
-        kept: C::Kept<N>,
+        saved: C::Saved<N>,
         before: &State<N, C::Memory<N>>,
         after: &State<N, C::Memory<N>>,
         cotangent: State<N, C::Memory<N>>,
     ) -> Backward<C, N> {
-        AnalyticCell::step_backward(self, kept, before, after, cotangent)
+        AnalyticCell::step_backward(self, saved, before, after, cotangent)
     }
 
     #[inline(always)]
@@ -227,18 +227,18 @@ impl<C: AnalyticCell> Cell for C {
     }
 
     #[inline(always)]
-    fn gated_hidden_of_kept<N: Rectify>(&self, kept: &C::Kept<N>, hidden_before: &N) -> N {
-        AnalyticCell::gated_hidden_of_kept(self, kept, hidden_before)
+    fn gated_hidden_of_saved<N: Rectify>(&self, saved: &C::Saved<N>, hidden_before: &N) -> N {
+        AnalyticCell::gated_hidden_of_saved(self, saved, hidden_before)
     }
 
     #[inline(always)]
     fn gated_hidden_backward<N: Rectify>(
         &self,
-        kept: &C::Kept<N>,
+        saved: &C::Saved<N>,
         before: &State<N, C::Memory<N>>,
         d_gated: N,
         so_far: Backward<C, N>,
     ) -> Backward<C, N> {
-        AnalyticCell::gated_hidden_backward(self, kept, before, d_gated, so_far)
+        AnalyticCell::gated_hidden_backward(self, saved, before, d_gated, so_far)
     }
 }

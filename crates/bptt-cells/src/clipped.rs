@@ -32,8 +32,8 @@ pub struct Clipped<C> {
 
 /// What [`Clipped`] has to know about a cell.
 pub trait Clippable: AnalyticCell {
-    /// `h'` of a memory, given what the step kept.
-    fn read_out<N: Number>(kept: &Self::Kept<N>, memory: &Self::Memory<N>) -> N;
+    /// `h'` of a memory, given what the step saved.
+    fn read_out<N: Number>(saved: &Self::Saved<N>, memory: &Self::Memory<N>) -> N;
 
     /// A backward step with nothing going back through the memory, the clipped `after`, where it is at
     /// one of its bounds.
@@ -46,8 +46,8 @@ pub trait Clippable: AnalyticCell {
 
 impl Clippable for Lstm {
     #[inline(always)]
-    fn read_out<N: Number>(kept: &Self::Kept<N>, [c]: &[N; 1]) -> N {
-        &kept.o * c.tanh()
+    fn read_out<N: Number>(saved: &Self::Saved<N>, [c]: &[N; 1]) -> N {
+        &saved.o * c.tanh()
     }
 
     #[inline(always)]
@@ -68,8 +68,8 @@ impl Clippable for Lstm {
 
 impl Clippable for LstmCoupled {
     #[inline(always)]
-    fn read_out<N: Number>(kept: &Self::Kept<N>, [c]: &[N; 1]) -> N {
-        &kept.o * c.tanh()
+    fn read_out<N: Number>(saved: &Self::Saved<N>, [c]: &[N; 1]) -> N {
+        &saved.o * c.tanh()
     }
 
     #[inline(always)]
@@ -94,7 +94,7 @@ impl<C: Clippable> Layout for Clipped<C> {
     type Gates<N: Number> = C::Gates<N>;
     type Separate<N: Number> = C::Separate<N>;
     type Memory<N: Number> = C::Memory<N>;
-    type Kept<N: Number> = C::Kept<N>;
+    type Saved<N: Number> = C::Saved<N>;
 }
 
 // Not an `AnalyticCell`: a bound has a kink.
@@ -106,20 +106,20 @@ impl<C: Clippable> Cell for Clipped<C> {
         separate: C::Separate<N>,
         before: &State<N, C::Memory<N>>,
     ) -> Forward<Self, N> {
-        let (after, kept) = AnalyticCell::step(&self.cell, gates, separate, before);
+        let (after, saved) = AnalyticCell::step(&self.cell, gates, separate, before);
         let memory = after.memory.map(|c| c.clip(self.bound));
-        (State { hidden: C::read_out(&kept, &memory), memory }, kept)
+        (State { hidden: C::read_out(&saved, &memory), memory }, saved)
     }
 
     #[inline(always)]
     fn step_backward<N: Rectify>(
         &self,
-        kept: C::Kept<N>,
+        saved: C::Saved<N>,
         before: &State<N, C::Memory<N>>,
         after: &State<N, C::Memory<N>>,
         cotangent: State<N, C::Memory<N>>,
     ) -> Backward<Self, N> {
-        let back = AnalyticCell::step_backward(&self.cell, kept, before, after, cotangent);
+        let back = AnalyticCell::step_backward(&self.cell, saved, before, after, cotangent);
         let Backward { d_gates, d_separate, d_hidden, d_memory } =
             C::through_memory(back, &after.memory, self.bound);
         Backward { d_gates, d_separate, d_hidden, d_memory }

@@ -31,7 +31,7 @@ pub struct GruResetAfter;
 
 planes! {
     /// The gates and the candidate's recurrent product: `4 H` numbers a row and step.
-    pub struct Kept {
+    pub struct Saved {
         /// The reset gate.
         r,
         /// The update gate.
@@ -51,7 +51,7 @@ impl Layout for GruResetAfter {
     type Gates<N: Number> = [N; 3];
     type Separate<N: Number> = [N; 1];
     type Memory<N: Number> = [N; 0];
-    type Kept<N: Number> = Kept<N>;
+    type Saved<N: Number> = Saved<N>;
 }
 
 impl AnalyticCell for GruResetAfter {
@@ -66,13 +66,13 @@ impl AnalyticCell for GruResetAfter {
         let (r, z) = (a_r.sigmoid(), a_z.sigmoid());
         let n = (x_n + &r * &u).tanh();
         let h = z.one_minus() * &n + &z * h;
-        (State { hidden: h, memory: [] }, Kept { r, z, n, u })
+        (State { hidden: h, memory: [] }, Saved { r, z, n, u })
     }
 
     #[inline(always)]
     fn step_backward<N: Number>(
         &self,
-        Kept { r, z, n, u }: Kept<N>,
+        Saved { r, z, n, u }: Saved<N>,
         before: &State<N, [N; 0]>,
         _after: &State<N, [N; 0]>,
         State { hidden: d_h, .. }: State<N, [N; 0]>,

@@ -31,7 +31,7 @@ pub struct GruResetBefore;
 
 planes! {
     /// The gates: `3 H` numbers a row and step.
-    pub struct Kept {
+    pub struct Saved {
         /// The reset gate.
         r,
         /// The update gate.
@@ -49,7 +49,7 @@ impl Layout for GruResetBefore {
     type Gates<N: Number> = [N; 3];
     type Separate<N: Number> = [N; 0];
     type Memory<N: Number> = [N; 0];
-    type Kept<N: Number> = Kept<N>;
+    type Saved<N: Number> = Saved<N>;
 }
 
 impl AnalyticCell for GruResetBefore {
@@ -68,7 +68,7 @@ impl AnalyticCell for GruResetBefore {
         let h = &before.hidden;
         let (r, z, n) = (a_r.sigmoid(), a_z.sigmoid(), a_n.tanh());
         let h = z.one_minus() * &n + &z * h;
-        (State { hidden: h, memory: [] }, Kept { r, z, n })
+        (State { hidden: h, memory: [] }, Saved { r, z, n })
     }
 
     /// `d_gates[0]` comes without its last factor, `d_q`, which only the product behind can give:
@@ -76,7 +76,7 @@ impl AnalyticCell for GruResetBefore {
     #[inline(always)]
     fn step_backward<N: Number>(
         &self,
-        Kept { r, z, n }: Kept<N>,
+        Saved { r, z, n }: Saved<N>,
         before: &State<N, [N; 0]>,
         _after: &State<N, [N; 0]>,
         State { hidden: d_h, .. }: State<N, [N; 0]>,
@@ -96,19 +96,19 @@ impl AnalyticCell for GruResetBefore {
     #[inline(always)]
     fn gated_hidden_backward<N: Number>(
         &self,
-        kept: &Kept<N>,
+        saved: &Saved<N>,
         _before: &State<N, [N; 0]>,
         d_q: N,
         Backward { d_gates: [r_by_q, d_z, d_n], d_separate, d_hidden, d_memory }: Backward<Self, N>,
     ) -> Backward<Self, N> {
         let d_r = &d_q * r_by_q;
-        let d_h = d_q * &kept.r;
+        let d_h = d_q * &saved.r;
         let d_hidden = d_hidden.map(|direct| direct + d_h);
         Backward { d_gates: [d_r, d_z, d_n], d_separate, d_hidden, d_memory }
     }
 
     #[inline(always)]
-    fn gated_hidden_of_kept<N: Number>(&self, kept: &Kept<N>, hidden_before: &N) -> N {
-        &kept.r * hidden_before
+    fn gated_hidden_of_saved<N: Number>(&self, saved: &Saved<N>, hidden_before: &N) -> N {
+        &saved.r * hidden_before
     }
 }

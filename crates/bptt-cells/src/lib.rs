@@ -24,12 +24,12 @@
 //!
 //! // h_1 = tanh(w x + u h_0) with w x = 0.5, u h_0 = 0.1
 //! let before = State { hidden: 0.2, memory: [] };
-//! let (after, kept) = Cell::step(&RnnTanh, [0.6], [], &before);
+//! let (after, saved) = Cell::step(&RnnTanh, [0.6], [], &before);
 //! assert_eq!(after.hidden, 0.6_f64.tanh());
 //!
 //! // dLoss/d(pre-activation) for dLoss/dh_1 = 1
 //! let cotangent = State { hidden: 1.0, memory: [] };
-//! let back = Cell::step_backward(&RnnTanh, kept, &before, &after, cotangent);
+//! let back = Cell::step_backward(&RnnTanh, saved, &before, &after, cotangent);
 //! assert_eq!(back.d_gates, [1.0 - after.hidden * after.hidden]);
 //! ```
 //!
@@ -61,10 +61,10 @@ pub use number::{Imply, ImplyIs, Number, Rectify};
 pub use planes::Planes;
 pub use rnn::{RnnRelu, RnnTanh};
 
-/// What each cell keeps from its forward step for its backward step.
-pub mod kept {
-    pub use crate::gru_reset_after::Kept as GruResetAfter;
-    pub use crate::gru_reset_before::Kept as GruResetBefore;
-    pub use crate::lstm::Kept as Lstm;
-    pub use crate::lstm_coupled::Kept as LstmCoupled;
+/// What each cell saves from its forward step for its backward step.
+pub mod saved {
+    pub use crate::gru_reset_after::Saved as GruResetAfter;
+    pub use crate::gru_reset_before::Saved as GruResetBefore;
+    pub use crate::lstm::Saved as Lstm;
+    pub use crate::lstm_coupled::Saved as LstmCoupled;
 }

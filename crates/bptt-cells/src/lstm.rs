@@ -31,7 +31,7 @@ pub struct Lstm;
 
 planes! {
     /// The gates: `4 H` numbers a row and step. `tanh(c')` is cheaper to compute again.
-    pub struct Kept {
+    pub struct Saved {
         /// The input gate.
         i,
         /// The forget gate.
@@ -50,7 +50,7 @@ impl Layout for Lstm {
     type Gates<N: Number> = [N; 4];
     type Separate<N: Number> = [N; 0];
     type Memory<N: Number> = [N; 1];
-    type Kept<N: Number> = Kept<N>;
+    type Saved<N: Number> = Saved<N>;
 }
 
 impl AnalyticCell for Lstm {
@@ -65,13 +65,13 @@ impl AnalyticCell for Lstm {
         let (i, f, g, o) = (a_i.sigmoid(), a_f.sigmoid(), a_g.tanh(), a_o.sigmoid());
         let c = &f * c + &i * &g;
         let h = &o * c.tanh();
-        (State { hidden: h, memory: [c] }, Kept { i, f, g, o })
+        (State { hidden: h, memory: [c] }, Saved { i, f, g, o })
     }
 
     #[inline(always)]
     fn step_backward<N: Number>(
         &self,
-        Kept { i, f, g, o }: Kept<N>,
+        Saved { i, f, g, o }: Saved<N>,
         before: &State<N, [N; 1]>,
         after: &State<N, [N; 1]>,
         State { hidden: d_h, memory: [d_c] }: State<N, [N; 1]>,

@@ -31,7 +31,7 @@ pub struct LstmCoupled;
 
 planes! {
     /// The gates: `3 H` numbers a row and step.
-    pub struct Kept {
+    pub struct Saved {
         /// The input gate.
         i,
         /// The candidate.
@@ -48,7 +48,7 @@ impl Layout for LstmCoupled {
     type Gates<N: Number> = [N; 3];
     type Separate<N: Number> = [N; 0];
     type Memory<N: Number> = [N; 1];
-    type Kept<N: Number> = Kept<N>;
+    type Saved<N: Number> = Saved<N>;
 }
 
 impl AnalyticCell for LstmCoupled {
@@ -63,13 +63,13 @@ impl AnalyticCell for LstmCoupled {
         let (i, g, o) = (a_i.sigmoid(), a_g.tanh(), a_o.sigmoid());
         let c = i.one_minus() * c + &i * &g;
         let h = &o * c.tanh();
-        (State { hidden: h, memory: [c] }, Kept { i, g, o })
+        (State { hidden: h, memory: [c] }, Saved { i, g, o })
     }
 
     #[inline(always)]
     fn step_backward<N: Number>(
         &self,
-        Kept { i, g, o }: Kept<N>,
+        Saved { i, g, o }: Saved<N>,
         before: &State<N, [N; 1]>,
         after: &State<N, [N; 1]>,
         State { hidden: d_h, memory: [d_c] }: State<N, [N; 1]>,

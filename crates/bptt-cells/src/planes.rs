@@ -1,8 +1,8 @@
-//! A fixed number of values that belong together: gates, memories, kept values.
+//! A fixed number of values that belong together: gates, memories, saved values.
 
 /// A fixed number of values, one *plane* each: for a layer, a plane is `[B, H]`.
 ///
-/// Arrays are planes, and so are the `Kept` structs of the cells, so that whoever stores a trace
+/// Arrays are planes, and so are the `Saved` structs of the cells, so that whoever stores a trace
 /// can treat them as a list without knowing their names.
 pub trait Planes<N>: Sized {
     /// How many.

@@ -11,7 +11,7 @@
 //! d_h = Uᵀ d_a                       by whoever multiplies
 //! ```
 //!
-//! Nothing is kept for the backward step: either slope comes from the state after the step.
+//! Nothing is saved for the backward step: either slope comes from the state after the step.
 //!
 //! J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990), 179–211.
 
@@ -35,7 +35,7 @@ macro_rules! layout {
             type Gates<N: Number> = [N; 1];
             type Separate<N: Number> = [N; 0];
             type Memory<N: Number> = [N; 0];
-            type Kept<N: Number> = [N; 0];
+            type Saved<N: Number> = [N; 0];
         }
     };
 }

@@ -54,9 +54,9 @@ fn loss<C: Cell>(cell: &C, all: &[f64], cotangent: &[f64]) -> f64 {
 fn gradient<C: Cell>(cell: &C, all: &[f64], cotangent: &[f64]) -> Vec<f64> {
     let (gates, separate, before) = unpack::<C>(all);
     let gates = with_inner(cell, gates, &before);
-    let (after, kept) = cell.step(gates, separate, &before);
+    let (after, saved) = cell.step(gates, separate, &before);
     let d = State { hidden: cotangent[0], memory: C::Memory::from_fn(|k| cotangent[1 + k]) };
-    let mut back: Backward<C, f64> = cell.step_backward(kept.clone(), &before, &after, d);
+    let mut back: Backward<C, f64> = cell.step_backward(saved.clone(), &before, &after, d);
     if has_gated::<C>() {
         // The last gate is the gated one: d_gated is its weight times its gradient.
         let Backward { d_gates, d_separate, d_hidden, d_memory } = back;
@@ -64,7 +64,7 @@ fn gradient<C: Cell>(cell: &C, all: &[f64], cotangent: &[f64]) -> Vec<f64> {
         let d_gated = GATED_WEIGHT * gates[gates.len() - 1];
         let so_far =
             Backward { d_gates: C::Gates::from_vec(gates), d_separate, d_hidden, d_memory };
-        back = cell.gated_hidden_backward(&kept, &before, d_gated, so_far);
+        back = cell.gated_hidden_backward(&saved, &before, d_gated, so_far);
     }
     let mut all = back.d_gates.into_vec();
     all.extend(back.d_separate.into_vec());
@@ -147,12 +147,12 @@ fn a_clipped_memory_is_read_out_at_its_bound() {
     let clipped = Clipped { cell: Lstm, bound: 0.6 };
     for sign in [1.0, -1.0] {
         let before = State { memory: [sign * before.memory[0]], ..before };
-        let (after, kept) = Cell::step(&clipped, [0.0, 3.0, 0.0, 0.4], [], &before);
+        let (after, saved) = Cell::step(&clipped, [0.0, 3.0, 0.0, 0.4], [], &before);
         assert_eq!(after.memory, [sign * 0.6]);
-        assert_eq!(after.hidden, kept.o * f64::tanh(sign * 0.6));
+        assert_eq!(after.hidden, saved.o * f64::tanh(sign * 0.6));
         // Only the gate that reads it out still matters.
         let d = State { hidden: 1.0, memory: [1.0] };
-        let back = Cell::step_backward(&clipped, kept, &before, &after, d);
+        let back = Cell::step_backward(&clipped, saved, &before, &after, d);
         assert_eq!(back.d_gates[..3], [0.0; 3]);
         assert_ne!(back.d_gates[3], 0.0);
         assert_eq!(back.d_memory, [0.0]);

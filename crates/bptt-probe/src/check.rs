@@ -186,10 +186,10 @@ fn by_hand<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> Vec<f64>
     }
     let (gates, separate, before) =
         planes::<f64, C::Gates<f64>, C::Separate<f64>, C::Memory<f64>>(&at);
-    let (after, kept) = cell.step(gates, separate, &before);
+    let (after, saved) = cell.step(gates, separate, &before);
     let one_at = |place: usize| if place == output { 1.0 } else { 0.0 };
     let cotangent = State { hidden: one_at(0), memory: C::Memory::from_fn(|m| one_at(m + 1)) };
-    let back = cell.step_backward(kept.clone(), &before, &after, cotangent);
+    let back = cell.step_backward(saved.clone(), &before, &after, cotangent);
     let Backward { d_gates, d_separate, d_hidden, d_memory } = match has_gated::<C>() {
         true => {
             let Backward { d_gates, d_separate, d_hidden, d_memory } = back;
@@ -197,7 +197,7 @@ fn by_hand<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> Vec<f64>
             let d_gated = weight * all[last];
             let d_gates = C::Gates::from_vec(all);
             let so_far = Backward { d_gates, d_separate, d_hidden, d_memory };
-            cell.gated_hidden_backward(&kept, &before, d_gated, so_far)
+            cell.gated_hidden_backward(&saved, &before, d_gated, so_far)
         }
         false => back,
     };
@@ -217,7 +217,7 @@ fn by_dual_numbers<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> 
             at[C::GATES - 1] = &at[C::GATES - 1] + gated * Dual::still(weight);
         }
         let (gates, separate, before) = planes(&at);
-        let (after, _kept) = cell.step(gates, separate, &before);
+        let (after, _saved) = cell.step(gates, separate, &before);
         match output {
             0 => after.hidden.slopes[0],
             m => after.memory.into_vec()[m - 1].slopes[0],

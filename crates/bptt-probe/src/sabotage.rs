@@ -19,7 +19,7 @@ impl<C: Layout> Layout for Sabotaged<C> {
     type Gates<N: Number> = C::Gates<N>;
     type Separate<N: Number> = C::Separate<N>;
     type Memory<N: Number> = C::Memory<N>;
-    type Kept<N: Number> = C::Kept<N>;
+    type Saved<N: Number> = C::Saved<N>;
 }
 
 impl<C: Cell> Cell for Sabotaged<C> {
@@ -34,13 +34,13 @@ impl<C: Cell> Cell for Sabotaged<C> {
 
     fn step_backward<N: Rectify>(
         &self,
-        kept: C::Kept<N>,
+        saved: C::Saved<N>,
         before: &State<N, C::Memory<N>>,
         after: &State<N, C::Memory<N>>,
         cotangent: State<N, C::Memory<N>>,
     ) -> Backward<Self, N> {
         let Backward { d_gates, d_separate, d_hidden, d_memory } =
-            self.cell.step_backward(kept, before, after, cotangent);
+            self.cell.step_backward(saved, before, after, cotangent);
         let mut gates = d_gates.into_vec();
         gates[self.gate] = -gates[self.gate].clone();
         Backward { d_gates: C::Gates::from_vec(gates), d_separate, d_hidden, d_memory }
@@ -50,13 +50,13 @@ impl<C: Cell> Cell for Sabotaged<C> {
         self.cell.gated_hidden(gates, before)
     }
 
-    fn gated_hidden_of_kept<N: Rectify>(&self, kept: &C::Kept<N>, hidden_before: &N) -> N {
-        self.cell.gated_hidden_of_kept(kept, hidden_before)
+    fn gated_hidden_of_saved<N: Rectify>(&self, saved: &C::Saved<N>, hidden_before: &N) -> N {
+        self.cell.gated_hidden_of_saved(saved, hidden_before)
     }
 
     fn gated_hidden_backward<N: Rectify>(
         &self,
-        kept: &C::Kept<N>,
+        saved: &C::Saved<N>,
         before: &State<N, C::Memory<N>>,
         d_gated: N,
         so_far: Backward<Self, N>,
@@ -64,7 +64,7 @@ impl<C: Cell> Cell for Sabotaged<C> {
         let Backward { d_gates, d_separate, d_hidden, d_memory } = so_far;
         let so_far = Backward { d_gates, d_separate, d_hidden, d_memory };
         let Backward { d_gates, d_separate, d_hidden, d_memory } =
-            self.cell.gated_hidden_backward(kept, before, d_gated, so_far);
+            self.cell.gated_hidden_backward(saved, before, d_gated, so_far);
         Backward { d_gates, d_separate, d_hidden, d_memory }
     }
 }

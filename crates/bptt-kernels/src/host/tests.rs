@@ -270,7 +270,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
 
     /// The formula on [`HostTrace`](crate::HostTrace).
     fn check_memory(&self, layer: &Layer, trace: &Trace<T>) {
-        let Layer { time, batch, memories, hp, kept, .. } = *layer;
+        let Layer { time, batch, memories, hp, saved, .. } = *layer;
         let is_valid = |t, b| match &self.plan.mask {
             Some(mask) => mask.is_valid(t, b, batch),
             None => true,
@@ -278,7 +278,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
         let worked = steps.filter(|&(t, b)| is_valid(t, b)).count();
         let own = if self.projected { worked * hp } else { 0 };
-        let numbers = worked * kept * hp + (worked + batch) * memories * hp + own;
+        let numbers = worked * saved * hp + (worked + batch) * memories * hp + own;
         assert_eq!(trace.bytes(), numbers * size_of::<T>());
     }
 

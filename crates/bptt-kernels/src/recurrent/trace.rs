@@ -21,7 +21,7 @@ pub enum Trace<T> {
 
 /// What the host kernels keep, beside the outputs, which they share with whoever has it.
 ///
-/// With `Hp = H` padded to whole registers (at most 15 more), `K` kept values of the cell, `M` memories
+/// With `Hp = H` padded to whole registers (at most 15 more), `K` saved values of the cell, `M` memories
 /// and `N` valid steps of all rows (`T · B` without lengths and masks): `N · K · Hp + (N + B) · M · Hp`
 /// numbers, and `N · Hp` more behind a projection, unless the plan has a budget. An LSTM keeps five
 /// numbers for each unit and valid step, a GRU four, an RNN none.

@@ -53,7 +53,7 @@ impl<C: Cell> Plan<C> {
             ));
         }
         // All that a step has of a unit, in the widest type, with what rows are padded by.
-        let planes = 2 * C::GATES + C::Kept::<f64>::LEN + 2 * sizes.memories + 2;
+        let planes = 2 * C::GATES + C::Saved::<f64>::LEN + 2 * sizes.memories + 2;
         let unit = (planes * size_of::<f64>()) as u128;
         let bytes = (hidden as u128 + 128).saturating_mul(batch as u128).saturating_mul(unit);
         if bytes > isize::MAX as u128 {

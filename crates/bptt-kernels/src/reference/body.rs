@@ -14,11 +14,11 @@ use bptt_cells::{Backward, Cell, HiddenTerm, Layout, Planes, State};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 
-/// What is kept of one step.
+/// What is saved of one step.
 #[derive(Clone, Debug)]
 pub struct StepTrace<T> {
-    /// The cell's kept values, `[B, H]` each.
-    pub kept: Vec<T>,
+    /// The cell's saved values, `[B, H]` each.
+    pub saved: Vec<T>,
     /// The hidden state before the step, `[B, P]`.
     pub hidden_before: T,
     /// The memories before the step, `[B, H]` each.
@@ -143,7 +143,7 @@ pub(crate) fn forward<B: Backend, C: Cell>(
     for t in plan.order(time) {
         let wx_t = rows::<B>(&wx, t * batch, (t + 1) * batch);
         let (gates, separate) = pre_activations::<B, C>(cell, &wx_t, &weights, &before, hidden);
-        let (own, kept) = cell.step(gates, separate, &before);
+        let (own, saved) = cell.step(gates, separate, &before);
 
         let mut after = own.clone();
         if let Some(weight_hr) = weight_hr {
@@ -164,7 +164,7 @@ pub(crate) fn forward<B: Backend, C: Cell>(
         outputs[t] = Some(out);
         if keep {
             steps.push(StepTrace {
-                kept: tensors::<B>(kept),
+                saved: tensors::<B>(saved),
                 hidden_before: before.hidden.0,
                 memory_before: tensors::<B>(before.memory),
                 hidden_own: own.hidden.0,
@@ -273,7 +273,7 @@ pub(crate) fn backward<B: Backend, C: Cell>(
     let mut sums = StepSums::<B>::new(time);
 
     for (t, step) in plan.order(time).rev().zip(trace.into_iter().rev()) {
-        let StepTrace { kept, hidden_before, memory_before, hidden_own, memory_after } = step;
+        let StepTrace { saved, hidden_before, memory_before, hidden_own, memory_after } = step;
         let active = plan.active(t, batch);
         // dLoss/dh_t: by this step's output, and by the steps that came after.
         let d_output_t = rows::<B>(&d_outputs, t * batch, (t + 1) * batch);
@@ -292,7 +292,7 @@ pub(crate) fn backward<B: Backend, C: Cell>(
         };
 
         // Through the cell.
-        let kept: C::Kept<Primitive<B>> = primitives::<B, _>(kept);
+        let saved: C::Saved<Primitive<B>> = primitives::<B, _>(saved);
         let before: Step<B, C> = State {
             hidden: Primitive(hidden_before.clone()),
             memory: primitives::<B, _>(memory_before),
@@ -302,13 +302,13 @@ pub(crate) fn backward<B: Backend, C: Cell>(
             memory: primitives::<B, _>(memory_after),
         };
         let cotangent = State { hidden: Primitive(d_own), memory: primitives::<B, _>(d_memory) };
-        let mut back = cell.step_backward(kept.clone(), &before, &after, cotangent);
+        let mut back = cell.step_backward(saved.clone(), &before, &after, cotangent);
         let mut gated_hidden = None;
         if let Some((weight, _)) = &weights.gated {
             let (d_last, whole) = last_gate::<B, C>(back);
             let d_gated = Primitive(B::float_matmul(d_last, weight.clone()));
-            back = cell.gated_hidden_backward(&kept, &before, d_gated, whole);
-            gated_hidden = Some(cell.gated_hidden_of_kept(&kept, &before.hidden).0);
+            back = cell.gated_hidden_backward(&saved, &before, d_gated, whole);
+            gated_hidden = Some(cell.gated_hidden_of_saved(&saved, &before.hidden).0);
         }
         let Backward { d_gates, d_separate, d_hidden: direct, d_memory: d_memory_before } = back;
         let (d_gates, d_separate) = (tensors::<B>(d_gates), tensors::<B>(d_separate));

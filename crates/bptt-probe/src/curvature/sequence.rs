@@ -182,9 +182,9 @@ impl Weights {
     }
 }
 
-/// What is kept of one step.
-struct Kept<C: Layout> {
-    kept: C::Kept<Matrix>,
+/// What is saved of one step.
+struct SavedStep<C: Layout> {
+    saved: C::Saved<Matrix>,
     before: Step<C>,
     own: Step<C>,
 }
@@ -196,7 +196,7 @@ pub(super) struct Passed<C: Layout> {
     operands: Operands,
     hidden: usize,
     /// In the order in which they were worked.
-    steps: Vec<Kept<C>>,
+    steps: Vec<SavedStep<C>>,
 }
 
 /// The sequence forward.
@@ -218,7 +218,7 @@ pub(super) fn forward<C: Cell>(cell: C, walk: Walk, operands: Operands) -> (Resu
     for t in walk.order() {
         let wx_t = rows(&wx, t * batch, (t + 1) * batch);
         let (gates, separate) = pre_activations(&cell, &wx_t, &weights, &before, hidden);
-        let (own, kept) = cell.step(gates, separate, &before);
+        let (own, saved) = cell.step(gates, separate, &before);
 
         let mut after = own.clone();
         if let Some(project) = &project {
@@ -244,7 +244,7 @@ pub(super) fn forward<C: Cell>(cell: C, walk: Walk, operands: Operands) -> (Resu
             }
         };
         outputs[t] = Some(out);
-        steps.push(Kept { kept, before, own });
+        steps.push(SavedStep { saved, before, own });
         before = after;
     }
 
@@ -301,7 +301,7 @@ impl<C: Cell> Passed<C> {
         let mut projection = vec![];
 
         for (t, step) in walk.order().rev().zip(steps.into_iter().rev()) {
-            let Kept { kept, before, own } = step;
+            let SavedStep { saved, before, own } = step;
             let active = walk.active(t, &before.hidden.value.0);
             // dLoss/dh_t: by this step's output, and by the steps that came after.
             let d_output = rows(&d_outputs, t * walk.batch, (t + 1) * walk.batch);
@@ -318,13 +318,13 @@ impl<C: Cell> Passed<C> {
 
             // Through the cell.
             let cotangent = State { hidden: d_own, memory: C::Memory::from_vec(d_memory) };
-            let mut back = cell.step_backward(kept.clone(), &before, &own, cotangent);
+            let mut back = cell.step_backward(saved.clone(), &before, &own, cotangent);
             if let Some((weight, _)) = &weights.gated {
                 let gates = back.d_gates.into_vec();
                 let d_gated = times(&gates[gates.len() - 1], weight);
                 back.d_gates = C::Gates::from_vec(gates);
-                back = cell.gated_hidden_backward(&kept, &before, d_gated, back);
-                gated_hidden[t] = Some(cell.gated_hidden_of_kept(&kept, &before.hidden));
+                back = cell.gated_hidden_backward(&saved, &before, d_gated, back);
+                gated_hidden[t] = Some(cell.gated_hidden_of_saved(&saved, &before.hidden));
             }
             let Backward { d_gates, d_separate, d_hidden: direct, d_memory: d_memory_before } =
                 back;

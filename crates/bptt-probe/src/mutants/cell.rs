@@ -9,8 +9,8 @@ use std::fmt;
 pub enum Function {
     /// [`Cell::step_backward`]
     StepBackward,
-    /// [`Cell::gated_hidden_of_kept`]
-    GatedHiddenOfKept,
+    /// [`Cell::gated_hidden_of_saved`]
+    GatedHiddenOfSaved,
     /// [`Cell::gated_hidden_backward`]
     GatedHiddenBackward,
 }
@@ -33,8 +33,8 @@ pub enum Mutation {
     },
     /// The gradients of two gates, swapped.
     SwappedGates(usize, usize),
-    /// Two kept values, swapped.
-    SwappedKept(usize, usize),
+    /// Two saved values, swapped.
+    SwappedSaved(usize, usize),
     /// The gradient of a gate is zero.
     MissingGate(usize),
     /// The gradient of a separate product is zero.
@@ -64,14 +64,14 @@ impl fmt::Display for Mutation {
             Self::Term { function, at, operation, change } => {
                 let function = match function {
                     Function::StepBackward => "step_backward",
-                    Function::GatedHiddenOfKept => "gated_hidden_of_kept",
+                    Function::GatedHiddenOfSaved => "gated_hidden_of_saved",
                     Function::GatedHiddenBackward => "gated_hidden_backward",
                 };
                 let (operation, change) = (operation.text(), change.text());
                 write!(f, "{function}, operation {}, {operation}: {change}", at + 1)
             }
             Self::SwappedGates(a, b) => write!(f, "d_gates {a} and {b} swapped"),
-            Self::SwappedKept(a, b) => write!(f, "kept {a} and {b} swapped"),
+            Self::SwappedSaved(a, b) => write!(f, "saved {a} and {b} swapped"),
             Self::MissingGate(gate) => write!(f, "d_gates {gate} is zero"),
             Self::MissingSeparate(gate) => write!(f, "d_separate {gate} is zero"),
             Self::GateForSeparate(gate) => {
@@ -92,12 +92,12 @@ impl fmt::Display for Mutation {
 pub fn mutations<C: Cell>(cell: &C) -> Vec<Mutation> {
     let zero = || Mutant(0.0_f64);
     let state = || State { hidden: zero(), memory: C::Memory::from_fn(|_| zero()) };
-    let kept = || C::Kept::from_fn(|_| zero());
+    let saved = || C::Saved::from_fn(|_| zero());
     let has_gated = C::HIDDEN_TERMS.contains(&HiddenTerm::Gated);
     let mut texts = vec![(
         Function::StepBackward,
         operations(|| {
-            cell.step_backward(kept(), &state(), &state(), state());
+            cell.step_backward(saved(), &state(), &state(), state());
         }),
     )];
     if has_gated {
@@ -108,13 +108,13 @@ pub fn mutations<C: Cell>(cell: &C) -> Vec<Mutation> {
             d_memory: C::Memory::from_fn(|_| zero()),
         };
         let gated = operations(|| {
-            cell.gated_hidden_of_kept(&kept(), &zero());
+            cell.gated_hidden_of_saved(&saved(), &zero());
         });
         let complete = operations(|| {
-            cell.gated_hidden_backward(&kept(), &state(), zero(), so_far);
+            cell.gated_hidden_backward(&saved(), &state(), zero(), so_far);
         });
         texts.extend([
-            (Function::GatedHiddenOfKept, gated),
+            (Function::GatedHiddenOfSaved, gated),
             (Function::GatedHiddenBackward, complete),
         ]);
     }
@@ -131,9 +131,9 @@ pub fn mutations<C: Cell>(cell: &C) -> Vec<Mutation> {
         all.push(Mutation::MissingGate(gate));
         all.extend((gate + 1..gates).map(|other| Mutation::SwappedGates(gate, other)));
     }
-    let kept = C::Kept::<f64>::LEN;
-    for a in 0..kept {
-        all.extend((a + 1..kept).map(|b| Mutation::SwappedKept(a, b)));
+    let saved = C::Saved::<f64>::LEN;
+    for a in 0..saved {
+        all.extend((a + 1..saved).map(|b| Mutation::SwappedSaved(a, b)));
     }
     for separate in 0..C::Separate::<f64>::LEN {
         all.extend([Mutation::MissingSeparate(separate), Mutation::GateForSeparate(separate)]);
@@ -170,7 +170,7 @@ impl<C: Layout> Layout for Mutated<C> {
     type Gates<N: Number> = C::Gates<N>;
     type Separate<N: Number> = C::Separate<N>;
     type Memory<N: Number> = C::Memory<N>;
-    type Kept<N: Number> = C::Kept<N>;
+    type Saved<N: Number> = C::Saved<N>;
 }
 
 fn wrap<N, P: Planes<N>, Q: Planes<Mutant<N>>>(planes: P) -> Q {
@@ -216,11 +216,11 @@ impl<C: Cell> Mutated<C> {
     /// Changes that concern whole planes and states, on the way in.
     fn before<N: Number>(
         &self,
-        kept: &mut C::Kept<N>,
+        saved: &mut C::Saved<N>,
         [before, after, cotangent]: [&mut Of<C, N>; 3],
     ) {
         match self.mutation {
-            Mutation::SwappedKept(a, b) => *kept = swap(kept.clone(), a, b),
+            Mutation::SwappedSaved(a, b) => *saved = swap(saved.clone(), a, b),
             Mutation::UnreadHidden => cotangent.hidden = zero(&cotangent.hidden),
             Mutation::UnreadMemory => {
                 cotangent.memory = cotangent.memory.clone().map(|d| zero(&d));
@@ -267,17 +267,17 @@ impl<C: Cell> Cell for Mutated<C> {
 
     fn step_backward<N: Rectify>(
         &self,
-        mut kept: C::Kept<N>,
+        mut saved: C::Saved<N>,
         before: &State<N, C::Memory<N>>,
         after: &State<N, C::Memory<N>>,
         mut cotangent: State<N, C::Memory<N>>,
     ) -> Backward<Self, N> {
         let (mut before, mut after) = (before.clone(), after.clone());
-        self.before(&mut kept, [&mut before, &mut after, &mut cotangent]);
-        let kept = wrap(kept);
+        self.before(&mut saved, [&mut before, &mut after, &mut cotangent]);
+        let saved = wrap(saved);
         let [before, after, cotangent] = [&before, &after, &cotangent].map(wrap_state::<C, N>);
         let back = within(self.wrong(Function::StepBackward), || {
-            self.cell.step_backward(kept, &before, &after, cotangent)
+            self.cell.step_backward(saved, &before, &after, cotangent)
         });
         self.after::<N>(Backward {
             d_gates: unwrap(back.d_gates),
@@ -291,17 +291,17 @@ impl<C: Cell> Cell for Mutated<C> {
         self.cell.gated_hidden(gates, before)
     }
 
-    fn gated_hidden_of_kept<N: Rectify>(&self, kept: &C::Kept<N>, hidden_before: &N) -> N {
-        let (kept, hidden) = (wrap(kept.clone()), Mutant(hidden_before.clone()));
-        within(self.wrong(Function::GatedHiddenOfKept), || {
-            self.cell.gated_hidden_of_kept(&kept, &hidden)
+    fn gated_hidden_of_saved<N: Rectify>(&self, saved: &C::Saved<N>, hidden_before: &N) -> N {
+        let (saved, hidden) = (wrap(saved.clone()), Mutant(hidden_before.clone()));
+        within(self.wrong(Function::GatedHiddenOfSaved), || {
+            self.cell.gated_hidden_of_saved(&saved, &hidden)
         })
         .0
     }
 
     fn gated_hidden_backward<N: Rectify>(
         &self,
-        kept: &C::Kept<N>,
+        saved: &C::Saved<N>,
         before: &State<N, C::Memory<N>>,
         d_gated: N,
         so_far: Backward<Self, N>,
@@ -312,9 +312,9 @@ impl<C: Cell> Cell for Mutated<C> {
             d_hidden: so_far.d_hidden.map(Mutant),
             d_memory: wrap(so_far.d_memory),
         };
-        let (kept, before) = (wrap(kept.clone()), wrap_state::<C, N>(before));
+        let (saved, before) = (wrap(saved.clone()), wrap_state::<C, N>(before));
         let back = within(self.wrong(Function::GatedHiddenBackward), || {
-            self.cell.gated_hidden_backward(&kept, &before, Mutant(d_gated), so_far)
+            self.cell.gated_hidden_backward(&saved, &before, Mutant(d_gated), so_far)
         });
         Backward {
             d_gates: unwrap(back.d_gates),

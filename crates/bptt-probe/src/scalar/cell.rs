@@ -17,7 +17,7 @@ pub trait ScalarCell<N>: Sync {
     /// See [`Cell::gated_hidden`].
     fn gated_hidden(&self, gates: &[N], before: &State<N, Vec<N>>) -> N;
 
-    /// See [`Cell::step`], without what is kept.
+    /// See [`Cell::step`], without what is saved.
     fn step(&self, gates: Vec<N>, separate: Vec<N>, before: &State<N, Vec<N>>) -> State<N, Vec<N>>;
 }
 
@@ -63,7 +63,8 @@ macro_rules! scalar_cell {
             ) -> State<N, Vec<N>> {
                 let (gates, separate) =
                     (C::Gates::from_vec(gates), C::Separate::from_vec(separate));
-                let (after, _kept) = $Cell::step(&self.0, gates, separate, &planes::<N, C>(before));
+                let (after, _saved) =
+                    $Cell::step(&self.0, gates, separate, &planes::<N, C>(before));
                 State { hidden: after.hidden, memory: after.memory.into_vec() }
             }
         }

@@ -36,7 +36,7 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
         let t = if sequence.reverse { time - 1 - k } else { k };
         let wx = products[t].take().expect("each step is worked once");
         let (gates, separate) = weights.pre_activations(&cell, wx, &before);
-        let (mut after, _kept) = cell.step(gates, separate, &before);
+        let (mut after, _saved) = cell.step(gates, separate, &before);
 
         if let Some(project) = &project {
             after.hidden = Recorded(after.hidden.0.matmul(project.clone()));

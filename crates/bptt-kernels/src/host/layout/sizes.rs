@@ -33,7 +33,7 @@ pub(crate) struct Layer {
     pub(crate) output: usize,
     pub(crate) memories: usize,
     /// How many values the cell keeps.
-    pub(crate) kept: usize,
+    pub(crate) saved: usize,
     /// `G`
     pub(crate) gates: usize,
     /// How many gates are added.
@@ -91,7 +91,7 @@ impl Layer {
             hidden,
             output,
             memories,
-            kept: C::Kept::<f64>::LEN,
+            saved: C::Saved::<f64>::LEN,
             gates,
             added: count(HiddenTerm::Added),
             separate,
@@ -241,7 +241,7 @@ impl Layer {
 
     /// How many planes of a step are in the trace.
     pub(crate) fn traced(&self) -> usize {
-        self.kept + self.memories + usize::from(self.projected)
+        self.saved + self.memories + usize::from(self.projected)
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) struct Sequence<'a, C, T> {
 #[derive(Clone)]
 pub(super) struct Known<'a, T> {
     pub(super) steps: Range<usize>,
-    pub(super) kept: Shared<'a, T>,
+    pub(super) saved: Shared<'a, T>,
     pub(super) memory: Shared<'a, T>,
     pub(super) own: Option<Shared<'a, T>>,
 }
@@ -75,7 +75,7 @@ impl<T: Gemm> Window<T> {
     pub(super) fn shared(&mut self) -> Known<'_, T> {
         Known {
             steps: self.steps.clone(),
-            kept: self.kept.shared(),
+            saved: self.saved.shared(),
             memory: self.memory.shared(),
             own: self.own.as_mut().map(Buffer::shared),
         }

@@ -59,7 +59,7 @@ pub(super) struct Forward<'a, C, T> {
     /// The memories, which each step replaces; if they are kept, those that each step left, behind those
     /// that the pass began with.
     pub(super) memory: Shared<'a, T>,
-    pub(super) kept: Option<Shared<'a, T>>,
+    pub(super) saved: Option<Shared<'a, T>>,
     /// `h` in front of the projection: of each worked row if it is kept, else of one step.
     pub(super) own: Option<Shared<'a, T>>,
     pub(super) keep: bool,
@@ -236,7 +236,7 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
                 memory: self.memory,
                 memory_before: &memory_before,
                 memory_after: self.keep.then_some(batch + traced),
-                kept: self.kept.map(|kept| (kept, traced)),
+                saved: self.saved.map(|saved| (saved, traced)),
                 own: self.own.map(|own| (own, own_row)),
                 gated: self.gated_hidden,
                 output: self.outputs,

@@ -140,12 +140,12 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
         // A row that is not worked has the same before and after.
         let hidden = self.hidden_before(steps.start, outputs.numbers());
         let mut hiddens = [hidden.clone(), hidden];
-        // Of what is kept, each worked row has one.
+        // Each worked row has a row of saved values.
         let worked = if keep { self.valid_rows.count(&steps) } else { 0 };
         let mut memory = Buffer::scratch(&[batch + worked, memories, hp]);
         let state = batch * memories * hp;
         memory.as_mut_slice()[..state].copy_from_slice(before.as_slice());
-        let mut kept = keep.then(|| Buffer::scratch(&[worked, layer.kept, hp]));
+        let mut saved = keep.then(|| Buffer::scratch(&[worked, layer.saved, hp]));
         let owns = if keep { worked } else { batch };
         let mut own = layer.projected.then(|| Buffer::zeros(&[owns, hp]));
         let mut gated_hidden = layer.gated.then(|| Buffer::scratch(&[batch, hp]));
@@ -167,7 +167,7 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
             planes: planes.each_mut().map(Buffer::shared),
             hidden: hiddens.each_mut().map(Buffer::shared),
             memory: memory.shared(),
-            kept: kept.as_mut().map(Buffer::shared),
+            saved: saved.as_mut().map(Buffer::shared),
             own: own.as_mut().map(Buffer::shared),
             keep,
             gated_hidden: gated_hidden.as_mut().map(Buffer::shared),
@@ -186,7 +186,7 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
                 if keep { self.valid_rows.traced_before(steps.start, steps.end, b) } else { b };
             to.copy_from_slice(&memory.as_slice()[row * memories * hp..][..to.len()]);
         }
-        let window = kept.map(|kept| Window { steps, kept, memory, own });
+        let window = saved.map(|saved| Window { steps, saved, memory, own });
         Passed { hidden, memory: after, window }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Window<T> {
     /// here, one step's behind the other's.
     pub(super) steps: Range<usize>,
     /// `[N, K, Hp]`
-    pub(super) kept: Buffer<T>,
+    pub(super) saved: Buffer<T>,
     /// The memories before the steps, of the whole batch; and those that each row was left with,
     /// `[B + N, M, Hp]`.
     pub(super) memory: Buffer<T>,
@@ -30,6 +30,6 @@ pub(crate) struct Window<T> {
 
 impl<T: Real> Window<T> {
     pub(super) fn bytes(&self) -> usize {
-        self.kept.bytes() + self.memory.bytes() + self.own.as_ref().map_or(0, Buffer::bytes)
+        self.saved.bytes() + self.memory.bytes() + self.own.as_ref().map_or(0, Buffer::bytes)
     }
 }

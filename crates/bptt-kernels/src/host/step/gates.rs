@@ -136,8 +136,8 @@ pub(crate) struct StepForward<'a, C, T> {
     pub(crate) memory: Shared<'a, T>,
     pub(crate) memory_before: &'a (dyn Fn(usize) -> usize + Sync),
     pub(crate) memory_after: Option<usize>,
-    /// What is kept of these rows, from this row on; `None` if nothing is.
-    pub(crate) kept: Option<(Shared<'a, T>, usize)>,
+    /// What is saved of these rows, from this row on; `None` if nothing is.
+    pub(crate) saved: Option<(Shared<'a, T>, usize)>,
     /// The own `h` of these rows, in front of the projection, from this row on.
     pub(crate) own: Option<(Shared<'a, T>, usize)>,
     /// The gated hidden state, `[B, hp]`.
@@ -207,9 +207,9 @@ impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
                 }
                 return;
             }
-            let kept_row = self
-                .kept
-                .map(|(kept, row)| Row::new::<S, N>(kept, from(row), C::Kept::<f64>::LEN, hp));
+            let saved_row = self
+                .saved
+                .map(|(saved, row)| Row::new::<S, N>(saved, from(row), C::Saved::<f64>::LEN, hp));
             let own = self.own.map(|(own, row)| Row::new::<S, N>(own, from(row), 1, hp));
             let first = self.units.start.min(output);
             let last = self.units.end.min(output);
@@ -222,10 +222,10 @@ impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
             }
             for unit in units {
                 let separate = C::Separate::from_fn(|a| planes.load(simd, C::GATES + a, unit));
-                let (after, kept) = self.cell.step(gates(unit), separate, &before(unit));
+                let (after, saved) = self.cell.step(gates(unit), separate, &before(unit));
                 after.memory.for_each(|m, x| memory_next.store(simd, m, unit, x));
-                if let Some(row) = kept_row {
-                    kept.for_each(|i, x| row.store(simd, i, unit, x));
+                if let Some(row) = saved_row {
+                    saved.for_each(|i, x| row.store(simd, i, unit, x));
                 }
                 match own {
                     Some(own) => own.store(simd, 0, unit, after.hidden),
@@ -264,9 +264,9 @@ pub(crate) struct StepBackward<'a, C, T> {
     pub(crate) time: usize,
     /// `dLoss/d(memory)`, `[B, M, hp]`.
     pub(crate) d_memory: Shared<'a, T>,
-    /// What was kept of these rows, from this row on.
-    pub(crate) kept: Shared<'a, T>,
-    pub(crate) kept_row: usize,
+    /// What was saved of these rows, from this row on.
+    pub(crate) saved: Shared<'a, T>,
+    pub(crate) saved_row: usize,
     /// The memories: where a row of the batch has them before the step, and from which row on these rows
     /// have them after it.
     pub(crate) memory: Shared<'a, T>,
@@ -305,7 +305,7 @@ impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
         let d_planes = Planes::new::<S, N>(self.d_planes, self.d_planes_row + place, layer);
         let units = Units::all::<S, T, N>(layer, units);
         let gated = self.gated.map(|gated| Row::new::<S, N>(gated, from(self.d_planes_row), 1, hp));
-        let kept = Row::new::<S, N>(self.kept, from(self.kept_row), C::Kept::<f64>::LEN, hp);
+        let saved = Row::new::<S, N>(self.saved, from(self.saved_row), C::Saved::<f64>::LEN, hp);
         let memory_row = |row: usize| (self.memory_before)(b(row));
         let memory = Row::new::<S, N>(self.memory, memory_row, memories, hp);
         let memory_next = Row::new::<S, N>(self.memory, from(self.memory_after), memories, hp);
@@ -319,7 +319,7 @@ impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
             let of_rows = |rows: [&[T]; 2], unit: Units| {
                 N::from_registers(simd, |row, nth| load_row(simd, rows[row], unit.at(nth)))
             };
-            let kept = |unit: Units| C::Kept::from_fn(|i| kept.load(simd, i, unit));
+            let saved = |unit: Units| C::Saved::from_fn(|i| saved.load(simd, i, unit));
             let before = |unit: Units| State {
                 hidden: match C::PROJECTABLE {
                     true => zero,
@@ -340,11 +340,11 @@ impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
                         d_hidden: Some(d_hidden.load(simd, 0, unit)),
                         d_memory: C::Memory::from_fn(|m| d_memory.load(simd, m, unit)),
                     };
-                    let (kept, before) = (kept(unit), before(unit));
-                    let operand = self.cell.gated_hidden_of_kept(&kept, &before.hidden);
+                    let (saved, before) = (saved(unit), before(unit));
+                    let operand = self.cell.gated_hidden_of_saved(&saved, &before.hidden);
                     let d = d_gated.load(simd, 0, unit);
                     let back: Backward<C, N> =
-                        self.cell.gated_hidden_backward(&kept, &before, d, so_far);
+                        self.cell.gated_hidden_backward(&saved, &before, d, so_far);
                     back.d_gates.for_each(|g, x| d_planes.store(simd, plane::<C>(g), unit, x));
                     back.d_separate.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
                     back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
@@ -384,7 +384,7 @@ impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
                     memory: C::Memory::from_fn(|m| d_memory.load(simd, m, unit)),
                 };
                 let before = before(unit);
-                let back = self.cell.step_backward(kept(unit), &before, &after, cotangent);
+                let back = self.cell.step_backward(saved(unit), &before, &after, cotangent);
                 back.d_gates.for_each(|g, x| d_planes.store(simd, plane::<C>(g), unit, x));
                 back.d_separate.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
                 back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));

@@ -158,7 +158,7 @@ impl<B: Backend> Influenced<B> {
         let step = |planes: &Planed<B, C>| {
             let gates = C::Gates::from_vec(planes.gates.clone());
             let separate = C::Separate::from_vec(planes.separate.clone());
-            let (after, _kept) = cell.step(gates, separate, &planes.before);
+            let (after, _saved) = cell.step(gates, separate, &planes.before);
             [after.hidden].into_iter().chain(after.memory.into_vec()).collect()
         };
         let mut after = through_cell::<B, C>(&operands, &hidden.value, step).into_iter();
