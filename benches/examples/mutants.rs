@@ -3,12 +3,12 @@
 //! Command: `cargo run --release -p bptt-benches --example mutants [-- cells]` (with the sources some
 //! minutes, most of them one build; with `cells` without that, some seconds).
 //!
-//! What to expect: a table of all mutants, of the cells' backward steps and of the kernels' walks over
+//! What to expect: a table of all mutants, of the cells' backward steps and of the kernels' passes over
 //! the sequence, each with the case and the tensor that caught it; those that survived; and the count.
 //! Exit code 1 if less than 95 % were caught.
 //!
 //! The cells' text is generic over its number, so that a number which does its k-th operation wrong
-//! makes each mutant at run time (`bptt_probe::mutants`). The walk is mutated in a copy of the source,
+//! makes each mutant at run time (`bptt_probe::mutants`). The passes are mutated in a copy of the source,
 //! below the target folder: all changes go into it at once, each behind a switch that an environment
 //! variable turns, and this program, built from the copy, runs the case table with one of them on.
 

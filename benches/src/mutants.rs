@@ -33,7 +33,7 @@ const WEIGHTS: &str = "host/sequence/weights.rs";
 const SUMS: &str = "host/sequence/sums.rs";
 const GATES: &str = "host/step/gates.rs";
 const OUTER: &str = "host/gemm/transposed_product.rs";
-const WALK: &str = "host/sequence/recompute.rs";
+const RECOMPUTE: &str = "host/sequence/recompute.rs";
 
 /// All sites.
 #[rustfmt::skip]
@@ -157,8 +157,8 @@ pub const SITES: &[Site] = &[
         ("the direction ignored for h_{t-1}", "self.layer.output_at(k, b)"),
     ]),
     site(BACK_STEPS, "saved_row: «traced»,", &[("what the first step saved for all", "rows.places.start")]),
-    site(BACK_STEPS, "let memory_before = |b| «self.valid_rows.traced_before(known.steps.start, k, b)»;", &[
-        ("the memory after the step for that before it", "self.valid_rows.traced_before(known.steps.start, k + 1, b)"),
+    site(BACK_STEPS, "let memory_before = |b| «self.valid_rows.traced_before(segment.steps.start, k, b)»;", &[
+        ("the memory after the step for that before it", "self.valid_rows.traced_before(segment.steps.start, k + 1, b)"),
         ("the first memory for that before each step", "b"),
     ]),
     site(BACK_STEPS, "memory_after: «batch + traced»,", &[
@@ -256,14 +256,14 @@ pub const SITES: &[Site] = &[
     ]),
     site(OUTER, "add: «true»,", &[("the weights' gradient of the last block alone", "false")]),
 
-    // The way back under a budget.
-    site(WALK, "return Some(forwarder.pass(steps, «memory», outputs, true));", &[
+    // The recomputation under a budget.
+    site(RECOMPUTE, "return Some(forwarder.pass(steps, «memory», outputs, true));", &[
         ("computed again from the first state", "{ let _ = memory; forwarder.first_memory() }"),
     ]),
-    site(WALK, "return Some(forwarder.pass(steps, «passed.memory», outputs, true));", &[
+    site(RECOMPUTE, "return Some(forwarder.pass(steps, «passed.memory», outputs, true));", &[
         ("the last steps from the first state", "{ drop(passed.memory); forwarder.first_memory() }"),
     ]),
-    site(WALK, "self.known.push((middle, «Some(passed.memory)»));", &[
+    site(RECOMPUTE, "self.checkpoints.push((middle, «Some(passed.memory)»));", &[
         ("the first state for one that was kept", "Some(passed.memory).filter(|_| false)"),
     ]),
 ];

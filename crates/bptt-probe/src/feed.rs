@@ -51,16 +51,16 @@ impl<C: SequenceCell> Loaded<C> {
             let gradients = self.loss(problem, results.clone()).backward();
             return (self.seen_from_a_pool(problem, results), vec![gradients]);
         };
-        // A walk gives no final state: its part of the loss is of the layer as a whole.
+        // A truncated pass gives no final state: its part of the loss is of the layer as a whole.
         let (_, hidden, memory) = results.clone();
         let mut gradients = vec![self.loss_of_state(problem, hidden, memory).backward()];
         let options = &problem.options;
         let dim = if options.batch_first { 1 } else { 0 };
         let d_output: Tensor<3> = self.tensor(problem.array("cotangent.output"));
-        let mut walk = Truncated::new(options.time, every, options.time, self.initial_state());
+        let mut truncated = Truncated::new(options.time, every, options.time, self.initial_state());
         let mut outputs = Vec::new();
         while let Some(window) =
-            walk.next(&self.layer, |steps| self.input.clone().slice_dim(dim, steps))
+            truncated.next(&self.layer, |steps| self.input.clone().slice_dim(dim, steps))
         {
             let d_window = d_output.clone().slice_dim(dim, window.steps);
             outputs.push(window.outputs.clone());

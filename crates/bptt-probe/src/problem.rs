@@ -75,7 +75,7 @@ pub enum Fed {
     Chunks(usize),
     /// In windows of so many outputs, each with a backward pass of its own that reaches back to the first
     /// step ([`Truncated`](bptt::Truncated)); gradients are the sums over them. Without an initial state,
-    /// which such a walk detaches; the final state is that of the layer as a whole.
+    /// which such a pass detaches; the final state is that of the layer as a whole.
     Windows(usize),
     /// In the batches of so many rows that [`Bucketing`](bptt::Bucketing) makes, where there are lengths.
     Batches(usize),

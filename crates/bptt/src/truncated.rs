@@ -5,7 +5,7 @@ use crate::state::RecurrentState;
 use burn::Tensor;
 use std::ops::Range;
 
-/// A walk along a sequence that is too long, or too alive, to be differentiated as a whole.
+/// A pass over a sequence that is too long to be differentiated as a whole, or that has no end.
 ///
 /// Every `every` steps there is a [`Window`]: the outputs of these steps, whose gradient reaches
 /// back over the last `depth` steps, and no further. This is BPTT(*h*; *h′*) of Williams and Peng
@@ -30,8 +30,8 @@ use std::ops::Range;
 /// let gru = GruConfig::new(3, 8).init(&device);
 /// let input = Tensor::<3>::random([2, 100, 3], Distribution::Default, &device);
 ///
-/// let mut walk = Truncated::new(100, 10, 30, None);
-/// while let Some(window) = walk.next(&gru, |steps| input.clone().slice([0..2, steps])) {
+/// let mut truncated = Truncated::new(100, 10, 30, None);
+/// while let Some(window) = truncated.next(&gru, |steps| input.clone().slice([0..2, steps])) {
 ///     assert_eq!(window.outputs.dims(), [2, window.steps.len(), 8]);
 ///     let loss = window.outputs.powf_scalar(2.0).mean();
 ///     let gradients = loss.backward();
@@ -52,7 +52,7 @@ pub struct Truncated<S> {
     state: Option<S>,
 }
 
-/// One window of a [`Truncated`] walk.
+/// One window of a [`Truncated`] pass.
 #[derive(Clone, Debug)]
 pub struct Window {
     /// The outputs of `steps`, laid out as the layer's are.
@@ -64,7 +64,7 @@ pub struct Window {
 }
 
 impl<S: RecurrentState> Truncated<S> {
-    /// A walk that has not begun.
+    /// A pass that has not begun.
     ///
     /// # Arguments
     ///

@@ -12,7 +12,7 @@ use crate::host::memory::values::Values;
 use crate::host::sequence::backward::{Given, backward};
 use crate::host::sequence::forward::forward;
 use crate::host::sequence::trace::Trace;
-use crate::host::sequence::window::Keep;
+use crate::host::sequence::trace_segment::Keep;
 use crate::host::simd::functions;
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;

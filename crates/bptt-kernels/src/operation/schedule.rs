@@ -316,8 +316,8 @@ mod tests {
         }
     }
 
-    /// The walk that the kernels do, counted.
-    fn walked(schedule: &TraceSchedule) -> (usize, usize) {
+    /// The passes that the kernels do, counted.
+    fn counted(schedule: &TraceSchedule) -> (usize, usize) {
         let (mut stack, mut end) = (vec![0], schedule.time);
         let (mut forward, mut most) = (0, 1);
         while let Some(&start) = stack.last() {
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_costs_what_was_predicted() {
+    fn recomputation_costs_what_was_predicted() {
         for time in [1, 7, 64, 100, 1000] {
             for (step, state) in [(5, 1), (4, 0), (10, 10)] {
                 for share in [100, 50, 20, 10, 5, 2, 1] {
@@ -352,7 +352,7 @@ mod tests {
                     let Ok(schedule) = TraceSchedule::new(time, step, state, budget) else {
                         continue;
                     };
-                    let (forward, most) = walked(&schedule);
+                    let (forward, most) = counted(&schedule);
                     assert!(schedule.bytes() <= budget && most <= schedule.states);
                     // The last chunk may be shorter than the others.
                     let cost = schedule.forward_steps();

@@ -122,7 +122,7 @@ mod host {
     use crate::host::memory::buffer::Buffer;
     use crate::host::memory::values::Values;
     use crate::host::sequence::backward::Given;
-    use crate::host::sequence::window::Keep;
+    use crate::host::sequence::trace_segment::Keep;
     use crate::host::sequence::{backward, forward, trace as host_trace};
     use crate::host::simd::isa::Isa;
     use crate::host::step::gates::Work;

@@ -7,7 +7,7 @@ use crate::host::memory::values::Values;
 use crate::host::sequence::backward::Given;
 use crate::host::sequence::limits::Keeper;
 use crate::host::sequence::packed_weights::Prepared;
-use crate::host::sequence::window::Keep;
+use crate::host::sequence::trace_segment::Keep;
 use crate::host::sequence::{backward, forward, limits};
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;

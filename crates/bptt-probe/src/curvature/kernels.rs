@@ -1,7 +1,7 @@
 //! One layer in one direction in dual numbers, by the host kernels: what `sequence.rs` does in tensor
 //! operations.
 
-use super::sequence::{Matrix, Operands, Results, Walk};
+use super::sequence::{Matrix, Operands, Results, SequenceSpec};
 use bptt::Recorded;
 use bptt::cells::{Cell, Dual};
 use bptt_kernels::{self as kernels, AnyTensor, Cotangents, DualRun, Operand, Plan};
@@ -24,8 +24,12 @@ pub(super) fn take(x: &Tensor<3>) -> bool {
 }
 
 /// The sequence forward.
-pub(super) fn forward<C: Cell>(cell: C, walk: &Walk, operands: Operands) -> (Results, Passed<C>) {
-    let Walk { time, batch, batch_first, .. } = *walk;
+pub(super) fn forward<C: Cell>(
+    cell: C,
+    spec: &SequenceSpec,
+    operands: Operands,
+) -> (Results, Passed<C>) {
+    let SequenceSpec { time, batch, batch_first, .. } = *spec;
     let rows = if batch_first { [batch, time] } else { [time, batch] };
     let device = operands.input.value.0.device();
     let [_, width] = operands.input.value.0.dims();
@@ -45,10 +49,10 @@ pub(super) fn forward<C: Cell>(cell: C, walk: &Walk, operands: Operands) -> (Res
         .with(Operand::Hidden, matrix(&operands.hidden))
         .with_optional(Operand::Memory, stacked(&operands.memory));
     let plan = Plan::new(cell)
-        .with_reverse(walk.reverse)
+        .with_reverse(spec.reverse)
         .with_batch_first(batch_first)
-        .with_mask(walk.mask.clone())
-        .with_masked_output(walk.masked_output);
+        .with_mask(spec.mask.clone())
+        .with_masked_output(spec.masked_output);
     let (results, run) = kernels::in_duals(&plan, all).expect("`take` was asked");
     let passed = Passed { run, device, rows, batch };
     let results = Results {

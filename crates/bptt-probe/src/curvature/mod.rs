@@ -46,7 +46,7 @@ use bptt::cells::Cell;
 use bptt::{CellVisitor, Kernel, MaskedOutput, Recorded, Recurrent, SequenceCell, SequenceMask};
 use burn::Tensor;
 use burn::tensor::{Bool, TensorData};
-use sequence::{Matrix, Operands, Results, Walk, forward};
+use sequence::{Matrix, Operands, Results, SequenceSpec, forward};
 
 /// Where the loss is looked at: what a layer is given, beside its parameters.
 #[derive(Clone, Debug)]
@@ -210,7 +210,7 @@ pub fn hessian_vector_product<C: SequenceCell>(
                 memory: memory[k * memories..(k + 1) * memories].to_vec(),
                 ..parameters(layer, direction, k)
             };
-            let walk = Walk {
+            let spec = SequenceSpec {
                 time,
                 batch,
                 batch_first: stack.batch_first && !stack.swaps,
@@ -218,7 +218,7 @@ pub fn hessian_vector_product<C: SequenceCell>(
                 mask: at.mask.clone(),
                 masked_output: at.masked_output,
             };
-            let forward = Forward { walk, operands, by_kernels };
+            let forward = Forward { spec, operands, by_kernels };
             let (results, backward) = layer.cell().accept(forward);
             outputs.push(results.outputs);
             hidden_n.push(results.hidden);
@@ -265,7 +265,7 @@ pub fn hessian_vector_product<C: SequenceCell>(
 
 /// Runs one layer in one direction forward, and remembers its cell for the way back.
 struct Forward {
-    walk: Walk,
+    spec: SequenceSpec,
     operands: Operands,
     by_kernels: bool,
 }
@@ -275,10 +275,10 @@ impl CellVisitor for Forward {
 
     fn visit<C: Cell>(self, cell: C) -> Self::Output {
         if self.by_kernels {
-            let (results, passed) = kernels::forward(cell, &self.walk, self.operands);
+            let (results, passed) = kernels::forward(cell, &self.spec, self.operands);
             return (results, Box::new(move |d_results| passed.backward(d_results)));
         }
-        let (results, passed) = forward(cell, self.walk, self.operands);
+        let (results, passed) = forward(cell, self.spec, self.operands);
         (results, Box::new(move |d_results| passed.backward(d_results)))
     }
 }

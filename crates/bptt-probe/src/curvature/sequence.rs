@@ -119,9 +119,9 @@ pub(super) struct Results {
     pub(super) memory: Vec<Matrix>,
 }
 
-/// The walk: everything but the numbers.
+/// A sequence without its numbers: sizes, direction, mask.
 #[derive(Clone, Debug)]
-pub(super) struct Walk {
+pub(super) struct SequenceSpec {
     pub(super) time: usize,
     pub(super) batch: usize,
     /// Whether the rows of a sequence are those of one row of the batch after the other: `[B·T, n]` for
@@ -132,7 +132,7 @@ pub(super) struct Walk {
     pub(super) masked_output: MaskedOutput,
 }
 
-impl Walk {
+impl SequenceSpec {
     fn order(&self) -> impl DoubleEndedIterator<Item = usize> + use<> {
         let (time, reverse) = (self.time, self.reverse);
         (0..time).map(move |k| if reverse { time - 1 - k } else { k })
@@ -192,7 +192,7 @@ struct SavedStep<C: Layout> {
 /// The forward pass, with what the backward pass needs.
 pub(super) struct Passed<C: Layout> {
     cell: C,
-    walk: Walk,
+    spec: SequenceSpec,
     operands: Operands,
     hidden: usize,
     /// In the order in which they were worked.
@@ -200,8 +200,12 @@ pub(super) struct Passed<C: Layout> {
 }
 
 /// The sequence forward.
-pub(super) fn forward<C: Cell>(cell: C, walk: Walk, operands: Operands) -> (Results, Passed<C>) {
-    let batch = walk.batch;
+pub(super) fn forward<C: Cell>(
+    cell: C,
+    spec: SequenceSpec,
+    operands: Operands,
+) -> (Results, Passed<C>) {
+    let batch = spec.batch;
     let hidden = operands.weight_ih.value.0.dims()[0] / C::GATES;
     let wx = linear(&operands.input, &transposed(&operands.weight_ih), operands.bias_ih.as_ref());
     let mut weights = Weights::of::<C>(&operands, hidden);
@@ -212,10 +216,10 @@ pub(super) fn forward<C: Cell>(cell: C, walk: Walk, operands: Operands) -> (Resu
         hidden: operands.hidden.clone(),
         memory: C::Memory::from_vec(operands.memory.clone()),
     };
-    let mut outputs = vec![None; walk.time];
-    let mut steps = Vec::with_capacity(walk.time);
+    let mut outputs = vec![None; spec.time];
+    let mut steps = Vec::with_capacity(spec.time);
 
-    for t in walk.order() {
+    for t in spec.order() {
         let wx_t = rows(&wx, t * batch, (t + 1) * batch);
         let (gates, separate) = pre_activations(&cell, &wx_t, &weights, &before, hidden);
         let (own, saved) = cell.step(gates, separate, &before);
@@ -224,7 +228,7 @@ pub(super) fn forward<C: Cell>(cell: C, walk: Walk, operands: Operands) -> (Resu
         if let Some(project) = &project {
             after.hidden = times(&after.hidden, project);
         }
-        let out = match walk.active(t, &after.hidden.value.0) {
+        let out = match spec.active(t, &after.hidden.value.0) {
             None => after.hidden.clone(),
             Some(active) => {
                 let zeroed = active.only(&after.hidden);
@@ -237,7 +241,7 @@ pub(super) fn forward<C: Cell>(cell: C, walk: Walk, operands: Operands) -> (Resu
                     hidden: active.select(&after.hidden, &before.hidden),
                     memory: C::Memory::from_vec(held),
                 };
-                match walk.masked_output {
+                match spec.masked_output {
                     MaskedOutput::Zero => zeroed,
                     MaskedOutput::Hold => after.hidden.clone(),
                 }
@@ -253,7 +257,7 @@ pub(super) fn forward<C: Cell>(cell: C, walk: Walk, operands: Operands) -> (Resu
         hidden: before.hidden,
         memory: before.memory.into_vec(),
     };
-    (results, Passed { cell, walk, operands, hidden, steps })
+    (results, Passed { cell, spec, operands, hidden, steps })
 }
 
 /// `W x + b + U h + b_h`, or the two separately, as the cell wants them.
@@ -288,25 +292,25 @@ fn pre_activations<C: Cell>(
 impl<C: Cell> Passed<C> {
     /// The sequence backward: dLoss/d(operand), and how that changes along the direction.
     pub(super) fn backward(self, d_results: Results) -> Operands {
-        let Self { cell, walk, operands, hidden, steps } = self;
+        let Self { cell, spec, operands, hidden, steps } = self;
         let weights = Weights::of::<C>(&operands, hidden);
         let weight_hr = operands.weight_hr.as_ref();
         let Counts { added, .. } = counts::<C>();
         let Results { outputs: d_outputs, hidden: mut d_hidden, memory: mut d_memory } = d_results;
 
-        let mut d_gates_all = vec![None; walk.time];
-        let mut d_outer_all = vec![None; walk.time];
-        let mut hidden_before = vec![None; walk.time];
-        let mut gated_hidden = vec![None; walk.time];
+        let mut d_gates_all = vec![None; spec.time];
+        let mut d_outer_all = vec![None; spec.time];
+        let mut hidden_before = vec![None; spec.time];
+        let mut gated_hidden = vec![None; spec.time];
         let mut projection = vec![];
 
-        for (t, step) in walk.order().rev().zip(steps.into_iter().rev()) {
+        for (t, step) in spec.order().rev().zip(steps.into_iter().rev()) {
             let SavedStep { saved, before, own } = step;
-            let active = walk.active(t, &before.hidden.value.0);
+            let active = spec.active(t, &before.hidden.value.0);
             // dLoss/dh_t: by this step's output, and by the steps that came after.
-            let d_output = rows(&d_outputs, t * walk.batch, (t + 1) * walk.batch);
+            let d_output = rows(&d_outputs, t * spec.batch, (t + 1) * spec.batch);
             let mut d_h = plus(&d_hidden, &d_output);
-            let held = match walk.masked_output {
+            let held = match spec.masked_output {
                 MaskedOutput::Zero => (d_hidden, d_memory.clone()),
                 MaskedOutput::Hold => (d_h.clone(), d_memory.clone()),
             };

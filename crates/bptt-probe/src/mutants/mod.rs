@@ -4,7 +4,7 @@
 //! swapped, a time index that is one off. A suite that lets one pass does not test the term. Since a
 //! cell's text is generic over its number, a mutant needs no compiler: `Mutated` runs the cell's own
 //! `step_backward` on a number that counts its operations and does the chosen one wrong, through
-//! either kernel. (What is around the cells, the walk over the sequence, is mutated in its source:
+//! either kernel. (What is around the cells, the pass over the sequence, is mutated in its source:
 //! `benches/examples/mutants.rs`.)
 //!
 //! After R. DeMillo, R. Lipton and F. Sayward, "Hints on test data selection: help for the practicing

@@ -209,13 +209,13 @@ fn a_window_may_be_as_long_as_a_number_can_say() {
     let device = tracked();
     let gru = GruConfig::new(3, 4).init(&device);
     let input = noise([1, 7, 3], &device);
-    let mut walk = Truncated::new(7, usize::MAX, usize::MAX, None);
-    let window = walk.next(&gru, |steps| input.clone().slice([0..1, steps])).expect("one");
+    let mut truncated = Truncated::new(7, usize::MAX, usize::MAX, None);
+    let window = truncated.next(&gru, |steps| input.clone().slice([0..1, steps])).expect("one");
     assert_eq!((window.steps, window.reach), (0..7, 0));
-    assert!(walk.next(&gru, |_| unreachable!("it is done")).is_none());
-    let mut walk = Truncated::new(7, 3, usize::MAX, None);
+    assert!(truncated.next(&gru, |_| unreachable!("it is done")).is_none());
+    let mut truncated = Truncated::new(7, 3, usize::MAX, None);
     let mut ends = Vec::new();
-    while let Some(window) = walk.next(&gru, |steps| input.clone().slice([0..1, steps])) {
+    while let Some(window) = truncated.next(&gru, |steps| input.clone().slice([0..1, steps])) {
         ends.push(window.steps.end);
     }
     assert_eq!(ends, [3, 6, 7]);

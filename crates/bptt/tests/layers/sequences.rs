@@ -273,8 +273,8 @@ proptest! {
 
         let mut sums: Vec<Tensor<2>> = Vec::new();
         let mut seen = 0;
-        let mut walk = Truncated::new(time, every, time.max(every), None);
-        while let Some(window) = walk.next(&layer, |steps| {
+        let mut truncated = Truncated::new(time, every, time.max(every), None);
+        while let Some(window) = truncated.next(&layer, |steps| {
             given.swap(input.clone().slice([0..batch, steps]))
         }) {
             prop_assert_eq!((window.steps.start, window.reach), (seen, 0));
@@ -314,8 +314,8 @@ fn a_window_reaches_back_as_far_as_it_says() {
     let input = Tensor::from_inner(given.input());
     let part = |steps| input.clone().slice([0..2, steps]);
     for (every, depth) in [(1, 1), (4, 4), (3, 7), (5, 6), (2, 30)] {
-        let mut walk = Truncated::new(23, every, depth, None);
-        while let Some(window) = walk.next(&layer, part) {
+        let mut truncated = Truncated::new(23, every, depth, None);
+        while let Some(window) = truncated.next(&layer, part) {
             assert!(window.reach == 0 || window.steps.end - window.reach <= depth);
             let state =
                 (window.reach > 0).then(|| layer.forward(part(0..window.reach), None).1.detach());
@@ -344,10 +344,12 @@ fn memory_does_not_grow_with_the_number_of_windows() {
         let layer = AnyRecurrentConfig::new(CellKind::Lstm, 8, 32).with_engine(engine);
         let layer = layer.init(&tracked());
         // Of all tapes together 60 MB and more, if they were kept.
-        let mut walk = Truncated::new(10_000, 10, 10, None);
+        let mut truncated = Truncated::new(10_000, 10, 10, None);
         let mut base = 0;
         let mut count = 0;
-        while let Some(window) = walk.next(&layer, |steps| noise([4, steps.len(), 8], &tracked())) {
+        while let Some(window) =
+            truncated.next(&layer, |steps| noise([4, steps.len(), 8], &tracked()))
+        {
             window.outputs.sum().backward();
             count += 1;
             if count == 100 {

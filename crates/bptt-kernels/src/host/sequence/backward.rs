@@ -12,8 +12,8 @@ use crate::host::memory::values::Values;
 use crate::host::sequence::backward_shared::Sequence;
 use crate::host::sequence::passes::{Forwarder, Outputs};
 use crate::host::sequence::trace::Trace;
+use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::sequence::weights::Weights;
-use crate::host::sequence::window::Window;
 use crate::host::step::gates::Work;
 use crate::host::threads::team::team;
 use crate::operation::operands::{Cotangents, Operand, Operands};
@@ -148,15 +148,15 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
         d_weight_hh: shared(&mut d_weight_hh),
         d_weight_hr: shared(&mut d_weight_hr),
     };
-    let over = |mut window: Window<T>| {
-        let known = window.shared();
-        team(count, |member| sequence.run(member, &known));
+    let over = |mut segment: TraceSegment<T>| {
+        let segment = segment.shared();
+        team(count, |member| sequence.run(member, &segment));
     };
-    over(trace.window.take().expect("a trace is used once"));
-    if let Some(mut walk) = trace.walk.take() {
+    over(trace.segment.take().expect("a trace is used once"));
+    if let Some(mut recompute) = trace.recompute.take() {
         let forwarder = Forwarder::new(work, layer, operands, &valid_rows, None, schedule);
-        while let Some(passed) = walk.next(&forwarder, Outputs::Known(outputs)) {
-            over(passed.into_window());
+        while let Some(passed) = recompute.next(&forwarder, Outputs::Known(outputs)) {
+            over(passed.into_segment());
         }
     }
     team(count, |member| sequence.complete(member));

@@ -7,7 +7,7 @@ use crate::host::layout::plain_rows::{DOutputs, Slices, padded_row};
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::{Buffer, Shared};
-use crate::host::sequence::window::Window;
+use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::step::gates::Work;
 use crate::operation::operands::{Operand, Operands};
 use bptt_cells::Cell;
@@ -64,16 +64,16 @@ pub(super) struct Sequence<'a, C, T> {
 
 /// The trace of some steps, shared.
 #[derive(Clone)]
-pub(super) struct Known<'a, T> {
+pub(super) struct SharedSegment<'a, T> {
     pub(super) steps: Range<usize>,
     pub(super) saved: Shared<'a, T>,
     pub(super) memory: Shared<'a, T>,
     pub(super) own: Option<Shared<'a, T>>,
 }
 
-impl<T: Gemm> Window<T> {
-    pub(super) fn shared(&mut self) -> Known<'_, T> {
-        Known {
+impl<T: Gemm> TraceSegment<T> {
+    pub(super) fn shared(&mut self) -> SharedSegment<'_, T> {
+        SharedSegment {
             steps: self.steps.clone(),
             saved: self.saved.shared(),
             memory: self.memory.shared(),

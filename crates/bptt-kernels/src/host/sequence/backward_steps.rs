@@ -8,22 +8,23 @@ use crate::host::gemm::transposed_product::Tiles;
 use crate::host::layout::partition::{Block, Share, Split};
 use crate::host::layout::sizes::Layer;
 use crate::host::memory::buffer::Shared;
-use crate::host::sequence::backward_shared::{Known, Sequence};
+use crate::host::sequence::backward_shared::{Sequence, SharedSegment};
 use crate::host::step::gates::{Part, StepBackward};
 use crate::host::threads::team::Member;
 use bptt_cells::Cell;
 
 impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
-    /// What one thread does over the steps whose trace is known. A block may have its first steps
+    /// What one thread does over the steps of a segment. A block may have its first steps
     /// among them, or its last.
     ///
     /// The large products of a block are worked beside the steps of the next, by whoever has none or is
     /// through with them.
-    pub(super) fn run(&self, member: &Member<'_>, known: &Known<'_, T>) {
+    pub(super) fn run(&self, member: &Member<'_>, segment: &SharedSegment<'_, T>) {
         for index in 0..self.blocks.len() {
             let (block, slot) = self.block(index);
             let of_block = &block.steps;
-            let steps = of_block.start.max(known.steps.start)..of_block.end.min(known.steps.end);
+            let steps =
+                of_block.start.max(segment.steps.start)..of_block.end.min(segment.steps.end);
             if steps.is_empty() {
                 continue;
             }
@@ -41,7 +42,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
             }
             if has_steps {
                 for k in steps.rev() {
-                    self.step(k, block, slot, member, known);
+                    self.step(k, block, slot, member, segment);
                 }
             }
             if self.slots == 1 {
@@ -73,7 +74,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         block: &Block,
         slot: usize,
         member: &Member<'_>,
-        known: &Known<'_, T>,
+        segment: &SharedSegment<'_, T>,
     ) {
         // Its rows begin here in the block, and this thread's in the trace.
         let first = self.valid_rows.count(&(block.steps.start..k));
@@ -82,7 +83,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         let d_planes = self.d_planes[slot];
         let share = &block.shares[member.index];
         let rows = self.valid_rows.step_rows(k, &share.rows);
-        let traced = self.valid_rows.count(&(known.steps.start..k)) + rows.places.start;
+        let traced = self.valid_rows.count(&(segment.steps.start..k)) + rows.places.start;
         if self.layer.held {
             self.hold_back(k, share);
         }
@@ -103,7 +104,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
                 // thread's own.
                 unsafe { product.run(isa) };
             };
-        let memory_before = |b| self.valid_rows.traced_before(known.steps.start, k, b);
+        let memory_before = |b| self.valid_rows.traced_before(segment.steps.start, k, b);
         let hidden_before = |b| self.hidden_before(k, b);
         let gates = |part| {
             let step = StepBackward {
@@ -119,13 +120,13 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
                 d_output: self.d_outputs,
                 time: t,
                 d_memory: self.d_memory,
-                saved: known.saved,
+                saved: segment.saved,
                 saved_row: traced,
-                memory: known.memory,
+                memory: segment.memory,
                 memory_before: &memory_before,
                 memory_after: batch + traced,
                 hidden_before: &hidden_before,
-                own: known.own.map(|own| (own, traced)),
+                own: segment.own.map(|own| (own, traced)),
                 outputs: self.outputs,
                 d_gated: self.d_gated,
                 gated: self.gated_hidden.map(|gated| gated[slot]),
@@ -133,7 +134,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
             self.work.backward(isa, &step);
         };
         if let (Some(project), Some(d_projected), Some(d_own), Some(own)) =
-            (self.project, self.d_projected, self.d_own, known.own)
+            (self.project, self.d_projected, self.d_own, segment.own)
         {
             let d_projected = d_projected[slot];
             for (nth, b) in rows.iter().enumerate() {

@@ -10,9 +10,9 @@ use crate::host::memory::values::Values;
 use crate::host::sequence::limits::{self, Keeper};
 use crate::host::sequence::packed_weights::Prepared;
 use crate::host::sequence::passes::{Forwarder, Outputs};
-use crate::host::sequence::recompute::Walk;
+use crate::host::sequence::recompute::Recompute;
 use crate::host::sequence::trace::Trace;
-use crate::host::sequence::window::Keep;
+use crate::host::sequence::trace_segment::Keep;
 use crate::host::step::gates::Work;
 use crate::operation::operands::Results;
 use crate::operation::plan::SequenceMask;
@@ -46,12 +46,14 @@ pub(crate) fn forward<C: Cell, T: Gemm>(
     let sizes = [time, batch, output];
     // Those of masked steps are not written.
     let mut outputs = Values::new(&sizes, mask.is_none());
-    let mut walk = match keep {
-        Keep::Within(budget) => Walk::new(C::NAME, layer, budget),
+    let mut recompute = match keep {
+        Keep::Within(budget) => Recompute::new(C::NAME, layer, budget),
         Keep::All | Keep::Nothing => None,
     };
-    let passed = match &mut walk {
-        Some(walk) => walk.next(&forwarder, Outputs::Wanted(&mut outputs)).expect("the last steps"),
+    let passed = match &mut recompute {
+        Some(recompute) => {
+            recompute.next(&forwarder, Outputs::Wanted(&mut outputs)).expect("the last steps")
+        }
         None => {
             let keep = !matches!(keep, Keep::Nothing);
             let wanted = Outputs::Wanted(&mut outputs);
@@ -72,6 +74,6 @@ pub(crate) fn forward<C: Cell, T: Gemm>(
     }
     let memory = (memories > 0).then(|| last_memory.into());
     let results = Results { outputs, hidden: last_hidden.into(), memory };
-    let trace = passed.window.map(|window| Trace { window: Some(window), walk });
+    let trace = passed.segment.map(|segment| Trace { segment: Some(segment), recompute });
     (results, trace)
 }

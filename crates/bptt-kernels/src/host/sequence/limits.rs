@@ -1,7 +1,7 @@
 //! Whether a sequence fits the memory that there is: asked before any of it is taken.
 
 use crate::host::layout::sizes::Layer;
-use crate::host::sequence::window::Keep;
+use crate::host::sequence::trace_segment::Keep;
 use crate::host::simd::real::Real;
 use crate::operation::schedule::TraceSchedule;
 

@@ -13,5 +13,5 @@ pub(crate) mod recompute;
 pub(crate) mod stretch;
 pub(crate) mod sums;
 pub(crate) mod trace;
+pub(crate) mod trace_segment;
 pub(crate) mod weights;
-pub(crate) mod window;

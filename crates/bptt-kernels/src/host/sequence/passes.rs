@@ -10,7 +10,7 @@ use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::sequence::forward_steps::Forward;
 use crate::host::sequence::packed_weights::Prepared;
 use crate::host::sequence::stretch::Stretch;
-use crate::host::sequence::window::Window;
+use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::simd::real::Real;
 use crate::host::step::gates::Work;
 use crate::host::threads::team::team;
@@ -64,13 +64,13 @@ pub(crate) struct Passed<T> {
     pub(crate) hidden: Buffer<T>,
     /// `[B, M, Hp]`
     pub(crate) memory: Buffer<T>,
-    pub(crate) window: Option<Window<T>>,
+    pub(crate) segment: Option<TraceSegment<T>>,
 }
 
 impl<T: Real> Passed<T> {
     /// The trace, where it was asked for.
-    pub(crate) fn into_window(self) -> Window<T> {
-        self.window.expect("the trace was asked for")
+    pub(crate) fn into_segment(self) -> TraceSegment<T> {
+        self.segment.expect("the trace was asked for")
     }
 }
 
@@ -186,7 +186,7 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
                 if keep { self.valid_rows.traced_before(steps.start, steps.end, b) } else { b };
             to.copy_from_slice(&memory.as_slice()[row * memories * hp..][..to.len()]);
         }
-        let window = saved.map(|saved| Window { steps, saved, memory, own });
-        Passed { hidden, memory: after, window }
+        let segment = saved.map(|saved| TraceSegment { steps, saved, memory, own });
+        Passed { hidden, memory: after, segment }
     }
 }

@@ -1,4 +1,4 @@
-//! The way back over a sequence whose trace is bounded: what was not kept is computed again.
+//! Checkpointing: under a trace budget, the backward pass computes again what the forward pass did not keep.
 
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::layout::sizes::Layer;
@@ -9,18 +9,18 @@ use crate::operation::schedule::TraceSchedule;
 use bptt_cells::Cell;
 use std::sync::{Mutex, PoisonError};
 
-/// Where on the way back it stands.
+/// The steps that the backward pass has still to compute again, and the checkpoints to start from.
 #[derive(Clone, Debug)]
-pub(crate) struct Walk<T> {
+pub(crate) struct Recompute<T> {
     schedule: TraceSchedule,
-    /// Steps before which the memories are known, and those, `[B, M, Hp]`; `None` for the operand. (The
+    /// The steps before which memories were kept, and those, `[B, M, Hp]`; `None` for the initial state. (The
     /// hidden states are in the outputs.)
-    known: Vec<(usize, Option<Buffer<T>>)>,
+    checkpoints: Vec<(usize, Option<Buffer<T>>)>,
     /// Steps from here on are done.
     end: usize,
 }
 
-impl<T: Real> Walk<T> {
+impl<T: Real> Recompute<T> {
     /// Under the budget; `None` if the whole trace fits.
     ///
     /// # Panics
@@ -30,10 +30,10 @@ impl<T: Real> Walk<T> {
         let schedule = schedule::<T>(layer, budget).unwrap_or_else(|error| {
             panic!("{name}: {error} (each layer and direction has an equal part of the whole)")
         })?;
-        Some(Self { schedule, known: vec![(0, None)], end: layer.time })
+        Some(Self { schedule, checkpoints: vec![(0, None)], end: layer.time })
     }
 
-    /// Works what is needed for the trace of the last steps that are not done, and that.
+    /// Computes the trace of the last segment that is not done, and the checkpoints on the way to it.
     pub(crate) fn next<C: Cell>(
         &mut self,
         forwarder: &Forwarder<'_, C, T>,
@@ -43,27 +43,27 @@ impl<T: Real> Walk<T> {
         T: Gemm,
     {
         loop {
-            let (start, memory) = self.known.last()?.clone();
+            let (start, memory) = self.checkpoints.last()?.clone();
             let memory = memory.unwrap_or_else(|| forwarder.first_memory());
             let steps = start..self.end;
-            let Some(middle) = self.schedule.split(&steps, self.known.len()) else {
-                self.known.pop();
+            let Some(middle) = self.schedule.split(&steps, self.checkpoints.len()) else {
+                self.checkpoints.pop();
                 self.end = start;
                 return Some(forwarder.pass(steps, memory, outputs, true));
             };
             let passed = forwarder.pass(start..middle, memory, outputs.again(), false);
-            if self.known.len() == self.schedule.states() {
+            if self.checkpoints.len() == self.schedule.states() {
                 let steps = middle..self.end;
                 self.end = middle;
                 return Some(forwarder.pass(steps, passed.memory, outputs, true));
             }
-            self.known.push((middle, Some(passed.memory)));
+            self.checkpoints.push((middle, Some(passed.memory)));
         }
     }
 
-    /// How much memory the kept states take, in bytes.
+    /// How much memory the checkpoints take, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.known.iter().filter_map(|(_, memory)| memory.as_ref()).map(Buffer::bytes).sum()
+        self.checkpoints.iter().filter_map(|(_, memory)| memory.as_ref()).map(Buffer::bytes).sum()
     }
 }
 

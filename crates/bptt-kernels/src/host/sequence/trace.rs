@@ -1,22 +1,23 @@
 //! What the forward pass keeps for the backward pass.
 
-use crate::host::sequence::recompute::Walk;
-use crate::host::sequence::window::Window;
+use crate::host::sequence::recompute::Recompute;
+use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::simd::real::Real;
 
 /// What the forward pass keeps for the backward pass, beside the outputs. How much that is:
 /// [`HostTrace`](crate::HostTrace).
 #[derive(Clone, Debug)]
 pub(crate) struct Trace<T> {
-    /// The last steps; all of them without a budget.
-    pub(super) window: Option<Window<T>>,
-    /// What there is of the steps before.
-    pub(super) walk: Option<Walk<T>>,
+    /// The trace of the last steps; of all of them without a budget.
+    pub(super) segment: Option<TraceSegment<T>>,
+    /// How the steps before are computed again.
+    pub(super) recompute: Option<Recompute<T>>,
 }
 
 impl<T: Real> Trace<T> {
     /// How much memory it takes, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.window.as_ref().map_or(0, Window::bytes) + self.walk.as_ref().map_or(0, Walk::bytes)
+        self.segment.as_ref().map_or(0, TraceSegment::bytes)
+            + self.recompute.as_ref().map_or(0, Recompute::bytes)
     }
 }

@@ -13,9 +13,9 @@ pub(crate) enum Keep {
     Within(usize),
 }
 
-/// All that the backward pass needs of some steps.
+/// The trace of some steps: all that the backward pass needs of them.
 #[derive(Clone, Debug)]
-pub(crate) struct Window<T> {
+pub(crate) struct TraceSegment<T> {
     /// Counted as they were worked. They have `N` valid rows, all steps together, and each has a row
     /// here, one step's behind the other's.
     pub(super) steps: Range<usize>,
@@ -28,7 +28,7 @@ pub(crate) struct Window<T> {
     pub(super) own: Option<Buffer<T>>,
 }
 
-impl<T: Real> Window<T> {
+impl<T: Real> TraceSegment<T> {
     pub(super) fn bytes(&self) -> usize {
         self.saved.bytes() + self.memory.bytes() + self.own.as_ref().map_or(0, Buffer::bytes)
     }
