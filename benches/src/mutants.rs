@@ -175,7 +175,7 @@ pub const SITES: &[Site] = &[
         ("the cotangent of an output that is held not added", "{ let _ = d; *to }"),
         ("that of the output instead of what comes back through a state that is held", "d"),
     ]),
-    site(BACK_STEPS, "let units = if self.layer.projected { «0..output» } else { share.units.clone() };", &[
+    site(BACK_STEPS, "let units = if self.layer.projected { «0..output» } else { shard.units.clone() };", &[
         ("it not added behind a projection", "0..0"),
     ]),
     site(BACK_STEPS, "«product(a, project, 0..project.value.count, c, false);»", &[

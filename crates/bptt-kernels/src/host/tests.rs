@@ -4,8 +4,8 @@ mod duals;
 mod products;
 
 use crate::host::gemm::dispatch::Gemm;
-use crate::host::layout::partition::{Schedule, Split};
 use crate::host::layout::sizes::Layer;
+use crate::host::layout::thread_plan::{Parallelism, ThreadPlan};
 use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::Buffer;
 use crate::host::memory::values::Values;
@@ -171,7 +171,7 @@ fn numbers<T: Element>(count: usize, seed: u64) -> Vec<T> {
 }
 
 /// One thread, whose bits are those of all.
-const ALONE: Schedule = Schedule { count: 1, split: Some(Split::Rows) };
+const ALONE: ThreadPlan = ThreadPlan { count: 1, parallelism: Some(Parallelism::Batch) };
 
 /// One problem: sizes, options, operands and the cotangent.
 struct Problem<C, T> {
@@ -220,7 +220,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
     }
 
     /// The output and all gradients, in one list, by the kernels.
-    fn by_kernels(&self, isa: Isa, schedule: Schedule) -> Vec<Vec<T>> {
+    fn by_kernels(&self, isa: Isa, threads: ThreadPlan) -> Vec<Vec<T>> {
         let Sizes { batch, input, .. } = self.sizes;
         let strides = [batch * input, input];
         let layer = Layer::new::<C, T>(&self.plan, &self.sizes, strides, self.projected, isa);
@@ -230,8 +230,8 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         }
         let mask = self.plan.mask.as_ref();
         let work = Work::plain(&self.plan.cell);
-        let (results, trace) = forward(work, &layer, &slices, mask, Keep::All, None, schedule);
-        let (without, none) = forward(work, &layer, &slices, mask, Keep::Nothing, None, schedule);
+        let (results, trace) = forward(work, &layer, &slices, mask, Keep::All, None, threads);
+        let (without, none) = forward(work, &layer, &slices, mask, Keep::Nothing, None, threads);
         let outputs = results.outputs.to_vec();
         let all = copied(results);
         assert!(none.is_none() && copied(without) == all, "the trace changes the output");
@@ -249,7 +249,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
                 },
             };
             let wanted = self.operands.clone().map(|_| ());
-            backward(work, &layer, &slices, mask, given, &wanted, schedule)
+            backward(work, &layer, &slices, mask, given, &wanted, threads)
         };
         let gradients = lists(back(trace));
         for share in [60, 25, 8, 3] {
@@ -259,7 +259,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
                 continue;
             }
             let keep = Keep::Within(budget);
-            let (again, trace) = forward(work, &layer, &slices, mask, keep, None, schedule);
+            let (again, trace) = forward(work, &layer, &slices, mask, keep, None, threads);
             let trace = trace.expect("it was asked for");
             assert!(trace.bytes() <= budget && copied(again) == all, "{share} %");
             let within = lists(back(trace));
@@ -344,13 +344,13 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
                 "{} {what} {isa:?}: other bits the second time",
                 C::NAME,
             );
-            for schedule in self.schedules(&[2, 3, 4]) {
-                let together = self.by_kernels(isa, schedule);
+            for threads in self.thread_plans(&[2, 3, 4]) {
+                let together = self.by_kernels(isa, threads);
                 // Bits, so that a NaN or a signed zero counts.
                 let bits = |all: &[Vec<T>]| format!("{all:?}");
                 assert!(
                     bits(&together) == bits(&alone),
-                    "{} {what} {isa:?}: other bits by {schedule:?}",
+                    "{} {what} {isa:?}: other bits by {threads:?}",
                     C::NAME,
                 );
             }
@@ -358,13 +358,17 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
     }
 
     /// What is best for two threads, and all that there are for so many.
-    fn schedules(&self, counts: &[usize]) -> Vec<Schedule> {
-        let mut splits = vec![Split::Rows, Split::Pipeline];
+    fn thread_plans(&self, counts: &[usize]) -> Vec<ThreadPlan> {
+        let mut kinds = vec![Parallelism::Batch, Parallelism::Pipeline];
         if !self.projected && !C::HIDDEN_TERMS.contains(&bptt_cells::HiddenTerm::Gated) {
-            splits.push(Split::Units);
+            kinds.push(Parallelism::Hidden);
         }
-        let of = |&count| splits.iter().map(move |&split| Schedule { count, split: Some(split) });
-        let best = Schedule { count: 2, split: None };
+        let of = |&count| {
+            kinds
+                .iter()
+                .map(move |&parallelism| ThreadPlan { count, parallelism: Some(parallelism) })
+        };
+        let best = ThreadPlan { count: 2, parallelism: None };
         std::iter::once(best).chain(counts.iter().flat_map(of)).collect()
     }
 }
@@ -470,9 +474,9 @@ fn small_layers_are_the_same_for_any_threads() {
         for mask in [None, Some(SequenceMask::Lengths(Arc::from([2, 0, 1])))] {
             problem.plan = problem.plan.with_mask(mask).with_masked_output(MaskedOutput::Hold);
             let alone = problem.by_kernels(Isa::Portable, ALONE);
-            for schedule in problem.schedules(&[2]) {
-                let together = problem.by_kernels(Isa::Portable, schedule);
-                assert!(together == alone, "{}: other numbers by {schedule:?}", C::NAME);
+            for threads in problem.thread_plans(&[2]) {
+                let together = problem.by_kernels(Isa::Portable, threads);
+                assert!(together == alone, "{}: other numbers by {threads:?}", C::NAME);
             }
         }
     }
@@ -488,33 +492,33 @@ fn small_layers_are_the_same_for_any_threads() {
 /// many are.
 #[test]
 fn the_threads_share_out_each_block_as_is_best_for_it() {
-    fn check<C: Cell>(cell: C, sizes: [usize; 4], mask: SequenceMask, expected: &[Split]) {
+    fn check<C: Cell>(cell: C, sizes: [usize; 4], mask: SequenceMask, expected: &[Parallelism]) {
         let mut problem = Problem::<_, f32>::new(cell, sizes, None);
         problem.plan = problem.plan.with_mask(Some(mask)).with_masked_output(MaskedOutput::Hold);
         let of_plan = problem.plan.mask.as_ref();
         let layer =
             Layer::new::<C, f32>(&problem.plan, &problem.sizes, [0, 0], false, Isa::detect());
         let valid_rows = ValidRows::new(&layer, of_plan);
-        let schedule = Schedule { count: 2, split: None };
+        let threads = ThreadPlan { count: 2, parallelism: None };
         let blocks = valid_rows.blocks(0..layer.time, |_| 128);
-        let mut splits: Vec<_> =
-            blocks.iter().map(|block| schedule.of::<f32>(&layer, &valid_rows, block)).collect();
-        splits.dedup();
-        assert_eq!(splits, expected);
+        let mut kinds: Vec<_> =
+            blocks.iter().map(|block| threads.of::<f32>(&layer, &valid_rows, block)).collect();
+        kinds.dedup();
+        assert_eq!(kinds, expected);
         problem.check("shared out block by block");
     }
     let lengths = SequenceMask::Lengths(Arc::from([40, 180, 44, 30, 42]));
-    check(Lstm, [180, 5, 3, 8], lengths, &[Split::Rows, Split::Pipeline]);
+    check(Lstm, [180, 5, 3, 8], lengths, &[Parallelism::Batch, Parallelism::Pipeline]);
     let lengths = SequenceMask::Lengths(Arc::from([20, 100, 24, 16, 22]));
-    check(Lstm, [100, 5, 3, 128], lengths, &[Split::Rows, Split::Units]);
+    check(Lstm, [100, 5, 3, 128], lengths, &[Parallelism::Batch, Parallelism::Hidden]);
     // Some rows for a while, one for a while, and again.
     let mask = (0..800 * 4).map(|i| i % 4 == 1 || i / 4 % 400 < 100).collect();
-    use Split::{Pipeline, Rows};
+    use Parallelism::{Batch, Pipeline};
     check(
         GruResetAfter,
         [800, 4, 3, 8],
         SequenceMask::Steps(mask),
-        &[Rows, Pipeline, Rows, Pipeline],
+        &[Batch, Pipeline, Batch, Pipeline],
     );
 }
 
@@ -529,7 +533,8 @@ fn rows_of_threads_that_are_ahead_touch_nobodys() {
     let alone = problem.by_kernels(isa, ALONE);
     for round in 0..8 {
         let count = 2 + round % 4;
-        let together = problem.by_kernels(isa, Schedule { count, split: Some(Split::Rows) });
+        let together =
+            problem.by_kernels(isa, ThreadPlan { count, parallelism: Some(Parallelism::Batch) });
         assert!(together == alone, "other numbers with {count} threads, round {round}");
     }
 }

@@ -201,7 +201,7 @@ mod host {
                 mask.as_ref(),
                 Keep::All,
                 None,
-                layer.schedule::<T>(threads()),
+                layer.thread_plan::<T>(threads()),
             );
             let outputs = results.outputs;
             let results = Results {
@@ -263,7 +263,7 @@ mod host {
                     },
                 },
                 &self.shapes.map_ref(|_| ()),
-                self.layer.schedule::<T>(threads()),
+                self.layer.thread_plan::<T>(threads()),
             );
             let mut all = Operands::new();
             for (operand, shape) in self.shapes.iter() {

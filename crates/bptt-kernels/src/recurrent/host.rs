@@ -110,7 +110,7 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
             (true, Some(budget)) => Keep::Within(budget),
         },
         packed,
-        layer.schedule::<T>(threads()),
+        layer.thread_plan::<T>(threads()),
     );
     let device = operands.need(Operand::Input).device();
     let Layer { batch, hidden, output, memories, .. } = layer;
@@ -158,7 +158,7 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
         plan.mask.as_ref(),
         given,
         wanted,
-        layer.schedule::<T>(threads()),
+        layer.thread_plan::<T>(threads()),
     );
     let device = operands.need(Operand::Input).device();
     let mut tensors = Operands::new();

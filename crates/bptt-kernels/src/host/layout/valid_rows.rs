@@ -9,7 +9,7 @@ use std::ops::Range;
 /// Which rows are worked in which step, and where they lie: what is computed of a block of steps
 /// lies row after row, without a gap for masked rows. So padding costs next to
 /// nothing. But a row then lies elsewhere in each block, where another's row was in the block
-/// before: threads that do not wait for each other need [`rooms`](Self::rooms) of their own.
+/// before: threads that do not wait for each other need [`row_offsets`](Self::row_offsets) of their own.
 ///
 /// Steps are counted as they are worked.
 pub(crate) struct ValidRows {
@@ -199,13 +199,13 @@ impl ValidRows {
     ///
     /// A part has the same place for all of these blocks, and nobody else's rows are ever there: so that
     /// parts need not wait for each other, and one may be some blocks ahead.
-    pub(crate) fn rooms<'a>(
+    pub(crate) fn row_offsets<'a>(
         &self,
         blocks: &[Range<usize>],
         parts: impl Iterator<Item = &'a Range<usize>>,
     ) -> (Vec<usize>, usize) {
         let mut end = 0;
-        let room = |of: &Range<usize>| {
+        let row_offset = |of: &Range<usize>| {
             let count = |block: &Range<usize>| -> usize {
                 block.clone().map(|k| self.places(k, of).len()).sum()
             };
@@ -213,8 +213,8 @@ impl ValidRows {
             end += blocks.iter().map(count).max().unwrap_or(0);
             start
         };
-        let rooms = parts.map(room).collect();
-        (rooms, end)
+        let row_offsets = parts.map(row_offset).collect();
+        (row_offsets, end)
     }
 
     /// The batch in so many parts, which have about as much work as each other in some steps.

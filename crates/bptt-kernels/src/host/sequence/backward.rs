@@ -3,9 +3,9 @@
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Panels;
 use crate::host::gemm::product::DEPTH;
-use crate::host::layout::partition::{Block, Schedule};
 use crate::host::layout::plain_rows::{DOutputs, Slices};
 use crate::host::layout::sizes::Layer;
+use crate::host::layout::thread_plan::{ThreadPlan, TimeBlock};
 use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::memory::values::Values;
@@ -56,9 +56,9 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
     mask: Option<&SequenceMask>,
     Given { trace, outputs, d_results }: Given<'_, T>,
     wanted: &Operands<()>,
-    schedule: Schedule,
+    threads: ThreadPlan,
 ) -> Operands<Values<T>> {
-    let count = schedule.count;
+    let count = threads.count;
     let Layer { time, batch, input, hidden, output, memories, hp, pp, gates, parts, row, .. } =
         *layer;
     let sums = |columns| layer.row_of_sums::<T>(columns);
@@ -77,7 +77,7 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
     let valid_rows = ValidRows::new(layer, mask);
     let blocks = valid_rows.blocks(0..time, |rows_a_step| rows_per_block::<T>(layer, rows_a_step));
     let rows = valid_rows.largest(&blocks);
-    let block = |steps| Block::new::<T>(layer, &valid_rows, schedule, steps);
+    let block = |steps| TimeBlock::new::<T>(layer, &valid_rows, threads, steps);
     let blocks: Vec<_> = blocks.into_iter().map(block).collect();
     let slots = count.min(2);
     let two = |sizes: [usize; 2]| Buffer::one_or_two(slots > 1, &sizes);
@@ -154,7 +154,7 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
     };
     over(trace.segment.take().expect("a trace is used once"));
     if let Some(mut recompute) = trace.recompute.take() {
-        let forwarder = Forwarder::new(work, layer, operands, &valid_rows, None, schedule);
+        let forwarder = Forwarder::new(work, layer, operands, &valid_rows, None, threads);
         while let Some(passed) = recompute.next(&forwarder, Outputs::Known(outputs)) {
             over(passed.into_segment());
         }

@@ -2,9 +2,9 @@
 
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Packed;
-use crate::host::layout::partition::Block;
 use crate::host::layout::plain_rows::{DOutputs, Slices, padded_row};
 use crate::host::layout::sizes::Layer;
+use crate::host::layout::thread_plan::TimeBlock;
 use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::sequence::trace_segment::TraceSegment;
@@ -29,7 +29,7 @@ pub(super) struct Sequence<'a, C, T> {
     pub(super) weight_ih: Option<Packed<'a, T>>,
     pub(super) gated: Option<Packed<'a, T>>,
     pub(super) project: Option<Packed<'a, T>>,
-    pub(super) blocks: &'a [Block],
+    pub(super) blocks: &'a [TimeBlock],
     /// How many blocks have buffers at a time: two, where threads may be at two.
     pub(super) slots: usize,
     /// How many pieces of each block's large products are taken.
@@ -84,7 +84,7 @@ impl<T: Gemm> TraceSegment<T> {
 
 impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
     /// The `index`th block, counted from the last to the first, and which buffers are its.
-    pub(super) fn block(&self, index: usize) -> (&Block, usize) {
+    pub(super) fn block(&self, index: usize) -> (&TimeBlock, usize) {
         (&self.blocks[self.blocks.len() - 1 - index], index % self.slots)
     }
 

@@ -5,8 +5,8 @@ use crate::host::gemm::panels::Packed;
 use crate::host::gemm::product::Product;
 use crate::host::gemm::rows::Rows;
 use crate::host::gemm::transposed_product::Tiles;
-use crate::host::layout::partition::{Block, Share, Split};
 use crate::host::layout::sizes::Layer;
+use crate::host::layout::thread_plan::{Parallelism, Shard, TimeBlock};
 use crate::host::memory::buffer::Shared;
 use crate::host::sequence::backward_shared::{Sequence, SharedSegment};
 use crate::host::step::gates::{Part, StepBackward};
@@ -29,10 +29,10 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
                 continue;
             }
             let (begins, ends) = (steps.end == of_block.end, steps.start == of_block.start);
-            let has_steps = block.split != Split::Pipeline || member.index == 0;
+            let has_steps = block.parallelism != Parallelism::Pipeline || member.index == 0;
             // Which part of what the sums multiply with is laid out by this thread.
-            let part = match block.split {
-                Split::Pipeline if member.count > 1 => {
+            let part = match block.parallelism {
+                Parallelism::Pipeline if member.count > 1 => {
                     member.index.checked_sub(1).map(|index| (index, member.count - 1))
                 }
                 _ => Some((member.index, member.count)),
@@ -71,7 +71,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
     fn step(
         &self,
         k: usize,
-        block: &Block,
+        block: &TimeBlock,
         slot: usize,
         member: &Member<'_>,
         segment: &SharedSegment<'_, T>,
@@ -81,11 +81,11 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         let Layer { batch, hidden, output, hp, pp, isa, row, .. } = *self.layer;
         let t = self.layer.time_of(k);
         let d_planes = self.d_planes[slot];
-        let share = &block.shares[member.index];
-        let rows = self.valid_rows.step_rows(k, &share.rows);
+        let shard = &block.shards[member.index];
+        let rows = self.valid_rows.step_rows(k, &shard.rows);
         let traced = self.valid_rows.count(&(segment.steps.start..k)) + rows.places.start;
         if self.layer.held {
-            self.hold_back(k, share);
+            self.hold_back(k, shard);
         }
         // This thread's valid rows of the batch, in a buffer; and their places in the block.
         let of_batch = |buffer: Shared<'_, T>, row: usize| {
@@ -111,7 +111,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
                 cell: self.work.cell,
                 layer: self.layer,
                 rows: rows.clone(),
-                units: share.units.clone(),
+                units: shard.units.clone(),
                 part,
                 d_planes,
                 d_planes_row: first_place,
@@ -168,13 +168,13 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
             product(a, gated, 0..gated.value.count, of_batch(d_gated, hp), false);
             gates(Part::Completion);
         }
-        if block.split == Split::Units {
+        if block.parallelism == Parallelism::Hidden {
             member.wait();
         }
         // The planes of this step are written, in other threads before the barrier.
         let (a, a_rows) = in_block(d_planes, row);
         let a = (a.wrapping_add(self.layer.of_h().0), a_rows);
-        for panels in self.weight_hh.value.of_units(&share.units) {
+        for panels in self.weight_hh.value.of_units(&shard.units) {
             // To what the cell handed on by itself, if it can.
             let add = !C::PROJECTABLE;
             product(a, self.weight_hh, panels, of_batch(self.d_hidden, pp), add);
@@ -183,11 +183,11 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
 
     /// Rows that are masked at step `k` and have the held state as their output: the output's gradient joins
     /// that of `h`.
-    fn hold_back(&self, k: usize, share: &Share) {
+    fn hold_back(&self, k: usize, shard: &Shard) {
         let Layer { output, pp, .. } = *self.layer;
-        let units = if self.layer.projected { 0..output } else { share.units.clone() };
+        let units = if self.layer.projected { 0..output } else { shard.units.clone() };
         let units = units.start.min(output)..units.end.min(output);
-        for b in share.rows.clone().filter(|&b| !self.valid_rows.is_valid(k, b)) {
+        for b in shard.rows.clone().filter(|&b| !self.valid_rows.is_valid(k, b)) {
             let output_at = self.layer.output_at(self.layer.time_of(k), b);
             let d_output = self.d_outputs.row(output_at, pp);
             // SAFETY: rows and units of this thread's own.

@@ -1,9 +1,9 @@
 //! The sequence forward: its results, and what is kept for the way back.
 
 use crate::host::gemm::dispatch::Gemm;
-use crate::host::layout::partition::Schedule;
 use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::Layer;
+use crate::host::layout::thread_plan::ThreadPlan;
 use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::reclaim::available_for;
 use crate::host::memory::values::Values;
@@ -32,7 +32,7 @@ pub(crate) fn forward<C: Cell, T: Gemm>(
     mask: Option<&SequenceMask>,
     keep: Keep,
     prepared: Option<Arc<Prepared<T>>>,
-    schedule: Schedule,
+    threads: ThreadPlan,
 ) -> (Results<Values<T>>, Option<Trace<T>>) {
     let worked = match mask {
         Some(mask) => mask.count(layer.time),
@@ -42,7 +42,7 @@ pub(crate) fn forward<C: Cell, T: Gemm>(
     fits.unwrap_or_else(|error| panic!("{error}"));
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let valid_rows = ValidRows::new(layer, mask);
-    let forwarder = Forwarder::new(work, layer, operands, &valid_rows, prepared, schedule);
+    let forwarder = Forwarder::new(work, layer, operands, &valid_rows, prepared, threads);
     let sizes = [time, batch, output];
     // Those of masked steps are not written.
     let mut outputs = Values::new(&sizes, mask.is_none());

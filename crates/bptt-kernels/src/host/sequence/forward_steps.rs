@@ -4,12 +4,12 @@ use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Packed;
 use crate::host::gemm::product::Product;
 use crate::host::gemm::rows::Rows;
-use crate::host::layout::partition::{Share, Split};
 use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::Layer;
+use crate::host::layout::thread_plan::{Parallelism, Shard};
 use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::Shared;
-use crate::host::sequence::stretch::Stretch;
+use crate::host::sequence::phase::Phase;
 use crate::host::simd::isa::Isa;
 use crate::host::step::gates::{Part, StepForward, Work};
 use crate::host::threads::team::{Member, part};
@@ -70,9 +70,9 @@ pub(super) struct Forward<'a, C, T> {
 
 impl<C: Cell, T: Gemm> Forward<'_, C, T> {
     /// What one thread does.
-    pub(super) fn run(&self, member: &Member<'_>, stretches: &[Stretch<'_>], steps: &Range<usize>) {
-        for stretch in stretches {
-            self.work_stretch(member, stretch);
+    pub(super) fn run(&self, member: &Member<'_>, phases: &[Phase<'_>], steps: &Range<usize>) {
+        for phase in phases {
+            self.work_phase(member, phase);
             // In the next, others may have these rows.
             member.wait();
         }
@@ -83,28 +83,28 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
         }
     }
 
-    fn work_stretch(&self, member: &Member<'_>, stretch: &Stretch<'_>) {
-        let Stretch { blocks, split, .. } = *stretch;
-        let (share, room) = (&stretch.shares[member.index], stretch.rooms[member.index]);
-        match split {
-            Split::Rows | Split::Units => {
+    fn work_phase(&self, member: &Member<'_>, phase: &Phase<'_>) {
+        let Phase { blocks, parallelism, .. } = *phase;
+        let (shard, row_offset) = (&phase.shards[member.index], phase.row_offsets[member.index]);
+        match parallelism {
+            Parallelism::Batch | Parallelism::Hidden => {
                 for block in blocks {
-                    let places = |k| self.valid_rows.places(k, &share.rows).len();
+                    let places = |k| self.valid_rows.places(k, &shard.rows).len();
                     let count = block.clone().map(places).sum();
-                    self.input_products(block, 0, share, room, 0..count);
-                    let mut first = room;
+                    self.input_products(block, 0, shard, row_offset, 0..count);
+                    let mut first = row_offset;
                     for k in block.clone() {
-                        self.step(k, first, 0, share);
+                        self.step(k, first, 0, shard);
                         first += places(k);
-                        if split == Split::Units {
+                        if parallelism == Parallelism::Hidden {
                             member.wait();
                         }
                     }
                 }
             }
-            Split::Pipeline => {
+            Parallelism::Pipeline => {
                 let products = |index: usize, part: Range<usize>| {
-                    self.input_products(&blocks[index], index % 2, share, room, part);
+                    self.input_products(&blocks[index], index % 2, shard, row_offset, part);
                 };
                 if let Some(first) = blocks.first() {
                     products(0, member.part(self.valid_rows.count(first), self.layer.parts));
@@ -113,8 +113,8 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
                 for (index, block) in blocks.iter().enumerate() {
                     if member.index == 0 {
                         for k in block.clone() {
-                            let first = room + self.valid_rows.count(&(block.start..k));
-                            self.step(k, first, index % 2, share);
+                            let first = row_offset + self.valid_rows.count(&(block.start..k));
+                            self.step(k, first, index % 2, shard);
                         }
                     } else if let Some(next) = blocks.get(index + 1) {
                         let count = self.valid_rows.count(next);
@@ -149,8 +149,8 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
         &self,
         steps: &Range<usize>,
         slot: usize,
-        share: &Share,
-        room: usize,
+        shard: &Shard,
+        row_offset: usize,
         part: Range<usize>,
     ) {
         let Layer { isa, parts, row, input_strides: [stride, input_row], .. } = *self.layer;
@@ -159,46 +159,46 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
         let mut from = Vec::new();
         let (a, a_rows) = if self.valid_rows.rows(steps.start).is_none() {
             // Some rows of each step.
-            let a_rows = Rows::groups(share.rows.len(), self.layer.step_stride(stride), input_row);
-            (self.layer.input_at(self.layer.time_of(steps.start), share.rows.start), a_rows)
+            let a_rows = Rows::groups(shard.rows.len(), self.layer.step_stride(stride), input_row);
+            (self.layer.input_at(self.layer.time_of(steps.start), shard.rows.start), a_rows)
         } else {
-            let pairs = self.valid_rows.pairs(steps.clone(), share.rows.clone());
+            let pairs = self.valid_rows.pairs(steps.clone(), shard.rows.clone());
             from.extend(pairs.map(|(k, b)| self.layer.input_at(self.layer.time_of(k), b)));
             (0, Rows::listed(&from, 1))
         };
         for index in part.clone() {
             let copy = |column: usize, count: usize| {
                 // SAFETY: these rows and units are this thread's own.
-                let to = unsafe { planes.slice_mut((room + index) * row + column, count) };
+                let to = unsafe { planes.slice_mut((row_offset + index) * row + column, count) };
                 to.copy_from_slice(&self.bias[index % parts][column..column + count]);
             };
-            if share.units == (0..self.layer.hp) {
+            if shard.units == (0..self.layer.hp) {
                 copy(0, row);
                 continue;
             }
             for plane in 0..self.layer.planes() {
-                for (column, units) in self.layer.pieces(plane, &share.units) {
+                for (column, units) in self.layer.pieces(plane, &shard.units) {
                     copy(column, units.len());
                 }
             }
         }
         // Of the whole input: against the direction of time, the steps after the first lie before it.
         let a = (x.as_ptr().wrapping_add(a), a_rows);
-        let c = (planes.at(room * row + self.layer.of_x().0, 0), Rows::plain(row));
+        let c = (planes.at(row_offset * row + self.layer.of_x().0, 0), Rows::plain(row));
         // SAFETY: the input has these rows, the planes' rows and units are this thread's own.
-        unsafe { multiply(isa, self.weight_ih, &share.units, a, c, part) };
+        unsafe { multiply(isa, self.weight_ih, &shard.units, a, c, part) };
     }
 
     /// Step `k`, this thread's rows of which begin with row `first` of the planes.
-    fn step(&self, k: usize, first: usize, slot: usize, share: &Share) {
+    fn step(&self, k: usize, first: usize, slot: usize, shard: &Shard) {
         let Layer { batch, output, hp, pp, isa, row, .. } = *self.layer;
         let t = self.layer.time_of(k);
         // Of this pass.
         let nth = k - self.first;
         let (before, after) = (self.hidden[nth % 2], self.hidden[(nth + 1) % 2]);
         let planes = self.planes[slot];
-        let rows = self.valid_rows.step_rows(k, &share.rows);
-        self.stand_still(k, [before, after], share);
+        let rows = self.valid_rows.step_rows(k, &shard.rows);
+        self.stand_still(k, [before, after], shard);
         if rows.len() == 0 {
             return;
         }
@@ -212,7 +212,7 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
             let (a, c) = ((a.cast_const(), a_rows), (c, Rows::plain(row)));
             // SAFETY: `a` has these rows and nobody writes them now; the planes' rows and units
             // are this thread's own.
-            unsafe { multiply(isa, b, &share.units, a, c, 0..rows.len()) };
+            unsafe { multiply(isa, b, &shard.units, a, c, 0..rows.len()) };
         };
         // Where these rows are in the trace. Without one, their memories are where they were, and their
         // own `h` is in this thread's rows: those of the step may be another's in the next.
@@ -221,13 +221,13 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
             true => self.valid_rows.traced_before(self.first, k, b),
             false => b,
         };
-        let own_row = if self.keep { traced } else { share.rows.start };
+        let own_row = if self.keep { traced } else { shard.rows.start };
         let gates = |part| {
             let step = StepForward {
                 cell: self.work.cell,
                 layer: self.layer,
                 rows: rows.clone(),
-                units: share.units.clone(),
+                units: shard.units.clone(),
                 part,
                 planes,
                 planes_row: first,
@@ -275,13 +275,13 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
 
     /// Hands on the `h` of rows that were worked in the step before, and are not in this one. Others that
     /// are not have the same in both buffers, and have had it since then.
-    fn stand_still(&self, k: usize, [before, after]: [Shared<'_, T>; 2], share: &Share) {
+    fn stand_still(&self, k: usize, [before, after]: [Shared<'_, T>; 2], shard: &Shard) {
         if self.valid_rows.rows(k).is_none() || k == self.first {
             return;
         }
         let pp = self.layer.pp;
-        let units = if self.layer.projected { 0..pp } else { share.units.clone() };
-        let worked = self.valid_rows.step_rows(k - 1, &share.rows);
+        let units = if self.layer.projected { 0..pp } else { shard.units.clone() };
+        let worked = self.valid_rows.step_rows(k - 1, &shard.rows);
         for b in worked.iter().filter(|&b| !self.valid_rows.is_valid(k, b)) {
             let at = b * pp + units.start;
             // SAFETY: these rows and units are this thread's own; the buffers are two.

@@ -2,14 +2,14 @@
 
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Panels;
-use crate::host::layout::partition::{Schedule, Split};
 use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::Layer;
+use crate::host::layout::thread_plan::{Parallelism, ThreadPlan};
 use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::sequence::forward_steps::Forward;
 use crate::host::sequence::packed_weights::Prepared;
-use crate::host::sequence::stretch::Stretch;
+use crate::host::sequence::phase::Phase;
 use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::simd::real::Real;
 use crate::host::step::gates::Work;
@@ -55,7 +55,7 @@ pub(crate) struct Forwarder<'a, C, T> {
     prepared: Arc<Prepared<T>>,
     /// In dual numbers, their tangents.
     tangents: Option<Prepared<T>>,
-    schedule: Schedule,
+    threads: ThreadPlan,
 }
 
 /// What a pass over some steps leaves.
@@ -81,12 +81,12 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
         operands: &'a Slices<'a, T>,
         valid_rows: &'a ValidRows,
         prepared: Option<Arc<Prepared<T>>>,
-        schedule: Schedule,
+        threads: ThreadPlan,
     ) -> Self {
-        let new = |operands| Prepared::new(layer, operands, schedule.count);
+        let new = |operands| Prepared::new(layer, operands, threads.count);
         let prepared = prepared.unwrap_or_else(|| Arc::new(new(operands)));
         let tangents = work.tangents.map(new);
-        Self { work, layer, operands, valid_rows, prepared, tangents, schedule }
+        Self { work, layer, operands, valid_rows, prepared, tangents, threads }
     }
 
     /// The memories before the first step, `[B, M, Hp]`.
@@ -132,10 +132,10 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
         let Layer { batch, memories, hp, .. } = *self.layer;
         let layer = self.layer;
         let blocks = self.valid_rows.blocks(steps.clone(), |_| ROWS);
-        let stretches = Stretch::all::<T>(layer, self.valid_rows, self.schedule, &blocks);
-        let splits: Vec<_> = stretches.iter().map(|stretch| stretch.split).collect();
-        let rows = stretches.iter().map(|stretch| stretch.rows).max().unwrap_or(0);
-        let two = splits.contains(&Split::Pipeline);
+        let phases = Phase::all::<T>(layer, self.valid_rows, self.threads, &blocks);
+        let kinds: Vec<_> = phases.iter().map(|phase| phase.parallelism).collect();
+        let rows = phases.iter().map(|phase| phase.rows).max().unwrap_or(0);
+        let two = kinds.contains(&Parallelism::Pipeline);
         let mut planes = layer.rows_of_planes::<T>(rows, two);
         // A row that is not worked has the same before and after.
         let hidden = self.hidden_before(steps.start, outputs.numbers());
@@ -176,7 +176,7 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
                 Outputs::Known(_) => None,
             },
         };
-        team(self.schedule.count, |member| forward.run(member, &stretches, &steps));
+        team(self.threads.count, |member| forward.run(member, &phases, &steps));
 
         let [even, odd] = hiddens;
         let hidden = if steps.len().is_multiple_of(2) { even } else { odd };

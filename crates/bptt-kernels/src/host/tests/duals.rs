@@ -57,7 +57,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         &self,
         tangents: &Operands<Vec<T>>,
         isa: Isa,
-        schedule: Schedule,
+        threads: ThreadPlan,
     ) -> (Results<Vec<T>>, Operands<Vec<T>>) {
         let Sizes { batch, input, .. } = self.sizes;
         let strides = [batch * input, input];
@@ -67,7 +67,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         let tangents = tangents.map_ref(Vec::as_slice);
         let work = Work::in_duals(&self.plan.cell, &tangents);
         let mask = self.plan.mask.as_ref();
-        let (results, trace) = forward(work, &layer, &slices, mask, Keep::All, None, schedule);
+        let (results, trace) = forward(work, &layer, &slices, mask, Keep::All, None, threads);
         let given = Given {
             trace: &mut trace.expect("it was asked for"),
             outputs: &results.outputs,
@@ -78,7 +78,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             },
         };
         let wanted = self.operands.clone().map(|_| ());
-        let gradients = backward(work, &layer, &slices, mask, given, &wanted, schedule);
+        let gradients = backward(work, &layer, &slices, mask, given, &wanted, threads);
         (results.map(|x| x.to_vec()), gradients.map(|x| x.to_vec()))
     }
 
@@ -113,11 +113,11 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
                 );
             }
 
-            for schedule in self.schedules(&[2, 3]) {
-                let (results, gradients) = doubled.in_duals(&tangents, isa, schedule);
+            for threads in self.thread_plans(&[2, 3]) {
+                let (results, gradients) = doubled.in_duals(&tangents, isa, threads);
                 assert!(
                     format!("{results:?} {gradients:?}") == all,
-                    "{} {what} {isa:?}: other bits by {schedule:?}",
+                    "{} {what} {isa:?}: other bits by {threads:?}",
                     C::NAME,
                 );
             }

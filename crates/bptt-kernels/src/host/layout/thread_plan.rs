@@ -1,4 +1,4 @@
-//! Who works on what: how threads share the steps of a sequence.
+//! How threads share the work of a sequence, and which part of it each thread does.
 
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::valid_rows::ValidRows;
@@ -13,20 +13,20 @@ impl Layer {
         2.0 * rows * ((self.input + self.output) * self.gates * self.hidden) as f64
     }
 
-    /// How many threads, of those that there are.
+    /// How many threads work, of those that there are.
     ///
-    /// Nothing that is computed depends on it, nor on how they share the steps.
-    pub(crate) fn schedule<T: Real>(&self, threads: usize) -> Schedule {
+    /// No result depends on their number, nor on how they share the work.
+    pub(crate) fn thread_plan<T: Real>(&self, threads: usize) -> ThreadPlan {
         // A thread has to be worth its start, some 20 µs.
         let count = threads.min((self.flops() / 4e6) as usize).max(1);
         let is_tiny = self.time * self.batch <= 4;
-        Schedule { count: if is_tiny { 1 } else { count }, split: None }
+        ThreadPlan { count: if is_tiny { 1 } else { count }, parallelism: None }
     }
 
-    /// How so many threads best share steps of so many rows.
-    fn split<T: Real>(&self, rows: usize, count: usize) -> Split {
+    /// The fastest way for `count` threads to share steps of so many rows.
+    fn parallelism<T: Real>(&self, rows: usize, count: usize) -> Parallelism {
         if count == 1 {
-            return Split::Rows;
+            return Parallelism::Batch;
         }
         let weights = self.outer() * self.hidden * self.output * size_of::<T>();
         let each = rows / self.parts / count;
@@ -35,96 +35,96 @@ impl Layer {
         let by_rows = each >= 1 && (weights <= 1 << 18 || each >= 16);
         let by_units = !self.projected && !self.gated && self.hidden >= count * self.panel;
         match () {
-            () if by_rows || (each >= 1 && !by_units) => Split::Rows,
-            () if by_units && weights * rows >= 1 << 18 => Split::Units,
-            () => Split::Pipeline,
+            () if by_rows || (each >= 1 && !by_units) => Parallelism::Batch,
+            () if by_units && weights * rows >= 1 << 18 => Parallelism::Hidden,
+            () => Parallelism::Pipeline,
         }
     }
 }
 
-/// How many threads, and how they share the steps.
+/// How many threads work, and how they share the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Schedule {
+pub(crate) struct ThreadPlan {
     pub(crate) count: usize,
-    /// `None`: each block of steps as is best for as many rows as it has. For lengths may leave few at
-    /// the end.
-    pub(crate) split: Option<Split>,
+    /// `None`: the fastest way for each block of steps, by the number of its valid rows. With lengths there
+    /// may be few in the last blocks.
+    pub(crate) parallelism: Option<Parallelism>,
 }
 
-impl Schedule {
+impl ThreadPlan {
     /// How the threads share some steps.
     pub(crate) fn of<T: Real>(
         self,
         layer: &Layer,
         valid_rows: &ValidRows,
         steps: &Range<usize>,
-    ) -> Split {
-        let best = || layer.split::<T>(valid_rows.rows_a_step(steps), self.count);
-        self.split.unwrap_or_else(best)
+    ) -> Parallelism {
+        let best = || layer.parallelism::<T>(valid_rows.rows_a_step(steps), self.count);
+        self.parallelism.unwrap_or_else(best)
     }
 }
 
-/// How threads share the steps of a sequence.
+/// How threads share the steps of a sequence, by which dimension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Split {
-    /// Each has some of the rows.
-    Rows,
-    /// Each has some of the units, and waits for the others after each step.
-    Units,
-    /// One works the steps, while the others are at the large products of a neighbouring block.
+pub(crate) enum Parallelism {
+    /// Each thread computes some rows of the batch.
+    Batch,
+    /// Each thread computes some hidden units, and waits for the others after each step.
+    Hidden,
+    /// One thread computes the steps, while the others compute the large products of a neighbouring block.
     Pipeline,
 }
 
-/// What one thread works of a step.
+/// The rows and the hidden units of a step that one thread computes.
 #[derive(Clone, Debug)]
-pub(crate) struct Share {
+pub(crate) struct Shard {
     pub(crate) rows: Range<usize>,
     /// In `0..hp`, whole panels.
     pub(crate) units: Range<usize>,
 }
 
-impl Share {
-    /// The part that each of so many threads has of some steps.
+impl Shard {
+    /// The shards of `count` threads, for some steps.
     pub(crate) fn all<T: Real>(
         layer: &Layer,
         valid_rows: &ValidRows,
-        split: Split,
+        parallelism: Parallelism,
         steps: &Range<usize>,
         count: usize,
     ) -> Vec<Self> {
         let all = || Self { rows: 0..layer.batch, units: 0..layer.hp };
-        match split {
-            Split::Rows => {
+        match parallelism {
+            Parallelism::Batch => {
                 let parts = valid_rows.parts(steps, count).into_iter();
                 parts.map(|rows| Self { rows, ..all() }).collect()
             }
-            Split::Units => {
+            Parallelism::Hidden => {
                 let units = |index| part(index, count, layer.hp, layer.panel);
                 (0..count).map(|index| Self { units: units(index), ..all() }).collect()
             }
-            Split::Pipeline => vec![all(); count],
+            Parallelism::Pipeline => vec![all(); count],
         }
     }
 }
 
-/// Some steps, and how they are shared out.
+/// Some steps, and how the threads share them.
 #[derive(Clone, Debug)]
-pub(crate) struct Block {
+pub(crate) struct TimeBlock {
     pub(crate) steps: Range<usize>,
-    pub(crate) split: Split,
-    /// Each thread's part.
-    pub(crate) shares: Vec<Share>,
+    pub(crate) parallelism: Parallelism,
+    /// One for each thread.
+    pub(crate) shards: Vec<Shard>,
 }
 
-impl Block {
+impl TimeBlock {
     pub(crate) fn new<T: Real>(
         layer: &Layer,
         valid_rows: &ValidRows,
-        schedule: Schedule,
+        threads: ThreadPlan,
         steps: Range<usize>,
     ) -> Self {
-        let split = schedule.of::<T>(layer, valid_rows, &steps);
-        let shares = Share::all::<T>(layer, valid_rows, split, &steps, schedule.count);
-        Self { steps, split, shares }
+        let parallelism = threads.of::<T>(layer, valid_rows, &steps);
+        let shards = Shard::all::<T>(layer, valid_rows, parallelism, &steps, threads.count);
+        Self { steps, parallelism, shards }
     }
 }
