@@ -6,7 +6,7 @@ use crate::host::memory::reclaim::available_for;
 use crate::host::memory::values::Values;
 use crate::host::sequence::backward::Given;
 use crate::host::sequence::limits::Keeper;
-use crate::host::sequence::packed_weights::Prepared;
+use crate::host::sequence::packed_weights::PackedWeights;
 use crate::host::sequence::trace_segment::Keep;
 use crate::host::sequence::{backward, forward, limits};
 use crate::host::simd::isa::Isa;
@@ -183,7 +183,7 @@ const BESIDE_WEIGHTS: [Operand; 3] = [Operand::Input, Operand::Hidden, Operand::
 /// their memory.
 struct Packed<B: HostMemory, C, T> {
     weights: Operands<FloatTensor<B>>,
-    packed: Arc<Prepared<T>>,
+    packed: Arc<PackedWeights<T>>,
     /// How weights are packed depends on the cell.
     cell: PhantomData<fn() -> C>,
 }
@@ -192,7 +192,7 @@ struct Packed<B: HostMemory, C, T> {
 fn packed_before<B: HostMemory, C: Cell, T: Float>(
     cache: &WeightCache,
     operands: &Operands<FloatTensor<B>>,
-) -> Option<Arc<Prepared<T>>> {
+) -> Option<Arc<PackedWeights<T>>> {
     let entry = cache.get::<Packed<B, C, T>>()?;
     let is_same = |operand| match (entry.weights.get(operand), operands.get(operand)) {
         (Some(held), Some(now)) => B::is_same(held, now),
@@ -208,12 +208,12 @@ fn pack<B: HostMemory, C: Cell, T: Float>(
     layer: &Layer,
     operands: &Operands<FloatTensor<B>>,
     slices: &Slices<'_, T>,
-) -> Arc<Prepared<T>> {
+) -> Arc<PackedWeights<T>> {
     let mut weights = Operands::new();
     for operand in WEIGHTS {
         weights.set(operand, operands.get(operand).cloned());
     }
-    let packed = Arc::new(Prepared::new(layer, slices, 1));
+    let packed = Arc::new(PackedWeights::new(layer, slices, 1));
     cache.put(Arc::new(Packed::<B, C, T> { weights, packed: packed.clone(), cell: PhantomData }));
     packed
 }

@@ -1,7 +1,7 @@
 //! The products, for the instruction set that the machine has.
 
 use crate::host::gemm::panels::Packed;
-use crate::host::gemm::product::{DEPTH, Product};
+use crate::host::gemm::product::{KC, Product};
 use crate::host::gemm::transposed_product::{OuterSum, Scatter, Tiles, block_depth};
 use crate::host::memory::buffer::Shared;
 use crate::host::memory::pool::Pooled;
@@ -77,7 +77,7 @@ impl<T: Gemm> OuterSum<'_, T> {
 }
 
 impl Tiles {
-    /// Lays out some rows, of which the first is row `first` of `rows`, and which are in blocks of [`DEPTH`].
+    /// Lays out some rows, of which the first is row `first` of `rows`, and which are in blocks of [`KC`].
     ///
     /// # Panics
     ///
@@ -96,7 +96,7 @@ impl Tiles {
         to: Shared<'_, T>,
     ) {
         let width = self.width();
-        let (k, depth) = (first % DEPTH, block_depth(first, rows));
+        let (k, depth) = (first % KC, block_depth(first, rows));
         assert!(values.len() <= depth - k, "rows beyond a block");
         assert!(values.iter().all(|row| row.len() >= width), "a row of less than {width} values");
         let to = to.at((first - k) * width, depth * width);

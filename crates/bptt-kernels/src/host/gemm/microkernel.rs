@@ -1,22 +1,22 @@
-//! One tile of a product: the innermost loop, and how rows are cut into tiles.
+//! The microkernel: one tile of a product, by the innermost loop; and how rows are cut into tiles.
 
-use crate::host::gemm::panels::WIDE;
+use crate::host::gemm::panels::NR;
 use crate::host::gemm::rows::Rows;
 use crate::host::simd::prefetch::send_for;
 use crate::host::simd::real::Real;
 use pulp::Simd;
 
-/// How many rows a tile of one panel may have: with its registers, those of a row of `B` and one
-/// element of `A` all fit.
+/// `MR`, how many rows a tile of one panel may have: the sums, a row of `B` and one element of `A` are all in
+/// registers.
 #[inline(always)]
-pub(crate) fn most_rows<S: Simd>() -> usize {
+pub(crate) fn mr<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 12 } else { 6 }
 }
 
-/// As [`most_rows`], of a panel and a register of the next.
+/// As [`mr`], where a tile has a panel and one SIMD vector of the next.
 #[inline(always)]
-pub(crate) fn most_rows_of_three<S: Simd>() -> usize {
-    most_rows::<S>() * 2 / 3
+pub(crate) fn mr_of_three<S: Simd>() -> usize {
+    mr::<S>() * 2 / 3
 }
 
 /// Rows cut into tiles, as evenly as can be, because 8 rows are better worked as 4 and 4 than as 6 and 2.
@@ -45,10 +45,10 @@ impl Cut {
     }
 }
 
-/// One tile of `C`, over one block of the inner dimension. With `PACKED`, the tile's part of `A` is laid out
+/// Computes one tile of `C`, over one block of the inner dimension. With `PACKED`, the tile's part of `A` is laid out
 /// for it, row after row of the inner dimension; else its own rows are contiguous.
 #[derive(Clone, Copy)]
-pub(crate) struct Tile<'a, T, const PACKED: bool> {
+pub(crate) struct Microkernel<'a, T, const PACKED: bool> {
     pub(crate) a: *const T,
     pub(crate) a_rows: Rows<'a>,
     pub(crate) row: usize,
@@ -65,7 +65,7 @@ pub(crate) struct Tile<'a, T, const PACKED: bool> {
     pub(crate) columns: usize,
 }
 
-impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
+impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
     /// # Safety
     ///
     /// All that the fields speak of is there, for `R` rows and `P` panels.
@@ -75,10 +75,10 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
         // SAFETY: the caller's promise. A tile that is not whole has one panel, and its columns
         // are counted.
         unsafe {
-            if P > 1 || self.columns >= WIDE * lanes {
-                self.work::<S, R, P, WIDE, false>(simd);
+            if P > 1 || self.columns >= NR * lanes {
+                self.work::<S, R, P, NR, false>(simd);
             } else if self.columns > lanes {
-                self.work::<S, R, 1, WIDE, true>(simd);
+                self.work::<S, R, 1, NR, true>(simd);
             } else if self.columns == lanes {
                 self.work::<S, R, 1, 1, false>(simd);
             } else {
@@ -89,7 +89,7 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
 
     /// # Safety
     ///
-    /// As for [`exactly`](Self::exactly), for `rows` rows, at most `most_rows_of_three`, and a panel of which
+    /// As for [`exactly`](Self::exactly), for `rows` rows, at most `mr_of_three`, and a panel of which
     /// all columns are there and one with a register or less.
     #[inline(always)]
     pub(crate) unsafe fn with_last<S: Simd>(self, simd: S, rows: usize) {
@@ -101,7 +101,7 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
                 3 => self.exactly_with_last::<S, 3>(simd),
                 4 => self.exactly_with_last::<S, 4>(simd),
                 // Known when this is compiled, as in `any`.
-                _ if most_rows_of_three::<S>() <= 4 => unreachable!("at most 4 rows here"),
+                _ if mr_of_three::<S>() <= 4 => unreachable!("at most 4 rows here"),
                 5 => self.exactly_with_last::<S, 5>(simd),
                 6 => self.exactly_with_last::<S, 6>(simd),
                 7 => self.exactly_with_last::<S, 7>(simd),
@@ -117,7 +117,7 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
     unsafe fn exactly_with_last<S: Simd, const R: usize>(self, simd: S) {
         // SAFETY: the caller's promise.
         unsafe {
-            if self.columns == (WIDE + 1) * T::lanes::<S>() {
+            if self.columns == (NR + 1) * T::lanes::<S>() {
                 self.work::<S, R, 2, 1, false>(simd);
             } else {
                 self.work::<S, R, 2, 1, true>(simd);
@@ -142,7 +142,7 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
 
     /// # Safety
     ///
-    /// As for [`exactly`](Self::exactly), for `rows` rows, at most `most_rows`, and one panel.
+    /// As for [`exactly`](Self::exactly), for `rows` rows, at most `mr`, and one panel.
     #[inline(always)]
     pub(crate) unsafe fn any<S: Simd>(self, simd: S, rows: usize) {
         // SAFETY: the caller's promise.
@@ -155,7 +155,7 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
                 5 => self.exactly::<S, 5, 1>(simd),
                 6 => self.exactly::<S, 6, 1>(simd),
                 // Known when this is compiled: no code for tiles that no register holds.
-                _ if most_rows::<S>() <= 6 => unreachable!("a tile has at most 6 rows here"),
+                _ if mr::<S>() <= 6 => unreachable!("a tile has at most 6 rows here"),
                 7 => self.exactly::<S, 7, 1>(simd),
                 8 => self.exactly::<S, 8, 1>(simd),
                 9 => self.exactly::<S, 9, 1>(simd),
@@ -178,16 +178,16 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
         self,
         simd: S,
     ) {
-        // SAFETY: the caller's promise; a panel's row has `WIDE` registers, of which `L` are taken.
+        // SAFETY: the caller's promise; a panel's row has `NR` registers, of which `L` are taken.
         unsafe {
             let lanes = T::lanes::<S>();
-            let whole = ((P - 1) * WIDE + L) * lanes;
+            let whole = ((P - 1) * NR + L) * lanes;
             let c = self.rows_of_c::<R>(if PARTIAL { self.columns } else { whole });
             let sums = self.sums::<S, R, P, L>(simd);
             for r in 0..R {
                 for p in 0..P {
                     for v in 0..registers(p, P, L) {
-                        let first = (p * WIDE + v) * lanes;
+                        let first = (p * NR + v) * lanes;
                         let c = c[r].wrapping_add(first);
                         let mut sum = sums[r][p][v];
                         if PARTIAL && (p + 1, v + 1) == (P, L) {
@@ -226,7 +226,7 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
     unsafe fn sums<S: Simd, const R: usize, const P: usize, const L: usize>(
         &self,
         simd: S,
-    ) -> [[[T::Register<S>; WIDE]; P]; R] {
+    ) -> [[[T::Register<S>; NR]; P]; R] {
         // SAFETY: the caller's promise: `R` rows of `depth` elements, `P` panels of `depth` rows.
         unsafe {
             let mut a = [self.a; R];
@@ -237,7 +237,7 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
             for (p, b) in b.iter_mut().enumerate() {
                 *b = b.wrapping_add(p * self.next);
             }
-            let mut sums = [[[T::splat(simd, T::ZERO); WIDE]; P]; R];
+            let mut sums = [[[T::splat(simd, T::ZERO); NR]; P]; R];
             let mut at = 0;
             for _ in 0..self.depth / ROUNDS {
                 Self::rounds::<S, R, P, L, ROUNDS>(simd, (&a, &mut at), &mut b, &mut sums);
@@ -260,18 +260,18 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
         simd: S,
         (a, at): (&[*const T; R], &mut usize),
         b: &mut [*const T; P],
-        sums: &mut [[[T::Register<S>; WIDE]; P]; R],
+        sums: &mut [[[T::Register<S>; NR]; P]; R],
     ) {
         let lanes = T::lanes::<S>();
         let step = if PACKED { R } else { 1 };
         // Wrapping: the profile's overflow checks have no place in this loop.
         for round in 0..N {
-            let mut row = [[T::splat(simd, T::ZERO); WIDE]; P];
+            let mut row = [[T::splat(simd, T::ZERO); NR]; P];
             for p in 0..P {
                 for v in 0..registers(p, P, L) {
                     // SAFETY: the caller's promise.
                     row[p][v] =
-                        unsafe { T::load(simd, b[p].wrapping_add((round * WIDE + v) * lanes)) };
+                        unsafe { T::load(simd, b[p].wrapping_add((round * NR + v) * lanes)) };
                 }
             }
             for r in 0..R {
@@ -287,7 +287,7 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
         }
         *at = at.wrapping_add(N * step);
         for b in b {
-            *b = b.wrapping_add(N * WIDE * lanes);
+            *b = b.wrapping_add(N * NR * lanes);
         }
     }
 }
@@ -295,7 +295,7 @@ impl<T: Real, const PACKED: bool> Tile<'_, T, PACKED> {
 /// How many registers of panel `p` are taken, of which there are `panels`, the last with `last`.
 #[inline(always)]
 const fn registers(p: usize, panels: usize, last: usize) -> usize {
-    if p + 1 == panels { last } else { WIDE }
+    if p + 1 == panels { last } else { NR }
 }
 
 /// How many rounds of the innermost loop are worked at once: what it takes to count them is not for nothing

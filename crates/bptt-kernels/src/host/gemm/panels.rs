@@ -7,8 +7,8 @@ use crate::host::simd::real::Real;
 use crate::host::threads::team::team;
 use std::ops::Range;
 
-/// How many registers wide a panel is.
-pub(crate) const WIDE: usize = 2;
+/// The width of a panel in SIMD vectors: a panel has as many columns as `NR` of them have values.
+pub(crate) const NR: usize = 2;
 
 /// A matrix in panels: those of each plane of its columns, then those of what is left of all planes
 /// ([`Columns`]).
@@ -59,7 +59,7 @@ pub(crate) struct Source<'a, T> {
 impl<T: Real> Panels<T> {
     /// Room for a matrix with that inner dimension, and so many planes of columns.
     pub(crate) fn new(isa: Isa, inner: Columns, planes: usize, result: Columns) -> Self {
-        let columns = WIDE * isa.lanes::<T>();
+        let columns = NR * isa.lanes::<T>();
         let (depth, count) = (inner.count(), result.panels(columns));
         let data = Buffer::zeros(&[count, depth, columns]);
         Self { data, depth, inner, planes, result, count, columns }

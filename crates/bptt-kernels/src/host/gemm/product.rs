@@ -1,25 +1,25 @@
 //! Matrix products on packed matrices: `C = A B`, or `C += A B`.
 //!
-//! `B` is packed in panels of as many columns as two registers hold, so that the innermost loop
+//! `B` is packed in panels of [`NR`] SIMD vectors, so that the innermost loop
 //! reads it in one stream. A tile of `C` (some rows times one panel, or few rows times several)
 //! stays in registers while the loop runs over the inner dimension, which is cut into blocks of
-//! [`DEPTH`] so that a panel's block stays in the first-level cache.
+//! [`KC`] so that a panel's block stays in the first-level cache.
 //!
 //! Each element of `C` is the sum of its products in order, block by block, whatever tile it is
 //! in: the bits do not depend on how rows and panels are shared out among threads.
 
-use crate::host::gemm::microkernel::{Cut, Tile, most_rows, most_rows_of_three};
-use crate::host::gemm::panels::{Packed, WIDE};
+use crate::host::gemm::microkernel::{Cut, Microkernel, mr, mr_of_three};
+use crate::host::gemm::panels::{NR, Packed};
 use crate::host::gemm::rows::Rows;
 use crate::host::simd::real::Real;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
-/// How much of the inner dimension one pass takes.
-pub(crate) const DEPTH: usize = 256;
+/// How much of the inner dimension one pass takes, so that a panel's part of it stays in the first-level cache.
+pub(crate) const KC: usize = 256;
 
-/// How many tiles of rows one pass takes.
-const TILES: usize = 8;
+/// How many rows one pass takes, in tiles of `mr` rows: their part of `A` stays in the second-level cache.
+const MC: usize = 8;
 
 /// A product `C = A B` or `C += A B`, on some panels of `B`.
 ///
@@ -46,17 +46,17 @@ impl<T: Real> WithSimd for Product<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let b = self.b.value;
-        let (panels, most) = (b.data.as_slice(), most_rows::<S>());
+        let (panels, mr) = (b.data.as_slice(), mr::<S>());
         let mut k = 0;
         // One pass at least: a product of no depth is zero.
         loop {
             let (skip, left) = b.inner.from(k);
-            let depth = left.min(DEPTH);
+            let depth = left.min(KC);
             let mut rows = self.rows.clone();
             while !rows.is_empty() {
                 // As many tiles as keep their part of `A` in the second-level cache, while all panels
                 // pass over it.
-                let some = rows.start..rows.end.min(rows.start + TILES * most);
+                let some = rows.start..rows.end.min(rows.start + MC * mr);
                 self.block::<S>(simd, panels, [k, skip, depth], some.clone());
                 rows.start = some.end;
             }
@@ -81,10 +81,10 @@ impl<T: Real> Product<'_, T> {
     ) {
         let b = self.b.value;
         let lanes = T::lanes::<S>();
-        let wide = WIDE * lanes;
+        let wide = NR * lanes;
         let next = b.depth * wide;
-        let in_one = Cut::new(rows.len(), most_rows::<S>());
-        let in_both = Cut::new(rows.len(), most_rows_of_three::<S>());
+        let in_one = Cut::new(rows.len(), mr::<S>());
+        let in_both = Cut::new(rows.len(), mr_of_three::<S>());
         let mut panel = self.panels.start;
         while panel < self.panels.end {
             let (column, left) = b.result.from(panel * wide);
@@ -100,7 +100,7 @@ impl<T: Real> Product<'_, T> {
                 4.. if has_last => (2, in_both),
                 _ => (1, in_one),
             };
-            let mut tile = Tile::<T, false> {
+            let mut microkernel = Microkernel::<T, false> {
                 a: self.a,
                 a_rows: self.a_rows,
                 row: rows.start,
@@ -119,14 +119,14 @@ impl<T: Real> Product<'_, T> {
                 // from this one on are in `b`, whose slice was checked.
                 unsafe {
                     match together {
-                        4 => tile.exactly::<S, 1, 4>(simd),
-                        3 => tile.exactly::<S, 2, 3>(simd),
-                        2 if has_last => tile.with_last::<S>(simd, count),
-                        2 => tile.up_to_3::<S>(simd, count),
-                        _ => tile.any::<S>(simd, count),
+                        4 => microkernel.exactly::<S, 1, 4>(simd),
+                        3 => microkernel.exactly::<S, 2, 3>(simd),
+                        2 if has_last => microkernel.with_last::<S>(simd, count),
+                        2 => microkernel.up_to_3::<S>(simd, count),
+                        _ => microkernel.any::<S>(simd, count),
                     }
                 }
-                tile.row += count;
+                microkernel.row += count;
             }
             panel += together;
         }

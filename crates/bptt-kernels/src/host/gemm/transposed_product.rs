@@ -1,9 +1,9 @@
 //! Sums of outer products over many rows: weight gradients.
 
 use crate::host::gemm::columns::Columns;
-use crate::host::gemm::microkernel::{Cut, Tile, most_rows};
-use crate::host::gemm::panels::WIDE;
-use crate::host::gemm::product::DEPTH;
+use crate::host::gemm::microkernel::{Cut, Microkernel, mr};
+use crate::host::gemm::panels::NR;
+use crate::host::gemm::product::KC;
 use crate::host::gemm::rows::Rows;
 use crate::host::simd::isa::Isa;
 use crate::host::simd::prefetch::prefetch;
@@ -29,7 +29,7 @@ impl Tiles {
             type Output = usize;
             #[inline(always)]
             fn with_simd<S: Simd>(self, _simd: S) -> usize {
-                most_rows::<S>()
+                mr::<S>()
             }
         }
         Self { width, cut: Cut::new(width, isa.dispatch(Most)) }
@@ -108,9 +108,9 @@ impl<T: Real> WithSimd for Scatter<'_, T> {
     }
 }
 
-/// How many rows the block of [`DEPTH`] has that row `row` of `rows` is in.
+/// How many rows the block of [`KC`] has that row `row` of `rows` is in.
 pub(crate) fn block_depth(row: usize, rows: usize) -> usize {
-    DEPTH.min(rows - row / DEPTH * DEPTH)
+    KC.min(rows - row / KC * KC)
 }
 
 /// A sum of outer products, `C += Aᵀ D`: weight gradients, with the sums of the columns of `D`,
@@ -143,15 +143,15 @@ impl<T: Real> WithSimd for OuterSum<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let lanes = T::lanes::<S>();
-        let wide = WIDE * lanes;
-        let cut = Cut::new(self.rows, most_rows::<S>());
+        let wide = NR * lanes;
+        let cut = Cut::new(self.rows, mr::<S>());
         let scratch = self.scratch[..self.depth * wide].as_mut_ptr();
         let (column, left) = self.columns.from(self.panel * wide);
         let columns = left.min(wide);
         let registers = columns.div_ceil(lanes);
         // SAFETY: the caller of `run` promises that all is there; `scratch` was checked.
         unsafe {
-            let mut sums = [T::splat(simd, T::ZERO); WIDE];
+            let mut sums = [T::splat(simd, T::ZERO); NR];
             let (mut from, mut to) = (self.d.add(column), scratch);
             for _ in 0..self.depth {
                 // Rows lie so far apart that no processor foresees the next.
@@ -173,7 +173,7 @@ impl<T: Real> WithSimd for OuterSum<'_, T> {
             let mut row = 0;
             for tile in 0..cut.tiles {
                 let count = cut.rows_of(tile);
-                let tile = Tile::<T, true> {
+                let microkernel = Microkernel::<T, true> {
                     a: self.tiles.add(row * self.depth),
                     a_rows: Rows::plain(1),
                     row: 0,
@@ -186,7 +186,7 @@ impl<T: Real> WithSimd for OuterSum<'_, T> {
                     add: true,
                     columns: registers * lanes,
                 };
-                tile.any::<S>(simd, count);
+                microkernel.any::<S>(simd, count);
                 row += count;
             }
         }
@@ -203,7 +203,7 @@ mod tests {
     fn tiles_of_any_width_have_every_element_once() {
         for most in [6, 12] {
             for width in 1..=50 {
-                let (rows, row) = (DEPTH + 3, DEPTH + 1);
+                let (rows, row) = (KC + 3, KC + 1);
                 let [a, b] = [1.0, -1.0]
                     .map(|sign| -> Vec<f64> { (1..=width).map(|x| sign * x as f64).collect() });
                 let mut tiles = Buffer::<f64>::zeros(&[rows, width]);
@@ -212,7 +212,7 @@ mod tests {
                 // SAFETY: there is room for so many rows, and nobody else is here.
                 unsafe { of.pack(Isa::detect(), &[&a, &b], row, rows, tiles.shared()) };
                 let mut expected = vec![0.0; rows * width];
-                let (mut tile_at, mut first) = (DEPTH * width, 0);
+                let (mut tile_at, mut first) = (KC * width, 0);
                 for count in (0..cut.tiles).map(|tile| cut.rows_of(tile)) {
                     let tile = expected[tile_at + count..].chunks_exact_mut(count);
                     for (to, row) in tile.zip([&a, &b]) {

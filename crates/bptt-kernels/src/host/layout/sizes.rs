@@ -1,7 +1,7 @@
 //! Where everything is: sizes, planes, the order of time.
 
 use crate::host::gemm::columns::Columns;
-use crate::host::gemm::panels::WIDE;
+use crate::host::gemm::panels::NR;
 use crate::host::memory::buffer::Buffer;
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
@@ -77,7 +77,7 @@ impl Layer {
         let count = |kind| count(C::HIDDEN_TERMS, kind);
         let lanes = isa.lanes::<T>();
         let Sizes { time, batch, input, hidden, output, memories } = *sizes;
-        let panel = WIDE * lanes;
+        let panel = NR * lanes;
         let rest = hidden % panel;
         let (gates, separate) = (C::GATES, count(HiddenTerm::Separate));
         // What is left of the last planes, however many, is read in whole registers.

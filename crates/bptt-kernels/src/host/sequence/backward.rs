@@ -2,7 +2,7 @@
 
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Panels;
-use crate::host::gemm::product::DEPTH;
+use crate::host::gemm::product::KC;
 use crate::host::layout::plain_rows::{DOutputs, Slices};
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::{ThreadPlan, TimeBlock};
@@ -27,12 +27,12 @@ use std::sync::atomic::AtomicUsize;
 fn rows_per_block<T>(layer: &Layer, rows_a_step: usize) -> usize {
     // In dual numbers the values are summed by the same blocks as alone.
     let Layer { parts, row, input, output, .. } = *layer;
-    let is_small = (row + input + output).saturating_mul(2 * DEPTH * size_of::<T>()) <= CACHE / 2;
+    let is_small = (row + input + output).saturating_mul(2 * KC * size_of::<T>()) <= CACHE / 2;
     parts
         * match rows_a_step / parts {
-            0..8 => DEPTH / 2,
-            _ if is_small => 2 * DEPTH,
-            _ => DEPTH,
+            0..8 => KC / 2,
+            _ if is_small => 2 * KC,
+            _ => KC,
         }
 }
 

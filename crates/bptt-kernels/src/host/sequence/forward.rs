@@ -8,7 +8,7 @@ use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::reclaim::available_for;
 use crate::host::memory::values::Values;
 use crate::host::sequence::limits::{self, Keeper};
-use crate::host::sequence::packed_weights::Prepared;
+use crate::host::sequence::packed_weights::PackedWeights;
 use crate::host::sequence::passes::{Forwarder, Outputs};
 use crate::host::sequence::recompute::Recompute;
 use crate::host::sequence::trace::Trace;
@@ -31,7 +31,7 @@ pub(crate) fn forward<C: Cell, T: Gemm>(
     operands: &Slices<'_, T>,
     mask: Option<&SequenceMask>,
     keep: Keep,
-    prepared: Option<Arc<Prepared<T>>>,
+    packed: Option<Arc<PackedWeights<T>>>,
     threads: ThreadPlan,
 ) -> (Results<Values<T>>, Option<Trace<T>>) {
     let worked = match mask {
@@ -42,7 +42,7 @@ pub(crate) fn forward<C: Cell, T: Gemm>(
     fits.unwrap_or_else(|error| panic!("{error}"));
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let valid_rows = ValidRows::new(layer, mask);
-    let forwarder = Forwarder::new(work, layer, operands, &valid_rows, prepared, threads);
+    let forwarder = Forwarder::new(work, layer, operands, &valid_rows, packed, threads);
     let sizes = [time, batch, output];
     // Those of masked steps are not written.
     let mut outputs = Values::new(&sizes, mask.is_none());

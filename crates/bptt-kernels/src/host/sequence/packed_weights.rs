@@ -10,7 +10,7 @@ use crate::operation::operands::Operand;
 
 /// The weights of a layer, packed for its forward pass, and its biases.
 #[derive(Debug)]
-pub(crate) struct Prepared<T> {
+pub(crate) struct PackedWeights<T> {
     /// For `x`, for `h`, for the gated hidden state, for the projection.
     pub(crate) weight_ih: Panels<T>,
     pub(crate) weight_hh: Panels<T>,
@@ -20,7 +20,7 @@ pub(crate) struct Prepared<T> {
     pub(crate) bias: Buffer<T>,
 }
 
-impl<T: Real> Prepared<T> {
+impl<T: Real> PackedWeights<T> {
     /// Packed by `count` threads. A weight that is not there is zero, which a matrix of no depth is as
     /// well.
     pub(crate) fn new(layer: &Layer, operands: &Slices<'_, T>, count: usize) -> Self {

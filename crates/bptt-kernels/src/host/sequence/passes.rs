@@ -8,7 +8,7 @@ use crate::host::layout::thread_plan::{Parallelism, ThreadPlan};
 use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::sequence::forward_steps::Forward;
-use crate::host::sequence::packed_weights::Prepared;
+use crate::host::sequence::packed_weights::PackedWeights;
 use crate::host::sequence::phase::Phase;
 use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::simd::real::Real;
@@ -52,9 +52,9 @@ pub(crate) struct Forwarder<'a, C, T> {
     layer: &'a Layer,
     operands: &'a Slices<'a, T>,
     valid_rows: &'a ValidRows,
-    prepared: Arc<Prepared<T>>,
+    packed_weights: Arc<PackedWeights<T>>,
     /// In dual numbers, their tangents.
-    tangents: Option<Prepared<T>>,
+    tangents: Option<PackedWeights<T>>,
     threads: ThreadPlan,
 }
 
@@ -80,13 +80,13 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
         layer: &'a Layer,
         operands: &'a Slices<'a, T>,
         valid_rows: &'a ValidRows,
-        prepared: Option<Arc<Prepared<T>>>,
+        packed_weights: Option<Arc<PackedWeights<T>>>,
         threads: ThreadPlan,
     ) -> Self {
-        let new = |operands| Prepared::new(layer, operands, threads.count);
-        let prepared = prepared.unwrap_or_else(|| Arc::new(new(operands)));
+        let new = |operands| PackedWeights::new(layer, operands, threads.count);
+        let packed_weights = packed_weights.unwrap_or_else(|| Arc::new(new(operands)));
         let tangents = work.tangents.map(new);
-        Self { work, layer, operands, valid_rows, prepared, tangents, threads }
+        Self { work, layer, operands, valid_rows, packed_weights, tangents, threads }
     }
 
     /// The memories before the first step, `[B, M, Hp]`.
@@ -149,8 +149,8 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
         let owns = if keep { worked } else { batch };
         let mut own = layer.projected.then(|| Buffer::zeros(&[owns, hp]));
         let mut gated_hidden = layer.gated.then(|| Buffer::scratch(&[batch, hp]));
-        let (values, tangents) = (&*self.prepared, self.tangents.as_ref());
-        let packed = |of: fn(&Prepared<T>) -> Option<&Panels<T>>| {
+        let (values, tangents) = (&*self.packed_weights, self.tangents.as_ref());
+        let packed = |of: fn(&PackedWeights<T>) -> Option<&Panels<T>>| {
             Some(of(values)?.beside(tangents.and_then(of)))
         };
         let forward = Forward {

@@ -2,7 +2,7 @@
 
 use crate::host::gemm::columns::Columns;
 use crate::host::gemm::dispatch::Gemm;
-use crate::host::gemm::product::{DEPTH, Product};
+use crate::host::gemm::product::{KC, Product};
 use crate::host::gemm::rows::Rows;
 use crate::host::gemm::transposed_product::{OuterSum, Tiles, block_depth};
 use crate::host::layout::sizes::Layer;
@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering;
 const PIECE: usize = 24;
 
 /// How many rows are laid out at once: few enough that they stay in the first-level cache, while their elements
-/// go to one tile after the other. Divides [`DEPTH`].
+/// go to one tile after the other. Divides [`KC`].
 const AT_ONCE: usize = 16;
 
 /// What is summed over the steps.
@@ -121,7 +121,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         }
         let pieces = self.pieces(rows);
         let columns = self.weight_hh.value.columns;
-        let mut scratch = Buffer::scratch(&[DEPTH, columns]);
+        let mut scratch = Buffer::scratch(&[KC, columns]);
         let mut gated_tiles = None;
         loop {
             let mut piece = self.taken[index].fetch_add(1, Ordering::Relaxed);
@@ -311,7 +311,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         let c_row = self.layer.row_of_sums::<T>(columns);
         let size = width * c_row;
         for &[of_a, of_d, of_sum] in pairs {
-            for first in (0..rows).step_by(DEPTH) {
+            for first in (0..rows).step_by(KC) {
                 let depth = block_depth(first, rows);
                 let sum = OuterSum {
                     tiles: of.tiles.wrapping_add((of_a * rows + first) * width),

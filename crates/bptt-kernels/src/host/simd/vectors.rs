@@ -1,4 +1,4 @@
-//! A register as a cell's number.
+//! SIMD vectors as a cell's number.
 
 use crate::host::simd::functions;
 use crate::host::simd::real::Real;
@@ -6,23 +6,23 @@ use bptt_cells::{Dual, Number, Rectify};
 use pulp::Simd;
 use std::ops::{Add, Mul, Neg, Sub};
 
-/// As many values as one register of the instruction set `S` holds: what a cell's `step` and
-/// `step_backward` compute with in the host kernels.
-pub(crate) struct Lane<S: Simd, T: Real> {
+/// A SIMD vector: as many values as one register of the instruction set `S` holds. With it a cell's `step`
+/// and `step_backward` compute in the host kernels.
+pub(crate) struct SimdVec<S: Simd, T: Real> {
     pub(crate) simd: S,
     pub(crate) value: T::Register<S>,
 }
 
-impl<S: Simd, T: Real> Clone for Lane<S, T> {
+impl<S: Simd, T: Real> Clone for SimdVec<S, T> {
     #[inline(always)]
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<S: Simd, T: Real> Copy for Lane<S, T> {}
+impl<S: Simd, T: Real> Copy for SimdVec<S, T> {}
 
-impl<S: Simd, T: Real> Lane<S, T> {
+impl<S: Simd, T: Real> SimdVec<S, T> {
     #[inline(always)]
     pub(crate) fn splat(simd: S, x: T) -> Self {
         Self { simd, value: T::splat(simd, x) }
@@ -36,23 +36,23 @@ impl<S: Simd, T: Real> Lane<S, T> {
 
 // No `map` of an array here: what it calls is not compiled for the instruction set.
 
-/// Two of them, of one row or of two. A cell's step is a long chain of operations, each of which waits for
+/// Two SIMD vectors, of one row or of two. A cell's step is a long chain of operations, each of which waits for
 /// the one before; two chains at once keep the units of the processor busy.
 #[derive(Clone, Copy)]
-pub(crate) struct Pair<S: Simd, T: Real, const ROWS: usize>([Lane<S, T>; 2]);
+pub(crate) struct SimdVecPair<S: Simd, T: Real, const ROWS: usize>([SimdVec<S, T>; 2]);
 
-/// What a cell computes with: registers of one row or of two, or in dual numbers a register of values and
-/// one of tangents, which lie in neighbouring rows.
-pub(crate) trait Registers<S: Simd, T: Real>: Rectify + Copy {
-    /// How many rows it comes from.
+/// The number that a cell computes with: SIMD vectors of one row or of two, or in dual numbers a vector of
+/// values and one of tangents, which lie in neighbouring rows.
+pub(crate) trait SimdNumber<S: Simd, T: Real>: Rectify + Copy {
+    /// How many rows its vectors come from.
     const ROWS: usize;
-    /// How many registers of each.
+    /// How many vectors of each row.
     const WIDTH: usize;
 
-    /// From the registers: which row, and which of its registers.
+    /// From the vectors: `register` is given the row and which of its vectors.
     fn from_registers(simd: S, register: impl FnMut(usize, usize) -> T::Register<S>) -> Self;
 
-    /// Hands them out.
+    /// Hands the vectors out, as [`from_registers`](Self::from_registers) takes them.
     fn for_registers(self, register: impl FnMut(usize, usize, T::Register<S>));
 
     #[inline(always)]
@@ -61,15 +61,15 @@ pub(crate) trait Registers<S: Simd, T: Real>: Rectify + Copy {
     }
 }
 
-impl<S: Simd, T: Real, const ROWS: usize> Registers<S, T> for Pair<S, T, ROWS> {
+impl<S: Simd, T: Real, const ROWS: usize> SimdNumber<S, T> for SimdVecPair<S, T, ROWS> {
     const ROWS: usize = ROWS;
     const WIDTH: usize = 2 / ROWS;
 
     #[inline(always)]
     fn from_registers(simd: S, mut register: impl FnMut(usize, usize) -> T::Register<S>) -> Self {
-        let first = Lane { simd, value: register(0, 0) };
+        let first = SimdVec { simd, value: register(0, 0) };
         let value = if ROWS == 1 { register(0, 1) } else { register(1, 0) };
-        Self([first, Lane { simd, value }])
+        Self([first, SimdVec { simd, value }])
     }
 
     #[inline(always)]
@@ -84,20 +84,20 @@ impl<S: Simd, T: Real, const ROWS: usize> Registers<S, T> for Pair<S, T, ROWS> {
     }
 }
 
-impl<S: Simd, T: Real> Registers<S, T> for Dual<Lane<S, T>> {
+impl<S: Simd, T: Real> SimdNumber<S, T> for Dual<SimdVec<S, T>> {
     const ROWS: usize = 2;
     const WIDTH: usize = 1;
 
     #[inline(always)]
     fn from_registers(simd: S, mut register: impl FnMut(usize, usize) -> T::Register<S>) -> Self {
-        let value = Lane { simd, value: register(0, 0) };
-        Self { value, tangent: Some(Lane { simd, value: register(1, 0) }) }
+        let value = SimdVec { simd, value: register(0, 0) };
+        Self { value, tangent: Some(SimdVec { simd, value: register(1, 0) }) }
     }
 
     #[inline(always)]
     fn for_registers(self, mut register: impl FnMut(usize, usize, T::Register<S>)) {
         register(0, 0, self.value.value);
-        register(1, 0, self.tangent.unwrap_or(Lane::splat(self.value.simd, T::ZERO)).value);
+        register(1, 0, self.tangent.unwrap_or(SimdVec::splat(self.value.simd, T::ZERO)).value);
     }
 }
 
@@ -139,19 +139,19 @@ macro_rules! operators {
     };
 }
 operators! {
-    [S: Simd, T: Real] Lane<S, T>:
+    [S: Simd, T: Real] SimdVec<S, T>:
     Add add |a, b| a.with(T::add(a.simd, a.value, b.value));
     Sub sub |a, b| a.with(T::sub(a.simd, a.value, b.value));
     Mul mul |a, b| a.with(T::mul(a.simd, a.value, b.value));
 }
 operators! {
-    [S: Simd, T: Real, const ROWS: usize] Pair<S, T, ROWS>:
-    Add add |a, b| Pair([a.0[0] + b.0[0], a.0[1] + b.0[1]]);
-    Sub sub |a, b| Pair([a.0[0] - b.0[0], a.0[1] - b.0[1]]);
-    Mul mul |a, b| Pair([a.0[0] * b.0[0], a.0[1] * b.0[1]]);
+    [S: Simd, T: Real, const ROWS: usize] SimdVecPair<S, T, ROWS>:
+    Add add |a, b| SimdVecPair([a.0[0] + b.0[0], a.0[1] + b.0[1]]);
+    Sub sub |a, b| SimdVecPair([a.0[0] - b.0[0], a.0[1] - b.0[1]]);
+    Mul mul |a, b| SimdVecPair([a.0[0] * b.0[0], a.0[1] * b.0[1]]);
 }
 
-impl<S: Simd, T: Real> Neg for Lane<S, T> {
+impl<S: Simd, T: Real> Neg for SimdVec<S, T> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
@@ -159,7 +159,7 @@ impl<S: Simd, T: Real> Neg for Lane<S, T> {
     }
 }
 
-impl<S: Simd, T: Real> Number for Lane<S, T> {
+impl<S: Simd, T: Real> Number for SimdVec<S, T> {
     #[inline(always)]
     fn one_minus(&self) -> Self {
         Self::splat(self.simd, T::ONE) - self
@@ -176,7 +176,7 @@ impl<S: Simd, T: Real> Number for Lane<S, T> {
     }
 }
 
-impl<S: Simd, T: Real> Rectify for Lane<S, T> {
+impl<S: Simd, T: Real> Rectify for SimdVec<S, T> {
     #[inline(always)]
     fn relu(&self) -> Self {
         // A NaN is not less than zero, and stays.
@@ -208,7 +208,7 @@ impl<S: Simd, T: Real> Rectify for Lane<S, T> {
     }
 }
 
-impl<S: Simd, T: Real, const ROWS: usize> Neg for Pair<S, T, ROWS> {
+impl<S: Simd, T: Real, const ROWS: usize> Neg for SimdVecPair<S, T, ROWS> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
@@ -216,7 +216,7 @@ impl<S: Simd, T: Real, const ROWS: usize> Neg for Pair<S, T, ROWS> {
     }
 }
 
-impl<S: Simd, T: Real, const ROWS: usize> Number for Pair<S, T, ROWS> {
+impl<S: Simd, T: Real, const ROWS: usize> Number for SimdVecPair<S, T, ROWS> {
     #[inline(always)]
     fn one_minus(&self) -> Self {
         Self([self.0[0].one_minus(), self.0[1].one_minus()])
@@ -233,7 +233,7 @@ impl<S: Simd, T: Real, const ROWS: usize> Number for Pair<S, T, ROWS> {
     }
 }
 
-impl<S: Simd, T: Real, const ROWS: usize> Rectify for Pair<S, T, ROWS> {
+impl<S: Simd, T: Real, const ROWS: usize> Rectify for SimdVecPair<S, T, ROWS> {
     #[inline(always)]
     fn relu(&self) -> Self {
         Self([self.0[0].relu(), self.0[1].relu()])

@@ -7,7 +7,7 @@ use crate::host::memory::buffer::Shared;
 use crate::host::simd::isa::Isa;
 use crate::host::simd::prefetch::prefetch;
 use crate::host::simd::real::Real;
-use crate::host::simd::vectors::{Lane, Pair, Registers};
+use crate::host::simd::vectors::{SimdNumber, SimdVec, SimdVecPair};
 use crate::host::step::planes::{Planes, Row, Units, load_row, rows_of, store_row};
 use bptt_cells::{Backward, Cell, Dual, Planes as _, State};
 use pulp::{Simd, WithSimd};
@@ -72,7 +72,7 @@ trait ByRows {
     fn extent(&self) -> (usize, &Range<usize>);
 
     /// Works some units of the rows from one place on, as many as a number comes from.
-    fn rows<S: Simd, N: Registers<S, Self::Real>>(
+    fn rows<S: Simd, N: SimdNumber<S, Self::Real>>(
         &self,
         simd: S,
         place: usize,
@@ -94,10 +94,10 @@ impl<Step: ByRows> WithSimd for InValues<'_, Step> {
         let is_odd = units.len().div_ceil(Step::Real::lanes::<S>()) % 2 == 1;
         let together = if is_odd { count - count % 2 } else { 0 };
         for place in (0..together).step_by(2) {
-            step.rows::<S, Pair<S, Step::Real, 2>>(simd, place, units.clone());
+            step.rows::<S, SimdVecPair<S, Step::Real, 2>>(simd, place, units.clone());
         }
         for place in together..count {
-            step.rows::<S, Pair<S, Step::Real, 1>>(simd, place, units.clone());
+            step.rows::<S, SimdVecPair<S, Step::Real, 1>>(simd, place, units.clone());
         }
     }
 }
@@ -112,7 +112,7 @@ impl<Step: ByRows> WithSimd for InDuals<'_, Step> {
     fn with_simd<S: Simd>(self, simd: S) {
         let (count, units) = self.0.extent();
         for place in (0..count).step_by(2) {
-            self.0.rows::<S, Dual<Lane<S, Step::Real>>>(simd, place, units.clone());
+            self.0.rows::<S, Dual<SimdVec<S, Step::Real>>>(simd, place, units.clone());
         }
     }
 }
@@ -167,7 +167,7 @@ impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
     }
 
     #[inline(always)]
-    fn rows<S: Simd, N: Registers<S, T>>(&self, simd: S, place: usize, units: Range<usize>) {
+    fn rows<S: Simd, N: SimdNumber<S, T>>(&self, simd: S, place: usize, units: Range<usize>) {
         let layer = self.layer;
         let Layer { hp, pp, output, .. } = *layer;
         let memories = C::Memory::<f64>::LEN;
@@ -292,7 +292,7 @@ impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
     }
 
     #[inline(always)]
-    fn rows<S: Simd, N: Registers<S, T>>(&self, simd: S, place: usize, units: Range<usize>) {
+    fn rows<S: Simd, N: SimdNumber<S, T>>(&self, simd: S, place: usize, units: Range<usize>) {
         let layer = self.layer;
         let Layer { hp, pp, .. } = *layer;
         let memories = C::Memory::<f64>::LEN;

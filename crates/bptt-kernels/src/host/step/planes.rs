@@ -3,7 +3,7 @@
 use crate::host::layout::sizes::Layer;
 use crate::host::memory::buffer::Shared;
 use crate::host::simd::real::Real;
-use crate::host::simd::vectors::Registers;
+use crate::host::simd::vectors::SimdNumber;
 use pulp::Simd;
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ pub(super) struct Units {
 impl Units {
     /// Some of a row, one number after the other.
     #[inline(always)]
-    pub(super) fn all<S: Simd, T: Real, N: Registers<S, T>>(
+    pub(super) fn all<S: Simd, T: Real, N: SimdNumber<S, T>>(
         layer: &Layer,
         units: Range<usize>,
     ) -> impl Iterator<Item = Self> + use<S, T, N> {
@@ -88,7 +88,7 @@ pub(super) struct Row<T> {
 
 impl<T: Real> Row<T> {
     #[inline(always)]
-    pub(super) fn new<S: Simd, N: Registers<S, T>>(
+    pub(super) fn new<S: Simd, N: SimdNumber<S, T>>(
         of: Shared<'_, T>,
         index: impl Fn(usize) -> usize,
         planes: usize,
@@ -113,7 +113,7 @@ impl<T: Real> Row<T> {
     /// The plane is one of the row's, the units and those of a register behind them are below `hp`, and
     /// no other thread writes to them; the row was made for `N`.
     #[inline(always)]
-    pub(super) unsafe fn load<S: Simd, N: Registers<S, T>>(
+    pub(super) unsafe fn load<S: Simd, N: SimdNumber<S, T>>(
         self,
         simd: S,
         plane: usize,
@@ -129,7 +129,7 @@ impl<T: Real> Row<T> {
     ///
     /// As for [`load`](Self::load), and no other thread reads them.
     #[inline(always)]
-    pub(super) unsafe fn store<S: Simd, N: Registers<S, T>>(
+    pub(super) unsafe fn store<S: Simd, N: SimdNumber<S, T>>(
         self,
         simd: S,
         plane: usize,
@@ -154,7 +154,7 @@ pub(super) struct Planes<T> {
 
 impl<T: Real> Planes<T> {
     #[inline(always)]
-    pub(super) fn new<S: Simd, N: Registers<S, T>>(
+    pub(super) fn new<S: Simd, N: SimdNumber<S, T>>(
         of: Shared<'_, T>,
         index: usize,
         layer: &Layer,
@@ -168,7 +168,7 @@ impl<T: Real> Planes<T> {
     /// The plane is one of the row's, the units are some of its, and no other thread writes to them; the row was
     /// made for `N`.
     #[inline(always)]
-    pub(super) unsafe fn load<S: Simd, N: Registers<S, T>>(
+    pub(super) unsafe fn load<S: Simd, N: SimdNumber<S, T>>(
         self,
         simd: S,
         plane: usize,
@@ -186,7 +186,7 @@ impl<T: Real> Planes<T> {
     ///
     /// As for [`load`](Self::load), and no other thread reads them.
     #[inline(always)]
-    pub(super) unsafe fn store<S: Simd, N: Registers<S, T>>(
+    pub(super) unsafe fn store<S: Simd, N: SimdNumber<S, T>>(
         self,
         simd: S,
         plane: usize,
@@ -215,7 +215,7 @@ impl<T: Real> Planes<T> {
 
 /// Rows that are not padded, one for each row that `N` comes from.
 #[inline(always)]
-pub(super) fn rows_of<'a, S: Simd, T: Real, N: Registers<S, T>>(
+pub(super) fn rows_of<'a, S: Simd, T: Real, N: SimdNumber<S, T>>(
     row: impl Fn(usize) -> &'a [T],
 ) -> [&'a [T]; 2] {
     [row(0), if N::ROWS > 1 { row(1) } else { &[] }]

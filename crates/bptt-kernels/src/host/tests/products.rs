@@ -2,8 +2,8 @@
 
 use crate::host::gemm::columns::Columns;
 use crate::host::gemm::dispatch::Gemm;
-use crate::host::gemm::panels::{Panels, Source, WIDE, pack_all};
-use crate::host::gemm::product::{DEPTH, Product};
+use crate::host::gemm::panels::{NR, Panels, Source, pack_all};
+use crate::host::gemm::product::{KC, Product};
 use crate::host::gemm::rows::Rows;
 use crate::host::simd::isa::Isa;
 use crate::host::tests::isas;
@@ -21,7 +21,7 @@ fn products_of_every_tile_are_sums_of_products() {
         let b: Vec<_> = (0..depth * count).map(|i| number(5 * i + i / 11)).collect();
         let source =
             Source { data: &b, planes: vec![0], column: 1, rows: vec![(0, depth)], row: count };
-        let mut panels = Panels::new(isa, Columns::plain(depth, WIDE * lanes), 1, result);
+        let mut panels = Panels::new(isa, Columns::plain(depth, NR * lanes), 1, result);
         pack_all(1, &[(panels.packer(), &source)]);
         let end = result.rest_at + result.rest;
         let row = end.next_multiple_of(lanes) + lanes;
@@ -64,7 +64,7 @@ fn products_of_every_tile_are_sums_of_products() {
     fn check_all<T: Gemm + Element>() {
         for isa in isas() {
             let lanes = isa.lanes::<T>();
-            let panel = WIDE * lanes;
+            let panel = NR * lanes;
             for rows in (1..=25).chain([97]) {
                 for whole in [0, panel, 5 * panel] {
                     for rest in [0, 1, lanes - 1, lanes, lanes + 1, panel - 1] {
@@ -77,7 +77,7 @@ fn products_of_every_tile_are_sums_of_products() {
             }
             check::<T>(isa, 5, 0, Columns::plain(panel + 1, panel));
             // More than one block of the inner dimension.
-            check::<T>(isa, 13, DEPTH + 5, Columns::plain(panel + 1, panel));
+            check::<T>(isa, 13, KC + 5, Columns::plain(panel + 1, panel));
         }
     }
     check_all::<f32>();
