@@ -260,11 +260,11 @@ pub const SITES: &[Site] = &[
     site(RECOMPUTE, "return Some(forwarder.pass(steps, «memory», outputs, true));", &[
         ("computed again from the first state", "{ let _ = memory; forwarder.first_memory() }"),
     ]),
-    site(RECOMPUTE, "return Some(forwarder.pass(steps, «passed.memory», outputs, true));", &[
-        ("the last steps from the first state", "{ drop(passed.memory); forwarder.first_memory() }"),
+    site(RECOMPUTE, "return Some(forwarder.pass(steps, «pass.memory», outputs, true));", &[
+        ("the last steps from the first state", "{ drop(pass.memory); forwarder.first_memory() }"),
     ]),
-    site(RECOMPUTE, "self.checkpoints.push((middle, «Some(passed.memory)»));", &[
-        ("the first state for one that was kept", "Some(passed.memory).filter(|_| false)"),
+    site(RECOMPUTE, "self.checkpoints.push((middle, «Some(pass.memory)»));", &[
+        ("the first state for one that was kept", "Some(pass.memory).filter(|_| false)"),
     ]),
 ];
 

@@ -1,6 +1,6 @@
 //! `bptt bench`
 
-use crate::verify::Cell;
+use crate::verify::CellArg;
 use crate::{Failure, output};
 use bptt::{Engine, Kernel};
 use bptt_probe::bench::{Ceiling, Contender, Memory, Mode, Report, Settings, bench};
@@ -24,7 +24,7 @@ const MEMORY: Memory =
 pub struct BenchArgs {
     /// The recurrent cell
     #[arg(long, value_enum)]
-    cell: Cell,
+    cell: CellArg,
     /// Sequences side by side
     #[arg(long, value_name = "B")]
     batch: usize,
@@ -45,16 +45,16 @@ pub struct BenchArgs {
     bidirectional: bool,
     /// Whose layer, and how it is differentiated
     #[arg(long, value_enum, default_value = "manual")]
-    engine: By,
+    engine: EngineArg,
     /// Which kernel the manual engine runs
     #[arg(long, value_enum, default_value = "auto")]
-    kernel: Which,
+    kernel: KernelArg,
     /// Where to run, see `bptt devices` [default: the first of this build]
     #[arg(long, value_name = "D")]
     device: Option<String>,
     /// What one run is
     #[arg(long, value_enum, default_value = "train")]
-    mode: What,
+    mode: ModeArg,
     /// Threads of the pool that host devices compute with [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -70,7 +70,7 @@ pub struct BenchArgs {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum By {
+enum EngineArg {
     /// Back-propagation through time derived by hand
     Manual,
     /// Burn's autodiff
@@ -82,7 +82,7 @@ enum By {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Which {
+enum KernelArg {
     /// The fastest that the device has
     Auto,
     /// The reference body in tensor operations
@@ -90,7 +90,7 @@ enum Which {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum What {
+enum ModeArg {
     /// Forward and backward: gradients of the input and all parameters
     Train,
     /// Forward, nothing recorded
@@ -122,20 +122,20 @@ impl BenchArgs {
         Settings {
             cell: self.cell.into(),
             engine: match self.engine {
-                By::Manual => Contender::Ours(Engine::Manual),
-                By::Autograd => Contender::Ours(Engine::Autograd),
-                By::Rtrl => Contender::Ours(Engine::Rtrl),
-                By::BurnNn => Contender::BurnNn,
+                EngineArg::Manual => Contender::Ours(Engine::Manual),
+                EngineArg::Autograd => Contender::Ours(Engine::Autograd),
+                EngineArg::Rtrl => Contender::Ours(Engine::Rtrl),
+                EngineArg::BurnNn => Contender::BurnNn,
             },
             kernel: match self.kernel {
-                Which::Auto => Kernel::Auto,
-                Which::Reference => Kernel::Reference,
+                KernelArg::Auto => Kernel::Auto,
+                KernelArg::Reference => Kernel::Reference,
             },
             device: self.device.clone().unwrap_or_else(|| device::default_name().into()),
             mode: match self.mode {
-                What::Train => Mode::Train,
-                What::Infer => Mode::Infer,
-                What::Step => Mode::Step,
+                ModeArg::Train => Mode::Train,
+                ModeArg::Infer => Mode::Infer,
+                ModeArg::Step => Mode::Step,
             },
             batch: self.batch,
             time: self.time,

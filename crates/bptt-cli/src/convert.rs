@@ -2,7 +2,9 @@
 
 use crate::{Failure, output};
 use bptt::Nonlinearity;
-use bptt_zoo::weights::{Conversion, Format, FoundLayer, Import, Library, Move, Unsaid};
+use bptt_zoo::weights::{
+    Conversion, Format, FoundLayer, Import, LayerOptions, Library, TensorMapping,
+};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -28,11 +30,11 @@ pub struct ConvertArgs {
     #[arg(long, value_name = "P")]
     prefix: Option<String>,
     /// Whose names and layouts IN has
-    #[arg(long, value_enum, default_value_t = From::Torch)]
-    from: From,
+    #[arg(long, value_enum, default_value_t = LibraryArg::Torch)]
+    from: LibraryArg,
     /// For an RNN [default: what IN says, else tanh]
     #[arg(long, value_enum)]
-    nonlinearity: Option<Function>,
+    nonlinearity: Option<NonlinearityArg>,
     /// For a GRU: whether the reset comes after the recurrent product [default: what IN says, else
     /// true]
     #[arg(long, value_name = "BOOL")]
@@ -68,14 +70,14 @@ pub struct ConvertArgs {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum From {
+enum LibraryArg {
     Torch,
     Keras,
     Flax,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Function {
+enum NonlinearityArg {
     Tanh,
     Relu,
 }
@@ -90,7 +92,7 @@ struct Converted<'a> {
     dry_run: bool,
     bytes: usize,
     layers: Vec<Layer<'a>>,
-    tensors: &'a [Move],
+    tensors: &'a [TensorMapping],
 }
 
 #[derive(Serialize)]
@@ -98,7 +100,7 @@ struct Layer<'a> {
     #[serde(flatten)]
     found: &'a FoundLayer,
     #[serde(flatten)]
-    unsaid: &'a Unsaid,
+    options: &'a LayerOptions,
 }
 
 /// Converts, prints the layers and a table of the tensors.
@@ -109,14 +111,14 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
         done.write(&args.output)?;
     }
     let say = |text: &str| output::say(args.json.as_ref(), text);
-    for (layer, unsaid) in done.layers.iter().zip(&done.unsaid) {
+    for (layer, options) in done.layers.iter().zip(&done.options) {
         let name = match layer.prefix.trim_end_matches('.') {
             "" => String::new(),
             name => format!("{name}: "),
         };
-        say(&format!("{name}{layer}; {}", details(layer, unsaid)));
+        say(&format!("{name}{layer}; {}", details(layer, options)));
     }
-    say(&table(&done.moves));
+    say(&table(&done.mappings));
     let size = done.bytes.len();
     let what = if args.dry_run { "nothing written (--dry-run); it would be" } else { "wrote" };
     say(&format!(
@@ -127,7 +129,7 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
         done.from.name(),
     ));
     let Some(json) = &args.json else { return Ok(()) };
-    let layers = done.layers.iter().zip(&done.unsaid);
+    let layers = done.layers.iter().zip(&done.options);
     let converted = Converted {
         input: args.input.display().to_string(),
         output: args.output.display().to_string(),
@@ -135,8 +137,8 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
         to: done.to,
         dry_run: args.dry_run,
         bytes: size,
-        layers: layers.map(|(found, unsaid)| Layer { found, unsaid }).collect(),
-        tensors: &done.moves,
+        layers: layers.map(|(found, options)| Layer { found, options }).collect(),
+        tensors: &done.mappings,
     };
     output::write_json(json, &converted)
 }
@@ -144,9 +146,9 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
 fn import(args: &ConvertArgs) -> Import {
     let mut import = Import::new()
         .with_library(match args.from {
-            From::Torch => Library::Torch,
-            From::Keras => Library::Keras,
-            From::Flax => Library::Flax,
+            LibraryArg::Torch => Library::Torch,
+            LibraryArg::Keras => Library::Keras,
+            LibraryArg::Flax => Library::Flax,
         })
         .with_order(args.order.iter().map(String::as_str))
         .with_linear(args.linear.iter().map(String::as_str));
@@ -158,8 +160,8 @@ fn import(args: &ConvertArgs) -> Import {
     }
     if let Some(function) = args.nonlinearity {
         import = import.with_nonlinearity(match function {
-            Function::Tanh => Nonlinearity::Tanh,
-            Function::Relu => Nonlinearity::Relu,
+            NonlinearityArg::Tanh => Nonlinearity::Tanh,
+            NonlinearityArg::Relu => Nonlinearity::Relu,
         });
     }
     if args.input_forget {
@@ -183,36 +185,36 @@ fn import(args: &ConvertArgs) -> Import {
 }
 
 /// What the tensors do not tell, as it was given or assumed.
-fn details(layer: &FoundLayer, unsaid: &Unsaid) -> String {
+fn details(layer: &FoundLayer, options: &LayerOptions) -> String {
     use bptt::CellKind::{Gru, Lstm, Rnn};
-    let mut parts = vec![match unsaid.batch_first {
+    let mut parts = vec![match options.batch_first {
         true => "inputs [B, T, I]".to_string(),
         false => "inputs [T, B, I]".to_string(),
     }];
     match layer.cell {
-        Rnn => parts.push(format!("{:?}", unsaid.nonlinearity).to_lowercase()),
-        Gru if unsaid.reset_after => parts.push("reset after the product".to_string()),
+        Rnn => parts.push(format!("{:?}", options.nonlinearity).to_lowercase()),
+        Gru if options.reset_after => parts.push("reset after the product".to_string()),
         Gru => parts.push("reset before the product".to_string()),
         Lstm => {
-            parts.extend(unsaid.input_forget.then(|| "coupled gates".to_string()));
-            parts.extend(unsaid.clip.map(|clip| format!("memory within {clip}")));
+            parts.extend(options.input_forget.then(|| "coupled gates".to_string()));
+            parts.extend(options.clip.map(|clip| format!("memory within {clip}")));
         }
     }
-    parts.extend(unsaid.reverse.then(|| "reversed".to_string()));
-    if unsaid.dropout > 0.0 {
-        parts.push(format!("dropout {}", unsaid.dropout));
+    parts.extend(options.reverse.then(|| "reversed".to_string()));
+    if options.dropout > 0.0 {
+        parts.push(format!("dropout {}", options.dropout));
     }
     parts.join(", ")
 }
 
 /// The tensors, in columns.
-fn table(moves: &[Move]) -> String {
-    let rows = moves.iter().map(|a_move| {
-        let to = a_move.to.as_deref().unwrap_or("-");
-        let shape = format!("{:?}", a_move.shape);
+fn table(mappings: &[TensorMapping]) -> String {
+    let rows = mappings.iter().map(|mapping| {
+        let to = mapping.to.as_deref().unwrap_or("-");
+        let shape = format!("{:?}", mapping.shape);
         // Names come from the file, and may hold what a terminal would act upon.
         let plain = |text: &str| text.escape_debug().to_string();
-        [plain(&a_move.from), shape, plain(&a_move.element), plain(to), a_move.how.clone()]
+        [plain(&mapping.from), shape, plain(&mapping.element), plain(to), mapping.how.clone()]
     });
     let titles = ["tensor", "shape", "type", "to", ""].map(String::from);
     let rows: Vec<_> = std::iter::once(titles).chain(rows).collect();

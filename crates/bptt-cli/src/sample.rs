@@ -3,7 +3,7 @@
 use crate::{Failure, output};
 use bptt_probe::device;
 use bptt_zoo::RunFolder;
-use bptt_zoo::sample::{Wish, sample};
+use bptt_zoo::sample::{SampleOptions, sample};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -58,23 +58,23 @@ pub fn run(args: SampleArgs) -> Result<(), Failure> {
     output::check(&[args.json.as_ref()])?;
     let name = args.device.as_deref().unwrap_or_else(|| device::default_name());
     let device = device::open(name).map_err(Failure::usage)?;
-    let wish = Wish {
+    let options = SampleOptions {
         prompt: args.prompt,
         length: args.length,
         temperature: args.temperature,
         seed: args.seed,
     };
-    let text = sample(&RunFolder::new(&args.run), &wish, &device)?;
+    let text = sample(&RunFolder::new(&args.run), &options, &device)?;
     if !output::takes_stdout(args.json.as_ref()) {
-        output::say(None, &format!("{}{text}", wish.prompt));
+        output::say(None, &format!("{}{text}", options.prompt));
     }
     let sampled = Sampled {
         run: args.run.display().to_string(),
-        prompt: &wish.prompt,
+        prompt: &options.prompt,
         text: &text,
-        length: wish.length,
-        temperature: wish.temperature,
-        seed: wish.seed,
+        length: options.length,
+        temperature: options.temperature,
+        seed: options.seed,
     };
     args.json.as_ref().map_or(Ok(()), |path| output::write_json(path, &sampled))
 }

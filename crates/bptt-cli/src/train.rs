@@ -1,7 +1,7 @@
 //! `bptt train`
 
 use crate::interrupt::Interrupts;
-use crate::verify::Cell;
+use crate::verify::CellArg;
 use crate::{Failure, output};
 use bptt::Engine;
 use bptt_probe::device;
@@ -18,13 +18,13 @@ use std::path::{Path, PathBuf, absolute};
 pub struct TrainArgs {
     /// What to learn
     #[arg(value_enum)]
-    task: Task,
+    task: TaskArg,
     /// The recurrent cell [default: lstm; copy gru]
     #[arg(long, value_enum)]
-    cell: Option<Cell>,
+    cell: Option<CellArg>,
     /// How the recurrent layers are differentiated [default: manual]
     #[arg(long, value_enum)]
-    engine: Option<By>,
+    engine: Option<EngineArg>,
     /// Where to run, see `bptt devices` [default: the first of this build]
     #[arg(long, value_name = "D")]
     device: Option<String>,
@@ -99,7 +99,7 @@ pub struct TrainArgs {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Task {
+enum TaskArg {
     /// Remember two marked numbers of a sequence and add them
     Adding,
     /// Predict the next character of a text
@@ -113,7 +113,7 @@ enum Task {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum By {
+enum EngineArg {
     /// Back-propagation through time derived by hand
     Manual,
     /// Burn's autodiff
@@ -153,19 +153,19 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
 impl TrainArgs {
     fn task(&self) -> TaskKind {
         match self.task {
-            Task::Adding => TaskKind::Adding,
-            Task::CharLm => TaskKind::CharLm,
-            Task::Copy => TaskKind::Copy,
-            Task::Forecast => TaskKind::Forecast,
-            Task::Parity => TaskKind::Parity,
+            TaskArg::Adding => TaskKind::Adding,
+            TaskArg::CharLm => TaskKind::CharLm,
+            TaskArg::Copy => TaskKind::Copy,
+            TaskArg::Forecast => TaskKind::Forecast,
+            TaskArg::Parity => TaskKind::Parity,
         }
     }
 
     fn engine(&self) -> Option<Engine> {
         self.engine.map(|engine| match engine {
-            By::Manual => Engine::Manual,
-            By::Autograd => Engine::Autograd,
-            By::Rtrl => Engine::Rtrl,
+            EngineArg::Manual => Engine::Manual,
+            EngineArg::Autograd => Engine::Autograd,
+            EngineArg::Rtrl => Engine::Rtrl,
         })
     }
 

@@ -13,16 +13,16 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub struct VerifyArgs {
     /// Only this cell [default: all]
     #[arg(long, value_enum)]
-    cell: Option<Cell>,
+    cell: Option<CellArg>,
     /// A device; may be given more than once [default: all host devices of this build]
     #[arg(long, value_name = "D")]
     device: Vec<String>,
     /// Only this float type [default: all that the device has]
     #[arg(long, value_enum)]
-    dtype: Option<Type>,
+    dtype: Option<DTypeArg>,
     /// A witness; may be given more than once [default: all]
     #[arg(long, value_enum, value_name = "W")]
-    witness: Vec<By>,
+    witness: Vec<WitnessArg>,
     /// A folder of PyTorch reference files (*.safetensors) [default: those that come with bptt]
     #[arg(long, value_name = "DIR")]
     reference: Option<PathBuf>,
@@ -41,7 +41,7 @@ pub struct VerifyArgs {
 
 /// A cell, as the command line names it.
 #[derive(Clone, Copy, ValueEnum)]
-pub enum Cell {
+pub enum CellArg {
     /// Elman's network
     Rnn,
     /// Long short-term memory
@@ -50,24 +50,24 @@ pub enum Cell {
     Gru,
 }
 
-impl From<Cell> for CellKind {
-    fn from(cell: Cell) -> Self {
+impl From<CellArg> for CellKind {
+    fn from(cell: CellArg) -> Self {
         match cell {
-            Cell::Rnn => Self::Rnn,
-            Cell::Lstm => Self::Lstm,
-            Cell::Gru => Self::Gru,
+            CellArg::Rnn => Self::Rnn,
+            CellArg::Lstm => Self::Lstm,
+            CellArg::Gru => Self::Gru,
         }
     }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Type {
+enum DTypeArg {
     F32,
     F64,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum By {
+enum WitnessArg {
     /// The other engine, on the same device
     Engines,
     /// The manual engine's reference kernel, on the same device
@@ -156,22 +156,22 @@ fn request(args: &VerifyArgs) -> Request {
         false => args.device.clone(),
     };
     let dtypes = match args.dtype {
-        Some(Type::F32) => vec![DType::F32],
-        Some(Type::F64) => vec![DType::F64],
+        Some(DTypeArg::F32) => vec![DType::F32],
+        Some(DTypeArg::F64) => vec![DType::F64],
         None => DType::ALL.to_vec(),
     };
     let mut witnesses: Vec<_> = args
         .witness
         .iter()
         .map(|by| match by {
-            By::Engines => Witness::Engines,
-            By::Kernels => Witness::Kernels,
-            By::FiniteDifference => Witness::FiniteDifference,
-            By::Reference => Witness::Reference,
-            By::ComplexStep => Witness::ComplexStep,
-            By::Dual => Witness::Dual,
-            By::DoubleDouble => Witness::DoubleDouble,
-            By::Rtrl => Witness::Rtrl,
+            WitnessArg::Engines => Witness::Engines,
+            WitnessArg::Kernels => Witness::Kernels,
+            WitnessArg::FiniteDifference => Witness::FiniteDifference,
+            WitnessArg::Reference => Witness::Reference,
+            WitnessArg::ComplexStep => Witness::ComplexStep,
+            WitnessArg::Dual => Witness::Dual,
+            WitnessArg::DoubleDouble => Witness::DoubleDouble,
+            WitnessArg::Rtrl => Witness::Rtrl,
         })
         .collect();
     if witnesses.is_empty() {

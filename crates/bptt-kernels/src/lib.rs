@@ -9,7 +9,7 @@
 //!   backward. Its default is the reference body in tensor operations (`reference/body.rs`),
 //!   which reads like the derivation and runs everywhere.
 //! - `recurrent/autodiff.rs`: the node, with a gradient for each operand that is tracked.
-//! - [`Influenced`]: real-time recurrent learning, gradients carried forwards instead.
+//! - [`RtrlState`]: real-time recurrent learning, gradients carried forwards instead.
 //! - [`Primitive`]: a backend's tensor as a [`Number`](bptt_cells::Number), so that the reference
 //!   body runs the cells' own `step` and `step_backward`.
 //!
@@ -35,9 +35,9 @@ pub use operation::weight_cache::WeightCache;
 pub use recurrent::backends::{RecurrentBackend, in_host_memory};
 pub use recurrent::duals::{DualRun, in_duals};
 pub use recurrent::kernel::SequenceKernel;
-pub use recurrent::rtrl::{Influenced, rtrl_bytes};
+pub use recurrent::rtrl::{RtrlState, rtrl_bytes};
 pub use recurrent::trace::Trace;
-pub use recurrent::{Recurred, recurrent};
+pub use recurrent::{RecurrentOutput, recurrent};
 pub use reference::body::StepTrace;
 pub use reference::primitive::Primitive;
 

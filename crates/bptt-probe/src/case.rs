@@ -3,7 +3,7 @@
 //! A new cell is one line in [`CELLS`], a new option one entry in [`table`]; each gets every
 //! engine, kernel, device, dtype and witness.
 
-use crate::problem::{Array, Fed, LayerOptions, Problem};
+use crate::problem::{Array, InputMode, LayerOptions, Problem};
 use bptt::{CellKind, MaskedOutput, Nonlinearity};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -173,50 +173,50 @@ fn of_cell(cell: &CellRow) -> Vec<Case> {
     });
     add("packed", &|c| {
         ragged(c);
-        c.options.fed = Fed::Packed;
+        c.options.input_mode = InputMode::Packed;
     });
     add("packed-deep-bidirectional", &|c| {
         ragged(c);
         (c.options.num_layers, c.options.bidirectional) = (2, true);
-        (c.options.lengths, c.options.fed) = (Some(vec![3, 6, 0, 4]), Fed::Packed);
+        (c.options.lengths, c.options.input_mode) = (Some(vec![3, 6, 0, 4]), InputMode::Packed);
     });
     add("chunks", &|c| {
-        (c.options.time, c.options.fed) = (11, Fed::Chunks(4));
+        (c.options.time, c.options.input_mode) = (11, InputMode::Chunks(4));
     });
     add("chunks-deep-budget", &|c| {
         (c.options.num_layers, c.options.batch_first) = (2, false);
-        (c.options.time, c.options.fed) = (40, Fed::Chunks(17));
+        (c.options.time, c.options.input_mode) = (40, InputMode::Chunks(17));
         c.options.trace_budget = Some(4 << 10);
         c.gain = 0.7;
     });
     add("windows", &|c| {
-        (c.options.time, c.options.fed) = (11, Fed::Windows(4));
+        (c.options.time, c.options.input_mode) = (11, InputMode::Windows(4));
         c.options.initial_state = false;
     });
     add("windows-deep-time-first", &|c| {
         (c.options.num_layers, c.options.batch_first) = (2, false);
-        (c.options.time, c.options.fed) = (9, Fed::Windows(2));
+        (c.options.time, c.options.input_mode) = (9, InputMode::Windows(2));
         c.options.initial_state = false;
     });
     add("batches", &|c| {
         ragged(c);
-        c.options.fed = Fed::Batches(2);
+        c.options.input_mode = InputMode::Batches(2);
     });
     add("batches-deep-bidirectional", &|c| {
         ragged(c);
         (c.options.num_layers, c.options.bidirectional) = (2, true);
-        (c.options.batch_first, c.options.fed) = (false, Fed::Batches(3));
+        (c.options.batch_first, c.options.input_mode) = (false, InputMode::Batches(3));
         c.options.lengths = Some(vec![3, 6, 0, 4]);
     });
     add("pool", &|c| {
         ragged(c);
         // Tiny, since both engines and both kernels see it through a pool: the true value does not.
-        (c.tiny, c.options.fed) = (true, Fed::Pool);
+        (c.tiny, c.options.input_mode) = (true, InputMode::Pool);
     });
     add("pool-deep-time-first", &|c| {
         ragged(c);
         (c.options.num_layers, c.options.batch_first) = (2, false);
-        (c.options.lengths, c.options.fed) = (Some(vec![2, 6, 5, 6]), Fed::Pool);
+        (c.options.lengths, c.options.input_mode) = (Some(vec![2, 6, 5, 6]), InputMode::Pool);
     });
     add("one-step", &|c| {
         (c.options.time, c.options.batch) = (1, 1);

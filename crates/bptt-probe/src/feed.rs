@@ -1,7 +1,7 @@
 //! The ways in which a layer is given a problem's sequence.
 
 use crate::measure::{DType, Loaded};
-use crate::problem::{Array, Fed, LayerOptions, Problem};
+use crate::problem::{Array, InputMode, LayerOptions, Problem};
 use bptt::{
     Bucketing, Buckets, PackedSequence, RecurrentState, SequenceCell, StreamPool, StreamPoolConfig,
     StreamState, Truncated,
@@ -24,20 +24,20 @@ impl<C: SequenceCell> Loaded<C> {
     pub(crate) fn forward(&self, problem: &Problem) -> Results {
         let (state, input) = (self.initial_state(), self.input.clone());
         let options = &problem.options;
-        let (output, state) = match (&options.lengths, &options.mask, options.fed) {
-            (Some(lengths), _, Fed::Packed) => {
+        let (output, state) = match (&options.lengths, &options.mask, options.input_mode) {
+            (Some(lengths), _, InputMode::Packed) => {
                 let packed = PackedSequence::pack(input, lengths, options.batch_first);
                 let (outputs, state) = self.layer.forward_packed(&packed, state);
                 (outputs.pad(options.batch_first).0, state)
             }
-            (Some(lengths), _, Fed::Batches(rows)) => self.in_batches(rows, lengths, options),
+            (Some(lengths), _, InputMode::Batches(rows)) => self.in_batches(rows, lengths, options),
             (Some(lengths), ..) => self.layer.forward_lengths(input, lengths, state),
             (None, Some(mask), _) => {
                 let data = TensorData::new(mask.clone(), [options.batch, options.time]);
                 let mask = Tensor::from_data(data, &self.device);
                 self.layer.forward_masked(input, mask, options.masked_output, state)
             }
-            (None, None, Fed::Chunks(steps)) => self.in_chunks(steps, options, state),
+            (None, None, InputMode::Chunks(steps)) => self.in_chunks(steps, options, state),
             (None, None, _) => self.layer.forward(input, state),
         };
         let (hidden, memory) = state.into_parts();
@@ -47,7 +47,7 @@ impl<C: SequenceCell> Loaded<C> {
     /// The results, and the gradients of the problem's loss: in parts, whose sum they are.
     pub(crate) fn differentiated(&self, problem: &Problem) -> (Results, Vec<Gradients>) {
         let results = self.forward(problem);
-        let Fed::Windows(every) = problem.options.fed else {
+        let InputMode::Windows(every) = problem.options.input_mode else {
             let gradients = self.loss(problem, results.clone()).backward();
             return (self.seen_from_a_pool(problem, results), vec![gradients]);
         };
@@ -145,7 +145,7 @@ impl<C: SequenceCell> Loaded<C> {
     /// The results as the streams of a pool have them, if they are wanted so and it has such numbers.
     fn seen_from_a_pool(&self, problem: &Problem, results: Results) -> Results {
         let options = &problem.options;
-        if options.fed != Fed::Pool || self.setting.dtype != DType::F32 {
+        if options.input_mode != InputMode::Pool || self.setting.dtype != DType::F32 {
             return results;
         }
         let config = StreamPoolConfig { max_batch: 3, ..StreamPoolConfig::default() };

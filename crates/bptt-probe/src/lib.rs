@@ -44,7 +44,7 @@ pub mod verify;
 pub use check::{Certificate, Finding, check};
 pub use html::{About, html};
 pub use measure::{DType, Outcome, Setting, loss, measure, measure_layer, relative_error};
-pub use problem::{Array, Fed, LayerOptions, Problem};
+pub use problem::{Array, InputMode, LayerOptions, Problem};
 pub use report::{Row, Summary, summaries, table};
 pub use sabotage::Sabotaged;
 pub use ulp::{Ulps, ulp, ulp_table};

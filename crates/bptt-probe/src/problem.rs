@@ -57,15 +57,15 @@ pub struct LayerOptions {
     /// How much memory the manual engine may keep, in bytes.
     pub trace_budget: Option<usize>,
     /// How the layer is given the sequence.
-    #[serde(default)]
-    pub fed: Fed,
+    #[serde(default, rename = "fed")]
+    pub input_mode: InputMode,
     /// Whether the initial state is given (else zeros).
     pub initial_state: bool,
 }
 
 /// How a layer is given its sequence: none of it changes a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Fed {
+pub enum InputMode {
     /// All at once.
     #[default]
     Whole,
@@ -131,7 +131,7 @@ impl LayerOptions {
             mask: None,
             masked_output: MaskedOutput::Zero,
             trace_budget: None,
-            fed: Fed::Whole,
+            input_mode: InputMode::Whole,
             initial_state: true,
         }
     }

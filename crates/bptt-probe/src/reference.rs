@@ -5,7 +5,7 @@
 //! `grad.NAME` for everything that goes in. A few such files are part of this crate
 //! ([`built_in`]); any folder of them can be read.
 
-use crate::problem::{Array, Fed, LayerOptions, Problem};
+use crate::problem::{Array, InputMode, LayerOptions, Problem};
 use bptt::{CellKind, MaskedOutput, Nonlinearity};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
@@ -262,7 +262,7 @@ fn options(metadata: Metadata<'_>) -> Result<LayerOptions, String> {
         mask: None,
         masked_output: MaskedOutput::Zero,
         trace_budget: None,
-        fed: Fed::Whole,
+        input_mode: InputMode::Whole,
         initial_state: metadata.flag("initial_state")?,
     };
     if options.proj_size > 0 && (cell != CellKind::Lstm || options.proj_size >= options.hidden_size)

@@ -129,7 +129,7 @@ impl Verification {
 }
 
 /// One device in one type.
-struct Place {
+struct Target {
     name: String,
     device: Device,
     dtype: DType,
@@ -159,13 +159,13 @@ pub fn verify(request: &Request) -> Result<Verification, String> {
     for name in &request.devices {
         let device = device::open(name)?;
         for &dtype in &request.dtypes {
-            let place = Place { name: name.clone(), device: device.clone(), dtype };
+            let target = Target { name: name.clone(), device: device.clone(), dtype };
             if !dtype.works_on(name, &device) {
                 found.skipped.push(format!("{} on {name}: it has no such type", dtype.name()));
                 continue;
             }
             for &witness in &request.witnesses {
-                let mut session = Session { request, place: &place, found: &mut found };
+                let mut session = Session { request, target: &target, found: &mut found };
                 match witness {
                     Witness::Engines => session.engines()?,
                     Witness::Kernels => session.kernels()?,
@@ -184,18 +184,18 @@ pub fn verify(request: &Request) -> Result<Verification, String> {
 
 /// What is measured: an engine, and its kernel.
 #[derive(Clone, Copy)]
-struct By {
+struct Implementation {
     engine: Engine,
     kernel: Kernel,
 }
 
-impl From<Engine> for By {
+impl From<Engine> for Implementation {
     fn from(engine: Engine) -> Self {
         Self { engine, kernel: Kernel::Auto }
     }
 }
 
-impl From<Kernel> for By {
+impl From<Kernel> for Implementation {
     fn from(kernel: Kernel) -> Self {
         Self { engine: Engine::Manual, kernel }
     }
@@ -203,7 +203,7 @@ impl From<Kernel> for By {
 
 struct Session<'a> {
     request: &'a Request,
-    place: &'a Place,
+    target: &'a Target,
     found: &'a mut Verification,
 }
 
@@ -216,13 +216,17 @@ impl Session<'_> {
         Setting {
             engine,
             kernel: Kernel::Auto,
-            device: self.place.device.clone(),
-            dtype: self.place.dtype,
+            device: self.target.device.clone(),
+            dtype: self.target.dtype,
         }
     }
 
-    fn measure(&self, problem: &Problem, by: impl Into<By>) -> Result<Outcome, String> {
-        let By { engine, kernel } = by.into();
+    fn measure(
+        &self,
+        problem: &Problem,
+        implementation: impl Into<Implementation>,
+    ) -> Result<Outcome, String> {
+        let Implementation { engine, kernel } = implementation.into();
         let setting = Setting { kernel, ..self.setting(engine) };
         let Some(gate) = self.request.sabotage else { return measure(problem, &setting) };
         if problem.options.cell_name() != "lstm" || problem.options.clip.is_some() {
@@ -239,13 +243,13 @@ impl Session<'_> {
 
     /// The cases of the table, in full on the host, in brief where each shape costs a shader.
     fn cases(&mut self) -> Vec<Case> {
-        let full = device::is_host(&self.place.name);
+        let full = device::is_host(&self.target.name);
         let wanted = |case: &Case| self.wanted(case.options.cell) && (full || case.brief);
         let cases: Vec<_> = case::table().into_iter().filter(wanted).collect();
         if !full {
             self.found.skipped.push(format!(
                 "all but the brief cases on {}: each new shape compiles a shader there",
-                self.place.name
+                self.target.name
             ));
         }
         cases
@@ -254,11 +258,11 @@ impl Session<'_> {
     fn compare(
         &mut self,
         problem: &Problem,
-        by: impl Into<By>,
+        implementation: impl Into<Implementation>,
         witness: Witness,
         (measured, expected): (&Outcome, &Outcome),
     ) {
-        let by = by.into();
+        let by = implementation.into();
         for (tensor, expected) in expected {
             let error = measured
                 .get(tensor)
@@ -271,18 +275,18 @@ impl Session<'_> {
     fn add_row(
         &mut self,
         problem: &Problem,
-        By { engine, kernel }: By,
+        Implementation { engine, kernel }: Implementation,
         witness: Witness,
         (tensor, error, entries): (String, f64, usize),
     ) {
-        let tolerance = witness.tolerance(self.place.dtype, &self.place.name);
+        let tolerance = witness.tolerance(self.target.dtype, &self.target.name);
         self.found.rows.push(Row {
             case: problem.name.clone(),
             cell: problem.options.cell_name().to_string(),
             engine: engine.name().to_string(),
             kernel: kernel_name(engine, kernel).to_string(),
-            device: self.place.name.clone(),
-            dtype: self.place.dtype.name().to_string(),
+            device: self.target.name.clone(),
+            dtype: self.target.dtype.name().to_string(),
             witness: witness.name().to_string(),
             tensor,
             error,
@@ -308,7 +312,7 @@ impl Session<'_> {
 
     /// The kernels that differ on this device.
     fn kernels_here(&self) -> Vec<Kernel> {
-        match device::is_host(&self.place.name) {
+        match device::is_host(&self.target.name) {
             true => vec![Kernel::Auto, Kernel::Reference],
             false => vec![Kernel::Auto],
         }
@@ -317,7 +321,7 @@ impl Session<'_> {
     /// The fast kernel against the reference body, of the same engine: where there is a fast one.
     fn kernels(&mut self) -> Result<(), String> {
         if self.kernels_here().len() < 2 {
-            let name = &self.place.name;
+            let name = &self.target.name;
             self.found.skipped.push(format!("kernels on {name}: it has the reference alone"));
             return Ok(());
         }
@@ -347,9 +351,9 @@ impl Session<'_> {
         witness: Option<&Outcome>,
         first: usize,
     ) -> Result<(), String> {
-        let f64_there = DType::F64.works_on(&self.place.name, &self.place.device);
+        let f64_there = DType::F64.works_on(&self.target.name, &self.target.device);
         let all_pass = self.found.rows[first..].iter().all(|row| row.pass);
-        if all_pass || !f64_there || (self.place.dtype != DType::F32 && witness.is_some()) {
+        if all_pass || !f64_there || (self.target.dtype != DType::F32 && witness.is_some()) {
             return Ok(());
         }
         let setting = Setting { dtype: DType::F64, ..self.setting(Engine::Autograd) };
@@ -373,11 +377,11 @@ impl Session<'_> {
     }
 
     fn finite_difference(&mut self) -> Result<(), String> {
-        if self.place.dtype != DType::F64 {
+        if self.target.dtype != DType::F64 {
             self.found.skipped.push(format!(
                 "finite-difference in {} on {}: differences need f64",
-                self.place.dtype.name(),
-                self.place.name
+                self.target.dtype.name(),
+                self.target.name
             ));
             return Ok(());
         }

@@ -63,7 +63,7 @@ pub use figure::figure;
 pub use folder::{FolderInfo, Point, RunFolder, SeriesInfo, StoredModel, TextInfo};
 pub use models::ModelConfig;
 pub use read::data_path;
-pub use series::{Series, Standard};
+pub use series::{Series, Standardization};
 pub use session::{RunResult, Session};
 pub use settings::{Settings, TaskKind};
 pub use tasks::adding::{Adder, Adding};

@@ -9,7 +9,7 @@ use rand::RngExt;
 
 /// What to write.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Wish {
+pub struct SampleOptions {
     /// What the text begins with; may be empty.
     pub prompt: String,
     /// How many characters to write after it.
@@ -29,13 +29,17 @@ pub struct Wish {
 ///
 /// # Errors
 ///
-/// If the folder holds no run of `char-lm`, its files cannot be read, or the wish cannot be
+/// If the folder holds no run of `char-lm`, its files cannot be read, or the options cannot be
 /// granted: a prompt with a character that the model has never seen, a negative temperature.
-pub fn sample(folder: &RunFolder, wish: &Wish, device: &Device) -> Result<String, Error> {
-    if !(wish.temperature >= 0.0 && wish.temperature.is_finite()) {
+pub fn sample(
+    folder: &RunFolder,
+    options: &SampleOptions,
+    device: &Device,
+) -> Result<String, Error> {
+    if !(options.temperature >= 0.0 && options.temperature.is_finite()) {
         return Err(Error::input(format!(
             "--temperature {}: has to be 0 or above",
-            wish.temperature
+            options.temperature
         )));
     }
     let settings = folder.settings()?;
@@ -47,7 +51,7 @@ pub fn sample(folder: &RunFolder, wish: &Wish, device: &Device) -> Result<String
         )));
     }
     let (model, vocabulary) = folder.char_model(device)?;
-    let prompt = encode(&wish.prompt, &vocabulary)?;
+    let prompt = encode(&options.prompt, &vocabulary)?;
 
     let mut stream = Stream { model, state: None, device };
     // Without a prompt the model is told that a line ended.
@@ -56,12 +60,12 @@ pub fn sample(folder: &RunFolder, wish: &Wish, device: &Device) -> Result<String
     for &number in before {
         stream.next(number);
     }
-    let mut random = generator(wish.seed, Purpose::Sampling, 0);
+    let mut random = generator(options.seed, Purpose::Sampling, 0);
     let mut number = last;
     let mut written = String::new();
-    for _ in 0..wish.length {
+    for _ in 0..options.length {
         let scores = stream.next(number);
-        number = choose(&scores, wish.temperature, random.random());
+        number = choose(&scores, options.temperature, random.random());
         written.push(vocabulary[number]);
     }
     Ok(written)

@@ -82,7 +82,7 @@ impl Series {
 /// zero, is rounded to `f32`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Standard {
+pub struct Standardization {
     /// The mean of the values.
     pub mean: f64,
     /// Their standard deviation.
@@ -91,7 +91,7 @@ pub struct Standard {
     pub change: f64,
 }
 
-impl Standard {
+impl Standardization {
     /// Of some values; `None` if they do not change, or by more than `f64` has numbers for.
     pub fn of(values: &[f64]) -> Option<Self> {
         let &first = values.first()?;
@@ -206,9 +206,9 @@ mod tests {
         let near: Vec<f64> = (0..180).map(wave).collect();
         let numbers = |level: f64| {
             let values: Vec<f64> = near.iter().map(|value| value + level).collect();
-            Standard::of(&values).unwrap().encode(&values)
+            Standardization::of(&values).unwrap().encode(&values)
         };
-        let deviation = Standard::of(&near).unwrap().deviation;
+        let deviation = Standardization::of(&near).unwrap().deviation;
         for level in [1e3, 1e7, -1e7_f64] {
             // The mean is one of the numbers that there are at that level.
             let tolerance = (1e-6 + 1e-15 * level.abs() / deviation) as f32;
@@ -219,19 +219,19 @@ mod tests {
         // Small units and large ones.
         for unit in [1e-290, 1e-30, 1e30, 1e290] {
             let values: Vec<f64> = near.iter().map(|value| value * unit).collect();
-            let standard = Standard::of(&values).unwrap();
+            let standard = Standardization::of(&values).unwrap();
             for (a, b) in numbers(0.0).iter().zip(standard.encode(&values)) {
                 assert!((a - b).abs() < 1e-6, "in {unit}: {a}, {b}");
             }
             let json = serde_json::to_string(&standard).unwrap();
-            assert_eq!(serde_json::from_str::<Standard>(&json).unwrap(), standard);
+            assert_eq!(serde_json::from_str::<Standardization>(&json).unwrap(), standard);
         }
     }
 
     #[test]
     fn standardised_numbers_have_mean_zero_and_deviation_one() {
         let values = [1.0, 3.0, 2.0, 6.0];
-        let standard = Standard::of(&values).unwrap();
+        let standard = Standardization::of(&values).unwrap();
         assert_eq!(standard.mean, 3.0);
         let numbers = standard.encode(&values);
         let of = |k: usize| numbers.iter().skip(k).step_by(2).map(|&x| f64::from(x));
@@ -240,10 +240,10 @@ mod tests {
         // The first change is not known; the mean square of the others is one.
         assert!((of(1).map(|x| x * x).sum::<f64>() / 3.0 - 1.0).abs() < 1e-6);
         for constant in [&[2.0; 5][..], &[2.0], &[]] {
-            assert_eq!(Standard::of(constant), None);
+            assert_eq!(Standardization::of(constant), None);
         }
         // Its JSON is itself.
         let json = serde_json::to_string(&standard).unwrap();
-        assert_eq!(serde_json::from_str::<Standard>(&json).unwrap(), standard);
+        assert_eq!(serde_json::from_str::<Standardization>(&json).unwrap(), standard);
     }
 }

@@ -1,6 +1,6 @@
 //! Cells with their options, as layers choose them.
 
-use crate::engine::{self, Engine, Sequence, Sequenced};
+use crate::engine::{self, Engine, Sequence, SequenceResult};
 use crate::state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
 use bptt_cells::{self as cells, Cell, Planes};
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
     }
 
     /// Runs one layer in one direction.
-    fn run(&self, engine: Engine, sequence: Sequence) -> Sequenced;
+    fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult;
 
     /// Shows the cell itself to whoever runs its equations by other means than an engine.
     fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output;
@@ -84,7 +84,7 @@ macro_rules! delegate {
             each!($cell, projectable)
         }
 
-        fn run(&self, engine: Engine, sequence: Sequence) -> Sequenced {
+        fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
             let $this = self;
             each!($cell, engine::run, engine, sequence)
         }
@@ -267,7 +267,7 @@ impl<C: Cell> SequenceCell for CustomCell<C> {
         C::PROJECTABLE
     }
 
-    fn run(&self, engine: Engine, sequence: Sequence) -> Sequenced {
+    fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
         engine::run(self.0, engine, sequence)
     }
 

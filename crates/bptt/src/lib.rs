@@ -69,7 +69,7 @@ pub use cell::{
 pub use config::{
     AnyRecurrentConfig, CellKind, ConfigError, GruConfig, LstmConfig, RnnConfig, StackConfig,
 };
-pub use engine::{Engine, Recorded, Sequence, Sequenced};
+pub use engine::{Engine, Recorded, Sequence, SequenceResult};
 pub use layer::RecurrentLayer;
 pub use packed::PackedSequence;
 #[cfg(feature = "dataset")]
@@ -79,7 +79,7 @@ pub use recurrent::Recurrent;
 pub use rtrl::{Rtrl, RtrlGradients, StateCotangent};
 pub use state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
 pub use stream_pool::{
-    Answers, Evicted, SavedStreams, StreamError, StreamKey, StreamPool, StreamPoolConfig,
+    Evicted, SavedStreams, StreamError, StreamKey, StreamOutputs, StreamPool, StreamPoolConfig,
     StreamState,
 };
 pub use truncated::{Truncated, Window};

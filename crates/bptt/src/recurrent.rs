@@ -390,7 +390,7 @@ impl<C: SequenceCell> Recurrent<C> {
         masked_output: MaskedOutput,
         state: Option<C::State>,
         batch_first: bool,
-    ) -> Done<C::State> {
+    ) -> LayerResult<C::State> {
         let [time, batch, _] = input.dims();
         self.check_sizes(batch, time);
         self.check_weights();
@@ -440,7 +440,7 @@ impl<C: SequenceCell> Recurrent<C> {
             }
         }
         let hidden = hidden_n.joined(0).expect("there is a layer");
-        Done {
+        LayerResult {
             outputs: x,
             last_hidden: last_hidden.expect("there is a layer"),
             state: C::State::from_parts(hidden, memory_n.joined(0)),
@@ -538,8 +538,8 @@ impl<C: SequenceCell> Recurrent<C> {
     }
 }
 
-/// What comes out of the layers.
-struct Done<S> {
+/// The result of all layers.
+struct LayerResult<S> {
     /// Of the last layer.
     outputs: Tensor<3>,
     /// Its hidden state after the last step, `[B, P]`.

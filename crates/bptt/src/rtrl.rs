@@ -7,7 +7,7 @@ use crate::state::RecurrentState;
 use crate::weights::Weights;
 use bptt_cells::Cell;
 use bptt_kernels::{
-    AnyTensor, Influenced, Operand, Operands, available_memory, in_host_memory, rtrl_bytes,
+    AnyTensor, Operand, Operands, RtrlState, available_memory, in_host_memory, rtrl_bytes,
 };
 use burn::Tensor;
 use burn::backend::{Dispatch, DispatchTensor};
@@ -54,7 +54,7 @@ use burn::backend::{Dispatch, DispatchTensor};
 #[derive(Clone, Debug)]
 pub struct Rtrl<C: SequenceCell> {
     cell: C,
-    layers: Vec<Influenced<Dispatch>>,
+    layers: Vec<RtrlState<Dispatch>>,
 }
 
 /// The gradients of one layer's parameters and of its initial state.
@@ -126,7 +126,7 @@ impl<C: SequenceCell> Rtrl<C> {
                 .with(Operand::Hidden, hidden)
                 .with_optional(Operand::Memory, memory);
             let all = Operand::ALL.into_iter().fold(Operands::new(), |all, o| all.with(o, ()));
-            let layer = Influenced::begin(operands.map(AnyTensor::into_dispatch), &all, &below);
+            let layer = RtrlState::begin(operands.map(AnyTensor::into_dispatch), &all, &below);
             below.push(layer.columns());
             layers.push(layer);
         }
@@ -208,7 +208,7 @@ impl<C: SequenceCell> Rtrl<C> {
 
     /// The gradients of each block's columns, by operand.
     fn split(&self, blocks: Vec<DispatchTensor>) -> Vec<RtrlGradients> {
-        let of = |(layer, block): (&Influenced<Dispatch>, DispatchTensor)| {
+        let of = |(layer, block): (&RtrlState<Dispatch>, DispatchTensor)| {
             let mut d = layer.gradients(&block);
             fn tensor<const D: usize>(x: Option<DispatchTensor>) -> Option<Tensor<D>> {
                 x.map(Tensor::from_dispatch)
@@ -230,7 +230,7 @@ impl<C: SequenceCell> Rtrl<C> {
 
 /// A step of one layer, to be worked with its cell.
 struct Step<'a> {
-    layer: &'a mut Influenced<Dispatch>,
+    layer: &'a mut RtrlState<Dispatch>,
     input: &'a DispatchTensor,
     d_input: &'a [DispatchTensor],
     active: Option<&'a [bool]>,

@@ -9,14 +9,14 @@ use crate::host::layout::thread_plan::{Parallelism, ThreadPlan};
 use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::Buffer;
 use crate::host::memory::values::Values;
-use crate::host::sequence::backward::{Given, backward};
+use crate::host::sequence::backward::{BackwardInputs, backward};
 use crate::host::sequence::forward::forward;
 use crate::host::sequence::trace::Trace;
 use crate::host::sequence::trace_segment::Keep;
 use crate::host::simd::functions;
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
-use crate::host::step::gates::Work;
+use crate::host::step::gates::CellRunner;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{MaskedOutput, Plan, SequenceMask, Sizes};
 use crate::operation::schedule::TraceSchedule;
@@ -229,9 +229,9 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             slices = slices.with(operand, values.as_slice());
         }
         let mask = self.plan.mask.as_ref();
-        let work = Work::plain(&self.plan.cell);
-        let (results, trace) = forward(work, &layer, &slices, mask, Keep::All, None, threads);
-        let (without, none) = forward(work, &layer, &slices, mask, Keep::Nothing, None, threads);
+        let runner = CellRunner::plain(&self.plan.cell);
+        let (results, trace) = forward(runner, &layer, &slices, mask, Keep::All, None, threads);
+        let (without, none) = forward(runner, &layer, &slices, mask, Keep::Nothing, None, threads);
         let outputs = results.outputs.to_vec();
         let all = copied(results);
         assert!(none.is_none() && copied(without) == all, "the trace changes the output");
@@ -239,7 +239,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         self.check_memory(&layer, &trace);
         let whole = trace.bytes();
         let back = |mut trace: Trace<T>| {
-            let given = Given {
+            let inputs = BackwardInputs {
                 trace: &mut trace,
                 outputs: &outputs,
                 d_results: Cotangents {
@@ -249,7 +249,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
                 },
             };
             let wanted = self.operands.clone().map(|_| ());
-            backward(work, &layer, &slices, mask, given, &wanted, threads)
+            backward(runner, &layer, &slices, mask, inputs, &wanted, threads)
         };
         let gradients = lists(back(trace));
         for share in [60, 25, 8, 3] {
@@ -259,7 +259,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
                 continue;
             }
             let keep = Keep::Within(budget);
-            let (again, trace) = forward(work, &layer, &slices, mask, keep, None, threads);
+            let (again, trace) = forward(runner, &layer, &slices, mask, keep, None, threads);
             let trace = trace.expect("it was asked for");
             assert!(trace.bytes() <= budget && copied(again) == all, "{share} %");
             let within = lists(back(trace));

@@ -27,7 +27,7 @@ pub fn hidden_state_cost(steps: usize, memory: usize) -> usize {
     if memory >= steps {
         (2 * steps).saturating_sub(1)
     } else {
-        Table::new(Kept::Hidden, steps, memory).cost(steps, memory)
+        Table::new(CheckpointKind::Hidden, steps, memory).cost(steps, memory)
     }
 }
 
@@ -52,12 +52,12 @@ pub fn internal_state_cost(steps: usize, memory: usize) -> usize {
     if memory >= steps {
         steps
     } else {
-        Table::new(Kept::Internal, steps, memory).cost(steps, memory)
+        Table::new(CheckpointKind::Internal, steps, memory).cost(steps, memory)
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kept {
+enum CheckpointKind {
     Hidden,
     Internal,
 }
@@ -70,7 +70,7 @@ struct Table {
 }
 
 impl Table {
-    fn new(kept: Kept, steps: usize, memory: usize) -> Self {
+    fn new(kept: CheckpointKind, steps: usize, memory: usize) -> Self {
         assert!(
             memory > 0 || steps == 0,
             "back-propagation needs at least one state to start from"
@@ -84,12 +84,12 @@ impl Table {
             let mut y = 1;
             for t in 2..=steps {
                 let cost = |y: usize| match kept {
-                    Kept::Hidden => y + before[t - y].0 + row[y].0,
-                    Kept::Internal => y + before[t - y].0 + row[y - 1].0,
+                    CheckpointKind::Hidden => y + before[t - y].0 + row[y].0,
+                    CheckpointKind::Internal => y + before[t - y].0 + row[y - 1].0,
                 };
                 let last = match kept {
-                    Kept::Hidden => t - 1,
-                    Kept::Internal => t,
+                    CheckpointKind::Hidden => t - 1,
+                    CheckpointKind::Internal => t,
                 };
                 y = y.min(last);
                 while y < last && cost(y + 1) <= cost(y) {
@@ -205,7 +205,7 @@ impl TraceSchedule {
     fn plan(&mut self) {
         let chunks = self.chunks();
         let is_short = self.states < chunks;
-        self.table = is_short.then(|| Table::new(Kept::Hidden, chunks, self.states));
+        self.table = is_short.then(|| Table::new(CheckpointKind::Hidden, chunks, self.states));
     }
 
     /// How many chunks there are.
@@ -284,18 +284,18 @@ mod tests {
     use super::*;
 
     /// As the recurrence says, without a thought.
-    fn plain(kept: Kept, steps: usize, memory: usize) -> Vec<Vec<usize>> {
+    fn plain(kept: CheckpointKind, steps: usize, memory: usize) -> Vec<Vec<usize>> {
         let mut all = vec![vec![0; steps + 1]; memory + 1];
         for m in 1..=memory {
             for t in 1..=steps {
                 all[m][t] = match kept {
                     _ if m == 1 => t * (t + 1) / 2,
-                    Kept::Hidden if m >= t => 2 * t - 1,
-                    Kept::Internal if m >= t => t,
-                    Kept::Hidden => {
+                    CheckpointKind::Hidden if m >= t => 2 * t - 1,
+                    CheckpointKind::Internal if m >= t => t,
+                    CheckpointKind::Hidden => {
                         (1..t).map(|y| y + all[m - 1][t - y] + all[m][y]).min().unwrap_or(1)
                     }
-                    Kept::Internal => {
+                    CheckpointKind::Internal => {
                         (1..=t).map(|y| y + all[m - 1][t - y] + all[m][y - 1]).min().unwrap_or(1)
                     }
                 };
@@ -306,8 +306,8 @@ mod tests {
 
     #[test]
     fn costs_are_the_optimum() {
-        let hidden = plain(Kept::Hidden, 120, 40);
-        let internal = plain(Kept::Internal, 120, 40);
+        let hidden = plain(CheckpointKind::Hidden, 120, 40);
+        let internal = plain(CheckpointKind::Internal, 120, 40);
         for m in 1..=40 {
             for t in 1..=120 {
                 assert_eq!(hidden_state_cost(t, m), hidden[m][t], "C({t}, {m})");

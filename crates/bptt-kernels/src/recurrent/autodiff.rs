@@ -62,17 +62,17 @@ type FinalState<B> = Arc<Mutex<Cotangents<FloatTensor<B>>>>;
 /// A node has one output. The sequence's is the outputs; were the state packed with them, taking
 /// them apart again would cost a slice, and its gradient a tensor of zeros as large as the outputs.
 #[derive(Debug)]
-struct Part;
+struct StateNode;
 
-/// Where a part's gradient goes.
+/// Where a node of the final state leaves its gradient.
 #[derive(Clone, Debug)]
-struct Place<B: Backend> {
+struct StateSlot<B: Backend> {
     is_hidden: bool,
     state: FinalState<B>,
 }
 
-impl<B: SequenceKernel> Backward<B, 1> for Part {
-    type State = Place<B>;
+impl<B: SequenceKernel> Backward<B, 1> for StateNode {
+    type State = StateSlot<B>;
 
     fn backward(
         self,
@@ -87,7 +87,7 @@ impl<B: SequenceKernel> Backward<B, 1> for Part {
         // all. A zero is enough: Burn's sum broadcasts it.
         let zero = B::float_zeros(Shape::new([1, 1, 1]), &d.device(), d.dtype().into());
         grads.register::<B>(sequence.id, zero);
-        let Place { is_hidden, state } = ops.state;
+        let StateSlot { is_hidden, state } = ops.state;
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         *(if is_hidden { &mut state.hidden } else { &mut state.memory }) = Some(d);
     }
@@ -163,13 +163,13 @@ fn node<const N: usize, B: SequenceKernel, S: CheckpointStrategy, C: Cell>(
             (results, outputs, FinalState::<B>::default())
         }
     };
-    let part = |value: FloatTensor<B>, is_hidden: bool| match Part
+    let part = |value: FloatTensor<B>, is_hidden: bool| match StateNode
         .prepare::<S>([outputs.node()])
         .compute_bound()
         .stateful()
     {
         OpsKind::Tracked(prepared) => {
-            prepared.finish(Place { is_hidden, state: state.clone() }, value)
+            prepared.finish(StateSlot { is_hidden, state: state.clone() }, value)
         }
         OpsKind::UnTracked(prepared) => prepared.finish(value),
     };

@@ -121,11 +121,11 @@ mod host {
     use crate::host::layout::sizes::Layer;
     use crate::host::memory::buffer::Buffer;
     use crate::host::memory::values::Values;
-    use crate::host::sequence::backward::Given;
+    use crate::host::sequence::backward::BackwardInputs;
     use crate::host::sequence::trace_segment::Keep;
     use crate::host::sequence::{backward, forward, trace as host_trace};
     use crate::host::simd::isa::Isa;
-    use crate::host::step::gates::Work;
+    use crate::host::step::gates::CellRunner;
     use crate::operation::plan::{SequenceMask, Sizes};
     use crate::recurrent::backends::InHost;
     use crate::recurrent::host::threads;
@@ -195,7 +195,7 @@ mod host {
             let mask = plan.mask.as_ref().map(twice);
             let along = tangents.map_ref(InHost::numbers);
             let (results, trace) = forward::forward(
-                Work::in_duals(&plan.cell, &along),
+                CellRunner::in_duals(&plan.cell, &along),
                 &layer,
                 &values.map_ref(Numbers::as_slice),
                 mask.as_ref(),
@@ -249,11 +249,11 @@ mod host {
             }
             let tangents = self.tangents.map_ref(InHost::numbers);
             let mut d = backward::backward(
-                Work::in_duals(&self.cell, &tangents),
+                CellRunner::in_duals(&self.cell, &tangents),
                 &self.layer,
                 &self.operands.map_ref(Numbers::as_slice),
                 self.mask.as_ref(),
-                Given {
+                BackwardInputs {
                     trace: &mut self.trace,
                     outputs: &self.outputs,
                     d_results: Cotangents {

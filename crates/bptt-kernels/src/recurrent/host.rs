@@ -4,14 +4,14 @@ use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::Layer;
 use crate::host::memory::reclaim::available_for;
 use crate::host::memory::values::Values;
-use crate::host::sequence::backward::Given;
+use crate::host::sequence::backward::BackwardInputs;
 use crate::host::sequence::limits::Keeper;
 use crate::host::sequence::packed_weights::PackedWeights;
 use crate::host::sequence::trace_segment::Keep;
 use crate::host::sequence::{backward, forward, limits};
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
-use crate::host::step::gates::Work;
+use crate::host::step::gates::CellRunner;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{Kernel, Plan, Sizes};
 use crate::operation::weight_cache::WeightCache;
@@ -100,7 +100,7 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
     let packed =
         packed.or_else(|| cache.map(|cache| pack::<B, C, T>(cache, &layer, operands, &slices)));
     let (results, trace) = forward::forward(
-        Work::plain(&plan.cell),
+        CellRunner::plain(&plan.cell),
         &layer,
         &slices,
         plan.mask.as_ref(),
@@ -142,7 +142,7 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
     let [d_outputs, d_hidden, d_memory] =
         [d_outputs, d_hidden, d_memory].map(|d| d.map(B::contiguous::<T>));
     let layer = layer::<B, C, T>(plan, operands);
-    let given = Given {
+    let inputs = BackwardInputs {
         trace: T::unwrap(&mut trace.numbers),
         outputs: B::numbers(&outputs),
         d_results: Cotangents {
@@ -152,11 +152,11 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
         },
     };
     let mut d = backward::backward(
-        Work::plain(&plan.cell),
+        CellRunner::plain(&plan.cell),
         &layer,
         &slices::<B, T>(operands, copies.as_deref(), &Operand::ALL),
         plan.mask.as_ref(),
-        given,
+        inputs,
         wanted,
         layer.thread_plan::<T>(threads()),
     );

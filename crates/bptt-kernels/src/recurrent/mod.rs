@@ -24,7 +24,7 @@ use burn::backend::Dispatch;
 
 /// What [`recurrent`] returns.
 #[derive(Clone, Debug)]
-pub struct Recurred {
+pub struct RecurrentOutput {
     /// As [`Results::outputs`](crate::Results::outputs).
     pub outputs: Tensor<3>,
     /// As [`Results::hidden`](crate::Results::hidden).
@@ -42,11 +42,11 @@ pub struct Recurred {
 ///
 /// If the operands do not fit each other, as [`Plan::check`] says, or if they are on a backend whose
 /// feature of this crate is off.
-pub fn recurrent<C: Cell>(operands: Operands<AnyTensor>, plan: Plan<C>) -> Recurred {
+pub fn recurrent<C: Cell>(operands: Operands<AnyTensor>, plan: Plan<C>) -> RecurrentOutput {
     plan.check(&operands);
     let operands = RecurrentOperands(operands.map(AnyTensor::into_dispatch));
     let RecurrentResults(results) = <Dispatch as RecurrentBackend>::recurrent(operands, plan);
-    Recurred {
+    RecurrentOutput {
         outputs: Tensor::from_dispatch(results.outputs),
         hidden: Tensor::from_dispatch(results.hidden),
         memory: results.memory.map(Tensor::from_dispatch),

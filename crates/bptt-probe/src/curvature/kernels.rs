@@ -9,7 +9,7 @@ use burn::Tensor;
 use burn::tensor::{DType, Device, Shape, TensorData};
 
 /// The forward pass, with what the backward pass needs.
-pub(super) struct Passed<C> {
+pub(super) struct ForwardPass<C> {
     run: DualRun<C>,
     /// Where results are wanted.
     device: Device,
@@ -28,7 +28,7 @@ pub(super) fn forward<C: Cell>(
     cell: C,
     spec: &SequenceSpec,
     operands: Operands,
-) -> (Results, Passed<C>) {
+) -> (Results, ForwardPass<C>) {
     let SequenceSpec { time, batch, batch_first, .. } = *spec;
     let rows = if batch_first { [batch, time] } else { [time, batch] };
     let device = operands.input.value.0.device();
@@ -54,7 +54,7 @@ pub(super) fn forward<C: Cell>(
         .with_mask(spec.mask.clone())
         .with_masked_output(spec.masked_output);
     let (results, run) = kernels::in_duals(&plan, all).expect("`take` was asked");
-    let passed = Passed { run, device, rows, batch };
+    let passed = ForwardPass { run, device, rows, batch };
     let results = Results {
         outputs: passed.rows(results.outputs, time * batch),
         hidden: passed.rows(results.hidden, batch),
@@ -63,7 +63,7 @@ pub(super) fn forward<C: Cell>(
     (results, passed)
 }
 
-impl<C: Cell> Passed<C> {
+impl<C: Cell> ForwardPass<C> {
     /// The sequence backward: dLoss/d(operand), and how that changes along the direction.
     pub(super) fn backward(self, d_results: Results) -> Operands {
         let Self { run, device, rows: [steps, of], batch } = self;

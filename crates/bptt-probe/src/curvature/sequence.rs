@@ -190,7 +190,7 @@ struct SavedStep<C: Layout> {
 }
 
 /// The forward pass, with what the backward pass needs.
-pub(super) struct Passed<C: Layout> {
+pub(super) struct ForwardPass<C: Layout> {
     cell: C,
     spec: SequenceSpec,
     operands: Operands,
@@ -204,7 +204,7 @@ pub(super) fn forward<C: Cell>(
     cell: C,
     spec: SequenceSpec,
     operands: Operands,
-) -> (Results, Passed<C>) {
+) -> (Results, ForwardPass<C>) {
     let batch = spec.batch;
     let hidden = operands.weight_ih.value.0.dims()[0] / C::GATES;
     let wx = linear(&operands.input, &transposed(&operands.weight_ih), operands.bias_ih.as_ref());
@@ -257,7 +257,7 @@ pub(super) fn forward<C: Cell>(
         hidden: before.hidden,
         memory: before.memory.into_vec(),
     };
-    (results, Passed { cell, spec, operands, hidden, steps })
+    (results, ForwardPass { cell, spec, operands, hidden, steps })
 }
 
 /// `W x + b + U h + b_h`, or the two separately, as the cell wants them.
@@ -289,7 +289,7 @@ fn pre_activations<C: Cell>(
     (C::Gates::from_vec(gates), C::Separate::from_vec(separate))
 }
 
-impl<C: Cell> Passed<C> {
+impl<C: Cell> ForwardPass<C> {
     /// The sequence backward: dLoss/d(operand), and how that changes along the direction.
     pub(super) fn backward(self, d_results: Results) -> Operands {
         let Self { cell, spec, operands, hidden, steps } = self;

@@ -1,6 +1,6 @@
 //! The witnesses that differentiate the scalar layer: exact, and without a step backward.
 
-use super::{By, Session, Witness};
+use super::{Implementation, Session, Witness};
 use crate::case::Case;
 use crate::measure::{DType, Outcome};
 use crate::problem::{Array, Problem};
@@ -24,16 +24,16 @@ const DIRECTIONS: usize = 4;
 
 impl Session<'_> {
     /// All that is measured here: the manual engine by each kernel, and the autograd engine.
-    pub(super) fn all_ways(&self) -> Vec<By> {
-        let manual = self.kernels_here().into_iter().map(By::from);
-        manual.chain([By::from(Engine::Autograd)]).collect()
+    pub(super) fn all_ways(&self) -> Vec<Implementation> {
+        let manual = self.kernels_here().into_iter().map(Implementation::from);
+        manual.chain([Implementation::from(Engine::Autograd)]).collect()
     }
 
     /// Whether the type is f64; says so if it is not.
     pub(super) fn only_f64(&mut self, witness: Witness, why: &str) -> bool {
-        let f64 = self.place.dtype == DType::F64;
+        let f64 = self.target.dtype == DType::F64;
         if !f64 {
-            let (dtype, name) = (self.place.dtype.name(), &self.place.name);
+            let (dtype, name) = (self.target.dtype.name(), &self.target.name);
             self.found.skipped.push(format!("{} in {dtype} on {name}: {why}", witness.name()));
         }
         f64
@@ -55,7 +55,7 @@ impl Session<'_> {
             let expected = outcome(&problem, &scalar::complex_step(&*cell, &problem));
             self.compare_all(&problem, witness, &expected)?;
         }
-        let name = &self.place.name;
+        let name = &self.target.name;
         if !kinks.is_empty() {
             self.found.skipped.push(format!(
                 "complex-step on {name}: {} cases with a rectifier or a bound, which are not analytic \
@@ -135,10 +135,10 @@ impl Session<'_> {
         let (tiny, larger) = self.tiny_and_larger();
         for case in tiny {
             let mut problem = case.problem();
-            if self.place.dtype == DType::F32 {
+            if self.target.dtype == DType::F32 {
                 problem.round_to_f32();
             }
-            let key = (case.name.clone(), self.place.dtype.name());
+            let key = (case.name.clone(), self.target.dtype.name());
             let truth = truths.entry(key).or_insert_with(|| {
                 let cell = scalar::real::<Dual<DoubleDouble, COLUMNS>>(&case.options);
                 scalar::columns(&*cell, &problem)
@@ -151,7 +151,7 @@ impl Session<'_> {
                     self.add_row(&problem, by, witness, (tensor.clone(), error, truth.len()));
                 }
             }
-            if self.place.dtype == DType::F32 {
+            if self.target.dtype == DType::F32 {
                 self.judge_by_condition(&case.problem(), None, first)?;
             }
         }
@@ -163,11 +163,11 @@ impl Session<'_> {
     fn in_ulps(
         &mut self,
         problem: &Problem,
-        By { engine, kernel }: By,
+        Implementation { engine, kernel }: Implementation,
         tensor: &str,
         (measured, truth): (&Array, &[DoubleDouble]),
     ) -> f64 {
-        let (device, dtype) = (self.place.name.clone(), self.place.dtype);
+        let (device, dtype) = (self.target.name.clone(), self.target.dtype);
         let ulps = Ulps::of(
             &mut self.found.ulps,
             [&device, dtype.name(), engine.name(), kernel_name(engine, kernel)],
@@ -209,7 +209,7 @@ impl Session<'_> {
             self.found.skipped.push(format!(
                 "{} on {}: {} cases: {why} ({})",
                 witness.name(),
-                self.place.name,
+                self.target.name,
                 names.len(),
                 names.join(", "),
             ));

@@ -6,7 +6,7 @@
 
 use bptt::{CellKind, Engine, Kernel, MaskedOutput, Nonlinearity};
 use bptt_probe::{
-    Array, DType, Fed, LayerOptions, Outcome, Problem, Setting, device, measure, reference,
+    Array, DType, InputMode, LayerOptions, Outcome, Problem, Setting, device, measure, reference,
     relative_error,
 };
 use proptest::prelude::*;
@@ -50,7 +50,7 @@ fn options() -> impl Strategy<Value = LayerOptions> {
             mask: None,
             masked_output: MaskedOutput::Zero,
             trace_budget: None,
-            fed: Fed::Whole,
+            input_mode: InputMode::Whole,
             initial_state,
         }
     })

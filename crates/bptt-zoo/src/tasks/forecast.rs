@@ -9,7 +9,7 @@
 use super::parts::{last_hidden, mean_scores, with_head, with_notes};
 use super::{Scores, SequenceModel, Task, VALIDATION};
 use crate::random::{Purpose, generator};
-use crate::series::{Series, Standard};
+use crate::series::{Series, Standardization};
 use crate::{Error, FolderInfo, ModelConfig, SeriesInfo, Settings, figure};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, Engine, RaggedBatch, RecurrentLayer};
 use burn::Tensor;
@@ -28,7 +28,7 @@ pub struct ForecasterConfig {
     /// How many values are said at once, `K`.
     pub horizon: usize,
     /// How the series' numbers become the network's.
-    pub standard: Standard,
+    pub standard: Standardization,
 }
 
 /// Reads a window of a series and says the values that come next: recurrent layers, and a linear one
@@ -41,7 +41,7 @@ pub struct Forecaster<R: Module> {
     pub head: Linear,
     /// How the series' numbers become the network's.
     #[module(skip)]
-    pub standard: Standard,
+    pub standard: Standardization,
 }
 
 impl ModelConfig for ForecasterConfig {
@@ -73,7 +73,7 @@ impl ModelConfig for ForecasterConfig {
 
 impl<R: RecurrentLayer> Forecaster<R> {
     /// How the next values differ from each window's last, in units of
-    /// [`change`](Standard::change): `[B, T, 2]` -> `[B, K]`.
+    /// [`change`](Standardization::change): `[B, T, 2]` -> `[B, K]`.
     ///
     /// # Arguments
     ///
@@ -123,7 +123,7 @@ impl SequenceModel for Forecaster<AnyRecurrent> {
 pub struct Forecast {
     settings: Settings,
     series: Series,
-    standard: Standard,
+    standard: Standardization,
     /// Where windows begin that are trained on, and those that are validated on: the values that
     /// follow them are known, and in the one part or the other.
     train: Vec<usize>,
@@ -162,7 +162,7 @@ impl Forecast {
                  the first 90 % and after them: take a longer series, or a smaller --length or --horizon",
             )));
         }
-        let standard = Standard::of(&series.values[..split]).ok_or_else(|| {
+        let standard = Standardization::of(&series.values[..split]).ok_or_else(|| {
             Error::input(format!(
                 "{name}: its first 90 % are all the same, or further apart than numbers of f64 can be: \
                  nothing to learn"

@@ -1,7 +1,7 @@
 //! From a layer's tensors in a file to a layer.
 
 use super::file::Tensors;
-use super::layer::{FoundLayer, Unsaid};
+use super::layer::{FoundLayer, LayerOptions};
 use bptt::{AnyCell, CellKind, GruCell, LstmCell, Recurrent, RnnCell, SequenceCell, StackConfig};
 use burn::Tensor;
 use burn::module::{Initializer, Param};
@@ -10,7 +10,7 @@ use burn::tensor::{DType, Device, TensorData};
 /// Makes a layer of the tensors that were found.
 pub(super) fn build<C: FileCell>(
     layer: &FoundLayer,
-    unsaid: &Unsaid,
+    options: &LayerOptions,
     cell: C,
     tensors: &Tensors,
     dtype: Option<DType>,
@@ -24,10 +24,10 @@ pub(super) fn build<C: FileCell>(
         num_layers: layer.num_layers,
         proj_size: (layer.proj_size > 0).then_some(layer.proj_size),
         bias: layer.bias,
-        batch_first: unsaid.batch_first,
-        dropout: unsaid.dropout,
+        batch_first: options.batch_first,
+        dropout: options.dropout,
         bidirectional: layer.bidirectional,
-        reverse: unsaid.reverse,
+        reverse: options.reverse,
         engine: Default::default(),
         kernel: Default::default(),
         trace_budget: None,
@@ -65,13 +65,13 @@ fn vector(data: TensorData, device: &Device, dtype: DType) -> Param<Tensor<1>> {
 }
 
 /// The cell of a layer that was found.
-pub(super) fn cell(layer: &FoundLayer, unsaid: &Unsaid) -> AnyCell {
+pub(super) fn cell(layer: &FoundLayer, options: &LayerOptions) -> AnyCell {
     match layer.cell {
-        CellKind::Rnn => AnyCell::Rnn(RnnCell(unsaid.nonlinearity)),
+        CellKind::Rnn => AnyCell::Rnn(RnnCell(options.nonlinearity)),
         CellKind::Lstm => {
-            AnyCell::Lstm(LstmCell { input_forget: unsaid.input_forget, clip: unsaid.clip })
+            AnyCell::Lstm(LstmCell { input_forget: options.input_forget, clip: options.clip })
         }
-        CellKind::Gru => AnyCell::Gru(GruCell { reset_after: unsaid.reset_after }),
+        CellKind::Gru => AnyCell::Gru(GruCell { reset_after: options.reset_after }),
     }
 }
 

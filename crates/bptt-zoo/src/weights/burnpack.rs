@@ -4,7 +4,7 @@
 //! occur once and that no two tensors overlap is checked here.
 
 use super::array::{Array, Element};
-use super::file::{LeftOut, Metadata, Tensors, Unread};
+use super::file::{Metadata, Tensors, UnreadTensor, UnreadTensors};
 use super::unique::Unique;
 use burn::tensor::Bytes;
 use burn_pack::{Reader, Tensor, Writer};
@@ -29,18 +29,18 @@ struct Entry {
 /// # Errors
 ///
 /// One line: if it is no such file, a name occurs twice, or tensors overlap.
-pub fn read(bytes: &[u8]) -> Result<(Tensors, LeftOut, Metadata), String> {
+pub fn read(bytes: &[u8]) -> Result<(Tensors, UnreadTensors, Metadata), String> {
     let broken = |error: &dyn std::fmt::Display| format!("not a whole burnpack file: {error}");
     check(bytes)?;
     let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes.to_vec()));
     let reader = reader.map_err(|error| broken(&error))?;
     let metadata = reader.metadata().clone();
-    let (mut tensors, mut left_out) = (Tensors::new(), LeftOut::new());
+    let (mut tensors, mut left_out) = (Tensors::new(), UnreadTensors::new());
     for tensor in reader.into_tensors().map_err(|error| broken(&error))? {
         let name = tensor.name.clone();
         let shape = tensor.shape.to_vec();
         let Ok(element) = Element::of_burn(tensor.dtype) else {
-            left_out.insert(name, Unread { shape, what: format!("{:?}", tensor.dtype) });
+            left_out.insert(name, UnreadTensor { shape, what: format!("{:?}", tensor.dtype) });
             continue;
         };
         let array = tensor

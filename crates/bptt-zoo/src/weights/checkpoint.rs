@@ -1,6 +1,6 @@
 //! Where in a checkpoint the state dict is, and its tensors.
 
-use super::file::{LeftOut, Tensors, Unread};
+use super::file::{Tensors, UnreadTensor, UnreadTensors};
 use super::pickle::{Pickle, Storage, Value};
 use super::torch::is_parameter;
 use super::view::materialize;
@@ -30,11 +30,11 @@ impl StateDict<'_> {
         pickle: &Pickle<'_>,
         mut left: usize,
         data: impl Fn(&Storage) -> Result<&'b [u8], String>,
-    ) -> Result<(Tensors, LeftOut), String> {
-        let (mut found, mut left_out) = (Tensors::new(), LeftOut::new());
+    ) -> Result<(Tensors, UnreadTensors), String> {
+        let (mut found, mut left_out) = (Tensors::new(), UnreadTensors::new());
         for (name, value) in self.items {
             if let Some(odd) = pickle.odd_tensor(value) {
-                let unread = Unread { shape: odd.shape.clone(), what: odd.what.to_string() };
+                let unread = UnreadTensor { shape: odd.shape.clone(), what: odd.what.to_string() };
                 left_out.insert(name.to_string(), unread);
             }
             // Beside the tensors a state dict may hold whatever a module's extra state is.
@@ -234,7 +234,7 @@ impl Script {
         pickle: &Pickle<'_>,
         left: usize,
         data: impl Fn(&Storage) -> Result<&'b [u8], String>,
-    ) -> Result<(Tensors, LeftOut), String> {
+    ) -> Result<(Tensors, UnreadTensors), String> {
         let items = self.items.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         StateDict { items }.tensors(pickle, left, data)
     }

@@ -1,10 +1,10 @@
 //! From file to file.
 
 use super::export::metadata;
-use super::file::{Format, LeftOut, WeightFile, one_line};
+use super::file::{Format, UnreadTensors, WeightFile, one_line};
 use super::import::{Import, Imported};
-use super::keymap::Move;
-use super::layer::{FoundLayer, Unsaid};
+use super::keymap::TensorMapping;
+use super::layer::{FoundLayer, LayerOptions};
 use super::layout::{self, Layout};
 use crate::{Error, write_whole};
 use std::path::Path;
@@ -19,9 +19,9 @@ pub struct Conversion {
     /// The recurrent layers in it.
     pub layers: Vec<FoundLayer>,
     /// What is said of each besides, in the same order.
-    pub unsaid: Vec<Unsaid>,
+    pub options: Vec<LayerOptions>,
     /// Where each tensor went.
-    pub moves: Vec<Move>,
+    pub mappings: Vec<TensorMapping>,
     /// The bytes to write.
     pub bytes: Vec<u8>,
 }
@@ -51,28 +51,29 @@ impl Conversion {
             let why = "it is the file that is read: give another name";
             return Err(Error::file("write", output, why));
         }
-        let Imported { file, layers, unsaid, mut tensors, mut moves } = import.inspect(input)?;
+        let Imported { file, layers, options, mut tensors, mut mappings } =
+            import.inspect(input)?;
         if Layout::of(file.format) != Layout::of(to) {
             let of_layer = |name: &str| layers.iter().any(|layer| layer.has(name));
             let (changed, changes) =
                 layout::change(tensors, Layout::of(to), of_layer, &import.linear)
                     .map_err(|why| Error::file("read", input, one_line(why)))?;
             tensors = changed;
-            for a_move in &mut moves {
-                if let Some(change) = a_move.to.as_ref().and_then(|name| changes.get(name)) {
-                    a_move.to = Some(change.to.clone());
-                    a_move.how.clone_from(&change.how);
+            for mapping in &mut mappings {
+                if let Some(change) = mapping.to.as_ref().and_then(|name| changes.get(name)) {
+                    mapping.to = Some(change.to.clone());
+                    mapping.how.clone_from(&change.how);
                 }
             }
         } else if !import.linear.is_empty() {
             let why = "both files have the same layout, no linear layer has to be named";
             return Err(Error::file("convert", input, why));
         }
-        let said = layers.iter().map(|layer| layer.prefix.clone()).zip(unsaid.iter().cloned());
+        let said = layers.iter().map(|layer| layer.prefix.clone()).zip(options.iter().cloned());
         let metadata = metadata(&said.collect())?;
-        let left_out = LeftOut::new();
+        let left_out = UnreadTensors::new();
         let bytes = WeightFile { format: to, tensors, left_out, metadata }.bytes()?;
-        Ok(Self { from: file.format, to, layers, unsaid, moves, bytes })
+        Ok(Self { from: file.format, to, layers, options, mappings, bytes })
     }
 
     /// Writes the converted file, whole or not at all.

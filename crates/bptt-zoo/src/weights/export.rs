@@ -4,7 +4,7 @@ use super::array::{Array, Element};
 use super::build::FileCell;
 use super::file::{Format, Metadata, Tensors, WeightFile};
 use super::import::KEY;
-use super::layer::Unsaid;
+use super::layer::LayerOptions;
 use crate::Error;
 use bptt::{AnyCell, Recurrent};
 use burn::Tensor;
@@ -26,31 +26,31 @@ pub fn save<C: FileCell>(layer: &Recurrent<C>, path: impl AsRef<Path>) -> Result
     let format = Format::of_path(path)
         .ok_or_else(|| Error::file("write", path, "its name has to end in .safetensors or .bpk"))?;
     let tensors = tensors(layer).map_err(|why| Error::file("write", path, why))?;
-    let said = BTreeMap::from([(String::new(), unsaid(layer))]);
+    let said = BTreeMap::from([(String::new(), options(layer))]);
     let metadata = metadata(&said)?;
     WeightFile { format, tensors, left_out: Default::default(), metadata }.write(path)
 }
 
 /// What is said of layers, by prefix, as a file's metadata.
-pub(super) fn metadata(said: &BTreeMap<String, Unsaid>) -> Result<Metadata, Error> {
+pub(super) fn metadata(said: &BTreeMap<String, LayerOptions>) -> Result<Metadata, Error> {
     let text = serde_json::to_string(said)
         .map_err(|error| Error::input(format!("cannot write JSON: {error}")))?;
     Ok(Metadata::from([(KEY.to_string(), text)]))
 }
 
-fn unsaid<C: FileCell>(layer: &Recurrent<C>) -> Unsaid {
-    let common = Unsaid {
+fn options<C: FileCell>(layer: &Recurrent<C>) -> LayerOptions {
+    let common = LayerOptions {
         batch_first: layer.is_batch_first(),
         reverse: layer.is_reverse(),
         dropout: layer.dropout.prob,
-        ..Unsaid::default()
+        ..LayerOptions::default()
     };
     match layer.cell().any() {
-        AnyCell::Rnn(cell) => Unsaid { nonlinearity: cell.0, ..common },
+        AnyCell::Rnn(cell) => LayerOptions { nonlinearity: cell.0, ..common },
         AnyCell::Lstm(cell) => {
-            Unsaid { input_forget: cell.input_forget, clip: cell.clip, ..common }
+            LayerOptions { input_forget: cell.input_forget, clip: cell.clip, ..common }
         }
-        AnyCell::Gru(cell) => Unsaid { reset_after: cell.reset_after, ..common },
+        AnyCell::Gru(cell) => LayerOptions { reset_after: cell.reset_after, ..common },
     }
 }
 

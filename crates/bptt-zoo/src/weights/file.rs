@@ -15,7 +15,7 @@ pub type Metadata = BTreeMap<String, String>;
 
 /// A tensor of a type that is not read: complex and quantized numbers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Unread {
+pub struct UnreadTensor {
     /// Its shape, where the file says one.
     pub shape: Vec<usize>,
     /// Its type, by the name that the file has for it.
@@ -23,7 +23,7 @@ pub struct Unread {
 }
 
 /// Tensors that were passed over, by name.
-pub type LeftOut = BTreeMap<String, Unread>;
+pub type UnreadTensors = BTreeMap<String, UnreadTensor>;
 
 /// The longest file that is read (16 GiB): it is held in memory.
 const LONGEST: u64 = 1 << 34;
@@ -82,7 +82,7 @@ pub struct WeightFile {
     /// Its tensors.
     pub tensors: Tensors,
     /// Those of a type that is not read.
-    pub left_out: LeftOut,
+    pub left_out: UnreadTensors,
     /// What else it says.
     pub metadata: Metadata,
 }

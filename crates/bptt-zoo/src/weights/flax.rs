@@ -7,8 +7,8 @@
 //! with a bias; its `GRUCell` has the same names, and the bias with the former.
 
 use super::array::Array;
-use super::complaints::{Complaints, shown};
-use super::keymap::{Cell, KeyMap, Move, Parameters, Translated, one_type};
+use super::error_list::{ErrorList, shown};
+use super::keymap::{Cell, KeyMap, Parameters, TensorMapping, Translated, one_type};
 use std::collections::BTreeSet;
 
 pub(super) struct Flax;
@@ -69,10 +69,10 @@ impl KeyMap for Flax {
         cell: &Cell<'_>,
         suffix: &str,
         to: &mut Translated,
-        complaints: &mut Complaints,
+        errors: &mut ErrorList,
     ) -> Option<Parameters> {
         let form = form(cell)?;
-        let before = complaints.count;
+        let before = errors.count;
         let known: BTreeSet<_> = form
             .input
             .iter()
@@ -84,16 +84,16 @@ impl KeyMap for Flax {
             .collect();
         for (own, (name, _)) in &cell.tensors {
             if !known.contains(own) {
-                complaints.add(format!("{} does not fit a recurrent cell", shown(name)));
+                errors.add(format!("{} does not fit a recurrent cell", shown(name)));
             }
         }
         // Without any bias the cell has none.
         let biased = cell.tensors.keys().any(|own| own.ends_with("/bias"));
         let first = format!("{}/kernel", form.hidden[0].0);
-        let hidden = match cell.take(&first, &[None, None], complaints)?.1.shape() {
+        let hidden = match cell.take(&first, &[None, None], errors)?.1.shape() {
             &[hidden, columns] if columns == hidden * form.gates => hidden,
             found => {
-                complaints.add(format!(
+                errors.add(format!(
                     "{} has shape {found:?}, expected [H, {}]",
                     shown(&format!("{}/{first}", cell.path)),
                     if form.gates == 1 { "H".to_string() } else { format!("{}·H", form.gates) }
@@ -112,22 +112,21 @@ impl KeyMap for Flax {
                     _ => "all gates".to_string(),
                 };
                 let kernel = format!("{name}/kernel");
-                if let Some((from, array)) = cell.take(&kernel, &[rows, Some(columns)], complaints)
-                {
+                if let Some((from, array)) = cell.take(&kernel, &[rows, Some(columns)], errors) {
                     rows = Some(array.shape()[0]);
                     let target = format!("weight_{side}{suffix}");
                     let how = format!("transposed, {place}");
-                    to.moves.push(Move::new(from, array, Some(target), &how));
+                    to.mappings.push(TensorMapping::new(from, array, Some(target), &how));
                     weights.push(array.transposed());
                 }
                 let bias = format!("{name}/bias");
                 if !*has_bias {
                     biases.push(None);
                 } else if biased
-                    && let Some((from, array)) = cell.take(&bias, &[Some(columns)], complaints)
+                    && let Some((from, array)) = cell.take(&bias, &[Some(columns)], errors)
                 {
                     let target = format!("bias_{side}{suffix}");
-                    to.moves.push(Move::new(from, array, Some(target), &place));
+                    to.mappings.push(TensorMapping::new(from, array, Some(target), &place));
                     biases.push(Some(array.clone()));
                 }
             }
@@ -135,14 +134,14 @@ impl KeyMap for Flax {
         };
         let (input, input_biases) = side(form.input, None, "ih");
         let (recurrent, hidden_biases) = side(form.hidden, Some(hidden), "hh");
-        if complaints.count > before {
+        if errors.count > before {
             return None;
         }
         let given = input_biases.iter().chain(&hidden_biases).flatten().cloned();
         let all: Vec<_> = input.iter().chain(&recurrent).cloned().chain(given).collect();
         let Some(element) = one_type(&all) else {
             let path = shown(&cell.path);
-            complaints.add(format!("the tensors of {path} are of different types"));
+            errors.add(format!("the tensors of {path} are of different types"));
             return None;
         };
         let bias = |biases: Vec<Option<Array>>| {

@@ -1,12 +1,12 @@
 //! From a file to a layer.
 
 use super::build::{FileCell, build, cell};
-use super::complaints::{Complaints, shown};
+use super::error_list::{ErrorList, shown};
 use super::file::{Format, Metadata, Tensors, WeightFile, one_line};
 use super::flax::Flax;
 use super::keras::Keras;
-use super::keymap::{Move, Translated, translate};
-use super::layer::{FoundLayer, Unsaid, prefixes};
+use super::keymap::{TensorMapping, Translated, translate};
+use super::layer::{FoundLayer, LayerOptions, prefixes};
 use super::{run, torch};
 use crate::Error;
 use bptt::{Nonlinearity, Recurrent};
@@ -64,11 +64,11 @@ pub struct Imported {
     /// Its recurrent layers.
     pub layers: Vec<FoundLayer>,
     /// What is said of each besides, in the same order.
-    pub unsaid: Vec<Unsaid>,
+    pub options: Vec<LayerOptions>,
     /// Its tensors, without the prefix and under PyTorch's names.
     pub tensors: Tensors,
     /// Where each tensor of the file went.
-    pub moves: Vec<Move>,
+    pub mappings: Vec<TensorMapping>,
 }
 
 macro_rules! with {
@@ -148,8 +148,8 @@ impl Import {
         let path = path.as_ref();
         let imported = self.inspect(path)?;
         let in_file = |why: String| Error::file("read", path, why);
-        let (layer, unsaid) = match (&imported.layers[..], &imported.unsaid[..]) {
-            ([layer], [unsaid]) => (layer, unsaid),
+        let (layer, options) = match (&imported.layers[..], &imported.options[..]) {
+            ([layer], [options]) => (layer, options),
             (layers, _) => {
                 let found: Vec<_> =
                     layers.iter().take(8).map(|layer| shown(&layer.prefix)).collect();
@@ -160,10 +160,10 @@ impl Import {
                 )));
             }
         };
-        let cell = cell(layer, unsaid);
+        let cell = cell(layer, options);
         let cell =
             C::of_any(cell).ok_or_else(|| in_file(format!("it holds another cell: {layer}")))?;
-        build(layer, unsaid, cell, &imported.tensors, self.dtype, device).map_err(in_file)
+        build(layer, options, cell, &imported.tensors, self.dtype, device).map_err(in_file)
     }
 
     /// Reads a file and finds its recurrent layers, without making them.
@@ -190,7 +190,7 @@ impl Import {
     fn find_any(
         &self,
         file: WeightFile,
-        mut said: BTreeMap<String, Unsaid>,
+        mut said: BTreeMap<String, LayerOptions>,
     ) -> Result<Imported, String> {
         let prefix = self.prefix(&file.tensors);
         let inside = |name: &str| name.strip_prefix(&prefix).map(str::to_string);
@@ -215,9 +215,9 @@ impl Import {
             Library::Flax => translate::<Flax>(&own, &self.order)?,
         };
         said.extend(self::said(&file.metadata)?);
-        let (layers, unsaid) = self.layers(&file, &prefix, &translated, &said)?;
-        let moves = self.moves(&file, &prefix, &layers, &translated);
-        Ok(Imported { file, layers, unsaid, tensors: translated.tensors, moves })
+        let (layers, options) = self.layers(&file, &prefix, &translated, &said)?;
+        let mappings = self.mappings(&file, &prefix, &layers, &translated);
+        Ok(Imported { file, layers, options, tensors: translated.tensors, mappings })
     }
 
     /// What stands before the names that are meant.
@@ -247,9 +247,9 @@ impl Import {
         file: &WeightFile,
         prefix: &str,
         translated: &Translated,
-        said: &BTreeMap<String, Unsaid>,
-    ) -> Result<(Vec<FoundLayer>, Vec<Unsaid>), String> {
-        let mut wrong = Complaints::default();
+        said: &BTreeMap<String, LayerOptions>,
+    ) -> Result<(Vec<FoundLayer>, Vec<LayerOptions>), String> {
+        let mut wrong = ErrorList::default();
         for (name, odd) in &file.left_out {
             if name.strip_prefix(prefix).is_some_and(torch::is_parameter) {
                 let what = &odd.what;
@@ -266,29 +266,29 @@ impl Import {
         if found.len() > MOST_LAYERS {
             return Err(format!("it holds more than {MOST_LAYERS} recurrent layers"));
         }
-        let (mut layers, mut unsaid) = (Vec::new(), Vec::new());
+        let (mut layers, mut options) = (Vec::new(), Vec::new());
         for name in found {
             let known = said.get(&format!("{prefix}{name}"));
-            let unsaid_of = self.unsaid(known, file.format, translated.reset_after)?;
-            match FoundLayer::read(&translated.tensors, &name, unsaid_of.input_forget) {
+            let options_of_layer = self.options(known, file.format, translated.reset_after)?;
+            match FoundLayer::read(&translated.tensors, &name, options_of_layer.input_forget) {
                 Ok(layer) => layers.push(layer),
                 Err(why) => wrong.add(why),
             }
-            unsaid.push(unsaid_of);
+            options.push(options_of_layer);
         }
         match wrong.count {
-            0 => Ok((layers, unsaid)),
+            0 => Ok((layers, options)),
             _ => Err(wrong.message()),
         }
     }
 
     /// What is given, else what the file says, else the default.
-    fn unsaid(
+    fn options(
         &self,
-        said: Option<&Unsaid>,
+        said: Option<&LayerOptions>,
         format: Format,
         reset_after: Option<bool>,
-    ) -> Result<Unsaid, String> {
+    ) -> Result<LayerOptions, String> {
         if let (Some(given), Some(found)) = (self.reset_after, reset_after)
             && given != found
         {
@@ -296,12 +296,12 @@ impl Import {
                 "reset_after is {given}, and the biases of the file are those of {found}"
             ));
         }
-        let said = said.cloned().unwrap_or_else(|| Unsaid {
+        let said = said.cloned().unwrap_or_else(|| LayerOptions {
             // Keras and Flax have no other layout, and the configs' default is none of PyTorch's.
             batch_first: self.library != Library::Torch || format == Format::Burnpack,
-            ..Unsaid::default()
+            ..LayerOptions::default()
         });
-        Ok(Unsaid {
+        Ok(LayerOptions {
             nonlinearity: self.nonlinearity.unwrap_or(said.nonlinearity),
             reset_after: self.reset_after.or(reset_after).unwrap_or(said.reset_after),
             input_forget: self.input_forget.unwrap_or(said.input_forget),
@@ -313,35 +313,40 @@ impl Import {
     }
 
     /// Where each tensor of the file went.
-    fn moves(
+    fn mappings(
         &self,
         file: &WeightFile,
         prefix: &str,
         layers: &[FoundLayer],
         translated: &Translated,
-    ) -> Vec<Move> {
-        let mut moved: BTreeMap<&str, &Move> = BTreeMap::new();
-        for a_move in &translated.moves {
-            moved.insert(&a_move.from, a_move);
+    ) -> Vec<TensorMapping> {
+        let mut moved: BTreeMap<&str, &TensorMapping> = BTreeMap::new();
+        for mapping in &translated.mappings {
+            moved.insert(&mapping.from, mapping);
         }
         let row = |(name, array): (&String, _)| {
             let Some(own) = name.strip_prefix(prefix) else {
-                return Move::new(name, array, None, "left out: not under the prefix");
+                return TensorMapping::new(name, array, None, "left out: not under the prefix");
             };
-            if let Some(a_move) = moved.get(own) {
-                return Move { from: name.clone(), ..(*a_move).clone() };
+            if let Some(mapping) = moved.get(own) {
+                return TensorMapping { from: name.clone(), ..(*mapping).clone() };
             }
             if self.library != Library::Torch {
-                return Move::new(name, array, None, "left out: no part of a recurrent cell");
+                return TensorMapping::new(
+                    name,
+                    array,
+                    None,
+                    "left out: no part of a recurrent cell",
+                );
             }
             let layer = layers.iter().any(|layer| layer.has(own));
             let how = if layer { "" } else { "copied as it is: not of a recurrent layer" };
-            Move::new(name, array, Some(own.to_string()), how)
+            TensorMapping::new(name, array, Some(own.to_string()), how)
         };
-        let unread = file.left_out.iter().map(|(name, odd)| Move::unread(name, odd));
-        let mut moves: Vec<_> = file.tensors.iter().map(row).chain(unread).collect();
-        moves.sort_by(|a, b| a.from.cmp(&b.from));
-        moves
+        let unread = file.left_out.iter().map(|(name, odd)| TensorMapping::unread(name, odd));
+        let mut mappings: Vec<_> = file.tensors.iter().map(row).chain(unread).collect();
+        mappings.sort_by(|a, b| a.from.cmp(&b.from));
+        mappings
     }
 }
 
@@ -356,7 +361,7 @@ fn names(tensors: &Tensors) -> String {
 }
 
 /// What this project wrote into the metadata, by the layers' prefixes.
-fn said(metadata: &Metadata) -> Result<BTreeMap<String, Unsaid>, String> {
+fn said(metadata: &Metadata) -> Result<BTreeMap<String, LayerOptions>, String> {
     let Some(text) = metadata.get(KEY) else { return Ok(BTreeMap::new()) };
     serde_json::from_str(text).map_err(|error| format!("its metadata `{KEY}`: {error}"))
 }

@@ -9,8 +9,8 @@
 //! biases are one vector, `[2·G·H]`, by which they are told.
 
 use super::array::Array;
-use super::complaints::{Complaints, shown};
-use super::keymap::{Cell, KeyMap, Move, Parameters, Translated};
+use super::error_list::{ErrorList, shown};
+use super::keymap::{Cell, KeyMap, Parameters, TensorMapping, Translated};
 
 pub(super) struct Keras;
 
@@ -25,14 +25,14 @@ impl KeyMap for Keras {
         cell: &Cell<'_>,
         suffix: &str,
         to: &mut Translated,
-        complaints: &mut Complaints,
+        errors: &mut ErrorList,
     ) -> Option<Parameters> {
         for (own, (name, _)) in &cell.tensors {
             if !["kernel", "recurrent_kernel", "bias"].contains(&own.as_str()) {
-                complaints.add(format!("{} does not fit a recurrent cell", shown(name)));
+                errors.add(format!("{} does not fit a recurrent cell", shown(name)));
             }
         }
-        let recurrent = cell.take("recurrent_kernel", &[None, None], complaints)?;
+        let recurrent = cell.take("recurrent_kernel", &[None, None], errors)?;
         let &[hidden, columns] = recurrent.1.shape() else { return None };
         // Where PyTorch's gates are among Keras's.
         let order: &[usize] = match (columns % hidden, columns / hidden) {
@@ -40,7 +40,7 @@ impl KeyMap for Keras {
             (0, 3) => &[1, 0, 2],
             (0, 4) => &[0, 1, 2, 3],
             _ => {
-                complaints.add(format!(
+                errors.add(format!(
                     "{} has shape [{hidden}, {columns}]: {columns} columns are not 1, 3 or 4 gates \
                      of {hidden}",
                     shown(recurrent.0)
@@ -48,7 +48,7 @@ impl KeyMap for Keras {
                 return None;
             }
         };
-        let kernel = cell.take("kernel", &[None, Some(columns)], complaints)?;
+        let kernel = cell.take("kernel", &[None, Some(columns)], errors)?;
         let bias = cell.tensors.get("bias").copied();
         let is_gru = order.len() == 3;
         let is_cudnn = order.len() > 1
@@ -62,7 +62,7 @@ impl KeyMap for Keras {
             (true, true) => "from the layout of CuDNN, z r h to r z n",
         };
         let mut moved = |(name, array): (&str, &Array), target: &str, how: &str| {
-            to.moves.push(Move::new(name, array, Some(target.to_string()), how));
+            to.mappings.push(TensorMapping::new(name, array, Some(target.to_string()), how));
         };
         moved(kernel, &format!("weight_ih{suffix}"), how);
         moved(recurrent, &format!("weight_hh{suffix}"), how);
@@ -77,12 +77,12 @@ impl KeyMap for Keras {
                 Some([halves.row(0).blocks(order), halves.row(1).blocks(order)])
             }
             Some((_, array)) if is_gru && array.shape().len() == 2 => {
-                let (name, array) = cell.take("bias", &[Some(2), Some(columns)], complaints)?;
+                let (name, array) = cell.take("bias", &[Some(2), Some(columns)], errors)?;
                 moved((name, array), &both, &format!("one row each{ordered}"));
                 Some([array.row(0).blocks(order), array.row(1).blocks(order)])
             }
             Some(_) => {
-                let (name, array) = cell.take("bias", &[Some(columns)], complaints)?;
+                let (name, array) = cell.take("bias", &[Some(columns)], errors)?;
                 let how =
                     if is_gru { "z r h to r z n; bias_hh is zero" } else { "bias_hh is zero" };
                 moved((name, array), &format!("bias_ih{suffix}"), how);
@@ -93,7 +93,7 @@ impl KeyMap for Keras {
             let reset_after = is_cudnn || array.shape().len() == 2;
             if to.reset_after.is_some_and(|other| other != reset_after) {
                 let form = if reset_after { "after" } else { "before" };
-                complaints.add(format!(
+                errors.add(format!(
                     "{} is that of a GRU with the reset {form} the product, unlike the layers \
                      below",
                     shown(name)

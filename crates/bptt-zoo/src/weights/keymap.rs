@@ -4,13 +4,13 @@
 //! directions of one layer, and in which order the layers are stacked.
 
 use super::array::{Array, Element};
-use super::complaints::{Complaints, shown};
-use super::file::{Tensors, Unread};
+use super::error_list::{ErrorList, shown};
+use super::file::{Tensors, UnreadTensor};
 use std::collections::BTreeMap;
 
 /// Where a tensor went.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Move {
+pub struct TensorMapping {
     /// Its name in the file.
     pub from: String,
     /// Its shape there.
@@ -24,7 +24,7 @@ pub struct Move {
     pub how: String,
 }
 
-impl Move {
+impl TensorMapping {
     pub(super) fn new(from: &str, array: &Array, to: Option<String>, how: &str) -> Self {
         Self {
             from: from.to_string(),
@@ -36,7 +36,7 @@ impl Move {
     }
 
     /// One that is not read.
-    pub(super) fn unread(from: &str, odd: &Unread) -> Self {
+    pub(super) fn unread(from: &str, odd: &UnreadTensor) -> Self {
         Self {
             from: from.to_string(),
             shape: odd.shape.clone(),
@@ -51,7 +51,7 @@ impl Move {
 #[derive(Default)]
 pub(super) struct Translated {
     pub(super) tensors: Tensors,
-    pub(super) moves: Vec<Move>,
+    pub(super) mappings: Vec<TensorMapping>,
     /// Where a GRU's reset gate is, if the file tells.
     pub(super) reset_after: Option<bool>,
 }
@@ -86,7 +86,7 @@ pub(super) trait KeyMap {
         cell: &Cell<'_>,
         suffix: &str,
         to: &mut Translated,
-        complaints: &mut Complaints,
+        errors: &mut ErrorList,
     ) -> Option<Parameters>;
 }
 
@@ -123,11 +123,11 @@ pub(super) fn translate<M: KeyMap>(
     let layers = ordered(directions(cells)?, order)?;
 
     let mut translated = Translated::default();
-    let mut complaints = Complaints::default();
+    let mut errors = ErrorList::default();
     for (number, directions) in layers.into_iter().enumerate() {
         for (reverse, cell) in directions {
             let suffix = format!("_l{number}{}", if reverse { "_reverse" } else { "" });
-            let found = M::parameters(&cell, &suffix, &mut translated, &mut complaints);
+            let found = M::parameters(&cell, &suffix, &mut translated, &mut errors);
             let Some(Parameters { weight_ih, weight_hh, biases }) = found else { continue };
             translated.tensors.insert(format!("weight_ih{suffix}"), weight_ih);
             translated.tensors.insert(format!("weight_hh{suffix}"), weight_hh);
@@ -136,9 +136,9 @@ pub(super) fn translate<M: KeyMap>(
             }
         }
     }
-    match complaints.count {
+    match errors.count {
         0 => Ok(translated),
-        _ => Err(complaints.message()),
+        _ => Err(errors.message()),
     }
 }
 
@@ -245,7 +245,7 @@ impl<'a> Cell<'a> {
         &self,
         own: &str,
         shape: &[Option<usize>],
-        complaints: &mut Complaints,
+        errors: &mut ErrorList,
     ) -> Option<(&'a str, &'a Array)> {
         let expected = || {
             let sizes = shape.iter().map(|size| size.map_or("?".to_string(), |n| n.to_string()));
@@ -253,7 +253,7 @@ impl<'a> Cell<'a> {
         };
         let Some(&(name, array)) = self.tensors.get(own) else {
             let full = shown(&format!("{}/{own}", self.path));
-            complaints.add(format!("{full} is missing, expected {}", expected()));
+            errors.add(format!("{full} is missing, expected {}", expected()));
             return None;
         };
         let fits =
@@ -263,12 +263,12 @@ impl<'a> Cell<'a> {
                 });
         if !fits {
             let found = array.shape();
-            complaints.add(format!("{} has shape {found:?}, expected {}", shown(name), expected()));
+            errors.add(format!("{} has shape {found:?}, expected {}", shown(name), expected()));
             return None;
         }
         if !array.element().is_float() {
             let found = array.element().name();
-            complaints.add(format!("{} is of type {found}, expected a float", shown(name)));
+            errors.add(format!("{} is of type {found}, expected a float", shown(name)));
             return None;
         }
         Some((name, array))

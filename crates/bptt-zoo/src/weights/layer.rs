@@ -1,16 +1,16 @@
 //! A recurrent layer in a file, read off the names and shapes of its tensors.
 
 use super::array::Element;
-use super::complaints::{Complaints, shown};
+use super::error_list::{ErrorList, shown};
 use super::file::Tensors;
 use bptt::{CellKind, Nonlinearity};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What no tensor tells about a layer.
+/// The options of a layer that its tensors do not tell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Unsaid {
+pub struct LayerOptions {
     /// For an RNN.
     pub nonlinearity: Nonlinearity,
     /// For a GRU.
@@ -27,7 +27,7 @@ pub struct Unsaid {
     pub dropout: f64,
 }
 
-impl Default for Unsaid {
+impl Default for LayerOptions {
     /// PyTorch's defaults.
     fn default() -> Self {
         Self {
@@ -124,14 +124,14 @@ impl FoundLayer {
     /// type than they should, with what was expected and what was found.
     pub fn read(tensors: &Tensors, prefix: &str, input_forget: bool) -> Result<Self, String> {
         let mut own = BTreeMap::new();
-        let mut complaints = Complaints::default();
+        let mut errors = ErrorList::default();
         for (full, array) in tensors {
             // What has a dot after the prefix belongs to another module.
             let Some(name) = full.strip_prefix(prefix).filter(|name| !name.contains('.')) else {
                 continue;
             };
             match Name::parse(name) {
-                Some(_) if !array.element().is_float() => complaints.add(format!(
+                Some(_) if !array.element().is_float() => errors.add(format!(
                     "{} is of type {}, expected f16, bf16, f32 or f64",
                     shown(full),
                     array.element().name()
@@ -139,17 +139,17 @@ impl FoundLayer {
                 Some(parsed) => drop(own.insert(name.to_string(), (parsed, array.shape()))),
                 // A module's own buffer of indices and the like; no cell computes with one.
                 None if !array.element().is_float() => {}
-                None => complaints.add(format!("{} does not fit a recurrent layer", shown(full))),
+                None => errors.add(format!("{} does not fit a recurrent layer", shown(full))),
             }
         }
         let layer = Self::sizes(&own, prefix, input_forget).map_err(|why| {
-            complaints.add(why);
-            complaints.message()
+            errors.add(why);
+            errors.message()
         })?;
-        layer.compare(&own, input_forget, &mut complaints);
-        match complaints.count {
+        layer.compare(&own, input_forget, &mut errors);
+        match errors.count {
             0 => Ok(layer),
-            _ => Err(format!("{layer}: {}", complaints.message())),
+            _ => Err(format!("{layer}: {}", errors.message())),
         }
     }
 
@@ -263,14 +263,14 @@ impl FoundLayer {
         &self,
         own: &BTreeMap<String, (Name, &[usize])>,
         input_forget: bool,
-        complaints: &mut Complaints,
+        errors: &mut ErrorList,
     ) {
         for (name, expected) in self.parameters(input_forget) {
             let full = shown(&format!("{}{name}", self.prefix));
             match own.get(&name.to_string()) {
-                None => complaints.add(format!("{full} is missing, expected {expected:?}")),
+                None => errors.add(format!("{full} is missing, expected {expected:?}")),
                 Some((_, found)) if **found != expected[..] => {
-                    complaints.add(format!("{full} has shape {found:?}, expected {expected:?}"));
+                    errors.add(format!("{full} has shape {found:?}, expected {expected:?}"));
                 }
                 Some(_) => {}
             }

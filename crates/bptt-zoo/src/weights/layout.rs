@@ -13,7 +13,7 @@
 //! All else is copied as it is, and the table says so.
 
 use super::array::Array;
-use super::complaints::shown;
+use super::error_list::shown;
 use super::file::{Format, Tensors};
 use super::layer::split;
 use std::collections::BTreeMap;

@@ -11,7 +11,7 @@
 //! `torch.load(weights_only=True)` does; the archive by the `zip` crate, with every check it has.
 
 use super::checkpoint;
-use super::file::{LeftOut, Tensors};
+use super::file::{Tensors, UnreadTensors};
 use super::pickle::{Kind, Pickle, Storage};
 use std::collections::HashMap;
 use std::io::{Cursor, copy, sink};
@@ -37,7 +37,7 @@ const MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 /// # Errors
 ///
 /// One line: if it is no such file, or anything in it is not what a state dict consists of.
-pub fn read(bytes: &[u8], key: Option<&str>) -> Result<(Tensors, LeftOut), String> {
+pub fn read(bytes: &[u8], key: Option<&str>) -> Result<(Tensors, UnreadTensors), String> {
     if bytes.starts_with(b"PK") {
         read_zip(bytes, key)
     } else if let Some(at) = after_magic(bytes) {
@@ -68,7 +68,7 @@ fn after_magic(bytes: &[u8]) -> Option<usize> {
     rest.starts_with(MAGIC).then(|| bytes.len() - rest.len() + MAGIC.len())
 }
 
-fn read_zip(bytes: &[u8], key: Option<&str>) -> Result<(Tensors, LeftOut), String> {
+fn read_zip(bytes: &[u8], key: Option<&str>) -> Result<(Tensors, UnreadTensors), String> {
     let broken = |error: zip::result::ZipError| format!("not a whole zip archive: {error}");
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
     // Names that occur twice, entries that overlap, headers that contradict each other.
@@ -168,7 +168,7 @@ fn read_stream(
     bytes: &[u8],
     mut at: usize,
     key: Option<&str>,
-) -> Result<(Tensors, LeftOut), String> {
+) -> Result<(Tensors, UnreadTensors), String> {
     let mut next = || {
         let (pickle, length) = read_pickle(&bytes[at..], false)?;
         at += length;

@@ -1,7 +1,7 @@
 //! What a run folder says of the recurrent layers in its `model.bpk`.
 
 use super::file::{Format, read_whole};
-use super::layer::Unsaid;
+use super::layer::LayerOptions;
 use crate::{Error, Settings, StoredModel};
 use bptt::AnyRecurrentConfig;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ const LAYERS: &str = "recurrent.";
 /// # Errors
 ///
 /// One line, if it is that of a run and cannot be read.
-pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, Unsaid>, Error> {
+pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, LayerOptions>, Error> {
     // A checkpoint of a run is in a folder within the run's.
     let in_checkpoint = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
     let config = match in_checkpoint.is_some_and(|name| name.starts_with("checkpoint-")) {
@@ -51,11 +51,11 @@ pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, Unsai
         }
         (None, _) => return Ok(BTreeMap::new()),
     };
-    Ok(BTreeMap::from([(LAYERS.to_string(), unsaid(&layers))]))
+    Ok(BTreeMap::from([(LAYERS.to_string(), options(&layers))]))
 }
 
-fn unsaid(config: &AnyRecurrentConfig) -> Unsaid {
-    Unsaid {
+fn options(config: &AnyRecurrentConfig) -> LayerOptions {
+    LayerOptions {
         nonlinearity: config.nonlinearity,
         reset_after: config.reset_after,
         input_forget: config.input_forget,

@@ -2,7 +2,7 @@
 //! other without a gap or an overlap, and are as long as their shapes say.
 
 use super::array::{Array, Element};
-use super::file::{LeftOut, Metadata, Tensors, Unread};
+use super::file::{Metadata, Tensors, UnreadTensor, UnreadTensors};
 use super::unique::Unique;
 use safetensors::SafeTensors;
 use serde::de::IgnoredAny;
@@ -13,18 +13,18 @@ use serde_json::{Map, Value, json};
 /// # Errors
 ///
 /// One line: if it is no such file, or a name occurs twice.
-pub fn read(bytes: &[u8]) -> Result<(Tensors, LeftOut, Metadata), String> {
+pub fn read(bytes: &[u8]) -> Result<(Tensors, UnreadTensors, Metadata), String> {
     let broken = |error| format!("not a whole safetensors file: {error}");
     let (length, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     // The crate's own reading keeps the last of two tensors with one name.
     serde_json::from_slice::<Unique<IgnoredAny>>(&bytes[8..8 + length])
         .map_err(|error| format!("not a whole safetensors file: {error}"))?;
     let file = SafeTensors::deserialize(bytes).map_err(broken)?;
-    let (mut tensors, mut left_out) = (Tensors::new(), LeftOut::new());
+    let (mut tensors, mut left_out) = (Tensors::new(), UnreadTensors::new());
     for (name, tensor) in file.iter() {
         let (dtype, shape) = (tensor.dtype(), tensor.shape().to_vec());
         let Some(element) = Element::of_safetensors(dtype) else {
-            left_out.insert(name.to_string(), Unread { shape, what: dtype.to_string() });
+            left_out.insert(name.to_string(), UnreadTensor { shape, what: dtype.to_string() });
             continue;
         };
         let array = Array::new(element, shape, tensor.data().to_vec())

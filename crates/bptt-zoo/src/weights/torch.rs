@@ -1,9 +1,9 @@
 //! What PyTorch's modules make of a parameter's name: cells, weight norm, AWD-LSTM, wrappers.
 
 use super::array::Array;
-use super::complaints::{Complaints, shown};
+use super::error_list::{ErrorList, shown};
 use super::file::Tensors;
-use super::keymap::{Move, Translated};
+use super::keymap::{TensorMapping, Translated};
 use super::layer::{is_layer_parameter, split};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,18 +51,18 @@ pub(super) fn wrapper<'n>(names: impl Iterator<Item = &'n String> + Clone) -> St
 /// One line that lists everything that does not fit.
 pub(super) fn translate(tensors: Tensors) -> Result<Translated, String> {
     let mut done = Translated { tensors, ..Translated::default() };
-    let mut complaints = Complaints::default();
-    weight_norm(&mut done, &mut complaints);
-    dropped_weights(&mut done, &mut complaints);
-    cells(&mut done, &mut complaints);
-    match complaints.count {
+    let mut errors = ErrorList::default();
+    weight_norm(&mut done, &mut errors);
+    dropped_weights(&mut done, &mut errors);
+    cells(&mut done, &mut errors);
+    match errors.count {
         0 => Ok(done),
-        _ => Err(complaints.message()),
+        _ => Err(errors.message()),
     }
 }
 
 /// The two halves of weights under weight norm, old and new, by the name of the whole.
-fn weight_norm(done: &mut Translated, complaints: &mut Complaints) {
+fn weight_norm(done: &mut Translated, errors: &mut ErrorList) {
     let mut halves: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
     for name in done.tensors.keys() {
         let (path, last) = split(name);
@@ -79,7 +79,7 @@ fn weight_norm(done: &mut Translated, complaints: &mut Complaints) {
                 "original0" => (whole, 0),
                 "original1" => (whole, 1),
                 _ if whole.is_some() => {
-                    complaints.add(format!(
+                    errors.add(format!(
                         "{} is of a parametrization other than weight norm: take it off in Python \
                          first (torch.nn.utils.parametrize.remove_parametrizations)",
                         shown(name)
@@ -96,14 +96,14 @@ fn weight_norm(done: &mut Translated, complaints: &mut Complaints) {
     for (whole, names) in halves {
         let [Some(length), Some(direction)] = names else {
             let there = names.into_iter().flatten().next().unwrap_or_default();
-            complaints.add(format!(
+            errors.add(format!(
                 "{} is one half of a weight norm, the other is missing",
                 shown(&there)
             ));
             continue;
         };
         if done.tensors.contains_key(&whole) {
-            complaints.add(format!("{} and {} are both there", shown(&whole), shown(&length)));
+            errors.add(format!("{} and {} are both there", shown(&whole), shown(&length)));
             continue;
         }
         match normed(&done.tensors[&length], &done.tensors[&direction]) {
@@ -111,13 +111,11 @@ fn weight_norm(done: &mut Translated, complaints: &mut Complaints) {
                 for name in [length, direction] {
                     let half = done.tensors.remove(&name).expect("it was found");
                     let how = "weight norm, folded";
-                    done.moves.push(Move::new(&name, &half, Some(whole.clone()), how));
+                    done.mappings.push(TensorMapping::new(&name, &half, Some(whole.clone()), how));
                 }
                 done.tensors.insert(whole, array);
             }
-            Err(why) => {
-                complaints.add(format!("{} and {}: {why}", shown(&length), shown(&direction)))
-            }
+            Err(why) => errors.add(format!("{} and {}: {why}", shown(&length), shown(&direction))),
         }
     }
 }
@@ -160,7 +158,7 @@ fn normed(length: &Array, direction: &Array) -> Result<Array, String> {
 
 /// AWD-LSTM keeps the weight as `weight_hh_l0_raw`, and a copy with numbers dropped out of it under
 /// the layer's own name, there or in a module within.
-fn dropped_weights(done: &mut Translated, complaints: &mut Complaints) {
+fn dropped_weights(done: &mut Translated, errors: &mut ErrorList) {
     let raw: Vec<String> = done
         .tensors
         .keys()
@@ -182,7 +180,7 @@ fn dropped_weights(done: &mut Translated, complaints: &mut Complaints) {
         let array = done.tensors[&raw].clone();
         if let Some(copy) = done.tensors.get(&target) {
             if copy.shape() != array.shape() || copy.element() != array.element() {
-                complaints.add(format!(
+                errors.add(format!(
                     "{} has shape {:?}, and {} has {:?}",
                     shown(&raw),
                     array.shape(),
@@ -192,16 +190,21 @@ fn dropped_weights(done: &mut Translated, complaints: &mut Complaints) {
                 continue;
             }
             let how = "left out: numbers are dropped out of it";
-            done.moves.push(Move::new(&target, copy, None, how));
+            done.mappings.push(TensorMapping::new(&target, copy, None, how));
         }
-        done.moves.push(Move::new(&raw, &array, Some(target.clone()), "the weight before dropout"));
+        done.mappings.push(TensorMapping::new(
+            &raw,
+            &array,
+            Some(target.clone()),
+            "the weight before dropout",
+        ));
         done.tensors.remove(&raw);
         done.tensors.insert(target, array);
     }
 }
 
 /// A cell is a layer of depth one.
-fn cells(done: &mut Translated, complaints: &mut Complaints) {
+fn cells(done: &mut Translated, errors: &mut ErrorList) {
     let is_weight = |name: &String| ["weight_ih", "weight_hh"].contains(&split(name).1);
     let paths: BTreeSet<String> = done
         .tensors
@@ -216,20 +219,20 @@ fn cells(done: &mut Translated, complaints: &mut Complaints) {
                 continue;
             }
             if done.tensors.contains_key(&new) {
-                complaints.add(format!("{} and {} are both there", shown(&old), shown(&new)));
+                errors.add(format!("{} and {} are both there", shown(&old), shown(&new)));
                 continue;
             }
             let array = done.tensors.remove(&old).expect("it is there");
             // What was folded goes along; what comes as it is has a line of its own.
             let mut was_moved = false;
-            for a_move in &mut done.moves {
-                if a_move.to.as_ref() == Some(&old) {
-                    (a_move.to, was_moved) = (Some(new.clone()), true);
+            for mapping in &mut done.mappings {
+                if mapping.to.as_ref() == Some(&old) {
+                    (mapping.to, was_moved) = (Some(new.clone()), true);
                 }
             }
             if !was_moved {
                 let how = "of a cell: a layer of depth one";
-                done.moves.push(Move::new(&old, &array, Some(new.clone()), how));
+                done.mappings.push(TensorMapping::new(&old, &array, Some(new.clone()), how));
             }
             done.tensors.insert(new, array);
         }

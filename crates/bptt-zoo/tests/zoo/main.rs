@@ -10,7 +10,7 @@ mod weights;
 mod weights_cases;
 
 use bptt::{AnyRecurrent, AnyState, CellKind, Engine};
-use bptt_zoo::sample::{Wish, sample};
+use bptt_zoo::sample::{SampleOptions, sample};
 use bptt_zoo::{
     Adding, CharLm, CharModel, Error, ForecasterConfig, RunFolder, RunResult, Scores,
     SequenceModel, Session, Settings, Task, TaskKind, Text, train, train_task,
@@ -327,8 +327,8 @@ fn one_character_at_a_time_is_the_same_as_a_chunk() {
     }
 }
 
-fn wish(prompt: &str, seed: u64) -> Wish {
-    Wish { prompt: prompt.to_string(), length: 60, temperature: 1.0, seed }
+fn options(prompt: &str, seed: u64) -> SampleOptions {
+    SampleOptions { prompt: prompt.to_string(), length: 60, temperature: 1.0, seed }
 }
 
 #[test]
@@ -337,7 +337,7 @@ fn samples_follow_seed_and_prompt() {
     let folder = tempdir().unwrap();
     let run = RunFolder::new(folder.path().join("run"));
     start(&tiny(TaskKind::CharLm), run.path(), false).unwrap();
-    let write = |prompt, seed| sample(&run, &wish(prompt, seed), &Device::flex());
+    let write = |prompt, seed| sample(&run, &options(prompt, seed), &Device::flex());
     let text = write("The gate", 1).unwrap();
     assert_eq!(text.chars().count(), 60);
     assert_eq!(text, write("The gate", 1).unwrap());
@@ -345,7 +345,7 @@ fn samples_follow_seed_and_prompt() {
     write("", 1).unwrap();
     let message = write("caf\u{e9}", 1).unwrap_err().to_string();
     assert!(message.contains("'\u{e9}'") && message.lines().count() == 1, "{message}");
-    let cold = Wish { temperature: -1.0, ..wish("", 1) };
+    let cold = SampleOptions { temperature: -1.0, ..options("", 1) };
     assert!(sample(&run, &cold, &Device::flex()).unwrap_err().to_string().contains("-1"));
 }
 
@@ -355,7 +355,7 @@ fn broken_folders_are_one_line() {
     let folder = tempdir().unwrap();
     let run = RunFolder::new(folder.path().join("run"));
     let complaint = || {
-        let error = sample(&run, &wish("", 1), &Device::flex()).expect_err("should not work");
+        let error = sample(&run, &options("", 1), &Device::flex()).expect_err("should not work");
         let message = error.to_string();
         assert!(matches!(error, Error::Input(_)) && message.lines().count() == 1, "{message}");
         message

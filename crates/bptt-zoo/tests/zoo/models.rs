@@ -4,8 +4,8 @@ use crate::{alone, start, tiny};
 use bptt::{AnyRecurrentConfig, CellKind};
 use bptt_zoo::{
     Adder, Adding, CharModel, ClassifierConfig, Copying, Error, Forecast, ForecasterConfig,
-    ModelConfig, Parity, RunFolder, Series, Settings, Standard, TaggerConfig, Task, TaskKind,
-    TextInfo,
+    ModelConfig, Parity, RunFolder, Series, Settings, Standardization, TaggerConfig, Task,
+    TaskKind, TextInfo,
 };
 use burn::Tensor;
 use burn::tensor::{Device, Distribution, Int, TensorData};
@@ -153,7 +153,7 @@ fn every_model_that_is_saved_is_loaded_to_the_bit() {
         assert_eq!(scores.dims(), [3, 6, 4]);
         scores.into_data().assert_eq(&saved.forward(input, lengths).into_data(), true);
     }
-    let standard = Standard { mean: 1.0 / 3.0, deviation: 0.1, change: 1e-9 };
+    let standard = Standardization { mean: 1.0 / 3.0, deviation: 0.1, change: 1e-9 };
     for layers in layers(2) {
         let (saved, loaded) = there_and_back(&ForecasterConfig::new(layers, 2, standard));
         let windows = [vec![0.1, 0.2, 0.4], vec![0.3]];
@@ -243,7 +243,7 @@ fn a_model_that_does_not_fit_its_config_is_refused_in_a_line() {
     let folder = tempdir().unwrap();
     let device = Device::flex();
     let run = RunFolder::new(folder.path());
-    let standard = Standard { mean: 1.0, deviation: 2.0, change: 0.5 };
+    let standard = Standardization { mean: 1.0, deviation: 2.0, change: 0.5 };
     let layers = AnyRecurrentConfig::new(CellKind::Lstm, 2, 8);
     let config = ForecasterConfig::new(layers, 3, standard);
     run.save(&config, config.try_init(&device).unwrap()).unwrap();

@@ -200,7 +200,7 @@ fn a_form_that_contradicts_the_file_is_refused() {
     // The reset's form is read off the biases.
     let keras = Import::new().with_library(Library::Keras);
     let found = keras.inspect(&file("keras-gru-before.safetensors")).unwrap();
-    assert!(!found.unsaid[0].reset_after);
+    assert!(!found.options[0].reset_after);
     let message = complaint(keras.inspect(&file("flax-gru.safetensors")));
     assert!(message.contains("no recurrent cell with names of this kind"), "{message}");
 }

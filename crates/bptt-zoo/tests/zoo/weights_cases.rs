@@ -46,7 +46,7 @@ fn a_cell_is_a_layer_of_depth_one() {
     let both = Import::new().inspect(&file("torch-cells/both.pt")).unwrap();
     let prefixes: Vec<_> = both.layers.iter().map(|layer| layer.prefix.as_str()).collect();
     assert_eq!(prefixes, ["cell.", "lstm."]);
-    let moved = both.moves.iter().find(|a_move| a_move.from == "cell.weight_hh").unwrap();
+    let moved = both.mappings.iter().find(|mapping| mapping.from == "cell.weight_hh").unwrap();
     assert_eq!(moved.to.as_deref(), Some("cell.weight_hh_l0"));
     assert!(moved.how.contains("depth one"), "{}", moved.how);
 }
@@ -66,7 +66,7 @@ fn dropped_weights_are_not_taken() {
         computes(&batch_first(), path, "awd");
         let found = Import::new().inspect(&file(path)).unwrap();
         let dropped =
-            found.moves.iter().find(|a_move| a_move.from.ends_with("weight_hh_l0")).unwrap();
+            found.mappings.iter().find(|mapping| mapping.from.ends_with("weight_hh_l0")).unwrap();
         assert_eq!(dropped.to, None, "{path}");
     }
 }
@@ -122,7 +122,7 @@ fn values_beside_the_weights_are_passed_over() {
     computes(&batch_first(), "beside-among.pt", "beside");
     let found = Import::new().inspect(&file("beside-among.pt")).unwrap();
     let how = |name: &str| {
-        let found = found.moves.iter().find(|a_move| a_move.from == name).unwrap();
+        let found = found.mappings.iter().find(|mapping| mapping.from == name).unwrap();
         (found.element.clone(), found.shape.clone(), found.to.clone())
     };
     assert_eq!(how("spectrum"), ("complex64".to_string(), vec![1], None));
@@ -208,7 +208,7 @@ fn names_that_number_nothing_are_no_stack() {
     let found = ordered(&["rnn_in", "rnn_hidden"]).unwrap();
     assert_eq!(found.layers[0].num_layers, 2);
     let to = |from: &str| {
-        let found = found.moves.iter().find(|a_move| a_move.from == from).unwrap();
+        let found = found.mappings.iter().find(|mapping| mapping.from == from).unwrap();
         found.to.clone().unwrap()
     };
     assert_eq!(to("rnn_in/gru_cell/kernel"), "weight_ih_l0");
@@ -230,7 +230,7 @@ fn linear_layers_have_the_layout_of_their_file() {
     let convert = |from: &Path, to: &Path| {
         let done = Conversion::new(from, to, &Import::new()).unwrap();
         done.write(to).unwrap();
-        done.moves.into_iter().find(|a_move| a_move.from.ends_with("head.weight")).unwrap().how
+        done.mappings.into_iter().find(|mapping| mapping.from.ends_with("head.weight")).unwrap().how
     };
     let whole = |path: &Path| Import::new().inspect(path).unwrap().tensors;
     let how = convert(&file("wrapped.pt"), &bpk);

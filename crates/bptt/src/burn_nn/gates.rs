@@ -3,7 +3,7 @@
 //! A gate of `burn::nn` computes `x A + a + h B + b` with `A [I, H]` and `B [H, H]`, ours
 //! `W x + b + U h + b_h`: the gates' matrices are transposed and put one below the other.
 
-use crate::burn_nn::refused::{Refused, refuse};
+use crate::burn_nn::conversion_error::{ConversionError, refuse};
 use crate::weights::Weights;
 use bptt_kernels::WeightCache;
 use burn::Tensor;
@@ -11,7 +11,7 @@ use burn::module::Param;
 use burn::nn::{GateController, Linear};
 
 /// The gates of one direction, in PyTorch's order, as one set of parameters.
-pub(super) fn join(name: &str, gates: &[&GateController]) -> Result<Weights, Refused> {
+pub(super) fn join(name: &str, gates: &[&GateController]) -> Result<Weights, ConversionError> {
     let inputs: Vec<&Linear> = gates.iter().map(|gate| &gate.input_transform).collect();
     let hiddens: Vec<&Linear> = gates.iter().map(|gate| &gate.hidden_transform).collect();
     check_shapes(name, &inputs, &hiddens)?;
@@ -58,7 +58,11 @@ pub(super) fn split(weights: &Weights, gates: usize) -> Vec<GateController> {
 }
 
 /// The fields of Burn's modules are public, so that anything may be in them.
-fn check_shapes(name: &str, inputs: &[&Linear], hiddens: &[&Linear]) -> Result<(), Refused> {
+fn check_shapes(
+    name: &str,
+    inputs: &[&Linear],
+    hiddens: &[&Linear],
+) -> Result<(), ConversionError> {
     let [input, hidden] = inputs[0].weight.dims();
     for (linears, wanted) in [(inputs, [input, hidden]), (hiddens, [hidden, hidden])] {
         for linear in linears {
@@ -80,7 +84,7 @@ fn join_params<const D: usize>(
     name: &str,
     params: Vec<Param<Tensor<D>>>,
     turned: impl Fn(Tensor<D>) -> Tensor<D>,
-) -> Result<Param<Tensor<D>>, Refused> {
+) -> Result<Param<Tensor<D>>, ConversionError> {
     let frozen = params.iter().filter(|param| is_frozen(param)).count();
     if frozen != 0 && frozen != params.len() {
         return refuse(format!(

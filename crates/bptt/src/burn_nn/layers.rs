@@ -1,7 +1,7 @@
 //! The layers, each with the one of `burn::nn` that it is.
 
+use crate::burn_nn::conversion_error::{ConversionError, refuse};
 use crate::burn_nn::gates::{join, split};
-use crate::burn_nn::refused::{Refused, refuse};
 use crate::cell::{GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
 use crate::recurrent::{Options, Recurrent};
 use crate::{Engine, Kernel};
@@ -18,10 +18,10 @@ trait Direction: Sized {
     const NAME: &'static str;
 
     /// Our cell with its options, if it has them.
-    fn cell(&self) -> Result<Self::Cell, Refused>;
+    fn cell(&self) -> Result<Self::Cell, ConversionError>;
 
     /// Its gates in PyTorch's order.
-    fn gates(&self) -> Result<Vec<&GateController>, Refused>;
+    fn gates(&self) -> Result<Vec<&GateController>, ConversionError>;
 
     /// Whether inputs are `[B, T, I]`, and whether it runs from the last step to the first.
     fn layout(&self) -> Layout;
@@ -32,7 +32,7 @@ trait Direction: Sized {
         gates: Vec<GateController>,
         d_hidden: usize,
         layout: Layout,
-    ) -> Result<Self, Refused>;
+    ) -> Result<Self, ConversionError>;
 }
 
 #[derive(Clone, Copy)]
@@ -63,7 +63,7 @@ fn want(
     option: &str,
     activation: &Activation,
     wanted: &Activation,
-) -> Result<(), Refused> {
+) -> Result<(), ConversionError> {
     if std::mem::discriminant(activation) == std::mem::discriminant(wanted) {
         return Ok(());
     }
@@ -74,7 +74,7 @@ fn want(
     ))
 }
 
-fn no_clip(name: &str, clip: Option<f64>) -> Result<(), Refused> {
+fn no_clip(name: &str, clip: Option<f64>) -> Result<(), ConversionError> {
     match clip {
         None => Ok(()),
         Some(clip) => refuse(format!(
@@ -87,7 +87,7 @@ impl Direction for nn::Rnn {
     type Cell = RnnCell;
     const NAME: &'static str = "burn::nn::Rnn";
 
-    fn cell(&self) -> Result<RnnCell, Refused> {
+    fn cell(&self) -> Result<RnnCell, ConversionError> {
         no_clip(Self::NAME, self.clip)?;
         match &self.hidden_activation {
             Activation::Tanh(_) => Ok(RnnCell(Nonlinearity::Tanh)),
@@ -100,7 +100,7 @@ impl Direction for nn::Rnn {
         }
     }
 
-    fn gates(&self) -> Result<Vec<&GateController>, Refused> {
+    fn gates(&self) -> Result<Vec<&GateController>, ConversionError> {
         Ok(vec![&self.gate])
     }
 
@@ -113,7 +113,7 @@ impl Direction for nn::Rnn {
         gates: Vec<GateController>,
         d_hidden: usize,
         layout: Layout,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, ConversionError> {
         let [gate] = exactly(gates);
         Ok(Self {
             gate,
@@ -133,16 +133,16 @@ impl Direction for nn::Lstm {
     type Cell = LstmCell;
     const NAME: &'static str = "burn::nn::Lstm";
 
-    fn cell(&self) -> Result<LstmCell, Refused> {
+    fn cell(&self) -> Result<LstmCell, ConversionError> {
         want(Self::NAME, "gate_activation", &self.gate_activation, &sigmoid())?;
         want(Self::NAME, "cell_activation", &self.cell_activation, &tanh())?;
         want(Self::NAME, "hidden_activation", &self.hidden_activation, &tanh())?;
         let cell = LstmCell { input_forget: self.input_forget, clip: self.clip };
-        cell.check().map_err(|reason| Refused(format!("{}: {reason}", Self::NAME)))?;
+        cell.check().map_err(|reason| ConversionError(format!("{}: {reason}", Self::NAME)))?;
         Ok(cell)
     }
 
-    fn gates(&self) -> Result<Vec<&GateController>, Refused> {
+    fn gates(&self) -> Result<Vec<&GateController>, ConversionError> {
         // With coupled gates Burn leaves a forget gate out of account, if there is one.
         match (self.input_forget, &self.forget_gate) {
             (true, _) => Ok(vec![&self.input_gate, &self.cell_gate, &self.output_gate]),
@@ -165,7 +165,7 @@ impl Direction for nn::Lstm {
         mut gates: Vec<GateController>,
         d_hidden: usize,
         layout: Layout,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, ConversionError> {
         let forget_gate = (!cell.input_forget).then(|| gates.remove(1));
         let [input_gate, cell_gate, output_gate] = exactly(gates);
         Ok(Self {
@@ -191,14 +191,14 @@ impl Direction for nn::Gru {
     type Cell = GruCell;
     const NAME: &'static str = "burn::nn::Gru";
 
-    fn cell(&self) -> Result<GruCell, Refused> {
+    fn cell(&self) -> Result<GruCell, ConversionError> {
         no_clip(Self::NAME, self.clip)?;
         want(Self::NAME, "gate_activation", &self.gate_activation, &sigmoid())?;
         want(Self::NAME, "hidden_activation", &self.hidden_activation, &tanh())?;
         Ok(GruCell { reset_after: self.reset_after })
     }
 
-    fn gates(&self) -> Result<Vec<&GateController>, Refused> {
+    fn gates(&self) -> Result<Vec<&GateController>, ConversionError> {
         Ok(vec![&self.reset_gate, &self.update_gate, &self.new_gate])
     }
 
@@ -211,7 +211,7 @@ impl Direction for nn::Gru {
         gates: Vec<GateController>,
         d_hidden: usize,
         layout: Layout,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, ConversionError> {
         if layout.reverse {
             return refuse(format!("{}: it has no reverse", Self::NAME));
         }
@@ -237,7 +237,10 @@ fn exactly<const N: usize>(gates: Vec<GateController>) -> [GateController; N] {
 }
 
 /// Our layer of one or two directions.
-fn ours<D: Direction>(directions: &[&D], layout: Layout) -> Result<Recurrent<D::Cell>, Refused> {
+fn ours<D: Direction>(
+    directions: &[&D],
+    layout: Layout,
+) -> Result<Recurrent<D::Cell>, ConversionError> {
     let mut weights = Vec::with_capacity(directions.len());
     for direction in directions {
         weights.push(join(D::NAME, &direction.gates()?)?);
@@ -290,7 +293,7 @@ fn theirs<D: Direction>(
     layer: &Recurrent<D::Cell>,
     bidirectional: bool,
     layout: Layout,
-) -> Result<Vec<D>, Refused> {
+) -> Result<Vec<D>, ConversionError> {
     let (name, options) = (layer.cell.name(), &layer.options);
     if options.num_layers > 1 {
         return refuse(format!(
@@ -318,20 +321,20 @@ fn theirs<D: Direction>(
 macro_rules! conversions {
     ($($Ours:ident is $One:ident or $Two:ident;)*) => {$(
         impl TryFrom<nn::$One> for crate::$Ours {
-            type Error = Refused;
+            type Error = ConversionError;
 
             /// See [`burn_nn`](crate::burn_nn).
-            fn try_from(layer: nn::$One) -> Result<Self, Refused> {
+            fn try_from(layer: nn::$One) -> Result<Self, ConversionError> {
                 check_hidden(<nn::$One as Direction>::NAME, layer.d_hidden, &layer)?;
                 ours(&[&layer], layer.layout())
             }
         }
 
         impl TryFrom<nn::$Two> for crate::$Ours {
-            type Error = Refused;
+            type Error = ConversionError;
 
             /// See [`burn_nn`](crate::burn_nn).
-            fn try_from(layer: nn::$Two) -> Result<Self, Refused> {
+            fn try_from(layer: nn::$Two) -> Result<Self, ConversionError> {
                 let layout = Layout { batch_first: layer.batch_first, reverse: false };
                 check_hidden(<nn::$One as Direction>::NAME, layer.d_hidden, &layer.forward)?;
                 ours(&[&layer.forward, &layer.reverse], layout)
@@ -339,10 +342,10 @@ macro_rules! conversions {
         }
 
         impl TryFrom<crate::$Ours> for nn::$One {
-            type Error = Refused;
+            type Error = ConversionError;
 
             /// See [`burn_nn`](crate::burn_nn).
-            fn try_from(layer: crate::$Ours) -> Result<Self, Refused> {
+            fn try_from(layer: crate::$Ours) -> Result<Self, ConversionError> {
                 let Options { batch_first, reverse, .. } = layer.options;
                 let mut directions = theirs(&layer, false, Layout { batch_first, reverse })?;
                 Ok(directions.remove(0))
@@ -350,10 +353,10 @@ macro_rules! conversions {
         }
 
         impl TryFrom<crate::$Ours> for nn::$Two {
-            type Error = Refused;
+            type Error = ConversionError;
 
             /// See [`burn_nn`](crate::burn_nn).
-            fn try_from(layer: crate::$Ours) -> Result<Self, Refused> {
+            fn try_from(layer: crate::$Ours) -> Result<Self, ConversionError> {
                 let mut directions = theirs::<nn::$One>(&layer, true, WITHIN)?;
                 let reverse = directions.remove(1);
                 Ok(Self {
@@ -372,7 +375,11 @@ conversions! {
     Gru is Gru or BiGru;
 }
 
-fn check_hidden<D: Direction>(name: &str, d_hidden: usize, layer: &D) -> Result<(), Refused> {
+fn check_hidden<D: Direction>(
+    name: &str,
+    d_hidden: usize,
+    layer: &D,
+) -> Result<(), ConversionError> {
     let found = layer.gates()?[0].hidden_transform.weight.dims()[0];
     if found == d_hidden {
         return Ok(());

@@ -17,13 +17,13 @@
 //! let (found, _) = ours.forward(input, None);
 //! assert!((found - expected).abs().max().into_scalar::<f32>() < 1e-5);
 //! # }
-//! # Ok::<(), bptt::burn_nn::Refused>(())
+//! # Ok::<(), bptt::burn_nn::ConversionError>(())
 //! ```
 //!
 //! A file that Burn wrote of a whole model with such layers in it is read by [`load_file`] into the
 //! same model with ours in their place.
 //!
-//! What the one side has and the other has not is refused, and [`Refused`] says what it was:
+//! What the one side has and the other has not is refused, and [`ConversionError`] says what it was:
 //!
 //! - of `burn::nn`: any activation but `Sigmoid` for gates and `Tanh` (an RNN: or `Relu`) for the
 //!   rest; the clip of an RNN's or a GRU's hidden state; directions of a bidirectional layer that
@@ -36,11 +36,11 @@
 //! of depth one has no place to act. The optimiser's state does not come along, since other
 //! parameters are other to an optimiser.
 
+mod conversion_error;
 mod gates;
 mod layers;
 mod record;
-mod refused;
 mod states;
 
+pub use conversion_error::ConversionError;
 pub use record::{convert_record, load_file};
-pub use refused::Refused;

@@ -3,7 +3,7 @@
 //! Burn's own adapters map one tensor to one tensor, and here several become one: the gates. So the
 //! record is taken apart and put together again before the model sees it.
 
-use crate::burn_nn::refused::{Refused, refuse};
+use crate::burn_nn::conversion_error::{ConversionError, refuse};
 use burn::Tensor;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::store::ModuleRecord;
@@ -33,9 +33,10 @@ type Entries = BTreeMap<String, burn_pack::Tensor>;
 ///
 /// If the file cannot be read, if a layer in it has no such form here, or if names or shapes do not
 /// fit the model: what was expected, and what was found.
-pub fn load_file<M: Module>(model: M, path: impl AsRef<Path>) -> Result<M, Refused> {
+pub fn load_file<M: Module>(model: M, path: impl AsRef<Path>) -> Result<M, ConversionError> {
     let path = path.as_ref();
-    let at = |reason: &dyn std::fmt::Display| Refused(format!("{}: {reason}", path.display()));
+    let at =
+        |reason: &dyn std::fmt::Display| ConversionError(format!("{}: {reason}", path.display()));
     let reader = Reader::from_file(path).map_err(|error| at(&error))?;
     let record = convert(reader, &model).map_err(|error| at(&error))?;
     model.try_load_record(record).map_err(|error| at(&error))
@@ -57,14 +58,17 @@ pub fn load_file<M: Module>(model: M, path: impl AsRef<Path>) -> Result<M, Refus
 /// # Errors
 ///
 /// If a layer in the record has no such form here.
-pub fn convert_record<M: Module>(record: ModuleRecord, model: &M) -> Result<ModuleRecord, Refused> {
-    let bytes = record.into_bytes().map_err(|error| Refused(error.to_string()))?;
-    let reader = Reader::from_bytes(bytes).map_err(|error| Refused(error.to_string()))?;
+pub fn convert_record<M: Module>(
+    record: ModuleRecord,
+    model: &M,
+) -> Result<ModuleRecord, ConversionError> {
+    let bytes = record.into_bytes().map_err(|error| ConversionError(error.to_string()))?;
+    let reader = Reader::from_bytes(bytes).map_err(|error| ConversionError(error.to_string()))?;
     convert(reader, model)
 }
 
-fn convert<M: Module>(reader: Reader, model: &M) -> Result<ModuleRecord, Refused> {
-    let tensors = reader.into_tensors().map_err(|error| Refused(error.to_string()))?;
+fn convert<M: Module>(reader: Reader, model: &M) -> Result<ModuleRecord, ConversionError> {
+    let tensors = reader.into_tensors().map_err(|error| ConversionError(error.to_string()))?;
     let mut entries: Entries =
         tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
     let mut names = Names::default();
@@ -82,8 +86,8 @@ fn convert<M: Module>(reader: Reader, model: &M) -> Result<ModuleRecord, Refused
     }
     let bytes = Writer::new(entries.into_values().collect())
         .into_bytes()
-        .map_err(|error| Refused(error.to_string()))?;
-    ModuleRecord::from_bytes(bytes).map_err(|error| Refused(error.to_string()))
+        .map_err(|error| ConversionError(error.to_string()))?;
+    ModuleRecord::from_bytes(bytes).map_err(|error| ConversionError(error.to_string()))
 }
 
 /// The names of a model's parameters.
@@ -132,7 +136,7 @@ fn convert_direction(
     layer: &str,
     from: &str,
     suffix: &str,
-) -> Result<(), Refused> {
+) -> Result<(), ConversionError> {
     let name = |gate: &str, transform: &str, kind: &str| format!("{from}{gate}.{transform}.{kind}");
     let has = |gate: &&str| entries.contains_key(&name(gate, "input_transform", "weight"));
     // The first of which all gates are there: coupled gates are less than the four.
@@ -163,7 +167,7 @@ fn convert_direction(
 }
 
 /// Puts matrices `[I, H]` one below the other as `[H, I]`, or vectors `[H]` behind each other.
-fn join(name: String, parts: Vec<burn_pack::Tensor>) -> Result<burn_pack::Tensor, Refused> {
+fn join(name: String, parts: Vec<burn_pack::Tensor>) -> Result<burn_pack::Tensor, ConversionError> {
     let dtype = parts[0].dtype;
     let shape = parts[0].shape.to_vec();
     if !matches!(dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16) {
@@ -181,7 +185,7 @@ fn join(name: String, parts: Vec<burn_pack::Tensor>) -> Result<burn_pack::Tensor
             ));
         }
         let (part_name, _, _, _, values) =
-            part.into_parts().map_err(|error| Refused(error.to_string()))?;
+            part.into_parts().map_err(|error| ConversionError(error.to_string()))?;
         let numbers = shape.iter().try_fold(dtype.size(), |n, &size| n.checked_mul(size));
         if numbers != Some(values.len()) {
             return refuse(format!("{part_name}: {} bytes for {dtype:?} {shape:?}", values.len()));

@@ -1,6 +1,6 @@
 //! The states: `[B, H]` or `[2, B, H]` there, `[L·D, B, H]` here.
 
-use crate::burn_nn::refused::{Refused, refuse};
+use crate::burn_nn::conversion_error::{ConversionError, refuse};
 use crate::state::{GruState, LstmState, RnnState};
 use burn::Tensor;
 use burn::nn;
@@ -11,7 +11,7 @@ fn one(state: Tensor<2>) -> Tensor<3> {
 }
 
 /// `[1, B, H]` as `[B, H]`.
-fn only(state: Tensor<3>) -> Result<Tensor<2>, Refused> {
+fn only(state: Tensor<3>) -> Result<Tensor<2>, ConversionError> {
     match state.dims()[0] {
         1 => Ok(state.squeeze_dim(0)),
         rows => refuse(format!(
@@ -21,7 +21,7 @@ fn only(state: Tensor<3>) -> Result<Tensor<2>, Refused> {
 }
 
 /// `[2, B, H]` as it is.
-fn both(state: Tensor<3>) -> Result<Tensor<3>, Refused> {
+fn both(state: Tensor<3>) -> Result<Tensor<3>, ConversionError> {
     match state.dims()[0] {
         2 => Ok(state),
         rows => refuse(format!(
@@ -45,20 +45,20 @@ impl From<nn::LstmState<3>> for LstmState {
 }
 
 impl TryFrom<LstmState> for nn::LstmState<2> {
-    type Error = Refused;
+    type Error = ConversionError;
 
     /// For a `burn::nn::Lstm`; refused unless it is of one layer in one direction.
-    fn try_from(state: LstmState) -> Result<Self, Refused> {
+    fn try_from(state: LstmState) -> Result<Self, ConversionError> {
         // Not by `new`: that of Burn takes the cell first.
         Ok(Self { cell: only(state.cell)?, hidden: only(state.hidden)? })
     }
 }
 
 impl TryFrom<LstmState> for nn::LstmState<3> {
-    type Error = Refused;
+    type Error = ConversionError;
 
     /// For a `burn::nn::BiLstm`; refused unless it is of one layer in two directions.
-    fn try_from(state: LstmState) -> Result<Self, Refused> {
+    fn try_from(state: LstmState) -> Result<Self, ConversionError> {
         Ok(Self { cell: both(state.cell)?, hidden: both(state.hidden)? })
     }
 }
@@ -78,19 +78,19 @@ impl From<nn::RnnState<3>> for RnnState {
 }
 
 impl TryFrom<RnnState> for nn::RnnState<2> {
-    type Error = Refused;
+    type Error = ConversionError;
 
     /// For a `burn::nn::Rnn`; refused unless it is of one layer in one direction.
-    fn try_from(state: RnnState) -> Result<Self, Refused> {
+    fn try_from(state: RnnState) -> Result<Self, ConversionError> {
         Ok(Self { hidden: only(state.hidden)? })
     }
 }
 
 impl TryFrom<RnnState> for nn::RnnState<3> {
-    type Error = Refused;
+    type Error = ConversionError;
 
     /// For a `burn::nn::BiRnn`; refused unless it is of one layer in two directions.
-    fn try_from(state: RnnState) -> Result<Self, Refused> {
+    fn try_from(state: RnnState) -> Result<Self, ConversionError> {
         Ok(Self { hidden: both(state.hidden)? })
     }
 }
@@ -110,19 +110,19 @@ impl From<Tensor<3>> for GruState {
 }
 
 impl TryFrom<GruState> for Tensor<2> {
-    type Error = Refused;
+    type Error = ConversionError;
 
     /// For a `burn::nn::Gru`; refused unless it is of one layer in one direction.
-    fn try_from(state: GruState) -> Result<Self, Refused> {
+    fn try_from(state: GruState) -> Result<Self, ConversionError> {
         only(state.hidden)
     }
 }
 
 impl TryFrom<GruState> for Tensor<3> {
-    type Error = Refused;
+    type Error = ConversionError;
 
     /// For a `burn::nn::BiGru`; refused unless it is of one layer in two directions.
-    fn try_from(state: GruState) -> Result<Self, Refused> {
+    fn try_from(state: GruState) -> Result<Self, ConversionError> {
         both(state.hidden)
     }
 }

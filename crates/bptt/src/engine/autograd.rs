@@ -5,7 +5,7 @@
 //! backward pass quadratic in the number of steps (see [`input_products`]); what is left above
 //! linear is Burn's search through its checkpoints.
 
-use crate::engine::sequence::{Sequence, Sequenced};
+use crate::engine::sequence::{Sequence, SequenceResult};
 use bptt_cells::{Cell, HiddenTerm, Number, Planes, Rectify, State};
 use bptt_kernels::{MaskedOutput, SequenceMask};
 use burn::Tensor;
@@ -13,7 +13,7 @@ use burn::tensor::{Bool, DType, TensorData, activation};
 use std::ops::{Add, Mul, Neg, Sub};
 
 /// The sequence, step by step.
-pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
+pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> SequenceResult {
     let [time, batch, _] = sequence.input.dims();
     let hidden_size = sequence.weight_ih.dims()[0] / C::GATES;
     let weights = Products::of::<C>(&sequence, hidden_size);
@@ -60,7 +60,7 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> Sequenced {
 
     let outputs = outputs.into_iter().map(|out| out.expect("each step was worked")).collect();
     let memory: Vec<_> = before.memory.into_vec().into_iter().map(|c| c.0).collect();
-    Sequenced {
+    SequenceResult {
         outputs: Tensor::stack(outputs, if sequence.batch_first { 1 } else { 0 }),
         hidden: before.hidden.0,
         memory: (!memory.is_empty()).then(|| Tensor::stack(memory, 0)),

@@ -5,7 +5,7 @@ mod manual;
 mod sequence;
 
 pub use autograd::Recorded;
-pub use sequence::{Sequence, Sequenced};
+pub use sequence::{Sequence, SequenceResult};
 
 use bptt_cells::Cell;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ impl Engine {
 /// # Panics
 ///
 /// If the operands do not fit each other, whichever the engine: see [`Plan::check`](bptt_kernels::Plan::check).
-pub(crate) fn run<C: Cell>(cell: C, engine: Engine, sequence: Sequence) -> Sequenced {
+pub(crate) fn run<C: Cell>(cell: C, engine: Engine, sequence: Sequence) -> SequenceResult {
     match engine {
         Engine::Manual => manual::run(cell, sequence, false),
         Engine::Autograd => {

@@ -65,9 +65,9 @@ impl Sequence {
     }
 }
 
-/// What a [`Sequence`] becomes.
+/// What an engine returns for a [`Sequence`].
 #[derive(Clone, Debug)]
-pub struct Sequenced {
+pub struct SequenceResult {
     /// The hidden states, `[T, B, P]` or `[B, T, P]`, as they are wanted.
     pub outputs: Tensor<3>,
     /// The final hidden state, `[B, P]`

@@ -140,14 +140,14 @@ pub struct StreamPool<C, K> {
     slots: Slots<K>,
 }
 
-/// What a batch of inputs, or several, were answered with: in the order in which they were fed.
+/// The outputs of the streams whose inputs were computed, in the order in which these were fed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answers<K> {
+pub struct StreamOutputs<K> {
     keys: Vec<K>,
     outputs: Vec<f32>,
 }
 
-impl<K> Answers<K> {
+impl<K> StreamOutputs<K> {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.keys.len()
@@ -243,7 +243,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     }
 
     /// Answers what is due: full batches, and all that would else have waited for too long.
-    pub fn poll(&mut self, now: Instant) -> Answers<K> {
+    pub fn poll(&mut self, now: Instant) -> StreamOutputs<K> {
         self.poll_with(now, |outputs| outputs)
     }
 
@@ -257,7 +257,11 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     /// # Panics
     ///
     /// If the head does not give a row for each. Inputs and states are then as before.
-    pub fn poll_with(&mut self, now: Instant, head: impl Fn(Tensor<2>) -> Tensor<2>) -> Answers<K> {
+    pub fn poll_with(
+        &mut self,
+        now: Instant,
+        head: impl Fn(Tensor<2>) -> Tensor<2>,
+    ) -> StreamOutputs<K> {
         self.answer(head, |pool| {
             pool.slots.waiting() >= pool.config.max_batch
                 || pool.due().is_some_and(|due| due <= now)
@@ -265,7 +269,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     }
 
     /// Answers all that waits, now.
-    pub fn flush(&mut self) -> Answers<K> {
+    pub fn flush(&mut self) -> StreamOutputs<K> {
         self.flush_with(|outputs| outputs)
     }
 
@@ -275,7 +279,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     /// # Panics
     ///
     /// As [`poll_with`](Self::poll_with).
-    pub fn flush_with(&mut self, head: impl Fn(Tensor<2>) -> Tensor<2>) -> Answers<K> {
+    pub fn flush_with(&mut self, head: impl Fn(Tensor<2>) -> Tensor<2>) -> StreamOutputs<K> {
         self.answer(head, |_| true)
     }
 
@@ -415,8 +419,8 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         &mut self,
         head: impl Fn(Tensor<2>) -> Tensor<2>,
         is_due: impl Fn(&Self) -> bool,
-    ) -> Answers<K> {
-        let mut answers = Answers { keys: Vec::new(), outputs: Vec::new() };
+    ) -> StreamOutputs<K> {
+        let mut answers = StreamOutputs { keys: Vec::new(), outputs: Vec::new() };
         while self.slots.waiting() > 0 && is_due(self) {
             self.batch(&head, &mut answers);
         }
@@ -424,7 +428,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     }
 
     /// One batch: those that have waited longest.
-    fn batch(&mut self, head: impl Fn(Tensor<2>) -> Tensor<2>, answers: &mut Answers<K>) {
+    fn batch(&mut self, head: impl Fn(Tensor<2>) -> Tensor<2>, answers: &mut StreamOutputs<K>) {
         let rows = self.slots.first(self.config.max_batch);
         let count = rows.len();
         let Shape { input, hidden, memory } = self.shape;

@@ -1,7 +1,7 @@
 //! Outputs, final states and gradients, over all options, to and fro.
 
 use crate::{devices, error, flex, noise};
-use bptt::burn_nn::Refused;
+use bptt::burn_nn::ConversionError;
 use bptt::{
     Gru, GruState, Lstm, LstmState, Recurrent, RecurrentState, Rnn, RnnState, SequenceCell,
 };
@@ -68,8 +68,8 @@ impl Theirs<GruState> for nn::Gru {
 fn agree<C, T>(case: &str, theirs: T, batch_first: bool, device: &Device, tolerance: f64)
 where
     C: SequenceCell,
-    T: Theirs<C::State> + TryFrom<Recurrent<C>, Error = Refused>,
-    Recurrent<C>: TryFrom<T, Error = Refused>,
+    T: Theirs<C::State> + TryFrom<Recurrent<C>, Error = ConversionError>,
+    Recurrent<C>: TryFrom<T, Error = ConversionError>,
 {
     let ours = Recurrent::<C>::try_from(theirs.clone()).expect(case);
     let back = T::try_from(ours.clone()).expect(case);

@@ -1,14 +1,14 @@
 //! What cannot be carried over is refused, and the reason is in the line.
 
 use crate::flex;
-use bptt::burn_nn::Refused;
+use bptt::burn_nn::ConversionError;
 use bptt::{Gru, GruConfig, GruState, Lstm, LstmConfig, Rnn, RnnConfig};
 use burn::Tensor;
 use burn::module::Module;
 use burn::nn::activation::ActivationConfig;
 use burn::nn::{self};
 
-fn refused<T>(result: Result<T, Refused>, parts: &[&str]) {
+fn refused<T>(result: Result<T, ConversionError>, parts: &[&str]) {
     let line = result.err().expect("refused").to_string();
     assert!(!line.contains('\n'), "{line}");
     for part in parts {

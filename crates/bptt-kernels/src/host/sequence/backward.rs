@@ -14,7 +14,7 @@ use crate::host::sequence::passes::{Forwarder, Outputs};
 use crate::host::sequence::trace::Trace;
 use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::sequence::weights::Weights;
-use crate::host::step::gates::Work;
+use crate::host::step::gates::CellRunner;
 use crate::host::threads::team::team;
 use crate::operation::operands::{Cotangents, Operand, Operands};
 use crate::operation::plan::SequenceMask;
@@ -40,7 +40,7 @@ fn rows_per_block<T>(layer: &Layer, rows_a_step: usize) -> usize {
 const CACHE: usize = 1 << 20;
 
 /// What goes into the backward pass beside the operands: the trace, and the outputs.
-pub(crate) struct Given<'a, T> {
+pub(crate) struct BackwardInputs<'a, T> {
     pub(crate) trace: &'a mut Trace<T>,
     /// The outputs of the forward pass.
     pub(crate) outputs: &'a [T],
@@ -50,11 +50,11 @@ pub(crate) struct Given<'a, T> {
 /// Runs the sequence backward: dLoss/d(operand) for each wanted operand. In dual numbers those of
 /// weights and biases are values, then tangents.
 pub(crate) fn backward<C: Cell, T: Gemm>(
-    work: Work<'_, C, T>,
+    runner: CellRunner<'_, C, T>,
     layer: &Layer,
     operands: &Slices<'_, T>,
     mask: Option<&SequenceMask>,
-    Given { trace, outputs, d_results }: Given<'_, T>,
+    BackwardInputs { trace, outputs, d_results }: BackwardInputs<'_, T>,
     wanted: &Operands<()>,
     threads: ThreadPlan,
 ) -> Operands<Values<T>> {
@@ -69,7 +69,7 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
     };
 
     let new = |operands| Weights::new(layer, operands, wanted.has(Operand::Input), count);
-    let (weights, tangents) = (new(operands), work.tangents.map(new));
+    let (weights, tangents) = (new(operands), runner.tangents.map(new));
     let packed = |of: fn(&Weights<T>) -> Option<&Panels<T>>| {
         Some(of(&weights)?.beside(tangents.as_ref().and_then(of)))
     };
@@ -114,7 +114,7 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
         of.as_mut().map(|gradient| Shared::new(gradient))
     }
     let sequence = Sequence {
-        work,
+        runner,
         layer,
         operands,
         valid_rows: &valid_rows,
@@ -154,9 +154,9 @@ pub(crate) fn backward<C: Cell, T: Gemm>(
     };
     over(trace.segment.take().expect("a trace is used once"));
     if let Some(mut recompute) = trace.recompute.take() {
-        let forwarder = Forwarder::new(work, layer, operands, &valid_rows, None, threads);
-        while let Some(passed) = recompute.next(&forwarder, Outputs::Known(outputs)) {
-            over(passed.into_segment());
+        let forwarder = Forwarder::new(runner, layer, operands, &valid_rows, None, threads);
+        while let Some(pass) = recompute.next(&forwarder, Outputs::Known(outputs)) {
+            over(pass.into_segment());
         }
     }
     team(count, |member| sequence.complete(member));

@@ -8,7 +8,7 @@ use crate::host::layout::thread_plan::TimeBlock;
 use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::sequence::trace_segment::TraceSegment;
-use crate::host::step::gates::Work;
+use crate::host::step::gates::CellRunner;
 use crate::operation::operands::{Operand, Operands};
 use bptt_cells::Cell;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicUsize;
 
 /// What all threads of the backward pass share. Buffers of two belong to blocks in turn.
 pub(super) struct Sequence<'a, C, T> {
-    pub(super) work: Work<'a, C, T>,
+    pub(super) runner: CellRunner<'a, C, T>,
     pub(super) layer: &'a Layer,
     pub(super) operands: &'a Slices<'a, T>,
     pub(super) valid_rows: &'a ValidRows,

@@ -85,7 +85,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         let rows = self.valid_rows.step_rows(k, &shard.rows);
         let traced = self.valid_rows.count(&(segment.steps.start..k)) + rows.places.start;
         if self.layer.held {
-            self.hold_back(k, shard);
+            self.held_backward(k, shard);
         }
         // This thread's valid rows of the batch, in a buffer; and their places in the block.
         let of_batch = |buffer: Shared<'_, T>, row: usize| {
@@ -108,7 +108,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         let hidden_before = |b| self.hidden_before(k, b);
         let gates = |part| {
             let step = StepBackward {
-                cell: self.work.cell,
+                cell: self.runner.cell,
                 layer: self.layer,
                 rows: rows.clone(),
                 units: shard.units.clone(),
@@ -131,7 +131,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
                 d_gated: self.d_gated,
                 gated: self.gated_hidden.map(|gated| gated[slot]),
             };
-            self.work.backward(isa, &step);
+            self.runner.backward(isa, &step);
         };
         if let (Some(project), Some(d_projected), Some(d_own), Some(own)) =
             (self.project, self.d_projected, self.d_own, segment.own)
@@ -183,7 +183,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
 
     /// Rows that are masked at step `k` and have the held state as their output: the output's gradient joins
     /// that of `h`.
-    fn hold_back(&self, k: usize, shard: &Shard) {
+    fn held_backward(&self, k: usize, shard: &Shard) {
         let Layer { output, pp, .. } = *self.layer;
         let units = if self.layer.projected { 0..output } else { shard.units.clone() };
         let units = units.start.min(output)..units.end.min(output);

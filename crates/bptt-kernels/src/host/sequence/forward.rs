@@ -13,7 +13,7 @@ use crate::host::sequence::passes::{Forwarder, Outputs};
 use crate::host::sequence::recompute::Recompute;
 use crate::host::sequence::trace::Trace;
 use crate::host::sequence::trace_segment::Keep;
-use crate::host::step::gates::Work;
+use crate::host::step::gates::CellRunner;
 use crate::operation::operands::Results;
 use crate::operation::plan::SequenceMask;
 use bptt_cells::Cell;
@@ -26,7 +26,7 @@ use std::sync::Arc;
 ///
 /// If it does not fit the budget, or the memory that there is.
 pub(crate) fn forward<C: Cell, T: Gemm>(
-    work: Work<'_, C, T>,
+    runner: CellRunner<'_, C, T>,
     layer: &Layer,
     operands: &Slices<'_, T>,
     mask: Option<&SequenceMask>,
@@ -42,7 +42,7 @@ pub(crate) fn forward<C: Cell, T: Gemm>(
     fits.unwrap_or_else(|error| panic!("{error}"));
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let valid_rows = ValidRows::new(layer, mask);
-    let forwarder = Forwarder::new(work, layer, operands, &valid_rows, packed, threads);
+    let forwarder = Forwarder::new(runner, layer, operands, &valid_rows, packed, threads);
     let sizes = [time, batch, output];
     // Those of masked steps are not written.
     let mut outputs = Values::new(&sizes, mask.is_none());
@@ -50,7 +50,7 @@ pub(crate) fn forward<C: Cell, T: Gemm>(
         Keep::Within(budget) => Recompute::new(C::NAME, layer, budget),
         Keep::All | Keep::Nothing => None,
     };
-    let passed = match &mut recompute {
+    let pass = match &mut recompute {
         Some(recompute) => {
             recompute.next(&forwarder, Outputs::Wanted(&mut outputs)).expect("the last steps")
         }
@@ -60,12 +60,12 @@ pub(crate) fn forward<C: Cell, T: Gemm>(
             forwarder.pass(0..time, forwarder.first_memory(), wanted, keep)
         }
     };
-    let last = passed.hidden.as_slice();
+    let last = pass.hidden.as_slice();
     let mut last_hidden = Vec::with_capacity(batch * output);
     for b in 0..batch {
         last_hidden.extend_from_slice(&last[b * pp..][..output]);
     }
-    let of = passed.memory.as_slice();
+    let of = pass.memory.as_slice();
     let mut last_memory = Vec::with_capacity(memories * batch * hidden);
     for m in 0..memories {
         for b in 0..batch {
@@ -74,6 +74,6 @@ pub(crate) fn forward<C: Cell, T: Gemm>(
     }
     let memory = (memories > 0).then(|| last_memory.into());
     let results = Results { outputs, hidden: last_hidden.into(), memory };
-    let trace = passed.segment.map(|segment| Trace { segment: Some(segment), recompute });
+    let trace = pass.segment.map(|segment| Trace { segment: Some(segment), recompute });
     (results, trace)
 }

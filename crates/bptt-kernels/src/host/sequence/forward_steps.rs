@@ -11,7 +11,7 @@ use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::Shared;
 use crate::host::sequence::phase::Phase;
 use crate::host::simd::isa::Isa;
-use crate::host::step::gates::{Part, StepForward, Work};
+use crate::host::step::gates::{CellRunner, Part, StepForward};
 use crate::host::threads::team::{Member, part};
 use crate::operation::operands::Operand;
 use bptt_cells::Cell;
@@ -39,7 +39,7 @@ unsafe fn multiply<T: Gemm>(
 
 /// What all threads of the forward pass share.
 pub(super) struct Forward<'a, C, T> {
-    pub(super) work: Work<'a, C, T>,
+    pub(super) runner: CellRunner<'a, C, T>,
     pub(super) layer: &'a Layer,
     pub(super) operands: &'a Slices<'a, T>,
     pub(super) valid_rows: &'a ValidRows,
@@ -198,7 +198,7 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
         let (before, after) = (self.hidden[nth % 2], self.hidden[(nth + 1) % 2]);
         let planes = self.planes[slot];
         let rows = self.valid_rows.step_rows(k, &shard.rows);
-        self.stand_still(k, [before, after], shard);
+        self.carry_masked(k, [before, after], shard);
         if rows.len() == 0 {
             return;
         }
@@ -224,7 +224,7 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
         let own_row = if self.keep { traced } else { shard.rows.start };
         let gates = |part| {
             let step = StepForward {
-                cell: self.work.cell,
+                cell: self.runner.cell,
                 layer: self.layer,
                 rows: rows.clone(),
                 units: shard.units.clone(),
@@ -242,7 +242,7 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
                 output: self.outputs,
                 time: t,
             };
-            self.work.forward(isa, &step);
+            self.runner.forward(isa, &step);
         };
         add(of_batch(before, pp), self.weight_hh, self.layer.of_h().0);
         if let Some(gated) = self.gated {
@@ -275,7 +275,7 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
 
     /// Hands on the `h` of rows that were worked in the step before, and are not in this one. Others that
     /// are not have the same in both buffers, and have had it since then.
-    fn stand_still(&self, k: usize, [before, after]: [Shared<'_, T>; 2], shard: &Shard) {
+    fn carry_masked(&self, k: usize, [before, after]: [Shared<'_, T>; 2], shard: &Shard) {
         if self.valid_rows.rows(k).is_none() || k == self.first {
             return;
         }

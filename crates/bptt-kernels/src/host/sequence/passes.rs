@@ -12,7 +12,7 @@ use crate::host::sequence::packed_weights::PackedWeights;
 use crate::host::sequence::phase::Phase;
 use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::simd::real::Real;
-use crate::host::step::gates::Work;
+use crate::host::step::gates::CellRunner;
 use crate::host::threads::team::team;
 use crate::operation::operands::Operand;
 use bptt_cells::Cell;
@@ -48,7 +48,7 @@ impl<T> Outputs<'_, T> {
 
 /// What passes over steps begin with: the weights, packed once for all of them.
 pub(crate) struct Forwarder<'a, C, T> {
-    work: Work<'a, C, T>,
+    runner: CellRunner<'a, C, T>,
     layer: &'a Layer,
     operands: &'a Slices<'a, T>,
     valid_rows: &'a ValidRows,
@@ -58,8 +58,8 @@ pub(crate) struct Forwarder<'a, C, T> {
     threads: ThreadPlan,
 }
 
-/// What a pass over some steps leaves.
-pub(crate) struct Passed<T> {
+/// The state after a pass over some steps, and their trace.
+pub(crate) struct PassResult<T> {
     /// After the last of them, `[B, Pp]`.
     pub(crate) hidden: Buffer<T>,
     /// `[B, M, Hp]`
@@ -67,7 +67,7 @@ pub(crate) struct Passed<T> {
     pub(crate) segment: Option<TraceSegment<T>>,
 }
 
-impl<T: Real> Passed<T> {
+impl<T: Real> PassResult<T> {
     /// The trace, where it was asked for.
     pub(crate) fn into_segment(self) -> TraceSegment<T> {
         self.segment.expect("the trace was asked for")
@@ -76,7 +76,7 @@ impl<T: Real> Passed<T> {
 
 impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
     pub(crate) fn new(
-        work: Work<'a, C, T>,
+        runner: CellRunner<'a, C, T>,
         layer: &'a Layer,
         operands: &'a Slices<'a, T>,
         valid_rows: &'a ValidRows,
@@ -85,8 +85,8 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
     ) -> Self {
         let new = |operands| PackedWeights::new(layer, operands, threads.count);
         let packed_weights = packed_weights.unwrap_or_else(|| Arc::new(new(operands)));
-        let tangents = work.tangents.map(new);
-        Self { work, layer, operands, valid_rows, packed_weights, tangents, threads }
+        let tangents = runner.tangents.map(new);
+        Self { runner, layer, operands, valid_rows, packed_weights, tangents, threads }
     }
 
     /// The memories before the first step, `[B, M, Hp]`.
@@ -128,7 +128,7 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
         before: Buffer<T>,
         outputs: Outputs<'_, T>,
         keep: bool,
-    ) -> Passed<T> {
+    ) -> PassResult<T> {
         let Layer { batch, memories, hp, .. } = *self.layer;
         let layer = self.layer;
         let blocks = self.valid_rows.blocks(steps.clone(), |_| ROWS);
@@ -154,7 +154,7 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
             Some(of(values)?.beside(tangents.and_then(of)))
         };
         let forward = Forward {
-            work: self.work,
+            runner: self.runner,
             layer,
             operands: self.operands,
             valid_rows: self.valid_rows,
@@ -187,6 +187,6 @@ impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
             to.copy_from_slice(&memory.as_slice()[row * memories * hp..][..to.len()]);
         }
         let segment = saved.map(|saved| TraceSegment { steps, saved, memory, own });
-        Passed { hidden, memory: after, segment }
+        PassResult { hidden, memory: after, segment }
     }
 }

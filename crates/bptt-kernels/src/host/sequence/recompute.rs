@@ -3,7 +3,7 @@
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::layout::sizes::Layer;
 use crate::host::memory::buffer::Buffer;
-use crate::host::sequence::passes::{Forwarder, Outputs, Passed};
+use crate::host::sequence::passes::{Forwarder, Outputs, PassResult};
 use crate::host::simd::real::Real;
 use crate::operation::schedule::TraceSchedule;
 use bptt_cells::Cell;
@@ -38,7 +38,7 @@ impl<T: Real> Recompute<T> {
         &mut self,
         forwarder: &Forwarder<'_, C, T>,
         mut outputs: Outputs<'_, T>,
-    ) -> Option<Passed<T>>
+    ) -> Option<PassResult<T>>
     where
         T: Gemm,
     {
@@ -51,13 +51,13 @@ impl<T: Real> Recompute<T> {
                 self.end = start;
                 return Some(forwarder.pass(steps, memory, outputs, true));
             };
-            let passed = forwarder.pass(start..middle, memory, outputs.again(), false);
+            let pass = forwarder.pass(start..middle, memory, outputs.again(), false);
             if self.checkpoints.len() == self.schedule.states() {
                 let steps = middle..self.end;
                 self.end = middle;
-                return Some(forwarder.pass(steps, passed.memory, outputs, true));
+                return Some(forwarder.pass(steps, pass.memory, outputs, true));
             }
-            self.checkpoints.push((middle, Some(passed.memory)));
+            self.checkpoints.push((middle, Some(pass.memory)));
         }
     }
 

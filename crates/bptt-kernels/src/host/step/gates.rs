@@ -13,8 +13,8 @@ use bptt_cells::{Backward, Cell, Dual, Planes as _, State};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
-/// The cell, and in which numbers its steps are worked.
-pub(crate) struct Work<'a, C, T> {
+/// Runs the cell's steps, in plain numbers or in dual ones.
+pub(crate) struct CellRunner<'a, C, T> {
     pub(crate) cell: &'a C,
     forward: for<'s> fn(Isa, &StepForward<'s, C, T>),
     backward: for<'s> fn(Isa, &StepBackward<'s, C, T>),
@@ -22,15 +22,15 @@ pub(crate) struct Work<'a, C, T> {
     pub(crate) tangents: Option<&'a Slices<'a, T>>,
 }
 
-impl<C, T> Clone for Work<'_, C, T> {
+impl<C, T> Clone for CellRunner<'_, C, T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<C, T> Copy for Work<'_, C, T> {}
+impl<C, T> Copy for CellRunner<'_, C, T> {}
 
-impl<'a, C: Cell, T: Real> Work<'a, C, T> {
+impl<'a, C: Cell, T: Real> CellRunner<'a, C, T> {
     /// In plain numbers.
     pub(crate) fn plain(cell: &'a C) -> Self {
         Self {
@@ -51,13 +51,13 @@ impl<'a, C: Cell, T: Real> Work<'a, C, T> {
         }
     }
 
-    /// Works a step, or a part of it.
+    /// Computes a step forward, or a part of it.
     #[inline]
     pub(crate) fn forward(&self, isa: Isa, step: &StepForward<'_, C, T>) {
         (self.forward)(isa, step);
     }
 
-    /// Works a step backward, or a part of it.
+    /// Computes a step backward, or a part of it.
     #[inline]
     pub(crate) fn backward(&self, isa: Isa, step: &StepBackward<'_, C, T>) {
         (self.backward)(isa, step);

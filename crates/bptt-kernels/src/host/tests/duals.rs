@@ -65,10 +65,10 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         let layer = layer.in_duals();
         let slices = self.operands.map_ref(Vec::as_slice);
         let tangents = tangents.map_ref(Vec::as_slice);
-        let work = Work::in_duals(&self.plan.cell, &tangents);
+        let runner = CellRunner::in_duals(&self.plan.cell, &tangents);
         let mask = self.plan.mask.as_ref();
-        let (results, trace) = forward(work, &layer, &slices, mask, Keep::All, None, threads);
-        let given = Given {
+        let (results, trace) = forward(runner, &layer, &slices, mask, Keep::All, None, threads);
+        let inputs = BackwardInputs {
             trace: &mut trace.expect("it was asked for"),
             outputs: &results.outputs,
             d_results: Cotangents {
@@ -78,7 +78,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             },
         };
         let wanted = self.operands.clone().map(|_| ());
-        let gradients = backward(work, &layer, &slices, mask, given, &wanted, threads);
+        let gradients = backward(runner, &layer, &slices, mask, inputs, &wanted, threads);
         (results.map(|x| x.to_vec()), gradients.map(|x| x.to_vec()))
     }
 

@@ -8,7 +8,7 @@ use std::thread::Thread;
 
 /// What a worker does: the work, and which part of it.
 struct Job {
-    work: Work,
+    task: Task,
     index: usize,
     latch: Arc<Latch>,
 }
@@ -16,10 +16,10 @@ struct Job {
 /// The work, of a lifetime that the compiler does not know: [`together`] does not return before all
 /// workers are done with it.
 #[derive(Clone, Copy)]
-struct Work(*const (dyn Fn(usize) + Sync));
+struct Task(*const (dyn Fn(usize) + Sync));
 
 // SAFETY: what it points to is `Sync`, and lives as long as a worker uses it, see `together`.
-unsafe impl Send for Work {}
+unsafe impl Send for Task {}
 
 /// How many workers are still at it.
 struct Latch {
@@ -49,14 +49,14 @@ impl Latch {
 
 /// Where a worker finds its next job.
 #[derive(Default)]
-struct Desk {
+struct Mailbox {
     /// Whether there is one: read without the lock while the worker spins.
     is_there: AtomicBool,
     job: Mutex<Option<Job>>,
     came: Condvar,
 }
 
-impl Desk {
+impl Mailbox {
     /// Spins before the worker sleeps: some ten microseconds, in which the next piece of a sequence
     /// often comes.
     const SPINS: usize = if cfg!(miri) { 1 } else { 1 << 12 };
@@ -88,9 +88,9 @@ impl Desk {
 }
 
 /// Workers without work. Each belongs to one team at a time, so that its members all run.
-static IDLE: Mutex<Vec<Arc<Desk>>> = Mutex::new(Vec::new());
+static IDLE: Mutex<Vec<Arc<Mailbox>>> = Mutex::new(Vec::new());
 
-fn idle() -> std::sync::MutexGuard<'static, Vec<Arc<Desk>>> {
+fn idle() -> std::sync::MutexGuard<'static, Vec<Arc<Mailbox>>> {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -99,13 +99,13 @@ fn idle() -> std::sync::MutexGuard<'static, Vec<Arc<Desk>>> {
 /// without, and starts its own.
 #[cfg(all(target_os = "linux", not(miri)))]
 mod fork {
-    use super::{Desk, idle};
+    use super::{Mailbox, idle};
     use std::cell::UnsafeCell;
     use std::sync::{Arc, MutexGuard, Once};
 
     /// The list of idle workers, locked while a process forks: a lock that another thread holds would
     /// be held in the child for ever as well.
-    struct Held(UnsafeCell<Option<MutexGuard<'static, Vec<Arc<Desk>>>>>);
+    struct Held(UnsafeCell<Option<MutexGuard<'static, Vec<Arc<Mailbox>>>>>);
 
     // SAFETY: only the handlers below reach it, on the thread that forks, between the locking and the
     // unlocking of the list; two threads that fork at once wait for each other there.
@@ -143,19 +143,19 @@ mod fork {
 }
 
 /// A worker that is free, or a new one; `None` if the system gives no thread.
-fn worker() -> Option<Arc<Desk>> {
-    if let Some(desk) = idle().pop() {
-        return Some(desk);
+fn worker() -> Option<Arc<Mailbox>> {
+    if let Some(mailbox) = idle().pop() {
+        return Some(mailbox);
     }
     #[cfg(all(target_os = "linux", not(miri)))]
     fork::register();
-    let desk = Arc::new(Desk::default());
-    let of_worker = desk.clone();
+    let mailbox = Arc::new(Mailbox::default());
+    let of_worker = mailbox.clone();
     let run = move || {
         loop {
-            let Job { work, index, latch } = of_worker.take();
+            let Job { task, index, latch } = of_worker.take();
             // SAFETY: the caller waits for the latch, and until then the work lives.
-            let work = unsafe { &*work.0 };
+            let work = unsafe { &*task.0 };
             // The caller panics in our stead; a worker has no state that could be broken.
             if catch_unwind(AssertUnwindSafe(|| work(index))).is_err() {
                 latch.panicked.store(true, Ordering::Relaxed);
@@ -167,7 +167,7 @@ fn worker() -> Option<Arc<Desk>> {
             }
         }
     };
-    std::thread::Builder::new().name("bptt".to_string()).spawn(run).ok().map(|_| desk)
+    std::thread::Builder::new().name("bptt".to_string()).spawn(run).ok().map(|_| mailbox)
 }
 
 /// Calls `work` with each number below `count`, all at the same time, each on a thread of its own, 0 on
@@ -180,17 +180,17 @@ pub(super) fn together(count: usize, work: &(dyn Fn(usize) + Sync)) {
     if count == 1 {
         return work(0);
     }
-    let desks: Vec<_> = (1..count)
+    let mailboxes: Vec<_> = (1..count)
         .map(|_| worker().unwrap_or_else(|| panic!("the system gives no more threads")))
         .collect();
     let latch = Arc::new(Latch {
-        left: AtomicUsize::new(desks.len()),
+        left: AtomicUsize::new(mailboxes.len()),
         panicked: AtomicBool::new(false),
         caller: std::thread::current(),
     });
     // SAFETY: only the lifetime changes; `Waits` keeps this function from being left, by return or by
     // panic, before all who have the pointer are done with it.
-    let erased = Work(unsafe {
+    let erased = Task(unsafe {
         std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), *const (dyn Fn(usize) + Sync)>(
             work,
         )
@@ -201,8 +201,8 @@ pub(super) fn together(count: usize, work: &(dyn Fn(usize) + Sync)) {
             self.0.wait();
         }
     }
-    for (desk, index) in desks.iter().zip(1..) {
-        desk.put(Job { work: erased, index, latch: latch.clone() });
+    for (mailbox, index) in mailboxes.iter().zip(1..) {
+        mailbox.put(Job { task: erased, index, latch: latch.clone() });
     }
     let waits = Waits(&latch);
     work(0);

@@ -28,16 +28,16 @@ use burn::backend::{Backend, TensorMetadata};
 /// There is a *block* for each layer below and one, the last, for this layer. A block's *columns*, `N` of
 /// them, are the numbers of that layer's operands.
 #[derive(Clone, Debug)]
-pub struct Influenced<B: Backend> {
+pub struct RtrlState<B: Backend> {
     /// `W`, `U`, the biases, the projection
     weights: Operands<FloatTensor<B>>,
     columns: Columns,
-    state: Carried<B>,
+    state: StateAndInfluence<B>,
 }
 
-/// What goes from step to step.
+/// The state and its influence matrices, carried from step to step.
 #[derive(Clone, Debug)]
-struct Carried<B: Backend> {
+struct StateAndInfluence<B: Backend> {
     /// `[B, P]`, and ∂`hidden`/∂columns, `[B, N, P]`
     hidden: Plane<B>,
     /// `M` times `[B, H]`, and ∂`memory`/∂columns, `[B, N, H]`
@@ -51,7 +51,7 @@ struct Plane<B: Backend> {
     d: Vec<FloatTensor<B>>,
 }
 
-impl<B: Backend> Influenced<B> {
+impl<B: Backend> RtrlState<B> {
     /// Begins from a state, with no influence of anything but the state itself.
     ///
     /// # Arguments
@@ -84,7 +84,7 @@ impl<B: Backend> Influenced<B> {
             let one = |m| rows::<B>(&flat, m * batch, (m + 1) * batch);
             (0..memories).map(|m| itself(one(m), Operand::Memory, m * size)).collect()
         });
-        let state = Carried { hidden: itself(hidden, Operand::Hidden, 0), memory };
+        let state = StateAndInfluence { hidden: itself(hidden, Operand::Hidden, 0), memory };
         Self { weights: operands, columns, state }
     }
 
@@ -144,7 +144,7 @@ impl<B: Backend> Influenced<B> {
         d_input: &[FloatTensor<B>],
         active: Option<&[bool]>,
     ) {
-        let Carried { hidden, memory } = &self.state;
+        let StateAndInfluence { hidden, memory } = &self.state;
         let mut operands = self.pre_activations::<C>(t, input, d_input);
         // A cell that may stand before a projection reads nothing of `h` by itself.
         if !C::PROJECTABLE {
@@ -155,7 +155,7 @@ impl<B: Backend> Influenced<B> {
             self.add_gated(cell, &mut operands);
         }
 
-        let step = |planes: &Planed<B, C>| {
+        let step = |planes: &CellInputs<B, C>| {
             let gates = C::Gates::from_vec(planes.gates.clone());
             let separate = C::Separate::from_vec(planes.separate.clone());
             let (after, _saved) = cell.step(gates, separate, &planes.before);
@@ -171,7 +171,7 @@ impl<B: Backend> Influenced<B> {
             None => now,
         };
         let memory = after.zip(memory).map(|(now, then)| hold(now, then)).collect();
-        self.state = Carried { hidden: hold(out, hidden), memory };
+        self.state = StateAndInfluence { hidden: hold(out, hidden), memory };
     }
 
     /// `W x + b + U h + b_h`, or the two separately, as the cell wants them.
@@ -203,7 +203,7 @@ impl<B: Backend> Influenced<B> {
 
     /// Adds the product with the gated hidden state to the last gate.
     fn add_gated<C: Cell>(&self, cell: &C, operands: &mut [Plane<B>]) {
-        let gated = |planes: &Planed<B, C>| {
+        let gated = |planes: &CellInputs<B, C>| {
             vec![cell.gated_hidden(&C::Gates::from_vec(planes.gates.clone()), &planes.before)]
         };
         let q = through_cell::<B, C>(operands, &self.state.hidden.value, gated).remove(0);
@@ -307,7 +307,7 @@ pub(crate) fn gradients<B: Backend, C: Cell>(
     });
     let d_memory = d_results.memory.map(|d| flat(d, memories * batch, hidden));
 
-    let mut layer = Influenced::<B>::begin(operands, wanted, &[]);
+    let mut layer = RtrlState::<B>::begin(operands, wanted, &[]);
     let mut sum: Option<FloatTensor<B>> = None;
     let mut take = |mut blocks: Vec<FloatTensor<B>>| {
         let own = blocks.pop().expect("the layer's own block");
@@ -340,14 +340,14 @@ pub(crate) fn gradients<B: Backend, C: Cell>(
     layer.gradients(&sum.expect("a node has a gradient of one of its results"))
 }
 
-/// The operands of a cell as its own planes.
-struct Planed<B: Backend, C: Cell> {
+/// What a step of the cell takes: pre-activations, separate products, the state before.
+struct CellInputs<B: Backend, C: Cell> {
     gates: Vec<Tangent<B>>,
     separate: Vec<Tangent<B>>,
     before: State<Tangent<B>, C::Memory<Tangent<B>>>,
 }
 
-impl<B: Backend, C: Cell> Planed<B, C> {
+impl<B: Backend, C: Cell> CellInputs<B, C> {
     /// `hidden` stands for `h` where the cell reads none.
     fn of(mut all: Vec<Tangent<B>>, hidden: &FloatTensor<B>) -> Self {
         let mut separate = all.split_off(C::GATES);
@@ -366,7 +366,7 @@ impl<B: Backend, C: Cell> Planed<B, C> {
 fn through_cell<B: Backend, C: Cell>(
     operands: &[Plane<B>],
     hidden: &FloatTensor<B>,
-    function: impl Fn(&Planed<B, C>) -> Vec<Tangent<B>>,
+    function: impl Fn(&CellInputs<B, C>) -> Vec<Tangent<B>>,
 ) -> Vec<Plane<B>> {
     let mut results: Vec<Plane<B>> = Vec::new();
     for (seeded, operand) in operands.iter().enumerate() {
@@ -374,7 +374,7 @@ fn through_cell<B: Backend, C: Cell>(
             true => Tangent::moving(Primitive(plane.value.clone())),
             false => Tangent::still(Primitive(plane.value.clone())),
         };
-        let planes = Planed::of(operands.iter().enumerate().map(tangent).collect(), hidden);
+        let planes = CellInputs::of(operands.iter().enumerate().map(tangent).collect(), hidden);
         for (n, Tangent { value, slope }) in function(&planes).into_iter().enumerate() {
             let [batch, width] = slope.0.shape().dims();
             let slope = reshape::<B>(slope.0, [batch, 1, width]);

@@ -1,7 +1,7 @@
 //! The one message of all that does not fit.
 
-/// How many complaints one message has at most.
-const MOST_COMPLAINTS: usize = 100;
+/// How many errors one message has at most.
+const MOST_ERRORS: usize = 100;
 
 /// How much of a name from a file a message shows.
 const LONGEST_NAME: usize = 80;
@@ -17,15 +17,15 @@ pub(super) fn shown(name: &str) -> String {
 
 /// What is wrong, all of it, in one line.
 #[derive(Default)]
-pub(super) struct Complaints {
+pub(super) struct ErrorList {
     lines: Vec<String>,
     pub(super) count: usize,
 }
 
-impl Complaints {
+impl ErrorList {
     pub(super) fn add(&mut self, line: String) {
         self.count += 1;
-        if self.lines.len() < MOST_COMPLAINTS {
+        if self.lines.len() < MOST_ERRORS {
             self.lines.push(line);
         }
     }
