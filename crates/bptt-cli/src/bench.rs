@@ -1,7 +1,8 @@
 //! `bptt bench`
 
+use crate::failure::Failure;
+use crate::output;
 use crate::verify::CellArg;
-use crate::{Failure, output};
 use bptt::{Engine, Kernel};
 use bptt_probe::bench::{Ceiling, Contender, Memory, Mode, Report, Settings, bench};
 use bptt_probe::device;

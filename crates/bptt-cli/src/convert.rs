@@ -1,6 +1,7 @@
 //! `bptt convert`
 
-use crate::{Failure, output};
+use crate::failure::Failure;
+use crate::output;
 use bptt::Nonlinearity;
 use bptt_zoo::weights::{
     Conversion, Format, FoundLayer, Import, LayerOptions, Library, TensorMapping,

@@ -1,6 +1,7 @@
 //! `bptt devices`
 
-use crate::{Failure, output};
+use crate::failure::Failure;
+use crate::output;
 use clap::Args;
 use std::path::PathBuf;
 

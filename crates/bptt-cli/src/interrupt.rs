@@ -1,6 +1,7 @@
 //! Ctrl-C, and what else asks for an end.
 
-use crate::{Failure, output};
+use crate::failure::Failure;
+use crate::output;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -4,7 +4,7 @@
 //! command fails by it; until then it goes on, so that a run that has something to save saves it. A reader
 //! that went away (`bptt verify | head`) is nobody's fault.
 
-use crate::Failure;
+use crate::failure::Failure;
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};

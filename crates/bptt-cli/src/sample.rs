@@ -1,6 +1,7 @@
 //! `bptt sample`
 
-use crate::{Failure, output};
+use crate::failure::Failure;
+use crate::output;
 use bptt_probe::device;
 use bptt_zoo::RunFolder;
 use bptt_zoo::sample::{SampleOptions, sample};

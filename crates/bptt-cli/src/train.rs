@@ -1,8 +1,9 @@
 //! `bptt train`
 
+use crate::failure::Failure;
 use crate::interrupt::Interrupts;
+use crate::output;
 use crate::verify::CellArg;
-use crate::{Failure, output};
 use bptt::Engine;
 use bptt_probe::device;
 use bptt_zoo::{

@@ -1,6 +1,7 @@
 //! `bptt verify`
 
-use crate::{Failure, output};
+use crate::failure::Failure;
+use crate::output;
 use bptt::CellKind;
 use bptt_probe::verify::{Request, verify};
 use bptt_probe::{About, DType, Witness, device, html, table, ulp_table};

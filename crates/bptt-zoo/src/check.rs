@@ -1,6 +1,6 @@
 //! The two engines' gradients, compared on the very model and batch that a run starts from.
 
-use crate::SequenceModel;
+use crate::tasks::SequenceModel;
 use bptt::Engine;
 use burn::Tensor;
 use burn::module::{Module, ModuleVisitor, Param};

@@ -1,6 +1,7 @@
 //! The picture of a run: training and validation loss against the step.
 
-use crate::{Error, Point};
+use crate::error::Error;
+use crate::folder_files::Point;
 use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::prelude::*;
 

@@ -3,12 +3,12 @@
 //! `.bptt-run` marks a run folder. Whoever writes into the folder holds a lock on it, which ends with
 //! the process, however that ends. So it is never replaced, as the other files are.
 
-use crate::folder::{CONFIG, Config};
-use crate::{Error, RunFolder};
+use crate::error::Error;
+use crate::folder_files::{CONFIG, Config};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const MARKER: &str = ".bptt-run";
 
@@ -39,144 +39,141 @@ pub(crate) struct Claim {
     _marker: File,
 }
 
-impl RunFolder {
-    /// What the folder is.
-    ///
-    /// # Errors
-    ///
-    /// If it is somebody else's, or of a format that is not known yet.
-    pub(crate) fn find(&self) -> Result<Found, Error> {
-        let path = self.path();
-        let failed = |error| Error::file("read", path, error);
-        match fs::metadata(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
+/// What the folder is.
+///
+/// # Errors
+///
+/// If it is somebody else's, or of a format that is not known yet.
+pub(crate) fn find(path: &Path) -> Result<Found, Error> {
+    let failed = |error| Error::file("read", path, error);
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(failed(error)),
+        Ok(found) if !found.is_dir() => {
+            let path = path.display();
+            return Err(Error::input(format!("{path}: no folder; a run folder is one")));
+        }
+        Ok(_) => {}
+    }
+    if is_marked(path)? {
+        return Ok(Found::Marked);
+    }
+    if fs::read_dir(path).map_err(failed)?.next().is_none() {
+        return Ok(Found::Nothing);
+    }
+    match config_is_of_run(path) {
+        true => Ok(Found::Unmarked),
+        false => Err(Error::input(format!(
+            "{}: no run folder (no {MARKER} in it), and not empty: nothing was touched; give a \
+             new folder, or an empty one",
+            path.display()
+        ))),
+    }
+}
+
+/// The folder of a run that is there already; `None`: there is none yet.
+///
+/// # Errors
+///
+/// If it is somebody else's, or another run is at work in it.
+pub(crate) fn claim_existing(path: &Path) -> Result<Option<Claim>, Error> {
+    match find(path)? {
+        Found::Nothing => Ok(None),
+        Found::Marked | Found::Unmarked => claim(path).map(Some),
+    }
+}
+
+/// Makes it a run folder, if it is none yet, and keeps others out.
+///
+/// # Errors
+///
+/// If it is somebody else's, another run is at work in it, or it cannot be written.
+pub(crate) fn claim(path: &Path) -> Result<Claim, Error> {
+    fs::create_dir_all(path).map_err(|error| Error::file("make the folder", path, error))?;
+    let found = find(path)?;
+    let at = marker(path);
+    let failed = |error| Error::file("write", &at, error);
+    if found != Found::Marked {
+        let marker = serde_json::to_string(&Marker { format: FORMAT }).expect("a number");
+        match File::create_new(&at) {
+            Ok(mut file) => file.write_all((marker + "\n").as_bytes()).map_err(failed)?,
+            // Another run was quicker; who has the lock goes on.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed(error)),
-            Ok(found) if !found.is_dir() => {
-                let path = path.display();
-                return Err(Error::input(format!("{path}: no folder; a run folder is one")));
-            }
-            Ok(_) => {}
         }
-        if self.is_marked()? {
-            return Ok(Found::Marked);
-        }
-        if fs::read_dir(path).map_err(failed)?.next().is_none() {
-            return Ok(Found::Nothing);
-        }
-        match self.config_is_of_run() {
-            true => Ok(Found::Unmarked),
-            false => Err(Error::input(format!(
-                "{}: no run folder (no {MARKER} in it), and not empty: nothing was touched; give a \
-                 new folder, or an empty one",
+    }
+    let marker = File::options().read(true).write(true).open(&at).map_err(failed)?;
+    match marker.try_lock() {
+        Ok(()) => {}
+        // Some file systems have no locks; what is done alone is done there as well.
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+        Err(TryLockError::Error(error)) => return Err(Error::file("lock", &at, error)),
+        Err(TryLockError::WouldBlock) => {
+            return Err(Error::input(format!(
+                "{}: another run is at work in this folder; wait for its end, or give another \
+                 folder",
                 path.display()
-            ))),
+            )));
         }
     }
+    Ok(Claim { _marker: marker })
+}
 
-    /// The folder of a run that is there already; `None`: there is none yet.
-    ///
-    /// # Errors
-    ///
-    /// If it is somebody else's, or another run is at work in it.
-    pub(crate) fn claim_existing(&self) -> Result<Option<Claim>, Error> {
-        match self.find()? {
-            Found::Nothing => Ok(None),
-            Found::Marked | Found::Unmarked => self.claim().map(Some),
-        }
-    }
+fn marker(path: &Path) -> PathBuf {
+    path.join(MARKER)
+}
 
-    /// Makes it a run folder, if it is none yet, and keeps others out.
-    ///
-    /// # Errors
-    ///
-    /// If it is somebody else's, another run is at work in it, or it cannot be written.
-    pub(crate) fn claim(&self) -> Result<Claim, Error> {
-        let path = self.path();
-        fs::create_dir_all(path).map_err(|error| Error::file("make the folder", path, error))?;
-        let found = self.find()?;
-        let at = self.marker();
-        let failed = |error| Error::file("write", &at, error);
-        if found != Found::Marked {
-            let marker = serde_json::to_string(&Marker { format: FORMAT }).expect("a number");
-            match File::create_new(&at) {
-                Ok(mut file) => file.write_all((marker + "\n").as_bytes()).map_err(failed)?,
-                // Another run was quicker; who has the lock goes on.
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        let marker = File::options().read(true).write(true).open(&at).map_err(failed)?;
-        match marker.try_lock() {
-            Ok(()) => {}
-            // Some file systems have no locks; what is done alone is done there as well.
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(Error::file("lock", &at, error)),
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::input(format!(
-                    "{}: another run is at work in this folder; wait for its end, or give another \
-                     folder",
-                    path.display()
-                )));
-            }
-        }
-        Ok(Claim { _marker: marker })
+/// Whether it has a marker.
+///
+/// # Errors
+///
+/// If that is of a format that is not known yet.
+pub(crate) fn is_marked(path: &Path) -> Result<bool, Error> {
+    let at = marker(path);
+    if !at.is_file() {
+        return Ok(false);
     }
+    let mut text = String::new();
+    match File::open(&at).and_then(|mut file| file.read_to_string(&mut text)) {
+        Ok(_) => {}
+        // Windows lets nobody read what is locked (ERROR_LOCK_VIOLATION); who has locked it knew it.
+        Err(error) if cfg!(windows) && error.raw_os_error() == Some(33) => return Ok(true),
+        Err(error) => return Err(Error::file("read", &at, error)),
+    }
+    // Of a process that ended right after it had made the marker.
+    if text.is_empty() {
+        return Ok(true);
+    }
+    let Marker { format } =
+        serde_json::from_str(&text).map_err(|error| Error::file("read", &at, error))?;
+    match format {
+        1..=FORMAT => Ok(true),
+        _ => Err(Error::input(format!(
+            "{}: a run folder of format {format}, and this bptt knows formats up to {FORMAT}: \
+             take a newer bptt, or another folder",
+            path.display()
+        ))),
+    }
+}
 
-    fn marker(&self) -> PathBuf {
-        self.path().join(MARKER)
-    }
-
-    /// Whether it has a marker.
-    ///
-    /// # Errors
-    ///
-    /// If that is of a format that is not known yet.
-    pub(crate) fn is_marked(&self) -> Result<bool, Error> {
-        let at = self.marker();
-        if !at.is_file() {
-            return Ok(false);
-        }
-        let mut text = String::new();
-        match File::open(&at).and_then(|mut file| file.read_to_string(&mut text)) {
-            Ok(_) => {}
-            // Windows lets nobody read what is locked (ERROR_LOCK_VIOLATION); who has locked it knew it.
-            Err(error) if cfg!(windows) && error.raw_os_error() == Some(33) => return Ok(true),
-            Err(error) => return Err(Error::file("read", &at, error)),
-        }
-        // Of a process that ended right after it had made the marker.
-        if text.is_empty() {
-            return Ok(true);
-        }
-        let Marker { format } =
-            serde_json::from_str(&text).map_err(|error| Error::file("read", &at, error))?;
-        match format {
-            1..=FORMAT => Ok(true),
-            _ => Err(Error::input(format!(
-                "{}: a run folder of format {format}, and this bptt knows formats up to {FORMAT}: \
-                 take a newer bptt, or another folder",
-                self.path().display()
-            ))),
-        }
-    }
-
-    /// Whether `config.json` is one that a run or a saved model has, and not another program's of that
-    /// name.
-    pub(crate) fn config_is_of_run(&self) -> bool {
-        let Ok(bytes) = fs::read(self.path().join(CONFIG)) else { return false };
-        let Ok(value) = serde_json::from_slice::<serde_json::Value>(&bytes) else { return false };
-        let Some(fields) = value.as_object() else { return false };
-        let known = ["settings", "text", "series", "model"];
-        let named = ["settings", "text"].iter().all(|&name| fields.contains_key(name))
-            && fields.keys().all(|name| known.contains(&name.as_str()));
-        let config = serde_json::from_value::<Config>(value.clone());
-        named && config.is_ok_and(|config| config.is_of_run())
-    }
+/// Whether `config.json` is one that a run or a saved model has, and not another program's of that
+/// name.
+pub(crate) fn config_is_of_run(path: &Path) -> bool {
+    let Ok(bytes) = fs::read(path.join(CONFIG)) else { return false };
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(&bytes) else { return false };
+    let Some(fields) = value.as_object() else { return false };
+    let known = ["settings", "text", "series", "model"];
+    let named = ["settings", "text"].iter().all(|&name| fields.contains_key(name))
+        && fields.keys().all(|name| known.contains(&name.as_str()));
+    let config = serde_json::from_value::<Config>(value.clone());
+    named && config.is_ok_and(|config| config.is_of_run())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::folder::FolderInfo;
+    use crate::folder::RunFolder;
+    use crate::folder_files::FolderInfo;
     use crate::{Settings, TaskKind};
     use tempfile::tempdir;
 
@@ -203,7 +200,7 @@ mod tests {
         let folder = tempdir().unwrap();
         let run = RunFolder::new(folder.path());
         drop(run.claim().unwrap());
-        assert_eq!(fs::read_to_string(run.marker()).unwrap(), "{\"format\":1}\n");
+        assert_eq!(fs::read_to_string(marker(run.path())).unwrap(), "{\"format\":1}\n");
         for (text, named) in [
             ("{\"format\":2}", "format 2"),
             ("{\"format\":0}", "format 0"),
@@ -211,12 +208,12 @@ mod tests {
             ("{}", ".bptt-run"),
             ("format", ".bptt-run"),
         ] {
-            fs::write(run.marker(), text).unwrap();
+            fs::write(marker(run.path()), text).unwrap();
             assert!(refused(&run).contains(named), "{text}");
             assert!(run.settings().unwrap_err().to_string().contains(named), "{text}");
         }
         // Whoever made it had no time to write it.
-        fs::write(run.marker(), "").unwrap();
+        fs::write(marker(run.path()), "").unwrap();
         run.claim().unwrap();
     }
 
@@ -252,7 +249,7 @@ mod tests {
             Config { settings: Some(Settings::new(TaskKind::Parity)), info: FolderInfo::default() };
         let claim = run.claim().unwrap();
         run.begin(&claim, &config).unwrap();
-        fs::remove_file(run.marker()).unwrap();
+        fs::remove_file(marker(run.path())).unwrap();
         assert_eq!(run.find().unwrap(), Found::Unmarked);
     }
 }

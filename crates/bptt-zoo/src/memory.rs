@@ -4,9 +4,9 @@
 //! as much as the parameters for every row, so that sizes which are small for the other engines fill
 //! a machine.
 
-use crate::settings::MOST_GIGABYTES;
-use crate::tasks::copy::{GO, REMEMBERED};
-use crate::{Error, Settings, TaskKind};
+use crate::error::Error;
+use crate::settings::{MOST_GIGABYTES, REMEMBERED, Settings, TaskKind};
+use crate::tasks::copy::GO;
 use bptt::{CellKind, Engine, available_memory};
 
 /// From here on a run says what it is about to take.

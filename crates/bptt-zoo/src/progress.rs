@@ -1,6 +1,6 @@
 //! Lines for a person who waits.
 
-use crate::figure;
+use crate::figure::figure;
 use std::time::{Duration, Instant};
 
 /// Between two lines, at least: often while the run is new, a line in half a minute later on.

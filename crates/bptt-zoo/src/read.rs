@@ -1,7 +1,7 @@
 //! Reading what a user names: files, and data from standard input. Nothing is read without a bound,
 //! and nothing is waited for that is no file.
 
-use crate::Error;
+use crate::error::Error;
 use std::fs::Metadata;
 use std::io::{IsTerminal, Read};
 use std::path::Path;

@@ -1,8 +1,10 @@
 //! Text from a trained character model.
 
+use crate::error::Error;
+use crate::folder::RunFolder;
 use crate::random::{Purpose, generator};
+use crate::settings::TaskKind;
 use crate::tasks::char_lm::CharModel;
-use crate::{Error, RunFolder, TaskKind};
 use bptt::{AnyRecurrent, AnyState};
 use burn::tensor::{Device, Int, Tensor};
 use rand::RngExt;

@@ -1,6 +1,7 @@
 //! Series of numbers: a column of a CSV file, and how its numbers become those of a network.
 
-use crate::{Error, read, table};
+use crate::error::Error;
+use crate::{read, table};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

@@ -1,7 +1,6 @@
 //! Everything that a run is made from.
 
-use crate::Error;
-use crate::tasks::copy::REMEMBERED;
+use crate::error::Error;
 use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Engine};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -111,6 +110,9 @@ pub struct Settings {
 fn one() -> usize {
     1
 }
+
+/// How many symbols the task `copy` has to remember.
+pub(crate) const REMEMBERED: usize = 10;
 
 /// More memory than this is a mistake in the sizes rather than a wish.
 pub(crate) const MOST_GIGABYTES: f64 = 64.0;

@@ -1,6 +1,8 @@
 //! Models and states as burnpack files.
 
-use crate::{Error, weights};
+use crate::error::Error;
+use crate::weights::burnpack::check;
+use crate::weights::file::read_whole;
 use bptt::{AnyState, RecurrentState};
 use burn::Tensor;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
@@ -56,8 +58,8 @@ pub(crate) fn optimizer_bytes(record: OptimizerRecord) -> Result<Bytes, String> 
 
 /// Loads a model's parameters from a file.
 pub(crate) fn load_model<M: Module>(model: M, path: &Path) -> Result<M, Error> {
-    let bytes = weights::read_whole(path)?;
-    weights::check_burnpack(&bytes)
+    let bytes = read_whole(path)?;
+    check(&bytes)
         .and_then(|()| {
             let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes));
             model

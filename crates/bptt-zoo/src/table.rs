@@ -2,12 +2,14 @@
 //! is refused, with its line.
 
 mod fault;
+mod field;
 mod summary;
 
-use crate::{Error, read};
+use crate::error::Error;
+use crate::read;
+use crate::table::field::{Wrong, number};
+use crate::table::summary::Summaries;
 use csv::{ByteRecord, Reader, ReaderBuilder};
-use std::borrow::Cow;
-use summary::Summaries;
 
 /// A column's fields, row by row.
 #[derive(Debug)]
@@ -30,9 +32,6 @@ pub(crate) fn column(bytes: &[u8], name: &str, column: &str) -> Result<Column, E
         Error::input(format!("{name}, line {line}: {why}"))
     })
 }
-
-/// What is wrong, and the byte where it is.
-type Wrong = (usize, String);
 
 /// The rows of a file, one after the other.
 struct Rows<'a> {
@@ -109,12 +108,6 @@ impl Rows<'_> {
     }
 }
 
-/// A finite number.
-fn number(field: &[u8]) -> Option<f64> {
-    let number = std::str::from_utf8(field.trim_ascii()).ok()?.parse::<f64>().ok();
-    number.filter(|number| number.is_finite())
-}
-
 /// Where the row begins that is read next from a byte on, and how many blank lines come before it.
 fn blank_lines(bytes: &[u8], before: usize) -> (usize, usize) {
     // The row before may have ended between the two bytes of its line end.
@@ -141,19 +134,6 @@ fn breaks(bytes: &[u8]) -> usize {
 /// The line that a byte is in.
 fn line_of(bytes: &[u8], at: usize) -> usize {
     1 + breaks(&bytes[..at.min(bytes.len())])
-}
-
-/// A field for a message: one line, and not a long one.
-fn shown(field: &[u8]) -> String {
-    const MOST: usize = 40;
-    // So many characters are in four times as many bytes.
-    let some = &field[..field.len().min(4 * MOST)];
-    let text: Cow<'_, str> = String::from_utf8_lossy(some);
-    let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
-    if field.len() > some.len() || text.chars().count() > MOST {
-        shown.push('…');
-    }
-    shown
 }
 
 #[cfg(test)]

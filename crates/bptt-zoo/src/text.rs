@@ -1,6 +1,7 @@
 //! Texts, and characters as numbers.
 
-use crate::{Error, read};
+use crate::error::Error;
+use crate::read;
 use std::borrow::Cow;
 use std::path::Path;
 

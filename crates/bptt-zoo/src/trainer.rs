@@ -1,16 +1,27 @@
 //! The one training loop: check, step, validate, save.
 
-use crate::check::TOLERANCE;
+use crate::check::{GradientCheck, TOLERANCE, compare_engines};
+use crate::clip::clip_global_norm;
 use crate::curve::{self, Labels};
-use crate::folder::{Best, CURVE, Checkpoint, Config};
+use crate::error::Error;
+use crate::figure::figure;
+use crate::folder::{CURVE, RunFolder};
+use crate::folder_files::{Best, Checkpoint, Config, Point};
 use crate::marker::Claim;
+use crate::memory;
 use crate::progress::Progress;
 use crate::random::{Purpose, generator};
+use crate::series::Series;
+use crate::session::{RunResult, Session};
+use crate::settings::{Settings, TaskKind};
 use crate::store::{Carried, bytes, load_model, numbered, optimizer_bytes};
-use crate::{
-    Adding, CharLm, Copying, Error, Forecast, Parity, Point, RunFolder, RunResult, Scores, Series,
-    Session, Settings, Task, TaskKind, Text, clip_global_norm, compare_engines, figure, memory,
-};
+use crate::tasks::adding::Adding;
+use crate::tasks::char_lm::CharLm;
+use crate::tasks::copy::Copying;
+use crate::tasks::forecast::Forecast;
+use crate::tasks::parity::Parity;
+use crate::tasks::{Scores, Task};
+use crate::text::Text;
 use bptt::{AnyState, RecurrentState};
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, OptimizerRecord};
@@ -220,7 +231,7 @@ impl<'a, T: Task> Run<'a, T> {
     }
 
     /// The two engines on this model and the step to come.
-    fn check(&self) -> crate::GradientCheck {
+    fn check(&self) -> GradientCheck {
         compare_engines(&self.model, |model| {
             self.seed_dropout();
             self.task.loss(model, self.step, self.state.clone(), &self.device).0

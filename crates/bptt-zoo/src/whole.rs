@@ -1,6 +1,6 @@
 //! Files written whole or not at all: the one way in which the zoo and the command write.
 
-use crate::Error;
+use crate::error::Error;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};

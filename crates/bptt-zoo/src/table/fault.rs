@@ -1,6 +1,6 @@
 //! What can be wrong with a row, and how it is said.
 
-use super::{number, shown};
+use crate::table::field::{number, shown};
 use csv::ByteRecord;
 
 /// Which column has a name, in a file whose first row is the columns' names; `raw` is that row as it

@@ -1,6 +1,6 @@
 //! Rows that are no values of a series but sum up the others: a total, a mean.
 
-use super::{Wrong, number, shown};
+use crate::table::field::{Wrong, number, shown};
 use csv::ByteRecord;
 
 /// Words for such a row.

@@ -6,10 +6,11 @@
 //! Who always says 1, the mean, has a mean squared error of 1/6 = 0.1667, the variance of a sum of
 //! two such numbers.
 
-use super::parts::{last_hidden, validated};
-use super::{Scores, SequenceModel, Task};
+use crate::error::Error;
 use crate::random::{Purpose, generator};
-use crate::{Error, Settings};
+use crate::settings::Settings;
+use crate::tasks::parts::{last_hidden, validated};
+use crate::tasks::{Scores, SequenceModel, Task};
 use bptt::{AnyRecurrent, AnyState, Engine, RecurrentLayer};
 use burn::Tensor;
 use burn::module::Module;

@@ -4,11 +4,13 @@
 //! text is read in parallel streams, chunk after chunk; each stream's state is carried over to its
 //! next chunk and detached, so that gradients go back to the chunk's beginning and memory further.
 
-use super::parts::{cross_entropy, with_notes};
-use super::{Scores, SequenceModel, Task};
+use crate::error::Error;
+use crate::folder_files::{FolderInfo, TextInfo};
 use crate::read::data_name;
-use crate::text::Streams;
-use crate::{Error, FolderInfo, Settings, Text, TextInfo};
+use crate::settings::Settings;
+use crate::tasks::parts::{cross_entropy, with_notes};
+use crate::tasks::{Scores, SequenceModel, Task};
+use crate::text::{Streams, Text};
 use bptt::{AnyRecurrent, AnyState, Engine, RecurrentLayer};
 use burn::Tensor;
 use burn::module::Module;

@@ -6,10 +6,13 @@
 //! at each of the first `T + 10` steps, and then the symbols in order. Who knows all of that but the
 //! symbols has a loss of `10 · ln 8 / (T + 20)` nats per step.
 
-use super::parts::{cross_entropy, run, share_right, validated, with_head};
-use super::{Scores, SequenceModel, Task};
+use crate::error::Error;
+use crate::folder_files::FolderInfo;
+use crate::model_config::ModelConfig;
 use crate::random::{Purpose, generator};
-use crate::{Error, FolderInfo, ModelConfig, Settings};
+use crate::settings::{REMEMBERED, Settings};
+use crate::tasks::parts::{cross_entropy, run, share_right, validated, with_head};
+use crate::tasks::{Scores, SequenceModel, Task};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, Engine, RecurrentLayer};
 use burn::Tensor;
 use burn::config::Config;
@@ -18,8 +21,6 @@ use burn::nn::Linear;
 use burn::tensor::{Device, Int, TensorData};
 use rand::RngExt;
 
-/// Symbols to remember.
-pub(crate) const REMEMBERED: usize = 10;
 /// How many different ones there are.
 const SYMBOLS: usize = 8;
 /// The number of the blank; as a label too.

@@ -6,11 +6,15 @@
 //! is in units of the usual change from one value to the next, squared: for one step ahead, saying
 //! the last value again has a loss of 1 on the training data.
 
-use super::parts::{last_hidden, mean_scores, with_head, with_notes};
-use super::{Scores, SequenceModel, Task, VALIDATION};
+use crate::error::Error;
+use crate::figure::figure;
+use crate::folder_files::{FolderInfo, SeriesInfo};
+use crate::model_config::ModelConfig;
 use crate::random::{Purpose, generator};
 use crate::series::{Series, Standardization};
-use crate::{Error, FolderInfo, ModelConfig, SeriesInfo, Settings, figure};
+use crate::settings::Settings;
+use crate::tasks::parts::{last_hidden, mean_scores, with_head, with_notes};
+use crate::tasks::{Scores, SequenceModel, Task, VALIDATION};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, Engine, RaggedBatch, RecurrentLayer};
 use burn::Tensor;
 use burn::config::Config;

@@ -7,7 +7,8 @@ pub(crate) mod forecast;
 pub(crate) mod parity;
 mod parts;
 
-use crate::{Error, FolderInfo};
+use crate::error::Error;
+use crate::folder_files::FolderInfo;
 use bptt::{AnyState, Engine};
 use burn::Tensor;
 use burn::module::Module;

@@ -6,10 +6,13 @@
 //! uniform from 1 to `--length`, so that the short sequences teach what the long ones need. Who
 //! guesses has a loss of ln 2 = 0.6931 nats and is right half of the time.
 
-use super::parts::{cross_entropy, last_hidden, share_right, validated, with_head};
-use super::{Scores, SequenceModel, Task};
+use crate::error::Error;
+use crate::folder_files::FolderInfo;
+use crate::model_config::ModelConfig;
 use crate::random::{Purpose, generator};
-use crate::{Error, FolderInfo, ModelConfig, Settings};
+use crate::settings::Settings;
+use crate::tasks::parts::{cross_entropy, last_hidden, share_right, validated, with_head};
+use crate::tasks::{Scores, SequenceModel, Task};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, Engine, RaggedBatch, RecurrentLayer};
 use burn::Tensor;
 use burn::config::Config;

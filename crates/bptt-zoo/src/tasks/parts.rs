@@ -1,7 +1,9 @@
 //! What the models of several tasks have in common.
 
-use super::VALIDATION;
-use crate::{Error, Scores, Settings, read};
+use crate::error::Error;
+use crate::read;
+use crate::settings::Settings;
+use crate::tasks::{Scores, VALIDATION};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, RecurrentLayer, RecurrentState};
 use burn::Tensor;
 use burn::nn::{Linear, LinearConfig};

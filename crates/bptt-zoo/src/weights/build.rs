@@ -1,7 +1,7 @@
 //! From a layer's tensors in a file to a layer.
 
-use super::file::Tensors;
-use super::layer::{FoundLayer, LayerOptions};
+use crate::weights::contents::Tensors;
+use crate::weights::layer::{FoundLayer, LayerOptions};
 use bptt::{AnyCell, CellKind, GruCell, LstmCell, Recurrent, RnnCell, SequenceCell, StackConfig};
 use burn::Tensor;
 use burn::module::{Initializer, Param};

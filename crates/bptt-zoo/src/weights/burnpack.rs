@@ -3,9 +3,9 @@
 //! It checks that each tensor lies inside of the file and is as long as its shape says. That names
 //! occur once and that no two tensors overlap is checked here.
 
-use super::array::{Array, Element};
-use super::file::{Metadata, Tensors, UnreadTensor, UnreadTensors};
-use super::unique::Unique;
+use crate::weights::array::{Array, Element};
+use crate::weights::contents::{Metadata, Tensors, UnreadTensor, UnreadTensors};
+use crate::weights::unique::Unique;
 use burn::tensor::Bytes;
 use burn_pack::{Reader, Tensor, Writer};
 use serde::Deserialize;

@@ -1,9 +1,10 @@
 //! Where in a checkpoint the state dict is, and its tensors.
 
-use super::file::{Tensors, UnreadTensor, UnreadTensors};
-use super::pickle::{Pickle, Storage, Value};
-use super::torch::is_parameter;
-use super::view::materialize;
+use crate::weights::contents::{Tensors, UnreadTensor, UnreadTensors};
+use crate::weights::pickle::Pickle;
+use crate::weights::pickle::value::{Storage, Value};
+use crate::weights::torch::is_parameter;
+use crate::weights::view::materialize;
 use std::collections::HashSet;
 
 /// How deep a state dict is looked for, for a message.

@@ -1,12 +1,14 @@
 //! From file to file.
 
-use super::export::metadata;
-use super::file::{Format, UnreadTensors, WeightFile, one_line};
-use super::import::{Import, Imported};
-use super::keymap::TensorMapping;
-use super::layer::{FoundLayer, LayerOptions};
-use super::layout::{self, Layout};
-use crate::{Error, write_whole};
+use crate::error::Error;
+use crate::weights::contents::UnreadTensors;
+use crate::weights::export::metadata;
+use crate::weights::file::{Format, WeightFile, one_line};
+use crate::weights::import::{Import, Imported};
+use crate::weights::keymap::TensorMapping;
+use crate::weights::layer::{FoundLayer, LayerOptions};
+use crate::weights::layout::{self, Layout};
+use crate::whole::write_whole;
 use std::path::Path;
 
 /// A file that has been read, checked and put into another format, but not yet written.

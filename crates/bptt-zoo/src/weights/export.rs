@@ -1,11 +1,12 @@
 //! From a layer to a file.
 
-use super::array::{Array, Element};
-use super::build::FileCell;
-use super::file::{Format, Metadata, Tensors, WeightFile};
-use super::import::KEY;
-use super::layer::LayerOptions;
-use crate::Error;
+use crate::error::Error;
+use crate::weights::array::{Array, Element};
+use crate::weights::build::FileCell;
+use crate::weights::contents::{Metadata, Tensors};
+use crate::weights::file::{Format, WeightFile};
+use crate::weights::import::KEY;
+use crate::weights::layer::LayerOptions;
 use bptt::{AnyCell, Recurrent};
 use burn::Tensor;
 use burn::module::Param;

@@ -1,29 +1,11 @@
 //! Files of weights, whatever their format.
 
-use super::array::Array;
-use super::{burnpack, pytorch, safetensors};
-use crate::{Error, write_whole};
+use crate::error::Error;
+use crate::weights::contents::{Metadata, Tensors, UnreadTensors};
+use crate::weights::{burnpack, pytorch, safetensors};
+use crate::whole::write_whole;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::path::Path;
-
-/// Tensors by name.
-pub type Tensors = BTreeMap<String, Array>;
-
-/// What a file says besides, key by key.
-pub type Metadata = BTreeMap<String, String>;
-
-/// A tensor of a type that is not read: complex and quantized numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UnreadTensor {
-    /// Its shape, where the file says one.
-    pub shape: Vec<usize>,
-    /// Its type, by the name that the file has for it.
-    pub what: String,
-}
-
-/// Tensors that were passed over, by name.
-pub type UnreadTensors = BTreeMap<String, UnreadTensor>;
 
 /// The longest file that is read (16 GiB): it is held in memory.
 const LONGEST: u64 = 1 << 34;

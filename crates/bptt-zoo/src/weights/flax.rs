@@ -6,9 +6,9 @@
 //! and its `OptimizedLSTMCell` has all gates beside each other, `dense_i` and `dense_h`, the latter
 //! with a bias; its `GRUCell` has the same names, and the bias with the former.
 
-use super::array::Array;
-use super::error_list::{ErrorList, shown};
-use super::keymap::{Cell, KeyMap, Parameters, TensorMapping, Translated, one_type};
+use crate::weights::array::Array;
+use crate::weights::error_list::{ErrorList, shown};
+use crate::weights::keymap::{Cell, KeyMap, Parameters, TensorMapping, Translated, one_type};
 use std::collections::BTreeSet;
 
 pub(super) struct Flax;

@@ -1,14 +1,15 @@
 //! From a file to a layer.
 
-use super::build::{FileCell, build, cell};
-use super::error_list::{ErrorList, shown};
-use super::file::{Format, Metadata, Tensors, WeightFile, one_line};
-use super::flax::Flax;
-use super::keras::Keras;
-use super::keymap::{TensorMapping, Translated, translate};
-use super::layer::{FoundLayer, LayerOptions, prefixes};
-use super::{run, torch};
-use crate::Error;
+use crate::error::Error;
+use crate::weights::build::{FileCell, build, cell};
+use crate::weights::contents::{Metadata, Tensors};
+use crate::weights::error_list::{ErrorList, shown};
+use crate::weights::file::{Format, WeightFile, one_line};
+use crate::weights::flax::Flax;
+use crate::weights::keras::Keras;
+use crate::weights::keymap::{TensorMapping, Translated, translate};
+use crate::weights::layer::{FoundLayer, LayerOptions, prefixes};
+use crate::weights::{run, torch};
 use bptt::{Nonlinearity, Recurrent};
 use burn::tensor::{DType, Device};
 use serde::Serialize;

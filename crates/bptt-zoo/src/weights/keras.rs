@@ -8,9 +8,9 @@
 //! gate's block of the kernel is `[H, I]` in memory, the recurrent kernel's is not transposed, and both
 //! biases are one vector, `[2·G·H]`, by which they are told.
 
-use super::array::Array;
-use super::error_list::{ErrorList, shown};
-use super::keymap::{Cell, KeyMap, Parameters, TensorMapping, Translated};
+use crate::weights::array::Array;
+use crate::weights::error_list::{ErrorList, shown};
+use crate::weights::keymap::{Cell, KeyMap, Parameters, TensorMapping, Translated};
 
 pub(super) struct Keras;
 

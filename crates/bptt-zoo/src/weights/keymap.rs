@@ -3,9 +3,9 @@
 //! What `keras.rs` and `flax.rs` have in common: which tensors are one cell, which cells are the
 //! directions of one layer, and in which order the layers are stacked.
 
-use super::array::{Array, Element};
-use super::error_list::{ErrorList, shown};
-use super::file::{Tensors, UnreadTensor};
+use crate::weights::array::{Array, Element};
+use crate::weights::contents::{Tensors, UnreadTensor};
+use crate::weights::error_list::{ErrorList, shown};
 use std::collections::BTreeMap;
 
 /// Where a tensor went.

@@ -1,8 +1,8 @@
 //! A recurrent layer in a file, read off the names and shapes of its tensors.
 
-use super::array::Element;
-use super::error_list::{ErrorList, shown};
-use super::file::Tensors;
+use crate::weights::array::Element;
+use crate::weights::contents::Tensors;
+use crate::weights::error_list::{ErrorList, shown};
 use bptt::{CellKind, Nonlinearity};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -12,10 +12,11 @@
 //!
 //! All else is copied as it is, and the table says so.
 
-use super::array::Array;
-use super::error_list::shown;
-use super::file::{Format, Tensors};
-use super::layer::split;
+use crate::weights::array::Array;
+use crate::weights::contents::Tensors;
+use crate::weights::error_list::shown;
+use crate::weights::file::Format;
+use crate::weights::layer::split;
 use std::collections::BTreeMap;
 
 /// Whose layout a file has.

@@ -31,12 +31,13 @@
 
 mod array;
 mod build;
-mod burnpack;
+pub(crate) mod burnpack;
 mod checkpoint;
+mod contents;
 mod convert;
 mod error_list;
 mod export;
-mod file;
+pub(crate) mod file;
 mod flax;
 mod import;
 mod keras;
@@ -51,19 +52,17 @@ mod torch;
 mod unique;
 mod view;
 
-pub(crate) use burnpack::check as check_burnpack;
-pub(crate) use file::read_whole;
-
 pub use array::{Array, Element};
 pub use build::FileCell;
+pub use contents::{Metadata, Tensors, UnreadTensor, UnreadTensors};
 pub use convert::Conversion;
 pub use export::{save, tensors};
-pub use file::{Format, Metadata, Tensors, UnreadTensor, UnreadTensors, WeightFile};
+pub use file::{Format, WeightFile};
 pub use import::{Import, Imported, Library};
 pub use keymap::TensorMapping;
 pub use layer::{FoundLayer, LayerOptions};
 
-use crate::Error;
+use crate::error::Error;
 use bptt::Recurrent;
 use burn::tensor::Device;
 use std::path::Path;

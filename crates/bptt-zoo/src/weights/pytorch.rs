@@ -10,9 +10,10 @@
 //! the other way round. So the pickle is read here (`pickle/`), as strictly as
 //! `torch.load(weights_only=True)` does; the archive by the `zip` crate, with every check it has.
 
-use super::checkpoint;
-use super::file::{Tensors, UnreadTensors};
-use super::pickle::{Kind, Pickle, Storage};
+use crate::weights::checkpoint;
+use crate::weights::contents::{Tensors, UnreadTensors};
+use crate::weights::pickle::Pickle;
+use crate::weights::pickle::value::{Kind, Storage};
 use std::collections::HashMap;
 use std::io::{Cursor, copy, sink};
 use zip::{CompressionMethod, ZipArchive};

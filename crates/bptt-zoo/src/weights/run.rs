@@ -1,8 +1,10 @@
 //! What a run folder says of the recurrent layers in its `model.bpk`.
 
-use super::file::{Format, read_whole};
-use super::layer::LayerOptions;
-use crate::{Error, Settings, StoredModel};
+use crate::error::Error;
+use crate::folder_files::StoredModel;
+use crate::settings::Settings;
+use crate::weights::file::{Format, read_whole};
+use crate::weights::layer::LayerOptions;
 use bptt::AnyRecurrentConfig;
 use serde::Deserialize;
 use serde_json::Value;

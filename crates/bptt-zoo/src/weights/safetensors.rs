@@ -1,9 +1,9 @@
 //! `.safetensors`, read by the `safetensors` crate, which checks that the tensors lie one after the
 //! other without a gap or an overlap, and are as long as their shapes say.
 
-use super::array::{Array, Element};
-use super::file::{Metadata, Tensors, UnreadTensor, UnreadTensors};
-use super::unique::Unique;
+use crate::weights::array::{Array, Element};
+use crate::weights::contents::{Metadata, Tensors, UnreadTensor, UnreadTensors};
+use crate::weights::unique::Unique;
 use safetensors::SafeTensors;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};

@@ -1,10 +1,10 @@
 //! What PyTorch's modules make of a parameter's name: cells, weight norm, AWD-LSTM, wrappers.
 
-use super::array::Array;
-use super::error_list::{ErrorList, shown};
-use super::file::Tensors;
-use super::keymap::{TensorMapping, Translated};
-use super::layer::{is_layer_parameter, split};
+use crate::weights::array::Array;
+use crate::weights::contents::Tensors;
+use crate::weights::error_list::{ErrorList, shown};
+use crate::weights::keymap::{TensorMapping, Translated};
+use crate::weights::layer::{is_layer_parameter, split};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The parameters of `nn.LSTMCell`, `nn.GRUCell` and `nn.RNNCell`.

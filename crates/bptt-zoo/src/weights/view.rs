@@ -1,7 +1,7 @@
 //! The numbers of a tensor, out of the block that they lie in.
 
-use super::array::Array;
-use super::pickle::View;
+use crate::weights::array::Array;
+use crate::weights::pickle::value::View;
 
 /// More dimensions than a tensor has.
 const MOST_DIMENSIONS: usize = 16;

@@ -1,9 +1,9 @@
 //! What a pickle has called, of the names that are known: dictionaries and tensors are put together.
 
-use super::machine::{Machine, int, text};
-use super::names::odd;
-use super::{Items, Kind, Name, Object, OddTensor, Storage, Value, View};
 use crate::weights::array::Element;
+use crate::weights::pickle::machine::{Machine, int, text};
+use crate::weights::pickle::names::odd;
+use crate::weights::pickle::value::{Items, Kind, Name, Object, OddTensor, Storage, Value, View};
 
 const NO_ARGUMENTS: &str = "the pickle calls a function without arguments";
 

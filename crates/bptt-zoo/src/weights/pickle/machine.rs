@@ -1,7 +1,7 @@
 //! The stack machine: Python's opcodes of the protocols 2 to 5, as in its `pickletools`.
 
-use super::names::known;
-use super::{Items, MOST_OBJECTS, Object, Value};
+use crate::weights::pickle::names::known;
+use crate::weights::pickle::value::{Items, MOST_OBJECTS, Object, Value};
 
 const PROTO: u8 = 0x80;
 const NEWOBJ: u8 = 0x81;

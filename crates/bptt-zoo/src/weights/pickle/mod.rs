@@ -14,129 +14,11 @@ mod machine;
 mod names;
 #[cfg(test)]
 mod tests;
+pub(super) mod value;
 
-use super::array::Element;
-use machine::Machine;
+use crate::weights::pickle::machine::{Machine, int, text};
+use crate::weights::pickle::value::{Object, OddTensor, Storage, Value, View};
 use std::collections::HashSet;
-
-/// More tuples, dictionaries and tensors than any checkpoint has.
-const MOST_OBJECTS: usize = 1 << 20;
-
-/// A value on the machine's stack.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Value {
-    None,
-    Int(i32),
-    /// A wider integer, by where its opcode is.
-    Long(u32),
-    /// A text, by where its opcode is.
-    Text(u32),
-    /// One of the names that are known.
-    Name(Name),
-    /// An entry of the list of objects.
-    Object(u32),
-    /// Something that no tensor depends on: a float, a truth value, bytes.
-    Other,
-    /// An object of a known type, and all that is in it: a set, a counter, a device.
-    PassedOver,
-}
-
-/// The names that a checkpoint may consist of.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Name {
-    OrderedDict,
-    /// Whether the type comes with it, after the hooks.
-    RebuildTensor {
-        typed: bool,
-    },
-    RebuildParameter,
-    RebuildSubclass,
-    /// A class of tensors, called with a tensor.
-    TensorClass,
-    Storage(Kind),
-    Dtype(Kind),
-    /// What is known, and passed over with all that belongs to it.
-    PassedOver,
-    /// The same for a way to make a tensor: quantized, sparse and the like.
-    OddTensor,
-    /// A module of TorchScript.
-    Module,
-}
-
-/// What a storage's numbers are.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Kind {
-    Known(Element),
-    /// Bytes, whose type the tensor says.
-    Untyped,
-    /// A type that is not read: complex and quantized numbers; by its number.
-    Odd(u8),
-}
-
-/// What is referred to by number.
-#[derive(Debug)]
-enum Object {
-    Sequence(Items<Value>),
-    Dict(Items<(Value, Value)>),
-    Storage(Box<Storage>),
-    Tensor(Box<View>),
-    /// A tensor that cannot be a parameter.
-    Odd(Box<OddTensor>),
-}
-
-/// The items of an object. Most are few or none, and a million objects are a file of a megabyte: so
-/// the list is as small as can be.
-#[derive(Debug)]
-#[allow(clippy::box_collection)]
-struct Items<T>(Option<Box<Vec<T>>>);
-
-impl<T> Items<T> {
-    fn new(items: Vec<T>) -> Self {
-        Self((!items.is_empty()).then(|| Box::new(items)))
-    }
-
-    fn get(&self) -> &[T] {
-        self.0.as_deref().map_or(&[], |items| items)
-    }
-
-    /// Puts more behind them.
-    fn extend(&mut self, more: Vec<T>) {
-        match &mut self.0 {
-            Some(items) => items.extend(more),
-            None => *self = Self::new(more),
-        }
-    }
-}
-
-/// A tensor that is passed over.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct OddTensor {
-    /// Its type, or what is odd about it.
-    pub(super) what: &'static str,
-    /// Its shape, where it says one in the ordinary way.
-    pub(super) shape: Vec<usize>,
-}
-
-/// A block of numbers that lies elsewhere in the file.
-#[derive(Clone, Debug)]
-pub(super) struct Storage {
-    pub(super) kind: Kind,
-    key: Value,
-    /// How many elements it claims to have.
-    pub(super) elements: usize,
-    /// Where the part of it begins that is meant: old files have views of storages.
-    pub(super) start: usize,
-}
-
-/// A tensor: a view of a storage.
-#[derive(Clone, Debug)]
-pub(super) struct View {
-    pub(super) storage: Storage,
-    pub(super) element: Element,
-    pub(super) offset: usize,
-    pub(super) shape: Vec<usize>,
-    pub(super) stride: Vec<usize>,
-}
 
 /// A pickle that has been read.
 #[derive(Debug)]
@@ -194,12 +76,12 @@ impl<'a> Pickle<'a> {
 
     /// A text.
     pub(super) fn text(&self, value: Value) -> Option<&'a str> {
-        machine::text(self.bytes, value)
+        text(self.bytes, value)
     }
 
     /// An integer of 64 bits.
     pub(super) fn int(&self, value: Value) -> Option<i64> {
-        machine::int(self.bytes, value)
+        int(self.bytes, value)
     }
 
     fn object(&self, value: Value) -> Option<&Object> {

@@ -3,8 +3,8 @@
 //! They are those that `torch.load(weights_only=True)` takes, and a few more types of plain data
 //! that stand beside weights: named arguments, paths, numbers of NumPy. None of them is called.
 
-use super::{Kind, Name};
 use crate::weights::array::Element;
+use crate::weights::pickle::value::{Kind, Name};
 
 /// What the names of Python's own types and of plain data are: passed over, whatever is in them.
 const PLAIN: [(&str, &[&str]); 8] = [
