@@ -1,9 +1,10 @@
 //! A certificate for a cell that somebody else wrote.
 
 use crate::device;
-use crate::measure::{DType, Outcome, Setting, measure_layer, relative_error};
+use crate::measure::{Outcome, measure_layer, relative_error};
 use crate::problem::{Array, LayerOptions, Problem};
 use crate::scalar::{Dual, Real, Values, columns};
+use crate::setting::{DType, Setting};
 use bptt::cells::{Backward, Cell, HiddenTerm, Planes, State};
 use bptt::{CellKind, Engine, Kernel, MaskedOutput};
 use rand::SeedableRng;

@@ -1,5 +1,6 @@
 //! Devices by name.
 
+use crate::setting::DType;
 use burn::tensor::Device;
 
 /// What is known about one kind of device.
@@ -170,10 +171,10 @@ pub fn report() -> Vec<DeviceReport> {
             Ok(()) => {
                 line.works = true;
                 let device = make(name);
-                line.dtypes = crate::DType::ALL
+                line.dtypes = DType::ALL
                     .into_iter()
                     .filter(|dtype| dtype.works_on(name, &device))
-                    .map(crate::DType::name)
+                    .map(DType::name)
                     .collect();
             }
         }

@@ -1,7 +1,8 @@
 //! The ways in which a layer is given a problem's sequence.
 
-use crate::measure::{DType, Loaded};
+use crate::loaded::{Loaded, Results};
 use crate::problem::{Array, InputMode, LayerOptions, Problem};
+use crate::setting::DType;
 use bptt::{
     Bucketing, Buckets, PackedSequence, RecurrentState, SequenceCell, StreamPool, StreamPoolConfig,
     StreamState, Truncated,
@@ -10,9 +11,6 @@ use burn::Tensor;
 use burn::data::dataloader::BatchStrategy;
 use burn::tensor::{Gradients, Int, TensorData};
 use std::time::Instant;
-
-/// Outputs, final hidden state and final memory.
-pub(crate) type Results = (Tensor<3>, Tensor<3>, Option<Tensor<3>>);
 
 impl<C: SequenceCell> Loaded<C> {
     fn initial_state(&self) -> Option<C::State> {

@@ -2,7 +2,8 @@
 
 use crate::report::{Row, Summary, summaries};
 use crate::ulp::Ulps;
-use crate::verify::{Verification, Witness};
+use crate::verify::session::Verification;
+use crate::verify::witness::Witness;
 use std::fmt::Write;
 
 /// What the page says about the run itself.

@@ -1,6 +1,6 @@
 //! Errors in units in the last place.
 
-use crate::measure::DType;
+use crate::setting::DType;
 
 /// The distance between two neighbouring numbers of the type at that size.
 pub fn ulp(dtype: DType, at: f64) -> f64 {

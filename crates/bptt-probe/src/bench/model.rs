@@ -1,6 +1,6 @@
 //! The layers that are measured, ours and those of `burn::nn`, behind one face.
 
-use super::{Contender, Settings, wait};
+use crate::bench::settings::{Contender, Settings};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind};
 use burn::Tensor;
 use burn::nn;
@@ -92,4 +92,12 @@ impl Model {
             (Self::Gru(layer), _) => State::Gru(layer.forward(one(input), None).squeeze_dim(1)),
         }
     }
+}
+
+/// Until the device has done what it was told.
+pub(super) fn wait(device: &Device) -> Result<(), String> {
+    device.sync().map_err(|error| {
+        let error = error.to_string();
+        format!("the device failed while it was measured: {}", error.lines().next().unwrap_or(""))
+    })
 }

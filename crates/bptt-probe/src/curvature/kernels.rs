@@ -1,7 +1,8 @@
 //! One layer in one direction in dual numbers, by the host kernels: what `sequence.rs` does in tensor
 //! operations.
 
-use super::sequence::{Matrix, Operands, Results, SequenceSpec};
+use crate::curvature::sequence::{Matrix, Operands, Results, SequenceSpec};
+use crate::curvature::stacking;
 use bptt::Recorded;
 use bptt::cells::{Cell, Dual};
 use bptt_kernels::{self as kernels, AnyTensor, Cotangents, DualRun, Operand, Plan};
@@ -125,7 +126,7 @@ fn stacked(all: &[Matrix]) -> Option<Dual<AnyTensor>> {
     if all.is_empty() {
         return None;
     }
-    let all = super::stacked(all);
+    let all = stacking::stacked(all);
     Some(all.linear(|x| x.clone().into()))
 }
 

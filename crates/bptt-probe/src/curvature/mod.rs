@@ -39,14 +39,16 @@
 
 mod kernels;
 mod sequence;
+mod stacking;
 
 pub use bptt::cells::Dual;
 
+use crate::curvature::sequence::{Matrix, Operands, Results, SequenceSpec, forward};
+use crate::curvature::stacking::{stacked, tangent};
 use bptt::cells::Cell;
 use bptt::{CellVisitor, Kernel, MaskedOutput, Recorded, Recurrent, SequenceCell, SequenceMask};
 use burn::Tensor;
 use burn::tensor::{Bool, TensorData};
-use sequence::{Matrix, Operands, Results, SequenceSpec, forward};
 
 /// Where the loss is looked at: what a layer is given, beside its parameters.
 #[derive(Clone, Debug)]
@@ -421,17 +423,6 @@ fn planes(x: &Dual<Tensor<3>>) -> Vec<Matrix> {
     let plane =
         |k: usize| x.linear(|x| Recorded(plain(x).slice([k..k + 1]).reshape([batch, width])));
     (0..rows).map(plane).collect()
-}
-
-/// A tangent of zeros where there is none: a part of something that has one.
-fn tangent(x: &Matrix) -> Tensor<2> {
-    x.tangent.as_ref().map_or_else(|| x.value.0.zeros_like(), |tangent| tangent.0.clone())
-}
-
-fn stacked(all: &[Matrix]) -> Dual<Tensor<3>> {
-    let value = Tensor::stack(all.iter().map(|x| x.value.0.clone()).collect(), 0);
-    let is_there = all.iter().any(|x| x.tangent.is_some());
-    Dual::new(value, is_there.then(|| Tensor::stack(all.iter().map(tangent).collect(), 0)))
 }
 
 /// The outputs of all directions, `[T·B, D·P]`.

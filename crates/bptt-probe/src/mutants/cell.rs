@@ -1,6 +1,6 @@
 //! A cell with one thing wrong in its backward step.
 
-use super::number::{Change, Mutant, Operation, operations, within};
+use crate::mutants::number::{Change, Mutant, Operation, operations, within};
 use bptt::cells::{Backward, Cell, Forward, HiddenTerm, Layout, Number, Planes, Rectify, State};
 use std::fmt;
 

@@ -17,9 +17,10 @@ pub use cell::{Function, Mutated, Mutation, mutations};
 pub use number::{Change, Mutant, Operation};
 
 use crate::case::{self, Case};
-use crate::measure::{DType, Outcome, Setting, measure, measure_layer, relative_error};
+use crate::measure::{Outcome, measure, measure_layer, relative_error};
 use crate::problem::Problem;
-use crate::verify::Witness;
+use crate::setting::{DType, Setting};
+use crate::verify::witness::Witness;
 use bptt::cells::{
     Cell, Clipped, GruResetAfter, GruResetBefore, Lstm, LstmCoupled, RnnRelu, RnnTanh,
 };

@@ -1,7 +1,7 @@
 //! A cell on one kind of number, chosen at run time.
 
-use super::Scalar;
 use crate::problem::LayerOptions;
+use crate::scalar::number::Scalar;
 use bptt::cells::{self, AnalyticCell, Cell, HiddenTerm, Layout, Number, Planes, Rectify, State};
 use bptt::{CellKind, Nonlinearity};
 

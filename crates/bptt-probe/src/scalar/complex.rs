@@ -7,8 +7,8 @@
 //! W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real functions", SIAM
 //! Review 40 (1998), 110–112.
 
-use super::Scalar;
-use super::operators::operators;
+use crate::scalar::number::Scalar;
+use crate::scalar::operators::operators;
 use bptt::cells::Number;
 use std::ops::{Add, Mul, Neg, Sub};
 

@@ -8,8 +8,8 @@
 //! Our own because the functions have to be good to the last digits too: the crate `twofloat` (0.8.4)
 //! has `e` right to 18 digits.
 
-use super::Scalar;
-use super::operators::operators;
+use crate::scalar::number::Scalar;
+use crate::scalar::operators::operators;
 use bptt::cells::{Number, Rectify};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

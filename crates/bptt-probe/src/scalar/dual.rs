@@ -9,8 +9,8 @@
 //! Society 4 (1873), 381–395; R. E. Wengert, "A simple automatic derivative evaluation program",
 //! Communications of the ACM 7 (1964), 463–464.
 
-use super::Scalar;
-use super::operators::operators;
+use crate::scalar::number::Scalar;
+use crate::scalar::operators::operators;
 use bptt::cells::{Number, Rectify};
 use std::array::from_fn;
 use std::ops::{Add, Mul, Neg, Sub};

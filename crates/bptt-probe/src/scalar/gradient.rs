@@ -1,7 +1,11 @@
 //! Gradients of the scalar layer, forwards only.
 
-use super::{Complex, Dual, Scalar, ScalarCell, Values, forward, loss};
 use crate::problem::{Array, Problem};
+use crate::scalar::cell::ScalarCell;
+use crate::scalar::complex::Complex;
+use crate::scalar::dual::Dual;
+use crate::scalar::layer::{Values, forward, loss};
+use crate::scalar::number::Scalar;
 use std::thread::{available_parallelism, scope};
 
 /// The size of the complex step. Its square is lost beside the last digit of anything.

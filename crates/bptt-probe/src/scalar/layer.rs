@@ -1,7 +1,8 @@
 //! The loops.
 
-use super::{Scalar, ScalarCell};
 use crate::problem::LayerOptions;
+use crate::scalar::cell::ScalarCell;
+use crate::scalar::number::Scalar;
 use bptt::MaskedOutput;
 use bptt::cells::{HiddenTerm, State};
 use std::collections::BTreeMap;

@@ -21,6 +21,7 @@ mod double_double;
 mod dual;
 mod gradient;
 mod layer;
+mod number;
 mod operators;
 
 pub use cell::{Analytic, Real, ScalarCell, analytic, real};
@@ -30,27 +31,7 @@ pub use dual::Dual;
 pub use gradient::{columns, complex_step, constants, directions};
 pub(crate) use layer::is_valid;
 pub use layer::{Values, forward, loss};
-
-use bptt::cells::Number;
-
-/// A single number, as opposed to a tensor of them.
-pub trait Scalar: Number + std::fmt::Debug + 'static {
-    /// That value, which depends on nothing.
-    fn constant(value: f64) -> Self;
-
-    /// The value, rounded to f64; of a complex number the real part.
-    fn value(&self) -> f64;
-}
-
-impl Scalar for f64 {
-    fn constant(value: f64) -> Self {
-        value
-    }
-
-    fn value(&self) -> f64 {
-        *self
-    }
-}
+pub use number::Scalar;
 
 #[cfg(test)]
 mod tests;

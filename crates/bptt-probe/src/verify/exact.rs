@@ -1,12 +1,14 @@
 //! The witnesses that differentiate the scalar layer: exact, and without a step backward.
 
-use super::{Implementation, Session, Witness};
 use crate::case::Case;
-use crate::measure::{DType, Outcome};
+use crate::measure::Outcome;
 use crate::problem::{Array, Problem};
 use crate::report::kernel_name;
 use crate::scalar::{self, DoubleDouble, Dual, Scalar, Values};
+use crate::setting::DType;
 use crate::ulp::{Ulps, ulp};
+use crate::verify::session::{Implementation, Session};
+use crate::verify::witness::Witness;
 use bptt::Engine;
 use rand::SeedableRng;
 use rand::rngs::StdRng;

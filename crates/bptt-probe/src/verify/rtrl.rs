@@ -1,10 +1,13 @@
 //! Real-time recurrent learning as a witness: gradients carried forwards, on the same device.
 
-use super::{Session, Witness};
 use crate::case::Case;
-use crate::measure::{Outcome, Setting, array, load, tensor};
+use crate::loaded::{array, load, tensor};
+use crate::measure::Outcome;
 use crate::problem::{Array, Problem};
 use crate::scalar::is_valid;
+use crate::setting::Setting;
+use crate::verify::session::Session;
+use crate::verify::witness::Witness;
 use bptt::{Engine, MaskedOutput, RecurrentState, Rtrl, RtrlGradients, StateCotangent};
 use burn::Tensor;
 

@@ -1,0 +1,168 @@
+//! What is measured, and how.
+
+use crate::problem::gates;
+use crate::report::kernel_name;
+use bptt::{CellKind, Engine, Kernel};
+
+/// Whose layer is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contender {
+    /// A layer of this project, by one of its engines.
+    Ours(Engine),
+    /// The layer of that name in `burn::nn`: one layer, one direction.
+    BurnNn,
+}
+
+impl Contender {
+    /// The name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ours(engine) => engine.name(),
+            Self::BurnNn => "burn-nn",
+        }
+    }
+}
+
+/// What one run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Forward and backward: the gradients of the input and of all parameters, the loss being the
+    /// sum of the outputs.
+    Train,
+    /// Forward on a device without autodiff.
+    Infer,
+    /// `T` steps of a stream, the state carried on, on a device without autodiff. Times are those
+    /// of one step.
+    Step,
+}
+
+impl Mode {
+    /// The name on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Infer => "infer",
+            Self::Step => "step",
+        }
+    }
+}
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which cell.
+    pub cell: CellKind,
+    /// Whose layer.
+    pub engine: Contender,
+    /// Which kernel the manual engine runs.
+    pub kernel: Kernel,
+    /// The device's name.
+    pub device: String,
+    /// What one run is.
+    pub mode: Mode,
+    /// `B`
+    pub batch: usize,
+    /// `T`
+    pub time: usize,
+    /// `I`
+    pub input: usize,
+    /// `H`
+    pub hidden: usize,
+    /// `L`
+    pub layers: usize,
+    /// Whether there is a backward direction too.
+    pub bidirectional: bool,
+    /// Measured runs.
+    pub repeats: usize,
+    /// Whether a large matrix product is measured too.
+    pub ceiling: bool,
+}
+
+/// More numbers than this are a slip of the keyboard: 64 GiB.
+const MOST_NUMBERS: usize = 1 << 34;
+
+impl Settings {
+    /// Whether there is something to measure.
+    ///
+    /// # Errors
+    ///
+    /// One line that says which setting is wrong, and what would be right.
+    pub fn check(&self) -> Result<(), String> {
+        let sizes = [
+            ("batch", self.batch),
+            ("time", self.time),
+            ("input", self.input),
+            ("hidden", self.hidden),
+            ("layers", self.layers),
+            ("repeats", self.repeats),
+        ];
+        if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+            return Err(format!("{name} is 0: expected at least 1"));
+        }
+        if self.engine == Contender::BurnNn && (self.layers > 1 || self.bidirectional) {
+            return Err("burn-nn has one layer in one direction: leave out --layers and \
+                        --bidirectional, or take the engine manual or autograd"
+                .into());
+        }
+        if self.kernel == Kernel::Reference && self.engine != Contender::Ours(Engine::Manual) {
+            return Err(format!(
+                "the engine {} has no kernels to choose from: leave out --kernel, or take the \
+                 engine manual",
+                self.engine.name(),
+            ));
+        }
+        if self.mode == Mode::Step && self.bidirectional {
+            return Err("a bidirectional layer has no next step: leave out --bidirectional, or \
+                        take the mode infer"
+                .into());
+        }
+        match self.numbers() {
+            Some(numbers) if numbers <= MOST_NUMBERS => Ok(()),
+            _ => Err(format!(
+                "a layer of batch {}, time {}, input {}, hidden {}, layers {} is too large to \
+                 measure: take smaller sizes",
+                self.batch, self.time, self.input, self.hidden, self.layers,
+            )),
+        }
+    }
+
+    pub(super) fn directions(&self) -> usize {
+        if self.bidirectional { 2 } else { 1 }
+    }
+
+    /// Numbers in the input, the weights, and the gates of all steps; `None` if it overflows.
+    fn numbers(&self) -> Option<usize> {
+        let wide = self.directions().checked_mul(self.hidden)?;
+        let gates = wide.checked_mul(gates(self.cell))?;
+        let rows = self.batch.checked_mul(self.time)?;
+        let first = gates.checked_mul(self.input.checked_add(self.hidden)?)?;
+        let upper = gates.checked_mul(wide.checked_add(self.hidden)?)?;
+        let weights = first.checked_add(upper.checked_mul(self.layers - 1)?)?;
+        let planes = self.input.checked_add(gates.checked_mul(self.layers)?)?;
+        weights.checked_add(rows.checked_mul(planes)?)
+    }
+
+    /// Multiplications and additions of the matrix products of one run (of one step for
+    /// [`Mode::Step`]). The backward pass has two products for each of the forward pass.
+    pub fn flops(&self) -> f64 {
+        let [batch, time, input, hidden] =
+            [self.batch, self.time, self.input, self.hidden].map(|size| size as f64);
+        let directions = self.directions() as f64;
+        let layer = |input: f64| {
+            2.0 * batch * (input + hidden) * gates(self.cell) as f64 * hidden * directions
+        };
+        let step = layer(input) + (self.layers - 1) as f64 * layer(directions * hidden);
+        match self.mode {
+            Mode::Train => 3.0 * time * step,
+            Mode::Infer => time * step,
+            Mode::Step => step,
+        }
+    }
+
+    pub(super) fn kernel_name(&self) -> &'static str {
+        match self.engine {
+            Contender::Ours(engine) => kernel_name(engine, self.kernel),
+            Contender::BurnNn => "-",
+        }
+    }
+}

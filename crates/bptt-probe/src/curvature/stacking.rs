@@ -1,0 +1,17 @@
+//! Matrices in dual numbers, one after the other in one tensor.
+
+use crate::curvature::sequence::Matrix;
+use bptt::cells::Dual;
+use burn::Tensor;
+
+/// A tangent of zeros where there is none: a part of something that has one.
+pub(super) fn tangent(x: &Matrix) -> Tensor<2> {
+    x.tangent.as_ref().map_or_else(|| x.value.0.zeros_like(), |tangent| tangent.0.clone())
+}
+
+/// Matrices one after the other, `[rows, B, n]`.
+pub(super) fn stacked(all: &[Matrix]) -> Dual<Tensor<3>> {
+    let value = Tensor::stack(all.iter().map(|x| x.value.0.clone()).collect(), 0);
+    let is_there = all.iter().any(|x| x.tangent.is_some());
+    Dual::new(value, is_there.then(|| Tensor::stack(all.iter().map(tangent).collect(), 0)))
+}
