@@ -150,7 +150,7 @@ fn files_of_other_programs_are_refused_with_what_would_be_right() {
         (b"x,t,x\n1,2,3\n", "line 1: more than one column is called `x`"),
         (b"gr\xf6\xdfe,t\n1,2\n", "they are not UTF-8: convert the file to UTF-8"),
         (b"t,x\n0,gr\xf6\xdfe\n", "line 2: `x` is `gr\u{fffd}\u{fffd}e`, expected a number"),
-        (b"t,x\n0,\0001\n", "f.csv: a zero byte at byte 6"),
+        (b"t,x\n0,\x00001\n", "f.csv: a zero byte at byte 6"),
         (b"\xff\xfet\0,\0x\0", "f.csv: not UTF-8 at byte 0, UTF-16 by its looks"),
         (&utf16("t,x\n0,1\n"), "UTF-16 by its looks"),
         (b"t,x\n", "the column `x` has no number"),
