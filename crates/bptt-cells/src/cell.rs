@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 
+use crate::components::Components;
 use crate::number::{Number, Rectify};
-use crate::planes::Planes;
 
 /// The state between two steps: the hidden state `h`, and what else the cell remembers.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub enum HiddenTerm {
     Gated,
 }
 
-/// What is fixed about a cell whatever its number: names, counts, and what the planes are.
+/// What is fixed about a cell whatever its number: names, counts, and what the components are.
 pub trait Layout: Copy + Debug + Send + Sync + 'static {
     /// The name in tables and messages.
     const NAME: &'static str;
@@ -39,16 +39,16 @@ pub trait Layout: Copy + Debug + Send + Sync + 'static {
     const PROJECTABLE: bool;
 
     /// Pre-activations, one for each gate.
-    type Gates<N: Number>: Planes<N>;
+    type Gates<N: Number>: Components<N>;
 
     /// The recurrent products of the gates that are [`HiddenTerm::Separate`], one for each.
-    type Separate<N: Number>: Planes<N>;
+    type Separate<N: Number>: Components<N>;
 
     /// What is carried besides `h`.
-    type Memory<N: Number>: Planes<N> + Clone;
+    type Memory<N: Number>: Components<N> + Clone;
 
     /// What the backward step needs of the forward step, beyond the states before and after.
-    type Saved<N: Number>: Planes<N> + Clone;
+    type Saved<N: Number>: Components<N> + Clone;
 
     /// `G`, the number of gates.
     const GATES: usize = Self::HIDDEN_TERMS.len();

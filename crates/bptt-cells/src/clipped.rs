@@ -16,10 +16,10 @@
 //! network architectures for large scale acoustic modeling", Interspeech 2014.
 
 use crate::cell::{AnalyticCell, Backward, Cell, Forward, HiddenTerm, Layout, State};
+use crate::components::Components;
 use crate::lstm::Lstm;
 use crate::lstm_coupled::LstmCoupled;
 use crate::number::{Number, Rectify};
-use crate::planes::Planes;
 
 /// A cell with its memory clipped to `[-bound, bound]` after each step.
 #[derive(Clone, Copy, Debug)]

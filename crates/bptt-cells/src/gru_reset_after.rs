@@ -22,14 +22,14 @@
 //! form of its first version (arXiv:1406.1078v1) that cuDNN and PyTorch compute.
 
 use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
+use crate::components::components;
 use crate::number::Number;
-use crate::planes::planes;
 
 /// The GRU cell with the reset after the product, gates in PyTorch's order `r z n`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GruResetAfter;
 
-planes! {
+components! {
     /// The gates and the candidate's recurrent product: `4 H` numbers a row and step.
     pub struct Saved {
         /// The reset gate.

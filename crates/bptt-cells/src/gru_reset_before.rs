@@ -22,14 +22,14 @@
 //! machine translation", EMNLP 2014, with `z` in PyTorch's sense (`z = 1` keeps the old state).
 
 use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
+use crate::components::components;
 use crate::number::Number;
-use crate::planes::planes;
 
 /// The GRU cell with the reset before the product, gates in PyTorch's order `r z n`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GruResetBefore;
 
-planes! {
+components! {
     /// The gates: `3 H` numbers a row and step.
     pub struct Saved {
         /// The reset gate.

@@ -41,24 +41,24 @@
 
 mod cell;
 mod clipped;
+mod components;
 mod dual;
 mod gru_reset_after;
 mod gru_reset_before;
 mod lstm;
 mod lstm_coupled;
 mod number;
-mod planes;
 mod rnn;
 
 pub use cell::{AnalyticCell, Backward, Cell, Forward, HiddenTerm, Layout, State};
 pub use clipped::{Clippable, Clipped};
+pub use components::Components;
 pub use dual::Dual;
 pub use gru_reset_after::GruResetAfter;
 pub use gru_reset_before::GruResetBefore;
 pub use lstm::Lstm;
 pub use lstm_coupled::LstmCoupled;
 pub use number::{Imply, ImplyIs, Number, Rectify};
-pub use planes::Planes;
 pub use rnn::{RnnRelu, RnnTanh};
 
 /// What each cell saves from its forward step for its backward step.

@@ -22,14 +22,14 @@
 //! 1735–1780; with the forget gate of F. Gers, J. Schmidhuber and F. Cummins (2000).
 
 use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
+use crate::components::components;
 use crate::number::Number;
-use crate::planes::planes;
 
 /// The LSTM cell, gates in PyTorch's order `i f g o`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lstm;
 
-planes! {
+components! {
     /// The gates: `4 H` numbers a row and step. `tanh(c')` is cheaper to compute again.
     pub struct Saved {
         /// The input gate.

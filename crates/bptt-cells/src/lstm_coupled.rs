@@ -22,14 +22,14 @@
 //! where it is the variant CIFG.
 
 use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
+use crate::components::components;
 use crate::number::Number;
-use crate::planes::planes;
 
 /// The LSTM cell whose forget gate is `1 - i`: three gates, in the order `i g o`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LstmCoupled;
 
-planes! {
+components! {
     /// The gates: `3 H` numbers a row and step.
     pub struct Saved {
         /// The input gate.

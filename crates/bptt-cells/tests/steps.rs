@@ -1,8 +1,8 @@
 //! Each cell's `step_backward` against central differences of its `step`, on plain f64.
 
 use bptt_cells::{
-    Backward, Cell, Clipped, GruResetAfter, GruResetBefore, HiddenTerm, Layout, Lstm, LstmCoupled,
-    Planes, RnnRelu, RnnTanh, State,
+    Backward, Cell, Clipped, Components, GruResetAfter, GruResetBefore, HiddenTerm, Layout, Lstm,
+    LstmCoupled, RnnRelu, RnnTanh, State,
 };
 
 /// A scalar weight of the gated hidden state, so that a cell with one is a function of its gates.

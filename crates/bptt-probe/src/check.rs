@@ -5,7 +5,7 @@ use crate::measure::{Outcome, measure_layer, relative_error};
 use crate::problem::{Array, LayerOptions, Problem};
 use crate::scalar::{Dual, Real, Values, columns};
 use crate::setting::{DType, Setting};
-use bptt::cells::{Backward, Cell, HiddenTerm, Planes, State};
+use bptt::cells::{Backward, Cell, Components, HiddenTerm, State};
 use bptt::{CellKind, Engine, Kernel, MaskedOutput};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -162,8 +162,10 @@ fn one_step<C: Cell>(cell: C, certificate: &mut Certificate) {
     }
 }
 
-/// The operands as the cell's planes.
-fn planes<N: Clone, G: Planes<N>, A: Planes<N>, M: Planes<N>>(at: &[N]) -> (G, A, State<N, M>) {
+/// The operands as the cell's components.
+fn components<N: Clone, G: Components<N>, A: Components<N>, M: Components<N>>(
+    at: &[N],
+) -> (G, A, State<N, M>) {
     let (gates, rest) = at.split_at(G::LEN);
     let (separate, rest) = rest.split_at(A::LEN);
     let (memory, hidden) = rest.split_at(M::LEN);
@@ -182,11 +184,11 @@ fn by_hand<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> Vec<f64>
     let last = C::GATES - 1;
     if has_gated::<C>() {
         let (gates, _, before) =
-            planes::<f64, C::Gates<f64>, C::Separate<f64>, C::Memory<f64>>(&at);
+            components::<f64, C::Gates<f64>, C::Separate<f64>, C::Memory<f64>>(&at);
         at[last] += weight * cell.gated_hidden(&gates, &before);
     }
     let (gates, separate, before) =
-        planes::<f64, C::Gates<f64>, C::Separate<f64>, C::Memory<f64>>(&at);
+        components::<f64, C::Gates<f64>, C::Separate<f64>, C::Memory<f64>>(&at);
     let (after, saved) = cell.step(gates, separate, &before);
     let one_at = |place: usize| if place == output { 1.0 } else { 0.0 };
     let cotangent = State { hidden: one_at(0), memory: C::Memory::from_fn(|m| one_at(m + 1)) };
@@ -211,13 +213,13 @@ fn by_dual_numbers<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> 
     let column = |seeded: usize| {
         let number = |(k, &x): (usize, &f64)| Dual::new(x, [if k == seeded { 1.0 } else { 0.0 }]);
         let mut at: Vec<Dual<f64, 1>> = at.iter().enumerate().map(number).collect();
-        let planes = planes::<Dual<f64, 1>, C::Gates<_>, C::Separate<_>, C::Memory<_>>;
+        let components = components::<Dual<f64, 1>, C::Gates<_>, C::Separate<_>, C::Memory<_>>;
         if has_gated::<C>() {
-            let (gates, _, before) = planes(&at);
+            let (gates, _, before) = components(&at);
             let gated = cell.gated_hidden(&gates, &before);
             at[C::GATES - 1] = &at[C::GATES - 1] + gated * Dual::still(weight);
         }
-        let (gates, separate, before) = planes(&at);
+        let (gates, separate, before) = components(&at);
         let (after, _saved) = cell.step(gates, separate, &before);
         match output {
             0 => after.hidden.slopes[0],

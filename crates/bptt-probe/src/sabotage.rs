@@ -1,6 +1,8 @@
 //! A cell whose backward is wrong on purpose, to see whether the checks notice.
 
-use bptt::cells::{Backward, Cell, Forward, HiddenTerm, Layout, Number, Planes, Rectify, State};
+use bptt::cells::{
+    Backward, Cell, Components, Forward, HiddenTerm, Layout, Number, Rectify, State,
+};
 
 /// A cell with the sign of one gate's gradient turned. Its forward is untouched, so the autograd
 /// engine, which reaches no hand-written backward, gives the true gradients.

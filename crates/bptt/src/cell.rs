@@ -2,7 +2,7 @@
 
 use crate::engine::{self, Engine, Sequence, SequenceResult};
 use crate::state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
-use bptt_cells::{self as cells, Cell, Planes};
+use bptt_cells::{self as cells, Cell, Components};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 

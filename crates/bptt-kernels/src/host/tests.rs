@@ -184,7 +184,7 @@ struct Problem<C, T> {
 
 impl<C: Cell, T: Gemm + Element> Problem<C, T> {
     fn new(cell: C, [time, batch, input, hidden]: [usize; 4], output: Option<usize>) -> Self {
-        use bptt_cells::Planes;
+        use bptt_cells::Components;
         let memories = C::Memory::<f64>::LEN;
         let projected = output.is_some();
         let output = output.unwrap_or(hidden);

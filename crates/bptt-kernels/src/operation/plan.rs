@@ -3,7 +3,7 @@
 use crate::operation::any_tensor::AnyTensor;
 use crate::operation::operands::{Operand, Operands};
 use crate::operation::weight_cache::WeightCache;
-use bptt_cells::{Cell, Planes};
+use bptt_cells::{Cell, Components};
 use burn::tensor::{DType, Shape};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use crate::host::simd::isa::Isa;
 use crate::operation::plan::{Plan, Sizes};
 use crate::operation::schedule::TraceCost;
 use crate::recurrent::host_memory::Float;
-use bptt_cells::{Cell, Planes};
+use bptt_cells::{Cell, Components};
 use burn::tensor::DType;
 
 impl<C: Cell> Plan<C> {

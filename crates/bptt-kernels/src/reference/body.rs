@@ -10,7 +10,7 @@ use crate::reference::ops::{
     transposed_times, zeros_like,
 };
 use crate::reference::primitive::Primitive;
-use bptt_cells::{Backward, Cell, HiddenTerm, Layout, Planes, State};
+use bptt_cells::{Backward, Cell, Components, HiddenTerm, Layout, State};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 
@@ -92,11 +92,11 @@ fn split_memory<B: Backend>(memory: Option<&FloatTensor<B>>, sizes: &Sizes) -> V
     (0..memories).map(|m| rows::<B>(&flat, m * batch, (m + 1) * batch)).collect()
 }
 
-fn primitives<B: Backend, P: Planes<Primitive<B>>>(all: Vec<FloatTensor<B>>) -> P {
+fn primitives<B: Backend, P: Components<Primitive<B>>>(all: Vec<FloatTensor<B>>) -> P {
     P::from_vec(all.into_iter().map(Primitive).collect())
 }
 
-fn tensors<B: Backend>(all: impl Planes<Primitive<B>>) -> Vec<FloatTensor<B>> {
+fn tensors<B: Backend>(all: impl Components<Primitive<B>>) -> Vec<FloatTensor<B>> {
     all.into_vec().into_iter().map(|plane| plane.0).collect()
 }
 

@@ -4,7 +4,7 @@
 //! line: read the two next to each other. Every matrix is a value and its tangent, and the cell's own
 //! `step` and `step_backward` run on those, so nothing is derived twice by hand.
 
-use bptt::cells::{Backward, Cell, Dual, HiddenTerm, Layout, Planes, State};
+use bptt::cells::{Backward, Cell, Components, Dual, HiddenTerm, Layout, State};
 use bptt::{MaskedOutput, Recorded, SequenceMask};
 use burn::Tensor;
 use burn::tensor::TensorData;

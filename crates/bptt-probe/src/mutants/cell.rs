@@ -1,7 +1,9 @@
 //! A cell with one thing wrong in its backward step.
 
 use crate::mutants::number::{Change, Mutant, Operation, operations, within};
-use bptt::cells::{Backward, Cell, Forward, HiddenTerm, Layout, Number, Planes, Rectify, State};
+use bptt::cells::{
+    Backward, Cell, Components, Forward, HiddenTerm, Layout, Number, Rectify, State,
+};
 use std::fmt;
 
 /// A function of a cell that belongs to its backward step.
@@ -173,12 +175,12 @@ impl<C: Layout> Layout for Mutated<C> {
     type Saved<N: Number> = C::Saved<N>;
 }
 
-fn wrap<N, P: Planes<N>, Q: Planes<Mutant<N>>>(planes: P) -> Q {
-    Q::from_vec(planes.into_vec().into_iter().map(Mutant).collect())
+fn wrap<N, P: Components<N>, Q: Components<Mutant<N>>>(components: P) -> Q {
+    Q::from_vec(components.into_vec().into_iter().map(Mutant).collect())
 }
 
-fn unwrap<N, P: Planes<Mutant<N>>, Q: Planes<N>>(planes: P) -> Q {
-    Q::from_vec(planes.into_vec().into_iter().map(|plane| plane.0).collect())
+fn unwrap<N, P: Components<Mutant<N>>, Q: Components<N>>(components: P) -> Q {
+    Q::from_vec(components.into_vec().into_iter().map(|component| component.0).collect())
 }
 
 type Of<C, N> = State<N, <C as Layout>::Memory<N>>;
@@ -187,10 +189,10 @@ fn wrap_state<C: Layout, N: Number>(state: &Of<C, N>) -> Of<C, Mutant<N>> {
     State { hidden: Mutant(state.hidden.clone()), memory: wrap(state.memory.clone()) }
 }
 
-fn swap<N, P: Planes<N>>(planes: P, a: usize, b: usize) -> P {
-    let mut planes = planes.into_vec();
-    planes.swap(a, b);
-    P::from_vec(planes)
+fn swap<N, P: Components<N>>(components: P, a: usize, b: usize) -> P {
+    let mut components = components.into_vec();
+    components.swap(a, b);
+    P::from_vec(components)
 }
 
 /// Zero of the shape of another. (What is not finite is none of the case table's.)
@@ -198,10 +200,10 @@ fn zero<N: Number>(like: &N) -> N {
     like.clone() - like
 }
 
-fn zeroed<N: Number, P: Planes<N>>(planes: P, index: usize) -> P {
-    let mut planes = planes.into_vec();
-    planes[index] = zero(&planes[index]);
-    P::from_vec(planes)
+fn zeroed<N: Number, P: Components<N>>(components: P, index: usize) -> P {
+    let mut components = components.into_vec();
+    components[index] = zero(&components[index]);
+    P::from_vec(components)
 }
 
 impl<C: Cell> Mutated<C> {
@@ -213,7 +215,7 @@ impl<C: Cell> Mutated<C> {
         }
     }
 
-    /// Changes that concern whole planes and states, on the way in.
+    /// Changes that concern whole components and states, on the way in.
     fn before<N: Number>(
         &self,
         saved: &mut C::Saved<N>,

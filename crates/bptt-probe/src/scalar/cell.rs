@@ -2,10 +2,12 @@
 
 use crate::problem::LayerOptions;
 use crate::scalar::number::Scalar;
-use bptt::cells::{self, AnalyticCell, Cell, HiddenTerm, Layout, Number, Planes, Rectify, State};
+use bptt::cells::{
+    self, AnalyticCell, Cell, Components, HiddenTerm, Layout, Number, Rectify, State,
+};
 use bptt::{CellKind, Nonlinearity};
 
-/// One unit's step of a cell, in lists instead of the cell's own planes. Forward only: a witness has no
+/// One unit's step of a cell, in lists instead of the cell's own components. Forward only: a witness has no
 /// way to a hand-written backward.
 pub trait ScalarCell<N>: Sync {
     /// How the recurrent product of each gate enters.
@@ -51,7 +53,7 @@ macro_rules! scalar_cell {
                 $Cell::gated_hidden(
                     &self.0,
                     &C::Gates::from_vec(gates.to_vec()),
-                    &planes::<N, C>(before),
+                    &components::<N, C>(before),
                 )
             }
 
@@ -64,7 +66,7 @@ macro_rules! scalar_cell {
                 let (gates, separate) =
                     (C::Gates::from_vec(gates), C::Separate::from_vec(separate));
                 let (after, _saved) =
-                    $Cell::step(&self.0, gates, separate, &planes::<N, C>(before));
+                    $Cell::step(&self.0, gates, separate, &components::<N, C>(before));
                 State { hidden: after.hidden, memory: after.memory.into_vec() }
             }
         }
@@ -73,7 +75,7 @@ macro_rules! scalar_cell {
 scalar_cell!(Analytic, AnalyticCell, Number);
 scalar_cell!(Real, Cell, Rectify);
 
-fn planes<N: Number, C: Layout>(state: &State<N, Vec<N>>) -> State<N, C::Memory<N>> {
+fn components<N: Number, C: Layout>(state: &State<N, Vec<N>>) -> State<N, C::Memory<N>> {
     State { hidden: state.hidden.clone(), memory: C::Memory::from_vec(state.memory.clone()) }
 }
 

@@ -2,8 +2,8 @@
 //! and for symmetry.
 
 use bptt::cells::{
-    Cell, Clipped, GruResetAfter, GruResetBefore, HiddenTerm, Lstm, LstmCoupled, Number, Planes,
-    Rectify, RnnRelu, RnnTanh, State,
+    Cell, Clipped, Components, GruResetAfter, GruResetBefore, HiddenTerm, Lstm, LstmCoupled,
+    Number, Rectify, RnnRelu, RnnTanh, State,
 };
 use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Engine, Kernel, SequenceMask};
 use bptt_probe::curvature::{

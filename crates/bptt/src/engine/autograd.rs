@@ -6,7 +6,7 @@
 //! linear is Burn's search through its checkpoints.
 
 use crate::engine::sequence::{Sequence, SequenceResult};
-use bptt_cells::{Cell, HiddenTerm, Number, Planes, Rectify, State};
+use bptt_cells::{Cell, Components, HiddenTerm, Number, Rectify, State};
 use bptt_kernels::{MaskedOutput, SequenceMask};
 use burn::Tensor;
 use burn::tensor::{Bool, DType, TensorData, activation};

@@ -6,7 +6,7 @@ use crate::host::memory::buffer::Buffer;
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
 use crate::operation::plan::{MaskedOutput, Plan, Sizes};
-use bptt_cells::{Cell, HiddenTerm, Planes};
+use bptt_cells::{Cell, Components, HiddenTerm};
 use std::ops::Range;
 
 /// The shape of one layer in one direction, as the kernels lay it out.

@@ -9,7 +9,7 @@ use crate::host::simd::prefetch::prefetch;
 use crate::host::simd::real::Real;
 use crate::host::simd::vectors::{SimdNumber, SimdVec, SimdVecPair};
 use crate::host::step::planes::{Planes, Row, Units, load_row, rows_of, store_row};
-use bptt_cells::{Backward, Cell, Dual, Planes as _, State};
+use bptt_cells::{Backward, Cell, Components as _, Dual, State};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 

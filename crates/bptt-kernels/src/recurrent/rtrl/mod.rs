@@ -18,7 +18,7 @@ use crate::reference::ops::{
     add, columns, linear, only, reshape, row_mask, rows, times_transposed, zeros_like,
 };
 use crate::reference::primitive::Primitive;
-use bptt_cells::{Cell, HiddenTerm, Planes, State};
+use bptt_cells::{Cell, Components, HiddenTerm, State};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 
