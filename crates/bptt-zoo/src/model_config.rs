@@ -11,6 +11,8 @@ use burn::tensor::Device;
 /// Made by itself or by a task, trained by the zoo's loop or by another, the model is saved and loaded
 /// in a line, [`RunFolder::save`] and [`RunFolder::load`].
 ///
+/// [`RunFolder::save`]: crate::RunFolder::save
+/// [`RunFolder::load`]: crate::RunFolder::load
 /// [`ClassifierConfig`]: crate::ClassifierConfig
 /// [`ForecasterConfig`]: crate::ForecasterConfig
 /// [`TaggerConfig`]: crate::TaggerConfig

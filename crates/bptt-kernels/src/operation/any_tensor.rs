@@ -1,11 +1,11 @@
-//! Tensors of any of the operands' ranks.
+//! A tensor whose rank is known at run time: operands have one, two or three dimensions.
 
 use burn::Tensor;
 use burn::backend::Dispatch;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{DType, Shape};
 
-/// A tensor of the rank that its operand has.
+/// An operand as a tensor: of one, two or three dimensions.
 #[derive(Clone, Debug)]
 pub enum AnyTensor {
     /// A bias.
@@ -33,17 +33,17 @@ impl AnyTensor {
         }
     }
 
-    /// How many numbers it has.
+    /// The number of elements.
     pub fn len(&self) -> usize {
         self.shape().num_elements()
     }
 
-    /// Whether it has none.
+    /// Whether it has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// As Burn's dispatch carries it.
+    /// The same tensor for Burn's dispatch.
     pub fn into_dispatch(self) -> FloatTensor<Dispatch> {
         match self {
             Self::Vector(x) => x.into_dispatch(),

@@ -1,5 +1,5 @@
-//! What is asked for: the tensors that go in and come out, the plan of a layer, what of a long
-//! sequence is kept. It knows nobody else of this crate.
+//! What a caller asks for: operands and results, the plan of a layer, the schedule of a long trace. Imports
+//! nothing else of this crate.
 
 pub(crate) mod any_tensor;
 pub(crate) mod operands;

@@ -6,7 +6,7 @@ use burn::backend::{
     ExtensionType,
 };
 
-/// Which tensor. Shapes: `T` time steps, `B` batch, `I` input size, `H` hidden size, `P` output
+/// Names a tensor that goes in. Shapes: `T` time steps, `B` batch, `I` input size, `H` hidden size, `P` output
 /// size (`H` without a projection), `G` gates, `M` memories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operand {
@@ -29,10 +29,10 @@ pub enum Operand {
 }
 
 impl Operand {
-    /// How many there are.
+    /// The number of operands.
     pub const COUNT: usize = 8;
 
-    /// All of them, in the order in which they are stored.
+    /// All operands, in the order in which [`Operands`] stores them.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Input,
         Self::WeightIh,
@@ -59,7 +59,7 @@ impl Operand {
     }
 }
 
-/// One value for each operand that is there: tensors, their nodes, their gradients.
+/// A value for each operand that is given: its tensor, its node on the tape, or its gradient.
 #[derive(Clone, Debug)]
 pub struct Operands<T> {
     slots: [Option<T>; Operand::COUNT],
@@ -72,7 +72,7 @@ impl<T> Default for Operands<T> {
 }
 
 impl<T> Operands<T> {
-    /// None yet.
+    /// Without any operand.
     pub fn new() -> Self {
         Self::default()
     }
@@ -83,8 +83,8 @@ impl<T> Operands<T> {
         self
     }
 
-    /// This operand, or none; without moving the others, which for tensors is so much memory that a step of a
-    /// stream notices.
+    /// Sets or removes an operand in place. Moving all operands would copy so many bytes that a step of a stream
+    /// gets slower.
     #[inline]
     pub fn set(&mut self, operand: Operand, value: Option<T>) {
         self.slots[operand as usize] = value;
@@ -96,25 +96,25 @@ impl<T> Operands<T> {
         self
     }
 
-    /// The operand, if it is there.
+    /// The operand, if it is given.
     pub fn get(&self, operand: Operand) -> Option<&T> {
         self.slots[operand as usize].as_ref()
     }
 
-    /// Whether it is there.
+    /// Whether the operand is given.
     pub fn has(&self, operand: Operand) -> bool {
         self.get(operand).is_some()
     }
 
-    /// Takes the operand out.
+    /// Removes the operand and returns it.
     pub fn take(&mut self, operand: Operand) -> Option<T> {
         self.slots[operand as usize].take()
     }
 
-    /// The same operands, each made into something else.
+    /// Converts each operand.
     #[inline]
     pub fn map<U>(mut self, mut change: impl FnMut(T) -> U) -> Operands<U> {
-        // One by one: to move all at once is to move those as well that are not there.
+        // One by one: moving the whole array would move the absent operands too.
         let mut changed = Operands::new();
         for (slot, to) in self.slots.iter_mut().zip(&mut changed.slots) {
             *to = slot.take().map(&mut change);
@@ -122,7 +122,7 @@ impl<T> Operands<T> {
         changed
     }
 
-    /// Something made of each of the operands, which stay.
+    /// Makes a value of each operand, by reference.
     pub(crate) fn map_ref<'a, U>(&'a self, mut change: impl FnMut(&'a T) -> U) -> Operands<U> {
         let mut changed = Operands::new();
         for (slot, to) in self.slots.iter().zip(&mut changed.slots) {
@@ -131,17 +131,17 @@ impl<T> Operands<T> {
         changed
     }
 
-    /// Those that are there, in order.
+    /// The operands that are given, in order.
     pub fn iter(&self) -> impl Iterator<Item = (Operand, &T)> {
         Operand::ALL.into_iter().zip(&self.slots).filter_map(|(o, slot)| Some((o, slot.as_ref()?)))
     }
 
-    /// Those that are there, in order, by value.
+    /// The operands that are given, in order, by value.
     pub fn into_values(self) -> impl Iterator<Item = T> {
         self.slots.into_iter().flatten()
     }
 
-    /// The operand that has to be there.
+    /// An operand that has to be given.
     pub(crate) fn need(&self, operand: Operand) -> &T {
         let Some(value) = self.get(operand) else {
             panic!("the recurrent operation needs its operand `{}`", operand.name())
@@ -150,7 +150,7 @@ impl<T> Operands<T> {
     }
 }
 
-/// One value for each tensor that comes out of the operation.
+/// A value for each result of the operation.
 #[derive(Clone, Debug)]
 pub struct Results<T> {
     /// The hidden state after each step, `[T, B, P]`, or `[B, T, P]` if the plan is batch first; zero
@@ -162,7 +162,7 @@ pub struct Results<T> {
     pub memory: Option<T>,
 }
 
-/// dLoss/d([`Results`]); `None` where the loss does not depend on them.
+/// dLoss/d([`Results`]); `None` for a result that the loss does not depend on.
 #[derive(Clone, Debug)]
 pub struct Cotangents<T> {
     /// As [`Results::outputs`].
@@ -180,7 +180,7 @@ impl<T> Default for Cotangents<T> {
 }
 
 impl<T> Results<T> {
-    /// The same results, each made into something else.
+    /// Converts each result.
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Results<U> {
         let mut change = change;
         Results {
@@ -195,7 +195,7 @@ impl<T> Results<T> {
 #[derive(Clone, Debug)]
 pub struct RecurrentResults<B: Backend>(pub Results<FloatTensor<B>>);
 
-// As below.
+// By hand, for the reason given below.
 impl<B: Backend> ExtensionType<B> for RecurrentResults<B> {
     type Target = RecurrentResults<Dispatch>;
 

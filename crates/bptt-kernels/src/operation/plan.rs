@@ -1,4 +1,4 @@
-//! What is to be done with the operands.
+//! How one layer is run: the options besides the operands.
 
 use crate::operation::any_tensor::AnyTensor;
 use crate::operation::operands::{Operand, Operands};
@@ -11,10 +11,10 @@ use std::sync::Arc;
 /// How one backend runs a whole sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kernel {
-    /// The fastest that the backend has for this cell.
+    /// The fastest kernel that the backend has for this cell.
     #[default]
     Auto,
-    /// The reference body in tensor operations, whatever else there is.
+    /// The reference body in tensor operations, even where there is a faster kernel.
     Reference,
 }
 
@@ -106,7 +106,7 @@ pub(crate) struct Sizes {
 }
 
 impl<C: Cell> Plan<C> {
-    /// Forward in time, all rows of full length, the fastest kernel, outputs time first.
+    /// A plan with the defaults: forward in time, no mask, the fastest kernel, outputs time first.
     pub fn new(cell: C) -> Self {
         Self {
             cell,
@@ -121,14 +121,14 @@ impl<C: Cell> Plan<C> {
         }
     }
 
-    /// From the last step to the first.
+    /// Whether the steps run from the last to the first.
     pub fn with_reverse(mut self, reverse: bool) -> Self {
         self.reverse = reverse;
         self
     }
 
-    /// Which steps of which rows are valid; `None`: all. With lengths each row ends (in
-    /// reverse: starts) at its own. What the input has elsewhere, be it a NaN, matters to nothing.
+    /// Which steps of which rows are valid; `None`: all. With lengths, each row ends at its own length (and in
+    /// reverse starts there). The input at masked steps changes no result, even if it is NaN.
     pub fn with_mask(mut self, mask: Option<SequenceMask>) -> Self {
         self.mask = mask;
         self
@@ -140,52 +140,52 @@ impl<C: Cell> Plan<C> {
         self
     }
 
-    /// Which kernel.
+    /// Which kernel runs the sequence.
     pub fn with_kernel(mut self, kernel: Kernel) -> Self {
         self.kernel = kernel;
         self
     }
 
-    /// Whether the outputs come as `[B, T, P]`, without a transposition after the sequence and one of
-    /// their gradient before it. (The input is `[T, B, I]` all the same; it may be a view.)
+    /// Whether the outputs are `[B, T, P]`. This saves a transposition of the outputs and one of their gradient.
+    /// The input is `[T, B, I]` either way; it may be a view.
     pub fn with_batch_first(mut self, batch_first: bool) -> Self {
         self.batch_first = batch_first;
         self
     }
 
-    /// How much memory the trace may take, in bytes; what it does not hold is computed again, for the
-    /// same bits. The kernels for host memory keep to it; others keep all.
+    /// How many bytes the trace may take. What does not fit is computed again in the backward pass, and the
+    /// gradients are the same bits. Only the kernels for host memory keep to a budget; others keep everything.
     pub fn with_trace_budget(mut self, bytes: Option<usize>) -> Self {
         self.trace_budget = bytes;
         self
     }
 
-    /// Whether gradients come by real-time recurrent learning: in the backward pass the sequence is run
-    /// forward once more with the influence of its operands carried along, and no derivative that
-    /// somebody wrote is reached. Nothing is kept from the forward pass.
+    /// Whether gradients are computed by real-time recurrent learning. The backward pass then runs the sequence
+    /// forward once more and carries the influence of the operands along. It reaches no hand-written
+    /// derivative, and the forward pass keeps no trace.
     pub fn with_real_time(mut self, real_time: bool) -> Self {
         self.real_time = real_time;
         self
     }
 
-    /// Where packed weights may be kept from one call to the next. The kernels for host memory do so in
-    /// short calls (up to 128 rows of all steps together) whose gradients nobody wants; other calls and
-    /// kernels neither read it nor write to it.
+    /// Where packed weights may be kept from one call to the next. The kernels for host memory use it in short
+    /// calls (up to 128 rows, all steps together) without gradients. Other calls and kernels neither read it
+    /// nor write to it.
     ///
-    /// The tensors that were packed are kept with them. Nobody can change those where they are while they
-    /// are held, or put others in their place, so that to be the same tensor, memory, shape, strides and
-    /// type, is to have the same numbers. Calls with other weights take the entry's place.
+    /// The cache holds the tensors that were packed. While it holds them, nobody can change them in place or
+    /// reuse their memory. So a tensor with the same memory, shape, strides and type has the same numbers. A
+    /// call with other weights replaces the entry.
     pub fn with_weight_cache(mut self, cache: Option<WeightCache>) -> Self {
         self.weight_cache = cache;
         self
     }
 
-    /// Which kernel was asked for.
+    /// The kernel that the plan asks for.
     pub fn kernel(&self) -> Kernel {
         self.kernel
     }
 
-    /// The time steps in the order in which they are worked.
+    /// The time steps in the order in which they are computed.
     pub(crate) fn order(&self, time: usize) -> impl DoubleEndedIterator<Item = usize> + use<C> {
         let reverse = self.reverse;
         (0..time).map(move |k| if reverse { time - 1 - k } else { k })
@@ -197,22 +197,22 @@ impl<C: Cell> Plan<C> {
         Some(masked.into_iter().map(|masked| !masked).collect())
     }
 
-    /// Whether the operands fit each other: before anything is computed, and whatever computes it.
+    /// Checks that the operands fit each other, before any kernel computes anything.
     ///
     /// # Panics
     ///
-    /// If they do not. The message names the operand, its shape and the shape expected, or both types
-    /// where operands are of different ones: nothing is converted silently.
+    /// If they do not fit. The message names the operand, its shape and the shape expected; or both types,
+    /// where the operands have two, because nothing is converted silently.
     pub fn check(&self, operands: &Operands<AnyTensor>) {
         self.check_types(&operands.map_ref(AnyTensor::dtype));
         self.check_shapes(&operands.map_ref(AnyTensor::shape));
     }
 
-    /// Whether all operands are of one type.
+    /// Checks that all operands have one type.
     ///
     /// # Panics
     ///
-    /// If they are not.
+    /// If they have not.
     pub(crate) fn check_types(&self, types: &Operands<DType>) {
         let expected = *types.need(Operand::WeightIh);
         let Some((operand, found)) = types.iter().find(|(_, dtype)| **dtype != expected) else {
@@ -226,7 +226,7 @@ impl<C: Cell> Plan<C> {
         );
     }
 
-    /// Whether all shapes fit.
+    /// Checks that all shapes fit.
     ///
     /// # Panics
     ///
@@ -283,7 +283,7 @@ impl<C: Cell> Plan<C> {
              and a cell that can be projected",
             C::NAME,
         );
-        // As in PyTorch; nothing that is laid out for `H` units has room for more of `P`.
+        // As in PyTorch. Besides, buffers for `H` units have no room for more.
         assert!(
             output <= hidden,
             "{}: a hidden state of size P = {output} beside gates of size H = {hidden}: expected a \
@@ -317,7 +317,7 @@ impl<C: Cell> Plan<C> {
 }
 
 impl Sizes {
-    /// Read off the operands' shapes.
+    /// The sizes that the operands' shapes say.
     pub(crate) fn of<C: Cell>(shape: impl Fn(Operand) -> Shape) -> Self {
         let input = shape(Operand::Input);
         Self {

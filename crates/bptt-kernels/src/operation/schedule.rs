@@ -1,4 +1,4 @@
-//! What to keep of a long sequence, and what to compute again.
+//! Checkpointing: which states of a long sequence to keep, and which steps to compute again.
 //!
 //! A. Gruslys, R. Munos, I. Danihelka, M. Lanctot and A. Graves, "Memory-efficient backpropagation
 //! through time" (2016); A. Griewank, "Achieving logarithmic growth of temporal and spatial
@@ -10,8 +10,8 @@ use std::ops::Range;
 /// `memory` hidden states are kept at a time, the first one among them.
 ///
 /// `C(t, m) = min over y of y + C(t − y, m − 1) + C(y, m)`, with `C(t, 1) = t (t + 1) / 2`, and
-/// `C(t, m) = 2 t − 1` for `m ≥ t`: each step forward once to get on and once for its backward step,
-/// for which it is recomputed with all that the backward needs; only the last one is worked once.
+/// `C(t, m) = 2 t − 1` for `m ≥ t`: each step runs forward once to reach the next, and once more with its
+/// trace before its backward step. Only the last step runs once.
 ///
 /// ```
 /// use bptt_kernels::hidden_state_cost;
@@ -31,8 +31,8 @@ pub fn hidden_state_cost(steps: usize, memory: usize) -> usize {
     }
 }
 
-/// The least number of forward steps where the internal states of at most `memory` steps are kept,
-/// all that their backward steps need.
+/// The least number of forward steps where the whole traces of at most `memory` steps are kept (Gruslys et
+/// al.: internal states).
 ///
 /// `D(t, m) = min over y of y + D(t − y, m − 1) + D(y − 1, m)`, with `D(t, 1) = t (t + 1) / 2`, and
 /// `D(t, m) = t` for `m ≥ t`.
@@ -62,7 +62,7 @@ enum CheckpointKind {
     Internal,
 }
 
-/// The optimum for up to so many steps and states, by dynamic programming.
+/// The optimum for all numbers of steps and states up to a bound, by dynamic programming.
 #[derive(Clone, Debug)]
 struct Table {
     /// `[m][t]`, `m` from 1: the cost, and the first piece's length `y`.
@@ -112,23 +112,23 @@ impl Table {
     }
 }
 
-/// How a sequence is worked with a bounded trace: in chunks of steps, of which one at a time has its
-/// whole trace, from states that are kept at the beginning of some of them.
+/// How a sequence is computed with a bounded trace. It is cut into chunks of steps, and only one chunk at a
+/// time has its whole trace. Of some chunks the state at their beginning is kept.
 #[derive(Clone, Debug)]
 pub struct TraceSchedule {
     time: usize,
     /// How many steps a chunk has.
     chunk: usize,
-    /// How many states are kept, that before the first step among them.
+    /// How many states are kept, with that before the first step.
     states: usize,
     step_bytes: usize,
     state_bytes: usize,
-    /// Where fewer states are kept than there are chunks.
+    /// The optimum, where fewer states are kept than there are chunks.
     table: Option<Table>,
 }
 
 impl TraceSchedule {
-    /// No more chunks than this: their number is what the planning's time grows with.
+    /// The most chunks: the time of planning grows with their number.
     const CHUNKS: usize = 512;
 
     /// The schedule with the fewest forward steps within the budget.
@@ -137,13 +137,13 @@ impl TraceSchedule {
     ///
     /// - `time`: how many steps there are
     /// - `step_bytes`: the trace of one step
-    /// - `state_bytes`: what has to be kept to start again from a step; 0 if nothing (the hidden
-    ///   states are the outputs, which are there anyway)
-    /// - `budget`: for the traces of one chunk and the states that are kept, in bytes
+    /// - `state_bytes`: what has to be kept to start again from a step; 0 for a cell without memory, because
+    ///   the hidden states are the outputs, which are kept anyway
+    /// - `budget`: how many bytes the trace of one chunk and the states that are kept may take together
     ///
     /// # Errors
     ///
-    /// One line, if nothing is that small; it says what would do.
+    /// One line, if no schedule fits the budget; it says which budget would do.
     pub fn new(
         time: usize,
         step_bytes: usize,
@@ -188,13 +188,13 @@ impl TraceSchedule {
         })
     }
 
-    /// About the least budget with which no step is worked more than twice, and the least at all.
+    /// About the least budget with which no step runs more than twice, and the least budget of all.
     pub(crate) fn least(time: usize, step_bytes: usize, state_bytes: usize) -> [usize; 2] {
         let bytes = |chunk: usize, states: usize| {
             step_bytes.saturating_mul(chunk).saturating_add(state_bytes.saturating_mul(states))
         };
         let smallest = time.div_ceil(Self::CHUNKS).max(1);
-        // A chunk's trace and a state for each chunk: least where both take the same.
+        // The trace of a chunk, and a state for each chunk: their sum is least where both are equal.
         let even = (time as f64 * state_bytes as f64 / step_bytes.max(1) as f64).sqrt() as usize;
         let chunks =
             [even, even.saturating_add(1)].map(|chunk| chunk.clamp(smallest, time.max(smallest)));
@@ -218,19 +218,19 @@ impl TraceSchedule {
         self.chunk
     }
 
-    /// How many states are kept at a time, at most, that before the first step among them.
+    /// The most states that are kept at a time, with that before the first step.
     pub fn states(&self) -> usize {
         self.states
     }
 
-    /// The most memory that traces and states take, in bytes. (The state before the first step is an
-    /// operand, and is not counted; one state more is held at the end of a chunk's trace.)
+    /// The most bytes that traces and states take. The state before the first step is an operand and does not
+    /// count; the trace of a chunk holds one state more, at its end.
     pub fn bytes(&self) -> usize {
         let traces = self.chunk.saturating_mul(self.step_bytes);
         traces.saturating_add(self.states.saturating_mul(self.state_bytes))
     }
 
-    /// How many steps are worked forward, all in all, by chunks; without a budget it is `time`.
+    /// How many forward steps the chunks take in all; without a budget it is `time`.
     pub fn forward_steps(&self) -> usize {
         let chunks = self.chunks();
         let worked = match &self.table {
@@ -240,9 +240,8 @@ impl TraceSchedule {
         worked * self.chunk
     }
 
-    /// Where the steps are split: the first part is worked to get a state at its end, where `kept`
-    /// states are kept already, that before the first of these steps among them. `None` if these steps
-    /// are one chunk.
+    /// Where to split these steps: the first part runs forward to get the state at its end. `kept` states are kept
+    /// already, with that before the first of these steps. `None` if these steps are one chunk.
     pub(crate) fn split(&self, steps: &Range<usize>, kept: usize) -> Option<usize> {
         let chunks = steps.len().div_ceil(self.chunk);
         if chunks <= 1 {
@@ -253,27 +252,27 @@ impl TraceSchedule {
             Some(table) if states < chunks => table.first(chunks, states),
             _ => 1,
         };
-        // With a single state: all of the way, to the last chunk.
+        // With a single state, the first part reaches to the last chunk.
         let first = if states == 1 { chunks - 1 } else { first };
         Some(steps.start + first * self.chunk)
     }
 }
 
-/// What the trace of a layer takes within a budget, and what that costs.
+/// How much memory a trace takes within a budget, and how many forward steps that costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceCost {
-    /// What the whole trace would take, in bytes.
+    /// How many bytes the whole trace would take.
     pub whole: usize,
-    /// What it takes at most, in bytes.
+    /// How many bytes the trace takes at most.
     pub bytes: usize,
     /// `T`
     pub time: usize,
-    /// How many steps each layer and direction works forward, all in all; `T` if the whole trace fits.
+    /// How many forward steps each layer and direction takes in all; `T` if the whole trace fits.
     pub forward_steps: usize,
 }
 
 impl TraceCost {
-    /// How often a step is worked forward, in the mean: 1 where the whole trace fits.
+    /// How often a step runs forward, on average: 1 where the whole trace fits.
     pub fn ratio(&self) -> f64 {
         self.forward_steps as f64 / self.time.max(1) as f64
     }
@@ -283,7 +282,7 @@ impl TraceCost {
 mod tests {
     use super::*;
 
-    /// As the recurrence says, without a thought.
+    /// The recurrence, evaluated term by term.
     fn plain(kept: CheckpointKind, steps: usize, memory: usize) -> Vec<Vec<usize>> {
         let mut all = vec![vec![0; steps + 1]; memory + 1];
         for m in 1..=memory {
@@ -327,7 +326,7 @@ mod tests {
                     if stack.len() < schedule.states {
                         stack.push(middle);
                     } else {
-                        // No room: on from here to the chunk, and back again.
+                        // No state can be kept: the last chunk is computed from here at once.
                         forward += end - middle;
                         end = middle;
                     }

@@ -43,24 +43,23 @@ impl<B: SequenceKernel, S: CheckpointStrategy> RecurrentBackend for Autodiff<B, 
 #[derive(Debug)]
 struct Bptt<C>(PhantomData<C>);
 
-/// What the backward pass finds when its turn comes.
+/// What the node keeps for its backward pass.
 #[derive(Clone, Debug)]
 struct Saved<B: Backend, C> {
     plan: Plan<C>,
     operands: Operands<FloatTensor<B>>,
-    /// `None` where gradients are carried forwards.
+    /// `None` for real-time recurrent learning, which keeps no trace.
     trace: Option<Trace<FloatTensor<B>>>,
     state: FinalState<B>,
 }
 
-/// dLoss/d(final state), brought by the nodes of the state.
+/// dLoss/d(final state): the nodes of the final state write it, the sequence's node reads it.
 type FinalState<B> = Arc<Mutex<Cotangents<FloatTensor<B>>>>;
 
-/// A part of the final state, `hidden` or else the memory, as a node between the sequence's node
-/// and whoever uses it.
+/// The node of a part of the final state, the hidden state or the memory. Its parent is the sequence's node.
 ///
-/// A node has one output. The sequence's is the outputs; were the state packed with them, taking
-/// them apart again would cost a slice, and its gradient a tensor of zeros as large as the outputs.
+/// A node has one output, and the sequence's node has the outputs. If the state were packed with them, a slice
+/// would have to unpack it, and the gradient of a slice is a tensor of zeros as large as the outputs.
 #[derive(Debug)]
 struct StateNode;
 
@@ -83,8 +82,8 @@ impl<B: SequenceKernel> Backward<B, 1> for StateNode {
         let d = grads.consume::<B>(&ops.node);
         let [sequence] = ops.parents;
         let Some(sequence) = sequence else { return };
-        // The sequence's node asks for a gradient of the outputs, which may not be in the loss at
-        // all. A zero is enough: Burn's sum broadcasts it.
+        // The sequence's node needs a gradient of the outputs, even if the loss does not depend on them. A
+        // single zero is enough, because Burn's sum broadcasts it.
         let zero = B::float_zeros(Shape::new([1, 1, 1]), &d.device(), d.dtype().into());
         grads.register::<B>(sequence.id, zero);
         let StateSlot { is_hidden, state } = ops.state;
@@ -104,16 +103,16 @@ impl<B: SequenceKernel, C: Cell, const N: usize> Backward<B, N> for Bptt<C> {
     ) {
         let d_outputs = grads.consume::<B>(&ops.node);
         let Saved { plan, operands, trace, state } = ops.state;
-        // The parts of the state came before, as nodes whose parent this one is.
+        // Burn runs the nodes of the final state before this one, their parent.
         let mut d_results =
             std::mem::take(&mut *state.lock().unwrap_or_else(PoisonError::into_inner));
-        // Of the outputs' shape, or but the zero that stands for it.
+        // The gradient has the outputs' shape, unless it is the single zero of a node of the final state.
         let Sizes { time, batch, output, .. } =
             Sizes::of::<C>(|operand| operands.need(operand).shape());
         let is_there = d_outputs.shape() == plan.outputs_shape([time, batch, output]);
         d_results.outputs = is_there.then_some(d_outputs);
 
-        // The parents are the operands that are there, in order; `None` where nothing is tracked.
+        // The parents are the operands that are given, in order; `None` for one that is not tracked.
         let mut parents = Operands::<NodeId>::new();
         let mut wanted = Operands::new();
         let present: Vec<Operand> = operands.iter().map(|(operand, _)| operand).collect();

@@ -30,7 +30,7 @@ pub trait RecurrentBackend: Backend {
     ) -> RecurrentResults<Self>;
 }
 
-/// A plain backend's operation is its forward pass, keeping nothing.
+/// On a plain backend the operation is the forward pass, and keeps no trace.
 #[allow(unused_macros, reason = "without any backend feature there is nothing to implement")]
 macro_rules! plain {
     ($Backend:ty $(, $($generics:tt)*)?) => {
@@ -92,7 +92,8 @@ pub fn in_host_memory<const D: usize>(tensor: &Tensor<D>) -> bool {
     of(&tensor.clone().into_dispatch().kind)
 }
 
-/// A float tensor in host memory, row after row without a gap: numbers to be read where they lie.
+/// A float tensor in host memory whose rows lie one after the other without a gap, so that its numbers can be
+/// read in place.
 #[cfg(feature = "host")]
 pub(crate) enum InHost {
     #[cfg(feature = "flex")]
@@ -103,7 +104,7 @@ pub(crate) enum InHost {
 
 #[cfg(feature = "host")]
 impl InHost {
-    /// A tensor off the tape whose numbers are of type `T`; `None` if it lies elsewhere.
+    /// A tensor that is on no tape and of type `T`; `None` if it is not in host memory.
     pub(crate) fn of<T: Float>(tensor: FloatTensor<Dispatch>) -> Option<Self> {
         match tensor.kind {
             #[cfg(feature = "flex")]
@@ -178,7 +179,7 @@ mod ndarray {
     use burn::tensor::{DType, Element, TensorData};
     use burn_ndarray::{NdArrayDevice, NdArrayTensor};
 
-    /// The tensor's numbers where they lie, if they are of type `T` and without a gap.
+    /// The tensor's numbers in place, if they are of type `T` and without a gap.
     fn slice<T: Real + Element>(tensor: &FloatTensor<NdArray>) -> Option<&[T]> {
         match (tensor, T::dtype()) {
             (NdArrayTensor::F32(storage), DType::F32) => {
@@ -191,8 +192,8 @@ mod ndarray {
         }
     }
 
-    /// Whether two storages of one type are the same memory, seen in the same way. (A macro: the type of a
-    /// view is that of a crate which is none of ours.)
+    /// Whether two storages of one type are the same memory with the same shape and strides. (A macro, because
+    /// the type of a view belongs to a crate that this one does not depend on.)
     macro_rules! is_same_view {
         ($a:expr, $b:expr) => {{
             let (a, b) = ($a.view(), $b.view());
@@ -231,7 +232,7 @@ mod ndarray {
         }
 
         fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])> {
-            // An array in another order than its memory's does not give its memory away.
+            // An array that is not in the order of its memory cannot give its memory away.
             let shape = burn::backend::TensorMetadata::shape(tensor);
             let [_, batch, input] = shape.dims();
             Some((slice(tensor)?, [batch * input, input]))

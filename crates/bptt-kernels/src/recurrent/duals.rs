@@ -1,9 +1,9 @@
 //! One layer in one direction in dual numbers, by the host kernels.
 //!
 //! A batch of `B` rows becomes one of `2·B`, in which each row of values is followed by that of its
-//! tangents. So the kernels are what they are: products, blocks, threads and valid rows see rows. What is
-//! different stands in two places: the cell's step takes its numbers from two rows at a time, and a
-//! product adds what the weight's tangent makes of the values to the row of tangents.
+//! tangents. So the kernels are the same: products, blocks, threads and masks deal in rows. Two places differ:
+//! the cell's step takes its numbers from two rows at a time, and a product adds the weight's tangent times
+//! the values to the row of tangents.
 
 use crate::operation::any_tensor::AnyTensor;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
@@ -11,7 +11,7 @@ use crate::operation::plan::Plan;
 use bptt_cells::{Cell, Dual};
 use burn::tensor::{Shape, TensorData};
 
-/// A layer that has run forward in dual numbers, and waits for the way back.
+/// A layer that has run forward in dual numbers, with what its backward pass needs.
 pub struct DualRun<C> {
     #[cfg(feature = "host")]
     run: host::AnyRun<C>,
@@ -19,15 +19,15 @@ pub struct DualRun<C> {
     never: (std::convert::Infallible, std::marker::PhantomData<C>),
 }
 
-/// Runs one layer in one direction forward in dual numbers, in host memory and by the host kernels; and
-/// then, by [`DualRun::backward`], the way back. Tangents that are not there are zero.
+/// Runs one layer in one direction forward in dual numbers, by the host kernels. [`DualRun::backward`] then runs
+/// it backward. A tangent that is absent is zero.
 ///
-/// Operands and results have the shapes that [`Operand`] and [`Results`] say; but with a plan that is
-/// batch first, so is the input, `[B, T, I]`, and its gradient. The plan's kernel and trace budget do not
-/// matter: the whole trace is kept. The operands are off the tape.
+/// Operands and results have the shapes of [`Operand`] and [`Results`], with one exception: if the plan is batch
+/// first, the input and its gradient are `[B, T, I]`. The plan's kernel and trace budget are ignored, and the
+/// whole trace is kept. The operands are on no tape.
 ///
-/// Returns `None` where there is no kernel: for other numbers than `f32` and `f64`, and elsewhere than in
-/// the memory of a host backend.
+/// Returns `None` where there is no kernel: for types other than `f32` and `f64`, and for tensors that are not in
+/// host memory.
 ///
 /// # Panics
 ///
@@ -99,12 +99,12 @@ fn run<C: Cell>(
 }
 
 impl<C: Cell> DualRun<C> {
-    /// The way back: dLoss/d(operand) for each operand, in dual numbers, of its shape. What
-    /// dLoss/d(result) has no value for is zero.
+    /// Runs backward: dLoss/d(operand) for each operand, in dual numbers and in its shape. A gradient of a result
+    /// that is absent counts as zero.
     ///
     /// # Panics
     ///
-    /// If dLoss/d(result) has not the shape and type of the result, or lies elsewhere.
+    /// If dLoss/d(result) has another shape or type than the result, or is not in host memory.
     pub fn backward(self, d_results: Cotangents<Dual<AnyTensor>>) -> Operands<Dual<TensorData>> {
         #[cfg(feature = "host")]
         return self.run.backward(d_results);
@@ -160,7 +160,7 @@ mod host {
     }
 
     impl<C: Cell, T: Float> Run<C, T> {
-        /// `None` if the operands lie elsewhere.
+        /// `None` if the operands are not in host memory.
         pub(super) fn forward(
             plan: &Plan<C>,
             operands: Operands<Dual<AnyTensor>>,
@@ -288,7 +288,7 @@ mod host {
         }
     }
 
-    /// A weight as it lies, or rows of values and tangents.
+    /// A weight in place, or rows of values and tangents.
     enum Numbers<T> {
         Tensor(InHost),
         Rows(Buffer<T>),
@@ -303,7 +303,7 @@ mod host {
         }
     }
 
-    /// `None` if it lies elsewhere.
+    /// `None` if it is not in host memory.
     fn in_host<T: Float>(x: Dual<AnyTensor>) -> Option<Dual<InHost>> {
         let value = InHost::of::<T>(x.value.into_dispatch())?;
         let tangent = match x.tangent {
@@ -313,7 +313,7 @@ mod host {
         Some(Dual { value, tangent })
     }
 
-    /// Each row of values, of this width, and behind it that of tangents.
+    /// The rows of values, each of this width and followed by its row of tangents.
     fn interleaved<T: Float>(x: &Dual<InHost>, width: usize) -> Buffer<T> {
         let value = x.value.numbers::<T>();
         let tangent = x.tangent.as_ref().map(InHost::numbers::<T>);

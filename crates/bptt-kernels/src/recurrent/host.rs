@@ -46,11 +46,11 @@ pub(crate) fn forward<B: HostMemory, C: Cell>(
     }
 }
 
-/// Before the reference body begins.
+/// Checks that the trace of the reference body fits, before it begins.
 ///
 /// # Panics
 ///
-/// If what it keeps does not fit the memory there is.
+/// If it does not fit the memory that is available.
 fn refuse_what_cannot_fit<B: HostMemory, C: Cell, T: Float>(
     plan: &Plan<C>,
     operands: &Operands<FloatTensor<B>>,
@@ -93,7 +93,7 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
     let layer = layer::<B, C, T>(plan, operands);
     let cache = plan.weight_cache.as_ref().filter(|_| !keep && layer.is_few());
     let packed = cache.and_then(|cache| packed_before::<B, C, T>(cache, operands));
-    // Packed weights are all that is needed of them.
+    // Of these operands only the packed form is read.
     let read: &[Operand] = if packed.is_some() { &BESIDE_WEIGHTS } else { &Operand::ALL };
     let copies = copies::<B, T>(operands, read);
     let slices = slices::<B, T>(operands, copies.as_deref(), read);
@@ -171,24 +171,23 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
     tensors
 }
 
-/// What is packed,
+/// The operands that are packed,
 const WEIGHTS: [Operand; 5] =
     [Operand::WeightIh, Operand::WeightHh, Operand::BiasIh, Operand::BiasHh, Operand::WeightHr];
 
-/// and what is not.
+/// and those that are not.
 const BESIDE_WEIGHTS: [Operand; 3] = [Operand::Input, Operand::Hidden, Operand::Memory];
 
-/// Packed weights, and the tensors that were packed. These are clones of the operands, so that what is
-/// compared is what is held: nobody can change them where they are, and no other tensor can be in
-/// their memory.
+/// Packed weights, and clones of the tensors that were packed. While the clones are held, nobody can change
+/// these tensors in place, and no other tensor can get their memory; so comparing them is enough.
 struct Packed<B: HostMemory, C, T> {
     weights: Operands<FloatTensor<B>>,
     packed: Arc<PackedWeights<T>>,
-    /// How weights are packed depends on the cell.
+    /// The cell decides how weights are packed.
     cell: PhantomData<fn() -> C>,
 }
 
-/// The packed weights of these operands, if it is they that were packed last.
+/// The packed weights, if these operands were the last to be packed.
 fn packed_before<B: HostMemory, C: Cell, T: Float>(
     cache: &WeightCache,
     operands: &Operands<FloatTensor<B>>,
@@ -228,8 +227,8 @@ fn layer<B: HostMemory, C: Cell, T: Real + Element>(
     Layer::new::<C, T>(plan, &sizes, strides, operands.has(Operand::WeightHr), Isa::detect())
 }
 
-/// Copies of those of the operands named that the kernels cannot read where they lie: all without gaps, but for the input,
-/// which may come batch first. Mostly there are none.
+/// Copies, without gaps, of those operands that the kernels cannot read in place. Mostly there are none. (The
+/// input may be batch first.)
 fn copies<B: HostMemory, T: Real + Element>(
     operands: &Operands<FloatTensor<B>>,
     named: &[Operand],
@@ -249,7 +248,7 @@ fn copies<B: HostMemory, T: Real + Element>(
     copies
 }
 
-/// The tensor that is read for an operand: its copy, if there is one.
+/// The tensor that is read for an operand: its copy if there is one, else itself.
 fn read<'a, T>(
     operands: &'a Operands<T>,
     copies: Option<&'a Operands<T>>,
@@ -283,7 +282,7 @@ fn tensor<B: Backend, T: Float>(
     B::float_from_data(data, device)
 }
 
-/// As many threads as Burn's own operations on this backend take.
+/// The number of threads that Burn's own operations on this backend use.
 pub(super) fn threads() -> usize {
     rayon::current_num_threads()
 }

@@ -1,4 +1,4 @@
-//! Backends whose tensors lie in host memory, and the float types that there are kernels for.
+//! Backends whose tensors are in host memory, and the float types that have kernels.
 
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::sequence::trace as host_trace;
@@ -8,30 +8,29 @@ use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Element;
 
-/// A backend whose tensors lie in host memory.
+/// A backend whose tensors are in host memory.
 pub(crate) trait HostMemory: Backend<FloatTensorPrimitive: Sync> {
-    /// The same tensor, row after row without a gap.
+    /// The same tensor with its rows one after the other, without a gap.
     fn contiguous<T: Real + Element>(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// The numbers of a tensor whose type is `T`, if it is such a one.
+    /// The numbers of a tensor of type `T` without gaps; `None` for another.
     fn numbers_of<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<&[T]>;
 
-    /// The numbers of a tensor that is.
+    /// The numbers of a tensor that is known to be one.
     fn numbers<T: Real + Element>(tensor: &FloatTensor<Self>) -> &[T] {
         Self::numbers_of(tensor).expect("a contiguous tensor of this type")
     }
 
-    /// Whether two tensors are the same memory, seen in the same way: shape, strides and type. If one of
-    /// them has been held all the time, they have the same numbers.
+    /// Whether two tensors have the same memory, shape, strides and type. If one of them has been held since, they
+    /// also have the same numbers.
     fn is_same(a: &FloatTensor<Self>, b: &FloatTensor<Self>) -> bool;
 
-    /// The numbers of a sequence `[T, B, I]` whose rows have no gap, from its first one on, and how
-    /// far it is from one step to the next and from one row to the next; `None` if its rows are
-    /// not like that.
+    /// The numbers of a sequence `[T, B, I]` from its first one on, with the strides of steps and of rows; `None` if
+    /// its rows have gaps.
     fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])>;
 }
 
-/// Strides in elements, if they are those of such a sequence.
+/// The strides in elements, if the rows have no gaps.
 pub(crate) fn row_strides(shape: &[usize], strides: &[isize]) -> Option<[usize; 2]> {
     let [time, batch, element] = *<&[isize; 3]>::try_from(strides).ok()?;
     let whole = shape.iter().all(|&size| size > 0) && (element == 1 || shape[2] == 1);

@@ -10,12 +10,12 @@ use burn::backend::tensor::FloatTensor;
 
 /// How a plain backend runs a whole sequence. The default is the reference body.
 pub trait SequenceKernel: Backend {
-    /// How many bytes can be had by who needs so many, if that is known.
+    /// How many bytes are available to a caller that needs `need` bytes, if that is known.
     fn available_memory(_need: u128) -> Option<usize> {
         None
     }
 
-    /// Forward; with `keep`, also what [`sequence_backward`](Self::sequence_backward) needs.
+    /// Runs forward; with `keep`, keeps the trace that [`sequence_backward`](Self::sequence_backward) needs.
     ///
     /// Returns what [`RecurrentBackend::recurrent`](crate::RecurrentBackend::recurrent) returns, and the trace.
     fn sequence_forward<C: Cell>(
@@ -27,7 +27,7 @@ pub trait SequenceKernel: Backend {
         (results, steps.map(Trace::Steps))
     }
 
-    /// Backward: dLoss/d(operand) for each operand that is `wanted`, from dLoss/d(result).
+    /// Runs backward: dLoss/d(operand) for each operand that is `wanted`, from dLoss/d(result).
     fn sequence_backward<C: Cell>(
         plan: &Plan<C>,
         operands: &Operands<FloatTensor<Self>>,

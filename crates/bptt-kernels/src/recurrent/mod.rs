@@ -1,5 +1,5 @@
-//! One recurrent layer, in one direction, over a whole sequence: the operation that a backend runs, by
-//! the reference body or by the kernels for host memory, and as a node on the tape.
+//! The operation: one recurrent layer in one direction over a whole sequence. A backend runs it by the reference
+//! body or by the kernels for host memory; with autodiff it is a node on the tape.
 
 mod autodiff;
 pub(crate) mod backends;
@@ -35,8 +35,9 @@ pub struct RecurrentOutput {
 
 /// Runs one layer in one direction over a whole sequence: the manual engine's operation.
 ///
-/// On a device with autodiff this is one node on the tape (and a small one for each part of the
-/// final state, which hands its gradient on), and the gradient of each tracked operand comes from back-propagation through time derived by hand.
+/// On a device with autodiff this makes one node on the tape, and a small one for each part of the final state,
+/// which passes its gradient on. Back-propagation through time, derived by hand, gives the gradient of each
+/// tracked operand.
 ///
 /// # Panics
 ///

@@ -7,19 +7,19 @@ use crate::reference::body::StepTrace;
 /// What the forward pass keeps for the backward pass, by the kernel that ran it.
 #[derive(Clone, Debug)]
 pub enum Trace<T> {
-    /// The reference body's: one entry a step, in the order in which they were worked.
+    /// Of the reference body: an entry for each step, in the order in which the steps ran.
     ///
     /// Beyond the outputs: `T · B · (K + M) · H` numbers, with `K` the number of values that
-    /// the cell keeps (LSTM 4, GRU 4 or 3, RNN 0) and `M` its memories (LSTM 1); behind a
+    /// the cell saves (LSTM 4, GRU 4 or 3, RNN 0) and `M` its memories (LSTM 1); behind a
     /// projection another `T · B · H` for the hidden states in front of it. The hidden states are
     /// shared with the output where the backend shares slices, else `T · B · P` more.
     Steps(Vec<StepTrace<T>>),
-    /// The host kernels'.
+    /// Of the host kernels.
     #[cfg(feature = "host")]
     Host(HostTrace<T>),
 }
 
-/// What the host kernels keep, beside the outputs, which they share with whoever has it.
+/// What the host kernels keep, besides the outputs. The trace shares those with their owner.
 ///
 /// With `Hp = H` padded to whole registers (at most 15 more), `K` saved values of the cell, `M` memories
 /// and `N` valid steps of all rows (`T · B` without lengths and masks): `N · K · Hp + (N + B) · M · Hp`
@@ -41,7 +41,7 @@ pub(crate) enum Numbers {
 
 #[cfg(feature = "host")]
 impl<T> HostTrace<T> {
-    /// How much memory it takes, in bytes.
+    /// How many bytes it takes.
     pub fn bytes(&self) -> usize {
         match &self.numbers {
             Numbers::F32(trace) => trace.bytes(),

@@ -1,4 +1,4 @@
-//! What a trace takes within a plan's budget, before anything is run.
+//! How much memory a trace will take within a plan's budget, before anything is run.
 
 use crate::host::layout::sizes::Layer;
 use crate::host::sequence::recompute;
@@ -10,8 +10,8 @@ use bptt_cells::{Cell, Components};
 use burn::tensor::DType;
 
 impl<C: Cell> Plan<C> {
-    /// What the trace takes of the kernels for host memory within the plan's budget, and what that costs:
-    /// by the schedule that they go by.
+    /// How much memory the trace takes within the plan's budget, and how many forward steps that costs, by the
+    /// schedule that the kernels for host memory follow.
     ///
     /// # Arguments
     ///
@@ -22,8 +22,8 @@ impl<C: Cell> Plan<C> {
     ///
     /// # Errors
     ///
-    /// One line, if nothing fits the budget (it says what would do), if there are no kernels for the type, or
-    /// if a size is zero or so large that there are no addresses for a step.
+    /// One line, if no schedule fits the budget (it says which budget would do), if there are no kernels for the
+    /// type, or if a size is zero or so large that a step cannot be addressed.
     pub fn trace_cost(
         &self,
         [time, batch]: [usize; 2],
@@ -42,7 +42,7 @@ impl<C: Cell> Plan<C> {
         }
     }
 
-    /// Whether sizes are those of a layer, and a step of it can be counted in bytes.
+    /// Checks that the sizes are those of a layer, and that a step can be counted in bytes.
     fn check_addresses(&self, sizes: &Sizes) -> Result<(), String> {
         let Sizes { time, batch, hidden, output, .. } = *sizes;
         let name = C::NAME;
@@ -52,7 +52,7 @@ impl<C: Cell> Plan<C> {
                  each, and P at most H"
             ));
         }
-        // All that a step has of a unit, in the widest type, with what rows are padded by.
+        // All values of a unit in a step, in the widest type; rows are padded.
         let planes = 2 * C::GATES + C::Saved::<f64>::LEN + 2 * sizes.memories + 2;
         let unit = (planes * size_of::<f64>()) as u128;
         let bytes = (hidden as u128 + 128).saturating_mul(batch as u128).saturating_mul(unit);

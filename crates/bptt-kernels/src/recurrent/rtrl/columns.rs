@@ -1,4 +1,4 @@
-//! What lies where in a block of influence.
+//! The columns of a block of influence: which belong to which operand.
 
 use crate::operation::operands::{Operand, Operands};
 use crate::reference::ops::{columns, concatenate, reshape, sum_rows, zeros_like};
@@ -11,12 +11,12 @@ use std::ops::Range;
 #[derive(Clone, Debug)]
 pub(super) struct Columns(Vec<(Operand, Vec<usize>)>);
 
-/// Whether each row of a batch has such an operand of its own.
+/// Whether each row of the batch has its own part of this operand.
 fn is_of_rows(operand: Operand) -> bool {
     matches!(operand, Operand::Input | Operand::Hidden | Operand::Memory)
 }
 
-/// How many columns an operand takes. `[B, …]` and `[·, B, ·]`: those of one row.
+/// The number of columns of an operand. Of `[B, …]` and `[·, B, ·]` only those of one row count.
 fn size(operand: Operand, shape: &[usize]) -> usize {
     match operand {
         Operand::Input | Operand::Memory => shape[0].saturating_mul(shape[2]),
@@ -103,7 +103,7 @@ impl Columns {
         for (operand, shape, range) in self.parts() {
             let part = columns::<B>(all, range.start, range.end);
             let part = match shape {
-                // Of each row, but not lying row by row.
+                // Each row has its own, but the rows are not contiguous.
                 &[outer, batch, width] => {
                     let by_row = reshape::<B>(part, [batch, outer, width]);
                     B::float_swap_dims(by_row, 0, 1)

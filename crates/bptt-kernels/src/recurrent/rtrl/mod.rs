@@ -1,10 +1,10 @@
-//! Real-time recurrent learning: the gradient carried forwards, known after every step.
+//! Real-time recurrent learning: gradients are carried forwards and known after every step.
 //!
 //! R. J. Williams and D. Zipser, "A learning algorithm for continually running fully recurrent neural
 //! networks", Neural Computation 1 (1989), 270–280: the influence after a step is the step's Jacobian
-//! times the influence before it, plus what the parameters do in this very step. The cell's part of
-//! the Jacobian is elementwise; it is had by running the cell's `step` on [`Tangent`]s, once for each
-//! of its operands. No derivative of a cell is written down here, and none is reached.
+//! times the influence before it, plus the direct effect of the parameters in this step. The cell's part of
+//! the Jacobian is elementwise: the cell's `step` runs on [`Tangent`]s, once for each of its inputs. No
+//! hand-written derivative of a cell is here, and none is reached.
 
 mod columns;
 mod tangent;
@@ -52,13 +52,13 @@ struct Plane<B: Backend> {
 }
 
 impl<B: Backend> RtrlState<B> {
-    /// Begins from a state, with no influence of anything but the state itself.
+    /// Begins from a state that depends on itself alone.
     ///
     /// # Arguments
     ///
     /// - `operands`: the layer's weights and the state that it begins with; and an input where the
     ///   gradient of the input is `wanted`, which costs a column for each of its steps
-    /// - `wanted`: whose influence is carried
+    /// - `wanted`: the operands whose influence is carried
     /// - `below`: how many columns each layer below has
     pub fn begin(
         mut operands: Operands<FloatTensor<B>>,
@@ -88,7 +88,7 @@ impl<B: Backend> RtrlState<B> {
         Self { weights: operands, columns, state }
     }
 
-    /// How many columns its own block has.
+    /// The number of columns of its own block.
     pub fn columns(&self) -> usize {
         self.columns.count()
     }
@@ -108,17 +108,17 @@ impl<B: Backend> RtrlState<B> {
         self.state.memory.iter().map(|plane| &plane.value)
     }
 
-    /// Goes on with other weights.
+    /// Replaces the weights.
     pub fn set_weights(&mut self, weights: Operands<FloatTensor<B>>) {
         self.weights = weights;
     }
 
-    /// dLoss/d(columns) of each block, `[B, N]`, by a gradient of the hidden state, `[B, P]`.
+    /// dLoss/d(columns) of each block, `[B, N]`, from the gradient of the hidden state, `[B, P]`.
     pub fn through_hidden(&self, d: &FloatTensor<B>) -> Vec<FloatTensor<B>> {
         self.state.hidden.d.iter().map(|influence| through::<B>(d, influence)).collect()
     }
 
-    /// The same by a gradient of the memory `m`, `[B, H]`.
+    /// The same from the gradient of the memory `m`, `[B, H]`.
     pub fn through_memory(&self, m: usize, d: &FloatTensor<B>) -> Vec<FloatTensor<B>> {
         self.state.memory[m].d.iter().map(|influence| through::<B>(d, influence)).collect()
     }
@@ -128,7 +128,7 @@ impl<B: Backend> RtrlState<B> {
         self.columns.split::<B>(d_columns)
     }
 
-    /// One step.
+    /// Runs one step.
     ///
     /// # Arguments
     ///
@@ -233,9 +233,9 @@ impl<B: Backend> RtrlState<B> {
     }
 }
 
-/// How many bytes real-time recurrent learning takes at its height, for one layer in one direction: the
-/// influence of `N` columns on the state, and in a step that on each of the gates' pre-activations, four
-/// times (3.4 to 4 were measured), `B · N · (S + 4 · G · H)` numbers.
+/// How many bytes real-time recurrent learning takes at most, for one layer in one direction:
+/// `B · N · (S + 4 · G · H)` numbers. `S` numbers of the state carry the influence of `N` columns, and a step
+/// holds the influence on the gates' pre-activations four times (3.4 to 4 times were measured).
 ///
 /// # Arguments
 ///
@@ -260,16 +260,16 @@ pub fn rtrl_bytes<C: Cell>(
         })
 }
 
-/// Before anything is carried.
+/// Checks that the influence fits, before any of it is allocated.
 ///
 /// # Panics
 ///
-/// If it does not fit the memory there is, where that is known.
+/// If it does not fit the memory that is available, where that is known.
 pub(crate) fn refuse_what_cannot_fit<B: SequenceKernel, C: Cell>(
     operands: &Operands<FloatTensor<B>>,
     wanted: &Operands<()>,
 ) {
-    /// What takes less is not held against the memory there is.
+    /// Less than this is not checked.
     const SMALL: u128 = 256 << 20;
     let Sizes { time, batch, hidden, output, .. } =
         Sizes::of::<C>(|operand| operands.need(operand).shape());
@@ -289,8 +289,8 @@ pub(crate) fn refuse_what_cannot_fit<B: SequenceKernel, C: Cell>(
     );
 }
 
-/// The gradients of a whole sequence: forwards once more, with the influence carried along, and
-/// after every step its part of the sum.
+/// The gradients of a whole sequence: runs it forward once more, carries the influence along, and adds the part
+/// of each step to the sum.
 pub(crate) fn gradients<B: Backend, C: Cell>(
     plan: &Plan<C>,
     operands: Operands<FloatTensor<B>>,
@@ -348,7 +348,7 @@ struct CellInputs<B: Backend, C: Cell> {
 }
 
 impl<B: Backend, C: Cell> CellInputs<B, C> {
-    /// `hidden` stands for `h` where the cell reads none.
+    /// `hidden` is a placeholder for cells that do not read `h`.
     fn of(mut all: Vec<Tangent<B>>, hidden: &FloatTensor<B>) -> Self {
         let mut separate = all.split_off(C::GATES);
         let mut rest = separate.split_off(C::Separate::<f64>::LEN);
@@ -361,8 +361,8 @@ impl<B: Backend, C: Cell> CellInputs<B, C> {
     }
 }
 
-/// Elementwise functions of the operands, with their derivatives by the chain rule: the function is
-/// run once for each operand, with a slope of one there.
+/// An elementwise function of the operands and its derivative, by the chain rule: the function runs once for each
+/// operand, whose tangent is one.
 fn through_cell<B: Backend, C: Cell>(
     operands: &[Plane<B>],
     hidden: &FloatTensor<B>,
@@ -406,7 +406,7 @@ impl<B: Backend> Plane<B> {
         Self { value: add::<B>(self.value, other.value), d: sums::<B>(self.d, other.d) }
     }
 
-    /// Itself in the rows that are active, as it was `then` in the others.
+    /// This plane in the valid rows, `then` in the masked ones.
     fn held(self, active: &[bool], then: &Self) -> Self {
         let pick = |now: FloatTensor<B>, then: &FloatTensor<B>| {
             let shape = now.shape();

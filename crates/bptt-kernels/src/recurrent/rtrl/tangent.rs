@@ -1,7 +1,7 @@
 //! A tensor and its derivative in one direction, as a number: forward mode, elementwise.
 //!
-//! `bptt_cells::Dual` is the same of any number, and takes a slope from the value (`s (1 − s)`). This
-//! one is a witness also where gates are saturated, and so has forms that lose no digits there.
+//! `bptt_cells::Dual` is the same for any number, and computes slopes from values (`s (1 − s)`), which loses
+//! digits where a gate is saturated. This one is a witness there too, and has forms that lose none.
 
 use crate::reference::primitive::Primitive;
 use bptt_cells::{Number, Rectify};
@@ -80,7 +80,7 @@ impl<B: Backend> Number for Tangent<B> {
 
 impl<B: Backend> Rectify for Tangent<B> {
     fn relu(&self) -> Self {
-        // The sign of what is positive is 1, that of the rest of a rectifier 0.
+        // The output of a rectifier is positive or zero, and so its sign is the slope.
         let value = self.value.relu();
         let slope = &self.slope * Primitive(B::float_sign(value.0.clone()));
         Self { value, slope }
@@ -106,14 +106,14 @@ impl<B: Backend> Rectify for Tangent<B> {
 }
 
 impl<B: Backend> Tangent<B> {
-    /// What depends on nothing.
+    /// A constant: its tangent is zero.
     pub(super) fn still(value: Primitive<B>) -> Self {
         let x = &value.0;
         let slope = Primitive(B::float_zeros(x.shape(), &x.device(), x.dtype().into()));
         Self { value, slope }
     }
 
-    /// What one differentiates by.
+    /// The variable to differentiate by: its tangent is given.
     pub(super) fn moving(value: Primitive<B>) -> Self {
         let x = &value.0;
         let slope = Primitive(B::float_ones(x.shape(), &x.device(), x.dtype().into()));
