@@ -10,7 +10,7 @@ use std::fmt::Debug;
 ///
 /// For a cell of your own, implement [`bptt_cells::Cell`] and wrap it in [`CustomCell`].
 pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
-    /// What the layer's state is called and made of.
+    /// The type of the layer's state.
     type State: RecurrentState;
 
     /// The name in tables and messages.
@@ -25,11 +25,11 @@ pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
     /// Whether a projection may stand behind the cell.
     fn projectable(&self) -> bool;
 
-    /// Whether the cell's own options make sense; if not, why, in one line.
+    /// Checks the cell's own options.
     ///
     /// # Errors
     ///
-    /// The line.
+    /// One line that says which option is wrong.
     fn check(&self) -> Result<(), String> {
         Ok(())
     }
@@ -37,16 +37,16 @@ pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
     /// Runs one layer in one direction.
     fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult;
 
-    /// Shows the cell itself to whoever runs its equations by other means than an engine.
+    /// Calls the visitor with the cell itself, for callers that run its equations without an engine.
     fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output;
 }
 
-/// Something that is done with a cell, whichever it is: a function that is generic over it.
+/// A function that is generic over the cell.
 pub trait CellVisitor {
-    /// What comes of it.
+    /// What it returns.
     type Output;
 
-    /// Does it.
+    /// Calls the function with a cell.
     fn visit<C: Cell>(self, cell: C) -> Self::Output;
 }
 
@@ -99,7 +99,7 @@ macro_rules! delegate {
     };
 }
 
-/// Calls a function that is generic over the cell with the cell that a choice names.
+/// Calls a function that is generic over the cell, with the cell that `choice` names.
 macro_rules! each {
     ($choice:expr, $function:expr $(, $argument:expr)*) => {
         match $choice {
@@ -141,7 +141,7 @@ pub enum Nonlinearity {
     Relu,
 }
 
-/// Elman's cell with its nonlinearity.
+/// The cell of Elman's network with its nonlinearity.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RnnCell(
     /// The function of the hidden state.

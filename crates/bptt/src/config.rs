@@ -105,11 +105,11 @@ macro_rules! layer_config {
             /// bytes; see [`Recurrent::with_trace_budget`].
             #[config(default = "None")]
             pub trace_budget: Option<usize>,
-            /// The input weights' first values; `None` is PyTorch's `U(-1/√H, 1/√H)`.
+            /// The input weights' initializer; `None` is PyTorch's `U(-1/√H, 1/√H)`.
             pub input_initializer: Option<Initializer>,
-            /// The recurrent (and projection) weights' first values; `None` is PyTorch's.
+            /// The recurrent (and projection) weights' initializer; `None` is PyTorch's.
             pub recurrent_initializer: Option<Initializer>,
-            /// The biases' first values; `None` is PyTorch's.
+            /// The biases' initializer; `None` is PyTorch's.
             pub bias_initializer: Option<Initializer>,
         }
 
@@ -256,7 +256,7 @@ impl AnyRecurrentConfig {
     }
 }
 
-/// The options that all layers have, whatever the cell: for layers of a cell of your own.
+/// The options that layers of all cells have: for layers of a cell of your own.
 #[derive(Clone, Debug)]
 pub struct StackConfig {
     /// The size of the input, `I`.
@@ -283,11 +283,11 @@ pub struct StackConfig {
     pub kernel: Kernel,
     /// How much memory the manual engine may keep from the forward to the backward pass, in bytes.
     pub trace_budget: Option<usize>,
-    /// The input weights' first values; `None` is PyTorch's `U(-1/√H, 1/√H)`.
+    /// The input weights' initializer; `None` is PyTorch's `U(-1/√H, 1/√H)`.
     pub input_initializer: Option<Initializer>,
-    /// The recurrent weights' first values; `None` is PyTorch's.
+    /// The recurrent weights' initializer; `None` is PyTorch's.
     pub recurrent_initializer: Option<Initializer>,
-    /// The biases' first values; `None` is PyTorch's.
+    /// The biases' initializer; `None` is PyTorch's.
     pub bias_initializer: Option<Initializer>,
 }
 
@@ -346,9 +346,9 @@ impl StackConfig {
         })
     }
 
-    /// Whether the parameters can be had: an allocation that fails would end the process.
+    /// Checks that the parameters fit the memory, because an allocation that fails would end the process.
     fn check_memory(&self, cell: &impl SequenceCell, device: &Device) -> Result<(), ConfigError> {
-        /// What takes less is not held against the memory there is.
+        /// Less than this is not checked against the available memory.
         const SMALL: u128 = 1 << 30;
         // `u128` and saturating: each of the sizes may be any number.
         let product = |sizes: &[usize]| {
@@ -369,7 +369,7 @@ impl StackConfig {
         let bytes = numbers.saturating_mul(product(&[directions, size_of::<f32>()]));
         let most = match bytes <= SMALL {
             true => return Ok(()),
-            // A GPU says by itself that it has no more.
+            // A GPU reports an allocation that fails.
             false if bytes < isize::MAX as u128 && !is_in_host_memory(device) => return Ok(()),
             false => available_memory(bytes).unwrap_or(usize::MAX).min(isize::MAX as usize),
         };
@@ -402,7 +402,7 @@ impl StackConfig {
         if self.bidirectional && self.reverse {
             return error("bidirectional and reverse exclude each other".to_string());
         }
-        // The weights' first dimension, which Burn multiplies out.
+        // The first dimension of the weights: Burn computes it without a check.
         if cell.gates().checked_mul(self.d_hidden).is_none() {
             return error(format!(
                 "d_hidden is {}, which is more than a tensor can have",
@@ -422,7 +422,7 @@ impl StackConfig {
     }
 }
 
-/// Whether tensors of the device lie in the memory of the machine.
+/// Whether tensors of the device are in host memory.
 fn is_in_host_memory(device: &Device) -> bool {
     in_host_memory(&Tensor::<1>::zeros([1], device))
 }

@@ -1,7 +1,7 @@
 //! A layer as a Burn module.
 //!
-//! Written by hand rather than derived for one reason: the parameters' paths. They are PyTorch's
-//! names, `weight_ih_l0` and so on, directly below the layer.
+//! It is written by hand and not derived, because of the parameters' paths: they are PyTorch's names,
+//! `weight_ih_l0` and so on, directly below the layer.
 
 use crate::cell::SequenceCell;
 use crate::recurrent::Recurrent;
@@ -15,7 +15,7 @@ use burn::module::{
 use burn::tensor::Device;
 
 impl Weights {
-    /// Each parameter that is there, changed by a function for its rank.
+    /// Applies a function, by rank, to each parameter that the layer has.
     fn convert(
         self,
         matrix: &mut impl FnMut(&'static str, Param<Tensor<2>>) -> Param<Tensor<2>>,
@@ -27,15 +27,14 @@ impl Weights {
             bias_ih: self.bias_ih.map(|bias| vector("bias_ih", bias)),
             bias_hh: self.bias_hh.map(|bias| vector("bias_hh", bias)),
             weight_hr: self.weight_hr.map(|weight| matrix("weight_hr", weight)),
-            // What was packed of the others would only take memory.
+            // The packed form of the old weights is no longer of use.
             cache: WeightCache::default(),
         }
     }
 }
 
 impl<C: SequenceCell> Recurrent<C> {
-    /// `_l0`, `_l0_reverse`, `_l1`, …: what PyTorch puts behind the name of each of the
-    /// [`weights`](Self::weights).
+    /// The suffixes of PyTorch's names for each of the [`weights`](Self::weights): `_l0`, `_l0_reverse`, `_l1`, …
     pub fn suffixes(&self) -> impl Iterator<Item = String> + use<C> {
         let directions = if self.options.bidirectional { 2 } else { 1 };
         (0..self.options.num_layers * directions).map(move |k| {
@@ -49,7 +48,7 @@ impl<C: SequenceCell> Recurrent<C> {
     }
 }
 
-/// Between `enter_module` and `exit_module` of a name.
+/// Runs code between `enter_module` and `exit_module` of a name.
 macro_rules! within {
     ($walker:ident, $name:expr, $body:expr) => {{
         let name = $name;
@@ -91,7 +90,7 @@ impl<C: SequenceCell> Module for Recurrent<C> {
     fn valid(&self) -> Self {
         let dropout = self.dropout.valid();
         let weights = self.clone().convert(|w| {
-            // The same numbers: whoever takes a layer's `valid()` anew for each call packs once.
+            // The numbers are the same, so that calls of `valid()` for each step share the packed weights.
             let cache = w.cache.clone();
             Weights {
                 cache,
@@ -126,7 +125,7 @@ impl<C: SequenceCell> Module for Recurrent<C> {
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
         let mut suffixes = self.suffixes().collect::<Vec<_>>().into_iter();
         let dropout = within!(mapper, "dropout".to_string(), self.dropout.clone().map(mapper));
-        // Both closures of `convert` walk with the one mapper, one after the other.
+        // Both closures of `convert` need the mapper, one after the other.
         let mapper = std::cell::RefCell::new(mapper);
         let layer = self.convert(|weights| {
             let suffix = suffixes.next().expect("as many suffixes as weights");

@@ -7,9 +7,9 @@ use burn::tensor::{Device, Int, TensorData};
 
 /// Sequences of different lengths without their padding: PyTorch's `PackedSequence`.
 ///
-/// The layers do not need it: [`forward_lengths`](Recurrent::forward_lengths) takes padded batches in
-/// any order, and leaves the padding out by itself. It is for programs that come from PyTorch, and
-/// for work on all valid steps at once, such as a linear layer or a loss, that padding should not enter.
+/// The layers do not need it: [`forward_lengths`](Recurrent::forward_lengths) takes padded batches in any order and
+/// skips the padding. This type is for programs that come from PyTorch, and for operations on all valid steps
+/// at once, such as a linear layer or a loss, which padding should not enter.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -30,9 +30,9 @@ use burn::tensor::{Device, Int, TensorData};
 pub struct PackedSequence {
     data: Tensor<2>,
     batch_sizes: Vec<usize>,
-    /// Of each row of the batch, in its own order.
+    /// The length of each row, in the batch's own order.
     lengths: Vec<usize>,
-    /// The rows by falling length.
+    /// The rows in the order of falling length.
     sorted: Vec<usize>,
 }
 
@@ -71,8 +71,8 @@ impl PackedSequence {
         }
     }
 
-    /// The padded batch, with zeros in the padding, and the lengths: PyTorch's
-    /// `pad_packed_sequence`. As many steps as the longest row has.
+    /// The padded batch, with zeros in the padding, and the lengths: PyTorch's `pad_packed_sequence`. It has as many
+    /// steps as the longest row.
     ///
     /// # Returns
     ///
@@ -81,7 +81,7 @@ impl PackedSequence {
     pub fn pad(&self, batch_first: bool) -> (Tensor<3>, Vec<usize>) {
         let [count, width] = self.data.dims();
         let (time, batch) = (self.batch_sizes.len(), self.lengths.len());
-        // A row of zeros behind the others stands for all padding.
+        // One row of zeros, behind the others, is gathered for all padding.
         let zero = Tensor::zeros([1, width], (&self.data.device(), self.data.dtype()));
         let mut from = vec![count; time * batch];
         for (index, (t, b)) in Layout::of(&self.lengths).places.into_iter().enumerate() {
@@ -99,7 +99,7 @@ impl PackedSequence {
         &self.data
     }
 
-    /// How many rows have each time step.
+    /// How many rows are valid at each time step.
     pub fn batch_sizes(&self) -> &[usize] {
         &self.batch_sizes
     }
@@ -114,11 +114,11 @@ impl PackedSequence {
         &self.sorted
     }
 
-    /// The same sequences with other values, such as what a linear layer makes of them.
+    /// The same sequences with other values, such as those of a linear layer.
     ///
     /// # Panics
     ///
-    /// If there are not as many rows.
+    /// If there is another number of rows.
     pub fn with_data(self, data: Tensor<2>) -> Self {
         assert!(
             data.dims()[0] == self.data.dims()[0],
@@ -134,7 +134,7 @@ impl PackedSequence {
 struct Layout {
     sorted: Vec<usize>,
     batch_sizes: Vec<usize>,
-    /// Step and row of each.
+    /// The time step and the row of each valid step.
     places: Vec<(usize, usize)>,
 }
 
@@ -161,7 +161,7 @@ fn indices(values: impl ExactSizeIterator<Item = usize>, device: &Device) -> Ten
 }
 
 impl<C: SequenceCell> Recurrent<C> {
-    /// As [`forward_lengths`](Self::forward_lengths), from and to packed sequences.
+    /// As [`forward_lengths`](Self::forward_lengths), but with a packed input and packed outputs.
     ///
     /// # Arguments
     ///

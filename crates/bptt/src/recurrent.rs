@@ -45,7 +45,7 @@ pub(crate) struct Options {
     pub(crate) trace_budget: Option<usize>,
 }
 
-/// Asks what a trace budget costs, with the cell.
+/// Computes the cost of a trace budget, for whichever cell.
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 struct CostOf {
     sizes: [usize; 2],
@@ -81,21 +81,21 @@ impl<C: SequenceCell> Recurrent<C> {
     ///
     /// # Panics
     ///
-    /// If the input or the state has another shape, if there is no time step or no row (also none in
-    /// any other method: an empty batch is an error further up), or if the input is on a backend
-    /// whose feature of this crate is off. The message names both shapes. And if outputs and trace
-    /// would not fit the memory there is, before anything is allocated; the message names the
-    /// [budget](Self::with_trace_budget) that would do. (The manual engine in host memory says
-    /// so; on GPUs, and by the autograd engine, only what overflows is refused.)
+    /// If the input or the state has another shape; the message names both shapes. If there is no time step or no
+    /// row (in every method, because an empty batch is a mistake of the caller). If the input is on a backend
+    /// whose feature of this crate is off. And if outputs and trace would not fit the available memory, before
+    /// anything is allocated; the message names a [budget](Self::with_trace_budget) that would do. (The manual
+    /// engine checks this in host memory. On GPUs, and with the autograd engine, only sizes that overflow are
+    /// refused.)
     pub fn forward(&self, input: Tensor<3>, state: Option<C::State>) -> (Tensor<3>, C::State) {
         self.run(input, None, MaskedOutput::Zero, state)
     }
 
-    /// A batch of sequences of different lengths, in any order: what PyTorch means by a packed
+    /// A batch of sequences of different lengths, in any order. The results are those of PyTorch for a packed
     /// sequence.
     ///
-    /// Outputs past a row's length are zero. The final state of a row is the one after its own
-    /// last step; the backward direction starts there. The content of the padding changes no
+    /// Outputs past a row's length are zero. The final state of a row is that after its own last step, and the
+    /// backward direction starts there. The content of the padding changes no
     /// output and no gradient, and its own gradient is zero.
     ///
     /// # Arguments
@@ -125,8 +125,8 @@ impl<C: SequenceCell> Recurrent<C> {
     /// A batch of sequences with holes anywhere: over masked steps a row copies
     /// its state on.
     ///
-    /// In both directions. The content of masked steps changes no output and no gradient, and
-    /// its own gradient is zero. A mask that is true up to each row's length is
+    /// The same steps are masked in both directions. The input at masked steps changes no output and no gradient,
+    /// and its own gradient is zero. With a mask that is true up to each row's length, this is
     /// [`forward_lengths`](Self::forward_lengths).
     ///
     /// # Arguments
@@ -168,8 +168,8 @@ impl<C: SequenceCell> Recurrent<C> {
 
     /// One step of a stream.
     ///
-    /// On a device with autodiff the steps pile up on the tape until a `backward`; for streaming
-    /// use [`valid`](burn::module::Module::valid)'s layer.
+    /// On a device with autodiff the tape grows with each step until a `backward`. For streaming, use the layer that
+    /// [`valid`](burn::module::Module::valid) returns.
     ///
     /// # Arguments
     ///
@@ -209,12 +209,12 @@ impl<C: SequenceCell> Recurrent<C> {
         (done.last_hidden, done.state)
     }
 
-    /// A state of zeros, what `None` stands for.
+    /// A state of zeros, the same as `None`.
     ///
     /// # Arguments
     ///
     /// - `batch`: `B`
-    /// - `like`: a tensor whose device and dtype the state shall have
+    /// - `like`: a tensor with the device and the type for the state
     pub fn zero_state<const D: usize>(&self, batch: usize, like: &Tensor<D>) -> C::State {
         let options = (&like.device(), like.dtype());
         let rows = self.parts();
@@ -225,41 +225,38 @@ impl<C: SequenceCell> Recurrent<C> {
         C::State::from_parts(hidden, memory)
     }
 
-    /// The same layer, the same parameters, by another engine.
+    /// The same layer with the same parameters and another engine.
     pub fn with_engine(mut self, engine: Engine) -> Self {
         self.options.engine = engine;
         self
     }
 
-    /// The same layer, the manual engine with another kernel.
+    /// The same layer with another kernel for the manual engine.
     pub fn with_kernel(mut self, kernel: Kernel) -> Self {
         self.options.kernel = kernel;
         self
     }
 
-    /// The same layer with a bound on the memory, in bytes, that the manual engine keeps from the
-    /// forward to the backward pass, beside inputs and outputs. What does not fit is computed again
-    /// on the way back, by the schedule with the fewest steps
-    /// ([`TraceSchedule`](bptt_kernels::TraceSchedule)), and the gradients are the same bits. A
-    /// twentieth of the whole trace of a long sequence is enough for no step to be worked more than
-    /// twice.
+    /// The same layer with a budget for its trace: how many bytes the manual engine keeps from the forward to the
+    /// backward pass, besides inputs and outputs. The backward pass computes again what does not fit, by the
+    /// schedule with the fewest steps ([`TraceSchedule`](bptt_kernels::TraceSchedule)), and the gradients are
+    /// the same bits. With a twentieth of the whole trace of a long sequence, no step runs more than twice.
     ///
-    /// The budget is for the whole stack, each layer and direction having an equal part. The kernels
-    /// for host memory keep to it; the reference kernel (so far also that of GPUs) and the autograd
-    /// engine keep all.
+    /// The budget is for the whole stack; each layer and direction gets an equal part. The kernels for host memory
+    /// keep to it. The reference kernel (so far also that of GPUs) and the autograd engine ignore it.
     ///
-    /// The forward pass panics if nothing fits the budget, before it allocates; the message says
-    /// what would do.
+    /// The forward pass panics if no schedule fits the budget, before it allocates. The message says which budget
+    /// would do.
     pub fn with_trace_budget(mut self, bytes: Option<usize>) -> Self {
         self.options.trace_budget = bytes;
         self
     }
 
-    /// What the trace of the manual engine takes within the layer's
-    /// [budget](Self::with_trace_budget), and how many steps that costs, by the kernels for host memory:
-    /// known before anything runs. What a step of training then takes beside one with the whole trace is what
-    /// forward steps are of it, about a third. Measured costs: the book's chapter on sequences, and
-    /// `cargo run --release -p bptt-benches --example trace_budget`.
+    /// How much memory the trace of the manual engine takes within the layer's
+    /// [budget](Self::with_trace_budget), and how many forward steps that costs, with the kernels for host
+    /// memory. It is known before anything runs. Forward steps are about a third of a step of training, and only
+    /// they become more. The book's chapter on sequences has measured costs;
+    /// `cargo run --release -p bptt-benches --example trace_budget` measures them.
     ///
     /// ```
     /// # #[cfg(feature = "flex")] {
@@ -277,16 +274,16 @@ impl<C: SequenceCell> Recurrent<C> {
     ///
     /// # Arguments
     ///
-    /// - `batch` and `time`: `B` and `T`; all rows of full length, padding takes less
+    /// - `batch` and `time`: `B` and `T`, all rows of full length; with lengths or a mask it takes less
     /// - `dtype`: `f32` or `f64`
     ///
     /// # Returns
     ///
-    /// Bytes of all layers and directions together, steps of each of them.
+    /// The bytes of all layers and directions together, and the steps of each of them.
     ///
     /// # Errors
     ///
-    /// One line, if nothing fits the budget: it says what would do.
+    /// One line, if no schedule fits the budget; it says which budget would do.
     #[cfg(any(feature = "flex", feature = "ndarray"))]
     pub fn trace_cost(&self, batch: usize, time: usize, dtype: DType) -> Result<TraceCost, String> {
         let Options { d_hidden, proj_size, trace_budget, .. } = self.options;
@@ -374,15 +371,15 @@ impl<C: SequenceCell> Recurrent<C> {
         // A mask without a masked step changes nothing.
         let mask =
             mask.filter(|mask| (0..time).any(|t| (0..batch).any(|b| !mask.is_valid(t, b, batch))));
-        // What the layer returns can be laid out as it is wanted from the start.
+        // In one direction the kernel can write the outputs in the layer's own layout.
         let as_wanted = batch_first && self.directions() == 1;
         let done = self.run_layers(input, mask, masked_output, state, as_wanted);
         let swap = batch_first && !as_wanted;
         (if swap { done.outputs.swap_dims(0, 1) } else { done.outputs }, done.state)
     }
 
-    /// Layer after layer, from an input `[T, B, I]`; the outputs are `[T, B, D·P]`, or with `batch_first`, in
-    /// one direction, `[B, T, P]`.
+    /// Runs layer after layer on an input `[T, B, I]`. The outputs are `[T, B, D·P]`; with `batch_first`, which
+    /// takes one direction, they are `[B, T, P]`.
     fn run_layers(
         &self,
         input: Tensor<3>,
@@ -447,10 +444,10 @@ impl<C: SequenceCell> Recurrent<C> {
         }
     }
 
-    /// What layer and direction `k` has of a state, `count` rows of it.
+    /// The part of a state that belongs to layer and direction `k`: `count` planes.
     fn part(&self, state: &Tensor<3>, k: usize, count: usize) -> Tensor<3> {
         let state = state.clone();
-        // A step of a stream is short enough for a slice of all to count.
+        // A slice of the whole would cost time that a step of a stream notices.
         if self.parts() == 1 { state } else { state.slice([k * count..(k + 1) * count]) }
     }
 
@@ -476,7 +473,7 @@ impl<C: SequenceCell> Recurrent<C> {
         self.options.num_layers * self.directions()
     }
 
-    /// That nobody has put others in their place: the field is public.
+    /// Checks the weights' shapes, because the field is public and anybody can replace them.
     fn check_weights(&self) {
         let expected = self.parts();
         assert!(
@@ -487,9 +484,9 @@ impl<C: SequenceCell> Recurrent<C> {
         );
     }
 
-    /// That there are addresses for it.
+    /// Checks that the sizes can be addressed.
     fn check_sizes(&self, batch: usize, time: usize) {
-        // In the widest type there is. Whether the memory there is will do is the kernel's affair.
+        // In the widest type. The kernel checks the available memory.
         let gates = self.cell.gates().saturating_mul(self.options.d_hidden);
         let sizes = [batch, time, gates, size_of::<f64>()];
         let bytes = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
@@ -540,15 +537,15 @@ impl<C: SequenceCell> Recurrent<C> {
 
 /// The result of all layers.
 struct LayerResult<S> {
-    /// Of the last layer.
+    /// The outputs of the last layer.
     outputs: Tensor<3>,
     /// Its hidden state after the last step, `[B, P]`.
     last_hidden: Tensor<2>,
     state: S,
 }
 
-/// Tensors that become one. A single one is as it is, and in no list: a step of a stream is short enough
-/// for the memory of one, or a copy, to count.
+/// Tensors to be concatenated. A single one is stored without a list and returned without a copy, because a step
+/// of a stream is so short that either would be felt.
 #[derive(Default)]
 struct Parts {
     first: Option<Tensor<3>>,
@@ -564,7 +561,7 @@ impl Parts {
         }
     }
 
-    /// One beside the other along a dimension; `None` if there are none.
+    /// The tensors concatenated along a dimension; `None` if there are none.
     fn joined(self, dim: usize) -> Option<Tensor<3>> {
         let first = self.first?;
         if self.others.is_empty() {

@@ -12,23 +12,21 @@ use bptt_kernels::{
 use burn::Tensor;
 use burn::backend::{Dispatch, DispatchTensor};
 
-/// A layer that learns while it runs: after every step, the exact gradient of whatever is made of its
-/// output, without going back.
+/// A layer that learns while it runs. After every step it has the exact gradient of any loss of its output, and
+/// never goes back in time.
 ///
-/// Beside the state `s` of each layer it carries the *influence* `∂s/∂θ` of all parameters of that layer
-/// and those below on it, forwards: `∂s'/∂θ = (∂s'/∂s) ∂s/∂θ + ∂s'/∂θ|s`. So memory does not depend on how
-/// long it has run, and nothing is kept of the past; the price is `B · N · S` numbers for `N` parameters and
-/// `S` numbers of state, and about `N` times the work of a step. It is for small networks on endless
-/// streams, and it is a witness: it reaches no hand-written derivative, not even in the cell.
+/// Besides the state `s` of each layer it carries the *influence* `∂s/∂θ` of the parameters of that layer and of
+/// those below: `∂s'/∂θ = (∂s'/∂s) ∂s/∂θ + ∂s'/∂θ|s`. So memory does not grow with time, and nothing of the past
+/// is kept. The price is `B · N · S` numbers for `N` parameters and `S` numbers of state, and about `N` times the
+/// work of a step. It is for small networks on endless streams. It is also a witness, because it reaches no
+/// hand-written derivative, not even in the cell.
 ///
-/// The sum of the gradients after each step is the gradient of the sum of the losses, as
-/// back-propagation through time has it. If the parameters change on the way ([`update`](Self::update)),
-/// the influence is still that of the parameters as they were; with small steps that is the usual
-/// approximation.
+/// The sum of the gradients of all steps is the gradient of the sum of their losses, the same as by
+/// back-propagation through time. If the parameters change in between ([`update`](Self::update)), the influence
+/// is still that of the old parameters; for small changes that is the usual approximation.
 ///
-/// Stacks of any depth, one direction, forwards, every cell; no dropout. For whole sequences at once,
-/// in any direction and with the gradient of the input, there is
-/// [`Engine::Rtrl`](crate::Engine::Rtrl).
+/// It takes stacks of any depth and cell, forward in time, without dropout. For whole sequences, in any
+/// direction and with the gradient of the input, see [`Engine::Rtrl`](crate::Engine::Rtrl).
 ///
 /// R. J. Williams and D. Zipser, "A learning algorithm for continually running fully recurrent neural
 /// networks", Neural Computation 1 (1989), 270–280.
@@ -70,9 +68,9 @@ pub struct RtrlGradients {
     pub bias_hh: Option<Tensor<1>>,
     /// `[P, H]`
     pub weight_hr: Option<Tensor<2>>,
-    /// Of the state it began with, `[B, P]`
+    /// Of the initial hidden state, `[B, P]`
     pub hidden: Tensor<2>,
-    /// Of the memory it began with, `[M, B, H]`
+    /// Of the initial memory, `[M, B, H]`
     pub memory: Option<Tensor<3>>,
 }
 
@@ -86,11 +84,11 @@ pub struct StateCotangent {
 }
 
 impl<C: SequenceCell> Rtrl<C> {
-    /// Begins from a state, with no influence of anything but the state itself.
+    /// Begins from a state that depends on itself alone.
     ///
     /// # Arguments
     ///
-    /// - `layer`: its parameters are taken as they are now; on a device with autodiff, untracked
+    /// - `layer`: its parameters are copied as they are now, untracked
     /// - `state`: hidden `[L, B, P]`
     ///
     /// # Errors
@@ -154,14 +152,14 @@ impl<C: SequenceCell> Rtrl<C> {
         Tensor::from_dispatch(input)
     }
 
-    /// The gradients, layer by layer, of a loss whose gradient with respect to the last output is
-    /// `d_output`, `[B, P]`: of this step's loss, through all steps so far.
+    /// The gradients of this step's loss, layer by layer and through all steps so far. `d_output`, `[B, P]`, is the
+    /// gradient of the loss with respect to the last output.
     pub fn gradients(&self, d_output: Tensor<2>) -> Vec<RtrlGradients> {
         let last = self.layers.last().expect("there is a layer");
         self.split(last.through_hidden(&plain(d_output).into_dispatch()))
     }
 
-    /// The gradients of a loss of the states as they are now, of all layers.
+    /// The gradients of a loss that depends on the current states of all layers.
     pub fn gradients_of_state(&self, cotangent: StateCotangent) -> Vec<RtrlGradients> {
         let row = |all: &Tensor<3>, k: usize| {
             let [_, batch, width] = all.dims();
@@ -189,7 +187,7 @@ impl<C: SequenceCell> Rtrl<C> {
         self.split(sums.map(Tensor::into_dispatch).collect())
     }
 
-    /// Goes on with the layer's parameters as they are now.
+    /// Replaces the parameters by the layer's current ones.
     pub fn update(&mut self, layer: &Recurrent<C>) {
         for (layer, weights) in self.layers.iter_mut().zip(&layer.weights) {
             layer.set_weights(weights_of(weights).map(AnyTensor::into_dispatch));
@@ -228,7 +226,7 @@ impl<C: SequenceCell> Rtrl<C> {
     }
 }
 
-/// A step of one layer, to be worked with its cell.
+/// A step of one layer, for its cell to run.
 struct Step<'a> {
     layer: &'a mut RtrlState<Dispatch>,
     input: &'a DispatchTensor,
@@ -244,13 +242,13 @@ impl CellVisitor for Step<'_> {
     }
 }
 
-/// Whether the influence of all layers fits the memory there is.
+/// Checks that the influence of all layers fits the available memory.
 fn check_memory<C: SequenceCell>(
     layer: &Recurrent<C>,
     batch: usize,
     like: &Tensor<3>,
 ) -> Result<(), ConfigError> {
-    /// What takes less is not held against the memory there is.
+    /// Less than this is not checked.
     const SMALL: u128 = 256 << 20;
     let hidden = layer.options.d_hidden;
     let output = layer.options.proj_size.unwrap_or(hidden);
@@ -259,7 +257,7 @@ fn check_memory<C: SequenceCell>(
         let state = output.saturating_add(layer.cell.memories().saturating_mul(hidden));
         operands.iter().map(|(_, x)| x.len()).fold(state, usize::saturating_add)
     };
-    // A layer carries the influence of all below it as well.
+    // A layer also carries the influence of all layers below it.
     let mut columns = 0_usize;
     let mut need = 0_u128;
     for weights in &layer.weights {
@@ -280,7 +278,7 @@ fn check_memory<C: SequenceCell>(
     }
 }
 
-/// Asks how many bytes the influence takes, with the cell.
+/// Computes how many bytes the influence takes, for whichever cell.
 struct Bytes {
     batch: usize,
     columns: usize,
@@ -308,7 +306,7 @@ fn weights_of(weights: &Weights) -> Operands<AnyTensor> {
         .with_optional(Operand::WeightHr, weights.weight_hr.as_ref().map(|w| plain(w.val())))
 }
 
-/// The tensor without a tape.
+/// The tensor, off the tape.
 fn plain<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     if tensor.device().is_autodiff() { tensor.inner() } else { tensor }
 }

@@ -11,7 +11,7 @@ pub trait RecurrentState: Clone + std::fmt::Debug + Send + 'static {
     /// The reverse of [`from_parts`](Self::from_parts).
     fn into_parts(self) -> (Tensor<3>, Option<Tensor<3>>);
 
-    /// The same values, cut off from whatever computed them.
+    /// The same values, detached from the tape.
     ///
     /// A state carried from one chunk of a sequence to the next has to be detached: the first
     /// chunk's tape is gone after its `backward`.
@@ -20,7 +20,7 @@ pub trait RecurrentState: Clone + std::fmt::Debug + Send + 'static {
         Self::from_parts(hidden.detach(), memory.map(Tensor::detach))
     }
 
-    /// Those rows of the batch, in that order.
+    /// The named rows of the batch, in that order.
     fn select_rows(self, rows: Tensor<1, burn::tensor::Int>) -> Self {
         let (hidden, memory) = self.into_parts();
         Self::from_parts(

@@ -12,14 +12,14 @@ use std::ops::Range;
 /// (1990, "An efficient gradient-based algorithm for on-line training of recurrent network
 /// trajectories"), with *h* = `depth` and *h′* = `every`; also known as *k*₁ = `every` and *k*₂ =
 /// `depth`. With `every = depth` the windows lie side by side, which is what most people mean by
-/// truncated BPTT; with `depth > every` they overlap, each step is worked `depth / every` times, and
-/// the gradient is nearer to the whole one; with `depth` at least the sequence's length the sum over
-/// all windows *is* the whole one, to rounding.
+/// truncated BPTT. With `depth > every` they overlap: each step is computed `depth / every` times, and the
+/// gradient is nearer to the whole one. If `depth` is at least the sequence's length, the sum over all windows
+/// *is* the whole gradient, to rounding.
 ///
-/// The states are carried and detached here; the tape of a window is gone after its `backward`, so
-/// that memory does not depend on the length. What is done with the gradients is the caller's
-/// affair: accumulate them (Burn's `GradientsAccumulator`), or take a step of the optimiser after each
-/// window and go on with the layer as it then is.
+/// `Truncated` carries the states and detaches them. The tape of a window is gone after its `backward`, so that
+/// memory does not depend on the length. The caller decides what to do with the gradients: accumulate them
+/// (Burn's `GradientsAccumulator`), or take a step of the optimiser after each window and pass the new layer to
+/// the next.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -45,9 +45,9 @@ pub struct Truncated<S> {
     time: usize,
     every: usize,
     depth: usize,
-    /// How many steps have been in a window's outputs.
+    /// How many steps the windows so far have output.
     done: usize,
-    /// The step that `state` stands before.
+    /// The step before which `state` is.
     start: usize,
     state: Option<S>,
 }
@@ -90,8 +90,8 @@ impl<S: RecurrentState> Truncated<S> {
     /// # Arguments
     ///
     /// - `layer`: the layer as it is now
-    /// - `input`: the input of some steps, laid out as the layer wants it; asked for at most twice,
-    ///   for neighbouring steps
+    /// - `input`: returns the input of some steps in the layer's layout; it is called at most twice, for
+    ///   neighbouring steps
     ///
     /// # Panics
     ///
@@ -104,12 +104,11 @@ impl<S: RecurrentState> Truncated<S> {
         if self.done == self.time {
             return None;
         }
-        // `every` and `depth` may be any number: the whole sequence is `usize::MAX` to some.
+        // `every` and `depth` may be any number: `usize::MAX` may stand for the whole sequence.
         let after = |step: usize| step.saturating_add(self.every).min(self.time);
         let steps = self.done..after(self.done);
         let reach = self.start;
-        // Where the next window begins. The state there is kept, so that nothing is worked only
-        // to find it.
+        // The state where the next window begins is kept, so that no step is computed only to find it.
         let next = after(steps.end).saturating_sub(self.depth).max(reach);
         let axis = if layer.is_batch_first() { 1 } else { 0 };
         let mut outputs = Vec::new();
@@ -136,8 +135,8 @@ impl<S: RecurrentState> Truncated<S> {
         Some(Window { outputs: Tensor::cat(outputs, axis), steps, reach })
     }
 
-    /// The state, detached, and the step that it stands before: after the last window with
-    /// `every = depth`, the end of the sequence.
+    /// The detached state, and the step before which it is. With `every = depth`, after the last window, that is
+    /// the end of the sequence.
     pub fn state(&self) -> (Option<&S>, usize) {
         (self.state.as_ref(), self.start)
     }

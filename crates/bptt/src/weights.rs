@@ -18,12 +18,12 @@ pub struct Weights {
     pub bias_hh: Option<Param<Tensor<1>>>,
     /// The projection, `[P, H]`
     pub weight_hr: Option<Param<Tensor<2>>>,
-    /// What the manual engine has packed of them for short calls. It is never used for other tensors than
-    /// it was made of; a clone shares it, and what is mapped, trained or loaded begins without.
+    /// The packed weights of short calls by the manual engine. They are used only for the tensors that were packed.
+    /// A clone shares them; weights that are mapped, trained or loaded begin without.
     pub(crate) cache: WeightCache,
 }
 
-/// What [`Weights`] are made from.
+/// The sizes of [`Weights`].
 pub(crate) struct Sizes {
     /// `G·H`
     pub(crate) gates: usize,
@@ -36,7 +36,7 @@ pub(crate) struct Sizes {
     pub(crate) bias: bool,
 }
 
-/// Where each kind of parameter gets its first values from.
+/// The initializer of each kind of parameter.
 pub(crate) struct Initializers {
     pub(crate) input: Initializer,
     pub(crate) recurrent: Initializer,
@@ -51,7 +51,7 @@ impl Weights {
         };
         let vector =
             || bias.then(|| now(initializers.bias.init_with([gates], Some(hidden), None, device)));
-        // PyTorch's order, so that one seed means one set of weights.
+        // In PyTorch's order, so that a seed always gives the same weights.
         Self {
             weight_ih: matrix(&initializers.input, [gates, input]),
             weight_hh: matrix(&initializers.recurrent, [gates, projection.unwrap_or(hidden)]),
@@ -63,7 +63,7 @@ impl Weights {
     }
 }
 
-/// Draws the values now and not at first use: which engine runs first must not change them.
+/// Draws the values now, not at first use, because they must not depend on which engine runs first.
 fn now<const D: usize>(param: Param<Tensor<D>>) -> Param<Tensor<D>> {
     let _ = param.val();
     param

@@ -57,7 +57,7 @@ pub(super) fn split(weights: &Weights, gates: usize) -> Vec<GateController> {
         .collect()
 }
 
-/// The fields of Burn's modules are public, so that anything may be in them.
+/// Checks the shapes, because the fields of Burn's modules are public and may hold anything.
 fn check_shapes(
     name: &str,
     inputs: &[&Linear],
@@ -79,7 +79,7 @@ fn check_shapes(
     Ok(())
 }
 
-/// One parameter below the other, as a parameter of its own.
+/// A new parameter: the given ones below each other.
 fn join_params<const D: usize>(
     name: &str,
     params: Vec<Param<Tensor<D>>>,
@@ -95,7 +95,7 @@ fn join_params<const D: usize>(
     Ok(param(Tensor::cat(parts, 0), frozen > 0))
 }
 
-/// One gate's part of a parameter, as a parameter of its own.
+/// A new parameter: one gate's part of the given one.
 fn part<const D: usize>(
     whole: &Param<Tensor<D>>,
     gates: usize,
@@ -108,12 +108,12 @@ fn part<const D: usize>(
 }
 
 fn param<const D: usize>(value: Tensor<D>, frozen: bool) -> Param<Tensor<D>> {
-    // Detached here and not where it came from: what is detached from a parameter is a tracked leaf
-    // again, and what is computed from that is none.
+    // Detached last: a tensor that is detached from a parameter is a tracked leaf again, and one that is computed
+    // from such a leaf is no leaf.
     Param::from_tensor(value.detach()).set_require_grad(!frozen)
 }
 
-/// Known only where gradients are: without autodiff Burn keeps it to itself.
+/// Burn tells this on a device with autodiff only.
 fn is_frozen<const D: usize>(param: &Param<Tensor<D>>) -> bool {
     let value = param.val();
     value.device().is_autodiff() && !value.is_require_grad()

@@ -1,4 +1,4 @@
-//! The layers, each with the one of `burn::nn` that it is.
+//! Conversions of layers, from and to those of `burn::nn`.
 
 use crate::burn_nn::conversion_error::{ConversionError, refuse};
 use crate::burn_nn::gates::{join, split};
@@ -26,7 +26,7 @@ trait Direction: Sized {
     /// Whether inputs are `[B, T, I]`, and whether it runs from the last step to the first.
     fn layout(&self) -> Layout;
 
-    /// The layer of these gates.
+    /// Makes the layer with these gates.
     fn from_gates(
         cell: &Self::Cell,
         gates: Vec<GateController>,
@@ -41,7 +41,7 @@ struct Layout {
     reverse: bool,
 }
 
-/// What the directions of a bidirectional layer have to be: its inputs are turned around for them.
+/// The layout that both directions of a bidirectional layer must have: the layer itself reverses their inputs.
 const WITHIN: Layout = Layout { batch_first: true, reverse: false };
 
 fn sigmoid() -> Activation {
@@ -52,7 +52,7 @@ fn tanh() -> Activation {
     Activation::Tanh(Tanh::new())
 }
 
-/// As it is called in Burn: `Relu`, `LeakyRelu`, …
+/// The activation's name in Burn: `Relu`, `LeakyRelu`, …
 fn activation_name(activation: &Activation) -> String {
     let text = format!("{activation:?}");
     text.split(['(', ' ', '{']).next().unwrap_or_default().to_string()
@@ -143,7 +143,7 @@ impl Direction for nn::Lstm {
     }
 
     fn gates(&self) -> Result<Vec<&GateController>, ConversionError> {
-        // With coupled gates Burn leaves a forget gate out of account, if there is one.
+        // With coupled gates Burn ignores the forget gate, if there is one.
         match (self.input_forget, &self.forget_gate) {
             (true, _) => Ok(vec![&self.input_gate, &self.cell_gate, &self.output_gate]),
             (false, Some(forget_gate)) => {
@@ -185,8 +185,8 @@ impl Direction for nn::Lstm {
     }
 }
 
-// The equations are the same: `h' = (1 - z) ⊙ n + z ⊙ h`, a bias for either product in every gate,
-// and both forms of the reset.
+// Burn's equations are the same: `h' = (1 - z) ⊙ n + z ⊙ h`, with a bias for each product in every gate and both
+// forms of the reset.
 impl Direction for nn::Gru {
     type Cell = GruCell;
     const NAME: &'static str = "burn::nn::Gru";
@@ -250,7 +250,7 @@ fn ours<D: Direction>(
     let d_hidden = weights[0].weight_hh.dims()[1];
     let bias = weights[0].bias_ih.is_some();
     if let [forward, reverse] = directions {
-        // The cells' options are few, and print all of themselves.
+        // The cells' `Debug` output has all of their options.
         let same = format!("{cell:?}") == format!("{:?}", reverse.cell()?)
             && sizes == weights[1].weight_ih.dims()
             && bias == weights[1].bias_ih.is_some();
@@ -288,7 +288,7 @@ fn ours<D: Direction>(
     })
 }
 
-/// The directions of our layer; `layout` is theirs.
+/// The directions of our layer, each with this layout.
 fn theirs<D: Direction>(
     layer: &Recurrent<D::Cell>,
     bidirectional: bool,

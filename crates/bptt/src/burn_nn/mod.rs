@@ -23,7 +23,7 @@
 //! A file that Burn wrote of a whole model with such layers in it is read by [`load_file`] into the
 //! same model with ours in their place.
 //!
-//! What the one side has and the other has not is refused, and [`ConversionError`] says what it was:
+//! A layer with a feature that the other side lacks is refused, and [`ConversionError`] names the feature:
 //!
 //! - of `burn::nn`: any activation but `Sigmoid` for gates and `Tanh` (an RNN: or `Relu`) for the
 //!   rest; the clip of an RNN's or a GRU's hidden state; directions of a bidirectional layer that
@@ -31,10 +31,9 @@
 //! - of ours: more than one layer; a projection; for a GRU of one direction also `reverse`, and
 //!   inputs `[T, B, I]`
 //!
-//! How a layer is computed (engine, kernel, trace budget) is not part of what it computes: it is
-//! lost on the way to `burn::nn`, and the default on the way back. So is `dropout`, which in a layer
-//! of depth one has no place to act. The optimiser's state does not come along, since other
-//! parameters are other to an optimiser.
+//! The engine, the kernel and the trace budget do not change what a layer computes. They are lost on the way to
+//! `burn::nn`, and have their defaults on the way back. So is `dropout`, which does nothing in a single layer. The
+//! optimiser's state is not converted, because an optimiser knows parameters by their identity.
 
 mod conversion_error;
 mod gates;

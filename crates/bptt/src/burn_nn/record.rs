@@ -1,7 +1,7 @@
 //! Files that Burn wrote of a model with recurrent layers of `burn::nn` in it.
 //!
-//! Burn's own adapters map one tensor to one tensor, and here several become one: the gates. So the
-//! record is taken apart and put together again before the model sees it.
+//! Burn's own adapters map one tensor to one tensor, but here the tensors of several gates become one. So the
+//! record is rebuilt before the model loads it.
 
 use crate::burn_nn::conversion_error::{ConversionError, refuse};
 use burn::Tensor;
@@ -42,8 +42,7 @@ pub fn load_file<M: Module>(model: M, path: impl AsRef<Path>) -> Result<M, Conve
     model.try_load_record(record).map_err(|error| at(&error))
 }
 
-/// What [`load_file`] does to a record, for whoever has one and not a file, or wants to choose how
-/// it is loaded.
+/// Converts a record as [`load_file`] does, for callers that have no file or choose how it is loaded.
 ///
 /// # Arguments
 ///
@@ -75,7 +74,7 @@ fn convert<M: Module>(reader: Reader, model: &M) -> Result<ModuleRecord, Convers
     model.visit(&mut names);
     for layer in names.layers() {
         let two = names.found.contains(&format!("{layer}weight_ih_l0_reverse"));
-        // A field of the user's own may be called `forward`: the model knows what is meant.
+        // A user's own field may be called `forward`; the model's names tell the two apart.
         let directions: &[_] = match two {
             true => &[("forward.", "_l0"), ("reverse.", "_l0_reverse")],
             false => &[("", "_l0")],
@@ -98,7 +97,7 @@ struct Names {
 }
 
 impl Names {
-    /// What stands before `weight_ih_l0` in each of our layers, with its dot.
+    /// The prefix of `weight_ih_l0` of each of our layers, with its dot.
     fn layers(&self) -> Vec<String> {
         let layer = |name: &String| {
             let layer = name.strip_suffix("weight_ih_l0")?;
@@ -130,7 +129,7 @@ const LAYERS: [&[&str]; 4] = [
     &["gate"],
 ];
 
-/// One direction's gates, below the name `from`, become the parameters of our layer.
+/// Joins one direction's gates, below the name `from`, to the parameters of our layer.
 fn convert_direction(
     entries: &mut Entries,
     layer: &str,
@@ -139,9 +138,9 @@ fn convert_direction(
 ) -> Result<(), ConversionError> {
     let name = |gate: &str, transform: &str, kind: &str| format!("{from}{gate}.{transform}.{kind}");
     let has = |gate: &&str| entries.contains_key(&name(gate, "input_transform", "weight"));
-    // The first of which all gates are there: coupled gates are less than the four.
+    // The first list of which all gates are there: coupled gates are three of the four.
     let Some(gates) = LAYERS.iter().find(|gates| gates.iter().all(has)) else {
-        return Ok(()); // Ours, or not there at all, which loading will tell.
+        return Ok(()); // Ours already, or missing, which loading will report.
     };
     for (transform, end) in [("input_transform", "ih"), ("hidden_transform", "hh")] {
         for kind in ["weight", "bias"] {
@@ -204,11 +203,11 @@ fn join(name: String, parts: Vec<burn_pack::Tensor>) -> Result<burn_pack::Tensor
         [rows, columns] => vec![gates * columns, rows],
         _ => vec![gates * shape[0]],
     };
-    // Another parameter than any of those it comes from, so no id of theirs.
+    // It is a new parameter, and so has a new id.
     Ok(burn_pack::Tensor::new(name, dtype, shape, None, Bytes::from_bytes_vec(bytes)))
 }
 
-/// Appends a matrix of that many columns, each number of `size` bytes, column by column.
+/// Appends a matrix of so many columns, column by column; a number has `size` bytes.
 fn transpose(values: &[u8], columns: usize, size: usize, bytes: &mut Vec<u8>) {
     for column in 0..columns {
         for row in values.chunks_exact(columns * size) {

@@ -1,9 +1,9 @@
 //! The autograd engine: the layer as ordinary tensor operations, one step after the other.
 //!
-//! Nothing here reaches a hand-written backward: `step` of the cell runs on recorded tensors, and
-//! Burn differentiates. No step slices a tracked tensor of full length, which would make the
-//! backward pass quadratic in the number of steps (see [`input_products`]); what is left above
-//! linear is Burn's search through its checkpoints.
+//! Nothing here reaches a hand-written backward: the cell's `step` runs on recorded tensors, and Burn
+//! differentiates. No step slices a tracked tensor of full length, because that would make the backward pass
+//! quadratic in the number of steps (see [`input_products`]). Burn's search through its checkpoints is still
+//! worse than linear.
 
 use crate::engine::sequence::{Sequence, SequenceResult};
 use bptt_cells::{Cell, Components, HiddenTerm, Number, Rectify, State};
@@ -12,7 +12,7 @@ use burn::Tensor;
 use burn::tensor::{Bool, DType, TensorData, activation};
 use std::ops::{Add, Mul, Neg, Sub};
 
-/// The sequence, step by step.
+/// Runs the sequence step by step.
 pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> SequenceResult {
     let [time, batch, _] = sequence.input.dims();
     let hidden_size = sequence.weight_ih.dims()[0] / C::GATES;
@@ -80,11 +80,10 @@ fn without_padding(input: Tensor<3>, mask: &SequenceMask) -> Tensor<3> {
 
 /// `W x + b` of each step, `[B, G·H]`, from a sequence `[T, B, I]`.
 ///
-/// The gradient of a slice is a tensor of zeros as large as what was sliced, so slicing a tracked
-/// sequence once a step costs `O(T²)` backward; halves of halves cost `O(T log T)`. The product is
-/// taken once for each block of [`BLOCK`] steps: above it the halves are of the narrow input, and
-/// fewer products mean fewer checkpoints, of which Burn's backward makes a list that it searches
-/// anew for each of them.
+/// The gradient of a slice is a tensor of zeros as large as what was sliced. So a slice for each step of a
+/// tracked sequence costs `O(T²)` in the backward pass, and slices by halves cost `O(T log T)`. There is one
+/// product for each block of [`BLOCK`] steps. Larger pieces are halves of the input, which is narrower; and
+/// fewer products are fewer checkpoints, whose list Burn's backward pass searches once for each of them.
 fn input_products(
     input: Tensor<3>,
     weight: &Tensor<2>,
@@ -122,7 +121,7 @@ fn halves(sequence: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
     (sequence.clone().slice([0..time / 2]), sequence.slice([time / 2..time]))
 }
 
-/// The matrices of a layer, transposed, and taken apart by what they are multiplied with.
+/// The matrices of a layer, transposed and split by what they are multiplied with.
 struct Products {
     hidden: usize,
     weight_ih: Tensor<2>,
@@ -167,7 +166,7 @@ impl Products {
             Recorded(all.clone().slice([0..rows, g * self.hidden..(g + 1) * self.hidden]))
         };
         if C::HIDDEN_TERMS.iter().all(|term| *term == HiddenTerm::Added) {
-            // One sum, then the slices: half as many of them.
+            // Slicing the sum takes half as many slices.
             let sum = wx + uh;
             return (C::Gates::from_fn(|g| gate(&sum, g)), C::Separate::from_vec(Vec::new()));
         }
@@ -219,8 +218,7 @@ fn hold(rows: &[bool], now: Recorded, then: &Recorded) -> Recorded {
     Recorded(now.0.mask_where(mask, then.0.clone()))
 }
 
-/// A Burn tensor as a number: on a device with autodiff, whatever is computed with it is recorded
-/// on the tape.
+/// A Burn tensor as a number. On a device with autodiff, Burn records each operation on the tape.
 #[derive(Clone, Debug)]
 pub struct Recorded(
     /// The tensor. All operands of an operation have one shape.

@@ -18,12 +18,11 @@ pub enum Engine {
     Manual,
     /// The same layer as tensor operations, step after step: Burn records and differentiates.
     Autograd,
-    /// Real-time recurrent learning: the influence of parameters, state and input carried forwards,
-    /// step by step. For each layer and direction memory is `B · N · S` numbers, for `N` parameters (and, where
-    /// the gradient of the input is asked for, `T · I` inputs) and `S` numbers of state, whatever is kept
-    /// for the others being kept for none; and work is about `N` times that of a forward pass. For small
-    /// networks, and as a witness: no derivative that somebody wrote is reached. A stream that learns
-    /// after every step is [`Rtrl`](crate::Rtrl).
+    /// Real-time recurrent learning: the influence of parameters, state and input is carried forwards, step by
+    /// step. Each layer and direction takes `B · N · S` numbers of memory, for `N` parameters (and `T · I` inputs,
+    /// if the gradient of the input is wanted) and `S` numbers of state, and keeps no trace. The work is about
+    /// `N` times that of a forward pass. It is for small networks, and it is a witness, because it reaches no
+    /// hand-written derivative. For a stream that learns after every step, see [`Rtrl`](crate::Rtrl).
     Rtrl,
 }
 
@@ -31,7 +30,7 @@ impl Engine {
     /// All, the default first.
     pub const ALL: [Self; 3] = [Self::Manual, Self::Autograd, Self::Rtrl];
 
-    /// Those that go back through time, and may be had for networks of any size.
+    /// The engines that go back through time, which suit networks of any size.
     pub const BACKWARD: [Self; 2] = [Self::Manual, Self::Autograd];
 
     /// The name on the command line and in reports.
@@ -44,8 +43,8 @@ impl Engine {
     }
 }
 
-/// Runs a sequence by the engine. No two share anything beyond the cell's `step`, the way forward and
-/// the check of the operands.
+/// Runs a sequence by the engine. Engines share the cell's `step`, the forward pass and the check of the operands,
+/// and nothing else.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! What an engine takes, and what it gives back.
+//! What an engine takes, and what it returns.
 
 use bptt_cells::Cell;
 use bptt_kernels::{
@@ -6,7 +6,7 @@ use bptt_kernels::{
 };
 use burn::Tensor;
 
-/// One layer's sequence in one direction.
+/// A sequence for one layer in one direction: all that goes in.
 #[derive(Clone, Debug)]
 pub struct Sequence {
     /// `[T, B, I]`
@@ -25,7 +25,7 @@ pub struct Sequence {
     pub hidden: Tensor<2>,
     /// The initial memory, `[M, B, H]`
     pub memory: Option<Tensor<3>>,
-    /// From the last step to the first.
+    /// Whether the steps run from the last to the first.
     pub reverse: bool,
     /// Which steps of which rows are valid; `None`: all.
     pub mask: Option<SequenceMask>,
@@ -35,14 +35,14 @@ pub struct Sequence {
     pub kernel: Kernel,
     /// How much memory the manual engine's trace may take, in bytes.
     pub trace_budget: Option<usize>,
-    /// Whether the outputs are wanted as `[B, T, P]`.
+    /// Whether the outputs are to be `[B, T, P]`.
     pub batch_first: bool,
     /// Where the manual engine may keep packed weights from one short call to the next.
     pub weight_cache: Option<WeightCache>,
 }
 
 impl Sequence {
-    /// The tensors and what is to be done with them, as the kernels take them.
+    /// The operands and the plan for the kernels.
     pub(super) fn into_operands<C: Cell>(self, cell: C) -> (Operands<AnyTensor>, Plan<C>) {
         let mut operands = Operands::<AnyTensor>::new();
         operands.set(Operand::Input, Some(self.input.into()));
@@ -68,7 +68,7 @@ impl Sequence {
 /// What an engine returns for a [`Sequence`].
 #[derive(Clone, Debug)]
 pub struct SequenceResult {
-    /// The hidden states, `[T, B, P]` or `[B, T, P]`, as they are wanted.
+    /// The hidden states, `[T, B, P]`, or `[B, T, P]` with `batch_first`.
     pub outputs: Tensor<3>,
     /// The final hidden state, `[B, P]`
     pub hidden: Tensor<2>,

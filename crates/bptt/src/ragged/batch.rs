@@ -19,12 +19,12 @@ use std::ops::Add;
 pub struct Padding {
     /// How many steps belong to a sequence.
     pub valid: usize,
-    /// How many there are, with those that fill up the short rows.
+    /// How many steps there are, with the padding of the short rows.
     pub total: usize,
 }
 
 impl Padding {
-    /// Of a batch of these lengths, padded to the longest one.
+    /// The padding of a batch of these lengths, padded to the longest one.
     pub fn of(lengths: &[usize]) -> Self {
         let longest = lengths.iter().copied().max().unwrap_or(0);
         Self { valid: lengths.iter().sum(), total: longest * lengths.len() }
@@ -58,7 +58,7 @@ impl Sum for Padding {
 pub struct RaggedBatch {
     /// `[B, T, I]`
     pub input: Tensor<3>,
-    /// Of each row: what [`forward_lengths`](crate::Recurrent::forward_lengths) wants.
+    /// The length of each row, for [`forward_lengths`](crate::Recurrent::forward_lengths).
     pub lengths: Vec<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! What plugs into Burn's data loaders.
+//! A batcher and a batch strategy for Burn's data loaders.
 
 use crate::ragged::batch::RaggedBatch;
 use burn::data::dataloader::batcher::Batcher;
@@ -31,7 +31,7 @@ impl<S: AsRef<[f32]>> Batcher<S, RaggedBatch> for PadBatcher {
     }
 }
 
-/// How a data loader makes batches of sequences that are about as long as each other.
+/// Makes data loaders whose batches have sequences of about the same length.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -55,24 +55,23 @@ impl<S: AsRef<[f32]>> Batcher<S, RaggedBatch> for PadBatcher {
 pub struct Bucketing {
     /// How many sequences a batch has; the last one may have fewer.
     pub batch_size: usize,
-    /// Over how many batches sequences are sorted by length: more, and there is less padding; fewer,
-    /// and the batches are more random, and less is held in memory at a time.
+    /// Over how many batches sequences are sorted by length. With more there is less padding; with fewer the batches
+    /// are more random, and fewer items are in memory.
     pub window: usize,
-    /// A seed: the data are shuffled anew for each epoch, and so are the batches of each window. `None`:
-    /// in the data's order from window to window, and the shortest first within one.
+    /// The seed with which the data, and the batches of each window, are shuffled anew for each epoch. `None`: the
+    /// windows follow the data's order, and the shortest sequences of a window come first.
     pub shuffle: Option<u64>,
-    /// How many threads load, beside this one; 0: none. Each has a part of the data, and windows of its
-    /// own.
+    /// How many threads load data; 0: this one does. Each has a part of the data, and its own windows.
     pub num_workers: usize,
 }
 
 impl Bucketing {
-    /// Of so many sequences, over windows of 100 batches, in order, without threads.
+    /// Batches of so many sequences, with windows of 100 batches, in order, without threads.
     pub fn new(batch_size: usize) -> Self {
         Self { batch_size, window: 100, shuffle: None, num_workers: 0 }
     }
 
-    /// One of Burn's data loaders.
+    /// Makes a data loader of Burn.
     ///
     /// Burn's `DataLoaderBuilder` has no place for a [`BatchStrategy`]; this is what it builds, with
     /// [`Buckets`] for a strategy. (Items sorted by a `Dataset` would go through the builder, but
@@ -117,14 +116,14 @@ pub struct Buckets<I> {
     window: usize,
     shuffle: Option<u64>,
     length: Arc<dyn Fn(&I) -> usize + Send + Sync>,
-    /// The window that comes in.
+    /// The window that fills.
     items: Vec<(usize, I)>,
-    /// The batches of the one before, the next one at the end.
+    /// The batches of the window before; the next one is the last.
     ready: Vec<Vec<I>>,
 }
 
 impl<I> Buckets<I> {
-    /// Of which nothing has come in.
+    /// A strategy without items.
     ///
     /// # Panics
     ///
@@ -144,14 +143,14 @@ impl<I> Buckets<I> {
 
     fn cut(&mut self) {
         let mut items = std::mem::take(&mut self.items);
-        // The order in which they came says which epoch it is: no batch stands where it stood.
+        // The order of the items differs from epoch to epoch, and so does the order of the batches.
         let seed = self.shuffle.map(|seed| {
             let lengths = items.iter().map(|(length, _)| *length as u64);
             lengths.fold(seed, |seed, length| {
                 seed.wrapping_add(length).wrapping_mul(0x5851_f42d_4c95_7f2d).rotate_left(23)
             })
         });
-        // Stable: those of one length keep the order in which they came.
+        // Stable: items of one length keep their order.
         items.sort_by_key(|(length, _)| *length);
         let mut items = items.into_iter().map(|(_, item)| item).peekable();
         while items.peek().is_some() {

@@ -1,9 +1,8 @@
-//! Sequences of different lengths as batches, with as little padding as may be.
+//! Batches of sequences of different lengths, with little padding.
 //!
-//! The batches themselves need nothing of Burn's data loaders. What plugs into these,
-//! [`PadBatcher`] and [`Bucketing`], is behind the feature `dataset`, as Burn's own traits are.
-//! They stand here rather than with the tasks and data of `bptt-zoo`, because who trains a model of
-//! his own needs them beside `forward_lengths`, and none of the zoo.
+//! The batches do not need Burn's data loaders. [`PadBatcher`] and [`Bucketing`] do, and are behind the feature
+//! `dataset`, as Burn's own traits are. They are here and not in `bptt-zoo`, because users who train a model of
+//! their own need them together with `forward_lengths`, and need nothing else of the zoo.
 
 mod batch;
 #[cfg(feature = "dataset")]

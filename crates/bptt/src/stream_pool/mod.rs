@@ -1,4 +1,4 @@
-//! Live streams, each with a state of its own, whose steps are worked together.
+//! Live streams, each with a state of its own, whose steps are computed in batches.
 
 mod saved;
 mod slots;
@@ -17,23 +17,22 @@ use burn::tensor::{DType, Device, TensorData};
 use slots::Slots;
 use std::time::{Duration, Instant};
 
-/// What a [`StreamPool`] may take: streams, rows, time.
+/// The limits of a [`StreamPool`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamPoolConfig {
-    /// How many streams there are at most. One more, and the one that was fed least recently goes.
+    /// The most streams. If one more is added, the pool evicts the stream that was fed least recently.
     pub max_streams: usize,
-    /// How many steps are worked at a time, at most. Up to 128 the packed weights are remembered from
-    /// one batch to the next (see [`Recurrent::step`]).
+    /// The most rows of a batch. Up to 128, the packed weights are kept from one batch to the next (see
+    /// [`Recurrent::step`]).
     pub max_batch: usize,
-    /// How long an input waits for others to make up a batch, at most.
+    /// How long an input waits at most for a batch to fill.
     pub max_wait: Duration,
-    /// For how long a stream may stay without an input until
-    /// [`evict_idle`](StreamPool::evict_idle) takes it; `None`: for ever.
+    /// After how long without an input [`evict_idle`](StreamPool::evict_idle) evicts a stream; `None`: never.
     pub max_idle: Option<Duration>,
 }
 
 impl Default for StreamPoolConfig {
-    /// 65,536 streams, 128 rows, 2 ms, for ever.
+    /// 65,536 streams, 128 rows, 2 ms, no eviction of idle streams.
     fn default() -> Self {
         Self {
             max_streams: 1 << 16,
@@ -45,7 +44,7 @@ impl Default for StreamPoolConfig {
 }
 
 impl StreamPoolConfig {
-    /// An empty pool. `K` is what streams are called by: a number, a string.
+    /// Makes an empty pool. `K` is the type of the streams' keys, such as a number or a string.
     ///
     /// # Errors
     ///
@@ -67,7 +66,7 @@ impl StreamPoolConfig {
                 "{name}: streams need a layer that runs forward only"
             )));
         }
-        // Without a tape, or each step would stay on it.
+        // Off the tape, which would grow with each step.
         let layer = layer.valid();
         let weight = layer.weights[0].weight_ih.val();
         if weight.dtype() == DType::F64 {
@@ -91,22 +90,19 @@ impl StreamPoolConfig {
     }
 }
 
-/// Live streams, each with a state of its own, whose steps are worked together.
+/// Live streams, each with a state of its own, whose steps are computed in batches.
 ///
-/// Streams come ([`add`](Self::add)), are fed ([`feed`](Self::feed)) and go
-/// ([`remove`](Self::remove), [`evict_idle`](Self::evict_idle)) at any time. An input waits until
-/// there are `max_batch` of them, or until it has waited for `max_wait`; then [`poll`](Self::poll)
-/// answers it, together with the others, by one step of the layer. Each stream has one input
-/// waiting at most: so memory does not grow, however slowly answers are fetched.
+/// Streams can be added ([`add`](Self::add)), fed ([`feed`](Self::feed)) and removed ([`remove`](Self::remove),
+/// [`evict_idle`](Self::evict_idle)) at any time. An input waits until `max_batch` inputs wait, or until it has
+/// waited for `max_wait`. Then [`poll`](Self::poll) computes the output, in one step of the layer for all that
+/// wait. A stream has at most one waiting input, so that memory does not grow, however rarely `poll` is called.
 ///
-/// On the kernels for host memory a stream's answers are the same bits as if it were alone,
-/// whatever the others do. (Elsewhere they are so up to rounding: products may take their sums in
-/// another order for another number of rows.)
+/// With the kernels for host memory, a stream's outputs are the same bits as if it were alone. (Elsewhere they are
+/// the same up to rounding, because the order of sums in a product may depend on the number of rows.)
 ///
-/// States and inputs lie in plain host memory, a row for each stream; a batch gathers its rows into
-/// one tensor each, and brings the states back. The layer's tape is left out
-/// ([`valid`](burn::module::Module::valid)). No clock is read here: `now` is the caller's, and in a
-/// test it is whatever the test says.
+/// States and inputs are in plain host memory, a row for each stream. A batch gathers its rows into tensors and
+/// writes the states back. The layer runs off the tape ([`valid`](burn::module::Module::valid)). The pool reads
+/// no clock: the caller passes `now`, so that tests can choose it.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -148,31 +144,31 @@ pub struct StreamOutputs<K> {
 }
 
 impl<K> StreamOutputs<K> {
-    /// How many there are.
+    /// The number of outputs.
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether nothing was due.
+    /// Whether there are no outputs, because nothing was due.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// Each stream, and its output.
+    /// Each stream with its output.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &[f32])> {
-        // `max`: without answers there is no width, and chunks cannot be of zero.
+        // `max`, because chunks cannot have the width zero that no outputs have.
         let width = (self.outputs.len() / self.keys.len().max(1)).max(1);
         self.keys.iter().zip(self.outputs.chunks(width))
     }
 }
 
 impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
-    /// A new stream, from a state of zeros.
+    /// Adds a stream, with a state of zeros.
     ///
     /// # Returns
     ///
-    /// The stream that had to go for it, if the pool was full: of those without a waiting input the
-    /// one that was fed least recently (or added, if it never was).
+    /// The stream that was evicted for it, if the pool was full: of those without a waiting input, the one that was
+    /// fed least recently (or added, if it never was fed).
     ///
     /// # Errors
     ///
@@ -186,7 +182,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         self.add_from(key, &state, now)
     }
 
-    /// As [`add`](Self::add), from a state that it had before.
+    /// Adds a stream, with a state that it had before.
     ///
     /// # Errors
     ///
@@ -213,12 +209,12 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         Ok(evicted)
     }
 
-    /// An input for a stream's next step.
+    /// Gives a stream the input of its next step.
     ///
     /// # Arguments
     ///
     /// - `input`: `I` numbers
-    /// - `now`: when it waits from
+    /// - `now`: the time from which on it waits
     ///
     /// # Errors
     ///
@@ -242,21 +238,21 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         Ok(())
     }
 
-    /// Answers what is due: full batches, and all that would else have waited for too long.
+    /// Computes what is due: full batches, and inputs that have waited for `max_wait`.
     pub fn poll(&mut self, now: Instant) -> StreamOutputs<K> {
         self.poll_with(now, |outputs| outputs)
     }
 
-    /// As [`poll`](Self::poll), with something behind the layer.
+    /// As [`poll`](Self::poll), with a head behind the layer.
     ///
     /// # Arguments
     ///
-    /// - `head`: from a batch's outputs `[B, P]` to what is to be answered, a row for each, such as
-    ///   a linear layer. (Burn's products are not the same bits for another number of rows.)
+    /// - `head`: takes a batch's outputs `[B, P]` and returns a row for each, such as a linear layer does. (The bits
+    ///   of Burn's products depend on the number of rows.)
     ///
     /// # Panics
     ///
-    /// If the head does not give a row for each. Inputs and states are then as before.
+    /// If the head returns another number of rows. Inputs and states are then as before.
     pub fn poll_with(
         &mut self,
         now: Instant,
@@ -268,12 +264,12 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         })
     }
 
-    /// Answers all that waits, now.
+    /// Computes all inputs that wait, at once.
     pub fn flush(&mut self) -> StreamOutputs<K> {
         self.flush_with(|outputs| outputs)
     }
 
-    /// As [`flush`](Self::flush), with something behind the layer; see
+    /// As [`flush`](Self::flush), with a head behind the layer; see
     /// [`poll_with`](Self::poll_with).
     ///
     /// # Panics
@@ -283,17 +279,17 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         self.answer(head, |_| true)
     }
 
-    /// Until when nothing more is due, if no further input comes; `None` if nothing waits, or if
-    /// `max_wait` is so long (such as [`Duration::MAX`]) that the clock does not get there.
+    /// The time at which the next input is due, if no other comes; `None` if nothing waits, or if `max_wait` is so
+    /// long (such as [`Duration::MAX`]) that the clock cannot represent the time.
     pub fn due(&self) -> Option<Instant> {
         self.slots.waits_since()?.checked_add(self.config.max_wait)
     }
 
-    /// Takes a stream out, and what it waits for with it.
+    /// Removes a stream, with its waiting input.
     ///
     /// # Returns
     ///
-    /// Its state, from which it can go on later ([`add_from`](Self::add_from)).
+    /// Its state, to add it again later ([`add_from`](Self::add_from)).
     ///
     /// # Errors
     ///
@@ -303,7 +299,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         Ok(self.slots.remove(slot).state)
     }
 
-    /// Takes out the streams that have had no input for longer than `max_idle`, the most idle first.
+    /// Removes the streams that have had no input for longer than `max_idle`, the longest idle first.
     pub fn evict_idle(&mut self, now: Instant) -> Vec<Evicted<K>> {
         let Some(max_idle) = self.config.max_idle else { return Vec::new() };
         let mut evicted = Vec::new();
@@ -316,7 +312,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         evicted
     }
 
-    /// The state of a stream, as its last answer left it.
+    /// The state of a stream after its last output.
     ///
     /// # Errors
     ///
@@ -343,8 +339,8 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     ///
     /// # Errors
     ///
-    /// One line, and nothing is changed: if they are more than there is room for, if one of them is
-    /// here already or in the snapshot twice, or if they are of another layer.
+    /// One line, and nothing is changed: if there are too many streams, if one of them is in the pool already or in
+    /// the snapshot twice, or if they belong to another layer.
     pub fn restore(&mut self, saved: &SavedStreams<K>, now: Instant) -> Result<(), StreamError> {
         let room = self.config.max_streams - self.len();
         if saved.streams.len() > room {
@@ -427,7 +423,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         answers
     }
 
-    /// One batch: those that have waited longest.
+    /// Computes one batch, of the inputs that have waited longest.
     fn batch(&mut self, head: impl Fn(Tensor<2>) -> Tensor<2>, answers: &mut StreamOutputs<K>) {
         let rows = self.slots.first(self.config.max_batch);
         let count = rows.len();
@@ -451,7 +447,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         let outputs = numbers(outputs);
         let (hidden, memory) = state.into_parts();
         let (hidden, memory) = (numbers(hidden), memory.map_or_else(Vec::new, numbers));
-        // Only now is anything changed.
+        // The pool changes from here on only, after all that may panic.
         self.slots.bring_back(&rows, &hidden, &memory);
         answers.keys.extend(rows.iter().map(|&slot| self.slots.key(slot).clone()));
         answers.outputs.extend(outputs);

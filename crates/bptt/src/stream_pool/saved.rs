@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The states of all streams of a pool: for a file of any kind by serde, or for a burnpack file.
+/// The states of all streams of a pool, to be saved by serde in any format, or as a burnpack file.
 ///
 /// In burnpack there are two tensors, `hidden [S, L·P]` and `memory [S, L·M·H]`, with a row for each
 /// of `S` streams, whose names are in the metadata, as JSON.
@@ -17,11 +17,11 @@ pub struct SavedStreams<K> {
     pub streams: Vec<(K, StreamState)>,
 }
 
-/// What the file says that it is.
+/// The kind of file that its metadata names.
 const FORMAT: &str = "bptt-streams-1";
 
 impl<K: StreamKey + Serialize + DeserializeOwned> SavedStreams<K> {
-    /// Writes a burnpack file, which takes the place of an older one once it is whole.
+    /// Writes a burnpack file. It replaces an older one once it is whole.
     ///
     /// # Errors
     ///
@@ -95,7 +95,7 @@ fn tensor<'a>(
     Ok(burn_pack::Tensor::new(name.to_string(), DType::F32, [count, width], None, bytes))
 }
 
-/// And back.
+/// The reverse.
 fn rows(tensor: burn_pack::Tensor, count: usize) -> Result<Vec<Vec<f32>>, String> {
     let (name, dtype, shape, _, bytes) = tensor.into_parts().map_err(line)?;
     let shape = shape.to_vec();
@@ -118,7 +118,7 @@ fn rows(tensor: burn_pack::Tensor, count: usize) -> Result<Vec<Vec<f32>>, String
     Ok((0..count).map(|row| numbers[row * width..][..width].to_vec()).collect())
 }
 
-/// Causes come from elsewhere and may span lines; a user gets one.
+/// Messages of other crates may span lines; a user gets one line.
 fn line(error: impl std::fmt::Display) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,10 +1,10 @@
-//! Where the streams' numbers are, and in which order they were fed. Knows no tensor.
+//! The streams' numbers, and the order in which they were fed. There are no tensors here.
 
 use crate::stream_pool::stream::{Evicted, Shape, StreamKey, StreamState};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
 
-/// A row of numbers for each stream: rows are used again, and never given back.
+/// A row of numbers for each stream. Free rows are used again, and their memory is never freed.
 #[derive(Debug)]
 pub(crate) struct Slots<K> {
     shape: Shape,
@@ -14,9 +14,9 @@ pub(crate) struct Slots<K> {
     free: Vec<usize>,
     /// The streams without a waiting input, the one fed least recently first.
     idle: BTreeMap<u64, usize>,
-    /// The others, the one fed least recently first.
+    /// The streams with one, the one fed least recently first.
     waiting: VecDeque<usize>,
-    /// How often something was fed or added.
+    /// The number of feeds and additions so far.
     count: u64,
     /// `[slots, I]`
     inputs: Vec<f32>,
@@ -30,7 +30,7 @@ pub(crate) struct Slots<K> {
 struct Slot<K> {
     key: K,
     fed: Instant,
-    /// The place in the order of feeding.
+    /// Its position in the order of feeding.
     count: u64,
     is_waiting: bool,
 }
@@ -81,7 +81,7 @@ impl<K: StreamKey> Slots<K> {
         self.slot(slot).fed
     }
 
-    /// Since when the first input waits.
+    /// The time from which on the oldest waiting input waits.
     pub(crate) fn waits_since(&self) -> Option<Instant> {
         self.waiting.front().map(|&slot| self.fed(slot))
     }
@@ -94,7 +94,7 @@ impl<K: StreamKey> Slots<K> {
         self.slots[slot].as_ref().expect("a stream is there")
     }
 
-    /// A new stream, of which the caller has made sure that there is none, and room.
+    /// Adds a stream. The caller has checked that it is new and that there is room.
     pub(crate) fn insert(&mut self, key: K, state: &StreamState, now: Instant) {
         self.count += 1;
         let row = Slot { key: key.clone(), fed: now, count: self.count, is_waiting: false };
@@ -128,7 +128,7 @@ impl<K: StreamKey> Slots<K> {
         Evicted { key, state }
     }
 
-    /// An input for a stream that has none waiting.
+    /// Adds the input of a stream that has none waiting.
     pub(crate) fn feed(&mut self, slot: usize, input: &[f32], now: Instant) {
         self.count += 1;
         let row = self.slots[slot].as_mut().expect("a stream is there");
@@ -138,7 +138,7 @@ impl<K: StreamKey> Slots<K> {
         self.inputs[slot * self.shape.input..][..self.shape.input].copy_from_slice(input);
     }
 
-    /// So many of those that have waited longest.
+    /// The streams that have waited longest, at most so many.
     pub(crate) fn first(&self, most: usize) -> Vec<usize> {
         self.waiting.iter().take(most).copied().collect()
     }
@@ -158,7 +158,7 @@ impl<K: StreamKey> Slots<K> {
         gathered(&self.memory, rows, self.shape.memory)
     }
 
-    /// The states of the [`first`](Self::first) rows after their step; they wait no more.
+    /// Stores the states of the [`first`](Self::first) streams after their step; they wait no longer.
     pub(crate) fn bring_back(&mut self, rows: &[usize], hidden: &[f32], memory: &[f32]) {
         scatter(&mut self.hidden, rows, self.shape.hidden, hidden);
         scatter(&mut self.memory, rows, self.shape.memory, memory);
@@ -195,7 +195,7 @@ fn gathered(from: &[f32], rows: &[usize], [planes, size]: [usize; 2]) -> Vec<f32
     all
 }
 
-/// And back.
+/// The reverse.
 fn scatter(to: &mut [f32], rows: &[usize], [planes, size]: [usize; 2], from: &[f32]) {
     for plane in 0..planes {
         for (index, row) in rows.iter().enumerate() {

@@ -1,15 +1,15 @@
-//! One stream: its name, its numbers, and what can be wrong with it.
+//! One stream: its key, the sizes of its state, its errors.
 
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::hash::Hash;
 
-/// What can be the name of a stream.
+/// A type that can be the key of a stream.
 pub trait StreamKey: Clone + Debug + Eq + Hash {}
 
 impl<K: Clone + Debug + Eq + Hash> StreamKey for K {}
 
-/// The numbers that a stream has.
+/// How many numbers a stream has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     /// `I`
@@ -39,13 +39,13 @@ pub struct StreamState {
     pub memory: Vec<f32>,
 }
 
-/// A stream that had to go, and the state with which it can come back
+/// A stream that was evicted, and the state with which it can be added again
 /// ([`add_from`](crate::StreamPool::add_from)).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evicted<K> {
     /// The stream.
     pub key: K,
-    /// Where it was.
+    /// Its state.
     pub state: StreamState,
 }
 
