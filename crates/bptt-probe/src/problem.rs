@@ -297,3 +297,19 @@ impl Problem {
         self.given.get(name).unwrap_or_else(|| panic!("{}: no tensor `{name}`", self.name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names in files stay, whatever the fields and variants are called here.
+    #[test]
+    fn options_are_read_by_the_names_that_older_files_have() {
+        let mut options = LayerOptions::plain(CellKind::Gru);
+        (options.masked_output, options.input_mode) = (MaskedOutput::Hold, InputMode::Chunks(4));
+        let json = serde_json::to_value(&options).expect("plain data");
+        assert_eq!(json["skipped"], "Held");
+        assert_eq!(json["fed"]["Chunks"], 4);
+        assert_eq!(serde_json::from_value::<LayerOptions>(json).expect("the same"), options);
+    }
+}
