@@ -32,7 +32,7 @@ pub use operation::operands::{
 pub use operation::plan::{Kernel, MaskedOutput, Plan, SequenceMask};
 pub use operation::schedule::{TraceCost, TraceSchedule, hidden_state_cost, internal_state_cost};
 pub use operation::weight_cache::WeightCache;
-pub use recurrent::backends::{RecurrentBackend, in_host_memory};
+pub use recurrent::backends::{RecurrentBackend, in_host_memory, owned};
 pub use recurrent::duals::{DualRun, in_duals};
 pub use recurrent::kernel::SequenceKernel;
 pub use recurrent::rtrl::{RtrlState, rtrl_bytes};

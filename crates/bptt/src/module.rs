@@ -6,7 +6,7 @@
 use crate::cell::SequenceCell;
 use crate::recurrent::Recurrent;
 use crate::weights::Weights;
-use bptt_kernels::WeightCache;
+use bptt_kernels::{WeightCache, owned};
 use burn::Tensor;
 use burn::module::{
     Content, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
@@ -22,14 +22,24 @@ impl Weights {
         vector: &mut impl FnMut(&'static str, Param<Tensor<1>>) -> Param<Tensor<1>>,
     ) -> Self {
         Self {
-            weight_ih: matrix("weight_ih", self.weight_ih),
-            weight_hh: matrix("weight_hh", self.weight_hh),
-            bias_ih: self.bias_ih.map(|bias| vector("bias_ih", bias)),
-            bias_hh: self.bias_hh.map(|bias| vector("bias_hh", bias)),
-            weight_hr: self.weight_hr.map(|weight| matrix("weight_hr", weight)),
+            weight_ih: own(matrix("weight_ih", self.weight_ih)),
+            weight_hh: own(matrix("weight_hh", self.weight_hh)),
+            bias_ih: self.bias_ih.map(|bias| own(vector("bias_ih", bias))),
+            bias_hh: self.bias_hh.map(|bias| own(vector("bias_hh", bias))),
+            weight_hr: self.weight_hr.map(|weight| own(matrix("weight_hr", weight))),
             // The packed form of the old weights is no longer of use.
             cache: WeightCache::default(),
         }
+    }
+}
+
+/// A parameter in memory of its own. One that lies in a file's memory would be copied and packed at every
+/// step.
+fn own<const D: usize>(param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+    let value = param.is_initialized().then(|| param.val());
+    match value.as_ref().and_then(owned) {
+        Some(owned) => param.map(|_| owned),
+        None => param,
     }
 }
 

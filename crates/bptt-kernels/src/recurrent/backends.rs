@@ -76,6 +76,25 @@ macro_rules! host {
     };
 }
 
+/// The same numbers in memory of their own, where a tensor lies in the memory of the file that it was
+/// loaded from; `None` for all others. Burn's ndarray backend copies such a tensor whenever it is read. A
+/// tensor on the tape is left where it is.
+pub fn owned<const D: usize>(tensor: &Tensor<D>) -> Option<Tensor<D>> {
+    #[cfg(feature = "ndarray")]
+    {
+        let mut tensor = tensor.clone().into_dispatch();
+        #[allow(irrefutable_let_patterns, reason = "depends on the backends that there are")]
+        let DispatchTensorKind::NdArray(numbers) = tensor.kind else { return None };
+        tensor.kind = DispatchTensorKind::NdArray(ndarray::owned(numbers)?);
+        Some(Tensor::from_dispatch(tensor))
+    }
+    #[cfg(not(feature = "ndarray"))]
+    {
+        let _ = tensor;
+        None
+    }
+}
+
 /// Whether a tensor lies in host memory, on a backend that this crate has kernels for.
 pub fn in_host_memory<const D: usize>(tensor: &Tensor<D>) -> bool {
     fn of(kind: &DispatchTensorKind) -> bool {
@@ -174,10 +193,25 @@ mod ndarray {
     use crate::operation::operands::{Cotangents, Operands, Results};
     use crate::recurrent::host;
     use crate::recurrent::trace::Trace;
-    use burn::backend::NdArray;
     use burn::backend::ops::FloatTensorOps;
+    use burn::backend::{BackendTensor, NdArray};
     use burn::tensor::{DType, Element, TensorData};
     use burn_ndarray::{NdArrayDevice, NdArrayTensor};
+
+    /// See [`owned`](super::owned).
+    pub(super) fn owned(tensor: BackendTensor<NdArray>) -> Option<BackendTensor<NdArray>> {
+        let BackendTensor::Float(tensor) = tensor else { return None };
+        let owned = match tensor {
+            NdArrayTensor::F32(storage) if storage.is_borrowed() => {
+                NdArrayTensor::F32(storage.into_owned().into())
+            }
+            NdArrayTensor::F64(storage) if storage.is_borrowed() => {
+                NdArrayTensor::F64(storage.into_owned().into())
+            }
+            _ => return None,
+        };
+        Some(BackendTensor::Float(owned))
+    }
 
     /// The tensor's numbers in place, if they are of type `T` and without a gap.
     fn slice<T: Real + Element>(tensor: &FloatTensor<NdArray>) -> Option<&[T]> {
