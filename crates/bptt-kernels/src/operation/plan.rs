@@ -205,7 +205,7 @@ impl<C: Cell> Plan<C> {
     /// If they do not fit. The message names the operand, its shape and the shape expected; or both types,
     /// where the operands have two, because nothing is converted silently.
     pub fn check(&self, operands: &Operands<AnyTensor>) {
-        self.check_types(&operands.map_ref(AnyTensor::dtype));
+        self.check_types(|operand| operands.get(operand).map(AnyTensor::dtype));
         self.check_shapes(&operands.map_ref(AnyTensor::shape));
     }
 
@@ -214,14 +214,13 @@ impl<C: Cell> Plan<C> {
     /// # Panics
     ///
     /// If they have not.
-    pub(crate) fn check_types(&self, types: &Operands<DType>) {
-        let expected = *types.need(Operand::WeightIh);
+    pub(crate) fn check_types(&self, dtype: impl Fn(Operand) -> Option<DType>) {
+        let Some(expected) = dtype(Operand::WeightIh) else { return };
         // By variant: a float type has nothing besides, and memory checkers take the comparison of what it
         // has not for one of memory that nobody wrote.
         let differs = |dtype: &DType| discriminant(dtype) != discriminant(&expected);
-        let Some((operand, found)) = types.iter().find(|(_, dtype)| differs(dtype)) else {
-            return;
-        };
+        let other = |operand| Some((operand, dtype(operand).filter(differs)?));
+        let Some((operand, found)) = Operand::ALL.into_iter().find_map(other) else { return };
         panic!(
             "{}: `{}` is {found:?} and `weight_ih` is {expected:?}: expected one type; cast the one \
              (`tensor.cast(DType::{expected:?})`) or make the layer in {found:?}",

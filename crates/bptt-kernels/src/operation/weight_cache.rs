@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct WeightCache(Arc<Mutex<Option<Entry>>>);
 
 /// The backend, the cell and the float type decide its type.
-type Entry = Arc<dyn Any + Send + Sync>;
+type Entry = Box<dyn Any + Send + Sync>;
 
 impl WeightCache {
     /// Whether it has no entry.
@@ -27,17 +27,17 @@ impl WeightCache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The entry, if it is of this type.
+    /// What a function takes from the entry, if that is of this type. The lock is held meanwhile, for less
+    /// than to count another reference to the entry would take.
     #[cfg(feature = "host")]
-    pub(crate) fn get<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        let entry = self.entry().clone()?;
-        entry.downcast().ok()
+    pub(crate) fn find<T: Any, R>(&self, take: impl FnOnce(&T) -> Option<R>) -> Option<R> {
+        take(self.entry().as_ref()?.downcast_ref()?)
     }
 
     /// Replaces the entry.
     #[cfg(feature = "host")]
-    pub(crate) fn put<T: Any + Send + Sync>(&self, entry: Arc<T>) {
-        let before = self.entry().replace(entry);
+    pub(crate) fn put<T: Any + Send + Sync>(&self, entry: T) {
+        let before = self.entry().replace(Box::new(entry));
         // Dropped after the lock is released: freeing megabytes takes time, and others may wait.
         drop(before);
     }

@@ -51,7 +51,7 @@ pub fn in_duals<C: Cell>(
             );
         }
     }
-    plan.check_types(&operands.map_ref(|x| x.value.dtype()));
+    plan.check_types(|operand| operands.get(operand).map(|x| x.value.dtype()));
     plan.check_shapes(&shapes(plan, &operands));
     run(plan, operands)
 }

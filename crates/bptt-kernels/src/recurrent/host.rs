@@ -192,13 +192,14 @@ fn packed_before<B: HostMemory, C: Cell, T: Float>(
     cache: &WeightCache,
     operands: &Operands<FloatTensor<B>>,
 ) -> Option<Arc<PackedWeights<T>>> {
-    let entry = cache.get::<Packed<B, C, T>>()?;
-    let is_same = |operand| match (entry.weights.get(operand), operands.get(operand)) {
-        (Some(held), Some(now)) => B::is_same(held, now),
-        (None, None) => true,
-        _ => false,
-    };
-    WEIGHTS.into_iter().all(is_same).then(|| entry.packed.clone())
+    cache.find(|entry: &Packed<B, C, T>| {
+        let is_same = |operand| match (entry.weights.get(operand), operands.get(operand)) {
+            (Some(held), Some(now)) => B::is_same(held, now),
+            (None, None) => true,
+            _ => false,
+        };
+        WEIGHTS.into_iter().all(is_same).then(|| entry.packed.clone())
+    })
 }
 
 /// Packs the weights, and keeps them for the next call.
@@ -213,7 +214,7 @@ fn pack<B: HostMemory, C: Cell, T: Float>(
         weights.set(operand, operands.get(operand).cloned());
     }
     let packed = Arc::new(PackedWeights::new(layer, slices, 1));
-    cache.put(Arc::new(Packed::<B, C, T> { weights, packed: packed.clone(), cell: PhantomData }));
+    cache.put(Packed::<B, C, T> { weights, packed: packed.clone(), cell: PhantomData });
     packed
 }
 
