@@ -1,13 +1,13 @@
 //! Whole-sequence recurrent operations behind Burn's backend extension.
 //!
-//! [`RecurrentBackend::recurrent`] runs one layer in one direction over a whole sequence: one call,
-//! and on an autodiff backend one node on the tape. Its parts:
+//! [`recurrent`] runs one layer in one direction over a whole sequence: one call, and on a device with autodiff
+//! one node on the tape. Its parts:
 //!
 //! - [`Operands`]: the tensors that go in; [`Plan`]: the cell, the direction, the lengths.
 //!   [`Results`]: those that come out.
-//! - [`SequenceKernel`]: how a plain backend runs the sequence forward (keeping a [`Trace`]) and
-//!   backward. Its default is the reference body in tensor operations (`reference/body.rs`),
-//!   which reads like the derivation and runs everywhere.
+//! - [`SequenceKernel`]: how a backend runs the sequence forward and backward. [`ReferenceKernel`] is the
+//!   reference body in tensor operations (`reference/body.rs`), which reads like the derivation and runs
+//!   everywhere. [`recurrent_by`] takes a kernel of your own.
 //! - `recurrent/autodiff.rs`: the node, with a gradient for each operand that is tracked.
 //! - [`RtrlState`]: real-time recurrent learning, gradients carried forwards instead.
 //! - [`Primitive`]: a backend's tensor as a [`Number`](bptt_cells::Number), so that the reference
@@ -26,23 +26,19 @@ mod recurrent;
 mod reference;
 
 pub use operation::any_tensor::AnyTensor;
-pub use operation::operands::{
-    Cotangents, Operand, Operands, RecurrentOperands, RecurrentResults, Results,
-};
-pub use operation::plan::{Kernel, MaskedOutput, Plan, SequenceMask};
+pub use operation::cell_layout::CellLayout;
+pub use operation::operands::{Cotangents, Operand, Operands, Results};
+pub use operation::plan::{Kernel, MaskedOutput, Plan, SequenceMask, Sizes};
 pub use operation::schedule::{TraceCost, TraceSchedule, hidden_state_cost, internal_state_cost};
 pub use operation::weight_cache::WeightCache;
-pub use recurrent::backends::{RecurrentBackend, in_host_memory, owned};
+pub use recurrent::backends::{in_host_memory, owned};
+pub use recurrent::dispatch::DispatchBackend;
 pub use recurrent::duals::{DualRun, in_duals};
-pub use recurrent::kernel::SequenceKernel;
+pub use recurrent::kernel::{ReferenceKernel, SequenceKernel};
 pub use recurrent::rtrl::{RtrlState, rtrl_bytes};
-pub use recurrent::trace::Trace;
-pub use recurrent::{RecurrentOutput, recurrent};
+pub use recurrent::{SequenceResult, recurrent, recurrent_by};
 pub use reference::body::StepTrace;
 pub use reference::primitive::Primitive;
-
-#[cfg(feature = "host")]
-pub use recurrent::trace::HostTrace;
 
 /// How many bytes of memory the machine can still give to somebody who needs so many, where the system says
 /// so; what these kernels keep for later is given back first if there would else be too few.

@@ -67,8 +67,13 @@ pub(crate) fn load<C: SequenceCell>(
         let leaf = tensor::<3>(problem.given.get(name)?, &device, dtype);
         Some(if device.is_autodiff() { leaf.require_grad() } else { leaf })
     };
+    // A layer with a kernel of its own keeps it.
+    layer = match layer.custom_kernel() {
+        Some(_) => layer,
+        None => layer.with_kernel(setting.kernel),
+    };
     Loaded {
-        layer: layer.with_engine(setting.engine).with_kernel(setting.kernel),
+        layer: layer.with_engine(setting.engine),
         input: leaf("input").expect("a problem has an input"),
         hidden: leaf("h_0"),
         cell: leaf("c_0"),

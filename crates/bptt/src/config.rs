@@ -331,6 +331,7 @@ impl StackConfig {
             weights,
             dropout: DropoutConfig::new(self.dropout).init(),
             cell,
+            custom_kernel: None,
             options: Options {
                 d_input: self.d_input,
                 d_hidden: self.d_hidden,

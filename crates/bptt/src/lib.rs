@@ -46,6 +46,7 @@
 pub mod burn_nn;
 mod cell;
 mod config;
+mod custom_kernel;
 mod engine;
 mod layer;
 mod module;
@@ -59,6 +60,7 @@ mod truncated;
 mod weights;
 
 pub use bptt_cells as cells;
+pub use bptt_kernels as kernels;
 pub use bptt_kernels::{
     Kernel, MaskedOutput, SequenceMask, TraceCost, TraceSchedule, available_memory,
     hidden_state_cost, internal_state_cost,
@@ -69,6 +71,7 @@ pub use cell::{
 pub use config::{
     AnyRecurrentConfig, CellKind, ConfigError, GruConfig, LstmConfig, RnnConfig, StackConfig,
 };
+pub use custom_kernel::{BuiltIn, CustomKernel, KernelChoice, LayerKernel};
 pub use engine::{Engine, Recorded, Sequence, SequenceResult};
 pub use layer::RecurrentLayer;
 pub use packed::PackedSequence;

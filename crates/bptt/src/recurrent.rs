@@ -1,12 +1,13 @@
 //! The layer: stacking, direction, lengths and layout, written once for all cells.
 
 use crate::cell::SequenceCell;
+use crate::custom_kernel::{CustomKernel, KernelChoice, LayerKernel};
 use crate::engine::{Engine, Sequence};
 use crate::state::RecurrentState;
 use crate::weights::Weights;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 use bptt_kernels::TraceCost;
-use bptt_kernels::{Kernel, MaskedOutput, SequenceMask};
+use bptt_kernels::{Kernel, MaskedOutput, SequenceMask, SequenceResult};
 use burn::Tensor;
 use burn::nn::Dropout;
 use burn::tensor::Bool;
@@ -28,6 +29,7 @@ pub struct Recurrent<C> {
     pub dropout: Dropout,
     pub(crate) cell: C,
     pub(crate) options: Options,
+    pub(crate) custom_kernel: Option<CustomKernel<C>>,
 }
 
 /// What a layer is, besides its cell and its parameters.
@@ -231,9 +233,29 @@ impl<C: SequenceCell> Recurrent<C> {
         self
     }
 
-    /// The same layer with another kernel for the manual engine.
-    pub fn with_kernel(mut self, kernel: Kernel) -> Self {
-        self.options.kernel = kernel;
+    /// The same layer with another kernel for the manual engine: a [`Kernel`] that comes with bptt, or a kernel of
+    /// your own, which is a type that implements [`SequenceKernel`](bptt_kernels::SequenceKernel) for a backend.
+    /// The layer's input then has to be on that backend.
+    ///
+    /// ```
+    /// # #[cfg(feature = "flex")] {
+    /// use bptt::{LstmConfig, kernels::ReferenceKernel};
+    /// use burn::backend::Flex;
+    /// use burn::tensor::Device;
+    ///
+    /// // As somebody else's kernel, for one backend.
+    /// let lstm = LstmConfig::new(3, 4).init(&Device::flex()).with_kernel::<Flex>(ReferenceKernel);
+    /// assert!(lstm.custom_kernel().is_some());
+    /// # }
+    /// ```
+    pub fn with_kernel<Of>(mut self, kernel: impl LayerKernel<C, Of>) -> Self {
+        match kernel.choice() {
+            KernelChoice::BuiltIn(kernel) => {
+                self.options.kernel = kernel;
+                self.custom_kernel = None;
+            }
+            KernelChoice::Custom(kernel) => self.custom_kernel = Some(kernel),
+        }
         self
     }
 
@@ -304,9 +326,14 @@ impl<C: SequenceCell> Recurrent<C> {
         self.options.engine
     }
 
-    /// The kernel of its manual engine.
+    /// The kernel of its manual engine, unless it has a [kernel of your own](Self::custom_kernel).
     pub fn kernel(&self) -> Kernel {
         self.options.kernel
+    }
+
+    /// The type's name of the kernel of your own that its manual engine runs, if there is one.
+    pub fn custom_kernel(&self) -> Option<&'static str> {
+        self.custom_kernel.as_ref().map(CustomKernel::name)
     }
 
     /// The cell it is made of.
@@ -423,7 +450,7 @@ impl<C: SequenceCell> Recurrent<C> {
                     batch_first: batch_first && layer == last,
                     weight_cache: Some(weights.cache.clone()),
                 };
-                let done = self.cell.run(self.options.engine, sequence);
+                let done = self.run_sequence(sequence);
                 outputs.push(done.outputs);
                 hidden_n.push(done.hidden.clone().unsqueeze_dim(0));
                 last_hidden = Some(done.hidden);
@@ -441,6 +468,14 @@ impl<C: SequenceCell> Recurrent<C> {
             outputs: x,
             last_hidden: last_hidden.expect("there is a layer"),
             state: C::State::from_parts(hidden, memory_n.joined(0)),
+        }
+    }
+
+    /// Runs one layer in one direction.
+    fn run_sequence(&self, sequence: Sequence) -> SequenceResult {
+        match (&self.custom_kernel, self.options.engine) {
+            (None, engine) | (_, engine @ Engine::Autograd) => self.cell.run(engine, sequence),
+            (Some(kernel), engine) => kernel.run(&self.cell, sequence, engine == Engine::Rtrl),
         }
     }
 

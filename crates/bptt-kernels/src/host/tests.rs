@@ -16,7 +16,8 @@ use crate::host::sequence::trace_segment::Keep;
 use crate::host::simd::functions;
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
-use crate::host::step::gates::CellRunner;
+use crate::host::step::gates::{CellRunner, InValues};
+use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{MaskedOutput, Plan, SequenceMask, Sizes};
 use crate::operation::schedule::TraceSchedule;
@@ -31,6 +32,17 @@ use burn::backend::tensor::FloatTensor;
 use burn::tensor::{DType, Element, TensorData};
 use pulp::{Simd, WithSimd};
 use std::sync::Arc;
+
+/// How the kernels lay out a plan.
+fn layer<C: Cell, T: Real>(
+    plan: &Plan<C>,
+    sizes: &Sizes,
+    strides: [usize; 2],
+    projected: bool,
+    isa: Isa,
+) -> Layer {
+    Layer::new::<T>(&CellLayout::of::<C>(), &plan.options, sizes, strides, projected, isa)
+}
 
 /// Every instruction set that the machine has: tiles and registers are of other sizes in each.
 fn isas() -> Vec<Isa> {
@@ -223,13 +235,13 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
     fn by_kernels(&self, isa: Isa, threads: ThreadPlan) -> Vec<Vec<T>> {
         let Sizes { batch, input, .. } = self.sizes;
         let strides = [batch * input, input];
-        let layer = Layer::new::<C, T>(&self.plan, &self.sizes, strides, self.projected, isa);
+        let layer = layer::<C, T>(&self.plan, &self.sizes, strides, self.projected, isa);
         let mut slices = Operands::new();
         for (operand, values) in self.operands.iter() {
             slices = slices.with(operand, values.as_slice());
         }
-        let mask = self.plan.mask.as_ref();
-        let runner = CellRunner::plain(&self.plan.cell);
+        let mask = self.plan.mask();
+        let runner = CellRunner { steps: &InValues(&self.plan.cell), tangents: None };
         let (results, trace) = forward(runner, &layer, &slices, mask, Keep::All, None, threads);
         let (without, none) = forward(runner, &layer, &slices, mask, Keep::Nothing, None, threads);
         let outputs = results.outputs.to_vec();
@@ -268,10 +280,10 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         all.into_iter().chain(gradients).collect()
     }
 
-    /// The formula on [`HostTrace`](crate::HostTrace).
+    /// The formula on `HostTrace`.
     fn check_memory(&self, layer: &Layer, trace: &Trace<T>) {
         let Layer { time, batch, memories, hp, saved, .. } = *layer;
-        let is_valid = |t, b| match &self.plan.mask {
+        let is_valid = |t, b| match self.plan.mask() {
             Some(mask) => mask.is_valid(t, b, batch),
             None => true,
         };
@@ -495,9 +507,8 @@ fn the_threads_share_out_each_block_as_is_best_for_it() {
     fn check<C: Cell>(cell: C, sizes: [usize; 4], mask: SequenceMask, expected: &[Parallelism]) {
         let mut problem = Problem::<_, f32>::new(cell, sizes, None);
         problem.plan = problem.plan.with_mask(Some(mask)).with_masked_output(MaskedOutput::Hold);
-        let of_plan = problem.plan.mask.as_ref();
-        let layer =
-            Layer::new::<C, f32>(&problem.plan, &problem.sizes, [0, 0], false, Isa::detect());
+        let of_plan = problem.plan.mask();
+        let layer = layer::<C, f32>(&problem.plan, &problem.sizes, [0, 0], false, Isa::detect());
         let valid_rows = ValidRows::new(&layer, of_plan);
         let threads = ThreadPlan { count: 2, parallelism: None };
         let blocks = valid_rows.blocks(0..layer.time, |_| 128);

@@ -2,6 +2,7 @@
 //! nothing else of this crate.
 
 pub(crate) mod any_tensor;
+pub(crate) mod cell_layout;
 pub(crate) mod operands;
 pub(crate) mod plan;
 pub(crate) mod schedule;

@@ -1,11 +1,5 @@
 //! The tensors that go into the operation.
 
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{
-    Backend, BackendTensor, Dispatch, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind,
-    ExtensionType,
-};
-
 /// Names a tensor that goes in. Shapes: `T` time steps, `B` batch, `I` input size, `H` hidden size, `P` output
 /// size (`H` without a projection), `G` gates, `M` memories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +136,11 @@ impl<T> Operands<T> {
     }
 
     /// An operand that has to be given.
-    pub(crate) fn need(&self, operand: Operand) -> &T {
+    ///
+    /// # Panics
+    ///
+    /// If it is not given.
+    pub fn need(&self, operand: Operand) -> &T {
         let Some(value) = self.get(operand) else {
             panic!("the recurrent operation needs its operand `{}`", operand.name())
         };
@@ -188,84 +186,5 @@ impl<T> Results<T> {
             hidden: change(self.hidden),
             memory: self.memory.map(change),
         }
-    }
-}
-
-/// [`Results`] of one backend, as Burn's dispatch carries them.
-#[derive(Clone, Debug)]
-pub struct RecurrentResults<B: Backend>(pub Results<FloatTensor<B>>);
-
-// By hand, for the reason given below.
-impl<B: Backend> ExtensionType<B> for RecurrentResults<B> {
-    type Target = RecurrentResults<Dispatch>;
-
-    fn map_to_dispatch<F>(self, map_kind: F, autodiff: DispatchAutodiffContext) -> Self::Target
-    where
-        F: Fn(BackendTensor<B>) -> DispatchTensorKind,
-    {
-        RecurrentResults(self.0.map(|tensor| DispatchTensor {
-            kind: map_kind(BackendTensor::Float(tensor)),
-            autodiff,
-        }))
-    }
-
-    fn map_from_dispatch<F>(target: Self::Target, unwrap_kind: F) -> Self
-    where
-        F: Fn(DispatchTensor) -> BackendTensor<B>,
-    {
-        RecurrentResults(target.0.map(|tensor| unwrap_kind(tensor).float()))
-    }
-
-    fn routing_tensor(target: &Self::Target) -> Option<&DispatchTensor> {
-        Some(&target.0.outputs)
-    }
-
-    fn routing_float_tensor(target: &Self::Target) -> Option<&DispatchTensor> {
-        Some(&target.0.outputs)
-    }
-
-    fn autodiff_context(target: &Self::Target) -> DispatchAutodiffContext {
-        target.0.outputs.autodiff
-    }
-}
-
-/// [`Operands`] of one backend, as Burn's dispatch carries them.
-#[derive(Clone, Debug)]
-pub struct RecurrentOperands<B: Backend>(pub Operands<FloatTensor<B>>);
-
-// Burn's derive maps structs of plain tensor fields only; these fields are optional.
-impl<B: Backend> ExtensionType<B> for RecurrentOperands<B> {
-    type Target = RecurrentOperands<Dispatch>;
-
-    fn map_to_dispatch<F>(self, map_kind: F, autodiff: DispatchAutodiffContext) -> Self::Target
-    where
-        F: Fn(BackendTensor<B>) -> DispatchTensorKind,
-    {
-        RecurrentOperands(self.0.map(|tensor| DispatchTensor {
-            kind: map_kind(BackendTensor::Float(tensor)),
-            autodiff,
-        }))
-    }
-
-    fn map_from_dispatch<F>(target: Self::Target, unwrap_kind: F) -> Self
-    where
-        F: Fn(DispatchTensor) -> BackendTensor<B>,
-    {
-        RecurrentOperands(target.0.map(|tensor| unwrap_kind(tensor).float()))
-    }
-
-    fn routing_tensor(target: &Self::Target) -> Option<&DispatchTensor> {
-        target.0.get(Operand::Input)
-    }
-
-    fn routing_float_tensor(target: &Self::Target) -> Option<&DispatchTensor> {
-        target.0.get(Operand::Input)
-    }
-
-    fn autodiff_context(target: &Self::Target) -> DispatchAutodiffContext {
-        target
-            .0
-            .iter()
-            .fold(DispatchAutodiffContext::Disabled, |all, (_, tensor)| all.merge(tensor.autodiff))
     }
 }

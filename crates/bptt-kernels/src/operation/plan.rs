@@ -1,9 +1,10 @@
 //! How one layer is run: the options besides the operands.
 
 use crate::operation::any_tensor::AnyTensor;
+use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Operand, Operands};
 use crate::operation::weight_cache::WeightCache;
-use bptt_cells::{Cell, Components};
+use bptt_cells::Cell;
 use burn::tensor::{DType, Shape};
 use serde::{Deserialize, Serialize};
 use std::mem::discriminant;
@@ -75,10 +76,16 @@ pub enum MaskedOutput {
     Hold,
 }
 
-/// The cell, the direction, the mask, the kernel, the order of the outputs.
+/// The cell, and how its sequence is run: the direction, the mask, the kernel, the order of the outputs.
 #[derive(Clone, Debug)]
 pub struct Plan<C> {
     pub(crate) cell: C,
+    pub(crate) options: PlanOptions,
+}
+
+/// A [`Plan`] without its cell. The defaults: forward in time, no mask, the fastest kernel, outputs time first.
+#[derive(Clone, Debug, Default)]
+pub struct PlanOptions {
     pub(crate) reverse: bool,
     pub(crate) mask: Option<SequenceMask>,
     pub(crate) masked_output: MaskedOutput,
@@ -89,9 +96,9 @@ pub struct Plan<C> {
     pub(crate) weight_cache: Option<WeightCache>,
 }
 
-/// The sizes of a sequence, read off its operands.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sizes {
+/// The sizes of a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
     /// `T`
     pub time: usize,
     /// `B`
@@ -109,55 +116,45 @@ pub(crate) struct Sizes {
 impl<C: Cell> Plan<C> {
     /// A plan with the defaults: forward in time, no mask, the fastest kernel, outputs time first.
     pub fn new(cell: C) -> Self {
-        Self {
-            cell,
-            reverse: false,
-            mask: None,
-            masked_output: MaskedOutput::Zero,
-            kernel: Kernel::Auto,
-            batch_first: false,
-            trace_budget: None,
-            real_time: false,
-            weight_cache: None,
-        }
+        Self { cell, options: PlanOptions::default() }
     }
 
     /// Whether the steps run from the last to the first.
     pub fn with_reverse(mut self, reverse: bool) -> Self {
-        self.reverse = reverse;
+        self.options.reverse = reverse;
         self
     }
 
     /// Which steps of which rows are valid; `None`: all. With lengths, each row ends at its own length (and in
     /// reverse starts there). The input at masked steps changes no result, even if it is NaN.
     pub fn with_mask(mut self, mask: Option<SequenceMask>) -> Self {
-        self.mask = mask;
+        self.options.mask = mask;
         self
     }
 
     /// What the output is at masked steps.
     pub fn with_masked_output(mut self, masked_output: MaskedOutput) -> Self {
-        self.masked_output = masked_output;
+        self.options.masked_output = masked_output;
         self
     }
 
     /// Which kernel runs the sequence.
     pub fn with_kernel(mut self, kernel: Kernel) -> Self {
-        self.kernel = kernel;
+        self.options.kernel = kernel;
         self
     }
 
     /// Whether the outputs are `[B, T, P]`. This saves a transposition of the outputs and one of their gradient.
     /// The input is `[T, B, I]` either way; it may be a view.
     pub fn with_batch_first(mut self, batch_first: bool) -> Self {
-        self.batch_first = batch_first;
+        self.options.batch_first = batch_first;
         self
     }
 
     /// How many bytes the trace may take. What does not fit is computed again in the backward pass, and the
     /// gradients are the same bits. Only the kernels for host memory keep to a budget; others keep everything.
     pub fn with_trace_budget(mut self, bytes: Option<usize>) -> Self {
-        self.trace_budget = bytes;
+        self.options.trace_budget = bytes;
         self
     }
 
@@ -165,7 +162,7 @@ impl<C: Cell> Plan<C> {
     /// forward once more and carries the influence of the operands along. It reaches no hand-written
     /// derivative, and the forward pass keeps no trace.
     pub fn with_real_time(mut self, real_time: bool) -> Self {
-        self.real_time = real_time;
+        self.options.real_time = real_time;
         self
     }
 
@@ -177,25 +174,63 @@ impl<C: Cell> Plan<C> {
     /// reuse their memory. So a tensor with the same memory, shape, strides and type has the same numbers. A
     /// call with other weights replaces the entry.
     pub fn with_weight_cache(mut self, cache: Option<WeightCache>) -> Self {
-        self.weight_cache = cache;
+        self.options.weight_cache = cache;
         self
+    }
+
+    /// The cell.
+    pub fn cell(&self) -> &C {
+        &self.cell
+    }
+
+    /// Whether the steps run from the last to the first.
+    pub fn is_reverse(&self) -> bool {
+        self.options.reverse
+    }
+
+    /// Which steps of which rows are valid; `None`: all.
+    pub fn mask(&self) -> Option<&SequenceMask> {
+        self.options.mask.as_ref()
+    }
+
+    /// What the output is at masked steps.
+    pub fn masked_output(&self) -> MaskedOutput {
+        self.options.masked_output
     }
 
     /// The kernel that the plan asks for.
     pub fn kernel(&self) -> Kernel {
-        self.kernel
+        self.options.kernel
+    }
+
+    /// Whether the outputs are `[B, T, P]`.
+    pub fn is_batch_first(&self) -> bool {
+        self.options.batch_first
+    }
+
+    /// How many bytes the trace may take; `None`: any number.
+    pub fn trace_budget(&self) -> Option<usize> {
+        self.options.trace_budget
     }
 
     /// The time steps in the order in which they are computed.
-    pub(crate) fn order(&self, time: usize) -> impl DoubleEndedIterator<Item = usize> + use<C> {
-        let reverse = self.reverse;
-        (0..time).map(move |k| if reverse { time - 1 - k } else { k })
+    pub fn order(&self, time: usize) -> impl DoubleEndedIterator<Item = usize> + use<C> {
+        self.options.order(time)
     }
 
     /// Which rows are valid at step `t`; `None` if all are.
-    pub(crate) fn active(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
-        let masked = self.mask.as_ref()?.masked_rows(t, batch)?;
-        Some(masked.into_iter().map(|masked| !masked).collect())
+    pub fn valid_rows(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
+        self.options.valid_rows(t, batch)
+    }
+
+    /// The sizes of a sequence, by the shapes of its operands.
+    pub fn sizes(&self, shape: impl Fn(Operand) -> Shape) -> Sizes {
+        Sizes::of(&CellLayout::of::<C>(), shape)
+    }
+
+    /// The shape of the outputs.
+    pub fn outputs_shape(&self, sizes: &Sizes) -> Shape {
+        self.options.outputs_shape(sizes)
     }
 
     /// Checks that the operands fit each other, before any kernel computes anything.
@@ -205,10 +240,13 @@ impl<C: Cell> Plan<C> {
     /// If they do not fit. The message names the operand, its shape and the shape expected; or both types,
     /// where the operands have two, because nothing is converted silently.
     pub fn check(&self, operands: &Operands<AnyTensor>) {
-        self.check_types(|operand| operands.get(operand).map(AnyTensor::dtype));
-        self.check_shapes(&operands.map_ref(AnyTensor::shape));
+        let layout = CellLayout::of::<C>();
+        layout.check_types(|operand| operands.get(operand).map(AnyTensor::dtype));
+        self.options.check_shapes(&layout, &operands.map_ref(AnyTensor::shape));
     }
+}
 
+impl CellLayout {
     /// Checks that all operands have one type.
     ///
     /// # Panics
@@ -224,9 +262,23 @@ impl<C: Cell> Plan<C> {
         panic!(
             "{}: `{}` is {found:?} and `weight_ih` is {expected:?}: expected one type; cast the one \
              (`tensor.cast(DType::{expected:?})`) or make the layer in {found:?}",
-            C::NAME,
+            self.name,
             operand.name(),
         );
+    }
+}
+
+impl PlanOptions {
+    /// See [`Plan::order`].
+    pub(crate) fn order(&self, time: usize) -> impl DoubleEndedIterator<Item = usize> + use<> {
+        let reverse = self.reverse;
+        (0..time).map(move |k| if reverse { time - 1 - k } else { k })
+    }
+
+    /// See [`Plan::valid_rows`].
+    pub(crate) fn valid_rows(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
+        let masked = self.mask.as_ref()?.masked_rows(t, batch)?;
+        Some(masked.into_iter().map(|masked| !masked).collect())
     }
 
     /// Checks that all shapes fit.
@@ -234,24 +286,24 @@ impl<C: Cell> Plan<C> {
     /// # Panics
     ///
     /// If they do not.
-    pub(crate) fn check_shapes(&self, shapes: &Operands<Shape>) {
+    pub(crate) fn check_shapes(&self, cell: &CellLayout, shapes: &Operands<Shape>) {
         let shape = |operand: Operand| shapes.need(operand).clone();
-        let sizes = Sizes::of::<C>(shape);
+        let sizes = Sizes::of(cell, shape);
         let Sizes { batch, input, hidden, output, memories, .. } = sizes;
         assert!(
             sizes.time > 0 && batch > 0,
             "{}: an input of shape {:?}: expected at least one step and one row",
-            C::NAME,
+            cell.name,
             &shape(Operand::Input)[..],
         );
         assert!(
             hidden > 0 && output > 0,
             "{}: `weight_ih` of shape {:?} and `h_0` of shape {:?}: expected at least one unit",
-            C::NAME,
+            cell.name,
             &shape(Operand::WeightIh)[..],
             &shape(Operand::Hidden)[..],
         );
-        let rows = C::GATES * hidden;
+        let rows = cell.gates() * hidden;
         let expected = [
             (Operand::WeightIh, Shape::new([rows, input])),
             (Operand::WeightHh, Shape::new([rows, output])),
@@ -266,7 +318,7 @@ impl<C: Cell> Plan<C> {
                 assert!(
                     *shape_is == expected,
                     "{}: `{}` has shape {:?}, expected {:?} beside an input of shape {:?}",
-                    C::NAME,
+                    cell.name,
                     operand.name(),
                     &shape_is[..],
                     &expected[..],
@@ -278,26 +330,26 @@ impl<C: Cell> Plan<C> {
             shapes.has(Operand::Memory),
             memories > 0,
             "{}: `c_0` goes with cells that have a memory, and only with those",
-            C::NAME,
+            cell.name,
         );
         assert!(
-            output == hidden || (shapes.has(Operand::WeightHr) && C::PROJECTABLE),
+            output == hidden || (shapes.has(Operand::WeightHr) && cell.projectable),
             "{}: a hidden state of size {output} beside gates of size {hidden} needs `weight_hr` \
              and a cell that can be projected",
-            C::NAME,
+            cell.name,
         );
         // As in PyTorch. Besides, buffers for `H` units have no room for more.
         assert!(
             output <= hidden,
             "{}: a hidden state of size P = {output} beside gates of size H = {hidden}: expected a \
              projection to at most H",
-            C::NAME,
+            cell.name,
         );
         if let Some(SequenceMask::Steps(mask)) = &self.mask {
             assert!(
                 mask.len() == sizes.time * batch,
                 "{}: a mask of {} flags for an input of shape {:?}: one for each step and row",
-                C::NAME,
+                cell.name,
                 mask.len(),
                 &shape(Operand::Input)[..],
             );
@@ -307,29 +359,29 @@ impl<C: Cell> Plan<C> {
                 lengths.len() == batch && lengths.iter().all(|&length| length <= sizes.time),
                 "{}: lengths {lengths:?} for an input of shape {:?}: one for each row, none over \
                  the number of steps",
-                C::NAME,
+                cell.name,
                 &shape(Operand::Input)[..],
             );
         }
     }
 
     /// The shape of the outputs.
-    pub(crate) fn outputs_shape(&self, [time, batch, output]: [usize; 3]) -> Shape {
+    pub(crate) fn outputs_shape(&self, &Sizes { time, batch, output, .. }: &Sizes) -> Shape {
         Shape::new(if self.batch_first { [batch, time, output] } else { [time, batch, output] })
     }
 }
 
 impl Sizes {
     /// The sizes that the operands' shapes say.
-    pub(crate) fn of<C: Cell>(shape: impl Fn(Operand) -> Shape) -> Self {
+    pub(crate) fn of(cell: &CellLayout, shape: impl Fn(Operand) -> Shape) -> Self {
         let input = shape(Operand::Input);
         Self {
             time: input[0],
             batch: input[1],
             input: input[2],
-            hidden: shape(Operand::WeightIh)[0] / C::GATES,
+            hidden: shape(Operand::WeightIh)[0] / cell.gates(),
             output: shape(Operand::Hidden)[1],
-            memories: C::Memory::<f64>::LEN,
+            memories: cell.memories,
         }
     }
 }

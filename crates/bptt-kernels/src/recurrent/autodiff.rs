@@ -1,14 +1,9 @@
 //! The node on the tape.
 
-use crate::operation::operands::{
-    Cotangents, Operand, Operands, RecurrentOperands, RecurrentResults, Results,
-};
-use crate::operation::plan::{Plan, Sizes};
-use crate::recurrent::backends::RecurrentBackend;
-use crate::recurrent::kernel::SequenceKernel;
+use crate::operation::operands::{Cotangents, Operand, Operands, Results};
+use crate::operation::plan::Sizes;
 use crate::recurrent::rtrl;
-use crate::recurrent::trace::Trace;
-use bptt_cells::Cell;
+use crate::recurrent::run::SequenceRun;
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::NodeId;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -18,38 +13,33 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Shape;
-use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
-impl<B: SequenceKernel, S: CheckpointStrategy> RecurrentBackend for Autodiff<B, S> {
-    fn recurrent<C: Cell>(
-        operands: RecurrentOperands<Self>,
-        plan: Plan<C>,
-    ) -> RecurrentResults<Self> {
-        let operands = operands.0;
-        // A node's number of parents is part of its type.
-        RecurrentResults(match operands.iter().count() {
-            4 => node::<4, B, S, C>(operands, plan),
-            5 => node::<5, B, S, C>(operands, plan),
-            6 => node::<6, B, S, C>(operands, plan),
-            7 => node::<7, B, S, C>(operands, plan),
-            8 => node::<8, B, S, C>(operands, plan),
-            count => panic!("the recurrent operation takes 4 to 8 operands, and got {count}"),
-        })
+/// Runs a sequence on a backend with autodiff, as one node on its tape.
+pub(super) fn recurrent<B: Backend, S: CheckpointStrategy>(
+    operands: Operands<FloatTensor<Autodiff<B, S>>>,
+    run: Box<dyn SequenceRun<B>>,
+) -> Results<FloatTensor<Autodiff<B, S>>> {
+    // A node's number of parents is part of its type.
+    match operands.iter().count() {
+        4 => node::<4, B, S>(operands, run),
+        5 => node::<5, B, S>(operands, run),
+        6 => node::<6, B, S>(operands, run),
+        7 => node::<7, B, S>(operands, run),
+        8 => node::<8, B, S>(operands, run),
+        count => panic!("the recurrent operation takes 4 to 8 operands, and got {count}"),
     }
 }
 
 /// Back-propagation through time, as a step of Burn's backward pass.
 #[derive(Debug)]
-struct Bptt<C>(PhantomData<C>);
+struct Bptt;
 
 /// What the node keeps for its backward pass.
 #[derive(Clone, Debug)]
-struct Saved<B: Backend, C> {
-    plan: Plan<C>,
+struct Saved<B: Backend> {
     operands: Operands<FloatTensor<B>>,
-    /// `None` for real-time recurrent learning, which keeps no trace.
-    trace: Option<Trace<FloatTensor<B>>>,
+    run: Box<dyn SequenceRun<B>>,
     state: FinalState<B>,
 }
 
@@ -70,7 +60,7 @@ struct StateSlot<B: Backend> {
     state: FinalState<B>,
 }
 
-impl<B: SequenceKernel> Backward<B, 1> for StateNode {
+impl<B: Backend> Backward<B, 1> for StateNode {
     type State = StateSlot<B>;
 
     fn backward(
@@ -92,8 +82,8 @@ impl<B: SequenceKernel> Backward<B, 1> for StateNode {
     }
 }
 
-impl<B: SequenceKernel, C: Cell, const N: usize> Backward<B, N> for Bptt<C> {
-    type State = Saved<B, C>;
+impl<B: Backend, const N: usize> Backward<B, N> for Bptt {
+    type State = Saved<B>;
 
     fn backward(
         self,
@@ -102,14 +92,13 @@ impl<B: SequenceKernel, C: Cell, const N: usize> Backward<B, N> for Bptt<C> {
         _checkpointer: &mut Checkpointer,
     ) {
         let d_outputs = grads.consume::<B>(&ops.node);
-        let Saved { plan, operands, trace, state } = ops.state;
+        let Saved { operands, mut run, state } = ops.state;
         // Burn runs the nodes of the final state before this one, their parent.
         let mut d_results =
             std::mem::take(&mut *state.lock().unwrap_or_else(PoisonError::into_inner));
         // The gradient has the outputs' shape, unless it is the single zero of a node of the final state.
-        let Sizes { time, batch, output, .. } =
-            Sizes::of::<C>(|operand| operands.need(operand).shape());
-        let is_there = d_outputs.shape() == plan.outputs_shape([time, batch, output]);
+        let sizes = Sizes::of(&run.layout(), |operand| operands.need(operand).shape());
+        let is_there = d_outputs.shape() == run.options().outputs_shape(&sizes);
         d_results.outputs = is_there.then_some(d_outputs);
 
         // The parents are the operands that are given, in order; `None` for one that is not tracked.
@@ -122,9 +111,9 @@ impl<B: SequenceKernel, C: Cell, const N: usize> Backward<B, N> for Bptt<C> {
                 wanted = wanted.with(operand, ());
             }
         }
-        let mut gradients = match trace {
-            Some(trace) => B::sequence_backward::<C>(&plan, &operands, trace, d_results, &wanted),
-            None => rtrl::gradients::<B, C>(&plan, operands, d_results, &wanted),
+        let mut gradients = match run.options().real_time {
+            true => run.in_real_time(operands, d_results, &wanted),
+            false => run.backward(&operands, d_results, &wanted),
         };
         for (operand, &parent) in parents.iter() {
             let d = gradients.take(operand).expect("every wanted gradient is there");
@@ -133,9 +122,9 @@ impl<B: SequenceKernel, C: Cell, const N: usize> Backward<B, N> for Bptt<C> {
     }
 }
 
-fn node<const N: usize, B: SequenceKernel, S: CheckpointStrategy, C: Cell>(
+fn node<const N: usize, B: Backend, S: CheckpointStrategy>(
     operands: Operands<FloatTensor<Autodiff<B, S>>>,
-    plan: Plan<C>,
+    mut run: Box<dyn SequenceRun<B>>,
 ) -> Results<FloatTensor<Autodiff<B, S>>> {
     let mut wanted = Operands::new();
     for (operand, tensor) in operands.iter() {
@@ -144,20 +133,22 @@ fn node<const N: usize, B: SequenceKernel, S: CheckpointStrategy, C: Cell>(
     let guards: Vec<_> = operands.iter().map(|(_, tensor)| tensor.node()).collect();
     let guards: [_; N] = guards.try_into().expect("as many guards as operands");
     let inner = operands.map(|tensor| tensor.into_primitive());
-    let prepared = Bptt::<C>(PhantomData).prepare::<S>(guards).compute_bound().stateful();
+    let prepared = Bptt.prepare::<S>(guards).compute_bound().stateful();
     let (results, outputs, state) = match prepared {
         OpsKind::Tracked(prepared) => {
-            if plan.real_time {
-                rtrl::refuse_what_cannot_fit::<B, C>(&inner, &wanted);
+            let real_time = run.options().real_time;
+            if real_time {
+                let available = |need| run.available_memory(need);
+                rtrl::refuse_what_cannot_fit::<B>(&run.layout(), &inner, &wanted, available);
             }
-            let (results, trace) = B::sequence_forward::<C>(&plan, &inner, !plan.real_time);
+            let results = run.forward(&inner, !real_time);
             let state = FinalState::<B>::default();
-            let saved = Saved { plan, operands: inner, trace, state: state.clone() };
+            let saved = Saved { operands: inner, run, state: state.clone() };
             let outputs = prepared.finish(saved, results.outputs.clone());
             (results, outputs, state)
         }
         OpsKind::UnTracked(prepared) => {
-            let (results, _) = B::sequence_forward::<C>(&plan, &inner, false);
+            let results = run.forward(&inner, false);
             let outputs = prepared.finish(results.outputs.clone());
             (results, outputs, FinalState::<B>::default())
         }

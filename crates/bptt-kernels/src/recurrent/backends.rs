@@ -1,79 +1,74 @@
 //! Which backends run the operation, and how.
-//!
-//! The only file that names the deprecated ndarray backend: it stays as long as 0.22 is what
-//! people run.
 #![allow(deprecated, reason = "burn-ndarray is deprecated in Burn 0.22 and gone in 0.23")]
 
-use crate::operation::operands::{RecurrentOperands, RecurrentResults};
+use crate::operation::operands::{Operand, Operands, Results};
 use crate::operation::plan::Plan;
+#[cfg(feature = "cube")]
+use crate::recurrent::cube;
+#[cfg(any(feature = "host", feature = "cube"))]
+use crate::recurrent::dispatch::run_on;
+#[cfg(feature = "flex")]
+use crate::recurrent::flex;
+#[cfg(feature = "host")]
+use crate::recurrent::host::HostKernel;
 #[cfg(feature = "host")]
 use crate::recurrent::host_memory::{Float, HostMemory};
-use crate::recurrent::kernel::SequenceKernel;
+#[cfg(feature = "cube")]
+use crate::recurrent::kernel::ReferenceKernel;
+#[cfg(feature = "ndarray")]
+use crate::recurrent::ndarray;
 use bptt_cells::Cell;
 use burn::Tensor;
+#[cfg(feature = "host")]
+use burn::backend::Dispatch;
+#[cfg(feature = "host")]
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, DispatchTensorKind, backend_extension};
+use burn::backend::{DispatchTensor, DispatchTensorKind, TensorMetadata};
 
-/// The operation as Burn dispatches it: on a plain backend the forward pass, on an autodiff
-/// backend one node with a hand-written backward.
-#[backend_extension(
-    Autodiff,
-    Cube: cfg(feature = "cube"),
-    Flex: cfg(feature = "flex"),
-    NdArray: cfg(feature = "ndarray")
-)]
-pub trait RecurrentBackend: Backend {
-    /// Runs the sequence.
-    fn recurrent<C: Cell>(
-        #[extension_type] operands: RecurrentOperands<Self>,
-        plan: Plan<C>,
-    ) -> RecurrentResults<Self>;
+/// Runs a sequence on the backend of its operands, by the kernel that this crate has for it.
+///
+/// # Panics
+///
+/// If it has none, because its feature is off.
+pub(super) fn run<C: Cell>(
+    operands: Operands<DispatchTensor>,
+    plan: Plan<C>,
+) -> Results<DispatchTensor> {
+    let input = operands.need(Operand::Input);
+    let kind = match &input.kind {
+        DispatchTensorKind::Autodiff(inner) => inner.as_ref(),
+        kind => kind,
+    };
+    match kind {
+        #[cfg(feature = "flex")]
+        DispatchTensorKind::Flex(_) => {
+            run_on::<burn::backend::Flex, _, _>(HostKernel, operands, plan, flex::differentiated)
+        }
+        #[cfg(feature = "ndarray")]
+        DispatchTensorKind::NdArray(_) => {
+            let differentiated = ndarray::differentiated;
+            run_on::<burn::backend::NdArray, _, _>(HostKernel, operands, plan, differentiated)
+        }
+        #[cfg(feature = "cube")]
+        DispatchTensorKind::Cube(_) => {
+            let differentiated = cube::differentiated;
+            run_on::<burn::backend::Cube, _, _>(ReferenceKernel, operands, plan, differentiated)
+        }
+        #[allow(unreachable_patterns, reason = "depends on the backends that there are")]
+        _ => panic!("{}", without_kernel(C::NAME, input)),
+    }
 }
 
-/// On a plain backend the operation is the forward pass, and keeps no trace.
-#[allow(unused_macros, reason = "without any backend feature there is nothing to implement")]
-macro_rules! plain {
-    ($Backend:ty $(, $($generics:tt)*)?) => {
-        impl $($($generics)*)? RecurrentBackend for $Backend {
-            fn recurrent<C: Cell>(
-                operands: RecurrentOperands<Self>,
-                plan: Plan<C>,
-            ) -> RecurrentResults<Self> {
-                RecurrentResults(Self::sequence_forward::<C>(&plan, &operands.0, false).0)
-            }
-        }
-    };
-}
-
-/// A backend in host memory runs the host kernels.
-#[allow(unused_macros, reason = "without any host backend there is nothing to implement")]
-macro_rules! host {
-    ($Backend:ty) => {
-        impl SequenceKernel for $Backend {
-            fn available_memory(need: u128) -> Option<usize> {
-                crate::host::memory::reclaim::available_for(need)
-            }
-
-            fn sequence_forward<C: Cell>(
-                plan: &Plan<C>,
-                operands: &Operands<FloatTensor<Self>>,
-                keep: bool,
-            ) -> (Results<FloatTensor<Self>>, Option<Trace<FloatTensor<Self>>>) {
-                host::forward::<Self, C>(plan, operands, keep)
-            }
-
-            fn sequence_backward<C: Cell>(
-                plan: &Plan<C>,
-                operands: &Operands<FloatTensor<Self>>,
-                trace: Trace<FloatTensor<Self>>,
-                d_results: Cotangents<FloatTensor<Self>>,
-                wanted: &Operands<()>,
-            ) -> Operands<FloatTensor<Self>> {
-                host::backward::<Self, C>(plan, operands, trace, d_results, wanted)
-            }
-        }
-        plain!($Backend);
-    };
+/// Why nothing runs on the backend of a tensor.
+fn without_kernel(name: &str, tensor: &DispatchTensor) -> String {
+    let device = format!("{:?}", TensorMetadata::device(tensor));
+    let backend = device.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    let feature = backend.to_lowercase();
+    format!(
+        "{name}: the operands are on Burn's backend {backend}, and bptt is built without it: turn on bptt's \
+         feature of that name, besides Burn's: `bptt = {{ version = \"{}\", features = [\"{feature}\"] }}`",
+        env!("CARGO_PKG_VERSION"),
+    )
 }
 
 /// The same numbers in memory of their own, where a tensor lies in the memory of the file that it was
@@ -147,144 +142,4 @@ impl InHost {
             Self::NdArray(tensor) => <burn::backend::NdArray>::numbers(tensor),
         }
     }
-}
-
-#[cfg(feature = "flex")]
-mod flex {
-    use super::*;
-    use crate::host::simd::real::Real;
-    use crate::operation::operands::{Cotangents, Operands, Results};
-    use crate::recurrent::trace::Trace;
-    use crate::recurrent::{host, host_memory};
-    use burn::backend::Flex;
-    use burn::tensor::Element;
-
-    impl HostMemory for Flex {
-        fn contiguous<T: Real + Element>(tensor: FloatTensor<Self>) -> FloatTensor<Self> {
-            tensor.to_contiguous()
-        }
-
-        fn numbers_of<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<&[T]> {
-            tensor.as_slice()
-        }
-
-        fn is_same(a: &FloatTensor<Self>, b: &FloatTensor<Self>) -> bool {
-            let (of_a, of_b) = (a.layout(), b.layout());
-            a.bytes().as_ptr_range() == b.bytes().as_ptr_range()
-                && of_a.start_offset() == of_b.start_offset()
-                && of_a.shape() == of_b.shape()
-                && of_a.strides() == of_b.strides()
-                && a.dtype() == b.dtype()
-        }
-
-        fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])> {
-            let layout = tensor.layout();
-            let strides = host_memory::row_strides(layout.shape().as_slice(), layout.strides())?;
-            Some((&tensor.storage()[layout.start_offset()..], strides))
-        }
-    }
-    host!(Flex);
-}
-
-#[cfg(feature = "ndarray")]
-mod ndarray {
-    use super::*;
-    use crate::host::simd::real::Real;
-    use crate::operation::operands::{Cotangents, Operands, Results};
-    use crate::recurrent::host;
-    use crate::recurrent::trace::Trace;
-    use burn::backend::ops::FloatTensorOps;
-    use burn::backend::{BackendTensor, NdArray};
-    use burn::tensor::{DType, Element, TensorData};
-    use burn_ndarray::{NdArrayDevice, NdArrayTensor};
-
-    /// See [`owned`](super::owned).
-    pub(super) fn owned(tensor: BackendTensor<NdArray>) -> Option<BackendTensor<NdArray>> {
-        let BackendTensor::Float(tensor) = tensor else { return None };
-        let owned = match tensor {
-            NdArrayTensor::F32(storage) if storage.is_borrowed() => {
-                NdArrayTensor::F32(storage.into_owned().into())
-            }
-            NdArrayTensor::F64(storage) if storage.is_borrowed() => {
-                NdArrayTensor::F64(storage.into_owned().into())
-            }
-            _ => return None,
-        };
-        Some(BackendTensor::Float(owned))
-    }
-
-    /// The tensor's numbers in place, if they are of type `T` and without a gap.
-    fn slice<T: Real + Element>(tensor: &FloatTensor<NdArray>) -> Option<&[T]> {
-        match (tensor, T::dtype()) {
-            (NdArrayTensor::F32(storage), DType::F32) => {
-                storage.view().to_slice().map(bytemuck::cast_slice)
-            }
-            (NdArrayTensor::F64(storage), DType::F64) => {
-                storage.view().to_slice().map(bytemuck::cast_slice)
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether two storages of one type are the same memory with the same shape and strides. (A macro, because
-    /// the type of a view belongs to a crate that this one does not depend on.)
-    macro_rules! is_same_view {
-        ($a:expr, $b:expr) => {{
-            let (a, b) = ($a.view(), $b.view());
-            a.as_ptr() == b.as_ptr() && a.shape() == b.shape() && a.strides() == b.strides()
-        }};
-    }
-
-    impl HostMemory for NdArray {
-        fn contiguous<T: Real + Element>(tensor: FloatTensor<Self>) -> FloatTensor<Self> {
-            if slice::<T>(&tensor).is_some() {
-                return tensor;
-            }
-            let shape = burn::backend::TensorMetadata::shape(&tensor);
-            let data = match &tensor {
-                NdArrayTensor::F32(storage) => {
-                    TensorData::new(storage.view().iter().copied().collect(), shape)
-                }
-                NdArrayTensor::F64(storage) => {
-                    TensorData::new(storage.view().iter().copied().collect(), shape)
-                }
-                _ => return tensor,
-            };
-            Self::float_from_data(data, &NdArrayDevice::Cpu)
-        }
-
-        fn numbers_of<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<&[T]> {
-            slice(tensor)
-        }
-
-        fn is_same(a: &FloatTensor<Self>, b: &FloatTensor<Self>) -> bool {
-            match (a, b) {
-                (NdArrayTensor::F32(a), NdArrayTensor::F32(b)) => is_same_view!(a, b),
-                (NdArrayTensor::F64(a), NdArrayTensor::F64(b)) => is_same_view!(a, b),
-                _ => false,
-            }
-        }
-
-        fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])> {
-            // An array that is not in the order of its memory cannot give its memory away.
-            let shape = burn::backend::TensorMetadata::shape(tensor);
-            let [_, batch, input] = shape.dims();
-            Some((slice(tensor)?, [batch * input, input]))
-        }
-    }
-    host!(NdArray);
-}
-
-#[cfg(feature = "cube")]
-mod cube {
-    use super::*;
-    use burn_cubecl::CubeBackend;
-    use burn_fusion::{Fusion, FusionBackend};
-
-    impl SequenceKernel for CubeBackend {}
-    plain!(CubeBackend);
-
-    // With fusion the reference body is recorded operation by operation, and fused.
-    impl<B: FusionBackend> SequenceKernel for Fusion<B> {}
-    plain!(Fusion<B>, <B: FusionBackend>);
 }

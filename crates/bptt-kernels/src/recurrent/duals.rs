@@ -5,18 +5,23 @@
 //! the cell's step takes its numbers from two rows at a time, and a product adds the weight's tangent times
 //! the values to the row of tangents.
 
+#[cfg(feature = "host")]
+use crate::host::step::gates::InDuals;
 use crate::operation::any_tensor::AnyTensor;
+use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
-use crate::operation::plan::Plan;
+use crate::operation::plan::{Plan, PlanOptions};
 use bptt_cells::{Cell, Dual};
 use burn::tensor::{Shape, TensorData};
 
 /// A layer that has run forward in dual numbers, with what its backward pass needs.
 pub struct DualRun<C> {
     #[cfg(feature = "host")]
-    run: host::AnyRun<C>,
+    run: host::AnyRun,
     #[cfg(not(feature = "host"))]
-    never: (std::convert::Infallible, std::marker::PhantomData<C>),
+    run: std::convert::Infallible,
+    #[cfg_attr(not(feature = "host"), allow(dead_code, reason = "nothing runs"))]
+    cell: C,
 }
 
 /// Runs one layer in one direction forward in dual numbers, by the host kernels. [`DualRun::backward`] then runs
@@ -51,17 +56,18 @@ pub fn in_duals<C: Cell>(
             );
         }
     }
-    plan.check_types(|operand| operands.get(operand).map(|x| x.value.dtype()));
-    plan.check_shapes(&shapes(plan, &operands));
+    let cell = CellLayout::of::<C>();
+    cell.check_types(|operand| operands.get(operand).map(|x| x.value.dtype()));
+    plan.options.check_shapes(&cell, &shapes(&plan.options, &operands));
     run(plan, operands)
 }
 
 /// The operands' shapes, the input's time first.
-fn shapes<C>(plan: &Plan<C>, operands: &Operands<Dual<AnyTensor>>) -> Operands<Shape> {
+fn shapes(options: &PlanOptions, operands: &Operands<Dual<AnyTensor>>) -> Operands<Shape> {
     let mut shapes = Operands::new();
     for (operand, x) in operands.iter() {
         let mut shape = x.value.shape();
-        if operand == Operand::Input && plan.batch_first {
+        if operand == Operand::Input && options.batch_first {
             shape[..].swap(0, 1);
         }
         shapes = shapes.with(operand, shape);
@@ -82,20 +88,13 @@ fn run<C: Cell>(
     plan: &Plan<C>,
     operands: Operands<Dual<AnyTensor>>,
 ) -> Option<(Results<Dual<TensorData>>, DualRun<C>)> {
-    use burn::tensor::DType;
-    use host::{AnyRun, Run};
-    let (results, run) = match operands.need(Operand::Input).value.dtype() {
-        DType::F32 => {
-            let (results, run) = Run::<C, f32>::forward(plan, operands)?;
-            (results, AnyRun::F32(run))
-        }
-        DType::F64 => {
-            let (results, run) = Run::<C, f64>::forward(plan, operands)?;
-            (results, AnyRun::F64(run))
-        }
-        _ => return None,
-    };
-    Some((results, DualRun { run }))
+    let (results, run) = host::AnyRun::forward(
+        &plan.options,
+        &CellLayout::of::<C>(),
+        &InDuals(&plan.cell),
+        operands,
+    )?;
+    Some((results, DualRun { run, cell: plan.cell }))
 }
 
 impl<C: Cell> DualRun<C> {
@@ -107,9 +106,9 @@ impl<C: Cell> DualRun<C> {
     /// If dLoss/d(result) has another shape or type than the result, or is not in host memory.
     pub fn backward(self, d_results: Cotangents<Dual<AnyTensor>>) -> Operands<Dual<TensorData>> {
         #[cfg(feature = "host")]
-        return self.run.backward(d_results);
+        return self.run.backward(&InDuals(&self.cell), d_results);
         #[cfg(not(feature = "host"))]
-        match (self.never.0, d_results) {
+        match (self.run, d_results) {
             (never, _) => match never {},
         }
     }
@@ -125,31 +124,68 @@ mod host {
     use crate::host::sequence::trace_segment::Keep;
     use crate::host::sequence::{backward, forward, trace as host_trace};
     use crate::host::simd::isa::Isa;
-    use crate::host::step::gates::CellRunner;
+    use crate::host::step::gates::{CellRunner, CellSteps};
     use crate::operation::plan::{SequenceMask, Sizes};
     use crate::recurrent::backends::InHost;
     use crate::recurrent::host::threads;
     use crate::recurrent::host_memory::Float;
+    use burn::tensor::DType;
 
-    pub(super) enum AnyRun<C> {
-        F32(Run<C, f32>),
-        F64(Run<C, f64>),
+    /// A cell's steps in dual numbers, in the types that have kernels.
+    pub(super) trait DualCell {
+        fn f32(&self) -> &dyn CellSteps<f32>;
+        fn f64(&self) -> &dyn CellSteps<f64>;
     }
 
-    impl<C: Cell> AnyRun<C> {
+    impl<C: Cell> DualCell for InDuals<'_, C> {
+        fn f32(&self) -> &dyn CellSteps<f32> {
+            self
+        }
+
+        fn f64(&self) -> &dyn CellSteps<f64> {
+            self
+        }
+    }
+
+    pub(super) enum AnyRun {
+        F32(Run<f32>),
+        F64(Run<f64>),
+    }
+
+    impl AnyRun {
+        /// `None` where there is no kernel.
+        pub(super) fn forward(
+            options: &PlanOptions,
+            layout: &CellLayout,
+            cell: &dyn DualCell,
+            operands: Operands<Dual<AnyTensor>>,
+        ) -> Option<(Results<Dual<TensorData>>, Self)> {
+            Some(match operands.need(Operand::Input).value.dtype() {
+                DType::F32 => {
+                    let (results, run) = Run::forward(options, (layout, cell.f32()), operands)?;
+                    (results, Self::F32(run))
+                }
+                DType::F64 => {
+                    let (results, run) = Run::forward(options, (layout, cell.f64()), operands)?;
+                    (results, Self::F64(run))
+                }
+                _ => return None,
+            })
+        }
+
         pub(super) fn backward(
             self,
+            cell: &dyn DualCell,
             d_results: Cotangents<Dual<AnyTensor>>,
         ) -> Operands<Dual<TensorData>> {
             match self {
-                Self::F32(run) => run.backward(d_results),
-                Self::F64(run) => run.backward(d_results),
+                Self::F32(run) => run.backward(cell.f32(), d_results),
+                Self::F64(run) => run.backward(cell.f64(), d_results),
             }
         }
     }
 
-    pub(super) struct Run<C, T: Float> {
-        cell: C,
+    pub(super) struct Run<T: Float> {
         mask: Option<SequenceMask>,
         layer: Layer,
         shapes: Operands<Shape>,
@@ -159,20 +195,21 @@ mod host {
         trace: host_trace::Trace<T>,
     }
 
-    impl<C: Cell, T: Float> Run<C, T> {
+    impl<T: Float> Run<T> {
         /// `None` if the operands are not in host memory.
-        pub(super) fn forward(
-            plan: &Plan<C>,
+        fn forward(
+            options: &PlanOptions,
+            (cell, steps): (&CellLayout, &dyn CellSteps<T>),
             operands: Operands<Dual<AnyTensor>>,
         ) -> Option<(Results<Dual<TensorData>>, Self)> {
-            let sizes = Sizes::of::<C>(|operand| shapes(plan, &operands).need(operand).clone());
+            let sizes = Sizes::of(cell, |operand| shapes(options, &operands).need(operand).clone());
             let shapes = operands.map_ref(|x| x.value.shape());
             let Sizes { time, batch, input, output, hidden, memories } = sizes;
             let (mut values, mut tangents) = (Operands::new(), Operands::new());
             for (operand, x) in operands.iter() {
                 let x = in_host::<T>(x.clone())?;
                 let width = match operand {
-                    Operand::Input if plan.batch_first => time * input,
+                    Operand::Input if options.batch_first => time * input,
                     Operand::Input => input,
                     Operand::Hidden => output,
                     Operand::Memory => hidden,
@@ -185,17 +222,17 @@ mod host {
                 values = values.with(operand, Numbers::Rows(interleaved::<T>(&x, width)));
             }
             let sizes = Sizes { batch: 2 * batch, ..sizes };
-            let strides = match plan.batch_first {
+            let strides = match options.batch_first {
                 true => [input, time * input],
                 false => [sizes.batch * input, input],
             };
             let projected = values.has(Operand::WeightHr);
-            let layer = Layer::new::<C, T>(plan, &sizes, strides, projected, Isa::detect());
+            let layer = Layer::new::<T>(cell, options, &sizes, strides, projected, Isa::detect());
             let layer = layer.in_duals();
-            let mask = plan.mask.as_ref().map(twice);
+            let mask = options.mask.as_ref().map(twice);
             let along = tangents.map_ref(InHost::numbers);
             let (results, trace) = forward::forward(
-                CellRunner::in_duals(&plan.cell, &along),
+                CellRunner { steps, tangents: Some(&along) },
                 &layer,
                 &values.map_ref(Numbers::as_slice),
                 mask.as_ref(),
@@ -205,7 +242,7 @@ mod host {
             );
             let outputs = results.outputs;
             let results = Results {
-                outputs: match plan.batch_first {
+                outputs: match options.batch_first {
                     true => split(&outputs, time * output, [batch, time, output].into()),
                     false => split(&outputs, output, [time, batch, output].into()),
                 },
@@ -213,14 +250,13 @@ mod host {
                 memory: results.memory.map(|c| split(&c, hidden, [memories, batch, hidden].into())),
             };
             let trace = trace.expect("it was asked for");
-            let cell = plan.cell;
-            let run =
-                Self { cell, mask, layer, shapes, operands: values, tangents, outputs, trace };
+            let run = Self { mask, layer, shapes, operands: values, tangents, outputs, trace };
             Some((results, run))
         }
 
         fn backward(
             mut self,
+            steps: &dyn CellSteps<T>,
             d_results: Cotangents<Dual<AnyTensor>>,
         ) -> Operands<Dual<TensorData>> {
             let Cotangents { outputs, hidden, memory } = d_results;
@@ -242,14 +278,14 @@ mod host {
                 assert!(
                     has == size,
                     "{}: dLoss/d({what}) has {} values, expected {}",
-                    C::NAME,
+                    self.layer.name,
                     has / 2,
                     size / 2,
                 );
             }
             let tangents = self.tangents.map_ref(InHost::numbers);
             let mut d = backward::backward(
-                CellRunner::in_duals(&self.cell, &tangents),
+                CellRunner { steps, tangents: Some(&tangents) },
                 &self.layer,
                 &self.operands.map_ref(Numbers::as_slice),
                 self.mask.as_ref(),

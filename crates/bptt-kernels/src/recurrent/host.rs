@@ -8,40 +8,167 @@ use crate::host::sequence::backward::BackwardInputs;
 use crate::host::sequence::limits::Keeper;
 use crate::host::sequence::packed_weights::PackedWeights;
 use crate::host::sequence::trace_segment::Keep;
-use crate::host::sequence::{backward, forward, limits};
+use crate::host::sequence::{backward, forward, limits, trace as host_trace};
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
-use crate::host::step::gates::CellRunner;
+use crate::host::step::gates::{CellRunner, CellSteps, InValues};
+use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
-use crate::operation::plan::{Kernel, Plan, Sizes};
+use crate::operation::plan::{Kernel, Plan, PlanOptions, Sizes};
 use crate::operation::weight_cache::WeightCache;
 use crate::recurrent::host_memory::{Float, HostMemory};
-use crate::recurrent::trace::{HostTrace, Numbers, Trace};
-use crate::reference::body;
+use crate::recurrent::kernel::{ReferenceKernel, SequenceKernel};
+use crate::recurrent::trace::{AnyTrace, HostTrace, Numbers};
 use bptt_cells::Cell;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{DType, Element, Shape, TensorData};
-use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// The sequence forward, by the kernel that the plan asks for.
-pub(crate) fn forward<B: HostMemory, C: Cell>(
-    plan: &Plan<C>,
+/// The kernels for host memory; for other types than `f32` and `f64`, and where the plan asks for it, the reference
+/// body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostKernel;
+
+/// A backend in host memory, with the kernels compiled for it. What is not generic here is compiled once, and not
+/// for each cell.
+pub trait HostBackend: Backend {
+    /// Runs forward, in `f32` or `f64`.
+    #[doc(hidden)]
+    fn host_forward(
+        options: &PlanOptions,
+        cell: &dyn HostCell,
+        operands: &Operands<FloatTensor<Self>>,
+        keep: bool,
+    ) -> (Results<FloatTensor<Self>>, Option<HostTrace<FloatTensor<Self>>>);
+
+    /// Runs backward.
+    #[doc(hidden)]
+    fn host_backward(
+        options: &PlanOptions,
+        cell: &dyn HostCell,
+        operands: &Operands<FloatTensor<Self>>,
+        trace: HostTrace<FloatTensor<Self>>,
+        d_results: Cotangents<FloatTensor<Self>>,
+        wanted: &Operands<()>,
+    ) -> Operands<FloatTensor<Self>>;
+
+    /// Checks that the trace of the reference body fits, before it begins.
+    #[doc(hidden)]
+    fn check_reference_fits(
+        options: &PlanOptions,
+        cell: &CellLayout,
+        operands: &Operands<FloatTensor<Self>>,
+        keep: bool,
+    );
+}
+
+/// A cell's steps in the types that have kernels.
+pub trait HostCell {
+    #[doc(hidden)]
+    fn layout(&self) -> CellLayout;
+    #[doc(hidden)]
+    fn f32(&self) -> &dyn CellSteps<f32>;
+    #[doc(hidden)]
+    fn f64(&self) -> &dyn CellSteps<f64>;
+}
+
+impl<C: Cell> HostCell for InValues<'_, C> {
+    fn layout(&self) -> CellLayout {
+        CellLayout::of::<C>()
+    }
+
+    fn f32(&self) -> &dyn CellSteps<f32> {
+        self
+    }
+
+    fn f64(&self) -> &dyn CellSteps<f64> {
+        self
+    }
+}
+
+impl<B: HostBackend> SequenceKernel<B> for HostKernel {
+    type Trace = AnyTrace<FloatTensor<B>>;
+
+    fn forward<C: Cell>(
+        &self,
+        plan: &Plan<C>,
+        operands: &Operands<FloatTensor<B>>,
+        keep: bool,
+    ) -> (Results<FloatTensor<B>>, Option<Self::Trace>) {
+        let dtype = operands.need(Operand::Input).dtype();
+        let has_kernel = matches!(dtype, DType::F32 | DType::F64);
+        if plan.options.kernel == Kernel::Auto && has_kernel {
+            let cell = InValues(&plan.cell);
+            let (results, trace) = B::host_forward(&plan.options, &cell, operands, keep);
+            return (results, trace.map(AnyTrace::Host));
+        }
+        if has_kernel {
+            B::check_reference_fits(&plan.options, &CellLayout::of::<C>(), operands, keep);
+        }
+        let (results, trace) = SequenceKernel::<B>::forward(&ReferenceKernel, plan, operands, keep);
+        (results, trace.map(AnyTrace::Reference))
+    }
+
+    fn backward<C: Cell>(
+        &self,
+        plan: &Plan<C>,
+        operands: &Operands<FloatTensor<B>>,
+        trace: Self::Trace,
+        d_results: Cotangents<FloatTensor<B>>,
+        wanted: &Operands<()>,
+    ) -> Operands<FloatTensor<B>> {
+        match trace {
+            AnyTrace::Reference(trace) => {
+                let kernel = ReferenceKernel;
+                SequenceKernel::<B>::backward(&kernel, plan, operands, trace, d_results, wanted)
+            }
+            AnyTrace::Host(trace) => {
+                let cell = InValues(&plan.cell);
+                B::host_backward(&plan.options, &cell, operands, trace, d_results, wanted)
+            }
+        }
+    }
+
+    fn available_memory(&self, need: u128) -> Option<usize> {
+        available_for(need)
+    }
+}
+
+/// The sequence forward, in `f32` or `f64`.
+pub(super) fn forward<B: HostMemory>(
+    options: &PlanOptions,
+    cell: &dyn HostCell,
     operands: &Operands<FloatTensor<B>>,
     keep: bool,
-) -> (Results<FloatTensor<B>>, Option<Trace<FloatTensor<B>>>) {
-    match (plan.kernel, operands.need(Operand::Input).dtype()) {
-        (Kernel::Auto, DType::F32) => typed_forward::<B, C, f32>(plan, operands, keep),
-        (Kernel::Auto, DType::F64) => typed_forward::<B, C, f64>(plan, operands, keep),
-        (_, dtype) => {
-            match dtype {
-                DType::F32 => refuse_what_cannot_fit::<B, C, f32>(plan, operands, keep),
-                DType::F64 => refuse_what_cannot_fit::<B, C, f64>(plan, operands, keep),
-                _ => {}
-            }
-            let (results, steps) = body::forward::<B, C>(plan, operands, keep);
-            (results, steps.map(Trace::Steps))
+) -> (Results<FloatTensor<B>>, Option<HostTrace<FloatTensor<B>>>) {
+    let layout = cell.layout();
+    match operands.need(Operand::Input).dtype() {
+        DType::F32 => typed_forward::<B, f32>(options, (&layout, cell.f32()), operands, keep),
+        DType::F64 => typed_forward::<B, f64>(options, (&layout, cell.f64()), operands, keep),
+        dtype => unreachable!("no kernel for {dtype:?}"),
+    }
+}
+
+/// The sequence backward, in the type of the trace.
+pub(super) fn backward<B: HostMemory>(
+    options: &PlanOptions,
+    cell: &dyn HostCell,
+    operands: &Operands<FloatTensor<B>>,
+    trace: HostTrace<FloatTensor<B>>,
+    d_results: Cotangents<FloatTensor<B>>,
+    wanted: &Operands<()>,
+) -> Operands<FloatTensor<B>> {
+    let layout = cell.layout();
+    let HostTrace { outputs, numbers } = trace;
+    match numbers {
+        Numbers::F32(trace) => {
+            let cell = (&layout, cell.f32());
+            typed_backward::<B, f32>(options, cell, operands, (outputs, trace), d_results, wanted)
+        }
+        Numbers::F64(trace) => {
+            let cell = (&layout, cell.f64());
+            typed_backward::<B, f64>(options, cell, operands, (outputs, trace), d_results, wanted)
         }
     }
 }
@@ -51,60 +178,53 @@ pub(crate) fn forward<B: HostMemory, C: Cell>(
 /// # Panics
 ///
 /// If it does not fit the memory that is available.
-fn refuse_what_cannot_fit<B: HostMemory, C: Cell, T: Float>(
-    plan: &Plan<C>,
+pub(super) fn check_reference_fits<B: HostMemory>(
+    options: &PlanOptions,
+    cell: &CellLayout,
+    operands: &Operands<FloatTensor<B>>,
+    keep: bool,
+) {
+    match operands.need(Operand::Input).dtype() {
+        DType::F32 => refuse_what_cannot_fit::<B, f32>(options, cell, operands, keep),
+        DType::F64 => refuse_what_cannot_fit::<B, f64>(options, cell, operands, keep),
+        _ => {}
+    }
+}
+
+fn refuse_what_cannot_fit<B: HostMemory, T: Float>(
+    options: &PlanOptions,
+    cell: &CellLayout,
     operands: &Operands<FloatTensor<B>>,
     keep: bool,
 ) {
     let keep = if keep { Keep::All } else { Keep::Nothing };
-    let layer = layer::<B, C, T>(plan, operands);
+    let layer = layer::<B, T>(options, cell, operands);
     let worked = layer.time.saturating_mul(layer.batch);
-    let keeper = Keeper::Reference;
-    let fits = limits::check::<T>(C::NAME, &layer, worked, keep, keeper, available_for);
+    let fits = limits::check::<T>(&layer, worked, keep, Keeper::Reference, available_for);
     fits.unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// The sequence backward, by the kernel that made the trace.
-pub(crate) fn backward<B: HostMemory, C: Cell>(
-    plan: &Plan<C>,
-    operands: &Operands<FloatTensor<B>>,
-    trace: Trace<FloatTensor<B>>,
-    d_results: Cotangents<FloatTensor<B>>,
-    wanted: &Operands<()>,
-) -> Operands<FloatTensor<B>> {
-    match trace {
-        Trace::Steps(steps) => body::backward::<B, C>(plan, operands, steps, d_results, wanted),
-        Trace::Host(trace) => match trace.numbers {
-            Numbers::F32(_) => {
-                typed_backward::<B, C, f32>(plan, operands, trace, d_results, wanted)
-            }
-            Numbers::F64(_) => {
-                typed_backward::<B, C, f64>(plan, operands, trace, d_results, wanted)
-            }
-        },
-    }
-}
-
-fn typed_forward<B: HostMemory, C: Cell, T: Float>(
-    plan: &Plan<C>,
+fn typed_forward<B: HostMemory, T: Float>(
+    options: &PlanOptions,
+    (layout, steps): (&CellLayout, &dyn CellSteps<T>),
     operands: &Operands<FloatTensor<B>>,
     keep: bool,
-) -> (Results<FloatTensor<B>>, Option<Trace<FloatTensor<B>>>) {
-    let layer = layer::<B, C, T>(plan, operands);
-    let cache = plan.weight_cache.as_ref().filter(|_| !keep && layer.is_few());
-    let packed = cache.and_then(|cache| packed_before::<B, C, T>(cache, operands));
+) -> (Results<FloatTensor<B>>, Option<HostTrace<FloatTensor<B>>>) {
+    let layer = layer::<B, T>(options, layout, operands);
+    let cache = options.weight_cache.as_ref().filter(|_| !keep && layer.is_few());
+    let packed = cache.and_then(|cache| packed_before::<B, T>(cache, layout, operands));
     // Of these operands only the packed form is read.
     let read: &[Operand] = if packed.is_some() { &BESIDE_WEIGHTS } else { &Operand::ALL };
     let copies = copies::<B, T>(operands, read);
     let slices = slices::<B, T>(operands, copies.as_deref(), read);
-    let packed =
-        packed.or_else(|| cache.map(|cache| pack::<B, C, T>(cache, &layer, operands, &slices)));
+    let packed = packed
+        .or_else(|| cache.map(|cache| pack::<B, T>(cache, layout, &layer, operands, &slices)));
     let (results, trace) = forward::forward(
-        CellRunner::plain(&plan.cell),
+        CellRunner { steps, tangents: None },
         &layer,
         &slices,
-        plan.mask.as_ref(),
-        match (keep, plan.trace_budget) {
+        options.mask.as_ref(),
+        match (keep, options.trace_budget) {
             (false, _) => Keep::Nothing,
             (true, None) => Keep::All,
             (true, Some(budget)) => Keep::Within(budget),
@@ -114,9 +234,8 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
     );
     let device = operands.need(Operand::Input).device();
     let Layer { batch, hidden, output, memories, .. } = layer;
-    let outputs = plan.outputs_shape([layer.time, batch, output]);
     let results = Results {
-        outputs: tensor::<B, T>(results.outputs, outputs, &device),
+        outputs: tensor::<B, T>(results.outputs, outputs_shape(&layer), &device),
         hidden: tensor::<B, T>(results.hidden, [batch, output], &device),
         memory: results
             .memory
@@ -124,26 +243,27 @@ fn typed_forward<B: HostMemory, C: Cell, T: Float>(
     };
     let trace = trace.map(|trace| {
         let outputs = results.outputs.clone();
-        Trace::Host(HostTrace { outputs, numbers: T::wrap(trace) })
+        HostTrace { outputs, numbers: T::wrap(trace) }
     });
     (results, trace)
 }
 
-fn typed_backward<B: HostMemory, C: Cell, T: Float>(
-    plan: &Plan<C>,
+fn typed_backward<B: HostMemory, T: Float>(
+    options: &PlanOptions,
+    (layout, steps): (&CellLayout, &dyn CellSteps<T>),
     operands: &Operands<FloatTensor<B>>,
-    mut trace: HostTrace<FloatTensor<B>>,
+    (outputs, mut trace): (FloatTensor<B>, host_trace::Trace<T>),
     d_results: Cotangents<FloatTensor<B>>,
     wanted: &Operands<()>,
 ) -> Operands<FloatTensor<B>> {
     let copies = copies::<B, T>(operands, &Operand::ALL);
-    let outputs = B::contiguous::<T>(trace.outputs);
+    let outputs = B::contiguous::<T>(outputs);
     let Cotangents { outputs: d_outputs, hidden: d_hidden, memory: d_memory } = d_results;
     let [d_outputs, d_hidden, d_memory] =
         [d_outputs, d_hidden, d_memory].map(|d| d.map(B::contiguous::<T>));
-    let layer = layer::<B, C, T>(plan, operands);
+    let layer = layer::<B, T>(options, layout, operands);
     let inputs = BackwardInputs {
-        trace: T::unwrap(&mut trace.numbers),
+        trace: &mut trace,
         outputs: B::numbers(&outputs),
         d_results: Cotangents {
             outputs: d_outputs.as_ref().map(B::numbers),
@@ -152,10 +272,10 @@ fn typed_backward<B: HostMemory, C: Cell, T: Float>(
         },
     };
     let mut d = backward::backward(
-        CellRunner::plain(&plan.cell),
+        CellRunner { steps, tangents: None },
         &layer,
         &slices::<B, T>(operands, copies.as_deref(), &Operand::ALL),
-        plan.mask.as_ref(),
+        options.mask.as_ref(),
         inputs,
         wanted,
         layer.thread_plan::<T>(threads()),
@@ -180,31 +300,34 @@ const BESIDE_WEIGHTS: [Operand; 3] = [Operand::Input, Operand::Hidden, Operand::
 
 /// Packed weights, and clones of the tensors that were packed. While the clones are held, nobody can change
 /// these tensors in place, and no other tensor can get their memory; so comparing them is enough.
-struct Packed<B: HostMemory, C, T> {
+struct Packed<B: HostMemory, T> {
+    /// It decides how weights are packed.
+    cell: CellLayout,
     weights: Operands<FloatTensor<B>>,
     packed: Arc<PackedWeights<T>>,
-    /// The cell decides how weights are packed.
-    cell: PhantomData<fn() -> C>,
 }
 
 /// The packed weights, if these operands were the last to be packed.
-fn packed_before<B: HostMemory, C: Cell, T: Float>(
+fn packed_before<B: HostMemory, T: Float>(
     cache: &WeightCache,
+    cell: &CellLayout,
     operands: &Operands<FloatTensor<B>>,
 ) -> Option<Arc<PackedWeights<T>>> {
-    cache.find(|entry: &Packed<B, C, T>| {
+    cache.find(|entry: &Packed<B, T>| {
         let is_same = |operand| match (entry.weights.get(operand), operands.get(operand)) {
             (Some(held), Some(now)) => B::is_same(held, now),
             (None, None) => true,
             _ => false,
         };
-        WEIGHTS.into_iter().all(is_same).then(|| entry.packed.clone())
+        let are_same = entry.cell == *cell && WEIGHTS.into_iter().all(is_same);
+        are_same.then(|| entry.packed.clone())
     })
 }
 
 /// Packs the weights, and keeps them for the next call.
-fn pack<B: HostMemory, C: Cell, T: Float>(
+fn pack<B: HostMemory, T: Float>(
     cache: &WeightCache,
+    cell: &CellLayout,
     layer: &Layer,
     operands: &Operands<FloatTensor<B>>,
     slices: &Slices<'_, T>,
@@ -214,18 +337,20 @@ fn pack<B: HostMemory, C: Cell, T: Float>(
         weights.set(operand, operands.get(operand).cloned());
     }
     let packed = Arc::new(PackedWeights::new(layer, slices, 1));
-    cache.put(Packed::<B, C, T> { weights, packed: packed.clone(), cell: PhantomData });
+    cache.put(Packed::<B, T> { cell: *cell, weights, packed: packed.clone() });
     packed
 }
 
-fn layer<B: HostMemory, C: Cell, T: Real + Element>(
-    plan: &Plan<C>,
+fn layer<B: HostMemory, T: Real + Element>(
+    options: &PlanOptions,
+    cell: &CellLayout,
     operands: &Operands<FloatTensor<B>>,
 ) -> Layer {
-    let sizes = Sizes::of::<C>(|operand| operands.need(operand).shape());
+    let sizes = Sizes::of(cell, |operand| operands.need(operand).shape());
     let strides = B::rows::<T>(operands.need(Operand::Input)).map(|(_, strides)| strides);
     let strides = strides.unwrap_or([sizes.batch * sizes.input, sizes.input]);
-    Layer::new::<C, T>(plan, &sizes, strides, operands.has(Operand::WeightHr), Isa::detect())
+    let projected = operands.has(Operand::WeightHr);
+    Layer::new::<T>(cell, options, &sizes, strides, projected, Isa::detect())
 }
 
 /// Copies, without gaps, of those operands that the kernels cannot read in place. Mostly there are none. (The
@@ -274,6 +399,11 @@ fn slices<'a, B: HostMemory, T: Real + Element>(
     slices
 }
 
+/// `[T, B, P]`, or `[B, T, P]`.
+fn outputs_shape(&Layer { time, batch, output, batch_first, .. }: &Layer) -> Shape {
+    Shape::new(if batch_first { [batch, time, output] } else { [time, batch, output] })
+}
+
 fn tensor<B: Backend, T: Float>(
     values: Values<T>,
     shape: impl Into<Shape>,
@@ -287,3 +417,48 @@ fn tensor<B: Backend, T: Float>(
 pub(super) fn threads() -> usize {
     rayon::current_num_threads()
 }
+
+/// Compiles the kernels for a backend, here and once.
+macro_rules! host_backend {
+    ($Backend:ty) => {
+        const _: () = {
+            use crate::operation::cell_layout::CellLayout;
+            use crate::operation::operands::{Cotangents, Operands, Results};
+            use crate::operation::plan::PlanOptions;
+            use crate::recurrent::host::{self, HostBackend, HostCell};
+            use crate::recurrent::trace::HostTrace;
+
+            impl HostBackend for $Backend {
+                fn host_forward(
+                    options: &PlanOptions,
+                    cell: &dyn HostCell,
+                    operands: &Operands<FloatTensor<Self>>,
+                    keep: bool,
+                ) -> (Results<FloatTensor<Self>>, Option<HostTrace<FloatTensor<Self>>>) {
+                    host::forward::<Self>(options, cell, operands, keep)
+                }
+
+                fn host_backward(
+                    options: &PlanOptions,
+                    cell: &dyn HostCell,
+                    operands: &Operands<FloatTensor<Self>>,
+                    trace: HostTrace<FloatTensor<Self>>,
+                    d_results: Cotangents<FloatTensor<Self>>,
+                    wanted: &Operands<()>,
+                ) -> Operands<FloatTensor<Self>> {
+                    host::backward::<Self>(options, cell, operands, trace, d_results, wanted)
+                }
+
+                fn check_reference_fits(
+                    options: &PlanOptions,
+                    cell: &CellLayout,
+                    operands: &Operands<FloatTensor<Self>>,
+                    keep: bool,
+                ) {
+                    host::check_reference_fits::<Self>(options, cell, operands, keep);
+                }
+            }
+        };
+    };
+}
+pub(super) use host_backend;

@@ -40,7 +40,6 @@ pub(crate) fn row_strides(shape: &[usize], strides: &[isize]) -> Option<[usize; 
 /// A float type of the kernels, and its variant of the trace.
 pub(crate) trait Float: Gemm + Element {
     fn wrap(trace: host_trace::Trace<Self>) -> Numbers;
-    fn unwrap(numbers: &mut Numbers) -> &mut host_trace::Trace<Self>;
 }
 
 macro_rules! float {
@@ -48,13 +47,6 @@ macro_rules! float {
         impl Float for $T {
             fn wrap(trace: host_trace::Trace<Self>) -> Numbers {
                 Numbers::$Variant(trace)
-            }
-
-            fn unwrap(numbers: &mut Numbers) -> &mut host_trace::Trace<Self> {
-                match numbers {
-                    Numbers::$Variant(trace) => trace,
-                    _ => unreachable!("forward and backward are of one type"),
-                }
             }
         }
     )*};

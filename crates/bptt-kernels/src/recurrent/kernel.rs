@@ -2,45 +2,94 @@
 
 use crate::operation::operands::{Cotangents, Operands, Results};
 use crate::operation::plan::Plan;
-use crate::recurrent::trace::Trace;
-use crate::reference::body;
+use crate::reference::body::{self, StepTrace};
 use bptt_cells::Cell;
 use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
+use std::fmt::Debug;
 
-/// How a plain backend runs a whole sequence. The default is the reference body.
-pub trait SequenceKernel: Backend {
+/// A kernel: how the backend `B` runs a whole sequence, forward and backward.
+///
+/// Implement it for a type of your own, and give that to a layer's `with_kernel` (or to
+/// [`recurrent_by`](crate::recurrent_by)). The layer checks the operands beforehand, and one node on the tape calls
+/// the kernel: you write neither. A kernel computes what [`ReferenceKernel`] computes; compare them.
+///
+/// The operands have the shapes of [`Operand`](crate::Operand), on any strides. The kernel has to follow these
+/// parts of the [`Plan`]: the [order](Plan::order) of the steps, the [mask](Plan::mask), the
+/// [output of masked steps](Plan::masked_output), and the [shape of the outputs](Plan::outputs_shape). It may
+/// ignore the [budget of the trace](Plan::trace_budget). The cell's equations are [`Plan::cell`]; they run on any
+/// [`Number`](bptt_cells::Number): on plain `f64` as well as on whole tensors ([`Primitive`](crate::Primitive)).
+pub trait SequenceKernel<B: Backend>: Clone + Debug + Send + Sync + 'static {
+    /// What the forward pass keeps for the backward pass.
+    type Trace: Clone + Debug + Send + 'static;
+
+    /// Runs forward.
+    ///
+    /// # Returns
+    ///
+    /// The results; with `keep`, also the trace that [`backward`](Self::backward) needs.
+    fn forward<C: Cell>(
+        &self,
+        plan: &Plan<C>,
+        operands: &Operands<FloatTensor<B>>,
+        keep: bool,
+    ) -> (Results<FloatTensor<B>>, Option<Self::Trace>);
+
+    /// Runs backward.
+    ///
+    /// # Arguments
+    ///
+    /// - `d_results`: dLoss/d(result), in the result's shape; `None` is zero
+    /// - `wanted`: the operands whose gradient is wanted
+    ///
+    /// # Returns
+    ///
+    /// dLoss/d(operand) for each operand that is `wanted`, in its shape.
+    fn backward<C: Cell>(
+        &self,
+        plan: &Plan<C>,
+        operands: &Operands<FloatTensor<B>>,
+        trace: Self::Trace,
+        d_results: Cotangents<FloatTensor<B>>,
+        wanted: &Operands<()>,
+    ) -> Operands<FloatTensor<B>>;
+
     /// How many bytes are available to a caller that needs `need` bytes, if that is known.
-    fn available_memory(_need: u128) -> Option<usize> {
+    fn available_memory(&self, _need: u128) -> Option<usize> {
         None
     }
+}
 
-    /// Runs forward; with `keep`, keeps the trace that [`sequence_backward`](Self::sequence_backward) needs.
+/// The reference body: back-propagation through time in tensor operations, on every backend.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReferenceKernel;
+
+impl<B: Backend> SequenceKernel<B> for ReferenceKernel {
+    /// An entry for each step, in the order in which the steps ran.
     ///
-    /// Returns what [`RecurrentBackend::recurrent`](crate::RecurrentBackend::recurrent) returns, and the trace.
-    fn sequence_forward<C: Cell>(
+    /// Beyond the outputs: `T · B · (K + M) · H` numbers, with `K` the number of values that the cell saves (LSTM 4,
+    /// GRU 4 or 3, RNN 0) and `M` its memories (LSTM 1); behind a projection another `T · B · H` for the hidden
+    /// states in front of it. The hidden states are shared with the output where the backend shares slices, else
+    /// `T · B · P` more.
+    type Trace = Vec<StepTrace<FloatTensor<B>>>;
+
+    fn forward<C: Cell>(
+        &self,
         plan: &Plan<C>,
-        operands: &Operands<FloatTensor<Self>>,
+        operands: &Operands<FloatTensor<B>>,
         keep: bool,
-    ) -> (Results<FloatTensor<Self>>, Option<Trace<FloatTensor<Self>>>) {
-        let (results, steps) = body::forward::<Self, C>(plan, operands, keep);
-        (results, steps.map(Trace::Steps))
+    ) -> (Results<FloatTensor<B>>, Option<Self::Trace>) {
+        body::forward::<B, C>(plan, operands, keep)
     }
 
-    /// Runs backward: dLoss/d(operand) for each operand that is `wanted`, from dLoss/d(result).
-    fn sequence_backward<C: Cell>(
+    fn backward<C: Cell>(
+        &self,
         plan: &Plan<C>,
-        operands: &Operands<FloatTensor<Self>>,
-        trace: Trace<FloatTensor<Self>>,
-        d_results: Cotangents<FloatTensor<Self>>,
+        operands: &Operands<FloatTensor<B>>,
+        trace: Self::Trace,
+        d_results: Cotangents<FloatTensor<B>>,
         wanted: &Operands<()>,
-    ) -> Operands<FloatTensor<Self>> {
-        match trace {
-            Trace::Steps(steps) => {
-                body::backward::<Self, C>(plan, operands, steps, d_results, wanted)
-            }
-            #[cfg(feature = "host")]
-            Trace::Host(_) => unreachable!("only host kernels make such a trace, and take it back"),
-        }
+    ) -> Operands<FloatTensor<B>> {
+        body::backward::<B, C>(plan, operands, trace, d_results, wanted)
     }
 }

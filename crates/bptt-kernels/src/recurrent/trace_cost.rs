@@ -3,10 +3,11 @@
 use crate::host::layout::sizes::Layer;
 use crate::host::sequence::recompute;
 use crate::host::simd::isa::Isa;
-use crate::operation::plan::{Plan, Sizes};
+use crate::operation::cell_layout::CellLayout;
+use crate::operation::plan::{Plan, PlanOptions, Sizes};
 use crate::operation::schedule::TraceCost;
 use crate::recurrent::host_memory::Float;
-use bptt_cells::{Cell, Components};
+use bptt_cells::Cell;
 use burn::tensor::DType;
 
 impl<C: Cell> Plan<C> {
@@ -31,52 +32,42 @@ impl<C: Cell> Plan<C> {
         projection: Option<usize>,
         dtype: DType,
     ) -> Result<TraceCost, String> {
-        let memories = C::Memory::<f64>::LEN;
+        let cell = CellLayout::of::<C>();
         let output = projection.unwrap_or(hidden);
-        let sizes = Sizes { time, batch, input: 1, hidden, output, memories };
-        self.check_addresses(&sizes)?;
-        match dtype {
-            DType::F32 => self.typed_trace_cost::<f32>(&sizes, projection.is_some()),
-            DType::F64 => self.typed_trace_cost::<f64>(&sizes, projection.is_some()),
-            _ => Err(format!("{}: no kernel for {dtype:?}, expected f32 or f64", C::NAME)),
-        }
+        let sizes = Sizes { time, batch, input: 1, hidden, output, memories: cell.memories };
+        self.options.trace_cost(&cell, &sizes, projection.is_some(), dtype)
     }
+}
 
-    /// Checks that the sizes are those of a layer, and that a step can be counted in bytes.
-    fn check_addresses(&self, sizes: &Sizes) -> Result<(), String> {
-        let Sizes { time, batch, hidden, output, .. } = *sizes;
-        let name = C::NAME;
-        if time == 0 || batch == 0 || hidden == 0 || !(1..=hidden).contains(&output) {
-            return Err(format!(
-                "{name}: T = {time}, B = {batch}, H = {hidden}, P = {output}: expected at least 1 of \
-                 each, and P at most H"
-            ));
+impl PlanOptions {
+    fn trace_cost(
+        &self,
+        cell: &CellLayout,
+        sizes: &Sizes,
+        projected: bool,
+        dtype: DType,
+    ) -> Result<TraceCost, String> {
+        check_addresses(cell, sizes)?;
+        match dtype {
+            DType::F32 => self.typed_trace_cost::<f32>(cell, sizes, projected),
+            DType::F64 => self.typed_trace_cost::<f64>(cell, sizes, projected),
+            _ => Err(format!("{}: no kernel for {dtype:?}, expected f32 or f64", cell.name)),
         }
-        // All values of a unit in a step, in the widest type; rows are padded.
-        let planes = 2 * C::GATES + C::Saved::<f64>::LEN + 2 * sizes.memories + 2;
-        let unit = (planes * size_of::<f64>()) as u128;
-        let bytes = (hidden as u128 + 128).saturating_mul(batch as u128).saturating_mul(unit);
-        if bytes > isize::MAX as u128 {
-            return Err(format!(
-                "{name}: a step of B = {batch} rows of H = {hidden} units takes more memory than there \
-                 are addresses: expected fewer"
-            ));
-        }
-        Ok(())
     }
 
     fn typed_trace_cost<T: Float>(
         &self,
+        cell: &CellLayout,
         sizes: &Sizes,
         projected: bool,
     ) -> Result<TraceCost, String> {
-        let layer = Layer::new::<C, T>(self, sizes, [0, 0], projected, Isa::detect());
+        let layer = Layer::new::<T>(cell, self, sizes, [0, 0], projected, Isa::detect());
         let (time, whole) = (sizes.time, recompute::whole::<T>(&layer));
         let schedule = match self.trace_budget {
             Some(budget) => recompute::schedule::<T>(&layer, budget),
             None => Ok(None),
         };
-        let schedule = schedule.map_err(|error| format!("{}: {error}", C::NAME))?;
+        let schedule = schedule.map_err(|error| format!("{}: {error}", cell.name))?;
         Ok(match schedule {
             Some(schedule) => TraceCost {
                 whole,
@@ -87,4 +78,27 @@ impl<C: Cell> Plan<C> {
             None => TraceCost { whole, bytes: whole, time, forward_steps: time },
         })
     }
+}
+
+/// Checks that the sizes are those of a layer, and that a step can be counted in bytes.
+fn check_addresses(cell: &CellLayout, sizes: &Sizes) -> Result<(), String> {
+    let Sizes { time, batch, hidden, output, .. } = *sizes;
+    let name = cell.name;
+    if time == 0 || batch == 0 || hidden == 0 || !(1..=hidden).contains(&output) {
+        return Err(format!(
+            "{name}: T = {time}, B = {batch}, H = {hidden}, P = {output}: expected at least 1 of \
+             each, and P at most H"
+        ));
+    }
+    // All values of a unit in a step, in the widest type; rows are padded.
+    let planes = 2 * cell.gates() + cell.saved + 2 * sizes.memories + 2;
+    let unit = (planes * size_of::<f64>()) as u128;
+    let bytes = (hidden as u128 + 128).saturating_mul(batch as u128).saturating_mul(unit);
+    if bytes > isize::MAX as u128 {
+        return Err(format!(
+            "{name}: a step of B = {batch} rows of H = {hidden} units takes more memory than there \
+             are addresses: expected fewer"
+        ));
+    }
+    Ok(())
 }

@@ -70,10 +70,6 @@ impl<B: Backend> RecurrentWeights<B> {
     }
 }
 
-fn sizes<B: Backend, C: Cell>(operands: &Operands<FloatTensor<B>>) -> Sizes {
-    Sizes::of::<C>(|operand| operands.need(operand).shape())
-}
-
 /// `count` gates side by side, `[B, count·H]`, as a list of planes `[B, H]`.
 fn split_gates<B: Backend>(
     all: &FloatTensor<B>,
@@ -109,7 +105,7 @@ fn input_rows<B: Backend, C: Cell>(
 ) -> FloatTensor<B> {
     let Sizes { time, batch, input, .. } = *sizes;
     let x = reshape::<B>(operands.need(Operand::Input).clone(), [time * batch, input]);
-    let Some(mask) = &plan.mask else { return x };
+    let Some(mask) = &plan.options.mask else { return x };
     let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
     let active: Vec<bool> = steps.map(|(t, b)| mask.is_valid(t, b, batch)).collect();
     only::<B>(&active, x)
@@ -122,7 +118,7 @@ pub(crate) fn forward<B: Backend, C: Cell>(
     operands: &Operands<FloatTensor<B>>,
     keep: bool,
 ) -> (Results<FloatTensor<B>>, Option<Vec<StepTrace<FloatTensor<B>>>>) {
-    let sizes = sizes::<B, C>(operands);
+    let sizes = plan.sizes(|operand| operands.need(operand).shape());
     let Sizes { time, batch, hidden, output, memories, .. } = sizes;
     let cell = &plan.cell;
 
@@ -150,12 +146,12 @@ pub(crate) fn forward<B: Backend, C: Cell>(
             after.hidden = Primitive(linear::<B>(after.hidden.0, weight_hr.clone(), None));
         }
         // A masked row keeps its state, and its output is zero or that state.
-        let out = match plan.active(t, batch) {
+        let out = match plan.valid_rows(t, batch) {
             None => after.hidden.0.clone(),
             Some(active) => {
                 let zeroed = only::<B>(&active, after.hidden.0.clone());
                 after = hold::<B, C>(&active, after, &before);
-                match plan.masked_output {
+                match plan.options.masked_output {
                     MaskedOutput::Zero => zeroed,
                     MaskedOutput::Hold => after.hidden.0.clone(),
                 }
@@ -176,7 +172,7 @@ pub(crate) fn forward<B: Backend, C: Cell>(
 
     let outputs: Vec<_> =
         outputs.into_iter().map(|out| out.expect("every step was worked")).collect();
-    let outputs = match plan.batch_first {
+    let outputs = match plan.options.batch_first {
         // Side by side: `[B, T·P]`.
         true => reshape::<B>(concatenate::<B>(outputs, 1), [batch, time, output]),
         false => reshape::<B>(concatenate::<B>(outputs, 0), [time, batch, output]),
@@ -248,7 +244,7 @@ pub(crate) fn backward<B: Backend, C: Cell>(
     d_results: Cotangents<FloatTensor<B>>,
     wanted: &Operands<()>,
 ) -> Operands<FloatTensor<B>> {
-    let sizes = sizes::<B, C>(operands);
+    let sizes = plan.sizes(|operand| operands.need(operand).shape());
     let Sizes { time, batch, hidden, output, memories, .. } = sizes;
     let cell = &plan.cell;
     let weights = RecurrentWeights::<B>::of::<C>(operands, hidden);
@@ -260,7 +256,7 @@ pub(crate) fn backward<B: Backend, C: Cell>(
     let or_zeros =
         |d: Option<_>, shape: &[usize]| d.unwrap_or_else(|| zeros_like::<B>(like, shape));
     let mut d_outputs = match d_results.outputs {
-        Some(d) if plan.batch_first => B::float_swap_dims(d, 0, 1),
+        Some(d) if plan.options.batch_first => B::float_swap_dims(d, 0, 1),
         d => or_zeros(d, &[time, batch, output]),
     };
     d_outputs = reshape::<B>(d_outputs, [time * batch, output]);
@@ -274,11 +270,11 @@ pub(crate) fn backward<B: Backend, C: Cell>(
 
     for (t, step) in plan.order(time).rev().zip(trace.into_iter().rev()) {
         let StepTrace { saved, hidden_before, memory_before, hidden_own, memory_after } = step;
-        let active = plan.active(t, batch);
+        let active = plan.valid_rows(t, batch);
         // dLoss/dh_t: by this step's output, and by the steps that came after.
         let d_output_t = rows::<B>(&d_outputs, t * batch, (t + 1) * batch);
         let mut d_h = add::<B>(d_hidden.clone(), d_output_t);
-        let held = active.as_ref().map(|_| match plan.masked_output {
+        let held = active.as_ref().map(|_| match plan.options.masked_output {
             MaskedOutput::Zero => (d_hidden, d_memory.clone()),
             MaskedOutput::Hold => (d_h.clone(), d_memory.clone()),
         });

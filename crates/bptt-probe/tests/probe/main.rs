@@ -3,4 +3,5 @@
 
 mod curvature;
 mod mutants;
+mod naive_kernel;
 mod properties;

@@ -273,6 +273,7 @@ fn ours<D: Direction>(
         weights: weights.into(),
         dropout: DropoutConfig::new(0.0).init(),
         cell,
+        custom_kernel: None,
         options: Options {
             d_input: sizes[1],
             d_hidden,

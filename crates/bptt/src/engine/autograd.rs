@@ -5,9 +5,9 @@
 //! quadratic in the number of steps (see [`input_products`]). Burn's search through its checkpoints is still
 //! worse than linear.
 
-use crate::engine::sequence::{Sequence, SequenceResult};
+use crate::engine::sequence::Sequence;
 use bptt_cells::{Cell, Components, HiddenTerm, Number, Rectify, State};
-use bptt_kernels::{MaskedOutput, SequenceMask};
+use bptt_kernels::{MaskedOutput, SequenceMask, SequenceResult};
 use burn::Tensor;
 use burn::tensor::{Bool, DType, TensorData, activation};
 use std::ops::{Add, Mul, Neg, Sub};

@@ -5,7 +5,8 @@ mod manual;
 mod sequence;
 
 pub use autograd::Recorded;
-pub use sequence::{Sequence, SequenceResult};
+pub use bptt_kernels::SequenceResult;
+pub use sequence::Sequence;
 
 use bptt_cells::Cell;
 use serde::{Deserialize, Serialize};

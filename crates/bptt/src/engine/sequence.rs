@@ -1,4 +1,4 @@
-//! What an engine takes, and what it returns.
+//! What an engine takes.
 
 use bptt_cells::Cell;
 use bptt_kernels::{
@@ -43,7 +43,7 @@ pub struct Sequence {
 
 impl Sequence {
     /// The operands and the plan for the kernels.
-    pub(super) fn into_operands<C: Cell>(self, cell: C) -> (Operands<AnyTensor>, Plan<C>) {
+    pub(crate) fn into_operands<C: Cell>(self, cell: C) -> (Operands<AnyTensor>, Plan<C>) {
         let mut operands = Operands::<AnyTensor>::new();
         operands.set(Operand::Input, Some(self.input.into()));
         operands.set(Operand::WeightIh, Some(self.weight_ih.into()));
@@ -63,15 +63,4 @@ impl Sequence {
             .with_weight_cache(self.weight_cache);
         (operands, plan)
     }
-}
-
-/// What an engine returns for a [`Sequence`].
-#[derive(Clone, Debug)]
-pub struct SequenceResult {
-    /// The hidden states, `[T, B, P]`, or `[B, T, P]` with `batch_first`.
-    pub outputs: Tensor<3>,
-    /// The final hidden state, `[B, P]`
-    pub hidden: Tensor<2>,
-    /// The final memory, `[M, B, H]`
-    pub memory: Option<Tensor<3>>,
 }

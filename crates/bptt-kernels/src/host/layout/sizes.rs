@@ -5,8 +5,9 @@ use crate::host::gemm::panels::NR;
 use crate::host::memory::buffer::Buffer;
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
-use crate::operation::plan::{MaskedOutput, Plan, Sizes};
-use bptt_cells::{Cell, Components, HiddenTerm};
+use crate::operation::cell_layout::CellLayout;
+use crate::operation::plan::{MaskedOutput, PlanOptions, Sizes};
+use bptt_cells::{Cell, HiddenTerm};
 use std::ops::Range;
 
 /// The shape of one layer in one direction, as the kernels lay it out.
@@ -25,6 +26,8 @@ use std::ops::Range;
 /// whole panels come first, in this order, then in the same order what is left of each ([`Columns`]).
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
+    /// The cell's name in messages.
+    pub(crate) name: &'static str,
     pub(crate) time: usize,
     pub(crate) batch: usize,
     pub(crate) input: usize,
@@ -43,6 +46,8 @@ pub(crate) struct Layer {
     /// Whether the last gate's product is with a gated hidden state.
     pub(crate) gated: bool,
     pub(crate) projected: bool,
+    /// Whether the cell's step hands on a gradient of `h` by itself: a cell that can be projected does not.
+    pub(crate) hands_on_hidden: bool,
     /// `H` and `P`, padded to whole registers.
     pub(crate) hp: usize,
     pub(crate) pp: usize,
@@ -67,36 +72,38 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    pub(crate) fn new<C: Cell, T: Real>(
-        plan: &Plan<C>,
+    pub(crate) fn new<T: Real>(
+        cell: &CellLayout,
+        options: &PlanOptions,
         sizes: &Sizes,
         input_strides: [usize; 2],
         projected: bool,
         isa: Isa,
     ) -> Self {
-        let count = |kind| count(C::HIDDEN_TERMS, kind);
         let lanes = isa.lanes::<T>();
         let Sizes { time, batch, input, hidden, output, memories } = *sizes;
         let panel = NR * lanes;
         let rest = hidden % panel;
-        let (gates, separate) = (C::GATES, count(HiddenTerm::Separate));
+        let (gates, separate) = (cell.gates(), cell.count(HiddenTerm::Separate));
         // What is left of the last planes, however many, is read in whole registers.
         let planes = gates + separate;
         let behind = |last: usize| (planes - last) * rest + (last * rest).next_multiple_of(lanes);
         let left = (1..=planes).map(behind).max().unwrap_or(0);
         Self {
+            name: cell.name,
             time,
             batch,
             input,
             hidden,
             output,
             memories,
-            saved: C::Saved::<f64>::LEN,
+            saved: cell.saved,
             gates,
-            added: count(HiddenTerm::Added),
+            added: cell.count(HiddenTerm::Added),
             separate,
-            gated: count(HiddenTerm::Gated) > 0,
+            gated: cell.count(HiddenTerm::Gated) > 0,
             projected,
+            hands_on_hidden: !cell.projectable,
             hp: hidden.next_multiple_of(lanes),
             pp: output.next_multiple_of(lanes),
             whole: hidden - rest,
@@ -104,9 +111,9 @@ impl Layer {
             row: (planes * (hidden - rest) + left).next_multiple_of(lanes),
             panel,
             input_strides,
-            reverse: plan.reverse,
-            batch_first: plan.batch_first,
-            held: plan.masked_output == MaskedOutput::Hold,
+            reverse: options.reverse,
+            batch_first: options.batch_first,
+            held: options.masked_output == MaskedOutput::Hold,
             parts: 1,
             isa,
         }

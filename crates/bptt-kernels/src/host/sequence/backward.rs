@@ -18,7 +18,6 @@ use crate::host::step::gates::CellRunner;
 use crate::host::threads::team::team;
 use crate::operation::operands::{Cotangents, Operand, Operands};
 use crate::operation::plan::SequenceMask;
-use bptt_cells::Cell;
 use std::sync::atomic::AtomicUsize;
 
 /// How many rows of gradients are gathered before the large products take them: a block of their inner
@@ -49,8 +48,8 @@ pub(crate) struct BackwardInputs<'a, T> {
 
 /// Runs the sequence backward: dLoss/d(operand) for each wanted operand. In dual numbers those of
 /// weights and biases are values, then tangents.
-pub(crate) fn backward<C: Cell, T: Gemm>(
-    runner: CellRunner<'_, C, T>,
+pub(crate) fn backward<T: Gemm>(
+    runner: CellRunner<'_, T>,
     layer: &Layer,
     operands: &Slices<'_, T>,
     mask: Option<&SequenceMask>,

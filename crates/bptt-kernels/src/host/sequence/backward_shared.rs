@@ -10,13 +10,12 @@ use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::step::gates::CellRunner;
 use crate::operation::operands::{Operand, Operands};
-use bptt_cells::Cell;
 use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
 
 /// What all threads of the backward pass share. Buffers of two belong to blocks in turn.
-pub(super) struct Sequence<'a, C, T> {
-    pub(super) runner: CellRunner<'a, C, T>,
+pub(super) struct Sequence<'a, T> {
+    pub(super) runner: CellRunner<'a, T>,
     pub(super) layer: &'a Layer,
     pub(super) operands: &'a Slices<'a, T>,
     pub(super) valid_rows: &'a ValidRows,
@@ -82,7 +81,7 @@ impl<T: Gemm> TraceSegment<T> {
     }
 }
 
-impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
+impl<T: Gemm> Sequence<'_, T> {
     /// The `index`th block, counted from the last to the first, and which buffers are its.
     pub(super) fn block(&self, index: usize) -> (&TimeBlock, usize) {
         (&self.blocks[self.blocks.len() - 1 - index], index % self.slots)

@@ -11,9 +11,8 @@ use crate::host::memory::buffer::Shared;
 use crate::host::sequence::backward_shared::{Sequence, SharedSegment};
 use crate::host::step::gates::{Part, StepBackward};
 use crate::host::threads::team::Member;
-use bptt_cells::Cell;
 
-impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
+impl<T: Gemm> Sequence<'_, T> {
     /// What one thread does over the steps of a segment. A block may have its first steps
     /// among them, or its last.
     ///
@@ -108,7 +107,6 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         let hidden_before = |b| self.hidden_before(k, b);
         let gates = |part| {
             let step = StepBackward {
-                cell: self.runner.cell,
                 layer: self.layer,
                 rows: rows.clone(),
                 units: shard.units.clone(),
@@ -131,7 +129,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
                 d_gated: self.d_gated,
                 gated: self.gated_hidden.map(|gated| gated[slot]),
             };
-            self.runner.backward(isa, &step);
+            self.runner.steps.backward(isa, &step);
         };
         if let (Some(project), Some(d_projected), Some(d_own), Some(own)) =
             (self.project, self.d_projected, self.d_own, segment.own)
@@ -176,7 +174,7 @@ impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
         let a = (a.wrapping_add(self.layer.of_h().0), a_rows);
         for panels in self.weight_hh.value.of_units(&shard.units) {
             // To what the cell handed on by itself, if it can.
-            let add = !C::PROJECTABLE;
+            let add = self.layer.hands_on_hidden;
             product(a, self.weight_hh, panels, of_batch(self.d_hidden, pp), add);
         }
     }

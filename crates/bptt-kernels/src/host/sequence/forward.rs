@@ -16,7 +16,6 @@ use crate::host::sequence::trace_segment::Keep;
 use crate::host::step::gates::CellRunner;
 use crate::operation::operands::Results;
 use crate::operation::plan::SequenceMask;
-use bptt_cells::Cell;
 use std::sync::Arc;
 
 /// Runs the sequence; returns its results and, with `keep`, the trace, within the budget if there is
@@ -25,8 +24,8 @@ use std::sync::Arc;
 /// # Panics
 ///
 /// If it does not fit the budget, or the memory that there is.
-pub(crate) fn forward<C: Cell, T: Gemm>(
-    runner: CellRunner<'_, C, T>,
+pub(crate) fn forward<T: Gemm>(
+    runner: CellRunner<'_, T>,
     layer: &Layer,
     operands: &Slices<'_, T>,
     mask: Option<&SequenceMask>,
@@ -38,7 +37,7 @@ pub(crate) fn forward<C: Cell, T: Gemm>(
         Some(mask) => mask.count(layer.time),
         None => layer.time.saturating_mul(layer.batch),
     };
-    let fits = limits::check::<T>(C::NAME, layer, worked, keep, Keeper::Host, available_for);
+    let fits = limits::check::<T>(layer, worked, keep, Keeper::Host, available_for);
     fits.unwrap_or_else(|error| panic!("{error}"));
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let valid_rows = ValidRows::new(layer, mask);
@@ -47,7 +46,7 @@ pub(crate) fn forward<C: Cell, T: Gemm>(
     // Those of masked steps are not written.
     let mut outputs = Values::new(&sizes, mask.is_none());
     let mut recompute = match keep {
-        Keep::Within(budget) => Recompute::new(C::NAME, layer, budget),
+        Keep::Within(budget) => Recompute::new(layer.name, layer, budget),
         Keep::All | Keep::Nothing => None,
     };
     let pass = match &mut recompute {

@@ -14,7 +14,6 @@ use crate::host::simd::isa::Isa;
 use crate::host::step::gates::{CellRunner, Part, StepForward};
 use crate::host::threads::team::{Member, part};
 use crate::operation::operands::Operand;
-use bptt_cells::Cell;
 use std::ops::Range;
 
 /// `C += A B`, in the columns of some units.
@@ -38,8 +37,8 @@ unsafe fn multiply<T: Gemm>(
 }
 
 /// What all threads of the forward pass share.
-pub(super) struct Forward<'a, C, T> {
-    pub(super) runner: CellRunner<'a, C, T>,
+pub(super) struct Forward<'a, T> {
+    pub(super) runner: CellRunner<'a, T>,
     pub(super) layer: &'a Layer,
     pub(super) operands: &'a Slices<'a, T>,
     pub(super) valid_rows: &'a ValidRows,
@@ -68,7 +67,7 @@ pub(super) struct Forward<'a, C, T> {
     pub(super) outputs: Option<Shared<'a, T>>,
 }
 
-impl<C: Cell, T: Gemm> Forward<'_, C, T> {
+impl<T: Gemm> Forward<'_, T> {
     /// What one thread does.
     pub(super) fn run(&self, member: &Member<'_>, phases: &[Phase<'_>], steps: &Range<usize>) {
         for phase in phases {
@@ -224,7 +223,6 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
         let own_row = if self.keep { traced } else { shard.rows.start };
         let gates = |part| {
             let step = StepForward {
-                cell: self.runner.cell,
                 layer: self.layer,
                 rows: rows.clone(),
                 units: shard.units.clone(),
@@ -242,7 +240,7 @@ impl<C: Cell, T: Gemm> Forward<'_, C, T> {
                 output: self.outputs,
                 time: t,
             };
-            self.runner.forward(isa, &step);
+            self.runner.steps.forward(isa, &step);
         };
         add(of_batch(before, pp), self.weight_hh, self.layer.of_h().0);
         if let Some(gated) = self.gated {

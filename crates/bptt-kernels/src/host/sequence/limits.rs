@@ -23,7 +23,6 @@ const SMALL: u128 = 256 << 20;
 ///
 /// One line: how much it would take, and which budget would do.
 pub(crate) fn check<T: Real>(
-    name: &str,
     layer: &Layer,
     worked: usize,
     keep: Keep,
@@ -74,8 +73,9 @@ pub(crate) fn check<T: Real>(
             .into()
     });
     Err(format!(
-        "{name}: {time} steps of {batch} rows would take {need} bytes, {outputs} for the outputs and \
+        "{}: {time} steps of {batch} rows would take {need} bytes, {outputs} for the outputs and \
          {trace} for the trace, and {most} are available; {advice}",
+        layer.name,
     ))
 }
 
@@ -93,24 +93,22 @@ pub(crate) enum Keeper {
 mod tests {
     use super::*;
     use crate::host::simd::isa::Isa;
-    use crate::operation::plan::{Plan, Sizes};
+    use crate::operation::cell_layout::CellLayout;
+    use crate::operation::plan::{PlanOptions, Sizes};
     use bptt_cells::Lstm;
 
     fn layer(time: usize, batch: usize) -> Layer {
         let sizes = Sizes { time, batch, input: 64, hidden: 64, output: 64, memories: 1 };
-        Layer::new::<Lstm, f32>(&Plan::new(Lstm), &sizes, [64, 64], false, Isa::detect())
+        let cell = CellLayout::of::<Lstm>();
+        let options = PlanOptions::default();
+        Layer::new::<f32>(&cell, &options, &sizes, [64, 64], false, Isa::detect())
     }
 
     /// Nothing is allocated here, so any size will do.
     fn refused(time: usize, batch: usize, keep: Keep, available: usize) -> Option<String> {
-        check::<f32>(
-            "lstm",
-            &layer(time, batch),
-            time.saturating_mul(batch),
-            keep,
-            Keeper::Host,
-            |_| Some(available),
-        )
+        check::<f32>(&layer(time, batch), time.saturating_mul(batch), keep, Keeper::Host, |_| {
+            Some(available)
+        })
         .err()
     }
 
@@ -141,8 +139,7 @@ mod tests {
     #[test]
     fn who_takes_no_budget_names_who_does() {
         let by = |keeper, keep| {
-            check::<f32>("lstm", &layer(100_000, 100), 10_000_000, keep, keeper, |_| Some(8 << 30))
-                .err()
+            check::<f32>(&layer(100_000, 100), 10_000_000, keep, keeper, |_| Some(8 << 30)).err()
         };
         let error = by(Keeper::Reference, Keep::All).expect("15 GB in 8");
         assert!(error.contains("`Kernel::Auto` with a trace budget of "), "{error}");
@@ -163,7 +160,6 @@ mod tests {
         let keep = Keep::All;
         for (time, batch) in [(usize::MAX, 1), (1 << 40, 1 << 40), (usize::MAX, usize::MAX)] {
             let error = check::<f32>(
-                "lstm",
                 &layer(time, batch),
                 time.saturating_mul(batch),
                 keep,
@@ -177,8 +173,6 @@ mod tests {
     #[test]
     fn small_sequences_do_not_ask() {
         let asked = |_| panic!("it was asked");
-        assert!(
-            check::<f32>("lstm", &layer(1000, 1), 1000, Keep::All, Keeper::Host, asked).is_ok()
-        );
+        assert!(check::<f32>(&layer(1000, 1), 1000, Keep::All, Keeper::Host, asked).is_ok());
     }
 }

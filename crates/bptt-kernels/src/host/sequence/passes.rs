@@ -15,7 +15,6 @@ use crate::host::simd::real::Real;
 use crate::host::step::gates::CellRunner;
 use crate::host::threads::team::team;
 use crate::operation::operands::Operand;
-use bptt_cells::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -47,8 +46,8 @@ impl<T> Outputs<'_, T> {
 }
 
 /// What passes over steps begin with: the weights, packed once for all of them.
-pub(crate) struct Forwarder<'a, C, T> {
-    runner: CellRunner<'a, C, T>,
+pub(crate) struct Forwarder<'a, T> {
+    runner: CellRunner<'a, T>,
     layer: &'a Layer,
     operands: &'a Slices<'a, T>,
     valid_rows: &'a ValidRows,
@@ -74,9 +73,9 @@ impl<T: Real> PassResult<T> {
     }
 }
 
-impl<'a, C: Cell, T: Gemm> Forwarder<'a, C, T> {
+impl<'a, T: Gemm> Forwarder<'a, T> {
     pub(crate) fn new(
-        runner: CellRunner<'a, C, T>,
+        runner: CellRunner<'a, T>,
         layer: &'a Layer,
         operands: &'a Slices<'a, T>,
         valid_rows: &'a ValidRows,

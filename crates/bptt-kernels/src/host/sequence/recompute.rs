@@ -6,7 +6,6 @@ use crate::host::memory::buffer::Buffer;
 use crate::host::sequence::passes::{Forwarder, Outputs, PassResult};
 use crate::host::simd::real::Real;
 use crate::operation::schedule::TraceSchedule;
-use bptt_cells::Cell;
 use std::sync::{Mutex, PoisonError};
 
 /// The steps that the backward pass has still to compute again, and the checkpoints to start from.
@@ -34,9 +33,9 @@ impl<T: Real> Recompute<T> {
     }
 
     /// Computes the trace of the last segment that is not done, and the checkpoints on the way to it.
-    pub(crate) fn next<C: Cell>(
+    pub(crate) fn next(
         &mut self,
-        forwarder: &Forwarder<'_, C, T>,
+        forwarder: &Forwarder<'_, T>,
         mut outputs: Outputs<'_, T>,
     ) -> Option<PassResult<T>>
     where
@@ -62,6 +61,7 @@ impl<T: Real> Recompute<T> {
     }
 
     /// How much memory the checkpoints take, in bytes.
+    #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.checkpoints.iter().filter_map(|(_, memory)| memory.as_ref()).map(Buffer::bytes).sum()
     }

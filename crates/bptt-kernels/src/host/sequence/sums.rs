@@ -11,7 +11,6 @@ use crate::host::sequence::backward_shared::Sequence;
 use crate::host::simd::prefetch::send_for;
 use crate::host::threads::team::{Member, part};
 use crate::operation::operands::Operand;
-use bptt_cells::Cell;
 use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -50,7 +49,7 @@ struct Factors<'a, T> {
     bias: Option<Shared<'a, T>>,
 }
 
-impl<C: Cell, T: Gemm> Sequence<'_, C, T> {
+impl<T: Gemm> Sequence<'_, T> {
     /// Lays out some rows of `rows`, for a sum over them: these values, row after row.
     ///
     /// # Safety

@@ -16,6 +16,7 @@ pub(crate) struct Trace<T> {
 
 impl<T: Real> Trace<T> {
     /// How much memory it takes, in bytes.
+    #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.segment.as_ref().map_or(0, TraceSegment::bytes)
             + self.recompute.as_ref().map_or(0, Recompute::bytes)

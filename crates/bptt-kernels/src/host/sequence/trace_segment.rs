@@ -29,6 +29,7 @@ pub(crate) struct TraceSegment<T> {
 }
 
 impl<T: Real> TraceSegment<T> {
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         self.saved.bytes() + self.memory.bytes() + self.own.as_ref().map_or(0, Buffer::bytes)
     }

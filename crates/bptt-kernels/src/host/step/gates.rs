@@ -13,56 +13,56 @@ use bptt_cells::{Backward, Cell, Components as _, Dual, State};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
-/// Runs the cell's steps, in plain numbers or in dual ones.
-pub(crate) struct CellRunner<'a, C, T> {
-    pub(crate) cell: &'a C,
-    forward: for<'s> fn(Isa, &StepForward<'s, C, T>),
-    backward: for<'s> fn(Isa, &StepBackward<'s, C, T>),
+/// The steps of a cell, in plain numbers or in dual ones: all that a sequence needs of the cell's equations. So
+/// whatever runs a sequence is compiled once, and not for each cell.
+pub(crate) trait CellSteps<T>: Sync {
+    /// Computes a step forward, or a part of it.
+    fn forward(&self, isa: Isa, step: &StepForward<'_, T>);
+
+    /// Computes a step backward, or a part of it.
+    fn backward(&self, isa: Isa, step: &StepBackward<'_, T>);
+}
+
+/// A cell in plain numbers.
+pub(crate) struct InValues<'a, C>(pub(crate) &'a C);
+
+impl<C: Cell, T: Real> CellSteps<T> for InValues<'_, C> {
+    fn forward(&self, isa: Isa, step: &StepForward<'_, T>) {
+        isa.dispatch(ValueRows(&Forward { cell: self.0, step }));
+    }
+
+    fn backward(&self, isa: Isa, step: &StepBackward<'_, T>) {
+        isa.dispatch(ValueRows(&Backwards { cell: self.0, step }));
+    }
+}
+
+/// A cell in dual numbers: each row of values is followed by that of its tangents.
+pub(crate) struct InDuals<'a, C>(pub(crate) &'a C);
+
+impl<C: Cell, T: Real> CellSteps<T> for InDuals<'_, C> {
+    fn forward(&self, isa: Isa, step: &StepForward<'_, T>) {
+        isa.dispatch(DualRows(&Forward { cell: self.0, step }));
+    }
+
+    fn backward(&self, isa: Isa, step: &StepBackward<'_, T>) {
+        isa.dispatch(DualRows(&Backwards { cell: self.0, step }));
+    }
+}
+
+/// Runs the steps of a cell, with what dual numbers need besides.
+pub(crate) struct CellRunner<'a, T> {
+    pub(crate) steps: &'a dyn CellSteps<T>,
     /// In dual numbers, the tangents of weights and biases; those that are not there are zero.
     pub(crate) tangents: Option<&'a Slices<'a, T>>,
 }
 
-impl<C, T> Clone for CellRunner<'_, C, T> {
+impl<T> Clone for CellRunner<'_, T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<C, T> Copy for CellRunner<'_, C, T> {}
-
-impl<'a, C: Cell, T: Real> CellRunner<'a, C, T> {
-    /// In plain numbers.
-    pub(crate) fn plain(cell: &'a C) -> Self {
-        Self {
-            cell,
-            forward: |isa, step| isa.dispatch(InValues(step)),
-            backward: |isa, step| isa.dispatch(InValues(step)),
-            tangents: None,
-        }
-    }
-
-    /// In dual numbers: each row of values is followed by that of its tangents.
-    pub(crate) fn in_duals(cell: &'a C, tangents: &'a Slices<'a, T>) -> Self {
-        Self {
-            cell,
-            forward: |isa, step| isa.dispatch(InDuals(step)),
-            backward: |isa, step| isa.dispatch(InDuals(step)),
-            tangents: Some(tangents),
-        }
-    }
-
-    /// Computes a step forward, or a part of it.
-    #[inline]
-    pub(crate) fn forward(&self, isa: Isa, step: &StepForward<'_, C, T>) {
-        (self.forward)(isa, step);
-    }
-
-    /// Computes a step backward, or a part of it.
-    #[inline]
-    pub(crate) fn backward(&self, isa: Isa, step: &StepBackward<'_, C, T>) {
-        (self.backward)(isa, step);
-    }
-}
+impl<T> Copy for CellRunner<'_, T> {}
 
 /// A step, worked row by row.
 trait ByRows {
@@ -81,9 +81,9 @@ trait ByRows {
 }
 
 /// A step in plain numbers.
-struct InValues<'a, Step>(&'a Step);
+struct ValueRows<'a, Step>(&'a Step);
 
-impl<Step: ByRows> WithSimd for InValues<'_, Step> {
+impl<Step: ByRows> WithSimd for ValueRows<'_, Step> {
     type Output = ();
 
     #[inline(always)]
@@ -103,9 +103,9 @@ impl<Step: ByRows> WithSimd for InValues<'_, Step> {
 }
 
 /// A step in dual numbers.
-struct InDuals<'a, Step>(&'a Step);
+struct DualRows<'a, Step>(&'a Step);
 
-impl<Step: ByRows> WithSimd for InDuals<'_, Step> {
+impl<Step: ByRows> WithSimd for DualRows<'_, Step> {
     type Output = ();
 
     #[inline(always)]
@@ -118,8 +118,7 @@ impl<Step: ByRows> WithSimd for InDuals<'_, Step> {
 }
 
 /// What is there in one step forward. Rows are those of the batch.
-pub(crate) struct StepForward<'a, C, T> {
-    pub(crate) cell: &'a C,
+pub(crate) struct StepForward<'a, T> {
     pub(crate) layer: &'a Layer,
     /// This thread's valid rows, and its units.
     pub(crate) rows: StepRows<'a>,
@@ -159,32 +158,39 @@ pub(crate) enum Part {
     Completion,
 }
 
-impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
+/// A step forward of a cell.
+struct Forward<'a, C, T> {
+    cell: &'a C,
+    step: &'a StepForward<'a, T>,
+}
+
+impl<C: Cell, T: Real> ByRows for Forward<'_, C, T> {
     type Real = T;
 
     fn extent(&self) -> (usize, &Range<usize>) {
-        (self.rows.len(), &self.units)
+        (self.step.rows.len(), &self.step.units)
     }
 
     #[inline(always)]
     fn rows<S: Simd, N: SimdNumber<S, T>>(&self, simd: S, place: usize, units: Range<usize>) {
-        let layer = self.layer;
+        let step = self.step;
+        let layer = step.layer;
         let Layer { hp, pp, output, .. } = *layer;
         let memories = C::Memory::<f64>::LEN;
-        let rows = [0, N::ROWS - 1].map(|row| self.rows.row(place + row));
+        let rows = [0, N::ROWS - 1].map(|row| step.rows.row(place + row));
         let b = |row: usize| rows[row];
         let from = |first: usize| move |row: usize| first + place + row;
         // Such a cell does not read it, and behind a projection it has another size.
         let reads_hidden = usize::from(!C::PROJECTABLE);
-        let hidden = Row::new::<S, N>(self.hidden, b, reads_hidden, pp);
-        let hidden_next = Row::new::<S, N>(self.hidden_next, b, 1, pp);
-        let memory_row = |row: usize| (self.memory_before)(b(row));
-        let memory = Row::new::<S, N>(self.memory, memory_row, memories, hp);
-        let memory_next = match self.memory_after {
+        let hidden = Row::new::<S, N>(step.hidden, b, reads_hidden, pp);
+        let hidden_next = Row::new::<S, N>(step.hidden_next, b, 1, pp);
+        let memory_row = |row: usize| (step.memory_before)(b(row));
+        let memory = Row::new::<S, N>(step.memory, memory_row, memories, hp);
+        let memory_next = match step.memory_after {
             None => memory,
-            Some(first) => Row::new::<S, N>(self.memory, from(first), memories, hp),
+            Some(first) => Row::new::<S, N>(step.memory, from(first), memories, hp),
         };
-        let planes = Planes::new::<S, N>(self.planes, self.planes_row + place, layer);
+        let planes = Planes::new::<S, N>(step.planes, step.planes_row + place, layer);
         let units = Units::all::<S, T, N>(layer, units);
         // SAFETY: the rows were checked to be inside of their buffers,
         // planes and units are below the layer's, and rows and units are this thread's own.
@@ -198,8 +204,8 @@ impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
             };
             let gates =
                 |unit: Units| C::Gates::from_fn(|gate| planes.load(simd, plane::<C>(gate), unit));
-            if self.part == Part::Inner {
-                let gated = self.gated.expect("a cell with a gated hidden state has room for it");
+            if step.part == Part::Inner {
+                let gated = step.gated.expect("a cell with a gated hidden state has room for it");
                 let gated = Row::new::<S, N>(gated, b, 1, hp);
                 for unit in units {
                     let x = self.cell.gated_hidden(&gates(unit), &before(unit));
@@ -207,16 +213,16 @@ impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
                 }
                 return;
             }
-            let saved_row = self
+            let saved_row = step
                 .saved
                 .map(|(saved, row)| Row::new::<S, N>(saved, from(row), C::Saved::<f64>::LEN, hp));
-            let own = self.own.map(|(own, row)| Row::new::<S, N>(own, from(row), 1, hp));
-            let first = self.units.start.min(output);
-            let last = self.units.end.min(output);
+            let own = step.own.map(|(own, row)| Row::new::<S, N>(own, from(row), 1, hp));
+            let first = step.units.start.min(output);
+            let last = step.units.end.min(output);
             let mut out: [&mut [T]; 2] = [&mut [], &mut []];
-            if let (None, Some(output)) = (own, self.output) {
+            if let (None, Some(output)) = (own, step.output) {
                 for (row, out) in out.iter_mut().enumerate().take(N::ROWS) {
-                    let at = layer.output_at(self.time, b(row)) + first;
+                    let at = layer.output_at(step.time, b(row)) + first;
                     *out = output.slice_mut(at, last - first);
                 }
             }
@@ -243,8 +249,7 @@ impl<C: Cell, T: Real> ByRows for StepForward<'_, C, T> {
 }
 
 /// What is there in one step backward.
-pub(crate) struct StepBackward<'a, C, T> {
-    pub(crate) cell: &'a C,
+pub(crate) struct StepBackward<'a, T> {
     pub(crate) layer: &'a Layer,
     /// This thread's valid rows, and its units.
     pub(crate) rows: StepRows<'a>,
@@ -254,7 +259,7 @@ pub(crate) struct StepBackward<'a, C, T> {
     pub(crate) d_planes: Shared<'a, T>,
     pub(crate) d_planes_row: usize,
     /// `dLoss/dh` that came from the steps after, `[B, pp]`; then what goes to the step before by
-    /// the cell itself, to which the product is added; a cell that can be projected hands nothing on by itself.
+    /// the cell itself, to which the product is added; a cell that can be projected hands nothing on by itstep.
     pub(crate) d_hidden: Shared<'a, T>,
     /// `dLoss/dh` in front of the projection, `[B, hp]`; `None` without one.
     pub(crate) d_own: Option<Shared<'a, T>>,
@@ -284,34 +289,41 @@ pub(crate) struct StepBackward<'a, C, T> {
     pub(crate) gated: Option<Shared<'a, T>>,
 }
 
-impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
+/// A step backward of a cell.
+struct Backwards<'a, 's, C, T> {
+    cell: &'a C,
+    step: &'a StepBackward<'s, T>,
+}
+
+impl<C: Cell, T: Real> ByRows for Backwards<'_, '_, C, T> {
     type Real = T;
 
     fn extent(&self) -> (usize, &Range<usize>) {
-        (self.rows.len(), &self.units)
+        (self.step.rows.len(), &self.step.units)
     }
 
     #[inline(always)]
     fn rows<S: Simd, N: SimdNumber<S, T>>(&self, simd: S, place: usize, units: Range<usize>) {
-        let layer = self.layer;
+        let step = self.step;
+        let layer = step.layer;
         let Layer { hp, pp, .. } = *layer;
         let memories = C::Memory::<f64>::LEN;
         let zero = N::zero(simd);
-        let rows = [0, N::ROWS - 1].map(|row| self.rows.row(place + row));
+        let rows = [0, N::ROWS - 1].map(|row| step.rows.row(place + row));
         let b = |row: usize| rows[row];
         let from = |first: usize| move |row: usize| first + place + row;
-        let d_hidden = Row::new::<S, N>(self.d_hidden, b, 1, pp);
-        let d_memory = Row::new::<S, N>(self.d_memory, b, memories, hp);
-        let d_planes = Planes::new::<S, N>(self.d_planes, self.d_planes_row + place, layer);
+        let d_hidden = Row::new::<S, N>(step.d_hidden, b, 1, pp);
+        let d_memory = Row::new::<S, N>(step.d_memory, b, memories, hp);
+        let d_planes = Planes::new::<S, N>(step.d_planes, step.d_planes_row + place, layer);
         let units = Units::all::<S, T, N>(layer, units);
-        let gated = self.gated.map(|gated| Row::new::<S, N>(gated, from(self.d_planes_row), 1, hp));
-        let saved = Row::new::<S, N>(self.saved, from(self.saved_row), C::Saved::<f64>::LEN, hp);
-        let memory_row = |row: usize| (self.memory_before)(b(row));
-        let memory = Row::new::<S, N>(self.memory, memory_row, memories, hp);
-        let memory_next = Row::new::<S, N>(self.memory, from(self.memory_after), memories, hp);
+        let gated = step.gated.map(|gated| Row::new::<S, N>(gated, from(step.d_planes_row), 1, hp));
+        let saved = Row::new::<S, N>(step.saved, from(step.saved_row), C::Saved::<f64>::LEN, hp);
+        let memory_row = |row: usize| (step.memory_before)(b(row));
+        let memory = Row::new::<S, N>(step.memory, memory_row, memories, hp);
+        let memory_next = Row::new::<S, N>(step.memory, from(step.memory_after), memories, hp);
         let hidden_before = match C::PROJECTABLE {
             true => [&[][..]; 2],
-            false => rows_of::<S, T, N>(|row| (self.hidden_before)(b(row))),
+            false => rows_of::<S, T, N>(|row| (step.hidden_before)(b(row))),
         };
         // SAFETY: the rows were checked to be inside of their buffers,
         // planes and units are below the layer's, and rows and units are this thread's own.
@@ -327,9 +339,9 @@ impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
                 },
                 memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
             };
-            if self.part == Part::Completion {
+            if step.part == Part::Completion {
                 let d_gated =
-                    self.d_gated.expect("a cell with a gated hidden state has room for it");
+                    step.d_gated.expect("a cell with a gated hidden state has room for it");
                 let d_gated = Row::new::<S, N>(d_gated, b, 1, hp);
                 for unit in units {
                     let so_far = Backward {
@@ -355,14 +367,14 @@ impl<C: Cell, T: Real> ByRows for StepBackward<'_, C, T> {
                 }
                 return;
             }
-            let outputs_at = rows.map(|b| layer.output_at(self.time, b));
-            let own = |row: usize| match self.own {
+            let outputs_at = rows.map(|b| layer.output_at(step.time, b));
+            let own = |row: usize| match step.own {
                 Some((own, first)) => own.slice((first + place + row) * hp, hp),
-                None => padded_row(self.outputs, outputs_at[row], pp),
+                None => padded_row(step.outputs, outputs_at[row], pp),
             };
             let hidden_own = rows_of::<S, T, N>(own);
-            let d_own = self.d_own.map(|d_own| Row::new::<S, N>(d_own, b, 1, hp));
-            let d_output = rows_of::<S, T, N>(|row| self.d_output.row(outputs_at[row], pp));
+            let d_own = step.d_own.map(|d_own| Row::new::<S, N>(d_own, b, 1, hp));
+            let d_output = rows_of::<S, T, N>(|row| step.d_output.row(outputs_at[row], pp));
             // The step before will be next.
             let ahead = -layer.step_stride(layer.output_stride());
             for unit in units {

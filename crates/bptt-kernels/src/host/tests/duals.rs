@@ -3,6 +3,7 @@
 //! `bptt-probe`.)
 
 use super::*;
+use crate::host::step::gates::InDuals;
 
 impl<C: Cell, T: Gemm + Element> Problem<C, T> {
     /// With each row followed by one of tangents.
@@ -43,10 +44,11 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         fn twice<N: Copy>(all: &[N]) -> Arc<[N]> {
             all.iter().flat_map(|&x| [x, x]).collect()
         }
-        plan.mask = plan.mask.map(|mask| match mask {
+        let mask = plan.mask().cloned().map(|mask| match mask {
             SequenceMask::Lengths(lengths) => SequenceMask::Lengths(twice(&lengths)),
             SequenceMask::Steps(mask) => SequenceMask::Steps(twice(&mask)),
         });
+        plan = plan.with_mask(mask);
         let sizes = Sizes { batch: 2 * self.sizes.batch, ..self.sizes };
         let projected = self.projected;
         (Self { plan, sizes, projected, operands: values, cotangent }, tangents)
@@ -61,12 +63,12 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
     ) -> (Results<Vec<T>>, Operands<Vec<T>>) {
         let Sizes { batch, input, .. } = self.sizes;
         let strides = [batch * input, input];
-        let layer = Layer::new::<C, T>(&self.plan, &self.sizes, strides, self.projected, isa);
+        let layer = layer::<C, T>(&self.plan, &self.sizes, strides, self.projected, isa);
         let layer = layer.in_duals();
         let slices = self.operands.map_ref(Vec::as_slice);
         let tangents = tangents.map_ref(Vec::as_slice);
-        let runner = CellRunner::in_duals(&self.plan.cell, &tangents);
-        let mask = self.plan.mask.as_ref();
+        let runner = CellRunner { steps: &InDuals(&self.plan.cell), tangents: Some(&tangents) };
+        let mask = self.plan.mask();
         let (results, trace) = forward(runner, &layer, &slices, mask, Keep::All, None, threads);
         let inputs = BackwardInputs {
             trace: &mut trace.expect("it was asked for"),

@@ -6,19 +6,21 @@
 //! the Jacobian is elementwise: the cell's `step` runs on [`Tangent`]s, once for each of its inputs. No
 //! hand-written derivative of a cell is here, and none is reached.
 
+mod cell;
 mod columns;
 mod tangent;
 
+use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operand, Operands};
-use crate::operation::plan::{MaskedOutput, Plan, Sizes};
-use crate::recurrent::kernel::SequenceKernel;
+use crate::operation::plan::{MaskedOutput, Plan, PlanOptions, Sizes};
+use crate::recurrent::rtrl::cell::TangentCell;
 use crate::recurrent::rtrl::columns::Columns;
 use crate::recurrent::rtrl::tangent::Tangent;
 use crate::reference::ops::{
     add, columns, linear, only, reshape, row_mask, rows, times_transposed, zeros_like,
 };
 use crate::reference::primitive::Primitive;
-use bptt_cells::{Cell, Components, HiddenTerm, State};
+use bptt_cells::{Cell, HiddenTerm};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 
@@ -144,24 +146,32 @@ impl<B: Backend> RtrlState<B> {
         d_input: &[FloatTensor<B>],
         active: Option<&[bool]>,
     ) {
+        self.step_of(cell, t, input, d_input, active);
+    }
+
+    /// As [`step`](Self::step), whichever the cell.
+    fn step_of(
+        &mut self,
+        cell: &dyn TangentCell<B>,
+        t: usize,
+        input: &FloatTensor<B>,
+        d_input: &[FloatTensor<B>],
+        active: Option<&[bool]>,
+    ) {
         let StateAndInfluence { hidden, memory } = &self.state;
-        let mut operands = self.pre_activations::<C>(t, input, d_input);
+        let layout = cell.layout();
+        let mut operands = self.pre_activations(&layout, t, input, d_input);
         // A cell that may stand before a projection reads nothing of `h` by itself.
-        if !C::PROJECTABLE {
+        if !layout.projectable {
             operands.push(hidden.clone());
         }
         operands.extend(memory.iter().cloned());
-        if C::HIDDEN_TERMS.contains(&HiddenTerm::Gated) {
+        if layout.count(HiddenTerm::Gated) > 0 {
             self.add_gated(cell, &mut operands);
         }
 
-        let step = |planes: &CellInputs<B, C>| {
-            let gates = C::Gates::from_vec(planes.gates.clone());
-            let separate = C::Separate::from_vec(planes.separate.clone());
-            let (after, _saved) = cell.step(gates, separate, &planes.before);
-            [after.hidden].into_iter().chain(after.memory.into_vec()).collect()
-        };
-        let mut after = through_cell::<B, C>(&operands, &hidden.value, step).into_iter();
+        let step = |inputs| cell.step(inputs, &hidden.value);
+        let mut after = through_cell::<B>(&operands, step).into_iter();
         let mut out = after.next().expect("a step has a hidden state");
         if self.weights.has(Operand::WeightHr) {
             out = self.product(&out, Operand::WeightHr, None, 0);
@@ -175,18 +185,19 @@ impl<B: Backend> RtrlState<B> {
     }
 
     /// `W x + b + U h + b_h`, or the two separately, as the cell wants them.
-    fn pre_activations<C: Cell>(
+    fn pre_activations(
         &self,
+        layout: &CellLayout,
         t: usize,
         input: &FloatTensor<B>,
         d_input: &[FloatTensor<B>],
     ) -> Vec<Plane<B>> {
-        let size = self.weights.need(Operand::WeightIh).shape()[0] / C::GATES;
+        let size = self.weights.need(Operand::WeightIh).shape()[0] / layout.gates();
         let input = Plane { value: input.clone(), d: d_input.to_vec() };
         let wx = self.product(&input, Operand::WeightIh, Some(Operand::BiasIh), t);
         let uh = self.product(&self.state.hidden, Operand::WeightHh, Some(Operand::BiasHh), 0);
         let (mut gates, mut separate) = (Vec::new(), Vec::new());
-        for (g, term) in C::HIDDEN_TERMS.iter().enumerate() {
+        for (g, term) in layout.hidden_terms.iter().enumerate() {
             let (wx, uh) = (wx.gate(g, size), uh.gate(g, size));
             gates.push(match term {
                 HiddenTerm::Added => wx.plus(uh),
@@ -202,13 +213,12 @@ impl<B: Backend> RtrlState<B> {
     }
 
     /// Adds the product with the gated hidden state to the last gate.
-    fn add_gated<C: Cell>(&self, cell: &C, operands: &mut [Plane<B>]) {
-        let gated = |planes: &CellInputs<B, C>| {
-            vec![cell.gated_hidden(&C::Gates::from_vec(planes.gates.clone()), &planes.before)]
-        };
-        let q = through_cell::<B, C>(operands, &self.state.hidden.value, gated).remove(0);
+    fn add_gated(&self, cell: &dyn TangentCell<B>, operands: &mut [Plane<B>]) {
+        let hidden = &self.state.hidden.value;
+        let gated = |inputs| vec![cell.gated_hidden(inputs, hidden)];
+        let q = through_cell::<B>(operands, gated).remove(0);
         let uq = self.product(&q, Operand::WeightHh, Some(Operand::BiasHh), 0);
-        let g = C::GATES - 1;
+        let g = cell.layout().gates() - 1;
         let size = q.value.shape()[1];
         operands[g] = operands[g].clone().plus(uq.gate(g, size));
     }
@@ -250,9 +260,19 @@ pub fn rtrl_bytes<C: Cell>(
     [hidden, output]: [usize; 2],
     number: usize,
 ) -> u128 {
+    influence_bytes(&CellLayout::of::<C>(), batch, columns, [hidden, output], number)
+}
+
+fn influence_bytes(
+    layout: &CellLayout,
+    batch: usize,
+    columns: usize,
+    [hidden, output]: [usize; 2],
+    number: usize,
+) -> u128 {
     let [hidden, output] = [hidden, output].map(|size| size as u128);
-    let gates = (C::GATES as u128).saturating_mul(hidden);
-    let state = output.saturating_add((C::Memory::<f64>::LEN as u128).saturating_mul(hidden));
+    let gates = (layout.gates() as u128).saturating_mul(hidden);
+    let state = output.saturating_add((layout.memories as u128).saturating_mul(hidden));
     [batch, columns, number]
         .into_iter()
         .fold(state.saturating_add(gates.saturating_mul(4)), |bytes, size| {
@@ -265,44 +285,57 @@ pub fn rtrl_bytes<C: Cell>(
 /// # Panics
 ///
 /// If it does not fit the memory that is available, where that is known.
-pub(crate) fn refuse_what_cannot_fit<B: SequenceKernel, C: Cell>(
+pub(super) fn refuse_what_cannot_fit<B: Backend>(
+    layout: &CellLayout,
     operands: &Operands<FloatTensor<B>>,
     wanted: &Operands<()>,
+    available: impl FnOnce(u128) -> Option<usize>,
 ) {
     /// Less than this is not checked.
     const SMALL: u128 = 256 << 20;
     let Sizes { time, batch, hidden, output, .. } =
-        Sizes::of::<C>(|operand| operands.need(operand).shape());
+        Sizes::of(layout, |operand| operands.need(operand).shape());
     let columns = Columns::of(&operands.map_ref(|x| x.shape().to_vec()), wanted).count();
     let number = operands.need(Operand::Input).dtype().size();
-    let need = rtrl_bytes::<C>(batch, columns, [hidden, output], number);
+    let need = influence_bytes(layout, batch, columns, [hidden, output], number);
     if need <= SMALL {
         return;
     }
-    let most = B::available_memory(need).unwrap_or(usize::MAX).min(isize::MAX as usize) as u128;
+    let most = available(need).unwrap_or(usize::MAX).min(isize::MAX as usize) as u128;
     assert!(
         need <= most,
         "{}: real-time recurrent learning of {columns} numbers by {batch} rows of {hidden} units would \
          take {need} bytes, and {most} are available ({time} steps): expected fewer units or rows, or \
          `Engine::Manual`",
-        C::NAME,
+        layout.name,
     );
 }
 
 /// The gradients of a whole sequence: runs it forward once more, carries the influence along, and adds the part
 /// of each step to the sum.
-pub(crate) fn gradients<B: Backend, C: Cell>(
+pub(super) fn gradients<B: Backend, C: Cell>(
     plan: &Plan<C>,
     operands: Operands<FloatTensor<B>>,
     d_results: Cotangents<FloatTensor<B>>,
     wanted: &Operands<()>,
 ) -> Operands<FloatTensor<B>> {
-    let sizes = Sizes::of::<C>(|operand| operands.need(operand).shape());
+    gradients_of::<B>(&plan.options, &plan.cell, operands, d_results, wanted)
+}
+
+/// As [`gradients`], whichever the cell.
+fn gradients_of<B: Backend>(
+    options: &PlanOptions,
+    cell: &dyn TangentCell<B>,
+    operands: Operands<FloatTensor<B>>,
+    d_results: Cotangents<FloatTensor<B>>,
+    wanted: &Operands<()>,
+) -> Operands<FloatTensor<B>> {
+    let sizes = Sizes::of(&cell.layout(), |operand| operands.need(operand).shape());
     let Sizes { time, batch, input, hidden, output, memories } = sizes;
     let flat = |x: FloatTensor<B>, rows, width| reshape::<B>(x, [rows, width]);
     let inputs = flat(operands.need(Operand::Input).clone(), time * batch, input);
     let d_outputs = d_results.outputs.map(|d| {
-        let d = if plan.batch_first { B::float_swap_dims(d, 0, 1) } else { d };
+        let d = if options.batch_first { B::float_swap_dims(d, 0, 1) } else { d };
         flat(d, time * batch, output)
     });
     let d_memory = d_results.memory.map(|d| flat(d, memories * batch, hidden));
@@ -316,12 +349,12 @@ pub(crate) fn gradients<B: Backend, C: Cell>(
             None => own,
         });
     };
-    for t in plan.order(time) {
+    for t in options.order(time) {
         let step = |all: &FloatTensor<B>| rows::<B>(all, t * batch, (t + 1) * batch);
-        let active = plan.active(t, batch);
-        layer.step(&plan.cell, t, &step(&inputs), &[], active.as_deref());
+        let active = options.valid_rows(t, batch);
+        layer.step_of(cell, t, &step(&inputs), &[], active.as_deref());
         if let Some(d_outputs) = &d_outputs {
-            let d = match (active, plan.masked_output) {
+            let d = match (active, options.masked_output) {
                 (Some(active), MaskedOutput::Zero) => only::<B>(&active, step(d_outputs)),
                 _ => step(d_outputs),
             };
@@ -340,33 +373,11 @@ pub(crate) fn gradients<B: Backend, C: Cell>(
     layer.gradients(&sum.expect("a node has a gradient of one of its results"))
 }
 
-/// What a step of the cell takes: pre-activations, separate products, the state before.
-struct CellInputs<B: Backend, C: Cell> {
-    gates: Vec<Tangent<B>>,
-    separate: Vec<Tangent<B>>,
-    before: State<Tangent<B>, C::Memory<Tangent<B>>>,
-}
-
-impl<B: Backend, C: Cell> CellInputs<B, C> {
-    /// `hidden` is a placeholder for cells that do not read `h`.
-    fn of(mut all: Vec<Tangent<B>>, hidden: &FloatTensor<B>) -> Self {
-        let mut separate = all.split_off(C::GATES);
-        let mut rest = separate.split_off(C::Separate::<f64>::LEN);
-        let hidden = match C::PROJECTABLE {
-            true => Tangent::still(Primitive(hidden.clone())),
-            false => rest.remove(0),
-        };
-        let memory = C::Memory::from_vec(rest);
-        Self { gates: all, separate, before: State { hidden, memory } }
-    }
-}
-
 /// An elementwise function of the operands and its derivative, by the chain rule: the function runs once for each
 /// operand, whose tangent is one.
-fn through_cell<B: Backend, C: Cell>(
+fn through_cell<B: Backend>(
     operands: &[Plane<B>],
-    hidden: &FloatTensor<B>,
-    function: impl Fn(&CellInputs<B, C>) -> Vec<Tangent<B>>,
+    function: impl Fn(Vec<Tangent<B>>) -> Vec<Tangent<B>>,
 ) -> Vec<Plane<B>> {
     let mut results: Vec<Plane<B>> = Vec::new();
     for (seeded, operand) in operands.iter().enumerate() {
@@ -374,8 +385,8 @@ fn through_cell<B: Backend, C: Cell>(
             true => Tangent::moving(Primitive(plane.value.clone())),
             false => Tangent::still(Primitive(plane.value.clone())),
         };
-        let planes = CellInputs::of(operands.iter().enumerate().map(tangent).collect(), hidden);
-        for (n, Tangent { value, slope }) in function(&planes).into_iter().enumerate() {
+        let inputs = operands.iter().enumerate().map(tangent).collect();
+        for (n, Tangent { value, slope }) in function(inputs).into_iter().enumerate() {
             let [batch, width] = slope.0.shape().dims();
             let slope = reshape::<B>(slope.0, [batch, 1, width]);
             let part = operand.d.iter().map(|d| B::float_mul(d.clone(), slope.clone())).collect();

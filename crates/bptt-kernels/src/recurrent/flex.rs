@@ -1,0 +1,36 @@
+//! The flex backend: its tensors in host memory.
+
+use crate::host::simd::real::Real;
+use crate::recurrent::dispatch::differentiated;
+use crate::recurrent::host::host_backend;
+use crate::recurrent::host_memory::{self, HostMemory};
+use burn::backend::Flex;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::Element;
+
+impl HostMemory for Flex {
+    fn contiguous<T: Real + Element>(tensor: FloatTensor<Self>) -> FloatTensor<Self> {
+        tensor.to_contiguous()
+    }
+
+    fn numbers_of<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<&[T]> {
+        tensor.as_slice()
+    }
+
+    fn is_same(a: &FloatTensor<Self>, b: &FloatTensor<Self>) -> bool {
+        let (of_a, of_b) = (a.layout(), b.layout());
+        a.bytes().as_ptr_range() == b.bytes().as_ptr_range()
+            && of_a.start_offset() == of_b.start_offset()
+            && of_a.shape() == of_b.shape()
+            && of_a.strides() == of_b.strides()
+            && a.dtype() == b.dtype()
+    }
+
+    fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])> {
+        let layout = tensor.layout();
+        let strides = host_memory::row_strides(layout.shape().as_slice(), layout.strides())?;
+        Some((&tensor.storage()[layout.start_offset()..], strides))
+    }
+}
+host_backend!(Flex);
+differentiated!(Flex);

@@ -1,0 +1,377 @@
+//! A kernel that somebody else wrote: the derivation in plain loops, one number after the other.
+//!
+//! It is slow, and short enough to read. It runs on any backend, because it copies the operands to the host.
+
+use bptt::cells::{Backward, Cell, Components, HiddenTerm, State};
+use bptt::kernels::{Cotangents, Operand, Operands, Plan, Results, SequenceKernel, Sizes};
+use bptt::{Engine, Kernel, MaskedOutput};
+use bptt_probe::case::table;
+use bptt_probe::{DType, Setting, device, measure, measure_layer, relative_error};
+use burn::backend::tensor::{Device, FloatTensor};
+use burn::backend::{Backend, Flex, TensorMetadata};
+use burn::tensor::{Shape, TensorData, read_sync};
+
+/// The kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Naive;
+
+/// What a valid step of a row leaves for the backward pass.
+#[derive(Clone, Debug)]
+pub struct RowStep {
+    t: usize,
+    b: usize,
+    /// `h` before the step, `[P]`.
+    hidden_before: Vec<f64>,
+    /// For each unit: what the cell saved, the memories before and after, and `h` in front of the projection.
+    units: Vec<(Vec<f64>, Vec<f64>, Vec<f64>, f64)>,
+}
+
+impl<B: Backend> SequenceKernel<B> for Naive {
+    type Trace = Vec<RowStep>;
+
+    fn forward<C: Cell>(
+        &self,
+        plan: &Plan<C>,
+        operands: &Operands<FloatTensor<B>>,
+        keep: bool,
+    ) -> (Results<FloatTensor<B>>, Option<Vec<RowStep>>) {
+        let layer = Layer::of::<B, C>(plan, operands);
+        let Sizes { time, batch, hidden, output, memories, .. } = layer.sizes;
+        let mut h = layer.numbers(Operand::Hidden).to_vec(); // [B, P]
+        let mut c = layer.operands.get(Operand::Memory).cloned().unwrap_or_default(); // [M, B, H]
+        let mut outputs = vec![0.0; time * batch * output];
+        let mut trace = Vec::new();
+        for t in plan.order(time) {
+            for b in 0..batch {
+                let at = layer.output_at(t, b);
+                if layer.is_valid(t, b) {
+                    let step = layer.step(plan.cell(), t, b, &h[b * output..][..output], &c);
+                    for (unit, (_, _, after, _)) in step.units.iter().enumerate() {
+                        for m in 0..memories {
+                            c[(m * batch + b) * hidden + unit] = after[m];
+                        }
+                    }
+                    let projected = layer.project(&step.units);
+                    h[b * output..][..output].copy_from_slice(&projected);
+                    outputs[at..][..output].copy_from_slice(&projected);
+                    trace.push(step);
+                } else if plan.masked_output() == MaskedOutput::Hold {
+                    outputs[at..][..output].copy_from_slice(&h[b * output..][..output]);
+                }
+            }
+        }
+        let like = operands.need(Operand::Hidden);
+        let results = Results {
+            outputs: tensor::<B>(outputs, plan.outputs_shape(&layer.sizes), like),
+            hidden: tensor::<B>(h, [batch, output], like),
+            memory: (memories > 0).then(|| tensor::<B>(c, [memories, batch, hidden], like)),
+        };
+        (results, keep.then_some(trace))
+    }
+
+    fn backward<C: Cell>(
+        &self,
+        plan: &Plan<C>,
+        operands: &Operands<FloatTensor<B>>,
+        trace: Vec<RowStep>,
+        d_results: Cotangents<FloatTensor<B>>,
+        wanted: &Operands<()>,
+    ) -> Operands<FloatTensor<B>> {
+        let layer = Layer::of::<B, C>(plan, operands);
+        let Sizes { time, batch, hidden, output, memories, .. } = layer.sizes;
+        let or_zeros = |d: Option<FloatTensor<B>>, size| d.map_or(vec![0.0; size], numbers::<B>);
+        let d_outputs = or_zeros(d_results.outputs, time * batch * output);
+        let mut d_h = or_zeros(d_results.hidden, batch * output);
+        let mut d_c = or_zeros(d_results.memory, memories * batch * hidden);
+        let mut d = operands.clone().map(|x| vec![0.0; x.shape().num_elements()]);
+        let mut steps = trace.into_iter().rev().peekable();
+        for t in plan.order(time).rev() {
+            for b in (0..batch).rev() {
+                let of_row = &mut d_h[b * output..][..output];
+                let d_output = &d_outputs[layer.output_at(t, b)..][..output];
+                let is_valid = layer.is_valid(t, b);
+                if is_valid || plan.masked_output() == MaskedOutput::Hold {
+                    of_row.iter_mut().zip(d_output).for_each(|(sum, d)| *sum += d);
+                }
+                if is_valid {
+                    let step = steps.next().expect("each valid step left its trace");
+                    assert!((step.t, step.b) == (t, b));
+                    layer.step_backward(plan.cell(), &step, of_row, &mut d_c, &mut d);
+                }
+            }
+        }
+        d.set(Operand::Hidden, Some(d_h));
+        d.set(Operand::Memory, operands.has(Operand::Memory).then_some(d_c));
+        let mut gradients = Operands::new();
+        for (operand, ()) in wanted.iter() {
+            let (of, values) = (operands.need(operand), d.need(operand).clone());
+            gradients.set(operand, Some(tensor::<B>(values, of.shape(), of)));
+        }
+        gradients
+    }
+}
+
+/// A layer's numbers on the host.
+struct Layer {
+    operands: Operands<Vec<f64>>,
+    sizes: Sizes,
+    terms: &'static [HiddenTerm],
+    mask: Option<bptt::SequenceMask>,
+    batch_first: bool,
+}
+
+impl Layer {
+    fn of<B: Backend, C: Cell>(plan: &Plan<C>, operands: &Operands<FloatTensor<B>>) -> Self {
+        Self {
+            operands: operands.clone().map(numbers::<B>),
+            sizes: plan.sizes(|operand| operands.need(operand).shape()),
+            terms: C::HIDDEN_TERMS,
+            mask: plan.mask().cloned(),
+            batch_first: plan.is_batch_first(),
+        }
+    }
+
+    fn numbers(&self, operand: Operand) -> &[f64] {
+        self.operands.need(operand)
+    }
+
+    fn is_valid(&self, t: usize, b: usize) -> bool {
+        self.mask.as_ref().is_none_or(|mask| mask.is_valid(t, b, self.sizes.batch))
+    }
+
+    fn output_at(&self, t: usize, b: usize) -> usize {
+        let Sizes { time, batch, output, .. } = self.sizes;
+        (if self.batch_first { b * time + t } else { t * batch + b }) * output
+    }
+
+    fn input(&self, t: usize, b: usize) -> &[f64] {
+        let Sizes { batch, input, .. } = self.sizes;
+        &self.numbers(Operand::Input)[(t * batch + b) * input..][..input]
+    }
+
+    /// One row of `weight x + bias`.
+    fn row(&self, weight: Operand, bias: Operand, row: usize, x: &[f64]) -> f64 {
+        let weight = &self.numbers(weight)[row * x.len()..][..x.len()];
+        let bias = self.operands.get(bias).map_or(0.0, |bias| bias[row]);
+        bias + weight.iter().zip(x).map(|(w, x)| w * x).sum::<f64>()
+    }
+
+    /// The state of a unit before a step. A cell that can be projected does not read `h`.
+    fn before<C: Cell>(
+        &self,
+        h: &[f64],
+        unit: usize,
+        memory: &[f64],
+    ) -> State<f64, C::Memory<f64>> {
+        let hidden = if C::PROJECTABLE { 0.0 } else { h[unit] };
+        State { hidden, memory: C::Memory::from_vec(memory.to_vec()) }
+    }
+
+    fn step<C: Cell>(&self, cell: &C, t: usize, b: usize, h: &[f64], c: &[f64]) -> RowStep {
+        let Sizes { batch, hidden, memories, .. } = self.sizes;
+        let x = self.input(t, b);
+        let memory = |unit: usize| -> Vec<f64> {
+            (0..memories).map(|m| c[(m * batch + b) * hidden + unit]).collect()
+        };
+        let (ih, hh) = ((Operand::WeightIh, Operand::BiasIh), (Operand::WeightHh, Operand::BiasHh));
+        let mut gates = vec![Vec::new(); hidden];
+        let mut separate = vec![Vec::new(); hidden];
+        for unit in 0..hidden {
+            for (gate, term) in self.terms.iter().enumerate() {
+                let row = gate * hidden + unit;
+                let wx = self.row(ih.0, ih.1, row, x);
+                match term {
+                    HiddenTerm::Added => gates[unit].push(wx + self.row(hh.0, hh.1, row, h)),
+                    HiddenTerm::Separate => {
+                        gates[unit].push(wx);
+                        separate[unit].push(self.row(hh.0, hh.1, row, h));
+                    }
+                    HiddenTerm::Gated => gates[unit].push(wx),
+                }
+            }
+        }
+        if self.terms.contains(&HiddenTerm::Gated) {
+            let gated = |unit: usize| {
+                let before = self.before::<C>(h, unit, &memory(unit));
+                cell.gated_hidden(&C::Gates::from_vec(gates[unit].clone()), &before)
+            };
+            let gated: Vec<f64> = (0..hidden).map(gated).collect();
+            let last = self.terms.len() - 1;
+            for (unit, gates) in gates.iter_mut().enumerate() {
+                gates[last] += self.row(hh.0, hh.1, last * hidden + unit, &gated);
+            }
+        }
+        let units = gates.into_iter().zip(separate).enumerate().map(|(unit, (gates, separate))| {
+            let before = self.before::<C>(h, unit, &memory(unit));
+            let (gates, separate) = (C::Gates::from_vec(gates), C::Separate::from_vec(separate));
+            let (after, saved) = cell.step(gates, separate, &before);
+            (saved.into_vec(), memory(unit), after.memory.into_vec(), after.hidden)
+        });
+        RowStep { t, b, hidden_before: h.to_vec(), units: units.collect() }
+    }
+
+    /// `W_hr h`, or `h` without a projection.
+    fn project(&self, units: &[(Vec<f64>, Vec<f64>, Vec<f64>, f64)]) -> Vec<f64> {
+        let own: Vec<f64> = units.iter().map(|unit| unit.3).collect();
+        let Some(weight) = self.operands.get(Operand::WeightHr) else { return own };
+        let product = |row: &[f64]| row.iter().zip(&own).map(|(w, h)| w * h).sum();
+        weight.chunks_exact(own.len()).map(product).collect()
+    }
+
+    /// `d_h` is dLoss/dh after the step, and becomes dLoss/dh before it; so with the memories' in `d_c`.
+    fn step_backward<C: Cell>(
+        &self,
+        cell: &C,
+        step: &RowStep,
+        d_h: &mut [f64],
+        d_c: &mut [f64],
+        d: &mut Operands<Vec<f64>>,
+    ) {
+        let Sizes { batch, input, hidden, output, memories, .. } = self.sizes;
+        let (h, last) = (&step.hidden_before, self.terms.len() - 1);
+        let mut add = |operand: Operand, at: usize, x: f64| {
+            if let Some(mut values) = d.take(operand) {
+                values[at] += x;
+                d.set(operand, Some(values));
+            }
+        };
+
+        // Through the projection.
+        let mut d_own = d_h.to_vec();
+        if let Some(weight) = self.operands.get(Operand::WeightHr) {
+            d_own = vec![0.0; hidden];
+            for (p, d_h) in d_h.iter().enumerate() {
+                for unit in 0..hidden {
+                    d_own[unit] += d_h * weight[p * hidden + unit];
+                    add(Operand::WeightHr, p * hidden + unit, d_h * step.units[unit].3);
+                }
+            }
+        }
+
+        // Through the cell.
+        let at = |m: usize, unit: usize| (m * batch + step.b) * hidden + unit;
+        let state = |unit: usize| self.before::<C>(h, unit, &step.units[unit].1);
+        let saved = |unit: usize| C::Saved::from_vec(step.units[unit].0.clone());
+        let mut backs: Vec<Backward<C, f64>> = Vec::new();
+        for unit in 0..hidden {
+            let (_, _, after, own) = &step.units[unit];
+            let after = State { hidden: *own, memory: C::Memory::from_vec(after.clone()) };
+            let d_memory = (0..memories).map(|m| d_c[at(m, unit)]).collect();
+            let d_after = State { hidden: d_own[unit], memory: C::Memory::from_vec(d_memory) };
+            backs.push(cell.step_backward(saved(unit), &state(unit), &after, d_after));
+        }
+        let has_gated = self.terms.contains(&HiddenTerm::Gated);
+        let weight_hh = self.numbers(Operand::WeightHh);
+        if has_gated {
+            let d_last: Vec<f64> = backs
+                .iter_mut()
+                .map(|back| {
+                    let zeros = C::Gates::from_fn(|_| 0.0);
+                    let gates = std::mem::replace(&mut back.d_gates, zeros).into_vec();
+                    let d_last = gates[last];
+                    back.d_gates = C::Gates::from_vec(gates);
+                    d_last
+                })
+                .collect();
+            let d_gated = |k: usize| -> f64 {
+                let row = |u: usize| weight_hh[(last * hidden + u) * hidden + k];
+                d_last.iter().enumerate().map(|(u, d)| d * row(u)).sum()
+            };
+            for (unit, back) in std::mem::take(&mut backs).into_iter().enumerate() {
+                let (saved, before) = (saved(unit), state(unit));
+                backs.push(cell.gated_hidden_backward(&saved, &before, d_gated(unit), back));
+            }
+            for (u, d_last) in d_last.iter().enumerate() {
+                for k in 0..hidden {
+                    let gated = cell.gated_hidden_of_saved(&saved(k), &state(k).hidden);
+                    add(Operand::WeightHh, (last * hidden + u) * hidden + k, d_last * gated);
+                }
+                add(Operand::BiasHh, last * hidden + u, *d_last);
+            }
+        }
+
+        // Through `W` and `U`.
+        d_h.fill(0.0);
+        let (x, weight_ih) = (self.input(step.t, step.b), self.numbers(Operand::WeightIh));
+        for (unit, back) in backs.into_iter().enumerate() {
+            let Backward { d_gates, d_separate, d_hidden, d_memory } = back;
+            if let Some(d_hidden) = d_hidden {
+                d_h[unit] += d_hidden;
+            }
+            for (m, d) in d_memory.into_vec().into_iter().enumerate() {
+                d_c[at(m, unit)] = d;
+            }
+            let mut separate = d_separate.into_vec().into_iter();
+            for (gate, d_gate) in d_gates.into_vec().into_iter().enumerate() {
+                let row = gate * hidden + unit;
+                for (i, x) in x.iter().enumerate() {
+                    add(Operand::WeightIh, row * input + i, d_gate * x);
+                    let at = (step.t * batch + step.b) * input + i;
+                    add(Operand::Input, at, d_gate * weight_ih[row * input + i]);
+                }
+                add(Operand::BiasIh, row, d_gate);
+                let d_outer = match self.terms[gate] {
+                    HiddenTerm::Added => d_gate,
+                    HiddenTerm::Separate => separate.next().expect("one for each such gate"),
+                    HiddenTerm::Gated => continue,
+                };
+                for (p, h) in h.iter().enumerate() {
+                    add(Operand::WeightHh, row * output + p, d_outer * h);
+                    d_h[p] += d_outer * weight_hh[row * output + p];
+                }
+                add(Operand::BiasHh, row, d_outer);
+            }
+        }
+    }
+}
+
+fn numbers<B: Backend>(tensor: FloatTensor<B>) -> Vec<f64> {
+    let data = read_sync(B::float_into_data(tensor)).expect("the device answers");
+    data.convert::<f64>().try_to_vec().expect("converted to f64")
+}
+
+fn tensor<B: Backend>(
+    values: Vec<f64>,
+    shape: impl Into<Shape>,
+    like: &FloatTensor<B>,
+) -> FloatTensor<B> {
+    let data = TensorData::new(values, shape).convert_dtype(like.dtype());
+    let device: Device<B> = like.device();
+    B::float_from_data(data, &device)
+}
+
+/// The kernel gets the layers' whole case table: all cells, stacks, directions, masks, packed and chunked input.
+#[test]
+fn a_kernel_of_somebody_else_passes_the_case_table() {
+    let device = device::open("flex").expect("it is in the build");
+    let mut compared = 0;
+    for case in table() {
+        let problem = case.problem();
+        let setting = |engine, kernel| {
+            let (device, dtype) = (device.clone(), DType::F64);
+            Setting { engine, kernel, device, dtype }
+        };
+        let layer = problem.options.config().try_init(&device.clone().autodiff());
+        let layer = layer.expect("the table's layers can be made").with_kernel::<Flex>(Naive);
+        let manual = setting(Engine::Manual, Kernel::Auto);
+        let measured = measure_layer(&problem, &manual, layer);
+        let expected = measure(&problem, &setting(Engine::Manual, Kernel::Reference))
+            .expect("the table's layers can be made");
+        for (name, expected) in &expected {
+            let error = relative_error(&measured[name], expected);
+            assert!(error <= 1e-12, "{} {name}: {error:e}", case.name);
+            compared += 1;
+        }
+    }
+    assert!(compared > 1000, "{compared} comparisons");
+}
+
+/// The layer says by which kernel it runs, and takes one of bptt's again.
+#[test]
+fn a_layer_names_its_kernel() {
+    let device = device::open("flex").expect("it is in the build");
+    let layer = bptt::GruConfig::new(2, 3).init(&device).with_kernel::<Flex>(Naive);
+    assert!(layer.custom_kernel().is_some_and(|name| name.ends_with("Naive")));
+    let layer = layer.with_kernel(Kernel::Reference);
+    assert_eq!((layer.custom_kernel(), layer.kernel()), (None, Kernel::Reference));
+}
