@@ -3,14 +3,19 @@
 use crate::host::gemm::panels::NR;
 use crate::host::gemm::rows::Rows;
 use crate::host::simd::prefetch::send_for;
-use crate::host::simd::real::Real;
+use crate::host::simd::real::{Real, is_portable};
 use pulp::Simd;
 
 /// `MR`, how many rows a tile of one panel may have: the sums, a row of `B` and one element of `A` are all in
 /// registers.
 #[inline(always)]
 pub(crate) fn mr<S: Simd>() -> usize {
-    if S::REGISTER_COUNT >= 32 { 12 } else { 6 }
+    match S::REGISTER_COUNT {
+        // A machine that `pulp` knows nothing of: little code is worth more than the last bit of speed.
+        _ if is_portable::<S>() => 4,
+        32.. => 12,
+        _ => 6,
+    }
 }
 
 /// As [`mr`], where a tile has a panel and one SIMD vector of the next.
@@ -71,18 +76,13 @@ impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
     /// All that the fields speak of is there, for `R` rows and `P` panels.
     #[inline(always)]
     pub(crate) unsafe fn exactly<S: Simd, const R: usize, const P: usize>(self, simd: S) {
-        let lanes = T::lanes::<S>();
         // SAFETY: the caller's promise. A tile that is not whole has one panel, and its columns
         // are counted.
         unsafe {
-            if P > 1 || self.columns >= NR * lanes {
-                self.work::<S, R, P, NR, false>(simd);
-            } else if self.columns > lanes {
-                self.work::<S, R, 1, NR, true>(simd);
-            } else if self.columns == lanes {
-                self.work::<S, R, 1, 1, false>(simd);
+            if P > 1 || self.columns > T::lanes::<S>() {
+                self.work::<S, R, P, NR>(simd);
             } else {
-                self.work::<S, R, 1, 1, true>(simd);
+                self.work::<S, R, 1, 1>(simd);
             }
         }
     }
@@ -96,31 +96,17 @@ impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
         // SAFETY: the caller's promise.
         unsafe {
             match rows {
-                1 => self.exactly_with_last::<S, 1>(simd),
-                2 => self.exactly_with_last::<S, 2>(simd),
-                3 => self.exactly_with_last::<S, 3>(simd),
-                4 => self.exactly_with_last::<S, 4>(simd),
+                1 => self.work::<S, 1, 2, 1>(simd),
+                2 => self.work::<S, 2, 2, 1>(simd),
+                _ if mr_of_three::<S>() <= 2 => unreachable!("at most 2 rows here"),
+                3 => self.work::<S, 3, 2, 1>(simd),
+                4 => self.work::<S, 4, 2, 1>(simd),
                 // Known when this is compiled, as in `any`.
                 _ if mr_of_three::<S>() <= 4 => unreachable!("at most 4 rows here"),
-                5 => self.exactly_with_last::<S, 5>(simd),
-                6 => self.exactly_with_last::<S, 6>(simd),
-                7 => self.exactly_with_last::<S, 7>(simd),
-                _ => self.exactly_with_last::<S, 8>(simd),
-            }
-        }
-    }
-
-    /// # Safety
-    ///
-    /// As for [`with_last`](Self::with_last), for `R` rows.
-    #[inline(always)]
-    unsafe fn exactly_with_last<S: Simd, const R: usize>(self, simd: S) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            if self.columns == (NR + 1) * T::lanes::<S>() {
-                self.work::<S, R, 2, 1, false>(simd);
-            } else {
-                self.work::<S, R, 2, 1, true>(simd);
+                5 => self.work::<S, 5, 2, 1>(simd),
+                6 => self.work::<S, 6, 2, 1>(simd),
+                7 => self.work::<S, 7, 2, 1>(simd),
+                _ => self.work::<S, 8, 2, 1>(simd),
             }
         }
     }
@@ -152,6 +138,7 @@ impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
                 2 => self.exactly::<S, 2, 1>(simd),
                 3 => self.exactly::<S, 3, 1>(simd),
                 4 => self.exactly::<S, 4, 1>(simd),
+                _ if mr::<S>() <= 4 => unreachable!("a tile has at most 4 rows here"),
                 5 => self.exactly::<S, 5, 1>(simd),
                 6 => self.exactly::<S, 6, 1>(simd),
                 // Known when this is compiled: no code for tiles that no register holds.
@@ -166,23 +153,22 @@ impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
         }
     }
 
-    /// With `L` registers of the last panel, the last of which is `PARTIAL` if it hangs over the edge of `C`: then
-    /// the columns are counted, and the last of them are in it.
+    /// With `L` registers of the last panel. The last of these may hang over the edge of `C`: the columns are
+    /// counted. That is asked when the sums are there, since a loop of its own for each answer would make twice the
+    /// code.
     ///
     /// # Safety
     ///
     /// As for [`exactly`](Self::exactly).
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "indices, so that all stays in registers")]
-    unsafe fn work<S: Simd, const R: usize, const P: usize, const L: usize, const PARTIAL: bool>(
-        self,
-        simd: S,
-    ) {
+    unsafe fn work<S: Simd, const R: usize, const P: usize, const L: usize>(self, simd: S) {
         // SAFETY: the caller's promise; a panel's row has `NR` registers, of which `L` are taken.
         unsafe {
             let lanes = T::lanes::<S>();
             let whole = ((P - 1) * NR + L) * lanes;
-            let c = self.rows_of_c::<R>(if PARTIAL { self.columns } else { whole });
+            let partial = self.columns < whole;
+            let c = self.rows_of_c::<R>(if partial { self.columns } else { whole });
             let sums = self.sums::<S, R, P, L>(simd);
             for r in 0..R {
                 for p in 0..P {
@@ -190,7 +176,7 @@ impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
                         let first = (p * NR + v) * lanes;
                         let c = c[r].wrapping_add(first);
                         let mut sum = sums[r][p][v];
-                        if PARTIAL && (p + 1, v + 1) == (P, L) {
+                        if (p + 1, v + 1) == (P, L) && partial {
                             let c = std::slice::from_raw_parts_mut(c, self.columns - first);
                             if self.add {
                                 sum = T::add(simd, T::load_partial(simd, c), sum);

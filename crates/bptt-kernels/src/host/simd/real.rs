@@ -93,7 +93,7 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
 
 /// Whether `S` is the portable path, where a fused multiply-add would be a call to a library.
 #[inline(always)]
-fn is_portable<S: Simd>() -> bool {
+pub(crate) fn is_portable<S: Simd>() -> bool {
     TypeId::of::<S>() == TypeId::of::<Scalar128b>()
 }
 
