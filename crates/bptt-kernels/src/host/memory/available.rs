@@ -1,13 +1,13 @@
-//! How much memory the system still has.
+//! How much memory is available.
 
-/// How much memory can still be had, in bytes, where the system says so.
+/// How much memory can still be allocated, in bytes, if the system tells.
 pub(crate) fn available() -> Option<usize> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let meminfo = read("/proc/meminfo")?;
     let kilobytes = number(&meminfo, "MemAvailable:")?
         .saturating_add(number(&meminfo, "SwapFree:").unwrap_or(0));
     let machine = kilobytes.saturating_mul(1024);
-    // A container may have less than its machine; what it has in its page cache it can have back.
+    // A container may have less than its machine. The system frees the container's page cache if need be.
     let group = |name: &str| read(&format!("/sys/fs/cgroup/memory.{name}"));
     let bytes = |name: &str| group(name)?.trim().parse::<usize>().ok();
     let own = bytes("max").zip(bytes("current")).map(|(max, current)| {
@@ -17,7 +17,7 @@ pub(crate) fn available() -> Option<usize> {
     Some(own.map_or(machine, |own| own.min(machine)))
 }
 
-/// The number behind a name, in a file with one of each on a line.
+/// The number behind a name, in a file with a name and a number on each line.
 fn number(file: &str, name: &str) -> Option<usize> {
     let mut lines = file.lines().map(str::split_whitespace);
     lines

@@ -5,8 +5,8 @@ use crate::host::simd::real::Real;
 use bytemuck::{Pod, Zeroable};
 use std::marker::PhantomData;
 
-/// A piece of memory. No larger, because memory of this alignment comes from the system as zeros, page
-/// by page when it is touched; of a larger one it would be filled with them, all of it, at once.
+/// A unit of memory. It is no larger, because of its alignment. The system gives memory of this alignment page by page,
+/// as zeros, when it is touched. Memory of a larger alignment would be filled with zeros at once, all of it.
 #[derive(Clone, Copy)]
 #[repr(C, align(16))]
 struct Piece([u8; 16]);
@@ -15,46 +15,46 @@ impl Piece {
     const BYTES: usize = 16;
 }
 
-// SAFETY: an array of bytes, for which zeros are a value like any other.
+// SAFETY: an array of bytes; zeros are a valid value of it.
 unsafe impl Zeroable for Piece {}
-// SAFETY: an array of bytes without padding (its size is its alignment), of any bit pattern.
+// SAFETY: an array of bytes without padding (its size is its alignment); every bit pattern is valid.
 unsafe impl Pod for Piece {}
 
-/// Where numbers start: at a cache line, so that no register of a row lies across two.
+/// The alignment of the first number: a cache line, so that no SIMD vector of a row lies in two lines.
 const LINE: usize = 64;
 
 /// Numbers in memory that starts at a cache line.
 ///
-/// Memory that is given back is kept for the next buffer.
+/// When a buffer is dropped, its memory is kept for the next one.
 pub(crate) struct Buffer<T> {
-    /// At least as many as `len` numbers take, from the first line on.
+    /// Enough for `len` numbers from the first cache line on.
     memory: Vec<Piece>,
     len: usize,
     of: PhantomData<T>,
 }
 
-/// From how many pieces on memory is kept. Less of it an allocator has at hand.
+/// From how many units on memory is kept. An allocator keeps smaller pieces itself.
 const POOLED: usize = 1024 / Piece::BYTES;
 
 /// Memory that waits for its next buffer.
 static POOL: Pool<Piece> = Pool::new();
 
-/// Gives back to the system all that waits for its next buffer.
+/// Gives all memory that waits for its next buffer back to the system.
 pub(crate) fn release_kept() {
     POOL.release();
 }
 
-/// Where in it the first line starts.
+/// Where in it the first cache line starts.
 fn first_line(memory: &[Piece]) -> usize {
     let start = memory.as_ptr() as usize;
     (start.next_multiple_of(LINE) - start) / Piece::BYTES
 }
 
-/// So much memory, and whether it was used before. If not, it is zero.
+/// Memory of that size, and whether it was used before. If not, it is zero.
 ///
 /// # Panics
 ///
-/// If there is no such memory.
+/// If the system cannot give so much memory.
 fn allocate(bytes: usize) -> (Vec<Piece>, bool) {
     let count = bytes.div_ceil(Piece::BYTES) + LINE / Piece::BYTES - 1;
     let fresh = || {
@@ -73,7 +73,7 @@ impl<T> Drop for Buffer<T> {
 }
 
 impl<T> Buffer<T> {
-    /// How much memory its numbers take.
+    /// How many bytes its numbers take.
     pub(crate) fn bytes(&self) -> usize {
         self.len * size_of::<T>()
     }
@@ -101,7 +101,7 @@ impl<T: Real> Buffer<T> {
     ///
     /// # Panics
     ///
-    /// If there is no such memory, or if the sizes' product overflows.
+    /// If the system cannot give so much memory, or if the product of the sizes overflows.
     pub(crate) fn zeros(sizes: &[usize]) -> Self {
         let (mut buffer, old) = Self::new(sizes);
         if old {
@@ -110,7 +110,7 @@ impl<T: Real> Buffer<T> {
         buffer
     }
 
-    /// Whatever numbers were there before, for who writes all that he reads.
+    /// With any numbers in it, for a caller that writes each number before it reads it.
     ///
     /// # Panics
     ///
@@ -119,7 +119,7 @@ impl<T: Real> Buffer<T> {
         Self::new(sizes).0
     }
 
-    /// One for the block that is worked, and one more of the same size if another is worked beside it.
+    /// A buffer for the time block that is computed, and a second one if another block is computed at the same time.
     ///
     /// # Panics
     ///
@@ -128,7 +128,7 @@ impl<T: Real> Buffer<T> {
         [Self::scratch(sizes), Self::scratch(if two { sizes } else { &[0] })]
     }
 
-    /// With zeros behind the first columns of each row, where nobody writes.
+    /// With zeros behind the first columns of each row, which no thread writes.
     pub(crate) fn with_padding(mut self, row: usize, columns: usize) -> Self {
         for row in self.as_mut_slice().chunks_exact_mut(row.max(1)) {
             row[columns..].fill(T::ZERO);
@@ -136,7 +136,7 @@ impl<T: Real> Buffer<T> {
         self
     }
 
-    /// And whether it was used before; if not, it is zero.
+    /// Also tells whether the memory was used before; if not, it is zero.
     fn new(sizes: &[usize]) -> (Self, bool) {
         let len = volume(sizes);
         let bytes = len.checked_mul(size_of::<T>()).expect("a size overflows");
@@ -153,7 +153,7 @@ impl<T: Real> Buffer<T> {
         &mut bytemuck::cast_slice_mut(&mut self.memory[first..])[..self.len]
     }
 
-    /// To be written by several threads.
+    /// For several threads to write to.
     pub(crate) fn shared(&mut self) -> Shared<'_, T> {
         Shared::new(self.as_mut_slice())
     }
@@ -169,7 +169,7 @@ pub(crate) fn volume(sizes: &[usize]) -> usize {
     product.unwrap_or_else(|| panic!("the product of the sizes {sizes:?} overflows"))
 }
 
-/// A slice that several threads read and write, each its own part of it.
+/// A slice that several threads read and write, each in its own part.
 pub(crate) struct Shared<'a, T> {
     start: *mut T,
     len: usize,
@@ -184,7 +184,7 @@ impl<T> Clone for Shared<'_, T> {
 
 impl<T> Copy for Shared<'_, T> {}
 
-// SAFETY: it gives access by `unsafe` functions only, whose callers promise not to race.
+// SAFETY: access is by `unsafe` functions only, whose callers promise that there is no data race.
 unsafe impl<T: Send> Send for Shared<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Shared<'_, T> {}
@@ -198,16 +198,16 @@ impl<'a, T> Shared<'a, T> {
         self.len
     }
 
-    /// Some of it.
+    /// A part of it.
     pub(crate) fn part(&self, from: usize, len: usize) -> Self {
         Self { start: self.at(from, len), len, of: PhantomData }
     }
 
-    /// Where `len` elements from `from` on are; they are inside.
+    /// A pointer to `len` elements from `from` on, which are checked to be inside.
     #[inline(always)]
     pub(crate) fn at(&self, from: usize, len: usize) -> *mut T {
         assert!(from <= self.len && len <= self.len - from, "outside of a buffer");
-        // SAFETY: checked, not beyond the end of the slice.
+        // SAFETY: the check shows that it is not beyond the end of the slice.
         unsafe { self.start.add(from) }
     }
 
@@ -216,7 +216,7 @@ impl<'a, T> Shared<'a, T> {
     /// No other thread writes to these elements while the slice lives.
     #[inline(always)]
     pub(crate) unsafe fn slice(&self, from: usize, len: usize) -> &'a [T] {
-        // SAFETY: inside, as `at` checks; not written meanwhile, as the caller promises.
+        // SAFETY: `at` checks that it is inside; the caller promises that nothing writes to it meanwhile.
         unsafe { std::slice::from_raw_parts(self.at(from, len), len) }
     }
 
@@ -226,7 +226,7 @@ impl<'a, T> Shared<'a, T> {
     #[inline(always)]
     #[allow(clippy::mut_from_ref, reason = "the caller promises that there is no other")]
     pub(crate) unsafe fn slice_mut(&self, from: usize, len: usize) -> &'a mut [T] {
-        // SAFETY: inside, as `at` checks; exclusive, as the caller promises.
+        // SAFETY: `at` checks that it is inside; the caller promises that the access is exclusive.
         unsafe { std::slice::from_raw_parts_mut(self.at(from, len), len) }
     }
 }

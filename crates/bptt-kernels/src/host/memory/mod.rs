@@ -1,5 +1,5 @@
-//! Memory that threads share and that is used again: buffers, results, and what is kept of both for the
-//! next. It knows nothing of what lies in it.
+//! Memory that threads share and that is used again: buffers, results, and pools that keep both for later calls. It
+//! does not know what the numbers in it mean.
 
 pub(crate) mod available;
 pub(crate) mod buffer;

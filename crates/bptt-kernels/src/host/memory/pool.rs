@@ -1,4 +1,4 @@
-//! Memory that was used and will be again.
+//! Pools: memory that was used, and waits for its next use.
 
 use crate::host::memory::available::available;
 use crate::host::simd::real::Real;
@@ -6,38 +6,38 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How many bytes a pool keeps, at most, for as long as the program runs,
+/// How many bytes a pool keeps at most, for as long as the program runs.
 const KEPT: usize = 256 << 20;
 
-/// how long it keeps more that nobody uses,
+/// How long it keeps more than that while nobody uses it.
 const WHILE: Duration = Duration::from_secs(10);
 
-/// and in how many pieces.
+/// In how many pieces it keeps memory at most.
 const PIECES: usize = 64;
 
-/// How many bytes a pool keeps while it is used: an eighth of the memory that there was when it was first
-/// asked. A long sequence's training step takes gigabytes, and so does the next.
+/// How many bytes a pool keeps while it is used: an eighth of the memory that was available at its first use. A
+/// training step of a long sequence takes gigabytes, and the next step takes as much.
 fn most() -> usize {
     static MOST: OnceLock<usize> = OnceLock::new();
     *MOST.get_or_init(|| available().map_or(KEPT, |bytes| (bytes / 8).max(KEPT)))
 }
 
-/// Pieces of memory that wait for their next use: pages fresh from the system cost a fault each, a third of
-/// the time of a small layer's training step.
+/// Pieces of memory that wait for their next use. Each fresh page from the system costs a page fault, and these would
+/// be a third of the time of a small layer's training step.
 pub(crate) struct Pool<E>(Mutex<Kept<E>>);
 
 struct Kept<E> {
     /// The oldest first.
     pieces: Vec<Vec<E>>,
-    /// How many bytes they take.
+    /// How many bytes all of them have.
     bytes: usize,
-    /// Whether anybody has used the pool since it was last looked at.
+    /// Whether the pool was used since the last check.
     used: bool,
-    /// Whether somebody looks.
+    /// Whether there is a thread that checks.
     watched: bool,
 }
 
-/// How many a piece takes.
+/// How many bytes a piece has.
 fn bytes<E>(piece: &Vec<E>) -> usize {
     piece.capacity() * size_of::<E>()
 }
@@ -54,7 +54,7 @@ impl<E> Kept<E> {
         piece
     }
 
-    /// Takes out the oldest, until no more are left than may be kept.
+    /// Removes the oldest pieces, until those that are left may be kept.
     #[must_use = "to be dropped when nobody waits for the pool any more"]
     fn shrink(&mut self, most: usize) -> Vec<Vec<E>> {
         let mut dropped = Vec::new();
@@ -74,8 +74,7 @@ impl<E: Send + 'static> Pool<E> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A piece with room for so many elements, with what it had in it, and whether it was used before; else a
-    /// fresh one.
+    /// A piece with room for so many elements, with its old content if it was used before; and whether it was.
     pub(crate) fn take(&self, len: usize, fresh: impl FnOnce() -> Vec<E>) -> (Vec<E>, bool) {
         if let Some(piece) = self.kept(len) {
             return (piece, true);
@@ -85,7 +84,7 @@ impl<E: Send + 'static> Pool<E> {
         (piece, false)
     }
 
-    /// The smallest piece with room for so many elements, if it is not more than twice as large.
+    /// The smallest piece with room for so many elements, unless it is more than twice as large.
     fn kept(&self, len: usize) -> Option<Vec<E>> {
         let mut kept = self.lock();
         kept.used = true;
@@ -116,7 +115,7 @@ impl<E: Send + 'static> Pool<E> {
         drop(dropped);
     }
 
-    /// Gives back what is too much to be kept for ever, once nobody has used the pool for a while.
+    /// Once nobody has used the pool for a while, gives back what it may not keep for ever.
     fn watch(&self, every: Duration) {
         loop {
             thread::sleep(every);
@@ -132,16 +131,16 @@ impl<E: Send + 'static> Pool<E> {
         }
     }
 
-    /// Gives all back, for who needs it elsewhere.
+    /// Gives all of it back, for other uses.
     pub(crate) fn release(&self) {
         let dropped = self.lock().shrink(0);
         drop(dropped);
     }
 }
 
-/// A float type whose results have memory that is used again.
+/// A float type with a pool for the memory of results.
 pub(crate) trait Pooled: Real {
-    /// Memory of results of this type, for the next ones.
+    /// The pool for results of this type.
     fn results() -> &'static Pool<Self>;
 }
 
@@ -157,10 +156,10 @@ macro_rules! pooled {
 }
 pooled!(f32 f64);
 
-/// Fresh memory in large pages, where the system has them and there is much of it: one fault for 2 MiB, and not
-/// for each 4 KiB. Sequences whose trace is larger than what a pool keeps take up to a quarter less time.
+/// Fresh memory, in large pages if it is much and the system has them: one page fault for each 2 MiB, and not for each
+/// 4 KiB. Sequences whose trace is larger than what a pool keeps take up to a quarter less time.
 fn in_large_pages<E>(memory: &mut [E]) {
-    /// The size of a large page; and from how many on it is worth a call.
+    /// The size of a large page, and from how many of them on the call is worth its time.
     const PAGE: usize = 2 << 20;
     const LEAST: usize = 8;
     #[cfg(all(target_os = "linux", not(miri)))]
@@ -169,8 +168,8 @@ fn in_large_pages<E>(memory: &mut [E]) {
         let first = all.start.addr().next_multiple_of(PAGE);
         let bytes = all.end.addr().saturating_sub(first) / PAGE * PAGE;
         if bytes >= LEAST * PAGE {
-            // SAFETY: whole pages that belong to the memory; it is advice, and changes nothing that is there.
-            // Where it is not taken, pages are small.
+            // SAFETY: these are whole pages of the memory, and the call is advice that changes no content. If the
+            // system does not follow it, pages are small.
             unsafe { libc::madvise(all.start.with_addr(first).cast(), bytes, libc::MADV_HUGEPAGE) };
         }
     }

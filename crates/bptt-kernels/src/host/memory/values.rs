@@ -1,4 +1,4 @@
-//! What comes out of the kernels: numbers that become a tensor, and whose memory comes back.
+//! The results of the kernels: numbers that become a tensor. Their memory comes back when the tensor is dropped.
 
 use crate::host::memory::buffer::volume;
 use crate::host::memory::pool::Pooled;
@@ -9,9 +9,9 @@ use std::ptr::NonNull;
 
 /// The numbers of a result.
 ///
-/// A training step makes the same tensors as the one before, which are dropped in between. Allocators give
-/// large memory back to the system, and its pages are fresh for the next step: with the faults that they
-/// cost, 10 to 20 % of its time. So large results are kept for the next of their size.
+/// A training step makes tensors of the same sizes as the step before, which are dropped in between. Allocators give
+/// large memory back to the system, so the next step has fresh pages. Their page faults cost 10 to 20 % of its time. So
+/// the memory of large results is kept for the next result of its size.
 #[derive(Debug)]
 pub(crate) struct Values<T: Pooled>(Vec<T>);
 
@@ -19,15 +19,15 @@ pub(crate) struct Values<T: Pooled>(Vec<T>);
 const LARGE: usize = 1 << 17;
 
 impl<T: Pooled> Values<T> {
-    /// Zeros; or, for who writes all of them, whatever numbers were there before.
+    /// Zeros; or any numbers, for a caller that writes all of them.
     ///
     /// # Panics
     ///
-    /// If the sizes' product overflows.
+    /// If the product of the sizes overflows.
     pub(crate) fn new(sizes: &[usize], all_written: bool) -> Self {
         let len = volume(sizes);
         if len < LARGE / size_of::<T>() {
-            // Not `vec!`: of small memory it is faster to have it and to fill it.
+            // Not `vec!`: for little memory, it is faster to allocate it and to fill it.
             let mut memory = Vec::with_capacity(len);
             memory.resize(len, T::ZERO);
             return Self(memory);
@@ -40,18 +40,18 @@ impl<T: Pooled> Values<T> {
         Self(memory)
     }
 
-    /// How much memory there is.
+    /// How many bytes there are.
     fn bytes(&self) -> usize {
         self.0.capacity() * size_of::<T>()
     }
 
-    /// As a tensor's memory, which comes back when the tensor is dropped.
+    /// The numbers as a tensor's memory, which comes back when the tensor is dropped.
     pub(crate) fn into_bytes(mut self) -> Bytes {
         if self.bytes() < LARGE {
             return Bytes::from_elems(take(&mut self.0));
         }
         let len = size_of_val(&*self.0);
-        // SAFETY: so many bytes are those of the numbers.
+        // SAFETY: the numbers have so many bytes.
         unsafe { Bytes::from_controller(Box::new(self), len) }
     }
 }
@@ -94,7 +94,7 @@ impl<T: Pooled> AllocationController for Values<T> {
     }
 
     fn memory(&self, _: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
-        // SAFETY: all that is allocated, which need not be initialised.
+        // SAFETY: it is all memory that is allocated; it need not be initialised.
         Ok(unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.bytes()) })
     }
 
@@ -103,12 +103,11 @@ impl<T: Pooled> AllocationController for Values<T> {
         _: AccessPolicy,
     ) -> Result<&mut [MaybeUninit<u8>], AccessError> {
         let bytes = self.bytes();
-        // SAFETY: as above; the caller promises to write no bytes that are not initialised, and all others
-        // are numbers.
+        // SAFETY: as above. The caller promises to write initialised bytes only, and all others are numbers.
         Ok(unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), bytes) })
     }
 
-    /// For who makes a `Vec` of it, which is what it is.
+    /// As a `Vec`, which it is.
     fn try_detach(&mut self) -> Option<NonNull<u8>> {
         let mut memory = ManuallyDrop::new(take(&mut self.0));
         NonNull::new(memory.as_mut_ptr().cast())

@@ -1,4 +1,4 @@
-//! Threads that work together. They know nothing of what they work on.
+//! Threads that work together. They do not know what they compute.
 
 pub(crate) mod team;
 pub(crate) mod workers;

@@ -14,7 +14,7 @@ pub(crate) struct Member<'a> {
 }
 
 impl Member<'_> {
-    /// Waits until all have come here; what each has written before is seen by all after.
+    /// Waits until all members have called this. After it, each member sees what the others wrote before it.
     #[inline]
     pub(crate) fn wait(&self) {
         if self.count > 1 {
@@ -22,28 +22,28 @@ impl Member<'_> {
         }
     }
 
-    /// This member's part of `count` things, in pieces of `grain`.
+    /// This member's part of `count` items, a multiple of `grain` except at the end.
     pub(crate) fn part(&self, count: usize, grain: usize) -> Range<usize> {
         part(self.index, self.count, count, grain)
     }
 }
 
-/// Part `index` of `parts` of `count` things, in pieces of `grain`: all parts together are all
-/// things, without overlap.
+/// Part `index` of `parts` of `count` items, a multiple of `grain` except at the end. The parts do not overlap, and
+/// together they are all items.
 pub(crate) fn part(index: usize, parts: usize, count: usize, grain: usize) -> Range<usize> {
     let pieces = count.div_ceil(grain);
     let edge = |index: usize| (index * pieces / parts * grain).min(count);
     edge(index)..edge(index + 1)
 }
 
-/// Runs `work` once on each of `count` threads, this one among them, and waits for all.
+/// Runs `work` once on each of `count` threads, of which this thread is one, and waits for all of them.
 ///
-/// Threads of their own (`workers.rs`), and not tasks of a pool: members wait for each other, so that
-/// all have to run at the same time, which a pool whose threads are busy cannot promise.
+/// The members are threads of this crate (`workers.rs`), and not tasks of a thread pool. They wait for each other, so
+/// all of them have to run at the same time. A pool whose threads are busy cannot promise that.
 ///
 /// # Panics
 ///
-/// If one of them does.
+/// If one of them panics.
 pub(crate) fn team(count: usize, work: impl Fn(&Member<'_>) + Sync) {
     let barrier = Barrier::default();
     let run = |index| {
@@ -53,7 +53,7 @@ pub(crate) fn team(count: usize, work: impl Fn(&Member<'_>) + Sync) {
     workers::together(count, &run);
 }
 
-/// A member that panics would leave the others waiting for ever.
+/// If a member panicked alone, the others would wait for ever.
 struct PanicGuard<'a>(&'a Barrier);
 
 impl Drop for PanicGuard<'_> {
@@ -64,7 +64,7 @@ impl Drop for PanicGuard<'_> {
     }
 }
 
-/// A barrier that spins, because the waits are of microseconds; each counter on a line of its own.
+/// A barrier that spins, because the waits take microseconds. Each counter has a cache line of its own.
 #[derive(Default)]
 struct Barrier {
     arrived: Padded<AtomicUsize>,
@@ -77,13 +77,13 @@ struct Barrier {
 struct Padded<T>(T);
 
 impl Barrier {
-    /// Spins before the thread is offered to others, which may be more than there are cores.
+    /// How often it spins before it yields the core. There may be more threads than cores.
     const SPINS: usize = if cfg!(miri) { 1 } else { 1 << 12 };
 
     #[inline]
     fn wait(&self, count: usize) {
         let round = self.round.0.load(Ordering::Relaxed);
-        // Acquire and release: each sees what those wrote that came before, and the last, all.
+        // Acquire and release: each member sees what earlier members wrote, and the last one sees everything.
         if self.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == count {
             self.arrived.0.store(0, Ordering::Relaxed);
             self.round.0.store(round.wrapping_add(1), Ordering::Release);

@@ -1,41 +1,41 @@
-//! Threads that outlive their work: a sequence needs its team several times, for tens of microseconds
-//! each, and to start a thread takes as long.
+//! Threads that are kept from one use to the next. A sequence needs its team several times, for tens of microseconds
+//! each time, and to start a thread takes as long.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::Thread;
 
-/// What a worker does: the work, and which part of it.
+/// What a worker is to do: the work, and which part of it.
 struct Job {
     task: Task,
     index: usize,
     latch: Arc<Latch>,
 }
 
-/// The work, of a lifetime that the compiler does not know: [`together`] does not return before all
-/// workers are done with it.
+/// The work. The compiler does not know its lifetime: [`together`] does not return before all workers are done with
+/// it.
 #[derive(Clone, Copy)]
 struct Task(*const (dyn Fn(usize) + Sync));
 
-// SAFETY: what it points to is `Sync`, and lives as long as a worker uses it, see `together`.
+// SAFETY: the work is `Sync`, and it lives as long as a worker uses it; see `together`.
 unsafe impl Send for Task {}
 
-/// How many workers are still at it.
+/// How many workers are not done yet.
 struct Latch {
     left: AtomicUsize,
     panicked: AtomicBool,
-    /// Who waits for them.
+    /// The thread that waits for them.
     caller: Thread,
 }
 
 impl Latch {
-    /// Spins before the thread sleeps: members of a team finish within microseconds of each other.
+    /// How often the thread spins before it sleeps: members of a team finish within microseconds of each other.
     const SPINS: usize = if cfg!(miri) { 1 } else { 1 << 12 };
 
     fn wait(&self) {
         let mut spins = 0;
-        // Acquire: what the workers have written is seen from here on.
+        // Acquire: from here on, this thread sees what the workers wrote.
         while self.left.load(Ordering::Acquire) > 0 {
             spins += 1;
             if spins < Self::SPINS {
@@ -47,18 +47,18 @@ impl Latch {
     }
 }
 
-/// Where a worker finds its next job.
+/// Where a worker gets its next job from.
 #[derive(Default)]
 struct Mailbox {
-    /// Whether there is one: read without the lock while the worker spins.
+    /// Whether there is a job. The worker reads it without the lock while it spins.
     is_there: AtomicBool,
     job: Mutex<Option<Job>>,
     came: Condvar,
 }
 
 impl Mailbox {
-    /// Spins before the worker sleeps: some ten microseconds, in which the next piece of a sequence
-    /// often comes.
+    /// How often the worker spins before it sleeps: for about ten microseconds, in which the next job of the same
+    /// sequence often comes.
     const SPINS: usize = if cfg!(miri) { 1 } else { 1 << 12 };
 
     fn put(&self, job: Job) {
@@ -87,62 +87,61 @@ impl Mailbox {
     }
 }
 
-/// Workers without work. Each belongs to one team at a time, so that its members all run.
+/// Idle workers. Each belongs to one team at a time, so that all members of a team run.
 static IDLE: Mutex<Vec<Arc<Mailbox>>> = Mutex::new(Vec::new());
 
 fn idle() -> std::sync::MutexGuard<'static, Vec<Arc<Mailbox>>> {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a child process has of the workers: none. A `fork` copies the thread that calls it and no other, so
-/// that a team of the parent's workers would be waited for in the child for ever. The child begins
-/// without, and starts its own.
+/// A child process has no workers. `fork` copies only the thread that calls it, so a child that used the parent's
+/// workers would wait for ever. The child begins with an empty list, and starts workers of its own.
 #[cfg(all(target_os = "linux", not(miri)))]
 mod fork {
     use super::{Mailbox, idle};
     use std::cell::UnsafeCell;
     use std::sync::{Arc, MutexGuard, Once};
 
-    /// The list of idle workers, locked while a process forks: a lock that another thread holds would
-    /// be held in the child for ever as well.
+    /// The list of idle workers, locked while the process forks. If another thread held the lock, it would stay locked
+    /// in the child for ever.
     struct Held(UnsafeCell<Option<MutexGuard<'static, Vec<Arc<Mailbox>>>>>);
 
-    // SAFETY: only the handlers below reach it, on the thread that forks, between the locking and the
-    // unlocking of the list; two threads that fork at once wait for each other there.
+    // SAFETY: only the handlers below use it, on the thread that forks, between the locking and the
+    // unlocking of the list. If two threads fork at once, one waits for the other there.
     unsafe impl Sync for Held {}
 
     static HELD: Held = Held(UnsafeCell::new(None));
 
     extern "C" fn before() {
         let idle = idle();
-        // SAFETY: the list is locked, so nobody else is here.
+        // SAFETY: the list is locked, so no other thread is here.
         unsafe { *HELD.0.get() = Some(idle) };
     }
 
     extern "C" fn in_parent() {
-        // SAFETY: the list is locked since `before`, by this thread.
+        // SAFETY: this thread has locked the list, in `before`.
         drop(unsafe { (*HELD.0.get()).take() });
     }
 
     extern "C" fn in_child() {
-        // SAFETY: as in the parent; there is no other thread.
+        // SAFETY: as in the parent; and the child has no other thread.
         let Some(mut idle) = (unsafe { (*HELD.0.get()).take() }) else { return };
-        // Forgotten, not dropped: nothing may be freed that a thread of the parent was in the middle of.
+        // It is forgotten and not dropped: a thread of the parent may have been using what a drop would free.
         idle.drain(..).for_each(std::mem::forget);
     }
 
-    /// Has the system call the handlers from now on.
+    /// Registers the handlers with the system.
     pub(super) fn register() {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
-            // SAFETY: the handlers are functions of the right type. If the system has no memory for them it
-            // does not call them, and a child waits as it would have.
+            // SAFETY: the handlers are functions of the right type. If the system has no memory for them, it does not
+            // call them, and a child would wait for the parent's workers.
             unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
         });
     }
 }
 
-/// A worker that is free, or a new one; `None` if the system gives no thread.
+/// An idle worker, or a new one; `None` if the system cannot start a thread.
 fn worker() -> Option<Arc<Mailbox>> {
     if let Some(mailbox) = idle().pop() {
         return Some(mailbox);
@@ -154,13 +153,13 @@ fn worker() -> Option<Arc<Mailbox>> {
     let run = move || {
         loop {
             let Job { task, index, latch } = of_worker.take();
-            // SAFETY: the caller waits for the latch, and until then the work lives.
+            // SAFETY: the caller waits for the latch, and the work lives until then.
             let work = unsafe { &*task.0 };
-            // The caller panics in our stead; a worker has no state that could be broken.
+            // The caller panics instead. A worker has no state that a panic could break.
             if catch_unwind(AssertUnwindSafe(|| work(index))).is_err() {
                 latch.panicked.store(true, Ordering::Relaxed);
             }
-            // First free, then done: the caller's next team finds this worker again.
+            // It is idle first and done second, so that the caller's next team finds this worker again.
             idle().push(of_worker.clone());
             if latch.left.fetch_sub(1, Ordering::Release) == 1 {
                 latch.caller.unpark();
@@ -170,12 +169,12 @@ fn worker() -> Option<Arc<Mailbox>> {
     std::thread::Builder::new().name("bptt".to_string()).spawn(run).ok().map(|_| mailbox)
 }
 
-/// Calls `work` with each number below `count`, all at the same time, each on a thread of its own, 0 on
-/// this one; returns when all have.
+/// Calls `work` with each number below `count`, at the same time, each on a thread of its own, and 0 on this thread.
+/// Returns when all calls have returned.
 ///
 /// # Panics
 ///
-/// If one of the calls does, or if there are not so many threads to be had.
+/// If one of the calls panics, or if the system cannot start so many threads.
 pub(super) fn together(count: usize, work: &(dyn Fn(usize) + Sync)) {
     if count == 1 {
         return work(0);
@@ -188,8 +187,8 @@ pub(super) fn together(count: usize, work: &(dyn Fn(usize) + Sync)) {
         panicked: AtomicBool::new(false),
         caller: std::thread::current(),
     });
-    // SAFETY: only the lifetime changes; `Waits` keeps this function from being left, by return or by
-    // panic, before all who have the pointer are done with it.
+    // SAFETY: only the lifetime changes. `Waits` makes sure that this function does not end, by return or by panic,
+    // before all workers that have the pointer are done with it.
     let erased = Task(unsafe {
         std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), *const (dyn Fn(usize) + Sync)>(
             work,
