@@ -1,33 +1,33 @@
-//! Where the columns of planes are in a row.
+//! Where the columns of the planes lie in a row.
 
-/// The columns of some planes in a row: of each plane those that fill whole panels, then of each what is left
-/// over. What is left of one plane lies beside what is left of the next, and is multiplied together with it:
-/// no panel of a product is mostly empty, and no column is there for nothing.
+/// The columns of some planes in a row. First come, plane by plane, the columns that fill whole panels; then, plane by
+/// plane, the remaining columns. The remaining columns of all planes lie side by side, and one product computes them
+/// together. So a product has at most one panel that is not full, and no column is padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Columns {
-    /// How many are in whole panels,
+    /// How many columns of a plane are in whole panels.
     pub(crate) whole: usize,
-    /// how many are left over,
+    /// How many columns of a plane remain.
     pub(crate) rest: usize,
-    /// and from the first of those to the first of these.
+    /// The distance from its first column in whole panels to its first remaining column.
     pub(crate) rest_at: usize,
-    /// Whether what is behind the last may be overwritten, to the end of a register.
+    /// Whether columns behind the last one may be overwritten, up to a whole SIMD vector.
     pub(crate) padded: bool,
 }
 
 impl Columns {
-    /// So many, one beside the other, in panels of `panel`.
+    /// So many columns side by side, in panels of `panel` columns.
     pub(crate) fn plain(count: usize, panel: usize) -> Self {
         let whole = count - count % panel;
         Self { whole, rest: count - whole, rest_at: whole, padded: false }
     }
 
-    /// Where rows are padded.
+    /// The columns of rows that are padded.
     pub(crate) fn padded(self) -> Self {
         Self { padded: true, ..self }
     }
 
-    /// None at all.
+    /// No columns.
     pub(crate) fn none() -> Self {
         Self::plain(0, 1)
     }
@@ -36,12 +36,12 @@ impl Columns {
         self.whole + self.rest
     }
 
-    /// How many panels they fill, or begin to fill.
+    /// How many panels they need.
     pub(crate) fn panels(&self, panel: usize) -> usize {
         self.whole / panel + self.rest.div_ceil(panel)
     }
 
-    /// Where column `index` is, and how many there are from it on without a gap.
+    /// Where column `index` lies, and how many columns follow it without a gap, with itself.
     #[inline(always)]
     pub(crate) fn from(&self, index: usize) -> (usize, usize) {
         match index < self.whole {

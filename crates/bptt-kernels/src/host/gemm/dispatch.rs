@@ -1,4 +1,4 @@
-//! The products, for the instruction set that the machine has.
+//! The products, compiled for each instruction set, and called for that of the machine.
 
 use crate::host::gemm::panels::Packed;
 use crate::host::gemm::product::{KC, Product};
@@ -7,8 +7,8 @@ use crate::host::memory::buffer::Shared;
 use crate::host::memory::pool::Pooled;
 use crate::host::simd::isa::Isa;
 
-/// A float type with products. Of a concrete type, and so compiled here once, not again in each crate that
-/// names a cell.
+/// A float type with products. The products are implemented for concrete types, so they are compiled once, here, and
+/// not again in each crate that uses a cell.
 pub(crate) trait Gemm: Pooled {
     /// See [`Product`].
     fn product(isa: Isa, product: Product<'_, Self>);
@@ -43,14 +43,14 @@ gemm!(f32 f64);
 impl<T: Gemm> Product<'_, T> {
     /// # Safety
     ///
-    /// `a` is valid for reads of all rows, `c` for reads and writes of all rows and of the columns
-    /// of the panels, and no other thread touches those, nor writes to `a`.
+    /// `a` is valid for reads of all rows. `c` is valid for reads and writes of all rows, in the columns of the
+    /// panels. No other thread reads or writes those, nor writes to `a`.
     #[inline]
     pub(crate) unsafe fn run(self, isa: Isa) {
         let of_values = self.b.tangent.map(|tangent| Self {
             b: Packed { value: tangent, tangent: None },
             a_rows: self.a_rows.firsts(),
-            // A tangent's row is the next one.
+            // The row of a tangent follows that of its value.
             c: self.c.wrapping_add(self.c_rows.row),
             c_rows: self.c_rows.firsts(),
             rows: self.rows.start / 2..self.rows.end / 2,
@@ -68,8 +68,8 @@ impl<T: Gemm> Product<'_, T> {
 impl<T: Gemm> OuterSum<'_, T> {
     /// # Safety
     ///
-    /// `tiles` and `d` are valid for reads of what the sizes say, `c` and `column_sums` for reads
-    /// and writes of the panel's columns, and no other thread touches those.
+    /// `tiles` and `d` are valid for reads of the given sizes. `c` and `column_sums` are valid for reads and writes
+    /// of the panel's columns, and no other thread reads or writes those.
     #[inline]
     pub(crate) unsafe fn run(self, isa: Isa) {
         T::outer_sum(isa, self);
@@ -77,15 +77,15 @@ impl<T: Gemm> OuterSum<'_, T> {
 }
 
 impl Tiles {
-    /// Lays out some rows, of which the first is row `first` of `rows`, and which are in blocks of [`KC`].
+    /// Lays out some rows as tiles. The first is row `first` of `rows`, which are in blocks of [`KC`] rows.
     ///
     /// # Panics
     ///
-    /// If they go beyond a block, or have not so many values.
+    /// If the rows go beyond a block, or if there are too few values.
     ///
     /// # Safety
     ///
-    /// No one else touches these rows of `to`.
+    /// No other thread reads or writes these rows of `to`.
     #[inline]
     pub(crate) unsafe fn pack<T: Gemm>(
         self,

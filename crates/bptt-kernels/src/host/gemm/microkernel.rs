@@ -1,4 +1,4 @@
-//! The microkernel: one tile of a product, by the innermost loop; and how rows are cut into tiles.
+//! The microkernel: the innermost loop, which computes one tile of a product; and how rows are cut into tiles.
 
 use crate::host::gemm::panels::NR;
 use crate::host::gemm::rows::Rows;
@@ -6,7 +6,7 @@ use crate::host::simd::prefetch::send_for;
 use crate::host::simd::real::{Real, is_portable};
 use pulp::Simd;
 
-/// `MR`, how many rows a tile of one panel may have: the sums, a row of `B` and one element of `A` are all in
+/// `MR`: how many rows a tile of one panel may have, such that the sums, a row of `B` and one element of `A` are all in
 /// registers.
 #[inline(always)]
 pub(crate) fn mr<S: Simd>() -> usize {
@@ -18,24 +18,24 @@ pub(crate) fn mr<S: Simd>() -> usize {
     }
 }
 
-/// As [`mr`], where a tile has a panel and one SIMD vector of the next.
+/// As [`mr`], for a tile with a panel and one SIMD vector of the next panel.
 #[inline(always)]
 pub(crate) fn mr_of_three<S: Simd>() -> usize {
     mr::<S>() * 2 / 3
 }
 
-/// Rows cut into tiles, as evenly as can be, because 8 rows are better worked as 4 and 4 than as 6 and 2.
+/// Rows cut into tiles, as evenly as possible: tiles of 4 and 4 rows are faster than tiles of 6 and 2.
 #[derive(Clone, Copy)]
 pub(crate) struct Cut {
     pub(crate) tiles: usize,
-    /// How many rows a tile has,
+    /// How many rows a tile has.
     rows: usize,
-    /// and how many tiles, the first ones, have one more.
+    /// How many tiles, from the first on, have one row more.
     larger: usize,
 }
 
 impl Cut {
-    /// Into as few tiles of at most `most` rows as there can be.
+    /// Cuts into tiles of at most `most` rows, as few as possible.
     #[inline(always)]
     pub(crate) fn new(rows: usize, most: usize) -> Self {
         let tiles = rows.div_ceil(most);
@@ -50,30 +50,30 @@ impl Cut {
     }
 }
 
-/// Computes one tile of `C`, over one block of the inner dimension. With `PACKED`, the tile's part of `A` is laid out
-/// for it, row after row of the inner dimension; else its own rows are contiguous.
+/// Computes one tile of `C`, over one block of the inner dimension. With `PACKED`, the tile's part of `A` is packed:
+/// for each index of the inner dimension, the elements of all rows of the tile. Else each row of `A` is contiguous.
 #[derive(Clone, Copy)]
 pub(crate) struct Microkernel<'a, T, const PACKED: bool> {
     pub(crate) a: *const T,
     pub(crate) a_rows: Rows<'a>,
     pub(crate) row: usize,
-    /// Where in `A` the block begins.
+    /// Where the block begins in `A`.
     pub(crate) skip: usize,
     pub(crate) depth: usize,
     pub(crate) b: *const T,
-    /// From one panel to the next.
+    /// The distance from one panel to the next.
     pub(crate) next: usize,
     pub(crate) c: *mut T,
     pub(crate) c_rows: Rows<'a>,
     pub(crate) add: bool,
-    /// How many columns of `C` there are from here on.
+    /// How many columns `C` has from here on.
     pub(crate) columns: usize,
 }
 
 impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
     /// # Safety
     ///
-    /// All that the fields speak of is there, for `R` rows and `P` panels.
+    /// The pointers are valid for all that the fields describe, for `R` rows and `P` panels.
     #[inline(always)]
     pub(crate) unsafe fn exactly<S: Simd, const R: usize, const P: usize>(self, simd: S) {
         // SAFETY: the caller's promise. A tile that is not whole has one panel, and its columns
@@ -89,8 +89,8 @@ impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
 
     /// # Safety
     ///
-    /// As for [`exactly`](Self::exactly), for `rows` rows, at most `mr_of_three`, and a panel of which
-    /// all columns are there and one with a register or less.
+    /// As for [`exactly`](Self::exactly), for `rows` rows, at most `mr_of_three`, one full panel, and one panel with at
+    /// most one SIMD vector of columns.
     #[inline(always)]
     pub(crate) unsafe fn with_last<S: Simd>(self, simd: S, rows: usize) {
         // SAFETY: the caller's promise.
@@ -141,7 +141,7 @@ impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
                 _ if mr::<S>() <= 4 => unreachable!("a tile has at most 4 rows here"),
                 5 => self.exactly::<S, 5, 1>(simd),
                 6 => self.exactly::<S, 6, 1>(simd),
-                // Known when this is compiled: no code for tiles that no register holds.
+                // Known at compile time: there is no code for tiles that do not fit the registers.
                 _ if mr::<S>() <= 6 => unreachable!("a tile has at most 6 rows here"),
                 7 => self.exactly::<S, 7, 1>(simd),
                 8 => self.exactly::<S, 8, 1>(simd),
@@ -194,7 +194,7 @@ impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
         }
     }
 
-    /// Where the tile's rows of `C` are. They are sent for, so that they are there when the sums are.
+    /// Where the tile's rows of `C` are. They are prefetched, so that they are in the cache when the sums are done.
     #[inline(always)]
     fn rows_of_c<const R: usize>(&self, columns: usize) -> [*mut T; R] {
         let mut rows = [self.c; R];
@@ -235,11 +235,11 @@ impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
         }
     }
 
-    /// Some rounds of the innermost loop, and on: `a` by the index `at`, `b` itself.
+    /// Some iterations of the innermost loop. It advances the index `at` into `a`, and the pointer `b`.
     ///
     /// # Safety
     ///
-    /// There are so many elements in the rows of `A`, and rows in the panels.
+    /// The rows of `A` have so many elements, and the panels so many rows.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "indices, so that all stays in registers")]
     unsafe fn rounds<S: Simd, const R: usize, const P: usize, const L: usize, const N: usize>(
@@ -250,7 +250,7 @@ impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
     ) {
         let lanes = T::lanes::<S>();
         let step = if PACKED { R } else { 1 };
-        // Wrapping: the profile's overflow checks have no place in this loop.
+        // Wrapping, because overflow checks would slow this loop down.
         for round in 0..N {
             let mut row = [[T::splat(simd, T::ZERO); NR]; P];
             for p in 0..P {
@@ -278,12 +278,11 @@ impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
     }
 }
 
-/// How many registers of panel `p` are taken, of which there are `panels`, the last with `last`.
+/// How many vectors of panel `p` are used: `NR`, or `last` of the last of `panels` panels.
 #[inline(always)]
 const fn registers(p: usize, panels: usize, last: usize) -> usize {
     if p + 1 == panels { last } else { NR }
 }
 
-/// How many rounds of the innermost loop are worked at once: what it takes to count them is not for nothing
-/// where two threads share a core.
+/// By how many iterations the innermost loop is unrolled. The loop counter takes time where two threads share a core.
 const ROUNDS: usize = 4;

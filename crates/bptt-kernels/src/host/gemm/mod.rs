@@ -1,4 +1,4 @@
-//! Products of packed matrices. They know rows and columns, and nothing of layers, cells or time.
+//! Matrix products on packed matrices. They know rows and columns; they do not know layers, cells or time.
 
 pub(crate) mod columns;
 pub(crate) mod dispatch;

@@ -1,4 +1,4 @@
-//! Matrices packed in panels, as the products read them.
+//! Matrices packed in panels, in the order in which the products read them.
 
 use crate::host::gemm::columns::Columns;
 use crate::host::memory::buffer::{Buffer, Shared};
@@ -7,28 +7,28 @@ use crate::host::simd::real::Real;
 use crate::host::threads::team::team;
 use std::ops::Range;
 
-/// The width of a panel in SIMD vectors: a panel has as many columns as `NR` of them have values.
+/// The width of a panel, in SIMD vectors.
 pub(crate) const NR: usize = 2;
 
-/// A matrix in panels: those of each plane of its columns, then those of what is left of all planes
-/// ([`Columns`]).
+/// A matrix in panels: first the whole panels of each plane of its columns, then the panels of the remaining columns of
+/// all planes ([`Columns`]).
 #[derive(Debug)]
 pub(crate) struct Panels<T> {
     pub(crate) data: Buffer<T>,
-    /// How large the inner dimension is,
+    /// The size of the inner dimension.
     pub(crate) depth: usize,
-    /// and where its elements are in a row of `A`.
+    /// Where the elements of the inner dimension lie in a row of `A`.
     pub(crate) inner: Columns,
-    /// How many planes its columns are in, and where those are in a row of `C`.
+    /// How many planes its columns belong to, and where these lie in a row of `C`.
     pub(crate) planes: usize,
     pub(crate) result: Columns,
-    /// How many panels there are.
+    /// How many panels it has.
     pub(crate) count: usize,
-    /// How many columns one has.
+    /// How many columns a panel has.
     pub(crate) columns: usize,
 }
 
-/// A packed matrix; in dual numbers, its tangent beside it, packed alike.
+/// A packed matrix; in dual numbers with its tangent, which is packed in the same way.
 #[derive(Debug)]
 pub(crate) struct Packed<'a, T> {
     pub(crate) value: &'a Panels<T>,
@@ -46,18 +46,18 @@ impl<T> Copy for Packed<'_, T> {}
 /// Where the elements of a matrix to be packed are.
 pub(crate) struct Source<'a, T> {
     pub(crate) data: &'a [T],
-    /// For each plane of columns, where its first element is.
+    /// Where the first element of each plane of columns is.
     pub(crate) planes: Vec<usize>,
-    /// From one column to the next.
+    /// The distance from one column to the next.
     pub(crate) column: usize,
-    /// The rows of the inner dimension, in their order: where some begin, and how many those are.
+    /// The rows of the inner dimension, in their order, in ranges: where each range begins, and how many rows it has.
     pub(crate) rows: Vec<(usize, usize)>,
-    /// From one row to the next.
+    /// The distance from one row to the next.
     pub(crate) row: usize,
 }
 
 impl<T: Real> Panels<T> {
-    /// Room for a matrix with that inner dimension, and so many planes of columns.
+    /// Memory for a matrix with that inner dimension, and so many planes of columns.
     pub(crate) fn new(isa: Isa, inner: Columns, planes: usize, result: Columns) -> Self {
         let columns = NR * isa.lanes::<T>();
         let (depth, count) = (inner.count(), result.panels(columns));
@@ -76,8 +76,7 @@ impl<T: Real> Panels<T> {
         [self.result.whole / planes, self.result.rest / planes]
     }
 
-    /// The panels of some units of each plane: all that begin in them; what is left of the planes is with
-    /// the last units.
+    /// The panels that begin in some units of each plane. The remaining columns of all planes belong to the last units.
     pub(crate) fn of_units(
         &self,
         units: &Range<usize>,
@@ -116,7 +115,7 @@ pub(crate) struct Packer<'a, T> {
     /// How many columns of each plane fill whole panels, and how many are left.
     whole: usize,
     rest: usize,
-    /// How many panels the former fill.
+    /// How many whole panels a plane has.
     wholes: usize,
 }
 
@@ -131,14 +130,14 @@ impl<T: Real> Packer<'_, T> {
         let Self { columns, whole, rest, wholes, .. } = *self;
         let size = self.depth * columns;
         for panel in panels {
-            // SAFETY: this panel's own part, by the caller's promise no one else's.
+            // SAFETY: this is the panel's own part, which by the caller's promise no other thread uses.
             let to = unsafe { self.data.slice_mut(panel * size, size) };
             if panel < wholes {
                 let (plane, first) = (panel * columns / whole, panel * columns % whole);
                 self.fill(to, 0..columns, from, from.planes[plane] + first * from.column);
                 continue;
             }
-            // What is left of one plane after the other.
+            // The remaining columns, one plane after the other.
             let (mut at, mut column) = ((panel - wholes) * columns, 0);
             while column < columns && at < from.planes.len() * rest {
                 let (plane, first) = (at / rest, at % rest);
@@ -150,7 +149,7 @@ impl<T: Real> Packer<'_, T> {
         }
     }
 
-    /// Fills some columns of a panel, the first of which begins with element `start`.
+    /// Fills some columns of a panel. The first of them begins at element `start` of the source.
     fn fill(&self, panel: &mut [T], columns: Range<usize>, from: &Source<'_, T>, start: usize) {
         let mut panel = panel;
         for &(first, count) in &from.rows {
@@ -162,7 +161,7 @@ impl<T: Real> Packer<'_, T> {
                     to[columns.clone()].copy_from_slice(&from.data[row..row + columns.len()]);
                 }
             } else {
-                // Transposed: the panel is in the cache, the source is read in order.
+                // Transposed: the panel is in the cache, and the source is read in order.
                 for (nth, column) in columns.clone().enumerate() {
                     let source = &from.data[first + start + nth * from.column..][..count];
                     for (to, &x) in to.chunks_exact_mut(self.columns).zip(source) {
@@ -174,13 +173,13 @@ impl<T: Real> Packer<'_, T> {
     }
 }
 
-/// Packs matrices by `count` threads, if there is enough to be packed.
+/// Packs matrices by `count` threads, or by one if there is little to pack.
 pub(crate) fn pack_all<T: Real>(count: usize, matrices: &[(Packer<'_, T>, &Source<'_, T>)]) {
     let elements: usize = matrices.iter().map(|(packer, _)| packer.data.len()).sum();
     let count = if elements > 1 << 16 { count } else { 1 };
     team(count, |member| {
         for (packer, source) in matrices {
-            // SAFETY: each thread has panels of its own, and `team` ends before they are read.
+            // SAFETY: each thread packs other panels, and `team` returns before they are read.
             unsafe { packer.pack(member.part(packer.count, 1), source) };
         }
     });

@@ -1,12 +1,11 @@
 //! Matrix products on packed matrices: `C = A B`, or `C += A B`.
 //!
-//! `B` is packed in panels of [`NR`] SIMD vectors, so that the innermost loop
-//! reads it in one stream. A tile of `C` (some rows times one panel, or few rows times several)
-//! stays in registers while the loop runs over the inner dimension, which is cut into blocks of
-//! [`KC`] so that a panel's block stays in the first-level cache.
+//! `B` is packed in panels of [`NR`] SIMD vectors, so that the innermost loop reads it in one stream. A tile of `C`
+//! (some rows times one panel, or few rows times several panels) stays in registers while the loop runs over the
+//! inner dimension. That is cut into blocks of [`KC`], so that a panel's block stays in the first-level cache.
 //!
-//! Each element of `C` is the sum of its products in order, block by block, whatever tile it is
-//! in: the bits do not depend on how rows and panels are shared out among threads.
+//! Each element of `C` is the sum of its products in order, block by block, whichever tile it is in. So the bits do not
+//! depend on how the threads share rows and panels.
 
 use crate::host::gemm::microkernel::{Cut, Microkernel, mr, mr_of_three};
 use crate::host::gemm::panels::{NR, Packed};
@@ -15,28 +14,28 @@ use crate::host::simd::real::Real;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
-/// How much of the inner dimension one pass takes, so that a panel's part of it stays in the first-level cache.
+/// How much of the inner dimension one pass takes: a panel's part of it stays in the first-level cache.
 pub(crate) const KC: usize = 256;
 
-/// How many rows one pass takes, in tiles of `mr` rows: their part of `A` stays in the second-level cache.
+/// How many tiles of `mr` rows one pass takes: their part of `A` stays in the second-level cache.
 const MC: usize = 8;
 
 /// A product `C = A B` or `C += A B`, on some panels of `B`.
 ///
-/// In dual numbers the rows of `A` and `C` are values and tangents in turn, and the product is that of
-/// dual numbers: what the tangent of `B` makes of `A`'s values is added to the tangents of `C`.
+/// In dual numbers, rows of values and rows of tangents alternate in `A` and `C`. Then the product of the values of
+/// `A` with the tangent of `B` is added to the tangents of `C`.
 pub(crate) struct Product<'a, T> {
-    /// The rows of `A` begin here, contiguous along the inner dimension,
+    /// Where the rows of `A` begin; they are contiguous along the inner dimension.
     pub(crate) a: *const T,
     pub(crate) a_rows: Rows<'a>,
     pub(crate) b: Packed<'a, T>,
     pub(crate) panels: Range<usize>,
-    /// Those of `C` here; its columns are as `B` says.
+    /// Where the rows of `C` begin; `B` says where its columns are.
     pub(crate) c: *mut T,
     pub(crate) c_rows: Rows<'a>,
-    /// Which rows, counted from those beginnings.
+    /// Which rows, counted from there.
     pub(crate) rows: Range<usize>,
-    /// Add to what is there.
+    /// Whether the product is added to `C`.
     pub(crate) add: bool,
 }
 
@@ -48,14 +47,13 @@ impl<T: Real> WithSimd for Product<'_, T> {
         let b = self.b.value;
         let (panels, mr) = (b.data.as_slice(), mr::<S>());
         let mut k = 0;
-        // One pass at least: a product of no depth is zero.
+        // At least one pass, because a product without an inner dimension is zero.
         loop {
             let (skip, left) = b.inner.from(k);
             let depth = left.min(KC);
             let mut rows = self.rows.clone();
             while !rows.is_empty() {
-                // As many tiles as keep their part of `A` in the second-level cache, while all panels
-                // pass over it.
+                // So many tiles that their part of `A` stays in the second-level cache while all panels pass over it.
                 let some = rows.start..rows.end.min(rows.start + MC * mr);
                 self.block::<S>(simd, panels, [k, skip, depth], some.clone());
                 rows.start = some.end;
@@ -69,8 +67,8 @@ impl<T: Real> WithSimd for Product<'_, T> {
 }
 
 impl<T: Real> Product<'_, T> {
-    /// Some rows, over a block of the inner dimension: its first index, where that is in `A`, and how many
-    /// there are.
+    /// Computes some rows over a block of the inner dimension, which is given by its first index, where that is in `A`,
+    /// and its size.
     #[inline(always)]
     fn block<S: Simd>(
         &self,
@@ -89,9 +87,9 @@ impl<T: Real> Product<'_, T> {
         while panel < self.panels.end {
             let (column, left) = b.result.from(panel * wide);
             let panels_left = self.panels.end - panel;
-            // With few rows, several whole panels side by side keep the registers busy.
+            // With few rows, several whole panels side by side use all registers.
             let whole = (left / wide).min(panels_left);
-            // A last register alone would wait for its elements of `A`: it is worked with the panel before.
+            // A last SIMD vector alone would wait for its elements of `A`. It is computed with the panel before.
             let has_last = panels_left == 2 && (wide + 1..=wide + lanes).contains(&left);
             let (together, cut) = match rows.len() {
                 1 if whole >= 4 => (4, in_one),
@@ -115,8 +113,8 @@ impl<T: Real> Product<'_, T> {
             };
             for index in 0..cut.tiles {
                 let count = cut.rows_of(index);
-                // SAFETY: the caller of `run` promises that the rows are there; the panels
-                // from this one on are in `b`, whose slice was checked.
+                // SAFETY: the caller of `run` promises that the rows are valid; the panels from this one on are in `b`,
+                // whose slice was checked.
                 unsafe {
                     match together {
                         4 => microkernel.exactly::<S, 1, 4>(simd),

@@ -1,22 +1,22 @@
-//! Where the rows of a matrix are that a product reads or writes.
+//! Where the rows of a matrix lie that a product reads or writes.
 
 /// Rows of a matrix in memory, in groups (the rows of one time step).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rows<'a> {
-    /// Which row each is, in units of `row`; `None` where they are regular.
+    /// The index of each row, in units of `row`; `None` if the rows are regular.
     table: Option<&'a [usize]>,
-    /// From one row's entry in the table to the next.
+    /// The distance from one row's entry in that list to the next.
     every: usize,
     /// How many rows a group has.
     per_group: usize,
-    /// From one group to the next; against the direction of time, backward.
+    /// The distance from one group to the next; negative if the layer runs from the last step to the first.
     group: isize,
-    /// From one row to the next.
+    /// The distance from one row to the next.
     pub(crate) row: usize,
 }
 
 impl<'a> Rows<'a> {
-    /// All rows one after the other.
+    /// Rows one after the other.
     pub(crate) fn plain(row: usize) -> Self {
         Self::groups(usize::MAX, 0, row)
     }
@@ -31,12 +31,12 @@ impl<'a> Rows<'a> {
         Self { table: Some(table), ..Self::plain(row) }
     }
 
-    /// Some rows if they are listed, else all.
+    /// The listed rows, or all if there is no list.
     pub(crate) fn of(table: Option<&'a [usize]>, row: usize) -> Self {
         Self { table, ..Self::plain(row) }
     }
 
-    /// The first of every two.
+    /// The first of each two rows.
     pub(crate) fn firsts(self) -> Self {
         match self.table {
             Some(_) => Self { every: 2 * self.every, ..self },
@@ -44,7 +44,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Where some rows are that follow each other, from row `first` on.
+    /// Where some successive rows lie, from row `first` on.
     #[inline(always)]
     pub(crate) fn offsets<const R: usize>(&self, first: usize) -> [isize; R] {
         let mut offsets = [0; R];
@@ -54,13 +54,13 @@ impl<'a> Rows<'a> {
             }
             return offsets;
         }
-        // One division for all, and none in the first group.
+        // One division for all rows, and none in the first group.
         let (mut group, mut index) = (0, first);
         if first >= self.per_group {
             (group, index) = (first / self.per_group, first % self.per_group);
         }
         let begin = |group: usize| (group as isize).wrapping_mul(self.group);
-        // All in one group, as they mostly are: no check for each, since a tile has little else to do.
+        // Mostly all are in one group. Then there is no check for each row, because a tile has little else to do.
         if R <= self.per_group - index {
             let begin = begin(group).wrapping_add((index * self.row) as isize);
             for (r, offset) in offsets.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! Sums of outer products over many rows: weight gradients.
+//! Sums of outer products over many rows: the weights' gradients.
 
 use crate::host::gemm::columns::Columns;
 use crate::host::gemm::microkernel::{Cut, Microkernel, mr};
@@ -10,7 +10,7 @@ use crate::host::simd::prefetch::prefetch;
 use crate::host::simd::real::Real;
 use pulp::{Simd, WithSimd};
 
-/// How many rows before it is read a row is sent for.
+/// How many rows ahead a row is prefetched.
 const AHEAD: usize = 16;
 
 /// How the columns of a matrix `[depth, columns]` are laid out as rows of tiles: tile by tile,
@@ -22,7 +22,7 @@ pub(crate) struct Tiles {
 }
 
 impl Tiles {
-    /// Of so many columns.
+    /// Tiles of so many columns.
     pub(crate) fn new(isa: Isa, width: usize) -> Self {
         struct Most;
         impl WithSimd for Most {
@@ -40,22 +40,22 @@ impl Tiles {
     }
 }
 
-/// Rows whose elements go to tiles: so many at once that a tile takes its part of all of them by a move or two
-/// each, and not by a loop or a call.
+/// Some rows whose elements are copied to tiles. There are so many at once that a tile gets its part of each by a
+/// move or two, and not by a loop or a call.
 pub(crate) struct Scatter<'a, T> {
     pub(super) tiles: Tiles,
-    /// As many values as the tiles have rows, or more.
+    /// At least as many values as the tiles have rows.
     pub(super) values: &'a [&'a [T]],
     /// The first of these rows in the block.
     pub(super) k: usize,
-    /// At least `k` and as many more as there are values.
+    /// How many rows the block has: at least `k` plus the number of rows here.
     pub(super) depth: usize,
-    /// The tiles of the block; nobody else touches these rows of them.
+    /// The tiles of the block. No other thread reads or writes these rows of them.
     pub(super) to: *mut T,
 }
 
 impl<T: Real> Scatter<'_, T> {
-    /// The tile of `N` rows that begins with this column.
+    /// Copies to the tile of `N` rows that begins with this column.
     ///
     /// # Safety
     ///
@@ -64,8 +64,8 @@ impl<T: Real> Scatter<'_, T> {
     unsafe fn tile<const N: usize>(&self, column: usize, to: *mut T) {
         let mut to = to.wrapping_add(self.k.wrapping_mul(N)).cast::<[T; N]>();
         for row in self.values {
-            // SAFETY: the row has these elements, and the tile as many for each row, by the caller's promise; an
-            // array is as many elements without a gap.
+            // SAFETY: by the caller's promise, the row has these elements, and the tile as many for each row. An
+            // array is that many elements without a gap.
             unsafe {
                 let from = row.as_ptr().wrapping_add(column).cast::<[T; N]>();
                 to.write_unaligned(from.read_unaligned());
@@ -84,7 +84,7 @@ impl<T: Real> WithSimd for Scatter<'_, T> {
         let (mut column, mut to) = (0, self.to);
         for tile in 0..cut.tiles {
             let count = cut.rows_of(tile);
-            // SAFETY: the tiles lie one after the other, and have all columns between them.
+            // SAFETY: the tiles lie one after the other, and together they have all columns.
             unsafe {
                 match count {
                     12 => self.tile::<12>(column, to),
@@ -108,32 +108,31 @@ impl<T: Real> WithSimd for Scatter<'_, T> {
     }
 }
 
-/// How many rows the block of [`KC`] has that row `row` of `rows` is in.
+/// How many rows the block of [`KC`] rows has in which row `row` of `rows` is.
 pub(crate) fn block_depth(row: usize, rows: usize) -> usize {
     KC.min(rows - row / KC * KC)
 }
 
-/// A sum of outer products, `C += Aᵀ D`: weight gradients, with the sums of the columns of `D`,
-/// bias gradients, on the way.
+/// A sum of outer products, `C += Aᵀ D`: weight gradients. It can sum the columns of `D` too: bias gradients.
 pub(crate) struct OuterSum<'a, T> {
-    /// `A [depth, rows]` as [`Tiles`] lay it out.
+    /// `A [depth, rows]`, laid out by [`Tiles`].
     pub(crate) tiles: *const T,
     pub(crate) rows: usize,
     pub(crate) depth: usize,
-    /// `D`, of `depth` rows, from the first of these columns on. Registers that begin in them may be read to
-    /// their end.
+    /// `D`, of `depth` rows, from the first of these columns on. A SIMD vector that begins in a row may be read to its
+    /// end.
     pub(crate) d: *const T,
-    /// From one row of `D` to the next.
+    /// The distance from one row of `D` to the next.
     pub(crate) d_row: usize,
     pub(crate) columns: Columns,
-    /// Which panel of them, as [`Panels`](crate::host::gemm::panels::Panels) counts them.
+    /// The index of the panel of these columns, as [`Panels`](crate::host::gemm::panels::Panels) counts.
     pub(crate) panel: usize,
-    /// `C [rows, c_row]`: all columns without a gap, padded to whole registers.
+    /// `C [rows, c_row]`: all columns without a gap, padded to whole SIMD vectors.
     pub(crate) c: *mut T,
     pub(crate) c_row: usize,
-    /// The sums of the columns, which lie as those of `D`.
+    /// The sums of the columns, which lie as the columns of `D`.
     pub(crate) column_sums: Option<*mut T>,
-    /// Room for one panel, `depth` rows of it.
+    /// Memory for `depth` rows of one panel.
     pub(crate) scratch: &'a mut [T],
 }
 
@@ -149,12 +148,12 @@ impl<T: Real> WithSimd for OuterSum<'_, T> {
         let (column, left) = self.columns.from(self.panel * wide);
         let columns = left.min(wide);
         let registers = columns.div_ceil(lanes);
-        // SAFETY: the caller of `run` promises that all is there; `scratch` was checked.
+        // SAFETY: the caller of `run` promises that the pointers are valid; `scratch` was checked.
         unsafe {
             let mut sums = [T::splat(simd, T::ZERO); NR];
             let (mut from, mut to) = (self.d.add(column), scratch);
             for _ in 0..self.depth {
-                // Rows lie so far apart that no processor foresees the next.
+                // The rows lie so far apart that a processor does not prefetch the next one itself.
                 prefetch(from.wrapping_add(AHEAD * self.d_row));
                 for (v, sum) in sums.iter_mut().enumerate().take(registers) {
                     let x = T::load(simd, from.wrapping_add(v * lanes));

@@ -1,4 +1,4 @@
-//! Sigmoid and tanh, a register at a time, within two units in the last place everywhere.
+//! Sigmoid and tanh of a SIMD vector. Their errors are at most two units in the last place.
 //!
 //! ```text
 //! e^x     = 2^n e^r                    n = round(x / ln 2), r = x - n ln 2, e^r by a polynomial
@@ -6,10 +6,9 @@
 //! tanh(x) = ± u / (2 - u)              u = 1 - e^(-2 |x|) = (1 - 2^n) - 2^n (e^r - 1)
 //! ```
 //!
-//! A NaN comes out as a NaN, ±∞ as the limit, and a result that is subnormal is as exact as a
-//! subnormal number can be.
+//! A NaN gives a NaN, ±∞ gives the limit, and a subnormal result is as exact as a subnormal number can be.
 //!
-//! Where `e^r` comes from: `real.rs`.
+//! `real.rs` computes `e^r`.
 
 use crate::host::simd::real::Real;
 use pulp::Simd;
@@ -21,7 +20,7 @@ pub(crate) fn sigmoid<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Regist
     let e = T::exp_negative(simd, T::neg(simd, T::abs(simd, x)));
     let sum = T::add(simd, one, e);
     let quotient = T::div(simd, T::if_less(simd, x, zero, e, one), sum);
-    // What the sum has lost, e - (sum - 1), is known exactly, and is worth half a unit.
+    // What rounding took from the sum, e - (sum - 1), is known exactly. It is worth half a unit in the last place.
     let lost = T::sub(simd, e, T::sub(simd, sum, one));
     let inverse = T::if_less(simd, x, zero, T::sub(simd, one, quotient), quotient);
     T::mul_add(simd, T::mul(simd, T::neg(simd, lost), inverse), quotient, quotient)
@@ -32,7 +31,7 @@ pub(crate) fn sigmoid<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Regist
 pub(crate) fn tanh<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Register<S> {
     let splat = |x| T::splat(simd, T::of(x));
     let (one, two) = (splat(1.0), splat(2.0));
-    // Beyond 20 it is 1 in either type.
+    // Beyond 20 the result is 1 in both types.
     let exponent = T::mul(simd, T::abs(simd, x), splat(-2.0));
     let exponent = T::if_less(simd, exponent, splat(-40.0), splat(-40.0), exponent);
     let (rest, scale) = T::exp_parts(simd, exponent);
@@ -41,8 +40,8 @@ pub(crate) fn tanh<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Register<
     let u = T::mul_add(simd, minus_scale, rest, whole);
     let below = T::sub(simd, two, u);
     let quotient = T::div(simd, u, below);
-    // What either difference has lost is known exactly: `lost_u` of `u`, `lost` of `2 - u`. And since
-    // 1 / (2 - u) = (1 + t) / 2, it is put right without another division.
+    // What rounding took from the differences is known exactly: `lost_u` from `u`, and `lost` from `2 - u`. Since
+    // 1 / (2 - u) = (1 + t) / 2, the correction needs no second division.
     let lost_u = T::mul_add(simd, minus_scale, rest, T::sub(simd, whole, u));
     let lost = T::sub(simd, T::sub(simd, T::sub(simd, two, below), u), lost_u);
     let right = T::mul_add(simd, T::neg(simd, quotient), lost, lost_u);

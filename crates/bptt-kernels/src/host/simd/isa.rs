@@ -1,4 +1,4 @@
-//! Which instructions the machine has.
+//! The instruction set of the machine.
 
 use crate::host::simd::real::Real;
 use pulp::{Arch, Simd, WithSimd};
@@ -6,9 +6,9 @@ use pulp::{Arch, Simd, WithSimd};
 /// The instruction set that the kernels run on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Isa {
-    /// What the machine has, found out at run time.
+    /// The best one that the machine has, which is detected at run time.
     Native(Arch),
-    /// Plain Rust, for machines that pulp knows nothing of.
+    /// Plain Rust, for machines whose instruction set `pulp` does not know.
     #[allow(dead_code, reason = "used where `pulp::Arch` finds nothing, and in tests")]
     Portable,
 }
@@ -29,7 +29,7 @@ impl Isa {
         }
     }
 
-    /// How many elements a register holds.
+    /// How many elements a SIMD vector has.
     pub(crate) fn lanes<T: Real>(self) -> usize {
         struct Lanes<T>(std::marker::PhantomData<T>);
         impl<T: Real> WithSimd for Lanes<T> {

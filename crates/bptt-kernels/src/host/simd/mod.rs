@@ -1,5 +1,5 @@
-//! A register of numbers: which instructions the machine has, the operations on `f32` and `f64`, sigmoid
-//! and tanh, a register as a cell's number. Nothing here knows of memory, threads or layers.
+//! SIMD: which instruction set the machine has, the operations on vectors of `f32` and `f64`, sigmoid and tanh, and
+//! SIMD vectors as a cell's number. Nothing here knows of shared memory, threads or layers.
 
 pub(crate) mod functions;
 pub(crate) mod isa;

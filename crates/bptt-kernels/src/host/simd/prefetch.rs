@@ -1,9 +1,9 @@
-//! Memory that will soon be wanted, sent for.
+//! Prefetching: the processor is told which memory it will need soon.
 
-/// The size of a line of the cache, in bytes.
+/// The size of a cache line, in bytes.
 const LINE: usize = 64;
 
-/// Sends for all lines of what will soon be wanted: so many elements.
+/// Prefetches all cache lines of so many elements.
 #[inline(always)]
 pub(crate) fn send_for<T>(from: *const T, count: usize) {
     for first in (0..count).step_by(LINE / size_of::<T>()) {
@@ -11,11 +11,11 @@ pub(crate) fn send_for<T>(from: *const T, count: usize) {
     }
 }
 
-/// Sends for a line of memory that will soon be wanted.
+/// Prefetches a cache line.
 #[inline(always)]
 pub(crate) fn prefetch<T>(at: *const T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a hint, that reads nothing, wherever it points to.
+    // SAFETY: it is a hint. It reads nothing, so the pointer may be any.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(at.cast());

@@ -1,21 +1,21 @@
-//! `f32` and `f64` as the kernels see them: one element, and a register full of them.
+//! `f32` and `f64` as the kernels use them: as elements, and as SIMD vectors.
 
 use pulp::bytemuck::Pod;
 use pulp::{MemMask, Scalar128b, Simd};
 use std::any::TypeId;
 use std::fmt::Debug;
 
-/// A float type, and the operations of the instruction set `S` on a register of it.
+/// A float type, and the operations of the instruction set `S` on a SIMD vector of it.
 ///
 /// All operations are elementwise and round as IEEE 754 says. A comparison with a NaN is false.
 pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'static {
-    /// One register.
+    /// A SIMD vector, in one register.
     type Register<S: Simd>: Copy + Debug;
 
     const ZERO: Self;
     const ONE: Self;
 
-    /// How many elements one register holds.
+    /// How many elements it has.
     fn lanes<S: Simd>() -> usize;
     /// The nearest number.
     fn of(x: f64) -> Self;
@@ -28,7 +28,7 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
     fn div<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S>;
     fn neg<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
     fn abs<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
-    /// `a b + c`, rounded once where the instruction set has that, else twice.
+    /// `a b + c`, rounded once if the instruction set has such an operation, else twice.
     fn mul_add<S: Simd>(
         simd: S,
         a: Self::Register<S>,
@@ -58,12 +58,12 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
         of: Self::Register<S>,
     ) -> Self::Register<S>;
 
-    /// `e^x` for `x ≤ 0`, down to the smallest number there is.
+    /// `e^x` for `x ≤ 0`, down to the smallest subnormal number.
     fn exp_negative<S: Simd>(simd: S, x: Self::Register<S>) -> Self::Register<S>;
-    /// `e^r - 1` and `2^n`, whose product with `e^r` is `e^x`, for `-40 ≤ x ≤ 0`.
+    /// `e^r - 1` and `2^n` of `e^x = 2^n e^r`, for `-40 ≤ x ≤ 0`.
     fn exp_parts<S: Simd>(simd: S, x: Self::Register<S>) -> (Self::Register<S>, Self::Register<S>);
 
-    /// Reads a register from as many elements.
+    /// Reads a vector from as many elements.
     ///
     /// # Safety
     ///
@@ -74,7 +74,7 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
         unsafe { from.cast::<Self::Register<S>>().read_unaligned() }
     }
 
-    /// Writes a register to as many elements.
+    /// Writes a vector to as many elements.
     ///
     /// # Safety
     ///
@@ -85,56 +85,57 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
         unsafe { to.cast::<Self::Register<S>>().write_unaligned(x) }
     }
 
-    /// Reads the first elements of a register; the others are zero.
+    /// Reads the first elements of a vector; the others are zero.
     fn load_partial<S: Simd>(simd: S, from: &[Self]) -> Self::Register<S>;
-    /// Writes the first elements of a register.
+    /// Writes the first elements of a vector.
     fn store_partial<S: Simd>(simd: S, to: &mut [Self], x: Self::Register<S>);
 }
 
-/// Whether `S` is the portable path, where a fused multiply-add would be a call to a library.
+/// Whether `S` is the portable path, on which a fused multiply-add would be a call of a library.
 #[inline(always)]
 pub(crate) fn is_portable<S: Simd>() -> bool {
     TypeId::of::<S>() == TypeId::of::<Scalar128b>()
 }
 
-/// Where an instruction set has registers of masks, one instruction reads or writes the elements that are in one;
-/// `pulp` jumps to pieces of code for each number of elements, as is better on those that have not.
+/// On an instruction set with mask registers, one instruction reads or writes the first elements of a vector. `pulp`
+/// jumps to separate code for each number of elements, which is better on the other instruction sets.
 #[inline(always)]
 fn memory_mask<S: Simd, M: Copy>(mask: MemMask<M>) -> MemMask<M> {
     if S::REGISTER_COUNT >= 32 { MemMask::new(mask.mask()) } else { mask }
 }
 
-/// The steps that exponentials have in common.
+/// The steps that both exponentials share.
 trait Exponential: Real {
-    /// The exponent `n`, shifted into the lowest bits of a number, and `e^r - 1`, of `x = n ln 2 + r`.
+    /// For `x = n ln 2 + r`: the exponent `n`, shifted into the lowest bits of a number, and `e^r - 1`.
     fn reduced<S: Simd>(simd: S, x: Self::Register<S>) -> (Self::Register<S>, Self::Register<S>);
     /// `2^n`.
     fn power<S: Simd>(simd: S, shifted: Self::Register<S>) -> Self::Register<S>;
 }
 
-/// What they need to know of a float format.
+/// The constants of a float format that they need.
 struct Exponent<T> {
-    /// `1.5 · 2^(mantissa bits)`: adding it leaves the rounded integer in the lowest bits.
+    /// `1.5 · 2^(mantissa bits)`. After it is added, the lowest bits are the rounded integer.
     round: T,
     log2_e: T,
-    /// `ln 2`, in a part with so few bits that its product with an exponent is exact, and the rest.
+    /// `ln 2` in two parts. The first has so few bits that its product with an exponent is exact; the second is the
+    /// rest.
     ln_2: [T; 2],
-    /// Below this the result is subnormal, and is scaled in two steps.
+    /// Below this, the result is subnormal, and is scaled in two steps.
     subnormal: T,
-    /// Below this the result is zero.
+    /// Below this, the result is zero.
     zero: T,
     /// `64`, and `2^-64`.
     step: [T; 2],
 }
 
-/// Coefficients, the highest power first.
+/// Coefficients of polynomials, the highest power first.
 type Polynomial<T> = &'static [T];
 
-/// `(e^r - 1 - r) / r²`: that of S. L. Moshier, Cephes Mathematical Library (`expf`).
+/// `(e^r - 1 - r) / r²`, from S. L. Moshier, Cephes Mathematical Library (`expf`).
 const EXP_F32: Polynomial<f32> =
     &[1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
 
-/// `(e^r - 1 - r) / r²`: Taylor's, so that `e^r` is of degree 13.
+/// `(e^r - 1 - r) / r²`, Taylor's polynomial, such that `e^r` is of degree 13.
 const EXP_F64: Polynomial<f64> = &[
     1.0 / 6_227_020_800.0,
     1.0 / 479_001_600.0,
@@ -150,8 +151,8 @@ const EXP_F64: Polynomial<f64> = &[
     0.5,
 ];
 
-/// The polynomial at `x`, with an even number of coefficients: those of even and of odd powers by Horner's
-/// rule in `x²`, side by side, since each step of it waits for the one before.
+/// The polynomial at `x`, with an even number of coefficients. Even and odd powers are two sums by Horner's rule in
+/// `x²`, which are computed side by side, because each step of Horner's rule waits for the step before.
 #[inline(always)]
 fn evaluate<S: Simd, T: Real>(
     simd: S,
@@ -275,7 +276,7 @@ macro_rules! real {
                 let (shifted, rest) = Self::reduced(simd, x);
                 // The largest term last.
                 let y = simd.$add(rest, splat(1.0));
-                // 2^n; if that is subnormal, 2^(n + 64) first, so that one rounding is left.
+                // 2^n. If that is subnormal, first 2^(n + 64), so that there is only one rounding.
                 let low =
                     |yes, no| Self::if_less(simd, x, splat(E.subnormal), splat(yes), splat(no));
                 let scale = Self::power(simd, simd.$add(shifted, low(E.step[0], 0.0)));
@@ -339,7 +340,7 @@ real!(
     less_than_f64s less_than_or_equal_f64s select_f64s or_f64s and_f64s
     mask_between_m64s mask_load_ptr_f64s mask_store_ptr_f64s
     transmute_u64s_f64s transmute_f64s_u64s add_u64s splat_u64s
-    // No shift of u64 in pulp: a product with a power of two is one.
+    // `pulp` has no shift of u64. A product with a power of two is one.
     |simd, bits| simd.mul_u64s(bits, simd.splat_u64s(1 << 52)),
     Exponent {
         round: 6_755_399_441_055_744.0,

@@ -34,25 +34,25 @@ impl<S: Simd, T: Real> SimdVec<S, T> {
     }
 }
 
-// No `map` of an array here: what it calls is not compiled for the instruction set.
+// An array's `map` cannot be used here: the function that it calls is not compiled for the instruction set.
 
-/// Two SIMD vectors, of one row or of two. A cell's step is a long chain of operations, each of which waits for
-/// the one before; two chains at once keep the units of the processor busy.
+/// Two SIMD vectors, of one row or of two. A cell's step is a long chain of operations, each of which waits for the one
+/// before. Two chains at once keep the processor's units busy.
 #[derive(Clone, Copy)]
 pub(crate) struct SimdVecPair<S: Simd, T: Real, const ROWS: usize>([SimdVec<S, T>; 2]);
 
-/// The number that a cell computes with: SIMD vectors of one row or of two, or in dual numbers a vector of
-/// values and one of tangents, which lie in neighbouring rows.
+/// The number that a cell computes with: SIMD vectors of one row or of two; in dual numbers, a vector of values and a
+/// vector of tangents, from neighbouring rows.
 pub(crate) trait SimdNumber<S: Simd, T: Real>: Rectify + Copy {
-    /// How many rows its vectors come from.
+    /// From how many rows its vectors are.
     const ROWS: usize;
-    /// How many vectors of each row.
+    /// How many vectors it has of each row.
     const WIDTH: usize;
 
-    /// From the vectors: `register` is given the row and which of its vectors.
+    /// Makes a number of vectors: `register` gets the row, and which vector of that row.
     fn from_registers(simd: S, register: impl FnMut(usize, usize) -> T::Register<S>) -> Self;
 
-    /// Hands the vectors out, as [`from_registers`](Self::from_registers) takes them.
+    /// Calls a function with each vector, in the order of [`from_registers`](Self::from_registers).
     fn for_registers(self, register: impl FnMut(usize, usize, T::Register<S>));
 
     #[inline(always)]
@@ -101,7 +101,7 @@ impl<S: Simd, T: Real> SimdNumber<S, T> for Dual<SimdVec<S, T>> {
     }
 }
 
-/// The four forms of an operator, from one on values.
+/// The four forms of an operator, made of the one on values.
 macro_rules! operators {
     ($generics:tt $Number:ty: $($Op:ident $op:ident |$a:ident, $b:ident| $result:expr;)*) => {
         $(operators!(@one $generics $Number, $Op $op |$a, $b| $result);)*
@@ -179,7 +179,7 @@ impl<S: Simd, T: Real> Number for SimdVec<S, T> {
 impl<S: Simd, T: Real> Rectify for SimdVec<S, T> {
     #[inline(always)]
     fn relu(&self) -> Self {
-        // A NaN is not less than zero, and stays.
+        // A NaN is not less than zero, so it stays.
         let zero = T::splat(self.simd, T::ZERO);
         self.with(T::if_less(self.simd, self.value, zero, zero, self.value))
     }
@@ -192,7 +192,7 @@ impl<S: Simd, T: Real> Rectify for SimdVec<S, T> {
 
     #[inline(always)]
     fn clip(&self, bound: f64) -> Self {
-        // A NaN is not beyond either bound, and stays.
+        // A NaN is not beyond a bound, so it stays.
         let (simd, x) = (self.simd, self.value);
         let (high, low) = (T::splat(simd, T::of(bound)), T::splat(simd, T::of(-bound)));
         let x = T::if_less(simd, high, x, high, x);
