@@ -1,5 +1,5 @@
-//! Where everything lies and who works on what: sizes and planes of a layer, the rows of each step, how
-//! threads share them. Nothing is computed here, and no cell's mathematics is known.
+//! Where everything lies, and which thread computes what: sizes and planes of a layer, the valid rows of each step, how
+//! threads share them. Nothing is computed here, and the mathematics of the cells is not known here.
 
 pub(crate) mod plain_rows;
 pub(crate) mod sizes;

@@ -1,11 +1,11 @@
-//! Numbers row after row without padding, as tensors have them: operands, and gradients of outputs.
+//! Numbers in rows without padding, as in tensors: operands, and gradients of outputs.
 
 use crate::operation::operands::Operands;
 
 /// The operands' numbers, row after row.
 pub(crate) type Slices<'a, T> = Operands<&'a [T]>;
 
-/// dLoss/d(outputs); of all rows, or one row of zeros that stands for all.
+/// dLoss/d(outputs), of all rows; or one row of zeros that stands for all.
 #[derive(Clone, Copy)]
 pub(crate) struct DOutputs<'a, T> {
     pub(crate) numbers: &'a [T],
@@ -13,15 +13,15 @@ pub(crate) struct DOutputs<'a, T> {
 }
 
 impl<'a, T> DOutputs<'a, T> {
-    /// The row that belongs to one of the outputs, which begins there; as of [`padded_row`].
+    /// The row for the output that begins at that index, as [`padded_row`] gives it.
     #[inline(always)]
     pub(crate) fn row(&self, output_at: usize, padded: usize) -> &'a [T] {
         padded_row(self.numbers, if self.is_one { 0 } else { output_at }, padded)
     }
 }
 
-/// A row of a matrix without padding, in whole registers: behind its end with what is there, the rows that
-/// follow it, but for the last row.
+/// A row of a matrix without padding, extended to whole SIMD vectors: behind its end are the numbers of the next row.
+/// The last row is not extended.
 #[inline(always)]
 pub(crate) fn padded_row<T>(numbers: &[T], at: usize, padded: usize) -> &[T] {
     let from_here = &numbers[at..];

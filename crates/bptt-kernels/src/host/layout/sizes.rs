@@ -1,4 +1,4 @@
-//! Where everything is: sizes, planes, the order of time.
+//! Sizes of a layer, the planes of a row, and the order of time.
 
 use crate::host::gemm::columns::Columns;
 use crate::host::gemm::panels::NR;
@@ -10,10 +10,9 @@ use crate::operation::plan::{MaskedOutput, PlanOptions, Sizes};
 use bptt_cells::{Cell, HiddenTerm};
 use std::ops::Range;
 
-/// The shape of one layer in one direction, as the kernels lay it out.
+/// The sizes of one layer in one direction, and how the kernels lay it out.
 ///
-/// What a step computes for each unit lies in *planes* of `H` columns. The planes of one row are, in this
-/// order,
+/// What a step computes for each unit lies in *planes* of `H` columns. One row has these planes, in this order:
 ///
 /// ```text
 /// gates that are not added   W x alone (GRU's candidate; a gate with a gated hidden state)
@@ -21,9 +20,9 @@ use std::ops::Range;
 /// separate products          U h alone
 /// ```
 ///
-/// so that the planes that `x` enters, `0..gates`, and those that `h` enters, `first_h..planes`,
-/// are both without a gap: each is one product, forward and backward. Of each plane the columns that fill
-/// whole panels come first, in this order, then in the same order what is left of each ([`Columns`]).
+/// So the planes that `x` enters, `0..gates`, are contiguous, and so are those that `h` enters, `first_h..planes`.
+/// Each of the two is one product, forward and backward. The columns of each plane that fill whole panels come first,
+/// in this order; then the remaining columns of each plane, in the same order ([`Columns`]).
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
     /// The cell's name in messages.
@@ -35,13 +34,13 @@ pub(crate) struct Layer {
     /// `P`
     pub(crate) output: usize,
     pub(crate) memories: usize,
-    /// How many values the cell keeps.
+    /// How many values the cell saves for its backward step.
     pub(crate) saved: usize,
     /// `G`
     pub(crate) gates: usize,
     /// How many gates are added.
     pub(crate) added: usize,
-    /// How many products are separate.
+    /// How many recurrent products are separate.
     pub(crate) separate: usize,
     /// Whether the last gate's product is with a gated hidden state.
     pub(crate) gated: bool,
@@ -51,22 +50,22 @@ pub(crate) struct Layer {
     /// `H` and `P`, padded to whole registers.
     pub(crate) hp: usize,
     pub(crate) pp: usize,
-    /// How many of `H` fill whole panels, and how many are left.
+    /// How many of the `H` columns of a plane fill whole panels, and how many remain.
     pub(crate) whole: usize,
     pub(crate) rest: usize,
     /// How many columns a row of planes has.
     pub(crate) row: usize,
     /// How many columns a panel of a packed matrix has.
     pub(crate) panel: usize,
-    /// From one step of the input to the next, and from one row to the next.
+    /// The distances from one step of the input to the next, and from one row to the next.
     pub(crate) input_strides: [usize; 2],
     pub(crate) reverse: bool,
     /// Whether the outputs are `[B, T, P]`.
     pub(crate) batch_first: bool,
-    /// Whether the output at a masked step is the held state, not zero.
+    /// Whether the output at a masked step is the held state (else it is zero).
     pub(crate) held: bool,
-    /// How many rows stand together: 1, or in dual numbers 2, a value's and its tangent's; both are
-    /// counted in `batch`.
+    /// How many rows belong together: 1; in dual numbers 2, the row of values and that of tangents. `batch` counts
+    /// both.
     pub(crate) parts: usize,
     pub(crate) isa: Isa,
 }
@@ -119,7 +118,7 @@ impl Layer {
         }
     }
 
-    /// In dual numbers.
+    /// The same layer in dual numbers.
     pub(crate) fn in_duals(self) -> Self {
         debug_assert!(self.batch.is_multiple_of(2));
         Self { parts: 2, ..self }
@@ -130,18 +129,18 @@ impl Layer {
         self.gates + self.separate
     }
 
-    /// Where some planes begin in a row, and their columns from there on.
+    /// Where some planes begin in a row, and where their columns are, counted from there.
     pub(crate) fn columns(&self, planes: Range<usize>) -> (usize, Columns) {
         let Self { whole, rest, .. } = *self;
         let first = planes.start * whole;
         let rest_at = self.planes() * whole + planes.start * rest - first;
         let (whole, rest) = (planes.len() * whole, planes.len() * rest);
-        // Behind the last plane there is room.
+        // Behind the last plane there is memory for a whole vector.
         let padded = planes.end == self.planes();
         (first, Columns { whole, rest, rest_at, padded })
     }
 
-    /// The columns of some units of a plane, in as many pieces as they are in; the units of each.
+    /// The columns of some units of a plane, in contiguous pieces, with the units of each piece.
     pub(crate) fn pieces(
         &self,
         plane: usize,
@@ -155,13 +154,13 @@ impl Layer {
         pieces.filter(is_there).map(move |units| (first + columns.from(units.start).0, units))
     }
 
-    /// Room for so many rows of planes, once or twice, with zeros behind the last plane of each.
+    /// Memory for so many rows of planes, once or twice, with zeros behind the last plane of each row.
     pub(crate) fn rows_of_planes<T: Real>(&self, rows: usize, two: bool) -> [Buffer<T>; 2] {
         let buffers = Buffer::one_or_two(two, &[rows, self.row]);
         buffers.map(|buffer| buffer.with_padding(self.row, self.planes() * self.hidden))
     }
 
-    /// How long a row of sums over steps is, for some columns: all without a gap, and whole registers.
+    /// The length of a row of sums over steps, for some columns: without gaps, and whole SIMD vectors.
     pub(crate) fn row_of_sums<T: Real>(&self, columns: Columns) -> usize {
         columns.count().next_multiple_of(self.isa.lanes::<T>())
     }
@@ -202,7 +201,7 @@ impl Layer {
         if plane < first { self.added + plane } else { plane - first }
     }
 
-    /// Steps are counted as they are worked; this is the time of one.
+    /// The time of step `k`. Steps are counted in the order in which they are computed.
     #[inline(always)]
     pub(crate) fn time_of(&self, k: usize) -> usize {
         if self.reverse { self.time - 1 - k } else { k }
@@ -222,48 +221,47 @@ impl Layer {
         row * self.output
     }
 
-    /// From one time step of the outputs to the next.
+    /// The distance from one time step of the outputs to the next.
     pub(crate) fn output_stride(&self) -> usize {
         if self.batch_first { self.output } else { self.batch * self.output }
     }
 
-    /// From one step, as they are worked, to the next, where time steps are `stride` apart.
+    /// The distance from one step to the next in the order in which they are computed, if time steps are `stride`
+    /// apart.
     pub(crate) fn step_stride(&self, stride: usize) -> isize {
         if self.reverse { -(stride as isize) } else { stride as isize }
     }
 
-    /// Whether there are so few rows that the packing of the weights would cost as much as the
-    /// products, or more.
+    /// Whether there are so few rows that to pack the weights would take at least as long as the products.
     pub(crate) fn is_few(&self) -> bool {
         self.time * self.batch <= 128
     }
 
-    /// What the trace of a step takes, and the memories that have to be kept to start again from it, in
-    /// bytes.
+    /// In bytes: what the trace of a step takes, and what the memories take that are kept to start again from a step.
     pub(crate) fn trace<T>(&self) -> [usize; 2] {
         let unit = self.batch.saturating_mul(self.hp).saturating_mul(size_of::<T>());
         let of = |planes| unit.saturating_mul(planes);
         [of(self.traced()), of(self.memories)]
     }
 
-    /// How many planes of a step are in the trace.
+    /// How many values of each unit and step are in the trace.
     pub(crate) fn traced(&self) -> usize {
         self.saved + self.memories + usize::from(self.projected)
     }
 }
 
-/// The plane of a gate, of so many gates, of which so many, the first ones, are added.
+/// The plane of a gate. There are `gates` gates, and the first `added` of them are added.
 const fn plane_of(gate: usize, gates: usize, added: usize) -> usize {
     if gate < added { gates - added + gate } else { gate - added }
 }
 
-/// The plane of a cell's gate, as [`Layer::plane`]; known when the cell is compiled.
+/// The plane of a cell's gate, as [`Layer::plane`], but known at compile time.
 #[inline(always)]
 pub(crate) fn plane<C: Cell>(gate: usize) -> usize {
     plane_of(gate, C::GATES, const { count(C::HIDDEN_TERMS, HiddenTerm::Added) })
 }
 
-/// How many are of that kind.
+/// How many gates are of that kind.
 const fn count(all: &[HiddenTerm], kind: HiddenTerm) -> usize {
     let (mut count, mut index) = (0, 0);
     while index < all.len() {

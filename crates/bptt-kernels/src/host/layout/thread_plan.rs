@@ -7,17 +7,17 @@ use crate::host::threads::team::part;
 use std::ops::Range;
 
 impl Layer {
-    /// Multiplications and additions of the forward pass.
+    /// The multiplications and additions of the forward pass.
     fn flops(&self) -> f64 {
         let rows = (self.time * self.batch) as f64;
         2.0 * rows * ((self.input + self.output) * self.gates * self.hidden) as f64
     }
 
-    /// How many threads work, of those that there are.
+    /// How many of the available threads work.
     ///
     /// No result depends on their number, nor on how they share the work.
     pub(crate) fn thread_plan<T: Real>(&self, threads: usize) -> ThreadPlan {
-        // A thread has to be worth its start, some 20 µs.
+        // To start a thread takes some 20 µs. It has to save more than that.
         let count = threads.min((self.flops() / 4e6) as usize).max(1);
         let is_tiny = self.time * self.batch <= 4;
         ThreadPlan { count: if is_tiny { 1 } else { count }, parallelism: None }
@@ -30,8 +30,8 @@ impl Layer {
         }
         let weights = self.outer() * self.hidden * self.output * size_of::<T>();
         let each = rows / self.parts / count;
-        // Shared out by rows, each thread reads all weights for each step, and needs no barrier:
-        // right if they fit its cache, or if there are rows enough to be worth the reading.
+        // If threads share the rows, each reads all weights for each step, and needs no barrier. That is best if the
+        // weights fit its cache, or if it has many rows for each reading.
         let by_rows = each >= 1 && (weights <= 1 << 18 || each >= 16);
         let by_units = !self.projected && !self.gated && self.hidden >= count * self.panel;
         match () {
@@ -46,8 +46,8 @@ impl Layer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ThreadPlan {
     pub(crate) count: usize,
-    /// `None`: the fastest way for each block of steps, by the number of its valid rows. With lengths there
-    /// may be few in the last blocks.
+    /// `None`: the fastest way for each time block, by the number of its valid rows. With lengths, the last blocks may
+    /// have few.
     pub(crate) parallelism: Option<Parallelism>,
 }
 
@@ -79,7 +79,7 @@ pub(crate) enum Parallelism {
 #[derive(Clone, Debug)]
 pub(crate) struct Shard {
     pub(crate) rows: Range<usize>,
-    /// In `0..hp`, whole panels.
+    /// In `0..hp`; whole panels.
     pub(crate) units: Range<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! Which rows are worked in which step.
+//! Which rows are computed in which step.
 
 use crate::host::gemm::rows::Rows;
 use crate::host::layout::sizes::Layer;
@@ -6,29 +6,29 @@ use crate::host::threads::team::part;
 use crate::operation::plan::SequenceMask;
 use std::ops::Range;
 
-/// Which rows are worked in which step, and where they lie: what is computed of a block of steps
-/// lies row after row, without a gap for masked rows. So padding costs next to
-/// nothing. But a row then lies elsewhere in each block, where another's row was in the block
-/// before: threads that do not wait for each other need [`row_offsets`](Self::row_offsets) of their own.
+/// Which rows are computed in which step, and where their results lie. The results of a time block lie row after row,
+/// without gaps for masked rows, so padding costs next to nothing. But then a row lies at another place in each
+/// block, and there may have been another thread's row in the block before. So threads that do not wait for each
+/// other need [`row_offsets`](Self::row_offsets) of their own.
 ///
-/// Steps are counted as they are worked.
+/// Steps are counted in the order in which they are computed.
 pub(crate) struct ValidRows {
     batch: usize,
-    /// How many rows of the batch stand together.
+    /// How many rows of the batch belong together.
     grain: usize,
     lists: Option<Lists>,
 }
 
-/// Where not all rows are worked in all steps.
+/// The lists, if some rows are masked in some steps.
 struct Lists {
-    /// Step after step, the rows that are worked.
+    /// The valid rows of each step, step after step.
     rows: Vec<usize>,
-    /// Where each step begins in `rows`; and the end, `[T + 1]`.
+    /// Where each step begins in `rows`, and the end of `rows`, `[T + 1]`.
     first: Vec<usize>,
     /// The step of each of `rows`.
     steps: Vec<u32>,
-    /// One more than the index in `rows` of where each row was worked before a step, and before the end;
-    /// 0 if nowhere. `[T + 1, B]`
+    /// Where in `rows` each row of the batch was last before each step, and before the end: its index plus one, or 0
+    /// if it was not valid before. `[T + 1, B]`
     before: Vec<u32>,
 }
 
@@ -75,18 +75,18 @@ impl ValidRows {
         }
     }
 
-    /// How many rows a step of these has, on average.
+    /// How many rows one of these steps has, on average.
     pub(crate) fn rows_a_step(&self, steps: &Range<usize>) -> usize {
         self.count(steps) / steps.len().max(1)
     }
 
-    /// The rows of a step; `None` for all.
+    /// The rows of a step; `None` if all are valid.
     pub(crate) fn rows(&self, k: usize) -> Option<&[usize]> {
         let lists = self.lists.as_ref()?;
         Some(&lists.rows[lists.first[k]..lists.first[k + 1]])
     }
 
-    /// Which places of a step are those of some rows of the batch.
+    /// At which places of a step some rows of the batch are.
     pub(crate) fn places(&self, k: usize, of: &Range<usize>) -> Range<usize> {
         match self.rows(k) {
             None => of.clone(),
@@ -97,21 +97,21 @@ impl ValidRows {
         }
     }
 
-    /// Those of some rows of the batch that are worked in a step.
+    /// The valid ones of some rows of the batch in a step.
     pub(crate) fn step_rows(&self, k: usize, of: &Range<usize>) -> StepRows<'_> {
         let places = self.places(k, of);
         let list = self.rows(k).map(|rows| &rows[places.clone()]);
         StepRows { list, places }
     }
 
-    /// Whether a row is worked in a step.
+    /// Whether a row is valid in a step.
     pub(crate) fn is_valid(&self, k: usize, b: usize) -> bool {
-        // Then it was worked elsewhere before the next step than before this one.
+        // Then its last place before the next step is not its last place before this one.
         let before = |lists: &Lists, k| lists.before[k * self.batch + b];
         self.lists.as_ref().is_none_or(|lists| before(lists, k) != before(lists, k + 1))
     }
 
-    /// The step in which a row was worked before step `k`.
+    /// The last step before `k` in which a row is valid.
     #[inline(always)]
     pub(crate) fn before(&self, k: usize, b: usize) -> Option<usize> {
         match &self.lists {
@@ -123,9 +123,8 @@ impl ValidRows {
         }
     }
 
-    /// The row of what a trace of the steps from `first` on has of a row of the batch before step `k`: of
-    /// those that it began with, one for each of the batch, or behind them of those that were worked
-    /// since.
+    /// Where a trace of the steps from `first` on has the memory of a row of the batch before step `k`. The trace
+    /// begins with one row for each row of the batch, and behind them has one for each valid row of each step.
     pub(crate) fn traced_before(&self, first: usize, k: usize, b: usize) -> usize {
         let before = match &self.lists {
             None => (k * self.batch + b).checked_sub(self.batch),
@@ -135,7 +134,7 @@ impl ValidRows {
         since.map_or(b, |since| self.batch + since)
     }
 
-    /// Step and row of what is worked in some steps, of some rows of the batch, in order.
+    /// Step and row of all valid rows in some steps, among some rows of the batch, in order.
     pub(crate) fn pairs(
         &self,
         steps: Range<usize>,
@@ -147,8 +146,8 @@ impl ValidRows {
         })
     }
 
-    /// Step and row of what is worked from step `first` on, in order, beginning with the `nth`; endless where
-    /// all rows are worked.
+    /// Step and row of all valid rows from step `first` on, in order, beginning with the `nth`. It does not end if
+    /// all rows are valid.
     pub(crate) fn worked(&self, first: usize, nth: usize) -> impl Iterator<Item = (usize, usize)> {
         let batch = self.batch.max(1);
         let mut regular = (first + nth / batch, nth % batch);
@@ -167,8 +166,8 @@ impl ValidRows {
         })
     }
 
-    /// Steps in blocks of at most so many rows, which may depend on how many their first step has; at
-    /// least one step each.
+    /// Time blocks of at most so many rows, but of at least one step. The number may depend on how many rows the
+    /// first step of the block has.
     pub(crate) fn blocks(
         &self,
         steps: Range<usize>,
@@ -189,16 +188,15 @@ impl ValidRows {
         blocks
     }
 
-    /// The most rows that one of these blocks has.
+    /// How many rows the largest of these blocks has.
     pub(crate) fn largest(&self, blocks: &[Range<usize>]) -> usize {
         blocks.iter().map(|block| self.count(block)).max().unwrap_or(0)
     }
 
-    /// Where each part of the batch has its rows of a block, if the parts lie one behind the other;
-    /// and how many rows all of them take.
+    /// Where the rows of each part of the batch begin in a buffer for one block, and how many rows the buffer needs.
     ///
-    /// A part has the same place for all of these blocks, and nobody else's rows are ever there: so that
-    /// parts need not wait for each other, and one may be some blocks ahead.
+    /// A part has the same place for all of these blocks, and no other part uses it. So threads need not wait for each
+    /// other, and one may be some blocks ahead.
     pub(crate) fn row_offsets<'a>(
         &self,
         blocks: &[Range<usize>],
@@ -217,7 +215,7 @@ impl ValidRows {
         (row_offsets, end)
     }
 
-    /// The batch in so many parts, which have about as much work as each other in some steps.
+    /// The batch in so many parts, which have about the same work in some steps.
     pub(crate) fn parts(&self, steps: &Range<usize>, parts: usize) -> Vec<Range<usize>> {
         let Some(lists) = &self.lists else {
             let part = |index| part(index, parts, self.batch, self.grain);
@@ -243,12 +241,12 @@ impl ValidRows {
     }
 }
 
-/// Rows of the batch that are worked in one step.
+/// Rows of the batch that are valid in one step.
 #[derive(Clone, Debug)]
 pub(crate) struct StepRows<'a> {
-    /// `None`: those of their places.
+    /// `None`: each row's index is its place.
     list: Option<&'a [usize]>,
-    /// Among the step's.
+    /// Their places among the rows of the step.
     pub(crate) places: Range<usize>,
 }
 
@@ -267,7 +265,7 @@ impl<'a> StepRows<'a> {
         (0..self.len()).map(|nth| self.row(nth))
     }
 
-    /// Where they lie in a buffer that has a row for each of the batch: from which number on, and how.
+    /// Where they lie in a buffer with one row for each row of the batch: the first number, and the rows from there.
     pub(crate) fn in_batch(&self, row: usize) -> (usize, Rows<'a>) {
         let start = if self.list.is_some() { 0 } else { self.places.start };
         (start * row, Rows::of(self.list, row))

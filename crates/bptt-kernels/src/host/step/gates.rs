@@ -1,4 +1,4 @@
-//! The cell's own mathematics, over the rows and units of one step.
+//! Runs the cell's `step` and `step_backward` over the rows and units of one step.
 
 use crate::host::layout::plain_rows::{DOutputs, Slices, padded_row};
 use crate::host::layout::sizes::{Layer, plane};
@@ -64,14 +64,14 @@ impl<T> Clone for CellRunner<'_, T> {
 
 impl<T> Copy for CellRunner<'_, T> {}
 
-/// A step, worked row by row.
+/// A step, which is computed row by row.
 trait ByRows {
     type Real: Real;
 
-    /// How many rows, and which units.
+    /// How many rows it has, and which units.
     fn extent(&self) -> (usize, &Range<usize>);
 
-    /// Works some units of the rows from one place on, as many as a number comes from.
+    /// Computes some units of the rows from one place on, of as many rows as a number has.
     fn rows<S: Simd, N: SimdNumber<S, Self::Real>>(
         &self,
         simd: S,
@@ -90,7 +90,7 @@ impl<Step: ByRows> WithSimd for ValueRows<'_, Step> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self(step) = self;
         let (count, units) = step.extent();
-        // With an odd number of registers the last would have none beside it: two rows go together.
+        // With an odd number of vectors, the last vector would be alone in a pair. Then a pair is of two rows.
         let is_odd = units.len().div_ceil(Step::Real::lanes::<S>()) % 2 == 1;
         let together = if is_odd { count - count % 2 } else { 0 };
         for place in (0..together).step_by(2) {
@@ -124,37 +124,37 @@ pub(crate) struct StepForward<'a, T> {
     pub(crate) rows: StepRows<'a>,
     pub(crate) units: Range<usize>,
     pub(crate) part: Part,
-    /// Pre-activations, from this thread's first row of this step on.
+    /// The pre-activations, from this thread's first row of this step on.
     pub(crate) planes: Shared<'a, T>,
     pub(crate) planes_row: usize,
     /// `h` before and after, `[B, pp]`.
     pub(crate) hidden: Shared<'a, T>,
     pub(crate) hidden_next: Shared<'a, T>,
-    /// The memories: where a row of the batch has them before the step, and from which row on these rows
-    /// have them after it; `None`: where they were.
+    /// The memories: where each row of the batch has them before the step, and from which row on these rows have them
+    /// after it; `None`: in the same place.
     pub(crate) memory: Shared<'a, T>,
     pub(crate) memory_before: &'a (dyn Fn(usize) -> usize + Sync),
     pub(crate) memory_after: Option<usize>,
-    /// What is saved of these rows, from this row on; `None` if nothing is.
+    /// The saved values of these rows, from this row on; `None` if nothing is saved.
     pub(crate) saved: Option<(Shared<'a, T>, usize)>,
-    /// The own `h` of these rows, in front of the projection, from this row on.
+    /// `h` of these rows before the projection, from this row on.
     pub(crate) own: Option<(Shared<'a, T>, usize)>,
     /// The gated hidden state, `[B, hp]`.
     pub(crate) gated: Option<Shared<'a, T>>,
-    /// The outputs of all steps; `None` where they are known.
+    /// The outputs of all steps; `None` if they are known already.
     pub(crate) output: Option<Shared<'a, T>>,
     /// Which step this is.
     pub(crate) time: usize,
 }
 
-/// Which part of a step.
+/// A part of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// The gated hidden state, in front of the step.
+    /// The gated hidden state, before the step itself.
     Inner,
-    /// The step itself; backward, all but what needs the gradient of the gated hidden state.
+    /// The step itself; backward, all of it that does not need the gradient of the gated hidden state.
     Step,
-    /// Backward: what that gradient completes.
+    /// Backward: the rest, which needs that gradient.
     Completion,
 }
 
@@ -180,7 +180,7 @@ impl<C: Cell, T: Real> ByRows for Forward<'_, C, T> {
         let rows = [0, N::ROWS - 1].map(|row| step.rows.row(place + row));
         let b = |row: usize| rows[row];
         let from = |first: usize| move |row: usize| first + place + row;
-        // Such a cell does not read it, and behind a projection it has another size.
+        // Such a cell does not read `h`, and with a projection `h` has another size.
         let reads_hidden = usize::from(!C::PROJECTABLE);
         let hidden = Row::new::<S, N>(step.hidden, b, reads_hidden, pp);
         let hidden_next = Row::new::<S, N>(step.hidden_next, b, 1, pp);
@@ -255,37 +255,37 @@ pub(crate) struct StepBackward<'a, T> {
     pub(crate) rows: StepRows<'a>,
     pub(crate) units: Range<usize>,
     pub(crate) part: Part,
-    /// Gradients of the planes, from this thread's first row of this step on.
+    /// The gradients of the planes, from this thread's first row of this step on.
     pub(crate) d_planes: Shared<'a, T>,
     pub(crate) d_planes_row: usize,
     /// `dLoss/dh` that came from the steps after, `[B, pp]`; then what goes to the step before by
     /// the cell itself, to which the product is added; a cell that can be projected hands nothing on by itstep.
     pub(crate) d_hidden: Shared<'a, T>,
-    /// `dLoss/dh` in front of the projection, `[B, hp]`; `None` without one.
+    /// `dLoss/dh` before the projection, `[B, hp]`; `None` without a projection.
     pub(crate) d_own: Option<Shared<'a, T>>,
-    /// `dLoss/dh` by the outputs of all steps.
+    /// dLoss/d(outputs), of all steps.
     pub(crate) d_output: DOutputs<'a, T>,
     /// Which step this is.
     pub(crate) time: usize,
     /// `dLoss/d(memory)`, `[B, M, hp]`.
     pub(crate) d_memory: Shared<'a, T>,
-    /// What was saved of these rows, from this row on.
+    /// The saved values of these rows, from this row on.
     pub(crate) saved: Shared<'a, T>,
     pub(crate) saved_row: usize,
-    /// The memories: where a row of the batch has them before the step, and from which row on these rows
-    /// have them after it.
+    /// The memories: where each row of the batch has them before the step, and from which row on these rows have them
+    /// after it.
     pub(crate) memory: Shared<'a, T>,
     pub(crate) memory_before: &'a (dyn Fn(usize) -> usize + Sync),
     pub(crate) memory_after: usize,
-    /// `h` before the step, for cells that read it: the row of the batch, `[P]` or more.
+    /// `h` before the step, by row of the batch, `[P]` or longer; for cells that read it.
     pub(crate) hidden_before: &'a (dyn Fn(usize) -> &'a [T] + Sync),
-    /// The own `h` of these rows in front of the projection, from this row on; without one it is their output.
+    /// `h` of these rows before the projection, from this row on. Without a projection it is their output.
     pub(crate) own: Option<(Shared<'a, T>, usize)>,
     /// The outputs of all steps.
     pub(crate) outputs: &'a [T],
     /// `dLoss/d(gated hidden state)`, `[B, hp]`.
     pub(crate) d_gated: Option<Shared<'a, T>>,
-    /// The gated hidden state again, rows as those of `d_planes`.
+    /// The gated hidden state, computed again, in rows as those of `d_planes`.
     pub(crate) gated: Option<Shared<'a, T>>,
 }
 

@@ -1,5 +1,4 @@
-//! One step of the cell over rows and units, forward and backward. It knows nothing of the steps before
-//! and after.
+//! One step of the cell over rows and units, forward and backward. It does not know the other steps.
 
 pub(crate) mod gates;
 pub(crate) mod planes;

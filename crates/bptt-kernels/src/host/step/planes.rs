@@ -1,4 +1,4 @@
-//! Rows of planes, and the registers of a number in them.
+//! Rows of planes, and where the SIMD vectors of a number lie in them.
 
 use crate::host::layout::sizes::Layer;
 use crate::host::memory::buffer::Shared;
@@ -7,21 +7,21 @@ use crate::host::simd::vectors::SimdNumber;
 use pulp::Simd;
 use std::ops::Range;
 
-/// Where the registers of a number lie in a row: the first from one unit on, the second, if there is
-/// one, so many units behind it. Where a row has no more units it is none: then both are the same
-/// register, read and written twice.
+/// Where the vectors of a number lie in a row: the first from one unit on, and the second, if there is one, a number of
+/// units behind it. If the row has no units for the second, that distance is 0: then both are the same vector, which is
+/// read and written twice.
 #[derive(Clone, Copy)]
 pub(super) struct Units {
     first: usize,
     second: usize,
-    /// In a row of a step's planes: in which column the first plane has the first unit, and how many columns
-    /// further the next has it.
+    /// In a row of a step's planes: the column of the first unit in the first plane, and the distance to its column
+    /// in the next plane.
     column: usize,
     pitch: usize,
 }
 
 impl Units {
-    /// Some of a row, one number after the other.
+    /// The numbers of some units of a row, one after the other.
     #[inline(always)]
     pub(super) fn all<S: Simd, T: Real, N: SimdNumber<S, T>>(
         layer: &Layer,
@@ -39,20 +39,20 @@ impl Units {
         })
     }
 
-    /// Counted from another unit on.
+    /// The same, counted from another unit on.
     #[inline(always)]
     pub(super) fn behind(self, first: usize) -> Self {
         Self { first: self.first - first, ..self }
     }
 
-    // Wrapping: the profile's overflow checks have no place in these loops.
+    // Wrapping, because overflow checks would slow these loops down.
 
     #[inline(always)]
     pub(super) fn at(self, nth: usize) -> usize {
         self.first.wrapping_add(nth.wrapping_mul(self.second))
     }
 
-    /// In which column a plane has them.
+    /// The column of its first unit in a plane.
     #[inline(always)]
     fn column(self, plane: usize, nth: usize) -> usize {
         let first = self.column.wrapping_add(plane.wrapping_mul(self.pitch));
@@ -60,7 +60,7 @@ impl Units {
     }
 }
 
-/// A register of one row that is not padded: the last one may hang over its end.
+/// A vector of a row that is not padded. The last vector of a row may be longer than the rest of the row.
 #[inline(always)]
 pub(super) fn load_row<S: Simd, T: Real>(simd: S, row: &[T], unit: usize) -> T::Register<S> {
     match row.get(unit..unit.wrapping_add(T::lanes::<S>())) {
@@ -79,7 +79,7 @@ pub(super) fn store_row<S: Simd, T: Real>(simd: S, row: &mut [T], unit: usize, x
     }
 }
 
-/// A row of padded planes, of which one thread has some units; or two of them, where a number comes from two.
+/// A row of padded planes, of which one thread has some units; or two such rows, if a number is from two rows.
 #[derive(Clone, Copy)]
 pub(super) struct Row<T> {
     starts: [*mut T; 2],
@@ -95,14 +95,14 @@ impl<T: Real> Row<T> {
         hp: usize,
     ) -> Self {
         let size = planes * hp;
-        // Of what a cell does not have there may be no rows.
+        // There may be no rows of what the cell does not have.
         let start = |row| if planes == 0 { of.at(0, 0) } else { of.at(index(row) * size, size) };
         let first = start(0);
         let second = if N::ROWS > 1 { start(1) } else { first };
         Self { starts: [first, second], hp }
     }
 
-    /// Where a unit of a plane is.
+    /// A pointer to a unit of a plane.
     #[inline(always)]
     fn at(self, row: usize, plane: usize, unit: usize) -> *mut T {
         self.starts[row].wrapping_add(plane.wrapping_mul(self.hp)).wrapping_add(unit)
@@ -110,8 +110,8 @@ impl<T: Real> Row<T> {
 
     /// # Safety
     ///
-    /// The plane is one of the row's, the units and those of a register behind them are below `hp`, and
-    /// no other thread writes to them; the row was made for `N`.
+    /// The row has this plane. The units are below `hp`, and so are all units of their vectors. No other thread
+    /// writes to them. The row was made for `N`.
     #[inline(always)]
     pub(super) unsafe fn load<S: Simd, N: SimdNumber<S, T>>(
         self,
@@ -143,11 +143,11 @@ impl<T: Real> Row<T> {
     }
 }
 
-/// A row of a step's planes, where they are as [`Layer`] says; where a number comes from two, the next as well.
+/// A row of a step's planes, laid out as [`Layer`] says; also the next row, if a number is from two rows.
 #[derive(Clone, Copy)]
 pub(super) struct Planes<T> {
     start: *mut T,
-    /// From one row to the next.
+    /// The distance from one row to the next.
     next: usize,
     hidden: usize,
 }
@@ -165,8 +165,7 @@ impl<T: Real> Planes<T> {
 
     /// # Safety
     ///
-    /// The plane is one of the row's, the units are some of its, and no other thread writes to them; the row was
-    /// made for `N`.
+    /// The row has this plane and these units, and no other thread writes to them. The row was made for `N`.
     #[inline(always)]
     pub(super) unsafe fn load<S: Simd, N: SimdNumber<S, T>>(
         self,
@@ -174,8 +173,7 @@ impl<T: Real> Planes<T> {
         plane: usize,
         unit: Units,
     ) -> N {
-        // SAFETY: inside of the rows, by the caller's promise: a register that begins in a plane may be read to
-        // its end.
+        // SAFETY: inside of the rows, by the caller's promise: a vector that begins in a plane may be read to its end.
         N::from_registers(simd, |row, nth| unsafe {
             let at = self.start.wrapping_add(unit.column(plane, nth));
             T::load(simd, at.wrapping_add(row.wrapping_mul(self.next)))
@@ -197,8 +195,8 @@ impl<T: Real> Planes<T> {
         x.for_registers(|row, nth, x| {
             let to = self.start.wrapping_add(unit.column(plane, nth));
             let to = to.wrapping_add(row.wrapping_mul(self.next));
-            // SAFETY: inside of the rows, by the caller's promise; and before the end of the plane, behind which
-            // is the next.
+            // SAFETY: inside of the rows, by the caller's promise; and before the end of the plane, where the next
+            // plane begins.
             unsafe {
                 match unit.at(nth) + lanes <= self.hidden {
                     true => T::store(simd, to, x),
@@ -213,7 +211,7 @@ impl<T: Real> Planes<T> {
     }
 }
 
-/// Rows that are not padded, one for each row that `N` comes from.
+/// Rows that are not padded: one for each row that `N` is from.
 #[inline(always)]
 pub(super) fn rows_of<'a, S: Simd, T: Real, N: SimdNumber<S, T>>(
     row: impl Fn(usize) -> &'a [T],
