@@ -20,11 +20,11 @@ use crate::operation::operands::{Cotangents, Operand, Operands};
 use crate::operation::plan::SequenceMask;
 use std::sync::atomic::AtomicUsize;
 
-/// How many rows of gradients are gathered before the large products take them: a block of their inner
-/// dimension; fewer where one thread works the steps, and others could be waiting; two, where they stay in the
-/// second-level cache, for threads wait for each other after each.
+/// How many rows of gradients a time block has, before the large products use them: as many as a block of the inner
+/// dimension. There are fewer if one thread computes the steps and others could be waiting. There are twice as many
+/// if they stay in the second-level cache, because threads wait for each other after each block.
 fn rows_per_block<T>(layer: &Layer, rows_a_step: usize) -> usize {
-    // In dual numbers the values are summed by the same blocks as alone.
+    // In dual numbers, the values are summed in the same blocks as in plain numbers.
     let Layer { parts, row, input, output, .. } = *layer;
     let is_small = (row + input + output).saturating_mul(2 * KC * size_of::<T>()) <= CACHE / 2;
     parts
@@ -35,10 +35,10 @@ fn rows_per_block<T>(layer: &Layer, rows_a_step: usize) -> usize {
         }
 }
 
-/// The size of a second-level cache, in bytes, as processors with AVX-512 have it; two blocks are in it.
+/// The size of a second-level cache, in bytes, of processors with AVX-512. Two blocks are in it.
 const CACHE: usize = 1 << 20;
 
-/// What goes into the backward pass beside the operands: the trace, and the outputs.
+/// The inputs of the backward pass besides the operands.
 pub(crate) struct BackwardInputs<'a, T> {
     pub(crate) trace: &'a mut Trace<T>,
     /// The outputs of the forward pass.
@@ -98,7 +98,7 @@ pub(crate) fn backward<T: Gemm>(
     final_state(layer, &d_results, d_hidden.as_mut_slice(), d_memory.as_mut_slice());
 
     let gradient = |operand, size: &[usize]| {
-        // All of it is written, except the rows of the input at masked steps.
+        // Everything is written, except the rows of the input's gradient at masked steps.
         let all_written = operand != Operand::Input || mask.is_none();
         wanted.has(operand).then(|| Values::<T>::new(size, all_written))
     };
@@ -199,7 +199,7 @@ pub(crate) fn backward<T: Gemm>(
     d
 }
 
-/// dLoss/d(final state), in padded rows, which are zero.
+/// dLoss/d(final state), in rows that are padded with zeros.
 fn final_state<T: Gemm>(
     layer: &Layer,
     d: &Cotangents<&[T]>,

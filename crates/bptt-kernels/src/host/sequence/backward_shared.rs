@@ -1,4 +1,4 @@
-//! What the threads of the backward pass share: weights, gradients, the trace of some steps.
+//! The data that the threads of the backward pass share: weights, gradients, and the trace of some steps.
 
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Packed;
@@ -20,41 +20,41 @@ pub(super) struct Sequence<'a, T> {
     pub(super) operands: &'a Slices<'a, T>,
     pub(super) valid_rows: &'a ValidRows,
     pub(super) wanted: &'a Operands<()>,
-    /// The forward pass's outputs, `[T, B, P]`, and `dLoss/d` of them.
+    /// The outputs of the forward pass, `[T, B, P]`, and dLoss/d(outputs).
     pub(super) outputs: &'a [T],
     pub(super) d_outputs: DOutputs<'a, T>,
-    /// `U`, for `h`; `W`, for `x`; the rows of `U` for the gated hidden state; the projection.
+    /// The packed weights: `U` for `h`, `W` for `x`, the rows of `U` for the gated hidden state, and the projection.
     pub(super) weight_hh: Packed<'a, T>,
     pub(super) weight_ih: Option<Packed<'a, T>>,
     pub(super) gated: Option<Packed<'a, T>>,
     pub(super) project: Option<Packed<'a, T>>,
     pub(super) blocks: &'a [TimeBlock],
-    /// How many blocks have buffers at a time: two, where threads may be at two.
+    /// How many blocks have buffers at the same time: two, if threads may be in two blocks.
     pub(super) slots: usize,
-    /// How many pieces of each block's large products are taken.
+    /// How many pieces of the large products of each block a thread has begun.
     pub(super) taken: Vec<AtomicUsize>,
     pub(super) d_planes: [Shared<'a, T>; 2],
-    /// `x`, `h` before the step and the own `h` of a block, as tiles; in dual numbers all values, then
-    /// all tangents.
+    /// Of a block, as tiles: `x`, `h` before each step, and `h` before the projection. In dual numbers, first all
+    /// values, then all tangents.
     pub(super) x_tiles: [Shared<'a, T>; 2],
     pub(super) h_tiles: [Shared<'a, T>; 2],
     pub(super) own_tiles: Option<[Shared<'a, T>; 2]>,
-    /// The gated hidden state, and `dLoss/dh` in front of a projection's product, of a block.
+    /// Of a block: the gated hidden state, and dLoss/d(`h` behind the projection).
     pub(super) gated_hidden: Option<[Shared<'a, T>; 2]>,
     pub(super) d_projected: Option<[Shared<'a, T>; 2]>,
     pub(super) d_hidden: Shared<'a, T>,
     pub(super) d_memory: Shared<'a, T>,
     pub(super) d_own: Option<Shared<'a, T>>,
     pub(super) d_gated: Option<Shared<'a, T>>,
-    /// Sums over all steps, transposed: `[I, G·H]`, `[P, outer·H]`, `[H, H]`, `[H, P]`, the columns of the
-    /// planes as they are in a row, padded to whole registers; in dual numbers values, then tangents.
+    /// The sums over all steps, transposed: `[I, G·H]`, `[P, outer·H]`, `[H, H]`, `[H, P]`. The columns of planes are
+    /// in the order of a row, padded to whole SIMD vectors. In dual numbers, first the values, then the tangents.
     pub(super) sum_ih: Shared<'a, T>,
     pub(super) sum_hh: Shared<'a, T>,
     pub(super) sum_gated: Option<Shared<'a, T>>,
     pub(super) sum_hr: Option<Shared<'a, T>>,
-    /// Of the whole row of planes.
+    /// The sums of all columns of the planes.
     pub(super) sum_bias: Shared<'a, T>,
-    /// The gradients, where they are wanted.
+    /// The gradients that are wanted.
     pub(super) d_input: Option<Shared<'a, T>>,
     pub(super) d_weight_ih: Option<Shared<'a, T>>,
     pub(super) d_weight_hh: Option<Shared<'a, T>>,
@@ -87,7 +87,7 @@ impl<T: Gemm> Sequence<'_, T> {
         (&self.blocks[self.blocks.len() - 1 - index], index % self.slots)
     }
 
-    /// `h` before step `k`, as of [`padded_row`].
+    /// `h` before step `k`, as [`padded_row`] gives it.
     #[inline(always)]
     pub(super) fn hidden_before(&self, k: usize, b: usize) -> &[T] {
         let Layer { output, pp, .. } = *self.layer;

@@ -1,4 +1,4 @@
-//! The steps backward, as the threads share them, with the large products beside them.
+//! What each thread does in the backward pass: its part of the steps, and pieces of the large products.
 
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Packed;
@@ -16,8 +16,7 @@ impl<T: Gemm> Sequence<'_, T> {
     /// What one thread does over the steps of a segment. A block may have its first steps
     /// among them, or its last.
     ///
-    /// The large products of a block are worked beside the steps of the next, by whoever has none or is
-    /// through with them.
+    /// Threads that have no steps, or have finished them, compute the large products of the block before.
     pub(super) fn run(&self, member: &Member<'_>, segment: &SharedSegment<'_, T>) {
         for index in 0..self.blocks.len() {
             let (block, slot) = self.block(index);
@@ -29,7 +28,7 @@ impl<T: Gemm> Sequence<'_, T> {
             }
             let (begins, ends) = (steps.end == of_block.end, steps.start == of_block.start);
             let has_steps = block.parallelism != Parallelism::Pipeline || member.index == 0;
-            // Which part of what the sums multiply with is laid out by this thread.
+            // Which part of the factors of the large products this thread lays out as tiles.
             let part = match block.parallelism {
                 Parallelism::Pipeline if member.count > 1 => {
                     member.index.checked_sub(1).map(|index| (index, member.count - 1))
@@ -57,7 +56,7 @@ impl<T: Gemm> Sequence<'_, T> {
         }
     }
 
-    /// What one thread does when all steps are worked.
+    /// What one thread does after all steps.
     pub(super) fn complete(&self, member: &Member<'_>) {
         if let (true, Some(last)) = (self.slots > 1, self.blocks.len().checked_sub(1)) {
             self.sums(last);
@@ -75,7 +74,7 @@ impl<T: Gemm> Sequence<'_, T> {
         member: &Member<'_>,
         segment: &SharedSegment<'_, T>,
     ) {
-        // Its rows begin here in the block, and this thread's in the trace.
+        // Where the rows of the step begin in the block, and where this thread's rows begin in the trace.
         let first = self.valid_rows.count(&(block.steps.start..k));
         let Layer { batch, hidden, output, hp, pp, isa, row, .. } = *self.layer;
         let t = self.layer.time_of(k);
@@ -86,7 +85,7 @@ impl<T: Gemm> Sequence<'_, T> {
         if self.layer.held {
             self.held_backward(k, shard);
         }
-        // This thread's valid rows of the batch, in a buffer; and their places in the block.
+        // This thread's valid rows in a buffer with a row for each row of the batch, and their places in the block.
         let of_batch = |buffer: Shared<'_, T>, row: usize| {
             let (start, rows) = rows.in_batch(row);
             (buffer.at(start, 0), rows)
@@ -99,8 +98,7 @@ impl<T: Gemm> Sequence<'_, T> {
             |(a, a_rows): At<'_, T>, b: Packed<'_, T>, panels, (c, c_rows): At<'_, T>, add| {
                 let (a, rows) = (a.cast_const(), 0..rows.len());
                 let product = Product { a, a_rows, b, panels, c, c_rows, rows, add };
-                // SAFETY: `a` has these rows and nobody writes them now; those of `c` are this
-                // thread's own.
+                // SAFETY: `a` has these rows, and no thread writes to them now; the rows of `c` are this thread's own.
                 unsafe { product.run(isa) };
             };
         let memory_before = |b| self.valid_rows.traced_before(segment.steps.start, k, b);
@@ -169,7 +167,7 @@ impl<T: Gemm> Sequence<'_, T> {
         if block.parallelism == Parallelism::Hidden {
             member.wait();
         }
-        // The planes of this step are written, in other threads before the barrier.
+        // The planes of this step are written; other threads did so before the barrier.
         let (a, a_rows) = in_block(d_planes, row);
         let a = (a.wrapping_add(self.layer.of_h().0), a_rows);
         for panels in self.weight_hh.value.of_units(&shard.units) {
@@ -179,8 +177,9 @@ impl<T: Gemm> Sequence<'_, T> {
         }
     }
 
-    /// Rows that are masked at step `k` and have the held state as their output: the output's gradient joins
-    /// that of `h`.
+    /// For rows that are masked at step `k` and whose output is the held state: adds the gradient of the output to
+    /// that of
+    /// `h`.
     fn held_backward(&self, k: usize, shard: &Shard) {
         let Layer { output, pp, .. } = *self.layer;
         let units = if self.layer.projected { 0..output } else { shard.units.clone() };
@@ -188,7 +187,7 @@ impl<T: Gemm> Sequence<'_, T> {
         for b in shard.rows.clone().filter(|&b| !self.valid_rows.is_valid(k, b)) {
             let output_at = self.layer.output_at(self.layer.time_of(k), b);
             let d_output = self.d_outputs.row(output_at, pp);
-            // SAFETY: rows and units of this thread's own.
+            // SAFETY: these rows and units are this thread's own.
             let d_hidden = unsafe { self.d_hidden.slice_mut(b * pp + units.start, units.len()) };
             for (to, &d) in d_hidden.iter_mut().zip(&d_output[units.clone()]) {
                 *to = T::plus(*to, d);

@@ -1,4 +1,4 @@
-//! The sequence forward: its results, and what is kept for the way back.
+//! The sequence forward: its results, and what is kept for the backward pass.
 
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::layout::plain_rows::Slices;
@@ -18,8 +18,7 @@ use crate::operation::operands::Results;
 use crate::operation::plan::SequenceMask;
 use std::sync::Arc;
 
-/// Runs the sequence; returns its results and, with `keep`, the trace, within the budget if there is
-/// one.
+/// Runs the sequence. Returns its results and, with `keep`, the trace, which is within the budget if there is one.
 ///
 /// # Panics
 ///
@@ -43,7 +42,7 @@ pub(crate) fn forward<T: Gemm>(
     let valid_rows = ValidRows::new(layer, mask);
     let forwarder = Forwarder::new(runner, layer, operands, &valid_rows, packed, threads);
     let sizes = [time, batch, output];
-    // Those of masked steps are not written.
+    // The outputs of masked steps are not written.
     let mut outputs = Values::new(&sizes, mask.is_none());
     let mut recompute = match keep {
         Keep::Within(budget) => Recompute::new(layer.name, layer, budget),

@@ -1,4 +1,4 @@
-//! The steps forward, as the threads share them.
+//! What each thread does in the forward pass.
 
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Packed;
@@ -42,28 +42,28 @@ pub(super) struct Forward<'a, T> {
     pub(super) layer: &'a Layer,
     pub(super) operands: &'a Slices<'a, T>,
     pub(super) valid_rows: &'a ValidRows,
-    /// For `x`, for `h`, for the gated hidden state, for the projection.
+    /// The packed weights: for `x`, for `h`, for the gated hidden state, and for the projection.
     pub(super) weight_ih: Packed<'a, T>,
     pub(super) weight_hh: Packed<'a, T>,
     pub(super) gated: Option<Packed<'a, T>>,
     pub(super) project: Option<Packed<'a, T>>,
-    /// A row of biases, as the planes are; in dual numbers, their tangents.
+    /// The biases, in the order of a row of planes; in dual numbers, also their tangents.
     pub(super) bias: [&'a [T]; 2],
     /// The first step of the pass.
     pub(super) first: usize,
-    /// Pre-activations of one block, or of two.
+    /// The pre-activations of one block, or of two.
     pub(super) planes: [Shared<'a, T>; 2],
-    /// `h` before and after a step.
+    /// `h` before and after a step, in turn.
     pub(super) hidden: [Shared<'a, T>; 2],
-    /// The memories, which each step replaces; if they are kept, those that each step left, behind those
-    /// that the pass began with.
+    /// The memories. Each step replaces them; if the trace is kept, it begins with the memories before the pass, and
+    /// those after each step follow.
     pub(super) memory: Shared<'a, T>,
     pub(super) saved: Option<Shared<'a, T>>,
-    /// `h` in front of the projection: of each worked row if it is kept, else of one step.
+    /// `h` before the projection: of all valid rows if the trace is kept, else of one step.
     pub(super) own: Option<Shared<'a, T>>,
     pub(super) keep: bool,
     pub(super) gated_hidden: Option<Shared<'a, T>>,
-    /// The outputs of all steps; `None` where they are known.
+    /// The outputs of all steps; `None` if they are known already.
     pub(super) outputs: Option<Shared<'a, T>>,
 }
 
@@ -72,7 +72,7 @@ impl<T: Gemm> Forward<'_, T> {
     pub(super) fn run(&self, member: &Member<'_>, phases: &[Phase<'_>], steps: &Range<usize>) {
         for phase in phases {
             self.work_phase(member, phase);
-            // In the next, others may have these rows.
+            // In the next phase, other threads may have these rows.
             member.wait();
         }
         if let (true, Some(outputs)) = (self.layer.held, self.outputs) {
@@ -126,12 +126,12 @@ impl<T: Gemm> Forward<'_, T> {
         }
     }
 
-    /// The outputs of a row at masked steps: the state that it has held since the step before.
+    /// Writes the outputs of a row at masked steps: the state that is held.
     fn hold(&self, outputs: Shared<'_, T>, steps: &Range<usize>, b: usize) {
         let output = self.layer.output;
         let at = |k| self.layer.output_at(self.layer.time_of(k), b);
         for k in steps.clone().filter(|&k| !self.valid_rows.is_valid(k, b)) {
-            // SAFETY: the outputs of row `b` are this thread's own, those of two steps are apart.
+            // SAFETY: the outputs of row `b` are this thread's own, and those of two steps do not overlap.
             unsafe {
                 let from = match self.valid_rows.before(k, b) {
                     None => &self.operands.need(Operand::Hidden)[b * output..][..output],
@@ -142,8 +142,8 @@ impl<T: Gemm> Forward<'_, T> {
         }
     }
 
-    /// `W x + b`, and the biases of what has no `W x`, for rows of a block: a part of those that are
-    /// this thread's, which lie one after the other from row `room` on.
+    /// Computes `W x + b` for a part of this thread's rows of a block, and sets planes without `W x` to their biases.
+    /// The thread's rows lie one after the other from row `row_offset` on.
     fn input_products(
         &self,
         steps: &Range<usize>,
@@ -157,7 +157,7 @@ impl<T: Gemm> Forward<'_, T> {
         let x = self.operands.need(Operand::Input);
         let mut from = Vec::new();
         let (a, a_rows) = if self.valid_rows.rows(steps.start).is_none() {
-            // Some rows of each step.
+            // The thread has some rows of each step.
             let a_rows = Rows::groups(shard.rows.len(), self.layer.step_stride(stride), input_row);
             (self.layer.input_at(self.layer.time_of(steps.start), shard.rows.start), a_rows)
         } else {
@@ -181,18 +181,18 @@ impl<T: Gemm> Forward<'_, T> {
                 }
             }
         }
-        // Of the whole input: against the direction of time, the steps after the first lie before it.
+        // A pointer into the whole input, because in a reversed layer later steps lie before the first one.
         let a = (x.as_ptr().wrapping_add(a), a_rows);
         let c = (planes.at(row_offset * row + self.layer.of_x().0, 0), Rows::plain(row));
-        // SAFETY: the input has these rows, the planes' rows and units are this thread's own.
+        // SAFETY: the input has these rows; the rows and units of the planes are this thread's own.
         unsafe { multiply(isa, self.weight_ih, &shard.units, a, c, part) };
     }
 
-    /// Step `k`, this thread's rows of which begin with row `first` of the planes.
+    /// Computes step `k`. This thread's rows of it begin with row `first` of the planes.
     fn step(&self, k: usize, first: usize, slot: usize, shard: &Shard) {
         let Layer { batch, output, hp, pp, isa, row, .. } = *self.layer;
         let t = self.layer.time_of(k);
-        // Of this pass.
+        // The index within this pass.
         let nth = k - self.first;
         let (before, after) = (self.hidden[nth % 2], self.hidden[(nth + 1) % 2]);
         let planes = self.planes[slot];
@@ -201,7 +201,7 @@ impl<T: Gemm> Forward<'_, T> {
         if rows.len() == 0 {
             return;
         }
-        // These rows in a buffer.
+        // These rows in a buffer with a row for each row of the batch.
         let of_batch = |buffer: Shared<'_, T>, row: usize| {
             let (start, rows) = rows.in_batch(row);
             (buffer.at(start, 0), rows)
@@ -209,12 +209,12 @@ impl<T: Gemm> Forward<'_, T> {
         let add = |(a, a_rows): (*mut T, Rows<'_>), b: Packed<'_, T>, column: usize| {
             let c = planes.at(first * row + column, 0);
             let (a, c) = ((a.cast_const(), a_rows), (c, Rows::plain(row)));
-            // SAFETY: `a` has these rows and nobody writes them now; the planes' rows and units
-            // are this thread's own.
+            // SAFETY: `a` has these rows, and no thread writes to them now; the rows and units of the planes are this
+            // thread's own.
             unsafe { multiply(isa, b, &shard.units, a, c, 0..rows.len()) };
         };
-        // Where these rows are in the trace. Without one, their memories are where they were, and their
-        // own `h` is in this thread's rows: those of the step may be another's in the next.
+        // Where these rows are in the trace. Without a trace, their memories stay in place, and their `h` before the
+        // projection is in this thread's rows of the batch, because another thread may use the step's places next.
         let traced = self.valid_rows.count(&(self.first..k)) + rows.places.start;
         let memory_before = |b| match self.keep {
             true => self.valid_rows.traced_before(self.first, k, b),
@@ -251,7 +251,7 @@ impl<T: Gemm> Forward<'_, T> {
         gates(Part::Step);
         if let (Some(project), Some(own)) = (self.project, self.own) {
             for b in rows.iter() {
-                // SAFETY: rows of this thread's own.
+                // SAFETY: these rows are this thread's own.
                 unsafe { after.slice_mut(b * pp, pp) }.fill(T::ZERO);
             }
             let a = (own.at(own_row * hp, 0).cast_const(), Rows::plain(hp));
@@ -271,8 +271,8 @@ impl<T: Gemm> Forward<'_, T> {
         }
     }
 
-    /// Hands on the `h` of rows that were worked in the step before, and are not in this one. Others that
-    /// are not have the same in both buffers, and have had it since then.
+    /// Copies the `h` of rows that were valid in the step before, and are masked in this one. Rows that were masked
+    /// in the step before have the same `h` in both buffers already.
     fn carry_masked(&self, k: usize, [before, after]: [Shared<'_, T>; 2], shard: &Shard) {
         if self.valid_rows.rows(k).is_none() || k == self.first {
             return;
@@ -282,7 +282,7 @@ impl<T: Gemm> Forward<'_, T> {
         let worked = self.valid_rows.step_rows(k - 1, &shard.rows);
         for b in worked.iter().filter(|&b| !self.valid_rows.is_valid(k, b)) {
             let at = b * pp + units.start;
-            // SAFETY: these rows and units are this thread's own; the buffers are two.
+            // SAFETY: these rows and units are this thread's own; the two buffers do not overlap.
             unsafe {
                 after.slice_mut(at, units.len()).copy_from_slice(before.slice(at, units.len()))
             };

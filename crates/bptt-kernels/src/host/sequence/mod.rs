@@ -1,5 +1,5 @@
-//! The whole sequence, forward and backward: the steps in their order, the large products beside them,
-//! the trace between them. It knows nothing of tensors, backends or the tape.
+//! The whole sequence, forward and backward: the steps in their order, the large products, and the trace. It does not
+//! know tensors, backends or the tape.
 
 pub(crate) mod backward;
 pub(crate) mod backward_shared;

@@ -11,18 +11,18 @@ use crate::operation::operands::Operand;
 /// The weights of a layer, packed for its forward pass, and its biases.
 #[derive(Debug)]
 pub(crate) struct PackedWeights<T> {
-    /// For `x`, for `h`, for the gated hidden state, for the projection.
+    /// The packed matrices: for `x`, for `h`, for the gated hidden state, and for the projection.
     pub(crate) weight_ih: Panels<T>,
     pub(crate) weight_hh: Panels<T>,
     pub(crate) gated: Option<Panels<T>>,
     pub(crate) project: Option<Panels<T>>,
-    /// A row of biases, as the planes are.
+    /// The biases, in the order of a row of planes.
     pub(crate) bias: Buffer<T>,
 }
 
 impl<T: Real> PackedWeights<T> {
-    /// Packed by `count` threads. A weight that is not there is zero, which a matrix of no depth is as
-    /// well.
+    /// Packs them by `count` threads. A weight that is missing is zero; a matrix without an inner dimension has the
+    /// same products.
     pub(crate) fn new(layer: &Layer, operands: &Slices<'_, T>, count: usize) -> Self {
         let depth = |operand, depth| match operands.has(operand) {
             true => Columns::plain(depth, layer.panel),
@@ -59,7 +59,7 @@ impl<T: Real> PackedWeights<T> {
     }
 }
 
-/// The biases as the planes want them: both where both products are added.
+/// The biases of the planes: the sum of both, where both products are added.
 fn bias_row<T: Real>(layer: &Layer, operands: &Slices<'_, T>) -> Buffer<T> {
     let Layer { hidden, gates, added, separate, .. } = *layer;
     let mut row = Buffer::zeros(&[layer.row]);
@@ -106,7 +106,7 @@ fn project_source<'a, T: Real>(layer: &Layer, operands: &Slices<'a, T>) -> Sourc
     transposed(operands.get(Operand::WeightHr), vec![0], layer.hidden)
 }
 
-/// Rows of `depth` elements become columns; none, where there is nothing.
+/// Rows of `depth` elements, which become columns; none, if the matrix is missing.
 fn transposed<'a, T>(data: Option<&&'a [T]>, planes: Vec<usize>, depth: usize) -> Source<'a, T> {
     let Some(&data) = data else {
         let planes = vec![0; planes.len()];

@@ -1,4 +1,4 @@
-//! Passes forward over some steps: of the whole sequence, or of a part that is computed again.
+//! Forward passes over some steps: over the whole sequence, or over a part that is computed again.
 
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Panels;
@@ -18,18 +18,18 @@ use crate::operation::operands::Operand;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// How many rows of pre-activations are worked before the steps use them: enough to be worth the
-/// reading of the input's weights, few enough to be in the cache when the steps come.
+/// How many rows of pre-activations are computed before the steps use them. They are so many that it is worth the
+/// time to read the input's weights, and so few that they are still in the cache when the steps use them.
 const ROWS: usize = 128;
 
-/// The outputs of all steps: to be written, or known from the first pass over them.
+/// The outputs of all steps: to be written, or known from an earlier pass.
 pub(crate) enum Outputs<'a, T> {
     Wanted(&'a mut [T]),
     Known(&'a [T]),
 }
 
 impl<T> Outputs<'_, T> {
-    /// For one pass and another.
+    /// The same, for one more pass.
     pub(crate) fn again(&mut self) -> Outputs<'_, T> {
         match self {
             Outputs::Wanted(outputs) => Outputs::Wanted(outputs),
@@ -52,22 +52,22 @@ pub(crate) struct Forwarder<'a, T> {
     operands: &'a Slices<'a, T>,
     valid_rows: &'a ValidRows,
     packed_weights: Arc<PackedWeights<T>>,
-    /// In dual numbers, their tangents.
+    /// In dual numbers, the tangents of the weights.
     tangents: Option<PackedWeights<T>>,
     threads: ThreadPlan,
 }
 
 /// The state after a pass over some steps, and their trace.
 pub(crate) struct PassResult<T> {
-    /// After the last of them, `[B, Pp]`.
+    /// `h` after the last step, `[B, Pp]`
     pub(crate) hidden: Buffer<T>,
-    /// `[B, M, Hp]`
+    /// The memories after the last step, `[B, M, Hp]`
     pub(crate) memory: Buffer<T>,
     pub(crate) segment: Option<TraceSegment<T>>,
 }
 
 impl<T: Real> PassResult<T> {
-    /// The trace, where it was asked for.
+    /// The trace, which has to have been asked for.
     pub(crate) fn into_segment(self) -> TraceSegment<T> {
         self.segment.expect("the trace was asked for")
     }
@@ -120,7 +120,7 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
         hidden
     }
 
-    /// Works some steps, from the memories before them; the outputs of the steps before are there.
+    /// Computes some steps, from the memories before them. The outputs of earlier steps are known.
     pub(crate) fn pass(
         &self,
         steps: Range<usize>,
@@ -136,10 +136,10 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
         let rows = phases.iter().map(|phase| phase.rows).max().unwrap_or(0);
         let two = kinds.contains(&Parallelism::Pipeline);
         let mut planes = layer.rows_of_planes::<T>(rows, two);
-        // A row that is not worked has the same before and after.
+        // A masked row has the same `h` before and after a step.
         let hidden = self.hidden_before(steps.start, outputs.numbers());
         let mut hiddens = [hidden.clone(), hidden];
-        // Each worked row has a row of saved values.
+        // Each valid row of each step has a row of saved values.
         let worked = if keep { self.valid_rows.count(&steps) } else { 0 };
         let mut memory = Buffer::scratch(&[batch + worked, memories, hp]);
         let state = batch * memories * hp;

@@ -1,4 +1,4 @@
-//! Phases of the forward pass: in each, the threads share all blocks of steps in one way.
+//! Phases of the forward pass. In each of them, the threads share all time blocks in the same way.
 
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::{Parallelism, Shard, ThreadPlan};
@@ -6,11 +6,11 @@ use crate::host::layout::valid_rows::ValidRows;
 use crate::host::simd::real::Real;
 use std::ops::Range;
 
-/// Neighbouring blocks of steps that the threads share in one way.
+/// Successive time blocks that the threads share in the same way.
 pub(super) struct Phase<'a> {
     pub(super) blocks: &'a [Range<usize>],
     pub(super) parallelism: Parallelism,
-    /// For each thread its shard, and the row of the planes where its rows of a block begin.
+    /// For each thread: its shard, and the row of the planes at which its rows of a block begin.
     pub(super) shards: Vec<Shard>,
     pub(super) row_offsets: Vec<usize>,
     /// How many rows of planes the phase needs.

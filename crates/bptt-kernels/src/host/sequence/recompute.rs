@@ -8,23 +8,23 @@ use crate::host::simd::real::Real;
 use crate::operation::schedule::TraceSchedule;
 use std::sync::{Mutex, PoisonError};
 
-/// The steps that the backward pass has still to compute again, and the checkpoints to start from.
+/// The steps that the backward pass still has to compute again, and the checkpoints to start from.
 #[derive(Clone, Debug)]
 pub(crate) struct Recompute<T> {
     schedule: TraceSchedule,
-    /// The steps before which memories were kept, and those, `[B, M, Hp]`; `None` for the initial state. (The
-    /// hidden states are in the outputs.)
+    /// The steps before which the memories are kept, with these memories, `[B, M, Hp]`; `None` is the initial state.
+    /// (The hidden states are in the outputs.)
     checkpoints: Vec<(usize, Option<Buffer<T>>)>,
-    /// Steps from here on are done.
+    /// The steps from here on are done.
     end: usize,
 }
 
 impl<T: Real> Recompute<T> {
-    /// Under the budget; `None` if the whole trace fits.
+    /// Plans for a budget; `None` if the whole trace fits.
     ///
     /// # Panics
     ///
-    /// If nothing fits.
+    /// If no schedule fits.
     pub(crate) fn new(name: &str, layer: &Layer, budget: usize) -> Option<Self> {
         let schedule = schedule::<T>(layer, budget).unwrap_or_else(|error| {
             panic!("{name}: {error} (each layer and direction has an equal part of the whole)")
@@ -67,11 +67,11 @@ impl<T: Real> Recompute<T> {
     }
 }
 
-/// How the layer is worked within a budget; `None` if the whole trace fits.
+/// The schedule for a layer and a budget; `None` if the whole trace fits.
 ///
 /// # Errors
 ///
-/// One line, if nothing fits.
+/// One line, if no schedule fits.
 pub(crate) fn schedule<T>(layer: &Layer, budget: usize) -> Result<Option<TraceSchedule>, String> {
     let [step, state] = layer.trace::<T>();
     if whole::<T>(layer) <= budget {
@@ -80,13 +80,13 @@ pub(crate) fn schedule<T>(layer: &Layer, budget: usize) -> Result<Option<TraceSc
     planned([layer.time, step, state, budget]).map(Some)
 }
 
-/// What the whole trace takes, in bytes.
+/// How many bytes the whole trace takes.
 pub(crate) fn whole<T>(layer: &Layer) -> usize {
     let [step, state] = layer.trace::<T>();
     layer.time.saturating_mul(step).saturating_add(state)
 }
 
-/// The schedule for time, step, state and budget; those that were planned last are remembered.
+/// The schedule for time, step, state and budget. The most recent ones are kept, because planning takes time.
 fn planned(key: [usize; 4]) -> Result<TraceSchedule, String> {
     static LAST: Mutex<Vec<([usize; 4], TraceSchedule)>> = Mutex::new(Vec::new());
     const MOST: usize = 16;

@@ -1,4 +1,5 @@
-//! What is summed over all steps: the gradients of the input and of the weights, in large products.
+//! The large products of the backward pass: the gradients of the weights, which are sums over all steps, and of the
+//! input.
 
 use crate::host::gemm::columns::Columns;
 use crate::host::gemm::dispatch::Gemm;
@@ -15,37 +16,37 @@ use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-/// How many rows of the input's gradient are one piece of work.
+/// How many rows of the input's gradient are one piece of work for a thread.
 const PIECE: usize = 24;
 
-/// How many rows are laid out at once: few enough that they stay in the first-level cache, while their elements
-/// go to one tile after the other. Divides [`KC`].
+/// How many rows are laid out at once. They are so few that they stay in the first-level cache while their elements are
+/// copied to one tile after the other. Divides [`KC`].
 const AT_ONCE: usize = 16;
 
-/// What is summed over the steps.
+/// One of the large products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sum {
-    /// The input's gradient: over the planes, not over the steps, but it is as large.
+    /// The input's gradient. It is no sum over steps, but as large a product.
     Input,
     WeightIh,
     WeightHh,
     Bias,
-    /// The part of `WeightHh` for the gated hidden state.
+    /// The part of the gradient of `WeightHh` for the gated hidden state.
     Gated,
     WeightHr,
 }
 
-/// The gradient of a weight: a sum over rows of `aᵀ d`, with `a` laid out as tiles.
+/// The factors of a weight's gradient, a sum over rows of `aᵀ d`, with `a` laid out as tiles.
 struct Factors<'a, T> {
     tiles: *const T,
     /// How many elements a row of `a` has.
     width: usize,
     d: *const T,
-    /// From one row of `d` to the next.
+    /// The distance from one row of `d` to the next.
     d_row: usize,
     columns: Columns,
     to: Shared<'a, T>,
-    /// Where the sums of the columns of `d` go, if they are wanted.
+    /// Where to add the sums of the columns of `d`, if they are wanted.
     bias: Option<Shared<'a, T>>,
 }
 
@@ -54,7 +55,7 @@ impl<T: Gemm> Sequence<'_, T> {
     ///
     /// # Safety
     ///
-    /// No one else touches these rows of `to`.
+    /// No other thread reads or writes these rows of `to`.
     pub(super) unsafe fn lay<'v>(
         &self,
         tiles: Tiles,
@@ -64,7 +65,7 @@ impl<T: Gemm> Sequence<'_, T> {
         to: Shared<'_, T>,
     ) {
         let Layer { parts, isa, .. } = *self.layer;
-        // Each part has rows of its own.
+        // In dual numbers, values and tangents have tiles of their own.
         let (of, rows) = (of.start / parts..of.end / parts, rows / parts);
         let size = rows * tiles.width();
         let mut first = of.start;
@@ -87,7 +88,7 @@ impl<T: Gemm> Sequence<'_, T> {
         }
     }
 
-    /// Lays out what the sums over a block multiply with, as tiles: a part of it.
+    /// Lays out a part of the factors of the sums over a block as tiles.
     pub(super) fn lay_out(&self, steps: Range<usize>, slot: usize, index: usize, parts: usize) {
         let Layer { input, output, parts: grain, isa, .. } = *self.layer;
         let rows = self.valid_rows.count(&steps);
@@ -108,10 +109,10 @@ impl<T: Gemm> Sequence<'_, T> {
         }
     }
 
-    /// What of the large products of a block nobody else has begun.
+    /// Computes those pieces of the large products of a block that no other thread has begun.
     ///
-    /// They are taken piece by piece, because threads are not equally fast: one may share its core.
-    /// Each element is in one piece, and has the same bits whoever takes it.
+    /// Threads take them piece by piece, because they are not equally fast: one may share its core. Each element is
+    /// in one piece, so it has the same bits whichever thread computes it.
     pub(super) fn sums(&self, index: usize) {
         let (block, slot) = self.block(index);
         let rows = self.valid_rows.count(&block.steps);
@@ -143,14 +144,14 @@ impl<T: Gemm> Sequence<'_, T> {
         }
     }
 
-    /// What there is to be summed over a block of so many rows, and in how many pieces: what has the largest
-    /// pieces first, so that threads are through with them at about the same time.
+    /// The large products of a block of so many rows, and how many pieces each has. Those with the largest pieces
+    /// come first, so that the threads finish at about the same time.
     fn pieces(&self, rows: usize) -> [(Sum, usize); 6] {
         let Layer { input, output, hidden, gates, gated, panel, parts, .. } = *self.layer;
         let wants = |operand| self.wanted.has(operand);
         let count = |is_wanted, pieces| if is_wanted { pieces } else { 0 };
         let of_input = count(self.weight_ih.is_some(), rows.div_ceil(PIECE * parts));
-        // In how many pieces, and how many multiplications one of them is.
+        // How many pieces there are, and how many multiplications a piece has.
         let by_panels = |is_wanted, columns: Columns, width: usize| {
             (count(is_wanted, columns.panels(panel)), rows * panel * width)
         };
@@ -172,14 +173,14 @@ impl<T: Gemm> Sequence<'_, T> {
         self.wanted.has(Operand::BiasIh) || self.wanted.has(Operand::BiasHh)
     }
 
-    /// The gradients of the input, of some rows of a block.
+    /// Computes the gradient of the input for some rows of a block.
     fn input_gradient(&self, steps: &Range<usize>, slot: usize, piece: usize) {
         let Layer { batch, input, isa, parts, row, .. } = *self.layer;
         let (Some(d_input), Some(weight_ih)) = (self.d_input, self.weight_ih) else { return };
         let count = self.valid_rows.count(steps);
         let rows = piece * PIECE * parts..count.min((piece + 1) * PIECE * parts);
         let mut listed = Vec::new();
-        // From which row of the block on they are named, and from which of the gradient's numbers on.
+        // The first row of the block, and the first number of the gradient, from which rows are counted.
         let mut from = 0;
         let (first, c_rows) = if self.valid_rows.rows(steps.start).is_none() {
             let group = self.layer.step_stride(batch * input);
@@ -196,25 +197,25 @@ impl<T: Gemm> Sequence<'_, T> {
             a_rows: Rows::plain(row),
             b: weight_ih,
             panels: 0..weight_ih.value.count,
-            // Of the whole gradient: against the direction of time, the steps after the first lie before it.
+            // A pointer into the whole gradient, because in a reversed layer later steps lie before the first one.
             c: d_input.at(first, 0),
             c_rows,
             rows: rows.start - from..rows.end - from,
             add: false,
         };
-        // SAFETY: the planes of the block are written; the rows of `d_input` are those of this piece,
-        // which nobody else has.
+        // SAFETY: the planes of the block are written; the rows of `d_input` are those of this piece, which no other
+        // thread computes.
         unsafe { product.run(isa) };
     }
 
-    /// Sums of the columns that no other sum has on its way.
+    /// Computes the sums of columns that are not computed with the gradient of a weight.
     fn remaining_biases(&self, rows: usize, slot: usize) {
         let Layer { hidden, gates, parts, row, .. } = *self.layer;
         let summed = if self.wanted.has(Operand::WeightIh) { gates } else { 0 };
         for r in 0..rows {
             let planes = summed..self.layer.planes();
             for (from, units) in planes.flat_map(|plane| self.layer.pieces(plane, &(0..hidden))) {
-                // SAFETY: the planes of the block are written; nobody else has this piece.
+                // SAFETY: the planes of the block are written; no other thread computes this piece.
                 let (to, of_row) = unsafe {
                     let to = self.sum_bias.slice_mut(r % parts * row + from, units.len());
                     (to, self.d_planes[slot].slice(r * row + from, units.len()))
@@ -226,14 +227,14 @@ impl<T: Gemm> Sequence<'_, T> {
         }
     }
 
-    /// The gated hidden state, as tiles: it is known only now, and each thread lays it out for itself.
+    /// The gated hidden state as tiles. It is known only after the steps, so each thread lays it out for itself.
     fn gated_tiles(&self, rows: usize, slot: usize) -> Buffer<T> {
         let Layer { hidden, hp, isa, .. } = *self.layer;
         let gated = self.gated_hidden.expect("there is room for it")[slot];
         let of_gated = Tiles::new(isa, hidden);
         let mut tiles = Buffer::scratch(&[rows, hidden]);
         let to = tiles.shared();
-        // SAFETY: the operand of the block is written; the tiles are this thread's own.
+        // SAFETY: the gated hidden state of the block is written; the tiles are this thread's own.
         unsafe {
             let values = (0..rows).map(|r| gated.slice(r * hp, hidden));
             self.lay(of_gated, values, 0..rows, rows, to);
@@ -241,7 +242,7 @@ impl<T: Gemm> Sequence<'_, T> {
         tiles
     }
 
-    /// What a weight's gradient is the sum of products of.
+    /// The factors of a weight's gradient.
     fn factors(
         &self,
         sum: Sum,
@@ -299,9 +300,9 @@ impl<T: Gemm> Sequence<'_, T> {
         }
     }
 
-    /// One panel of a sum of outer products.
+    /// Computes one panel of a sum of outer products.
     fn sum_panel(&self, of: Factors<'_, T>, rows: usize, panel: usize, scratch: &mut Buffer<T>) {
-        // Which part of `A`, which of `D`, and to which part of their sum they belong.
+        // Value or tangent: of `A`, of `D`, and of the sum to which their product is added.
         const PAIRS: [[usize; 3]; 3] = [[0, 0, 0], [0, 1, 1], [1, 0, 1]];
         let Layer { isa, parts, row, .. } = *self.layer;
         let pairs = if parts == 1 { &PAIRS[..1] } else { &PAIRS };
@@ -328,18 +329,17 @@ impl<T: Gemm> Sequence<'_, T> {
                     },
                     scratch: scratch.as_mut_slice(),
                 };
-                // SAFETY: tiles and planes of the block are written; nobody else has the columns of this
-                // panel.
+                // SAFETY: tiles and planes of the block are written; no other thread has the columns of this panel.
                 unsafe { sum.run(isa) };
             }
         }
     }
 
-    /// A part of the weights' gradients, from the sums, which lie transposed.
+    /// Copies a part of the weights' gradients from the sums, which are transposed.
     pub(super) fn finish(&self, member: &Member<'_>) {
         let Layer { input, hidden, output, pp, gates, .. } = *self.layer;
         let mut next = 0;
-        // Sixteen columns of the sums are a line or two of the cache, and become sixteen rows.
+        // Sixteen columns of the sums are one or two cache lines, and become sixteen rows.
         let mut transpose = |from: Shared<'_, T>,
                              row: usize,
                              column: usize,
@@ -354,8 +354,7 @@ impl<T: Gemm> Sequence<'_, T> {
                 }
                 for i in 0..width {
                     let count = (rows - j).min(16);
-                    // SAFETY: the sums are complete; these rows of the gradient are this
-                    // thread's own.
+                    // SAFETY: the sums are complete; these rows of the gradient are this thread's own.
                     unsafe {
                         let from = from.slice(i * row + column + j, count);
                         for (r, &x) in from.iter().enumerate() {
@@ -369,7 +368,8 @@ impl<T: Gemm> Sequence<'_, T> {
             fn part_of<'a, T>(whole: Shared<'a, T>, part: usize, size: usize) -> Shared<'a, T> {
                 whole.part(part * size, size)
             }
-            // Some planes of gates, whose sums lie side by side, and what is left of them behind.
+            // Some planes of gates: the sums of their whole panels lie side by side, and those of the remaining
+            // columns follow.
             let mut planes = |sums: Shared<'_, T>, columns, to, gates: &[usize], inputs: usize| {
                 let Layer { whole, rest, .. } = *self.layer;
                 let row = self.layer.row_of_sums::<T>(columns);

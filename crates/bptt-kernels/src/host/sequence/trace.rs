@@ -4,13 +4,13 @@ use crate::host::sequence::recompute::Recompute;
 use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::simd::real::Real;
 
-/// What the forward pass keeps for the backward pass, beside the outputs. How much that is:
-/// [`HostTrace`](crate::HostTrace).
+/// What the forward pass keeps for the backward pass besides the outputs. [`HostTrace`](crate::HostTrace) says how much
+/// that is.
 #[derive(Clone, Debug)]
 pub(crate) struct Trace<T> {
-    /// The trace of the last steps; of all of them without a budget.
+    /// The trace of the last steps; without a budget, of all steps.
     pub(super) segment: Option<TraceSegment<T>>,
-    /// How the steps before are computed again.
+    /// How the earlier steps are computed again.
     pub(super) recompute: Option<Recompute<T>>,
 }
 

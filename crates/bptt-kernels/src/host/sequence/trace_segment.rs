@@ -1,30 +1,30 @@
-//! What the backward pass needs of some steps, and how much of it is kept.
+//! What the backward pass needs of some steps.
 
 use crate::host::memory::buffer::Buffer;
 use crate::host::simd::real::Real;
 use std::ops::Range;
 
-/// What is to be kept for the backward pass.
+/// How much is kept for the backward pass.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Keep {
     Nothing,
     All,
-    /// At most so many bytes; what is missing will be computed again.
+    /// At most so many bytes; the backward pass computes the rest again.
     Within(usize),
 }
 
 /// The trace of some steps: all that the backward pass needs of them.
 #[derive(Clone, Debug)]
 pub(crate) struct TraceSegment<T> {
-    /// Counted as they were worked. They have `N` valid rows, all steps together, and each has a row
-    /// here, one step's behind the other's.
+    /// The steps, counted in the order in which they were computed. Together they have `N` valid rows. Each has a row
+    /// here, step after step.
     pub(super) steps: Range<usize>,
     /// `[N, K, Hp]`
     pub(super) saved: Buffer<T>,
-    /// The memories before the steps, of the whole batch; and those that each row was left with,
+    /// The memories of the whole batch before the steps, and then those of each valid row after its step,
     /// `[B + N, M, Hp]`.
     pub(super) memory: Buffer<T>,
-    /// `h` in front of the projection, `[N, Hp]`.
+    /// `h` before the projection, `[N, Hp]`.
     pub(super) own: Option<Buffer<T>>,
 }
 

@@ -1,4 +1,4 @@
-//! The weights, packed for the way back.
+//! The weights of a layer, packed for its backward pass.
 
 use crate::host::gemm::columns::Columns;
 use crate::host::gemm::panels::{Panels, Source, pack_all};
@@ -8,7 +8,7 @@ use crate::host::simd::real::Real;
 use crate::operation::operands::Operand;
 use std::ops::Range;
 
-/// The weights as the way back multiplies with them: not transposed.
+/// The weights, packed for the backward pass: not transposed.
 pub(super) struct Weights<T> {
     pub(super) hh: Panels<T>,
     pub(super) ih: Option<Panels<T>>,
@@ -17,8 +17,8 @@ pub(super) struct Weights<T> {
 }
 
 impl<T: Real> Weights<T> {
-    /// Packed by `count` threads; `W` only if it is wanted. A weight that is not there is zero, which a
-    /// matrix of no depth is as well.
+    /// Packs them by `count` threads; `W` only if it is wanted. A weight that is missing is zero; a matrix without an
+    /// inner dimension has the same products.
     pub(super) fn new(
         layer: &Layer,
         operands: &Slices<'_, T>,
@@ -45,7 +45,7 @@ impl<T: Real> Weights<T> {
             let rows = if data.is_some() { rows } else { vec![] };
             Source { data: data.unwrap_or(&[]), planes: vec![0], column: 1, rows, row }
         };
-        // The rows of a matrix, in the order in which the planes of those gates have their columns.
+        // The rows of a matrix, in the order of the columns of the planes of those gates.
         let rows_of = |operand, gates: Vec<usize>, row| {
             let some = |units: Range<usize>| {
                 let begin = move |&gate: &usize| ((gate * hidden + units.start) * row, units.len());
