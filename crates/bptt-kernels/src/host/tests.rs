@@ -1,4 +1,4 @@
-//! The kernels against plain arithmetic, against the reference body, and against themselves.
+//! Compares the kernels with plain arithmetic, with the reference body, and with each other.
 
 mod duals;
 mod products;
@@ -80,7 +80,7 @@ fn map<T: Real>(isa: Isa, sigmoid: bool, x: &[T]) -> Vec<T> {
     y
 }
 
-/// Every 613th of all `f32`: seven million, of every sign, size and kind.
+/// Every 613th `f32`: seven million numbers of every sign, size and kind.
 #[test]
 fn f32_gates_are_good_to_two_units_in_the_last_place() {
     let all: Vec<f32> = (0..=u32::MAX).step_by(613).map(f32::from_bits).collect();
@@ -97,7 +97,7 @@ fn f32_gates_are_good_to_two_units_in_the_last_place() {
                     assert!(y.is_nan(), "NaN in, {y} out");
                     continue;
                 }
-                // A unit in the last place of the exact value, rounded down to a f32's size.
+                // A unit in the last place of an `f32` of the size of the exact value.
                 let exponent = exact.abs().max(f64::from(f32::MIN_POSITIVE)).log2().floor();
                 let error = (f64::from(y) - exact).abs() / (exponent - 23.0).exp2();
                 assert!(error <= 2.0, "{isa:?} sigmoid {sigmoid} at {x:e}: {y:e}, {error} units");
@@ -106,7 +106,7 @@ fn f32_gates_are_good_to_two_units_in_the_last_place() {
     }
 }
 
-/// `x`, then `σ(x)` and `tanh(x)`, each in two parts, by arithmetic of 200 bits.
+/// `x`, `σ(x)` and `tanh(x)`, the latter two as sums of two `f64`, computed with 200 bits.
 #[rustfmt::skip]
 const EXACT: [[f64; 5]; 31] = [
     [-745.2, 0.0, 0.0, -1.0, 0.0],
@@ -170,7 +170,7 @@ fn gates_have_limits_and_pass_nan_on() {
     }
 }
 
-/// Numbers that look random, in ±1.
+/// Pseudo-random numbers in ±1.
 fn numbers<T: Element>(count: usize, seed: u64) -> Vec<T> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let next = |_| {
@@ -182,7 +182,7 @@ fn numbers<T: Element>(count: usize, seed: u64) -> Vec<T> {
     (0..count).map(next).collect()
 }
 
-/// One thread, whose bits are those of all.
+/// One thread. Any number of threads gives the same bits.
 const ALONE: ThreadPlan = ThreadPlan { count: 1, parallelism: Some(Parallelism::Batch) };
 
 /// One problem: sizes, options, operands and the cotangent.
@@ -216,7 +216,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             };
             let mut values = numbers::<T>(size, 1 + operand as u64);
             if matches!(operand, Operand::WeightIh | Operand::WeightHh | Operand::WeightHr) {
-                // As large as layers begin with.
+                // As large as the initial weights of layers.
                 let scale = 1.0 / (hidden as f64).sqrt();
                 let scaled = |x: &mut T| *x = T::from_elem(x.to_f64() * scale);
                 values.iter_mut().for_each(scaled);
@@ -231,7 +231,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         Self { plan: Plan::new(cell), sizes, projected, operands, cotangent }
     }
 
-    /// The output and all gradients, in one list, by the kernels.
+    /// The output and all gradients by the kernels, in one list.
     fn by_kernels(&self, isa: Isa, threads: ThreadPlan) -> Vec<Vec<T>> {
         let Sizes { batch, input, .. } = self.sizes;
         let strides = [batch * input, input];
@@ -294,7 +294,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         assert_eq!(trace.bytes(), numbers * size_of::<T>());
     }
 
-    /// The same by the reference body.
+    /// The output and all gradients by the reference body.
     fn by_reference(&self) -> Vec<Vec<T>> {
         let Sizes { time, batch, input, hidden, output, memories } = self.sizes;
         let rows = C::GATES * hidden;
@@ -331,7 +331,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             .collect()
     }
 
-    /// The same bits by every schedule, and the reference body's numbers.
+    /// Checks that all schedules give the same bits, and the numbers of the reference body.
     fn check(&self, what: &str) {
         let reference = self.by_reference();
         let tolerance = if T::dtype() == DType::F64 { 1e-13 } else { 1e-5 };
@@ -358,7 +358,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             );
             for threads in self.thread_plans(&[2, 3, 4]) {
                 let together = self.by_kernels(isa, threads);
-                // Bits, so that a NaN or a signed zero counts.
+                // The bits are compared, so that NaN and signed zeros count.
                 let bits = |all: &[Vec<T>]| format!("{all:?}");
                 assert!(
                     bits(&together) == bits(&alone),
@@ -369,7 +369,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         }
     }
 
-    /// What is best for two threads, and all that there are for so many.
+    /// The fastest plan for two threads, and all plans for so many threads.
     fn thread_plans(&self, counts: &[usize]) -> Vec<ThreadPlan> {
         let mut kinds = vec![Parallelism::Batch, Parallelism::Pipeline];
         if !self.projected && !C::HIDDEN_TERMS.contains(&bptt_cells::HiddenTerm::Gated) {
@@ -398,8 +398,8 @@ fn lists<T: Gemm>(gradients: Operands<Values<T>>) -> Vec<Vec<T>> {
 }
 
 fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
-    // Of the widths some fill panels, some leave a register of a panel or part of one, some both, by every
-    // instruction set.
+    // For every instruction set, some of these widths fill panels, some leave a vector or a part of one, and some do
+    // both.
     let long = [140, 1, 9, 33];
     for sizes in [[5, 2, 3, 4], [1, 1, 1, 1], [3, 7, 13, 37], long, [2, 5, 8, 16], [2, 3, 5, 59]] {
         let mut problem = Problem::<C, T>::new(cell, sizes, None);
@@ -419,7 +419,7 @@ fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
     problem.check("by the final state alone");
     problem.cotangent = Cotangents { outputs: whole.outputs, ..Default::default() };
     problem.check("by the outputs alone");
-    // Holes anywhere; a row that is never there, and a step in which nobody is.
+    // Holes anywhere, a row without valid steps, and a step without valid rows.
     let holes = |time: usize, batch: usize| {
         let mask = (0..time * batch).map(|i| i % batch != 2 && i / batch != 3 && i * 7 % 5 != 1);
         Some(SequenceMask::Steps(mask.collect()))
@@ -467,7 +467,7 @@ fn rnn_is_the_reference_and_the_same_for_any_threads() {
     check_cell::<_, f64>(RnnRelu);
 }
 
-/// More rows than a block of the large products has.
+/// A sequence with more rows than a block of the large products.
 #[test]
 fn long_sequences_are_worked_in_blocks() {
     Problem::<_, f64>::new(Lstm, [70, 17, 12, 20], None).check("long");
@@ -475,10 +475,10 @@ fn long_sequences_are_worked_in_blocks() {
     Problem::<_, f64>::new(Lstm, [700, 1, 5, 8], Some(3)).check("long and projected");
 }
 
-/// Few and small layers with all that the kernels do: small enough to be tried under Miri, which sees memory
-/// that nobody wrote, and two threads at one place. It takes more than some minutes there:
+/// Few and small layers that use all parts of the kernels. They are small enough for Miri, which finds reads of
+/// memory that was never written, and data races. It takes several minutes there:
 /// `MIRIFLAGS=-Zmiri-ignore-leaks cargo +nightly miri test -p bptt-kernels --features flex --lib small_layers`
-/// (workers outlive the test).
+/// (the workers outlive the test).
 #[test]
 fn small_layers_are_the_same_for_any_threads() {
     fn check<C: Cell>(cell: C, output: Option<usize>) {
@@ -500,8 +500,8 @@ fn small_layers_are_the_same_for_any_threads() {
     }
 }
 
-/// Where few rows are left, threads share the steps in another way than before; and back again, where
-/// many are.
+/// Where few rows are left, the threads share the steps in another way; and where there are many again, in the first
+/// way.
 #[test]
 fn the_threads_share_out_each_block_as_is_best_for_it() {
     fn check<C: Cell>(cell: C, sizes: [usize; 4], mask: SequenceMask, expected: &[Parallelism]) {
@@ -522,7 +522,7 @@ fn the_threads_share_out_each_block_as_is_best_for_it() {
     check(Lstm, [180, 5, 3, 8], lengths, &[Parallelism::Batch, Parallelism::Pipeline]);
     let lengths = SequenceMask::Lengths(Arc::from([20, 100, 24, 16, 22]));
     check(Lstm, [100, 5, 3, 128], lengths, &[Parallelism::Batch, Parallelism::Hidden]);
-    // Some rows for a while, one for a while, and again.
+    // Some rows for some steps, one row for some steps, and the same again.
     let mask = (0..800 * 4).map(|i| i % 4 == 1 || i / 4 % 400 < 100).collect();
     use Parallelism::{Batch, Pipeline};
     check(
@@ -533,8 +533,8 @@ fn the_threads_share_out_each_block_as_is_best_for_it() {
     );
 }
 
-/// Threads that share out the rows do not wait for each other, and more threads than cores are never
-/// at the same place: each in memory of its own, or the blocks of one meet those of another.
+/// Threads that share the rows do not wait for each other. With more threads than cores, they are at different steps.
+/// So each needs memory of its own, or the blocks of one would overwrite those of another.
 #[test]
 fn rows_of_threads_that_are_ahead_touch_nobodys() {
     let mut problem = Problem::<_, f32>::new(Lstm, [400, 9, 6, 20], None);

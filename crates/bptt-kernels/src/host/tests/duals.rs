@@ -1,12 +1,11 @@
-//! The kernels in dual numbers: the values' bits are those of plain numbers, and all bits are the same
-//! however the work is shared out. (That the tangents are right is tested where they are used, in
-//! `bptt-probe`.)
+//! The kernels in dual numbers: the values have the same bits as in plain numbers, and all bits are the same however
+//! the threads share the work. (Tests in `bptt-probe`, which uses the tangents, check that they are right.)
 
 use super::*;
 use crate::host::step::gates::InDuals;
 
 impl<C: Cell, T: Gemm + Element> Problem<C, T> {
-    /// With each row followed by one of tangents.
+    /// The same rows, each followed by a row of tangents.
     fn doubled(&self) -> (Self, Operands<Vec<T>>) {
         let Sizes { input, hidden, output, .. } = self.sizes;
         let rows = |values: &[T], width: usize, seed| -> Vec<T> {
@@ -21,7 +20,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
                 Operand::Input => input,
                 Operand::Hidden => output,
                 Operand::Memory => hidden,
-                // One that does not change.
+                // A tangent of zero.
                 Operand::BiasHh => {
                     values = values.with(operand, numbers_of.clone());
                     continue;
@@ -54,7 +53,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         (Self { plan, sizes, projected, operands: values, cotangent }, tangents)
     }
 
-    /// The results and all gradients, of a problem that was doubled.
+    /// The results and all gradients of a problem in dual numbers.
     fn in_duals(
         &self,
         tangents: &Operands<Vec<T>>,
@@ -91,7 +90,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             let (results, gradients) = doubled.in_duals(&tangents, isa, ALONE);
             let all = format!("{results:?} {gradients:?}");
 
-            // The values among them.
+            // The rows of values.
             let of_rows = |rows: Vec<T>, width: usize| -> Vec<T> {
                 rows.chunks_exact(2 * width).flat_map(|pair| &pair[..width]).copied().collect()
             };
@@ -162,6 +161,6 @@ fn dual_numbers_have_the_values_of_plain_ones_and_the_same_bits_for_any_threads(
     check_cell::<_, f64>(GruResetBefore);
     check_cell::<_, f64>(RnnTanh);
     check_cell::<_, f32>(RnnRelu);
-    // More rows than a block of the large products has.
+    // A sequence with more rows than a block of the large products.
     Problem::<_, f64>::new(Lstm, [70, 17, 12, 20], None).check_duals("long");
 }

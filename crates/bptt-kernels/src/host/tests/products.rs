@@ -1,4 +1,4 @@
-//! Products of packed matrices.
+//! Matrix products on packed matrices.
 
 use crate::host::gemm::columns::Columns;
 use crate::host::gemm::dispatch::Gemm;
@@ -9,8 +9,8 @@ use crate::host::simd::isa::Isa;
 use crate::host::tests::isas;
 use burn::tensor::Element;
 
-/// Whole numbers, so that sums are exact in whatever order; as many rows and columns as make every tile
-/// that there is, and nothing is written beside them.
+/// Integers, so that sums are exact in any order. The numbers of rows and columns cover all tiles. Nothing may be
+/// written outside of them.
 #[test]
 fn products_of_every_tile_are_sums_of_products() {
     fn check<T: Gemm + Element>(isa: Isa, rows: usize, depth: usize, result: Columns) {
@@ -49,10 +49,10 @@ fn products_of_every_tile_are_sums_of_products() {
                 rows: 0..rows,
                 add,
             };
-            // SAFETY: all rows and columns are there, and nobody else is here.
+            // SAFETY: all rows and columns are valid, and there is no other thread.
             unsafe { product.run(isa) };
             if result.padded {
-                // What is behind the last column may be anything, to the end of a register.
+                // Behind the last column may be any numbers, up to a whole vector.
                 let registers = result.rest_at + result.rest.next_multiple_of(lanes);
                 for (c, expected) in c.chunks_exact_mut(row).zip(expected.chunks_exact(row)) {
                     c[end..registers].copy_from_slice(&expected[end..registers]);
