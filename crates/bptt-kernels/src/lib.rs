@@ -27,6 +27,7 @@ mod reference;
 
 pub use operation::any_tensor::AnyTensor;
 pub use operation::cell_layout::CellLayout;
+pub use operation::memory::{OutOfMemory, check_memory};
 pub use operation::operands::{Cotangents, Operand, Operands, Results};
 pub use operation::plan::{Kernel, MaskedOutput, Plan, SequenceMask, Sizes};
 pub use operation::schedule::{TraceCost, TraceSchedule, hidden_state_cost, internal_state_cost};
@@ -40,8 +41,8 @@ pub use recurrent::{SequenceResult, recurrent, recurrent_by};
 pub use reference::body::StepTrace;
 pub use reference::primitive::Primitive;
 
-/// How many bytes of memory the machine can still give to somebody who needs so many, where the system says
-/// so; what these kernels keep for later is given back first if there would else be too few.
+/// How many bytes of memory are available to a caller that needs `need` bytes, if the system tells. If there are
+/// too few, the kernels first give back what they keep for later calls.
 pub fn available_memory(need: u128) -> Option<usize> {
     #[cfg(feature = "host")]
     return host::memory::reclaim::available_for(need);

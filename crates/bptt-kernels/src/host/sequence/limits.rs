@@ -1,27 +1,23 @@
-//! Whether a sequence fits the memory that there is: asked before any of it is taken.
+//! Whether a sequence fits the available memory. It is checked before any memory is allocated.
 
 use crate::host::layout::sizes::Layer;
 use crate::host::sequence::trace_segment::Keep;
 use crate::host::simd::real::Real;
+use crate::operation::memory::{OutOfMemory, check_memory};
 use crate::operation::schedule::TraceSchedule;
 
-/// Sequences that take less than this are not held against the memory there is, which takes some
-/// 30 µs to find out.
-const SMALL: u128 = 256 << 20;
-
-/// Whether the outputs, and what is to be kept for the backward pass, fit.
+/// Checks that the outputs and the trace fit.
 ///
 /// # Arguments
 ///
-/// - `worked`: the valid steps of all rows, `T · B` without lengths and masks
-/// - `keeper`: who keeps the trace: these kernels, or another that keeps about as much and takes no
-///   budget
-/// - `available`: how many bytes there are for who needs so many, if that is known; no address space has
-///   more than `isize::MAX`
+/// - `worked`: how many valid steps all rows have together, `T · B` without lengths and masks
+/// - `keeper`: which kernel keeps the trace: one of these, or the reference body, which keeps about as much and ignores
+///   the budget
+/// - `available`: see [`check_memory`]
 ///
 /// # Errors
 ///
-/// One line: how much it would take, and which budget would do.
+/// One line that says how much memory it would take, and which trace budget would do.
 pub(crate) fn check<T: Real>(
     layer: &Layer,
     worked: usize,
@@ -44,13 +40,9 @@ pub(crate) fn check<T: Real>(
         Keep::Within(budget) => whole.min(budget as u128),
     };
     let need = outputs.saturating_add(trace);
-    if need <= SMALL {
+    let Err(OutOfMemory { available: most, .. }) = check_memory(need, available) else {
         return Ok(());
-    }
-    let most = available(need).unwrap_or(usize::MAX).min(isize::MAX as usize) as u128;
-    if need <= most {
-        return Ok(());
-    }
+    };
     let room = most.saturating_sub(outputs);
     let advice = match (usize::try_from(step), usize::try_from(state)) {
         _ if trace == 0 || room == 0 => None,
@@ -79,13 +71,13 @@ pub(crate) fn check<T: Real>(
     ))
 }
 
-/// Who keeps a trace.
+/// The kernel that keeps a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keeper {
     /// The kernels for host memory.
     Host,
-    /// The reference body: a little less for each step than these kernels, whose rows are padded; and
-    /// all of it, whatever the budget.
+    /// The reference body. For each step it keeps a little less than the kernels for host memory, whose rows are
+    /// padded. It keeps all steps, whatever the budget.
     Reference,
 }
 

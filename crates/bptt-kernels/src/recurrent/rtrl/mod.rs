@@ -11,6 +11,7 @@ mod columns;
 mod tangent;
 
 use crate::operation::cell_layout::CellLayout;
+use crate::operation::memory::check_memory;
 use crate::operation::operands::{Cotangents, Operand, Operands};
 use crate::operation::plan::{MaskedOutput, Plan, PlanOptions, Sizes};
 use crate::recurrent::rtrl::cell::TangentCell;
@@ -291,24 +292,18 @@ pub(super) fn refuse_what_cannot_fit<B: Backend>(
     wanted: &Operands<()>,
     available: impl FnOnce(u128) -> Option<usize>,
 ) {
-    /// Less than this is not checked.
-    const SMALL: u128 = 256 << 20;
     let Sizes { time, batch, hidden, output, .. } =
         Sizes::of(layout, |operand| operands.need(operand).shape());
     let columns = Columns::of(&operands.map_ref(|x| x.shape().to_vec()), wanted).count();
     let number = operands.need(Operand::Input).dtype().size();
     let need = influence_bytes(layout, batch, columns, [hidden, output], number);
-    if need <= SMALL {
-        return;
+    if let Err(too_much) = check_memory(need, available) {
+        panic!(
+            "{}: real-time recurrent learning of {columns} numbers by {batch} rows of {hidden} units \
+             {too_much} ({time} steps): expected fewer units or rows, or `Engine::Manual`",
+            layout.name,
+        );
     }
-    let most = available(need).unwrap_or(usize::MAX).min(isize::MAX as usize) as u128;
-    assert!(
-        need <= most,
-        "{}: real-time recurrent learning of {columns} numbers by {batch} rows of {hidden} units would \
-         take {need} bytes, and {most} are available ({time} steps): expected fewer units or rows, or \
-         `Engine::Manual`",
-        layout.name,
-    );
 }
 
 /// The gradients of a whole sequence: runs it forward once more, carries the influence along, and adds the part
