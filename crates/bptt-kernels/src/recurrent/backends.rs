@@ -55,18 +55,26 @@ pub(super) fn run<C: Cell>(
             run_on::<burn::backend::Cube, _, _>(ReferenceKernel, operands, plan, differentiated)
         }
         #[allow(unreachable_patterns, reason = "depends on the backends that there are")]
-        _ => panic!("{}", without_kernel(C::NAME, input)),
+        other => panic!("{}", missing_feature(&format!("{:?}", other.device()))),
     }
 }
 
-/// Why nothing runs on the backend of a tensor.
-fn without_kernel(name: &str, tensor: &DispatchTensor) -> String {
-    let device = format!("{:?}", TensorMetadata::device(tensor));
-    let backend = device.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-    let feature = backend.to_lowercase();
+/// Why the operation is not implemented for a device. Its `Debug` output begins with the name of its backend.
+fn missing_feature(device: &str) -> String {
+    let backend = device.split('(').next().unwrap_or_default();
+    let (feature, others) = match backend {
+        "Flex" => ("flex", ""),
+        "NdArray" => ("ndarray", ""),
+        "Cube" => ("wgpu", " (or vulkan, metal, cuda, rocm, cpu)"),
+        _ => {
+            return format!(
+                "the manual engine does not run on Burn's backend {backend}: expected `Engine::Autograd`"
+            );
+        }
+    };
     format!(
-        "{name}: the operands are on Burn's backend {backend}, and bptt is built without it: turn on bptt's \
-         feature of that name, besides Burn's: `bptt = {{ version = \"{}\", features = [\"{feature}\"] }}`",
+        "the feature `{feature}`{others} is on for burn and off for bptt: expected `bptt = {{ version = \
+         \"{}\", features = [\"{feature}\"] }}` in Cargo.toml",
         env!("CARGO_PKG_VERSION"),
     )
 }
@@ -141,5 +149,19 @@ impl InHost {
             #[cfg(feature = "ndarray")]
             Self::NdArray(tensor) => <burn::backend::NdArray>::numbers(tensor),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_feature_is_named_with_the_line_that_turns_it_on() {
+        let flex = missing_feature("Flex(FlexDevice)");
+        assert!(flex.starts_with("the feature `flex` is on for burn and off for bptt"), "{flex}");
+        assert!(flex.contains("features = [\"flex\"]"), "{flex}");
+        assert!(missing_feature("Cube(Wgpu(DefaultDevice))").contains("cuda"));
+        assert!(missing_feature("LibTorch(Cpu)").contains("`Engine::Autograd`"));
     }
 }
