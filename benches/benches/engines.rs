@@ -58,7 +58,7 @@ fn sequences(
             let input = Tensor::random([batch, time, width], Distribution::Default, device);
             let engines = if k == 0 { &["manual", "autograd", "burn-nn"][..] } else { &["manual"] };
             for engine in engines {
-                let forward = layer(cell, engine, size, device);
+                let Some(forward) = layer(cell, engine, size, device) else { continue };
                 let id = BenchmarkId::new(*engine, format!("{size:?}"));
                 group.bench_function(id, |bencher| bencher.iter(|| run(&forward, &input)));
             }
@@ -67,15 +67,15 @@ fn sequences(
     }
 }
 
-/// The layer's forward pass.
-fn layer(cell: CellKind, engine: &str, size: [usize; 4], device: &Device) -> Forward {
+/// The layer's forward pass; `None` if `burn::nn` has no such layer.
+fn layer(cell: CellKind, engine: &str, size: [usize; 4], device: &Device) -> Option<Forward> {
     let [_, _, width, hidden] = size;
     let ours = |engine| -> Forward {
         let config = AnyRecurrentConfig::new(cell, width, hidden).with_engine(engine);
         let layer = config.init(device);
         Box::new(move |x| layer.forward(x, None).0)
     };
-    match (engine, cell) {
+    Some(match (engine, cell) {
         ("manual", _) => ours(Engine::Manual),
         ("autograd", _) => ours(Engine::Autograd),
         (_, CellKind::Rnn) => {
@@ -90,7 +90,8 @@ fn layer(cell: CellKind, engine: &str, size: [usize; 4], device: &Device) -> For
             let layer = nn::GruConfig::new(width, hidden, true).init(device);
             Box::new(move |x| layer.forward(x, None))
         }
-    }
+        _ => return None,
+    })
 }
 
 /// One step of a stream, by the manual engine.

@@ -9,7 +9,7 @@
 //! and gradients beside one on ordinary ones: the same time, where the processor works denormals at full
 //! speed.
 
-use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind};
+use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, SequenceCell};
 use bptt_benches::median;
 use burn::Tensor;
 use burn::tensor::{Device, Distribution};
@@ -86,10 +86,6 @@ fn in_turns<const N: usize>(all: [(AnyRecurrent, Tensor<3>); N], scale: f64) -> 
 
 /// Multiplications and additions of a training step: a forward pass, and twice as many on the way back.
 fn flops(cell: CellKind, width: usize) -> f64 {
-    let gates = match cell {
-        CellKind::Rnn => 1,
-        CellKind::Lstm => 4,
-        CellKind::Gru => 3,
-    };
+    let gates = cell.default_cell().gates();
     3.0 * 2.0 * (BATCH * TIME * gates * 2 * width * width) as f64
 }

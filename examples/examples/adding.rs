@@ -24,7 +24,7 @@
 //! unseen      0.00345
 //! ```
 
-use bptt::{Lstm, LstmConfig};
+use bptt::prelude::*;
 use bptt_examples::Random;
 use burn::Tensor;
 use burn::module::Module;

@@ -21,7 +21,7 @@
 //! from `werside thes hrom step, `Uᵀ d_a_t`, which no rearranges `d_a_r` and the sumo `T` sum hout r
 //! ```
 
-use bptt::{Gru, GruConfig, GruState};
+use bptt::prelude::*;
 use bptt_examples::Random;
 use burn::Tensor;
 use burn::module::Module;

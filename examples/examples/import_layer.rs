@@ -33,7 +33,7 @@
 //! with a GRU: 946 parameters
 //! ```
 
-use bptt::{GruConfig, LstmConfig, RecurrentLayer, RecurrentState};
+use bptt::prelude::*;
 use bptt_examples::Random;
 use burn::Tensor;
 use burn::module::{Module, ModuleDisplay};

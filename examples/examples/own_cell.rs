@@ -11,7 +11,7 @@
 //!
 //! ```text
 //! d_a_n = d_h' ⊙ f ⊙ (1 - n²)
-//! d_q   = U_nᵀ d_a_n                        by whoever multiplies
+//! d_q   = U_nᵀ d_a_n                        by the layer
 //! d_a_f = (d_h' ⊙ (n - h) + d_q ⊙ h) ⊙ f (1 - f)
 //! d_h   = d_h' ⊙ (1 - f) + d_q ⊙ f  +  U_fᵀ d_a_f
 //! ```
@@ -112,7 +112,7 @@ impl AnalyticCell for MinimalGated {
 // ANCHOR_END: cell
 
 // ANCHOR: compare
-use bptt::{AnyRecurrentConfig, CellKind, ConfigError, CustomCell, Engine, Recurrent as Layer};
+use bptt::{ConfigError, Engine, Recurrent, StackConfig};
 use burn::Tensor;
 use burn::tensor::{DType, Distribution, FloatDType};
 
@@ -125,11 +125,10 @@ fn main() -> Result<(), ConfigError> {
     let device = device.autodiff();
     device.seed(1);
 
-    // The kind only names the options' defaults; the cell is ours.
-    let layer = AnyRecurrentConfig::new(CellKind::Gru, 3, 8)
+    let layer = StackConfig::new(3, 8)
         .with_num_layers(2)
         .with_bidirectional(true)
-        .try_init_custom(MinimalGated, &device)?;
+        .try_init(MinimalGated, &device)?;
     let input = Tensor::random([4, 20, 3], Distribution::Normal(0.0, 1.0), &device);
     let lengths = [20, 7, 0, 13];
 
@@ -152,7 +151,7 @@ fn check_of_a_wrong_cell() -> bptt_probe::Certificate {
 
 /// dLoss/d(parameter) by name, flattened, and last the input's; the loss is the mean square.
 fn gradients(
-    layer: Layer<CustomCell<MinimalGated>>,
+    layer: Recurrent<MinimalGated>,
     input: &Tensor<3>,
     lengths: &[usize],
 ) -> Vec<(String, Vec<f64>)> {

@@ -1,4 +1,4 @@
-//! What a cell is to those who run it.
+//! What a cell is: the traits that it implements, and what its steps take and return.
 
 use std::fmt::Debug;
 
@@ -8,7 +8,7 @@ use crate::number::{Number, Rectify};
 /// The state between two steps: the hidden state `h`, and what else the cell remembers.
 #[derive(Clone, Debug)]
 pub struct State<N, M> {
-    /// `h`, the output of the step. Behind a projection the next step sees `W_hr h` here.
+    /// `h`, the output of the step. With a projection, the next step has `W_hr h` here.
     pub hidden: N,
     /// What else is carried from step to step: `[c]` for an LSTM, `[]` for an RNN or a GRU.
     pub memory: M,
@@ -19,23 +19,23 @@ pub struct State<N, M> {
 pub enum HiddenTerm {
     /// It is added to the input's product: the gate's pre-activation arrives as `W x + U h`.
     Added,
-    /// The step gets it by itself, as one of [`Layout::Separate`]; the gate arrives as `W x`.
+    /// The step gets it as one of [`Layout::Separate`]; the gate arrives as `W x`.
     Separate,
-    /// It is the product of `U` with a gated hidden state, [`Cell::gated_hidden`], in place of `h`, and is
-    /// added like [`Added`](Self::Added). At most one gate, the last.
+    /// It is added like [`Added`](Self::Added), but it is the product of `U` with a gated hidden state,
+    /// [`Cell::gated_hidden`], in place of `h`. At most one gate can be of this kind, the last one.
     Gated,
 }
 
-/// What is fixed about a cell whatever its number: names, counts, and what the components are.
+/// What does not depend on the number: the cell's name, its counts, and the types of its components.
 pub trait Layout: Copy + Debug + Send + Sync + 'static {
     /// The name in tables and messages.
     const NAME: &'static str;
 
-    /// For each gate, in the order of the weights' rows, how its recurrent product enters.
+    /// How the recurrent product of each gate enters, in the order of the weights' rows.
     const HIDDEN_TERMS: &'static [HiddenTerm];
 
-    /// Whether the step reads nothing of the previous `h` by itself, so that a projection
-    /// (`h` of another size than the gates) may stand behind it.
+    /// Whether a projection may stand behind the step. Then `h` has another size than the gates, so the step itself
+    /// must not read the previous `h`.
     const PROJECTABLE: bool;
 
     /// Pre-activations, one for each gate.
@@ -47,31 +47,31 @@ pub trait Layout: Copy + Debug + Send + Sync + 'static {
     /// What is carried besides `h`.
     type Memory<N: Number>: Components<N> + Clone;
 
-    /// What the backward step needs of the forward step, beyond the states before and after.
+    /// What the backward step needs of the forward step, besides the states before and after it.
     type Saved<N: Number>: Components<N> + Clone;
 
     /// `G`, the number of gates.
     const GATES: usize = Self::HIDDEN_TERMS.len();
 }
 
-/// The state after a step, and what its backward needs.
+/// The state after a step, and what its backward step needs.
 pub type Forward<C, N> = (State<N, <C as Layout>::Memory<N>>, <C as Layout>::Saved<N>);
 
-/// What a backward step gives: `d_x` is dLoss/dx.
+/// The results of a backward step: `d_x` is dLoss/dx.
 pub struct Backward<C: Layout, N: Number> {
     /// With respect to the pre-activations.
     pub d_gates: C::Gates<N>,
     /// With respect to the separate recurrent products.
     pub d_separate: C::Separate<N>,
-    /// With respect to the previous `h` by the step itself, besides the way through `U h`;
-    /// `None` where there is no such way.
+    /// With respect to the previous `h`, as far as the step reads it itself; the layer adds the part through `U h`.
+    /// `None` if the step does not read it.
     pub d_hidden: Option<N>,
     /// With respect to the previous memory.
     pub d_memory: C::Memory<N>,
 }
 
-/// The mathematics of one step, for cells of analytic functions only. This is what most cells
-/// implement; each is a [`Cell`] by that.
+/// The mathematics of one step, for cells of analytic functions. Most cells implement this trait, and are a [`Cell`] by
+/// that.
 pub trait AnalyticCell: Layout {
     /// See [`Cell::step`].
     fn step<N: Number>(
@@ -122,16 +122,25 @@ pub trait AnalyticCell: Layout {
     }
 }
 
+/// A function that is generic over a cell of analytic functions.
+pub trait AnalyticVisitor {
+    /// What it returns.
+    type Output;
+
+    /// Calls the function with a cell.
+    fn visit<C: AnalyticCell>(self, cell: C) -> Self::Output;
+}
+
 /// The mathematics of one step of a recurrent cell, for any real number.
 ///
-/// Implemented by way of [`AnalyticCell`] where all functions are analytic, directly where the
-/// cell needs [`Rectify`].
+/// A cell of analytic functions implements [`AnalyticCell`], and is a `Cell` by that. A cell that needs [`Rectify`]
+/// implements this trait.
 pub trait Cell: Layout {
     /// One step forward.
     ///
     /// `gates` are the pre-activations (`W x + b`, plus `U h + b_h` where
-    /// [`Layout::HIDDEN_TERMS`] says so), `separate` the recurrent products that the
-    /// step gets by themselves. Returns the state after the step and what the backward step needs.
+    /// [`Layout::HIDDEN_TERMS`] says so), `separate` are the separate recurrent products. Returns the state after the
+    /// step, and what the backward step needs.
     fn step<N: Rectify>(
         &self,
         gates: Self::Gates<N>,
@@ -142,7 +151,7 @@ pub trait Cell: Layout {
     /// One step backward: the transposed Jacobian of [`step`](Self::step), applied to the
     /// cotangent (dLoss/d`after`).
     ///
-    /// `after.hidden` is the step's own `h`, in front of any projection.
+    /// `after.hidden` is the `h` of the step itself, before any projection.
     fn step_backward<N: Rectify>(
         &self,
         saved: Self::Saved<N>,
@@ -151,7 +160,8 @@ pub trait Cell: Layout {
         cotangent: State<N, Self::Memory<N>>,
     ) -> Backward<Self, N>;
 
-    /// What the [`HiddenTerm::Gated`] gate's product takes in place of `h`, from the other gates.
+    /// The gated hidden state, from the other gates: the [`HiddenTerm::Gated`] gate's product is of it, in place of
+    /// `h`.
     ///
     /// # Panics
     ///
@@ -166,7 +176,7 @@ pub trait Cell: Layout {
         no_gated_hidden::<Self>()
     }
 
-    /// The gated hidden state again, from what was saved: the weights' gradient needs it.
+    /// The gated hidden state once more, from the saved values: the gradient of `U` needs it.
     ///
     /// # Panics
     ///
@@ -192,6 +202,12 @@ pub trait Cell: Layout {
     ) -> Backward<Self, N> {
         let _ = (saved, before, d_gated, so_far);
         no_gated_hidden::<Self>()
+    }
+
+    /// Calls the visitor with the cell as an [`AnalyticCell`]; `None` if it is not one.
+    fn accept_analytic<V: AnalyticVisitor>(&self, visitor: V) -> Option<V::Output> {
+        let _ = visitor;
+        None
     }
 }
 
@@ -240,5 +256,9 @@ impl<C: AnalyticCell> Cell for C {
         so_far: Backward<C, N>,
     ) -> Backward<C, N> {
         AnalyticCell::gated_hidden_backward(self, saved, before, d_gated, so_far)
+    }
+
+    fn accept_analytic<V: AnalyticVisitor>(&self, visitor: V) -> Option<V::Output> {
+        Some(visitor.visit(*self))
     }
 }

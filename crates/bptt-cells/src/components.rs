@@ -2,19 +2,19 @@
 
 /// A fixed number of values that belong together: for a layer, each component is `[B, H]`.
 ///
-/// Arrays have components, and so do the `Saved` structs of the cells, so that whoever stores a trace
-/// can treat them as a list without knowing their names.
+/// Arrays and the `Saved` structs of the cells have components. So code that stores a trace can treat them as a list,
+/// without their names.
 pub trait Components<N>: Sized {
-    /// How many.
+    /// How many there are.
     const LEN: usize;
 
-    /// Builds the components in order.
+    /// Makes the components in order, by their index.
     fn from_fn(component: impl FnMut(usize) -> N) -> Self;
 
-    /// Hands the components out in order.
+    /// Calls a function with each component in order, with its index.
     fn for_each(self, component: impl FnMut(usize, N));
 
-    /// The components with a function applied to each.
+    /// Applies a function to each component.
     #[inline(always)]
     fn map(self, function: impl FnMut(N) -> N) -> Self {
         Self::from_vec(self.into_vec().into_iter().map(function).collect())

@@ -1,11 +1,11 @@
-//! A value and how it changes along a direction.
+//! Dual numbers: a value and its derivative along a direction.
 #![allow(clippy::manual_map, reason = "see the note on closures below")]
 
 use crate::number::{Number, Rectify};
 use std::ops::{Add, Mul, Neg, Sub};
 
-/// `a + ε ȧ` with `ε² = 0`: a value and its derivative along a direction. Any function of numbers is
-/// one of dual numbers, and its tangent comes out exact.
+/// `a + ε ȧ` with `ε² = 0`: a value and its derivative along a direction, the tangent. Any function of numbers is a
+/// function of dual numbers too, and gives the exact tangent.
 ///
 /// W. K. Clifford, "Preliminary sketch of biquaternions", Proceedings of the London Mathematical
 /// Society 4 (1873), 381–395.
@@ -13,30 +13,30 @@ use std::ops::{Add, Mul, Neg, Sub};
 pub struct Dual<N> {
     /// `a`
     pub value: N,
-    /// `ȧ`; `None` for zero, with which nothing is computed.
+    /// `ȧ`; `None` is zero, and nothing is computed with it.
     pub tangent: Option<N>,
 }
 
 impl<N> Dual<N> {
-    /// What does not change.
+    /// A constant: its tangent is zero.
     #[inline(always)]
     pub fn constant(value: N) -> Self {
         Self { value, tangent: None }
     }
 
-    /// What changes by `tangent`.
+    /// A value with a tangent.
     #[inline(always)]
     pub fn new(value: N, tangent: Option<N>) -> Self {
         Self { value, tangent }
     }
 
-    /// A linear function of it: the same one of both parts.
+    /// A linear function, which is applied to value and tangent alike.
     #[inline(always)]
     pub fn linear<M>(&self, function: impl Fn(&N) -> M) -> Dual<M> {
         Dual { value: function(&self.value), tangent: self.tangent.as_ref().map(function) }
     }
 
-    /// A function that is linear in each of two.
+    /// A function of two numbers that is linear in each.
     #[inline(always)]
     pub fn bilinear<A, M>(
         &self,
@@ -54,11 +54,11 @@ impl<N> Dual<N> {
     }
 }
 
-// Written with `match`, not with closures: in the kernels all of it has to become instructions of
-// the set that was found, and a closure need not be inlined.
+// It is written with `match` and not with closures, because a closure may not be inlined. In the kernels, all of it
+// has to be compiled for the instruction set of the machine.
 
 impl<N: Number> Dual<N> {
-    /// A function by its value and its derivative there.
+    /// A function, given by its value and its derivative there.
     #[inline(always)]
     fn chain(&self, value: N, slope: impl FnOnce(&N) -> N) -> Self {
         let tangent = match &self.tangent {
@@ -172,7 +172,7 @@ impl<N: Number> Number for Dual<N> {
     }
 }
 
-// Slopes are steps: their own derivative is zero wherever there is one.
+// The slopes of these functions are step functions. Their own derivative is zero wherever it exists.
 impl<N: Rectify> Rectify for Dual<N> {
     #[inline(always)]
     fn relu(&self) -> Self {

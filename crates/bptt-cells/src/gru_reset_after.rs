@@ -15,7 +15,7 @@
 //! d_a_z = d_h' ⊙ (h - n) ⊙ z (1 - z)
 //! d_a_r = d_a_n ⊙ u ⊙ r (1 - r)
 //! d_u   = d_a_n ⊙ r
-//! d_h   = d_h' ⊙ z  +  U_rᵀ d_a_r + U_zᵀ d_a_z + U_nᵀ d_u      the products by whoever multiplies
+//! d_h   = d_h' ⊙ z  +  U_rᵀ d_a_r + U_zᵀ d_a_z + U_nᵀ d_u      the products by the layer
 //! ```
 //!
 //! K. Cho et al., "Learning phrase representations using RNN encoder–decoder", EMNLP 2014, in the

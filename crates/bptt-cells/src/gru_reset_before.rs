@@ -13,7 +13,7 @@
 //! ```text
 //! d_a_n = d_h' ⊙ (1 - z) ⊙ (1 - n²)
 //! d_a_z = d_h' ⊙ (h - n) ⊙ z (1 - z)
-//! d_q   = U_nᵀ d_a_n                        by whoever multiplies
+//! d_q   = U_nᵀ d_a_n                        by the layer
 //! d_a_r = d_q ⊙ h ⊙ r (1 - r)
 //! d_h   = d_h' ⊙ z + d_q ⊙ r  +  U_rᵀ d_a_r + U_zᵀ d_a_z
 //! ```

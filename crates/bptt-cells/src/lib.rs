@@ -3,7 +3,7 @@
 //! A cell is the pointwise mathematics of one time step and nothing else: it knows no backend, no
 //! time loop, no matrix and no engine. It is written once, over `N:` [`Number`], and runs on
 //! whatever implements that trait: a plain [`f64`] that one can follow on paper, a Burn tensor, a
-//! backend primitive, a SIMD register, a complex number, or two of any of these as a [`Dual`] one.
+//! backend primitive, a SIMD vector, a complex number, or a [`Dual`] number over any of these.
 //!
 //! | cell | file | gates `G` | memory | recurrent products |
 //! | --- | --- | --- | --- | --- |
@@ -15,9 +15,9 @@
 //!
 //! [`Clipped`] (`clipped.rs`) bounds the memory of an LSTM.
 //!
-//! Who multiplies matrices reads from [`Layout`] what the cell needs: how many gates, which
-//! recurrent products are added to the input's, which are separate and which are of a gated
-//! hidden state. Then it calls [`Cell::step`], and on the way back [`Cell::step_backward`].
+//! The layer multiplies the matrices. It reads from [`Layout`] what the cell needs: how many gates, which recurrent
+//! products are added to the input's, which are separate, and which are of a gated hidden state. Then it calls
+//! [`Cell::step`], and in the backward pass [`Cell::step_backward`].
 //!
 //! ```
 //! use bptt_cells::{Cell, RnnTanh, State};
@@ -37,7 +37,7 @@
 //!
 //! One file: the equations and their paper at the top, a unit struct, [`Layout`], then
 //! [`AnalyticCell`] (or [`Cell`], if it needs [`Rectify`]) with `step` and, right underneath,
-//! `step_backward`. The book's chapter "Adding a cell" walks through one.
+//! `step_backward`. The book's chapter "Adding a cell" shows one, step by step.
 
 mod cell;
 mod clipped;
@@ -50,7 +50,7 @@ mod lstm_coupled;
 mod number;
 mod rnn;
 
-pub use cell::{AnalyticCell, Backward, Cell, Forward, HiddenTerm, Layout, State};
+pub use cell::{AnalyticCell, AnalyticVisitor, Backward, Cell, Forward, HiddenTerm, Layout, State};
 pub use clipped::{Clippable, Clipped};
 pub use components::Components;
 pub use dual::Dual;

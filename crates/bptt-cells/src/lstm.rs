@@ -15,7 +15,7 @@
 //! d_a_g = d_c' ⊙ i ⊙ (1 - g²)
 //! d_a_o = d_h' ⊙ tanh(c') ⊙ o (1 - o)
 //! d_c   = d_c' ⊙ f
-//! d_h   = Uᵀ d_a                     by whoever multiplies
+//! d_h   = Uᵀ d_a                     by the layer
 //! ```
 //!
 //! S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997),

@@ -1,4 +1,4 @@
-//! Long short-term memory with coupled gates: what is not written is kept.
+//! Long short-term memory with coupled gates: the forget gate is `1 - i`.
 //!
 //! ```text
 //! i = σ(a_i)    g = tanh(a_g)    o = σ(a_o)        a = W x + b + U h + b_h
@@ -14,7 +14,7 @@
 //! d_a_g = d_c' ⊙ i ⊙ (1 - g²)
 //! d_a_o = d_h' ⊙ tanh(c') ⊙ o (1 - o)
 //! d_c   = d_c' ⊙ (1 - i)
-//! d_h   = Uᵀ d_a                     by whoever multiplies
+//! d_h   = Uᵀ d_a                     by the layer
 //! ```
 //!
 //! K. Greff, R. K. Srivastava, J. Koutník, B. R. Steunebrink and J. Schmidhuber, "LSTM: A search

@@ -1,9 +1,9 @@
-//! What a cell's equations may do with a value.
+//! The operations that a cell's equations may use.
 
 use std::ops::{Add, Mul, Neg, Sub};
 
-/// Lets a supertrait bound speak about a type other than `Self` (here `&Self`), so that whoever
-/// writes `N: Number` gets the operators on references without a `where` clause of their own.
+/// Lets a supertrait bound say something about a type other than `Self` (here `&Self`). So `N: Number` implies the
+/// operators on references, without a `where` clause.
 pub trait Imply<T>: ImplyIs<T, Is = T> {}
 
 /// The type equality behind [`Imply`].
@@ -18,10 +18,10 @@ impl<S, T> ImplyIs<T> for S {
 
 impl<S, T> Imply<T> for S {}
 
-/// What a cell's equations may do with a value: `+ - *` on owned and borrowed values alike,
-/// `sigmoid`, `tanh`, and the slopes of both from their outputs.
+/// A number with the operations that a cell's equations may use: `+ - *` on values and on references, `sigmoid`,
+/// `tanh`, and the slopes of both from their outputs.
 ///
-/// A number may be a whole tensor: every operation is elementwise, and a clone is cheap.
+/// It may be a whole tensor: every operation is elementwise, and a clone is cheap.
 pub trait Number:
     Clone
     + Neg<Output = Self>
@@ -63,22 +63,22 @@ pub trait Number:
     }
 }
 
-/// Numbers that have an order, and so a rectifier and bounds. Complex numbers are none: neither is
-/// analytic.
+/// Numbers with an order, which have a rectifier and bounds. These are not analytic, so complex numbers do not have
+/// them.
 pub trait Rectify: Number {
     /// `max(x, 0)`
     fn relu(&self) -> Self;
 
     /// `d` where the *output* `self` of the rectifier is positive, else `0` (PyTorch's convention for
-    /// the slope at zero). A choice and not a product: a `d` that is infinite or a NaN does not get
-    /// through where the rectifier is shut. A NaN is not shut.
+    /// the slope at zero). It chooses and does not multiply: where the output is zero, not even an infinite `d` or a
+    /// NaN gets through. Where the output is a NaN, `d` gets through.
     fn relu_backward(&self, d: &Self) -> Self;
 
     /// `max(-bound, min(bound, x))`, for a positive bound
     fn clip(&self, bound: f64) -> Self;
 
-    /// `d` where the *output* `self` of [`clip`](Self::clip) lies between the bounds, `0` where it
-    /// is one of them; a choice, as in [`relu_backward`](Self::relu_backward).
+    /// `d` where the *output* `self` of [`clip`](Self::clip) is between the bounds, `0` where it is one of them. It
+    /// chooses, as [`relu_backward`](Self::relu_backward) does.
     fn clip_backward(&self, bound: f64, d: &Self) -> Self;
 }
 
@@ -104,7 +104,7 @@ macro_rules! float {
         impl Rectify for $float {
             #[inline(always)]
             fn relu(&self) -> Self {
-                // Not `max`: a NaN has to come out as a NaN.
+                // Not `max`: a NaN has to give a NaN.
                 if *self < 0.0 { 0.0 } else { *self }
             }
 
@@ -115,7 +115,7 @@ macro_rules! float {
 
             #[inline(always)]
             fn clip(&self, bound: f64) -> Self {
-                // Not `min` and `max`: a NaN has to come out as a NaN.
+                // Not `min` and `max`: a NaN has to give a NaN.
                 let bound = bound as $float;
                 if *self > bound {
                     bound

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! d_a = d_h' ⊙ φ'(a)                 tanh' = 1 - h'², relu' = [h' > 0]: both from the output
-//! d_h = Uᵀ d_a                       by whoever multiplies
+//! d_h = Uᵀ d_a                       by the layer
 //! ```
 //!
 //! Nothing is saved for the backward step: either slope comes from the state after the step.

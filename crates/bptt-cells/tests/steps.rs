@@ -1,14 +1,14 @@
-//! Each cell's `step_backward` against central differences of its `step`, on plain f64.
+//! Compares each cell's `step_backward` with central differences of its `step`, in plain f64.
 
 use bptt_cells::{
     Backward, Cell, Clipped, Components, GruResetAfter, GruResetBefore, HiddenTerm, Layout, Lstm,
     LstmCoupled, RnnRelu, RnnTanh, State,
 };
 
-/// A scalar weight of the gated hidden state, so that a cell with one is a function of its gates.
+/// The weight of the gated hidden state, a scalar, so that a cell with such a state is a function of its gates.
 const GATED_WEIGHT: f64 = 0.7;
 
-/// Gates, separate products, hidden, memory: all that a step depends on, as one list.
+/// All that a step depends on, as one list: gates, separate products, hidden state, memory.
 fn unpack<C: Layout>(all: &[f64]) -> (C::Gates<f64>, C::Separate<f64>, State<f64, C::Memory<f64>>) {
     let mut all = all.iter().copied();
     let mut next = || all.next().expect("the list is long enough");
@@ -27,7 +27,7 @@ fn has_gated<C: Layout>() -> bool {
     C::HIDDEN_TERMS.contains(&HiddenTerm::Gated)
 }
 
-/// The last gate with the gated product added, as whoever multiplies would.
+/// Adds the gated product to the last gate, as the layer does.
 fn with_inner<C: Cell>(
     cell: &C,
     gates: C::Gates<f64>,
@@ -58,7 +58,7 @@ fn gradient<C: Cell>(cell: &C, all: &[f64], cotangent: &[f64]) -> Vec<f64> {
     let d = State { hidden: cotangent[0], memory: C::Memory::from_fn(|k| cotangent[1 + k]) };
     let mut back: Backward<C, f64> = cell.step_backward(saved.clone(), &before, &after, d);
     if has_gated::<C>() {
-        // The last gate is the gated one: d_gated is its weight times its gradient.
+        // The last gate is the gated one, so d_gated is its weight times its gradient.
         let Backward { d_gates, d_separate, d_hidden, d_memory } = back;
         let gates = d_gates.into_vec();
         let d_gated = GATED_WEIGHT * gates[gates.len() - 1];
@@ -74,7 +74,7 @@ fn gradient<C: Cell>(cell: &C, all: &[f64], cotangent: &[f64]) -> Vec<f64> {
 }
 
 fn check<C: Cell>(cell: C) {
-    // A fixed low-discrepancy walk: enough to be generic, away from the rectifier's kink.
+    // A fixed low-discrepancy sequence. Its points are generic, and away from the rectifier's kink.
     let value = |k: usize| (k as f64 * 0.618_033_988_749_895 + 0.3).fract() * 3.0 - 1.55;
     for point in 0..50 {
         let all: Vec<f64> = (0..size::<C>()).map(|k| value(point * 11 + k)).collect();
@@ -87,7 +87,7 @@ fn check<C: Cell>(cell: C) {
                 all[k] += offset;
                 loss(&cell, &all, &cotangent)
             };
-            // Fourth order: error about 1e-11 here.
+            // A formula of fourth order; its error is about 1e-11 here.
             let slope = (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
             assert!(
                 (slope - by_hand[k]).abs() < 1e-9,
@@ -150,7 +150,7 @@ fn a_clipped_memory_is_read_out_at_its_bound() {
         let (after, saved) = Cell::step(&clipped, [0.0, 3.0, 0.0, 0.4], [], &before);
         assert_eq!(after.memory, [sign * 0.6]);
         assert_eq!(after.hidden, saved.o * f64::tanh(sign * 0.6));
-        // Only the gate that reads it out still matters.
+        // Only the output gate still matters.
         let d = State { hidden: 1.0, memory: [1.0] };
         let back = Cell::step_backward(&clipped, saved, &before, &after, d);
         assert_eq!(back.d_gates[..3], [0.0; 3]);

@@ -200,6 +200,7 @@ fn details(layer: &FoundLayer, options: &LayerOptions) -> String {
             parts.extend(options.input_forget.then(|| "coupled gates".to_string()));
             parts.extend(options.clip.map(|clip| format!("memory within {clip}")));
         }
+        _ => {}
     }
     parts.extend(options.reverse.then(|| "reversed".to_string()));
     if options.dropout > 0.0 {

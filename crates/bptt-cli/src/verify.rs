@@ -5,8 +5,10 @@ use crate::output;
 use bptt::CellKind;
 use bptt_probe::verify::{Request, verify};
 use bptt_probe::{About, DType, Witness, device, html, table, ulp_table};
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Arguments of `bptt verify`.
@@ -40,24 +42,24 @@ pub struct VerifyArgs {
     sabotage: Option<u8>,
 }
 
-/// A cell, as the command line names it.
-#[derive(Clone, Copy, ValueEnum)]
-pub enum CellArg {
-    /// Elman's network
-    Rnn,
-    /// Long short-term memory
-    Lstm,
-    /// Gated recurrent unit
-    Gru,
+/// A cell, as the command line names it: one of [`CellKind::ALL`].
+#[derive(Clone, Copy)]
+pub struct CellArg(CellKind);
+
+impl ValueEnum for CellArg {
+    fn value_variants<'a>() -> &'a [Self] {
+        static ALL: LazyLock<Vec<CellArg>> = LazyLock::new(|| CellKind::ALL.map(CellArg).into());
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name()).help(self.0.description()))
+    }
 }
 
 impl From<CellArg> for CellKind {
     fn from(cell: CellArg) -> Self {
-        match cell {
-            CellArg::Rnn => Self::Rnn,
-            CellArg::Lstm => Self::Lstm,
-            CellArg::Gru => Self::Gru,
-        }
+        cell.0
     }
 }
 

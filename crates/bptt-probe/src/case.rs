@@ -1,10 +1,10 @@
 //! The case table: every shape and option that is checked, in one place.
 //!
-//! A new cell is one line in [`CELLS`], a new option one entry in [`table`]; each gets every
-//! engine, kernel, device, dtype and witness.
+//! Each cell of [`CellKind::ALL`] is in it. A new option is one entry in [`table`], and one that chooses other
+//! equations one in [`cells`]; each gets every engine, kernel, device, dtype and witness.
 
 use crate::problem::{Array, InputMode, LayerOptions, Problem};
-use bptt::{CellKind, MaskedOutput, Nonlinearity};
+use bptt::{CellKind, MaskedOutput, Nonlinearity, SequenceCell};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -25,42 +25,27 @@ pub struct Case {
     pub brief: bool,
 }
 
-/// A row of [`CELLS`].
-#[derive(Clone, Copy, Debug)]
-pub struct CellRow {
-    /// The name in tables.
-    pub name: &'static str,
-    /// Which cell.
-    pub kind: CellKind,
-    /// For an RNN.
-    pub nonlinearity: Nonlinearity,
-    /// For a GRU.
-    pub reset_after: bool,
-    /// For an LSTM.
-    pub input_forget: bool,
-}
-
-/// The cells.
-pub const CELLS: [CellRow; 6] = [
-    CellRow::new("rnn-tanh", CellKind::Rnn),
-    CellRow { nonlinearity: Nonlinearity::Relu, ..CellRow::new("rnn-relu", CellKind::Rnn) },
-    CellRow::new("lstm", CellKind::Lstm),
-    CellRow { input_forget: true, ..CellRow::new("lstm-coupled", CellKind::Lstm) },
-    CellRow::new("gru", CellKind::Gru),
-    CellRow { reset_after: false, ..CellRow::new("gru-reset-before", CellKind::Gru) },
-];
-
-impl CellRow {
-    /// The cell with PyTorch's options.
-    const fn new(name: &'static str, kind: CellKind) -> Self {
-        let nonlinearity = Nonlinearity::Tanh;
-        Self { name, kind, nonlinearity, reset_after: true, input_forget: false }
-    }
+/// The cells by name: each [`CellKind`] with its defaults, and behind it those that one of its options chooses.
+pub(crate) fn cells() -> Vec<(&'static str, LayerOptions)> {
+    let with_options = |kind| {
+        let plain = LayerOptions::plain(kind);
+        let other = match kind {
+            CellKind::Rnn => {
+                Some(LayerOptions { nonlinearity: Nonlinearity::Relu, ..plain.clone() })
+            }
+            CellKind::Lstm => Some(LayerOptions { input_forget: true, ..plain.clone() }),
+            CellKind::Gru => Some(LayerOptions { reset_after: false, ..plain.clone() }),
+            _ => None,
+        };
+        std::iter::once(plain).chain(other)
+    };
+    let all = CellKind::ALL.into_iter().flat_map(with_options);
+    all.map(|options| (options.cell_name(), options)).collect()
 }
 
 /// All cases.
 pub fn table() -> Vec<Case> {
-    CELLS.iter().flat_map(of_cell).collect()
+    cells().into_iter().flat_map(|(name, options)| of_cell(name, &options)).collect()
 }
 
 /// The case of that name.
@@ -68,10 +53,7 @@ pub fn find(name: &str) -> Option<Case> {
     table().into_iter().find(|case| case.name == name)
 }
 
-fn of_cell(cell: &CellRow) -> Vec<Case> {
-    let &CellRow { name: cell_name, kind, nonlinearity, reset_after, input_forget } = cell;
-    let base =
-        LayerOptions { nonlinearity, reset_after, input_forget, ..LayerOptions::plain(kind) };
+fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut add = |variant: &str, change: &dyn Fn(&mut Case)| {
         let name = format!("{cell_name}-{variant}");
@@ -242,7 +224,7 @@ fn of_cell(cell: &CellRow) -> Vec<Case> {
         c.options.time = 12;
         c.gain = 6.0;
     });
-    if kind == CellKind::Lstm {
+    if base.cell().projectable() {
         add("projection", &|c| {
             (c.options.hidden_size, c.options.proj_size) = (5, 3);
             (c.tiny, c.brief) = (true, true);
@@ -260,6 +242,8 @@ fn of_cell(cell: &CellRow) -> Vec<Case> {
             (c.options.hidden_size, c.options.proj_size) = (5, 2);
             c.options.masked_output = MaskedOutput::Hold;
         });
+    }
+    if base.cell == CellKind::Lstm {
         // Bounds that about half of the memories reach.
         add("clip", &|c| {
             c.options.clip = Some(0.4);

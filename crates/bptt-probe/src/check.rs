@@ -288,7 +288,7 @@ fn layers<C: Cell>(cell: C, device: &str, certificate: &mut Certificate) {
         let run = |engine, kernel| -> Result<Outcome, String> {
             let setting = Setting { engine, kernel, device: device.clone(), dtype: DType::F64 };
             let on = device.clone().autodiff();
-            let layer = problem.options.config().try_init_custom(cell, &on);
+            let layer = problem.options.config().stack().try_init(cell, &on);
             Ok(measure_layer(&problem, &setting, layer.map_err(|error| error.to_string())?))
         };
         let autograd = run(Engine::Autograd, Kernel::Auto);
@@ -318,15 +318,26 @@ fn layers<C: Cell>(cell: C, device: &str, certificate: &mut Certificate) {
 mod tests {
     use super::*;
     use crate::Sabotaged;
-    use bptt::cells::{GruResetAfter, GruResetBefore, Lstm, RnnRelu};
+    use crate::case;
+    use bptt::cells::Lstm;
+    use bptt::{CellVisitor, SequenceCell};
 
     #[test]
     fn the_projects_cells_are_right() {
-        for certificate in
-            [check(Lstm), check(GruResetAfter), check(GruResetBefore), check(RnnRelu)]
-        {
-            assert!(certificate.is_right(), "{certificate}");
-            assert!(certificate.findings.len() > 3, "{certificate}");
+        for (name, options) in case::cells() {
+            let certificate = options.cell().accept(Check);
+            assert!(certificate.is_right(), "{name}: {certificate}");
+            assert!(certificate.findings.len() > 3, "{name}: {certificate}");
+        }
+    }
+
+    struct Check;
+
+    impl CellVisitor for Check {
+        type Output = Certificate;
+
+        fn visit<C: Cell>(self, cell: C) -> Certificate {
+            check(cell)
         }
     }
 

@@ -1,6 +1,6 @@
 //! One layer with all its numbers.
 
-use bptt::{AnyRecurrentConfig, CellKind, MaskedOutput, Nonlinearity};
+use bptt::{AnyCell, AnyRecurrentConfig, CellKind, MaskedOutput, Nonlinearity, SequenceCell};
 use burn::module::Initializer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -99,15 +99,6 @@ pub struct Problem {
     pub expected: BTreeMap<String, Array>,
 }
 
-/// `G`
-pub(crate) fn gates(cell: CellKind) -> usize {
-    match cell {
-        CellKind::Rnn => 1,
-        CellKind::Lstm => 4,
-        CellKind::Gru => 3,
-    }
-}
-
 impl LayerOptions {
     /// PyTorch's defaults but for the input, which is batch first; as small as says something.
     pub(crate) fn plain(cell: CellKind) -> Self {
@@ -146,21 +137,23 @@ impl LayerOptions {
         if self.proj_size > 0 { self.proj_size } else { self.hidden_size }
     }
 
-    /// `G`
-    pub fn gates(&self) -> usize {
-        gates(self.cell) - usize::from(self.input_forget)
+    /// The cell with its options.
+    ///
+    /// # Panics
+    ///
+    /// If the cell does not have one of the options.
+    pub(crate) fn cell(&self) -> AnyCell {
+        self.config().cell().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The cell's name in tables: `rnn-tanh`, `rnn-relu`, `lstm`, `lstm-coupled`, `gru`, `gru-reset-before`.
+    /// `G`
+    pub fn gates(&self) -> usize {
+        self.cell().gates()
+    }
+
+    /// The cell's name in tables: `rnn-tanh`, `rnn-relu`, `lstm`, `lstm-coupled`, …
     pub fn cell_name(&self) -> &'static str {
-        match (self.cell, self.nonlinearity, self.reset_after) {
-            (CellKind::Rnn, Nonlinearity::Tanh, _) => "rnn-tanh",
-            (CellKind::Rnn, Nonlinearity::Relu, _) => "rnn-relu",
-            (CellKind::Lstm, ..) if self.input_forget => "lstm-coupled",
-            (CellKind::Lstm, ..) => "lstm",
-            (CellKind::Gru, _, true) => "gru",
-            (CellKind::Gru, _, false) => "gru-reset-before",
-        }
+        self.cell().name()
     }
 
     /// The config of the layer. Its parameters begin as zeros: the problem brings the numbers.
@@ -220,7 +213,7 @@ impl LayerOptions {
 
     /// How many memories a unit of the cell has.
     fn memories(&self) -> usize {
-        usize::from(self.cell == CellKind::Lstm)
+        self.cell().memories()
     }
 
     /// The states, `h` and for a cell with memories `c`, with their shapes.

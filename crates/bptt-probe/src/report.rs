@@ -37,7 +37,7 @@ pub struct Row {
 pub(crate) fn kernel_name(engine: Engine, kernel: Kernel) -> &'static str {
     match engine {
         Engine::Manual => kernel.name(),
-        Engine::Autograd | Engine::Rtrl => "-",
+        _ => "-",
     }
 }
 

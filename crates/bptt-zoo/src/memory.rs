@@ -7,7 +7,7 @@
 use crate::error::Error;
 use crate::settings::{MOST_GIGABYTES, REMEMBERED, Settings, TaskKind};
 use crate::tasks::copy::GO;
-use bptt::{CellKind, Engine, available_memory};
+use bptt::{Engine, SequenceCell, available_memory};
 
 /// From here on a run says what it is about to take.
 const WORTH_SAYING: f64 = 1.0;
@@ -52,11 +52,8 @@ fn check_within(settings: &Settings, available: Option<f64>) -> Result<Option<St
 
 /// What the influence of the largest layer takes at its peak, which is in the middle of a step.
 fn gigabytes(settings: &Settings) -> f64 {
-    let (gates, memories) = match settings.cell {
-        CellKind::Rnn => (1, 0),
-        CellKind::Gru => (3, 0),
-        CellKind::Lstm => (4, 1),
-    };
+    let cell = settings.cell.default_cell();
+    let (gates, memories) = (cell.gates(), cell.memories());
     let (input, steps) = match settings.task {
         TaskKind::Adding | TaskKind::Forecast => (2, settings.length),
         TaskKind::CharLm => (settings.embedding, settings.time),
@@ -67,18 +64,18 @@ fn gigabytes(settings: &Settings) -> f64 {
     // Where the input is learned as well, each of its steps has columns of its own.
     let columns = |input: f64, learned: bool| {
         let steps = if learned { steps as f64 } else { 0.0 };
-        f64::from(gates) * hidden * (input + hidden + 2.0) + steps * input
+        gates as f64 * hidden * (input + hidden + 2.0) + steps * input
     };
     let first = columns(input as f64, settings.task == TaskKind::CharLm);
     let above = hidden * if settings.bidirectional { 2.0 } else { 1.0 };
     let columns = if settings.layers > 1 { first.max(columns(above, true)) } else { first };
-    let planes = f64::from(PLANES_OF_GATE * gates + memories + 1);
+    let planes = (PLANES_OF_GATE * gates + memories + 1) as f64;
     settings.batch as f64 * columns * hidden * planes * 4.0 / 1e9
 }
 
 /// How many copies of a gate's influence there are at once: measured (the peak of `bptt train adding --engine
 /// rtrl --steps 1` at several sizes of all cells), 3.4 to 4.
-const PLANES_OF_GATE: i32 = 4;
+const PLANES_OF_GATE: usize = 4;
 
 #[cfg(test)]
 mod tests {

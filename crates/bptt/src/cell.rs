@@ -1,6 +1,7 @@
 //! Cells with their options, as layers choose them.
 
 use crate::engine::{self, Engine, Sequence, SequenceResult};
+use crate::error::ConfigError;
 use crate::state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
 use bptt_cells::{self as cells, Cell, Components};
 use serde::{Deserialize, Serialize};
@@ -8,37 +9,53 @@ use std::fmt::Debug;
 
 /// A cell together with its options: what a [`Recurrent`](crate::Recurrent) layer is made of.
 ///
-/// For a cell of your own, implement [`bptt_cells::Cell`] and wrap it in [`CustomCell`].
+/// Each [`Cell`] is one without options. So for a cell of your own, implement
+/// [`AnalyticCell`](bptt_cells::AnalyticCell) or [`Cell`]. Implement this trait for a cell whose equations depend
+/// on options that are known at run time only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a cell",
+    note = "a cell of your own implements `bptt::cells::AnalyticCell` or `bptt::cells::Cell`"
+)]
 pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
     /// The type of the layer's state.
     type State: RecurrentState;
 
-    /// The name in tables and messages.
-    fn name(&self) -> &'static str;
-
-    /// `G`, the number of gates.
-    fn gates(&self) -> usize;
-
-    /// `M`, the number of memories beside the hidden state.
-    fn memories(&self) -> usize;
-
-    /// Whether a projection may stand behind the cell.
-    fn projectable(&self) -> bool;
+    /// Calls the visitor with the equations that the options choose.
+    fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output;
 
     /// Checks the cell's own options.
     ///
     /// # Errors
     ///
     /// One line that says which option is wrong.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), ConfigError> {
         Ok(())
     }
 
-    /// Runs one layer in one direction.
-    fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult;
+    /// The name in tables and messages.
+    fn name(&self) -> &'static str {
+        self.accept(Constants).name
+    }
 
-    /// Calls the visitor with the cell itself, for callers that run its equations without an engine.
-    fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output;
+    /// `G`, the number of gates.
+    fn gates(&self) -> usize {
+        self.accept(Constants).gates
+    }
+
+    /// `M`, the number of memories beside the hidden state.
+    fn memories(&self) -> usize {
+        self.accept(Constants).memories
+    }
+
+    /// Whether a projection may stand behind the cell.
+    fn projectable(&self) -> bool {
+        self.accept(Constants).projectable
+    }
+
+    /// Runs one layer in one direction.
+    fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
+        self.accept(Run(engine, sequence))
+    }
 }
 
 /// A function that is generic over the cell.
@@ -50,89 +67,52 @@ pub trait CellVisitor {
     fn visit<C: Cell>(self, cell: C) -> Self::Output;
 }
 
-macro_rules! delegate {
-    (|$this:ident| $cell:expr) => {
-        fn name(&self) -> &'static str {
-            fn name<C: Cell>(_: C) -> &'static str {
-                C::NAME
-            }
-            let $this = self;
-            each!($cell, name)
-        }
+/// Reads the constants of a cell.
+struct Constants;
 
-        fn gates(&self) -> usize {
-            fn gates<C: Cell>(_: C) -> usize {
-                C::GATES
-            }
-            let $this = self;
-            each!($cell, gates)
-        }
-
-        fn memories(&self) -> usize {
-            fn memories<C: Cell>(_: C) -> usize {
-                C::Memory::<f64>::LEN
-            }
-            let $this = self;
-            each!($cell, memories)
-        }
-
-        fn projectable(&self) -> bool {
-            fn projectable<C: Cell>(_: C) -> bool {
-                C::PROJECTABLE
-            }
-            let $this = self;
-            each!($cell, projectable)
-        }
-
-        fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
-            let $this = self;
-            each!($cell, engine::run, engine, sequence)
-        }
-
-        fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {
-            fn accept<C: Cell, V: CellVisitor>(cell: C, visitor: V) -> V::Output {
-                visitor.visit(cell)
-            }
-            let $this = self;
-            each!($cell, accept, visitor)
-        }
-    };
+/// The constants of a cell, which its [`Layout`](bptt_cells::Layout) has as constants of its type.
+struct ConstantsOfCell {
+    name: &'static str,
+    gates: usize,
+    memories: usize,
+    projectable: bool,
 }
 
-/// Calls a function that is generic over the cell, with the cell that `choice` names.
-macro_rules! each {
-    ($choice:expr, $function:expr $(, $argument:expr)*) => {
-        match $choice {
-            Choice::RnnTanh => $function(cells::RnnTanh $(, $argument)*),
-            Choice::RnnRelu => $function(cells::RnnRelu $(, $argument)*),
-            Choice::Lstm => $function(cells::Lstm $(, $argument)*),
-            Choice::LstmClipped(bound) => {
-                $function(cells::Clipped { cell: cells::Lstm, bound } $(, $argument)*)
-            }
-            Choice::LstmCoupled => $function(cells::LstmCoupled $(, $argument)*),
-            Choice::LstmCoupledClipped(bound) => {
-                $function(cells::Clipped { cell: cells::LstmCoupled, bound } $(, $argument)*)
-            }
-            Choice::GruResetAfter => $function(cells::GruResetAfter $(, $argument)*),
-            Choice::GruResetBefore => $function(cells::GruResetBefore $(, $argument)*),
+impl CellVisitor for Constants {
+    type Output = ConstantsOfCell;
+
+    fn visit<C: Cell>(self, _: C) -> ConstantsOfCell {
+        ConstantsOfCell {
+            name: C::NAME,
+            gates: C::GATES,
+            memories: C::Memory::<f64>::LEN,
+            projectable: C::PROJECTABLE,
         }
-    };
+    }
 }
 
-/// The cells of this project, by name.
-enum Choice {
-    RnnTanh,
-    RnnRelu,
-    Lstm,
-    LstmClipped(f64),
-    LstmCoupled,
-    LstmCoupledClipped(f64),
-    GruResetAfter,
-    GruResetBefore,
+/// Runs one layer in one direction.
+struct Run(Engine, Sequence);
+
+impl CellVisitor for Run {
+    type Output = SequenceResult;
+
+    fn visit<C: Cell>(self, cell: C) -> SequenceResult {
+        engine::run(cell, self.0, self.1)
+    }
+}
+
+impl<C: Cell> SequenceCell for C {
+    type State = AnyState;
+
+    fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {
+        visitor.visit(*self)
+    }
 }
 
 /// The function of an RNN's hidden state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Nonlinearity {
     /// The hyperbolic tangent.
     #[default]
@@ -148,6 +128,17 @@ pub struct RnnCell(
     pub Nonlinearity,
 );
 
+impl SequenceCell for RnnCell {
+    type State = RnnState;
+
+    fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {
+        match self.0 {
+            Nonlinearity::Tanh => visitor.visit(cells::RnnTanh),
+            Nonlinearity::Relu => visitor.visit(cells::RnnRelu),
+        }
+    }
+}
+
 /// The LSTM cell with its options.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LstmCell {
@@ -157,6 +148,29 @@ pub struct LstmCell {
     pub clip: Option<f64>,
 }
 
+impl SequenceCell for LstmCell {
+    type State = LstmState;
+
+    fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {
+        use cells::{Clipped, Lstm, LstmCoupled};
+        match (self.input_forget, self.clip) {
+            (false, None) => visitor.visit(Lstm),
+            (false, Some(bound)) => visitor.visit(Clipped { cell: Lstm, bound }),
+            (true, None) => visitor.visit(LstmCoupled),
+            (true, Some(bound)) => visitor.visit(Clipped { cell: LstmCoupled, bound }),
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        match self.clip {
+            Some(clip) if !(clip > 0.0 && clip.is_finite()) => {
+                Err(ConfigError::new(format!("clip is {clip}, and has to be a positive number")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The GRU cell with its form of the reset.
 #[derive(Clone, Copy, Debug)]
 pub struct GruCell {
@@ -164,114 +178,98 @@ pub struct GruCell {
     pub reset_after: bool,
 }
 
-/// Any of this project's cells, chosen at run time.
-#[derive(Clone, Copy, Debug)]
-pub enum AnyCell {
-    /// Elman's.
-    Rnn(RnnCell),
-    /// Long short-term memory.
-    Lstm(LstmCell),
-    /// Gated recurrent unit.
-    Gru(GruCell),
-}
-
-impl RnnCell {
-    fn choice(&self) -> Choice {
-        match self.0 {
-            Nonlinearity::Tanh => Choice::RnnTanh,
-            Nonlinearity::Relu => Choice::RnnRelu,
-        }
-    }
-}
-
-impl LstmCell {
-    fn choice(&self) -> Choice {
-        match (self.input_forget, self.clip) {
-            (false, None) => Choice::Lstm,
-            (false, Some(bound)) => Choice::LstmClipped(bound),
-            (true, None) => Choice::LstmCoupled,
-            (true, Some(bound)) => Choice::LstmCoupledClipped(bound),
-        }
-    }
-}
-
-impl GruCell {
-    fn choice(&self) -> Choice {
-        if self.reset_after { Choice::GruResetAfter } else { Choice::GruResetBefore }
-    }
-}
-
-impl SequenceCell for RnnCell {
-    type State = RnnState;
-    delegate!(|this| this.choice());
-}
-
-impl SequenceCell for LstmCell {
-    type State = LstmState;
-    delegate!(|this| this.choice());
-
-    fn check(&self) -> Result<(), String> {
-        match self.clip {
-            Some(clip) if !(clip > 0.0 && clip.is_finite()) => {
-                Err(format!("clip is {clip}, and has to be a positive number"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
 impl SequenceCell for GruCell {
     type State = GruState;
-    delegate!(|this| this.choice());
-}
 
-impl SequenceCell for AnyCell {
-    type State = AnyState;
-    delegate!(|this| match this {
-        AnyCell::Rnn(cell) => cell.choice(),
-        AnyCell::Lstm(cell) => cell.choice(),
-        AnyCell::Gru(cell) => cell.choice(),
-    });
-
-    fn check(&self) -> Result<(), String> {
-        match self {
-            Self::Lstm(cell) => cell.check(),
-            Self::Rnn(_) | Self::Gru(_) => Ok(()),
+    fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {
+        match self.reset_after {
+            true => visitor.visit(cells::GruResetAfter),
+            false => visitor.visit(cells::GruResetBefore),
         }
     }
 }
 
-/// A cell that somebody else wrote: it gets both engines and everything around them.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CustomCell<C>(
-    /// The cell.
-    pub C,
-);
+/// The options that cells have beside those of their layer. The defaults are PyTorch's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CellOptions {
+    pub(crate) nonlinearity: Nonlinearity,
+    pub(crate) reset_after: bool,
+    pub(crate) input_forget: bool,
+    pub(crate) clip: Option<f64>,
+}
 
-impl<C: Cell> SequenceCell for CustomCell<C> {
-    type State = AnyState;
-
-    fn name(&self) -> &'static str {
-        C::NAME
+impl Default for CellOptions {
+    fn default() -> Self {
+        let nonlinearity = Nonlinearity::Tanh;
+        Self { nonlinearity, reset_after: true, input_forget: false, clip: None }
     }
+}
 
-    fn gates(&self) -> usize {
-        C::GATES
+impl CellOptions {
+    /// The options that are not at their defaults: name and value.
+    fn changed(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let Self { nonlinearity, reset_after, input_forget, clip } = *self;
+        let all = [
+            (nonlinearity != Nonlinearity::Tanh)
+                .then(|| ("nonlinearity", format!("{nonlinearity:?}"))),
+            (!reset_after).then(|| ("reset_after", "false".to_string())),
+            input_forget.then(|| ("input_forget", "true".to_string())),
+            clip.map(|bound| ("clip", bound.to_string())),
+        ];
+        all.into_iter().flatten()
     }
+}
 
-    fn memories(&self) -> usize {
-        C::Memory::<f64>::LEN
+/// A cell that a [`CellKind`](crate::CellKind) names: how it is made of options.
+pub(crate) trait NamedCell: SequenceCell {
+    /// The names of the [`CellOptions`] that it has.
+    const OPTIONS: &'static [&'static str];
+
+    /// Makes the cell of its own options.
+    fn of(options: &CellOptions) -> Self;
+
+    /// Makes the cell, or says which option it does not have.
+    fn try_of(options: &CellOptions) -> Result<Self, ConfigError> {
+        let cell = Self::of(options);
+        match options.changed().find(|(name, _)| !Self::OPTIONS.contains(name)) {
+            None => Ok(cell),
+            Some((option, value)) => Err(ConfigError::new(format!(
+                "{}: {option} is {value}, and this cell has no such option: expected the default",
+                cell.name()
+            ))),
+        }
     }
+}
 
-    fn projectable(&self) -> bool {
-        C::PROJECTABLE
+impl NamedCell for RnnCell {
+    const OPTIONS: &'static [&'static str] = &["nonlinearity"];
+
+    fn of(options: &CellOptions) -> Self {
+        Self(options.nonlinearity)
     }
+}
 
-    fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
-        engine::run(self.0, engine, sequence)
+impl NamedCell for LstmCell {
+    const OPTIONS: &'static [&'static str] = &["input_forget", "clip"];
+
+    fn of(options: &CellOptions) -> Self {
+        Self { input_forget: options.input_forget, clip: options.clip }
     }
+}
 
-    fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {
-        visitor.visit(self.0)
+impl NamedCell for GruCell {
+    const OPTIONS: &'static [&'static str] = &["reset_after"];
+
+    fn of(options: &CellOptions) -> Self {
+        Self { reset_after: options.reset_after }
+    }
+}
+
+// A cell without options.
+impl<C: Cell + Default> NamedCell for C {
+    const OPTIONS: &'static [&'static str] = &[];
+
+    fn of(_: &CellOptions) -> Self {
+        Self::default()
     }
 }

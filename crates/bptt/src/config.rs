@@ -1,75 +1,31 @@
 //! The configs of the layers.
 
-use crate::cell::{AnyCell, CustomCell, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
+use crate::cell::{CellOptions, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
+use crate::cell_list::{AnyCell, CellKind};
 use crate::engine::Engine;
+use crate::error::ConfigError;
 use crate::recurrent::{Options, Recurrent};
 use crate::weights::{Initializers, Sizes, Weights};
-use bptt_cells::Cell;
 use bptt_kernels::{Kernel, available_memory, in_host_memory};
 use burn::Tensor;
 use burn::config::Config;
 use burn::module::Initializer;
 use burn::nn::DropoutConfig;
 use burn::tensor::Device;
-use serde::{Deserialize, Serialize};
 
-/// Options that do not go together, in one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError(String);
-
-impl ConfigError {
-    pub(crate) fn new(message: String) -> Self {
-        Self(message)
-    }
-}
-
-impl std::fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-/// Which cell, by PyTorch's module name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CellKind {
-    /// [`Rnn`](crate::Rnn)
-    Rnn,
-    /// [`Lstm`](crate::Lstm)
-    Lstm,
-    /// [`Gru`](crate::Gru)
-    Gru,
-}
-
-impl CellKind {
-    /// All three.
-    pub const ALL: [Self; 3] = [Self::Rnn, Self::Lstm, Self::Gru];
-
-    /// The name on the command line and in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rnn => "rnn",
-            Self::Lstm => "lstm",
-            Self::Gru => "gru",
-        }
-    }
-}
-
-/// A config with the options that all layers have, and its own.
-macro_rules! layer_config {
+/// A config with the options that all layers have, behind those that it alone has.
+macro_rules! config {
     (
         $(#[$meta:meta])*
-        $Config:ident for $Cell:ty {
+        $Config:ident {
             $($(#[$required_meta:meta])* $required:ident: $required_type:ty,)*
             =>
             $($(#[$own_meta:meta])* $own:ident: $own_type:ty,)*
         }
-        cell: |$config:ident| $cell:expr, projection: $projection:expr,
     ) => {
         $(#[$meta])*
         #[derive(Config, Debug)]
+        #[non_exhaustive]
         pub struct $Config {
             $($(#[$required_meta])* pub $required: $required_type,)*
             /// The size of the input, `I`.
@@ -112,6 +68,28 @@ macro_rules! layer_config {
             /// The biases' initializer; `None` is PyTorch's.
             pub bias_initializer: Option<Initializer>,
         }
+    };
+}
+
+/// The config of a layer: its cell is made of the options that the config alone has.
+macro_rules! layer_config {
+    (
+        $(#[$meta:meta])*
+        $Config:ident for $Cell:ty {
+            $($(#[$required_meta:meta])* $required:ident: $required_type:ty,)*
+            =>
+            $($(#[$own_meta:meta])* $own:ident: $own_type:ty,)*
+        }
+        cell: $cell:expr, projection: $projection:expr,
+    ) => {
+        config! {
+            $(#[$meta])*
+            $Config {
+                $($(#[$required_meta])* $required: $required_type,)*
+                =>
+                $($(#[$own_meta])* $own: $own_type,)*
+            }
+        }
 
         impl $Config {
             /// Makes the layer.
@@ -124,18 +102,33 @@ macro_rules! layer_config {
                 self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
             }
 
-            /// Makes the layer, or says which options do not go together.
+            /// Makes the layer.
+            ///
+            /// # Errors
+            ///
+            /// One line that says which options do not go together.
             pub fn try_init(&self, device: &Device) -> Result<Recurrent<$Cell>, ConfigError> {
-                let $config = self;
-                self.stack($projection).try_init($cell, device)
+                self.stack().try_init(self.cell()?, device)
             }
 
-            fn stack(&self, proj_size: Option<usize>) -> StackConfig {
+            /// The cell with its options.
+            ///
+            /// # Errors
+            ///
+            /// One line that says which option the cell does not have.
+            pub fn cell(&self) -> Result<$Cell, ConfigError> {
+                let cell: fn(&Self) -> Result<$Cell, ConfigError> = $cell;
+                cell(self)
+            }
+
+            /// The other options: those that layers of all cells have.
+            pub fn stack(&self) -> StackConfig {
+                let projection: fn(&Self) -> Option<usize> = $projection;
                 StackConfig {
                     d_input: self.d_input,
                     d_hidden: self.d_hidden,
                     num_layers: self.num_layers,
-                    proj_size,
+                    proj_size: projection(self),
                     bias: self.bias,
                     batch_first: self.batch_first,
                     dropout: self.dropout,
@@ -163,7 +156,7 @@ layer_config! {
         #[config(default = "Nonlinearity::Tanh")]
         nonlinearity: Nonlinearity,
     }
-    cell: |config| RnnCell(config.nonlinearity), projection: None,
+    cell: |config| Ok(RnnCell(config.nonlinearity)), projection: |_| None,
 }
 
 layer_config! {
@@ -184,8 +177,8 @@ layer_config! {
         #[config(default = "None")]
         clip: Option<f64>,
     }
-    cell: |config| LstmCell { input_forget: config.input_forget, clip: config.clip },
-    projection: some(config.proj_size),
+    cell: |config| Ok(LstmCell { input_forget: config.input_forget, clip: config.clip }),
+    projection: |config| some(config.proj_size),
 }
 
 layer_config! {
@@ -198,11 +191,12 @@ layer_config! {
         #[config(default = true)]
         reset_after: bool,
     }
-    cell: |config| GruCell { reset_after: config.reset_after }, projection: None,
+    cell: |config| Ok(GruCell { reset_after: config.reset_after }), projection: |_| None,
 }
 
 layer_config! {
-    /// Makes an [`AnyRecurrent`](crate::AnyRecurrent): the cell is chosen at run time.
+    /// Makes an [`AnyRecurrent`](crate::AnyRecurrent): the cell is chosen at run time. An option that this cell does
+    /// not have has to stay at its default.
     AnyRecurrentConfig for AnyCell {
         /// Which cell.
         kind: CellKind,
@@ -213,7 +207,7 @@ layer_config! {
         /// For a GRU.
         #[config(default = true)]
         reset_after: bool,
-        /// For an LSTM; 0: none.
+        /// For an LSTM, and other cells behind which a projection may stand; 0: none.
         #[config(default = 0)]
         proj_size: usize,
         /// For an LSTM: whether the forget gate is `1 - i`.
@@ -223,7 +217,13 @@ layer_config! {
         #[config(default = "None")]
         clip: Option<f64>,
     }
-    cell: |config| config.cell(), projection: some(config.proj_size),
+    cell: |config| config.kind.cell(&CellOptions {
+        nonlinearity: config.nonlinearity,
+        reset_after: config.reset_after,
+        input_forget: config.input_forget,
+        clip: config.clip,
+    }),
+    projection: |config| some(config.proj_size),
 }
 
 /// A projection's size, as PyTorch writes it: 0 is none.
@@ -231,64 +231,14 @@ fn some(proj_size: usize) -> Option<usize> {
     (proj_size > 0).then_some(proj_size)
 }
 
-impl AnyRecurrentConfig {
-    fn cell(&self) -> AnyCell {
-        match self.kind {
-            CellKind::Rnn => AnyCell::Rnn(RnnCell(self.nonlinearity)),
-            CellKind::Lstm => {
-                AnyCell::Lstm(LstmCell { input_forget: self.input_forget, clip: self.clip })
-            }
-            CellKind::Gru => AnyCell::Gru(GruCell { reset_after: self.reset_after }),
-        }
+config! {
+    /// The options that layers of all cells have. Makes a layer of a cell of your own.
+    StackConfig {
+        =>
+        /// The size `P` of a projection behind each step.
+        #[config(default = "None")]
+        proj_size: Option<usize>,
     }
-
-    /// The same options around a cell of your own.
-    ///
-    /// # Errors
-    ///
-    /// If the options do not go together.
-    pub fn try_init_custom<C: Cell>(
-        &self,
-        cell: C,
-        device: &Device,
-    ) -> Result<Recurrent<CustomCell<C>>, ConfigError> {
-        self.stack(some(self.proj_size)).try_init(CustomCell(cell), device)
-    }
-}
-
-/// The options that layers of all cells have: for layers of a cell of your own.
-#[derive(Clone, Debug)]
-pub struct StackConfig {
-    /// The size of the input, `I`.
-    pub d_input: usize,
-    /// The size of the hidden state, `H`.
-    pub d_hidden: usize,
-    /// How many layers are stacked, `L`.
-    pub num_layers: usize,
-    /// The size `P` of a projection behind each step.
-    pub proj_size: Option<usize>,
-    /// Whether there are biases.
-    pub bias: bool,
-    /// Whether inputs are `[B, T, I]` (else `[T, B, I]`).
-    pub batch_first: bool,
-    /// The probability of dropping an output between two layers, while training.
-    pub dropout: f64,
-    /// Whether there is a backward direction beside the forward one.
-    pub bidirectional: bool,
-    /// Whether the one direction runs from the last step to the first.
-    pub reverse: bool,
-    /// How the layer is differentiated.
-    pub engine: Engine,
-    /// Which kernel the manual engine runs.
-    pub kernel: Kernel,
-    /// How much memory the manual engine may keep from the forward to the backward pass, in bytes.
-    pub trace_budget: Option<usize>,
-    /// The input weights' initializer; `None` is PyTorch's `U(-1/√H, 1/√H)`.
-    pub input_initializer: Option<Initializer>,
-    /// The recurrent weights' initializer; `None` is PyTorch's.
-    pub recurrent_initializer: Option<Initializer>,
-    /// The biases' initializer; `None` is PyTorch's.
-    pub bias_initializer: Option<Initializer>,
 }
 
 impl StackConfig {
@@ -349,8 +299,6 @@ impl StackConfig {
 
     /// Checks that the parameters fit the memory, because an allocation that fails would end the process.
     fn check_memory(&self, cell: &impl SequenceCell, device: &Device) -> Result<(), ConfigError> {
-        /// Less than this is not checked against the available memory.
-        const SMALL: u128 = 1 << 30;
         // `u128` and saturating: each of the sizes may be any number.
         let product = |sizes: &[usize]| {
             sizes.iter().fold(1_u128, |product, &size| product.saturating_mul(size as u128))
@@ -368,25 +316,21 @@ impl StackConfig {
             product(&[self.num_layers - 1]).saturating_mul(layer(product(&[directions, state])));
         let numbers = layer(self.d_input as u128).saturating_add(above);
         let bytes = numbers.saturating_mul(product(&[directions, size_of::<f32>()]));
-        let most = match bytes <= SMALL {
-            true => return Ok(()),
-            // A GPU reports an allocation that fails.
-            false if bytes < isize::MAX as u128 && !is_in_host_memory(device) => return Ok(()),
-            false => available_memory(bytes).unwrap_or(usize::MAX).min(isize::MAX as usize),
-        };
-        if bytes <= most as u128 {
-            return Ok(());
-        }
-        let Self { d_input, d_hidden, num_layers, .. } = self;
-        Err(ConfigError(format!(
-            "{}: d_input = {d_input}, d_hidden = {d_hidden} and num_layers = {num_layers} make parameters \
-             of at least {bytes} bytes, and {most} are available: expected smaller sizes",
-            cell.name()
-        )))
+        // A GPU reports an allocation that fails.
+        let available =
+            |need| if is_in_host_memory(device) { available_memory(need) } else { None };
+        bptt_kernels::check_memory(bytes, available).map_err(|too_much| {
+            let Self { d_input, d_hidden, num_layers, .. } = self;
+            ConfigError::new(format!(
+                "{}: the parameters for d_input = {d_input}, d_hidden = {d_hidden} and num_layers = \
+                 {num_layers} {too_much}: expected smaller sizes",
+                cell.name()
+            ))
+        })
     }
 
     fn check(&self, cell: &impl SequenceCell) -> Result<(), ConfigError> {
-        let error = |message: String| Err(ConfigError(format!("{}: {message}", cell.name())));
+        let error = |message: String| Err(ConfigError::new(format!("{}: {message}", cell.name())));
         for (name, value) in [
             ("d_input", self.d_input),
             ("d_hidden", self.d_hidden),
@@ -396,7 +340,7 @@ impl StackConfig {
                 return error(format!("{name} is 0, and has to be at least 1"));
             }
         }
-        cell.check().or_else(&error)?;
+        cell.check().or_else(|reason| error(reason.to_string()))?;
         if !(0.0..1.0).contains(&self.dropout) {
             return error(format!("dropout is {}, and has to be in [0, 1)", self.dropout));
         }

@@ -11,7 +11,7 @@
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
-//! use bptt::{Engine, LstmConfig};
+//! use bptt::prelude::*;
 //! use burn::tensor::{Device, Distribution, Tensor};
 //!
 //! let device = Device::flex().autodiff();
@@ -34,7 +34,8 @@
 //! The central types: a config ([`RnnConfig`], [`LstmConfig`], [`GruConfig`]) makes a layer
 //! ([`Rnn`], [`Lstm`], [`Gru`]), which is a [`Recurrent`] over its cell and an ordinary Burn
 //! module. [`RecurrentLayer`] is what they share, for models that are generic over the cell;
-//! [`AnyRecurrent`] is one type for all, for programs that choose at run time.
+//! [`AnyRecurrent`] is one type for all, for programs that choose at run time. A cell of your own implements
+//! [`cells::AnalyticCell`]; [`StackConfig`] makes a layer of it. The [`prelude`] has what most programs use.
 //!
 //! Parameters are named and shaped as in PyTorch (`weight_ih_l0 [G·H, I]`, …, suffix `_reverse`),
 //! in PyTorch's gate order, so that a state dict fits one to one.
@@ -45,12 +46,15 @@
 
 pub mod burn_nn;
 mod cell;
+mod cell_list;
 mod config;
 mod custom_kernel;
 mod engine;
+mod error;
 mod layer;
 mod module;
 mod packed;
+pub mod prelude;
 mod ragged;
 mod recurrent;
 mod rtrl;
@@ -65,14 +69,12 @@ pub use bptt_kernels::{
     Kernel, MaskedOutput, SequenceMask, TraceCost, TraceSchedule, available_memory,
     hidden_state_cost, internal_state_cost,
 };
-pub use cell::{
-    AnyCell, CellVisitor, CustomCell, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell,
-};
-pub use config::{
-    AnyRecurrentConfig, CellKind, ConfigError, GruConfig, LstmConfig, RnnConfig, StackConfig,
-};
+pub use cell::{CellVisitor, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
+pub use cell_list::{AnyCell, CellKind};
+pub use config::{AnyRecurrentConfig, GruConfig, LstmConfig, RnnConfig, StackConfig};
 pub use custom_kernel::{BuiltIn, CustomKernel, KernelChoice, LayerKernel};
 pub use engine::{Engine, Recorded, Sequence, SequenceResult};
+pub use error::{ConfigError, ConversionError, StreamError};
 pub use layer::RecurrentLayer;
 pub use packed::PackedSequence;
 #[cfg(feature = "dataset")]
@@ -82,8 +84,7 @@ pub use recurrent::Recurrent;
 pub use rtrl::{Rtrl, RtrlGradients, StateCotangent};
 pub use state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
 pub use stream_pool::{
-    Evicted, SavedStreams, StreamError, StreamKey, StreamOutputs, StreamPool, StreamPoolConfig,
-    StreamState,
+    Evicted, SavedStreams, StreamKey, StreamOutputs, StreamPool, StreamPoolConfig, StreamState,
 };
 pub use truncated::{Truncated, Window};
 pub use weights::Weights;
@@ -94,5 +95,5 @@ pub type Rnn = Recurrent<RnnCell>;
 pub type Lstm = Recurrent<LstmCell>;
 /// Gated recurrent unit. Made by [`GruConfig`].
 pub type Gru = Recurrent<GruCell>;
-/// Any of the three, chosen at run time. Made by [`AnyRecurrentConfig`].
+/// A layer of any of this project's cells, chosen at run time. Made by [`AnyRecurrentConfig`].
 pub type AnyRecurrent = Recurrent<AnyCell>;

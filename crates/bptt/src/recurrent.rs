@@ -3,6 +3,8 @@
 use crate::cell::SequenceCell;
 use crate::custom_kernel::{CustomKernel, KernelChoice, LayerKernel};
 use crate::engine::{Engine, Sequence};
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+use crate::error::ConfigError;
 use crate::state::RecurrentState;
 use crate::weights::Weights;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
@@ -291,7 +293,7 @@ impl<C: SequenceCell> Recurrent<C> {
     /// assert!(cost.bytes <= 4_000_000);
     /// assert!(cost.ratio() < 2.0); // no step is worked more than twice
     /// # }
-    /// # Ok::<(), String>(())
+    /// # Ok::<(), bptt::ConfigError>(())
     /// ```
     ///
     /// # Arguments
@@ -307,7 +309,12 @@ impl<C: SequenceCell> Recurrent<C> {
     ///
     /// One line, if no schedule fits the budget; it says which budget would do.
     #[cfg(any(feature = "flex", feature = "ndarray"))]
-    pub fn trace_cost(&self, batch: usize, time: usize, dtype: DType) -> Result<TraceCost, String> {
+    pub fn trace_cost(
+        &self,
+        batch: usize,
+        time: usize,
+        dtype: DType,
+    ) -> Result<TraceCost, ConfigError> {
         let Options { d_hidden, proj_size, trace_budget, .. } = self.options;
         let parts = self.parts();
         let one = self.cell.accept(CostOf {
@@ -316,7 +323,8 @@ impl<C: SequenceCell> Recurrent<C> {
             projection: proj_size,
             budget: trace_budget.map(|bytes| bytes / parts),
             dtype,
-        })?;
+        });
+        let one = one.map_err(ConfigError::new)?;
         let [whole, bytes] = [one.whole, one.bytes].map(|bytes| bytes.saturating_mul(parts));
         Ok(TraceCost { whole, bytes, ..one })
     }

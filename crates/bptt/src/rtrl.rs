@@ -1,7 +1,7 @@
 //! Real-time recurrent learning: the gradient carried forwards, known after every step.
 
 use crate::cell::{CellVisitor, SequenceCell};
-use crate::config::ConfigError;
+use crate::error::ConfigError;
 use crate::recurrent::Recurrent;
 use crate::state::RecurrentState;
 use crate::weights::Weights;
@@ -248,8 +248,6 @@ fn check_memory<C: SequenceCell>(
     batch: usize,
     like: &Tensor<3>,
 ) -> Result<(), ConfigError> {
-    /// Less than this is not checked.
-    const SMALL: u128 = 256 << 20;
     let hidden = layer.options.d_hidden;
     let output = layer.options.proj_size.unwrap_or(hidden);
     let of_layer = |weights: &Weights| {
@@ -265,17 +263,15 @@ fn check_memory<C: SequenceCell>(
         let sizes = Bytes { batch, columns, hidden, output, number: like.dtype().size() };
         need = need.saturating_add(layer.cell.accept(sizes));
     }
-    if need <= SMALL || !in_host_memory(like) {
-        return Ok(());
-    }
-    match available_memory(need) {
-        Some(most) if need > most as u128 => Err(ConfigError::new(format!(
-            "{}: learning in real time, {columns} numbers by {batch} rows of {hidden} units, would take \
-             {need} bytes, and {most} are available: expected fewer units, layers or rows",
+    // A GPU reports an allocation that fails.
+    let available = |need| if in_host_memory(like) { available_memory(need) } else { None };
+    bptt_kernels::check_memory(need, available).map_err(|too_much| {
+        ConfigError::new(format!(
+            "{}: learning in real time, {columns} numbers by {batch} rows of {hidden} units, {too_much}: \
+             expected fewer units, layers or rows",
             layer.cell.name(),
-        ))),
-        _ => Ok(()),
-    }
+        ))
+    })
 }
 
 /// Computes how many bytes the influence takes, for whichever cell.

@@ -54,6 +54,7 @@ pub struct Truncated<S> {
 
 /// One window of a [`Truncated`] pass.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Window {
     /// The outputs of `steps`, laid out as the layer's are.
     pub outputs: Tensor<3>,

@@ -41,6 +41,9 @@ impl Model {
                 Self::Lstm(nn::LstmConfig::new(input, hidden, true).init(device))
             }
             (_, CellKind::Gru) => Self::Gru(nn::GruConfig::new(input, hidden, true).init(device)),
+            (_, other) => {
+                return Err(format!("burn::nn has no layer of the cell {}", other.name()));
+            }
         })
     }
 

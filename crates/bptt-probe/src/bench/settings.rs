@@ -1,8 +1,7 @@
 //! What is measured, and how.
 
-use crate::problem::gates;
 use crate::report::kernel_name;
-use bptt::{CellKind, Engine, Kernel};
+use bptt::{CellKind, Engine, Kernel, SequenceCell};
 
 /// Whose layer is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +132,7 @@ impl Settings {
     /// Numbers in the input, the weights, and the gates of all steps; `None` if it overflows.
     fn numbers(&self) -> Option<usize> {
         let wide = self.directions().checked_mul(self.hidden)?;
-        let gates = wide.checked_mul(gates(self.cell))?;
+        let gates = wide.checked_mul(self.cell.default_cell().gates())?;
         let rows = self.batch.checked_mul(self.time)?;
         let first = gates.checked_mul(self.input.checked_add(self.hidden)?)?;
         let upper = gates.checked_mul(wide.checked_add(self.hidden)?)?;
@@ -148,9 +147,8 @@ impl Settings {
         let [batch, time, input, hidden] =
             [self.batch, self.time, self.input, self.hidden].map(|size| size as f64);
         let directions = self.directions() as f64;
-        let layer = |input: f64| {
-            2.0 * batch * (input + hidden) * gates(self.cell) as f64 * hidden * directions
-        };
+        let gates = self.cell.default_cell().gates() as f64;
+        let layer = |input: f64| 2.0 * batch * (input + hidden) * gates * hidden * directions;
         let step = layer(input) + (self.layers - 1) as f64 * layer(directions * hidden);
         match self.mode {
             Mode::Train => 3.0 * time * step,

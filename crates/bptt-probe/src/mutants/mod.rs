@@ -163,7 +163,7 @@ fn mutate<C: Cell>(
         suite.first_failure(kernel, |problem, setting| {
             let cell = Mutated { cell, mutation };
             let device = setting.device.clone().autodiff();
-            let layer = problem.options.config().try_init_custom(cell, &device);
+            let layer = problem.options.config().stack().try_init(cell, &device);
             Ok(measure_layer(problem, setting, layer.map_err(|error| error.to_string())?))
         })
     };

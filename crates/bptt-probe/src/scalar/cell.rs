@@ -3,9 +3,10 @@
 use crate::problem::LayerOptions;
 use crate::scalar::number::Scalar;
 use bptt::cells::{
-    self, AnalyticCell, Cell, Components, HiddenTerm, Layout, Number, Rectify, State,
+    AnalyticCell, AnalyticVisitor, Cell, Components, HiddenTerm, Layout, Number, Rectify, State,
 };
-use bptt::{CellKind, Nonlinearity};
+use bptt::{CellVisitor, SequenceCell};
+use std::marker::PhantomData;
 
 /// One unit's step of a cell, in lists instead of the cell's own components. Forward only: a witness has no
 /// way to a hand-written backward.
@@ -81,30 +82,41 @@ fn components<N: Number, C: Layout>(state: &State<N, Vec<N>>) -> State<N, C::Mem
 
 /// The cell that the options name, on numbers that have an order.
 pub fn real<N: Scalar + Rectify>(options: &LayerOptions) -> Box<dyn ScalarCell<N>> {
-    match (options.cell, options.clip) {
-        (CellKind::Rnn, _) if options.nonlinearity == Nonlinearity::Relu => {
-            Box::new(Real(cells::RnnRelu))
-        }
-        (CellKind::Lstm, Some(bound)) if options.input_forget => {
-            Box::new(Real(cells::Clipped { cell: cells::LstmCoupled, bound }))
-        }
-        (CellKind::Lstm, Some(bound)) => {
-            Box::new(Real(cells::Clipped { cell: cells::Lstm, bound }))
-        }
-        _ => analytic(options).expect("all others are analytic"),
-    }
+    options.cell().accept(OnReal(PhantomData))
 }
 
 /// The cell that the options name, on any number; `None` if it is not analytic (a rectifier, a
 /// bound).
 pub fn analytic<N: Scalar>(options: &LayerOptions) -> Option<Box<dyn ScalarCell<N>>> {
-    Some(match options.cell {
-        CellKind::Rnn if options.nonlinearity == Nonlinearity::Relu => return None,
-        CellKind::Rnn => Box::new(Analytic(cells::RnnTanh)),
-        CellKind::Lstm if options.clip.is_some() => return None,
-        CellKind::Lstm if options.input_forget => Box::new(Analytic(cells::LstmCoupled)),
-        CellKind::Lstm => Box::new(Analytic(cells::Lstm)),
-        CellKind::Gru if options.reset_after => Box::new(Analytic(cells::GruResetAfter)),
-        CellKind::Gru => Box::new(Analytic(cells::GruResetBefore)),
-    })
+    options.cell().accept(OnAny(PhantomData))
+}
+
+/// A cell as [`Real`].
+struct OnReal<N>(PhantomData<N>);
+
+impl<N: Scalar + Rectify> CellVisitor for OnReal<N> {
+    type Output = Box<dyn ScalarCell<N>>;
+
+    fn visit<C: Cell>(self, cell: C) -> Self::Output {
+        Box::new(Real(cell))
+    }
+}
+
+/// A cell as [`Analytic`], if it is.
+struct OnAny<N>(PhantomData<N>);
+
+impl<N: Scalar> CellVisitor for OnAny<N> {
+    type Output = Option<Box<dyn ScalarCell<N>>>;
+
+    fn visit<C: Cell>(self, cell: C) -> Self::Output {
+        cell.accept_analytic(self)
+    }
+}
+
+impl<N: Scalar> AnalyticVisitor for OnAny<N> {
+    type Output = Box<dyn ScalarCell<N>>;
+
+    fn visit<C: AnalyticCell>(self, cell: C) -> Self::Output {
+        Box::new(Analytic(cell))
+    }
 }

@@ -114,7 +114,8 @@ impl Session<'_> {
         let layer = problem
             .options
             .config()
-            .try_init_custom(cell, &setting.device.clone().autodiff())
+            .stack()
+            .try_init(cell, &setting.device.clone().autodiff())
             .map_err(|error| error.to_string())?;
         Ok(measure_layer(problem, &setting, layer))
     }

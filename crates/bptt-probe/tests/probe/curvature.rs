@@ -536,7 +536,7 @@ fn against_the_tape<C: Cell>(cell: C) {
     let d = loss(&cell, &leaves, &cotangent).backward();
 
     let config = AnyRecurrentConfig::new(CellKind::Lstm, INPUT, HIDDEN);
-    let mut layer = config.try_init_custom(cell, &Device::flex()).unwrap();
+    let mut layer = config.stack().try_init(cell, &Device::flex()).unwrap();
     let weights = &mut layer.weights[0];
     weights.weight_ih = Param::from_tensor(tensor(&values["weight_ih"]));
     weights.weight_hh = Param::from_tensor(tensor(&values["weight_hh"]));

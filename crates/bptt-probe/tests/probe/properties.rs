@@ -31,7 +31,10 @@ fn options() -> impl Strategy<Value = LayerOptions> {
         let is_lstm = cell == CellKind::Lstm;
         LayerOptions {
             cell,
-            nonlinearity: if other { Nonlinearity::Relu } else { Nonlinearity::Tanh },
+            nonlinearity: match cell {
+                CellKind::Rnn if other => Nonlinearity::Relu,
+                _ => Nonlinearity::Tanh,
+            },
             reset_after: cell != CellKind::Gru || !other,
             input_forget: is_lstm && other,
             clip: None,
@@ -281,6 +284,7 @@ fn without_weights(problem: &Problem) -> Checked {
             equal("c_n", &found["c_n"], &after("c_0", &|x| x))?;
             equal("h_n", &found["h_n"], &after("c_0", &|x| 0.5 * x.tanh()))?;
         }
+        other => unreachable!("{} is not among the kinds", other.name()),
     }
     let nothing = |name: &str| {
         let d = &found[name];

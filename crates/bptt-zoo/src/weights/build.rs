@@ -18,23 +18,17 @@ pub(super) fn build<C: FileCell>(
 ) -> Result<Recurrent<C>, String> {
     // Drawn numbers would be thrown away, and would move the device's random sequence on.
     let zeros = Some(Initializer::Zeros);
-    let config = StackConfig {
-        d_input: layer.d_input,
-        d_hidden: layer.d_hidden,
-        num_layers: layer.num_layers,
-        proj_size: (layer.proj_size > 0).then_some(layer.proj_size),
-        bias: layer.bias,
-        batch_first: options.batch_first,
-        dropout: options.dropout,
-        bidirectional: layer.bidirectional,
-        reverse: options.reverse,
-        engine: Default::default(),
-        kernel: Default::default(),
-        trace_budget: None,
-        input_initializer: zeros.clone(),
-        recurrent_initializer: zeros.clone(),
-        bias_initializer: zeros,
-    };
+    let config = StackConfig::new(layer.d_input, layer.d_hidden)
+        .with_num_layers(layer.num_layers)
+        .with_proj_size((layer.proj_size > 0).then_some(layer.proj_size))
+        .with_bias(layer.bias)
+        .with_batch_first(options.batch_first)
+        .with_dropout(options.dropout)
+        .with_bidirectional(layer.bidirectional)
+        .with_reverse(options.reverse)
+        .with_input_initializer(zeros.clone())
+        .with_recurrent_initializer(zeros.clone())
+        .with_bias_initializer(zeros);
     let mut made = config.try_init(cell, device).map_err(|error| error.to_string())?;
     let dtype = dtype.unwrap_or_else(|| layer.element(tensors).dtype());
     let values = |part: &str, suffix: &str| {
@@ -72,6 +66,7 @@ pub(super) fn cell(layer: &FoundLayer, options: &LayerOptions) -> AnyCell {
             AnyCell::Lstm(LstmCell { input_forget: options.input_forget, clip: options.clip })
         }
         CellKind::Gru => AnyCell::Gru(GruCell { reset_after: options.reset_after }),
+        other => other.default_cell(),
     }
 }
 

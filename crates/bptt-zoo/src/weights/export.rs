@@ -6,7 +6,7 @@ use crate::weights::build::FileCell;
 use crate::weights::contents::{Metadata, Tensors};
 use crate::weights::file::{Format, WeightFile};
 use crate::weights::import::KEY;
-use crate::weights::layer::LayerOptions;
+use crate::weights::layer::{LayerOptions, not_in_files};
 use bptt::{AnyCell, Recurrent};
 use burn::Tensor;
 use burn::module::Param;
@@ -21,13 +21,15 @@ use std::path::Path;
 ///
 /// # Errors
 ///
-/// If the ending names neither, or the file cannot be written; then nothing is left behind.
+/// If the ending names neither, if PyTorch does not have the cell, or if the file cannot be written. Then nothing
+/// is left behind.
 pub fn save<C: FileCell>(layer: &Recurrent<C>, path: impl AsRef<Path>) -> Result<(), Error> {
     let path = path.as_ref();
     let format = Format::of_path(path)
         .ok_or_else(|| Error::file("write", path, "its name has to end in .safetensors or .bpk"))?;
     let tensors = tensors(layer).map_err(|why| Error::file("write", path, why))?;
-    let said = BTreeMap::from([(String::new(), options(layer))]);
+    let options = options(layer).map_err(|why| Error::file("write", path, why))?;
+    let said = BTreeMap::from([(String::new(), options)]);
     let metadata = metadata(&said)?;
     WeightFile { format, tensors, left_out: Default::default(), metadata }.write(path)
 }
@@ -39,20 +41,21 @@ pub(super) fn metadata(said: &BTreeMap<String, LayerOptions>) -> Result<Metadata
     Ok(Metadata::from([(KEY.to_string(), text)]))
 }
 
-fn options<C: FileCell>(layer: &Recurrent<C>) -> LayerOptions {
+fn options<C: FileCell>(layer: &Recurrent<C>) -> Result<LayerOptions, String> {
     let common = LayerOptions {
         batch_first: layer.is_batch_first(),
         reverse: layer.is_reverse(),
         dropout: layer.dropout.prob,
         ..LayerOptions::default()
     };
-    match layer.cell().any() {
+    Ok(match layer.cell().any() {
         AnyCell::Rnn(cell) => LayerOptions { nonlinearity: cell.0, ..common },
         AnyCell::Lstm(cell) => {
             LayerOptions { input_forget: cell.input_forget, clip: cell.clip, ..common }
         }
         AnyCell::Gru(cell) => LayerOptions { reset_after: cell.reset_after, ..common },
-    }
+        other => return Err(not_in_files(other.kind())),
+    })
 }
 
 /// A layer's parameters under PyTorch's names.

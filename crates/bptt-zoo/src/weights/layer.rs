@@ -3,7 +3,7 @@
 use crate::weights::array::Element;
 use crate::weights::contents::Tensors;
 use crate::weights::error_list::{ErrorList, shown};
-use bptt::{CellKind, Nonlinearity};
+use bptt::{CellKind, Nonlinearity, SequenceCell};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -234,6 +234,7 @@ impl FoundLayer {
             CellKind::Rnn => 1,
             CellKind::Gru => 3,
             CellKind::Lstm => 4 - usize::from(input_forget),
+            other => other.default_cell().gates(),
         }
     }
 
@@ -292,12 +293,19 @@ impl FoundLayer {
     }
 }
 
+/// Why a layer of a cell that PyTorch does not have cannot be read or written: the shapes of its tensors do not tell
+/// which cell they are for.
+pub(super) fn not_in_files(cell: CellKind) -> String {
+    format!("its cell is {}, expected one that PyTorch has: rnn, lstm or gru", cell.name())
+}
+
 impl std::fmt::Display for FoundLayer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = match self.cell {
             CellKind::Rnn => "RNN",
             CellKind::Lstm => "LSTM",
             CellKind::Gru => "GRU",
+            other => other.name(),
         };
         write!(f, "{name} {} -> {}", self.d_input, self.d_hidden)?;
         write!(f, ", {} layer{}", self.num_layers, if self.num_layers == 1 { "" } else { "s" })?;

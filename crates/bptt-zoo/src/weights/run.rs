@@ -4,8 +4,8 @@ use crate::error::Error;
 use crate::folder_files::StoredModel;
 use crate::settings::Settings;
 use crate::weights::file::{Format, read_whole};
-use crate::weights::layer::LayerOptions;
-use bptt::AnyRecurrentConfig;
+use crate::weights::layer::{LayerOptions, not_in_files};
+use bptt::{AnyRecurrentConfig, CellKind};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -53,7 +53,12 @@ pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, Layer
         }
         (None, _) => return Ok(BTreeMap::new()),
     };
-    Ok(BTreeMap::from([(LAYERS.to_string(), options(&layers))]))
+    match layers.kind {
+        CellKind::Rnn | CellKind::Lstm | CellKind::Gru => {
+            Ok(BTreeMap::from([(LAYERS.to_string(), options(&layers))]))
+        }
+        other => Err(failed(&not_in_files(other))),
+    }
 }
 
 fn options(config: &AnyRecurrentConfig) -> LayerOptions {

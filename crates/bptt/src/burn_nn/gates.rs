@@ -3,7 +3,8 @@
 //! A gate of `burn::nn` computes `x A + a + h B + b` with `A [I, H]` and `B [H, H]`, ours
 //! `W x + b + U h + b_h`: the gates' matrices are transposed and put one below the other.
 
-use crate::burn_nn::conversion_error::{ConversionError, refuse};
+use crate::burn_nn::refuse::refuse;
+use crate::error::ConversionError;
 use crate::weights::Weights;
 use bptt_kernels::WeightCache;
 use burn::Tensor;

@@ -1,8 +1,9 @@
 //! Conversions of layers, from and to those of `burn::nn`.
 
-use crate::burn_nn::conversion_error::{ConversionError, refuse};
 use crate::burn_nn::gates::{join, split};
+use crate::burn_nn::refuse::refuse;
 use crate::cell::{GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
+use crate::error::ConversionError;
 use crate::recurrent::{Options, Recurrent};
 use crate::{Engine, Kernel};
 use burn::nn::activation::Activation;
@@ -138,7 +139,7 @@ impl Direction for nn::Lstm {
         want(Self::NAME, "cell_activation", &self.cell_activation, &tanh())?;
         want(Self::NAME, "hidden_activation", &self.hidden_activation, &tanh())?;
         let cell = LstmCell { input_forget: self.input_forget, clip: self.clip };
-        cell.check().map_err(|reason| ConversionError(format!("{}: {reason}", Self::NAME)))?;
+        cell.check().map_err(|reason| ConversionError::new(format!("{}: {reason}", Self::NAME)))?;
         Ok(cell)
     }
 

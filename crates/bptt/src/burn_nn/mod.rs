@@ -35,11 +35,11 @@
 //! `burn::nn`, and have their defaults on the way back. So is `dropout`, which does nothing in a single layer. The
 //! optimiser's state is not converted, because an optimiser knows parameters by their identity.
 
-mod conversion_error;
 mod gates;
 mod layers;
 mod record;
+mod refuse;
 mod states;
 
-pub use conversion_error::ConversionError;
+pub use crate::error::ConversionError;
 pub use record::{convert_record, load_file};

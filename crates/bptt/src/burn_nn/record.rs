@@ -3,7 +3,8 @@
 //! Burn's own adapters map one tensor to one tensor, but here the tensors of several gates become one. So the
 //! record is rebuilt before the model loads it.
 
-use crate::burn_nn::conversion_error::{ConversionError, refuse};
+use crate::burn_nn::refuse::refuse;
+use crate::error::ConversionError;
 use burn::Tensor;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::store::ModuleRecord;
@@ -35,8 +36,9 @@ type Entries = BTreeMap<String, burn_pack::Tensor>;
 /// fit the model: what was expected, and what was found.
 pub fn load_file<M: Module>(model: M, path: impl AsRef<Path>) -> Result<M, ConversionError> {
     let path = path.as_ref();
-    let at =
-        |reason: &dyn std::fmt::Display| ConversionError(format!("{}: {reason}", path.display()));
+    let at = |reason: &dyn std::fmt::Display| {
+        ConversionError::new(format!("{}: {reason}", path.display()))
+    };
     let reader = Reader::from_file(path).map_err(|error| at(&error))?;
     let record = convert(reader, &model).map_err(|error| at(&error))?;
     model.try_load_record(record).map_err(|error| at(&error))
@@ -61,13 +63,14 @@ pub fn convert_record<M: Module>(
     record: ModuleRecord,
     model: &M,
 ) -> Result<ModuleRecord, ConversionError> {
-    let bytes = record.into_bytes().map_err(|error| ConversionError(error.to_string()))?;
-    let reader = Reader::from_bytes(bytes).map_err(|error| ConversionError(error.to_string()))?;
+    let bytes = record.into_bytes().map_err(|error| ConversionError::new(error.to_string()))?;
+    let reader =
+        Reader::from_bytes(bytes).map_err(|error| ConversionError::new(error.to_string()))?;
     convert(reader, model)
 }
 
 fn convert<M: Module>(reader: Reader, model: &M) -> Result<ModuleRecord, ConversionError> {
-    let tensors = reader.into_tensors().map_err(|error| ConversionError(error.to_string()))?;
+    let tensors = reader.into_tensors().map_err(|error| ConversionError::new(error.to_string()))?;
     let mut entries: Entries =
         tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
     let mut names = Names::default();
@@ -85,8 +88,8 @@ fn convert<M: Module>(reader: Reader, model: &M) -> Result<ModuleRecord, Convers
     }
     let bytes = Writer::new(entries.into_values().collect())
         .into_bytes()
-        .map_err(|error| ConversionError(error.to_string()))?;
-    ModuleRecord::from_bytes(bytes).map_err(|error| ConversionError(error.to_string()))
+        .map_err(|error| ConversionError::new(error.to_string()))?;
+    ModuleRecord::from_bytes(bytes).map_err(|error| ConversionError::new(error.to_string()))
 }
 
 /// The names of a model's parameters.
@@ -184,7 +187,7 @@ fn join(name: String, parts: Vec<burn_pack::Tensor>) -> Result<burn_pack::Tensor
             ));
         }
         let (part_name, _, _, _, values) =
-            part.into_parts().map_err(|error| ConversionError(error.to_string()))?;
+            part.into_parts().map_err(|error| ConversionError::new(error.to_string()))?;
         let numbers = shape.iter().try_fold(dtype.size(), |n, &size| n.checked_mul(size));
         if numbers != Some(values.len()) {
             return refuse(format!("{part_name}: {} bytes for {dtype:?} {shape:?}", values.len()));

@@ -1,6 +1,7 @@
 //! The states: `[B, H]` or `[2, B, H]` there, `[L·D, B, H]` here.
 
-use crate::burn_nn::conversion_error::{ConversionError, refuse};
+use crate::burn_nn::refuse::refuse;
+use crate::error::ConversionError;
 use crate::state::{GruState, LstmState, RnnState};
 use burn::Tensor;
 use burn::nn;

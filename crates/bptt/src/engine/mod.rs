@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a layer is differentiated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Engine {
     /// Back-propagation through time derived by hand: one node on the tape for the sequence.
     #[default]

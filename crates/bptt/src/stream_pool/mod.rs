@@ -5,9 +5,10 @@ mod slots;
 mod stream;
 
 pub use saved::SavedStreams;
-pub use stream::{Evicted, StreamError, StreamKey, StreamState};
+pub use stream::{Evicted, StreamKey, StreamState};
 
 use crate::cell::SequenceCell;
+use crate::error::StreamError;
 use crate::recurrent::Recurrent;
 use crate::state::RecurrentState;
 use crate::stream_pool::stream::Shape;
@@ -56,13 +57,13 @@ impl StreamPoolConfig {
     ) -> Result<StreamPool<C, K>, StreamError> {
         let name = layer.cell().name();
         if self.max_streams == 0 || self.max_batch == 0 {
-            return Err(StreamError(format!(
+            return Err(StreamError::new(format!(
                 "a pool of at most {} streams in batches of at most {}: expected at least one of each",
                 self.max_streams, self.max_batch,
             )));
         }
         if layer.is_bidirectional() || layer.is_reverse() {
-            return Err(StreamError(format!(
+            return Err(StreamError::new(format!(
                 "{name}: streams need a layer that runs forward only"
             )));
         }
@@ -70,7 +71,7 @@ impl StreamPoolConfig {
         let layer = layer.valid();
         let weight = layer.weights[0].weight_ih.val();
         if weight.dtype() == DType::F64 {
-            return Err(StreamError(format!("{name}: streams are f32, and the layer is f64")));
+            return Err(StreamError::new(format!("{name}: streams are f32, and the layer is f64")));
         }
         let (hidden, memory) = layer.zero_state(1, &weight).into_parts();
         let planes = |state: &Tensor<3>| [state.dims()[0], state.dims()[2]];
@@ -196,7 +197,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         self.check(&key, state)?;
         let evicted = if self.slots.is_full() {
             let oldest = self.slots.oldest_without_input().ok_or_else(|| {
-                StreamError(format!(
+                StreamError::new(format!(
                     "no room for stream {key:?}: all of the {} streams have an input that waits",
                     self.len(),
                 ))
@@ -223,14 +224,14 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     pub fn feed(&mut self, key: &K, input: &[f32], now: Instant) -> Result<(), StreamError> {
         let slot = self.slot(key)?;
         if input.len() != self.shape.input {
-            return Err(StreamError(format!(
+            return Err(StreamError::new(format!(
                 "stream {key:?}: the input has {} numbers, expected I = {}",
                 input.len(),
                 self.shape.input,
             )));
         }
         if self.slots.is_waiting(slot) {
-            return Err(StreamError(format!(
+            return Err(StreamError::new(format!(
                 "stream {key:?}: its last input still waits for an answer, and a stream has one at a time",
             )));
         }
@@ -329,7 +330,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     pub fn snapshot(&self) -> Result<SavedStreams<K>, StreamError> {
         match self.slots.waiting() {
             0 => Ok(SavedStreams { streams: self.slots.all() }),
-            count => Err(StreamError(format!(
+            count => Err(StreamError::new(format!(
                 "{count} inputs wait for an answer: expected none, so that nothing is lost by saving",
             ))),
         }
@@ -344,7 +345,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     pub fn restore(&mut self, saved: &SavedStreams<K>, now: Instant) -> Result<(), StreamError> {
         let room = self.config.max_streams - self.len();
         if saved.streams.len() > room {
-            return Err(StreamError(format!(
+            return Err(StreamError::new(format!(
                 "{} streams to restore, and room for {room} beside the {} that are here",
                 saved.streams.len(),
                 self.len(),
@@ -354,7 +355,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         for (key, state) in &saved.streams {
             self.check(key, state)?;
             if !seen.insert(key) {
-                return Err(StreamError(format!("stream {key:?} is in the snapshot twice")));
+                return Err(StreamError::new(format!("stream {key:?} is in the snapshot twice")));
             }
         }
         for (key, state) in &saved.streams {
@@ -391,19 +392,19 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     fn slot(&self, key: &K) -> Result<usize, StreamError> {
         let slot = self.slots.find(key);
         slot.ok_or_else(|| {
-            StreamError(format!("there is no stream {key:?}: expected one that was added"))
+            StreamError::new(format!("there is no stream {key:?}: expected one that was added"))
         })
     }
 
     /// Whether a stream can be added.
     fn check(&self, key: &K, state: &StreamState) -> Result<(), StreamError> {
         if self.contains(key) {
-            return Err(StreamError(format!("there is a stream {key:?} already")));
+            return Err(StreamError::new(format!("there is a stream {key:?} already")));
         }
         let found = [state.hidden.len(), state.memory.len()];
         let expected = [self.shape.hidden_len(), self.shape.memory_len()];
         if found != expected {
-            return Err(StreamError(format!(
+            return Err(StreamError::new(format!(
                 "stream {key:?}: its state has {} hidden numbers and {} of memory, expected {} and {}",
                 found[0], found[1], expected[0], expected[1],
             )));

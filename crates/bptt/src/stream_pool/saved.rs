@@ -1,6 +1,7 @@
 //! Streams in a file.
 
-use crate::stream_pool::stream::{StreamError, StreamKey, StreamState};
+use crate::error::StreamError;
+use crate::stream_pool::stream::{StreamKey, StreamState};
 use burn::tensor::{Bytes, DType};
 use burn_pack::{Reader, Writer};
 use serde::de::DeserializeOwned;
@@ -31,7 +32,7 @@ impl<K: StreamKey + Serialize + DeserializeOwned> SavedStreams<K> {
         let path = path.as_ref();
         self.writer()
             .and_then(|writer| writer.auto_extension(false).write_to_file(path).map_err(line))
-            .map_err(|cause| StreamError(format!("cannot write {}: {cause}", path.display())))
+            .map_err(|cause| StreamError::new(format!("cannot write {}: {cause}", path.display())))
     }
 
     /// Reads a burnpack file.
@@ -45,7 +46,7 @@ impl<K: StreamKey + Serialize + DeserializeOwned> SavedStreams<K> {
         Reader::from_file_exact(path)
             .map_err(line)
             .and_then(Self::read)
-            .map_err(|cause| StreamError(format!("cannot read {}: {cause}", path.display())))
+            .map_err(|cause| StreamError::new(format!("cannot read {}: {cause}", path.display())))
     }
 
     fn writer(&self) -> Result<Writer, String> {

@@ -1,4 +1,4 @@
-//! One stream: its key, the sizes of its state, its errors.
+//! One stream: its key, and the sizes of its state.
 
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
@@ -42,21 +42,10 @@ pub struct StreamState {
 /// A stream that was evicted, and the state with which it can be added again
 /// ([`add_from`](crate::StreamPool::add_from)).
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Evicted<K> {
     /// The stream.
     pub key: K,
     /// Its state.
     pub state: StreamState,
 }
-
-/// What is wrong with a stream, an input or a file, in one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StreamError(pub(crate) String);
-
-impl std::fmt::Display for StreamError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for StreamError {}

@@ -1,0 +1,114 @@
+//! The list of this project's cells. [`CellKind`], [`AnyCell`], the command's `--cell` and the case table follow
+//! from it.
+
+use crate::cell::{CellOptions, CellVisitor, GruCell, LstmCell, NamedCell, RnnCell, SequenceCell};
+use crate::error::ConfigError;
+use crate::state::AnyState;
+use serde::{Deserialize, Serialize};
+
+/// Declares [`CellKind`] and [`AnyCell`] from the list. In each line: the name of the variant, the cell with its
+/// options (a cell of `bptt_cells` if it has none), the name on the command line and in files, and what it is.
+macro_rules! cells {
+    ($($Variant:ident($Cell:ty), $name:literal, $description:literal;)*) => {
+        /// Which cell, by the name that it has on the command line and in files.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum CellKind {
+            $(
+                #[doc = $description]
+                #[serde(rename = $name)]
+                $Variant,
+            )*
+        }
+
+        impl CellKind {
+            /// All of them.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$Variant),*];
+
+            /// The name on the command line and in files.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$Variant => $name,)*
+                }
+            }
+
+            /// What it is, in a few words.
+            pub fn description(self) -> &'static str {
+                match self {
+                    $(Self::$Variant => $description,)*
+                }
+            }
+
+            /// The cell with its options at their defaults.
+            pub fn default_cell(self) -> AnyCell {
+                match self {
+                    $(Self::$Variant => AnyCell::$Variant(<$Cell>::of(&CellOptions::default())),)*
+                }
+            }
+
+            /// The cell with these options, or which of them it does not have.
+            pub(crate) fn cell(self, options: &CellOptions) -> Result<AnyCell, ConfigError> {
+                match self {
+                    $(Self::$Variant => <$Cell>::try_of(options).map(AnyCell::$Variant),)*
+                }
+            }
+        }
+
+        /// Any of this project's cells, chosen at run time.
+        #[derive(Clone, Copy, Debug)]
+        #[non_exhaustive]
+        pub enum AnyCell {
+            $(
+                #[doc = $description]
+                $Variant($Cell),
+            )*
+        }
+
+        impl AnyCell {
+            /// Which one it is, whatever its options.
+            pub fn kind(&self) -> CellKind {
+                match self {
+                    $(Self::$Variant(_) => CellKind::$Variant,)*
+                }
+            }
+        }
+
+        impl SequenceCell for AnyCell {
+            type State = AnyState;
+
+            fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {
+                match self {
+                    $(Self::$Variant(cell) => cell.accept(visitor),)*
+                }
+            }
+
+            fn check(&self) -> Result<(), ConfigError> {
+                match self {
+                    $(Self::$Variant(cell) => cell.check(),)*
+                }
+            }
+        }
+    };
+}
+
+cells! {
+    Rnn(RnnCell), "rnn", "Elman's network";
+    Lstm(LstmCell), "lstm", "Long short-term memory";
+    Gru(GruCell), "gru", "Gated recurrent unit";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_same_in_the_list_in_files_and_in_tables() {
+        for kind in CellKind::ALL {
+            let in_files = serde_json::to_value(kind).expect("a name");
+            assert_eq!(in_files, kind.name());
+            let cell = kind.default_cell();
+            assert_eq!(cell.kind(), kind);
+            assert!(cell.name().starts_with(kind.name()), "{kind:?} is named {}", cell.name());
+        }
+    }
+}
