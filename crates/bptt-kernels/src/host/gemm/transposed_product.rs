@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::host::memory::buffer::Buffer;
 
-    /// Tiles of either size, whatever instructions the machine has that runs this.
+    /// Tiles of both sizes, on any instruction set.
     #[test]
     fn tiles_of_any_width_have_every_element_once() {
         for most in [6, 12] {
@@ -208,7 +208,7 @@ mod tests {
                 let mut tiles = Buffer::<f64>::zeros(&[rows, width]);
                 let cut = Cut::new(width, most);
                 let of = Tiles { width, cut };
-                // SAFETY: there is room for so many rows, and nobody else is here.
+                // SAFETY: there is memory for so many rows, and no other thread.
                 unsafe { of.pack(Isa::detect(), &[&a, &b], row, rows, tiles.shared()) };
                 let mut expected = vec![0.0; rows * width];
                 let (mut tile_at, mut first) = (KC * width, 0);

@@ -218,11 +218,11 @@ mod tests {
         assert_eq!(POOL.lock().pieces.len(), 0);
     }
 
-    /// Memory that nobody touches: it is only on paper.
+    /// Memory that is never touched, so the system does not provide it.
     #[test]
     fn what_is_too_much_is_given_back_when_nobody_uses_it() {
         static POOL: Pool<u8> = Pool::new();
-        // Nobody but this test watches.
+        // Only this test checks the pool.
         POOL.lock().watched = true;
         for _ in 0..3 {
             POOL.keep(Vec::with_capacity(KEPT / 2));

@@ -118,7 +118,7 @@ impl<T: Pooled> AllocationController for Values<T> {
 mod tests {
     use super::*;
 
-    /// Of a size that no other test has, because all have one pool.
+    /// A size that no other test uses, because all tests share one pool.
     const LEN: usize = LARGE / 4 + 1237;
 
     #[test]

@@ -96,7 +96,7 @@ mod tests {
         Layer::new::<f32>(&cell, &options, &sizes, [64, 64], false, Isa::detect())
     }
 
-    /// Nothing is allocated here, so any size will do.
+    /// Nothing is allocated here, so any size is possible.
     fn refused(time: usize, batch: usize, keep: Keep, available: usize) -> Option<String> {
         check::<f32>(&layer(time, batch), time.saturating_mul(batch), keep, Keeper::Host, |_| {
             Some(available)
@@ -122,7 +122,7 @@ mod tests {
         assert!(refused(100_000, 100, Keep::Within(budget), 8 << 30).is_none());
         let schedule = TraceSchedule::new(100_000, 128_000, 25_600, budget).expect("it fits");
         assert!(schedule.forward_steps() <= 201_000, "{schedule:?}");
-        // With as much as it takes, and without a trace.
+        // With exactly enough memory, and without a trace.
         assert!(refused(100_000, 100, Keep::All, 15_360_025_600).is_none());
         assert!(refused(100_000, 100, Keep::All, 15_360_025_599).is_some());
         assert!(refused(100_000, 100, Keep::Nothing, 8 << 30).is_none());

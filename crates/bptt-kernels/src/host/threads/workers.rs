@@ -230,7 +230,7 @@ mod tests {
     #[cfg(all(target_os = "linux", not(miri)))]
     fn a_child_process_starts_workers_of_its_own() {
         together(3, &|_| {});
-        // SAFETY: the child calls nothing but what is tested, and ends without leaving this function.
+        // SAFETY: the child only calls what is tested, and ends within this function.
         let child = unsafe { libc::fork() };
         if child == 0 {
             let sum = AtomicUsize::new(0);
@@ -238,23 +238,23 @@ mod tests {
                 sum.fetch_add(index + 1, Ordering::Relaxed);
             });
             let code = if sum.into_inner() == 6 { 0 } else { 1 };
-            // SAFETY: ends the process, nothing else.
+            // SAFETY: it only ends the process.
             unsafe { libc::_exit(code) };
         }
         assert!(child > 0, "the system forks");
         let (mut status, mut waited) = (0, 0);
-        // SAFETY: the child is ours, and `status` is there to be written.
+        // SAFETY: the child is our own, and `status` is valid for writes.
         while unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) } == 0 {
             std::thread::sleep(std::time::Duration::from_millis(10));
             waited += 1;
             if waited == 1000 {
-                // SAFETY: the child is ours.
+                // SAFETY: the child is our own.
                 unsafe { libc::kill(child, libc::SIGKILL) };
                 panic!("the child waits for workers of its parent");
             }
         }
         assert_eq!(status, 0, "what the child computed");
-        // The parent has its workers as before.
+        // The parent still has its workers.
         together(3, &|_| {});
     }
 
