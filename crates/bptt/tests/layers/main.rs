@@ -9,8 +9,8 @@ mod shared_parts;
 mod stream_pool;
 
 use bptt::{
-    AnyRecurrentConfig, CellKind, Engine, GruConfig, Kernel, Lstm, LstmConfig, RecurrentLayer,
-    RnnConfig,
+    AnyRecurrentConfig, CellKind, Engine, GruConfig, Kernel, Lstm, LstmConfig, Nonlinearity,
+    RecurrentLayer, RnnConfig,
 };
 use burn::Tensor;
 use burn::module::{Module, ModuleVisitor, Param};
@@ -209,6 +209,20 @@ fn options_that_do_not_go_together_are_one_line() {
     assert!(error(both).contains("exclude each other"));
     let gru = AnyRecurrentConfig::new(CellKind::Gru, 3, 4).with_proj_size(2);
     assert!(gru.try_init(&device).is_err());
+}
+
+#[test]
+fn an_option_that_the_cell_does_not_have_is_refused() {
+    let error = |config: AnyRecurrentConfig| {
+        config.try_init(&plain()).expect_err("it has no such option").to_string()
+    };
+    let [rnn, lstm, gru] = [CellKind::Rnn, CellKind::Lstm, CellKind::Gru]
+        .map(|kind| AnyRecurrentConfig::new(kind, 3, 4));
+    assert!(error(rnn.clone().with_clip(Some(0.5))).contains("clip is 0.5"));
+    assert!(error(lstm.clone().with_reset_after(false)).starts_with("lstm: reset_after is false"));
+    assert!(error(lstm.with_nonlinearity(Nonlinearity::Relu)).contains("nonlinearity is Relu"));
+    assert!(error(gru.with_input_forget(true)).contains("input_forget is true"));
+    assert!(rnn.with_nonlinearity(Nonlinearity::Relu).try_init(&plain()).is_ok());
 }
 
 #[test]
