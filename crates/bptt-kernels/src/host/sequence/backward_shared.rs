@@ -7,6 +7,7 @@ use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::TimeBlock;
 use crate::host::layout::valid_rows::ValidRows;
 use crate::host::memory::buffer::{Buffer, Shared};
+use crate::host::sequence::backward_memory::{BlockBuffers, Gradients, StateGradient, Totals};
 use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::step::gates::CellRunner;
 use crate::operation::operands::{Operand, Operands};
@@ -33,32 +34,10 @@ pub(super) struct Sequence<'a, T> {
     pub(super) slots: usize,
     /// How many pieces of the large products of each block a thread has begun.
     pub(super) taken: Vec<AtomicUsize>,
-    pub(super) d_planes: [Shared<'a, T>; 2],
-    /// Of a block, as tiles: `x`, `h` before each step, and `h` before the projection. In dual numbers, first all
-    /// values, then all tangents.
-    pub(super) x_tiles: [Shared<'a, T>; 2],
-    pub(super) h_tiles: [Shared<'a, T>; 2],
-    pub(super) own_tiles: Option<[Shared<'a, T>; 2]>,
-    /// Of a block: the gated hidden state, and dLoss/d(`h` behind the projection).
-    pub(super) gated_hidden: Option<[Shared<'a, T>; 2]>,
-    pub(super) d_projected: Option<[Shared<'a, T>; 2]>,
-    pub(super) d_hidden: Shared<'a, T>,
-    pub(super) d_memory: Shared<'a, T>,
-    pub(super) d_own: Option<Shared<'a, T>>,
-    pub(super) d_gated: Option<Shared<'a, T>>,
-    /// The sums over all steps, transposed: `[I, G·H]`, `[P, outer·H]`, `[H, H]`, `[H, P]`. The columns of planes are
-    /// in the order of a row, padded to whole SIMD vectors. In dual numbers, first the values, then the tangents.
-    pub(super) sum_ih: Shared<'a, T>,
-    pub(super) sum_hh: Shared<'a, T>,
-    pub(super) sum_gated: Option<Shared<'a, T>>,
-    pub(super) sum_hr: Option<Shared<'a, T>>,
-    /// The sums of all columns of the planes.
-    pub(super) sum_bias: Shared<'a, T>,
-    /// The gradients that are wanted.
-    pub(super) d_input: Option<Shared<'a, T>>,
-    pub(super) d_weight_ih: Option<Shared<'a, T>>,
-    pub(super) d_weight_hh: Option<Shared<'a, T>>,
-    pub(super) d_weight_hr: Option<Shared<'a, T>>,
+    pub(super) buffers: BlockBuffers<Shared<'a, T>>,
+    pub(super) state: StateGradient<Shared<'a, T>>,
+    pub(super) totals: Totals<Shared<'a, T>>,
+    pub(super) gradients: Gradients<Shared<'a, T>>,
 }
 
 /// The trace of some steps, shared.

@@ -7,6 +7,7 @@ use crate::host::gemm::rows::Rows;
 use crate::host::gemm::transposed_product::Tiles;
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::{Parallelism, Shard, TimeBlock};
+use crate::host::layout::valid_rows::StepRows;
 use crate::host::memory::buffer::Shared;
 use crate::host::sequence::backward_shared::{Sequence, SharedSegment};
 use crate::host::step::gates::{Part, StepBackward};
@@ -76,9 +77,9 @@ impl<T: Gemm> Sequence<'_, T> {
     ) {
         // Where the rows of the step begin in the block, and where this thread's rows begin in the trace.
         let first = self.valid_rows.count(&(block.steps.start..k));
-        let Layer { batch, hidden, output, hp, pp, isa, row, .. } = *self.layer;
+        let Layer { batch, hp, pp, isa, row, .. } = *self.layer;
         let t = self.layer.time_of(k);
-        let d_planes = self.d_planes[slot];
+        let d_planes = self.buffers.d_planes[slot];
         let shard = &block.shards[member.index];
         let rows = self.valid_rows.step_rows(k, &shard.rows);
         let traced = self.valid_rows.count(&(segment.steps.start..k)) + rows.places.start;
@@ -111,11 +112,11 @@ impl<T: Gemm> Sequence<'_, T> {
                 part,
                 d_planes,
                 d_planes_row: first_place,
-                d_hidden: self.d_hidden,
-                d_own: self.d_own,
+                d_hidden: self.state.d_hidden,
+                d_own: self.state.d_own,
                 d_output: self.d_outputs,
                 time: t,
-                d_memory: self.d_memory,
+                d_memory: self.state.d_memory,
                 saved: segment.saved,
                 saved_row: traced,
                 memory: segment.memory,
@@ -124,41 +125,25 @@ impl<T: Gemm> Sequence<'_, T> {
                 hidden_before: &hidden_before,
                 own: segment.own.map(|own| (own, traced)),
                 outputs: self.outputs,
-                d_gated: self.d_gated,
-                gated: self.gated_hidden.map(|gated| gated[slot]),
+                d_gated: self.state.d_gated,
+                gated: self.buffers.gated_hidden.map(|gated| gated[slot]),
             };
             self.runner.steps.backward(isa, &step);
         };
         if let (Some(project), Some(d_projected), Some(d_own), Some(own)) =
-            (self.project, self.d_projected, self.d_own, segment.own)
+            (self.project, self.buffers.d_projected, self.state.d_own, segment.own)
         {
             let d_projected = d_projected[slot];
-            for (nth, b) in rows.iter().enumerate() {
-                let place = first_place + nth;
-                // SAFETY: rows of this thread's own.
-                let to = unsafe { d_projected.slice_mut(place * pp, pp) };
-                // SAFETY: as above.
-                let d_hidden = unsafe { self.d_hidden.slice(b * pp, output) };
-                let d_output = self.d_outputs.row(self.layer.output_at(t, b), pp);
-                for ((to, &a), &b) in to.iter_mut().zip(d_hidden).zip(d_output) {
-                    *to = T::plus(a, b);
-                }
-            }
-            if let Some(tiles) = self.own_tiles {
-                // SAFETY: the trace is only read.
-                let own =
-                    (0..rows.len()).map(|nth| unsafe { own.slice((traced + nth) * hp, hidden) });
-                let (of_own, places) =
-                    (Tiles::new(isa, hidden), first_place..first_place + rows.len());
-                let all = self.valid_rows.count(&block.steps);
-                // SAFETY: these rows of the tiles are this thread's own.
-                unsafe { self.lay(of_own, own, places, all, tiles[slot]) };
+            self.projected_gradient(t, &rows, first_place, d_projected);
+            if let Some(tiles) = self.buffers.own_tiles {
+                let of_block = self.valid_rows.count(&block.steps);
+                self.lay_out_own((own, traced), rows.len(), (first_place, of_block), tiles[slot]);
             }
             let (a, c) = (in_block(d_projected, pp), of_batch(d_own, hp));
             product(a, project, 0..project.value.count, c, false);
         }
         gates(Part::Step);
-        if let (Some(gated), Some(d_gated)) = (self.gated, self.d_gated) {
+        if let (Some(gated), Some(d_gated)) = (self.gated, self.state.d_gated) {
             let (a, a_rows) = in_block(d_planes, row);
             let a = (a.wrapping_add(self.layer.of_gated().0), a_rows);
             product(a, gated, 0..gated.value.count, of_batch(d_gated, hp), false);
@@ -173,13 +158,42 @@ impl<T: Gemm> Sequence<'_, T> {
         for panels in self.weight_hh.value.of_units(&shard.units) {
             // To what the cell handed on by itself, if it can.
             let add = self.layer.hands_on_hidden;
-            product(a, self.weight_hh, panels, of_batch(self.d_hidden, pp), add);
+            product(a, self.weight_hh, panels, of_batch(self.state.d_hidden, pp), add);
         }
     }
 
+    /// dLoss/d(`h` behind the projection) of this thread's rows of a step: by its outputs, and by the steps after it.
+    fn projected_gradient(&self, t: usize, rows: &StepRows<'_>, first: usize, to: Shared<'_, T>) {
+        let Layer { output, pp, .. } = *self.layer;
+        for (nth, b) in rows.iter().enumerate() {
+            // SAFETY: rows of this thread's own.
+            let to = unsafe { to.slice_mut((first + nth) * pp, pp) };
+            // SAFETY: as above.
+            let d_hidden = unsafe { self.state.d_hidden.slice(b * pp, output) };
+            let d_output = self.d_outputs.row(self.layer.output_at(t, b), pp);
+            for ((to, &a), &b) in to.iter_mut().zip(d_hidden).zip(d_output) {
+                *to = T::plus(a, b);
+            }
+        }
+    }
+
+    /// Lays out `h` before the projection, of some rows of the trace, as tiles for the projection's gradient.
+    fn lay_out_own(
+        &self,
+        (own, traced): (Shared<'_, T>, usize),
+        count: usize,
+        (first, of_block): (usize, usize),
+        tiles: Shared<'_, T>,
+    ) {
+        let Layer { hidden, hp, isa, .. } = *self.layer;
+        // SAFETY: the trace is only read.
+        let own = (0..count).map(|nth| unsafe { own.slice((traced + nth) * hp, hidden) });
+        // SAFETY: these rows of the tiles are this thread's own.
+        unsafe { self.lay(Tiles::new(isa, hidden), own, first..first + count, of_block, tiles) };
+    }
+
     /// For rows that are masked at step `k` and whose output is the held state: adds the gradient of the output to
-    /// that of
-    /// `h`.
+    /// that of `h`.
     fn held_backward(&self, k: usize, shard: &Shard) {
         let Layer { output, pp, .. } = *self.layer;
         let units = if self.layer.projected { 0..output } else { shard.units.clone() };
@@ -188,7 +202,8 @@ impl<T: Gemm> Sequence<'_, T> {
             let output_at = self.layer.output_at(self.layer.time_of(k), b);
             let d_output = self.d_outputs.row(output_at, pp);
             // SAFETY: these rows and units are this thread's own.
-            let d_hidden = unsafe { self.d_hidden.slice_mut(b * pp + units.start, units.len()) };
+            let d_hidden =
+                unsafe { self.state.d_hidden.slice_mut(b * pp + units.start, units.len()) };
             for (to, &d) in d_hidden.iter_mut().zip(&d_output[units.clone()]) {
                 *to = T::plus(*to, d);
             }

@@ -2,6 +2,7 @@
 //! know tensors, backends or the tape.
 
 pub(crate) mod backward;
+mod backward_memory;
 pub(crate) mod backward_shared;
 pub(crate) mod backward_steps;
 pub(crate) mod forward;

@@ -97,13 +97,13 @@ impl<T: Gemm> Sequence<'_, T> {
         if self.wanted.has(Operand::WeightIh) {
             let x = self.operands.need(Operand::Input);
             let row = |(k, b)| &x[self.layer.input_at(self.layer.time_of(k), b)..][..input];
-            let (of_x, to) = (Tiles::new(isa, input), self.x_tiles[slot]);
+            let (of_x, to) = (Tiles::new(isa, input), self.buffers.x_tiles[slot]);
             // SAFETY: these rows of the tiles are this thread's own.
             unsafe { self.lay(of_x, worked().map(row), mine.clone(), rows, to) };
         }
         if self.wanted.has(Operand::WeightHh) {
             let row = |(k, b)| self.hidden_before(k, b);
-            let (of_h, to) = (Tiles::new(isa, output), self.h_tiles[slot]);
+            let (of_h, to) = (Tiles::new(isa, output), self.buffers.h_tiles[slot]);
             // SAFETY: as above.
             unsafe { self.lay(of_h, worked().map(row), mine.clone(), rows, to) };
         }
@@ -176,7 +176,9 @@ impl<T: Gemm> Sequence<'_, T> {
     /// Computes the gradient of the input for some rows of a block.
     fn input_gradient(&self, steps: &Range<usize>, slot: usize, piece: usize) {
         let Layer { batch, input, isa, parts, row, .. } = *self.layer;
-        let (Some(d_input), Some(weight_ih)) = (self.d_input, self.weight_ih) else { return };
+        let (Some(d_input), Some(weight_ih)) = (self.gradients.input, self.weight_ih) else {
+            return;
+        };
         let count = self.valid_rows.count(steps);
         let rows = piece * PIECE * parts..count.min((piece + 1) * PIECE * parts);
         let mut listed = Vec::new();
@@ -193,7 +195,7 @@ impl<T: Gemm> Sequence<'_, T> {
             (0, Rows::listed(&listed, input))
         };
         let product = Product {
-            a: self.d_planes[slot].at(from * row + self.layer.of_x().0, 0),
+            a: self.buffers.d_planes[slot].at(from * row + self.layer.of_x().0, 0),
             a_rows: Rows::plain(row),
             b: weight_ih,
             panels: 0..weight_ih.value.count,
@@ -217,8 +219,8 @@ impl<T: Gemm> Sequence<'_, T> {
             for (from, units) in planes.flat_map(|plane| self.layer.pieces(plane, &(0..hidden))) {
                 // SAFETY: the planes of the block are written; no other thread computes this piece.
                 let (to, of_row) = unsafe {
-                    let to = self.sum_bias.slice_mut(r % parts * row + from, units.len());
-                    (to, self.d_planes[slot].slice(r * row + from, units.len()))
+                    let to = self.totals.bias.slice_mut(r % parts * row + from, units.len());
+                    (to, self.buffers.d_planes[slot].slice(r * row + from, units.len()))
                 };
                 for (to, &x) in to.iter_mut().zip(of_row) {
                     *to = T::plus(*to, x);
@@ -230,7 +232,7 @@ impl<T: Gemm> Sequence<'_, T> {
     /// The gated hidden state as tiles. It is known only after the steps, so each thread lays it out for itself.
     fn gated_tiles(&self, rows: usize, slot: usize) -> Buffer<T> {
         let Layer { hidden, hp, isa, .. } = *self.layer;
-        let gated = self.gated_hidden.expect("there is room for it")[slot];
+        let gated = self.buffers.gated_hidden.expect("there is room for it")[slot];
         let of_gated = Tiles::new(isa, hidden);
         let mut tiles = Buffer::scratch(&[rows, hidden]);
         let to = tiles.shared();
@@ -252,28 +254,28 @@ impl<T: Gemm> Sequence<'_, T> {
     ) -> Factors<'_, T> {
         let Layer { input, hidden, output, pp, panel, row: d_row, .. } = *self.layer;
         let planes = |(first, columns): (usize, Columns)| {
-            (self.d_planes[slot].at(first, 0).cast_const(), columns)
+            (self.buffers.d_planes[slot].at(first, 0).cast_const(), columns)
         };
         let (of_x, of_h) = (planes(self.layer.of_x()), planes(self.layer.of_h()));
         let there = "what is summed is there";
         match sum {
             Sum::Input | Sum::Bias => unreachable!("no sum of outer products"),
             Sum::WeightIh => Factors {
-                tiles: self.x_tiles[slot].at(0, rows * input),
+                tiles: self.buffers.x_tiles[slot].at(0, rows * input),
                 width: input,
                 d: of_x.0,
                 d_row,
                 columns: of_x.1,
-                to: self.sum_ih,
-                bias: self.wants_bias().then_some(self.sum_bias),
+                to: self.totals.ih,
+                bias: self.wants_bias().then_some(self.totals.bias),
             },
             Sum::WeightHh => Factors {
-                tiles: self.h_tiles[slot].at(0, rows * output),
+                tiles: self.buffers.h_tiles[slot].at(0, rows * output),
                 width: output,
                 d: of_h.0,
                 d_row,
                 columns: of_h.1,
-                to: self.sum_hh,
+                to: self.totals.hh,
                 bias: None,
             },
             Sum::Gated => {
@@ -284,17 +286,17 @@ impl<T: Gemm> Sequence<'_, T> {
                     d,
                     d_row,
                     columns,
-                    to: self.sum_gated.expect(there),
+                    to: self.totals.gated.expect(there),
                     bias: None,
                 }
             }
             Sum::WeightHr => Factors {
-                tiles: self.own_tiles.expect(there)[slot].at(0, rows * hidden),
+                tiles: self.buffers.own_tiles.expect(there)[slot].at(0, rows * hidden),
                 width: hidden,
-                d: self.d_projected.expect(there)[slot].at(0, rows * pp),
+                d: self.buffers.d_projected.expect(there)[slot].at(0, rows * pp),
                 d_row: pp,
                 columns: Columns::plain(output, panel),
-                to: self.sum_hr.expect(there),
+                to: self.totals.hr.expect(there),
                 bias: None,
             },
         }
@@ -381,20 +383,20 @@ impl<T: Gemm> Sequence<'_, T> {
                 }
             };
             let ((_, of_x), (_, of_h)) = (self.layer.of_x(), self.layer.of_h());
-            if let Some(to) = self.d_weight_ih {
+            if let Some(to) = self.gradients.weight_ih {
                 let to = part_of(to, part, gates * hidden * input);
                 let gates: Vec<_> = (0..gates).map(|plane| self.layer.gate(plane)).collect();
-                planes(self.sum_ih, of_x, to, &gates, input);
+                planes(self.totals.ih, of_x, to, &gates, input);
             }
-            if let Some(to) = self.d_weight_hh {
+            if let Some(to) = self.gradients.weight_hh {
                 let to = part_of(to, part, gates * hidden * output);
                 let outer: Vec<_> = (0..self.layer.outer()).collect();
-                planes(self.sum_hh, of_h, to, &outer, output);
-                if let Some(sums) = self.sum_gated {
+                planes(self.totals.hh, of_h, to, &outer, output);
+                if let Some(sums) = self.totals.gated {
                     planes(sums, self.layer.of_gated().1, to, &[gates - 1], hidden);
                 }
             }
-            if let (Some(to), Some(from)) = (self.d_weight_hr, self.sum_hr) {
+            if let (Some(to), Some(from)) = (self.gradients.weight_hr, self.totals.hr) {
                 let (from, to) =
                     (part_of(from, part, hidden * pp), part_of(to, part, output * hidden));
                 transpose(from, pp, 0, to, 0, output, hidden);

@@ -339,6 +339,13 @@ impl<C: Cell, T: Real> ByRows for Backwards<'_, '_, C, T> {
                 },
                 memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
             };
+            // All but the gradient of `h`, which it returns.
+            let store = |unit: Units, back: Backward<C, N>| {
+                back.d_gates.for_each(|g, x| d_planes.store(simd, plane::<C>(g), unit, x));
+                back.d_separate.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
+                back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
+                back.d_hidden.unwrap_or(zero)
+            };
             if step.part == Part::Completion {
                 let d_gated =
                     step.d_gated.expect("a cell with a gated hidden state has room for it");
@@ -355,12 +362,8 @@ impl<C: Cell, T: Real> ByRows for Backwards<'_, '_, C, T> {
                     let (saved, before) = (saved(unit), before(unit));
                     let operand = self.cell.gated_hidden_of_saved(&saved, &before.hidden);
                     let d = d_gated.load(simd, 0, unit);
-                    let back: Backward<C, N> =
-                        self.cell.gated_hidden_backward(&saved, &before, d, so_far);
-                    back.d_gates.for_each(|g, x| d_planes.store(simd, plane::<C>(g), unit, x));
-                    back.d_separate.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
-                    back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
-                    d_hidden.store(simd, 0, unit, back.d_hidden.unwrap_or(zero));
+                    let back = self.cell.gated_hidden_backward(&saved, &before, d, so_far);
+                    d_hidden.store(simd, 0, unit, store(unit, back));
                     if let Some(gated) = gated {
                         gated.store(simd, 0, unit, operand);
                     }
@@ -378,10 +381,9 @@ impl<C: Cell, T: Real> ByRows for Backwards<'_, '_, C, T> {
             // The step before will be next.
             let ahead = -layer.step_stride(layer.output_stride());
             for unit in units {
-                N::zero(simd).for_registers(|row, nth, _| {
-                    prefetch(
-                        d_output[row].as_ptr().wrapping_offset(ahead).wrapping_add(unit.at(nth)),
-                    );
+                zero.for_registers(|row, nth, _| {
+                    let next = d_output[row].as_ptr().wrapping_offset(ahead);
+                    prefetch(next.wrapping_add(unit.at(nth)));
                 });
                 let d_h = match d_own {
                     Some(d_own) => d_own.load(simd, 0, unit),
@@ -397,11 +399,9 @@ impl<C: Cell, T: Real> ByRows for Backwards<'_, '_, C, T> {
                 };
                 let before = before(unit);
                 let back = self.cell.step_backward(saved(unit), &before, &after, cotangent);
-                back.d_gates.for_each(|g, x| d_planes.store(simd, plane::<C>(g), unit, x));
-                back.d_separate.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
-                back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
+                let d_h = store(unit, back);
                 if !C::PROJECTABLE {
-                    d_hidden.store(simd, 0, unit, back.d_hidden.unwrap_or(zero));
+                    d_hidden.store(simd, 0, unit, d_h);
                 }
             }
         }
