@@ -339,13 +339,6 @@ impl<C: Cell, T: Real> ByRows for Backwards<'_, '_, C, T> {
                 },
                 memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
             };
-            // All but the gradient of `h`, which it returns.
-            let store = |unit: Units, back: Backward<C, N>| {
-                back.d_gates.for_each(|g, x| d_planes.store(simd, plane::<C>(g), unit, x));
-                back.d_separate.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
-                back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
-                back.d_hidden.unwrap_or(zero)
-            };
             if step.part == Part::Completion {
                 let d_gated =
                     step.d_gated.expect("a cell with a gated hidden state has room for it");
@@ -363,7 +356,8 @@ impl<C: Cell, T: Real> ByRows for Backwards<'_, '_, C, T> {
                     let operand = self.cell.gated_hidden_of_saved(&saved, &before.hidden);
                     let d = d_gated.load(simd, 0, unit);
                     let back = self.cell.gated_hidden_backward(&saved, &before, d, so_far);
-                    d_hidden.store(simd, 0, unit, store(unit, back));
+                    let d_h = store_back::<S, T, N, C>(simd, unit, back, d_planes, d_memory);
+                    d_hidden.store(simd, 0, unit, d_h);
                     if let Some(gated) = gated {
                         gated.store(simd, 0, unit, operand);
                     }
@@ -399,11 +393,34 @@ impl<C: Cell, T: Real> ByRows for Backwards<'_, '_, C, T> {
                 };
                 let before = before(unit);
                 let back = self.cell.step_backward(saved(unit), &before, &after, cotangent);
-                let d_h = store(unit, back);
+                let d_h = store_back::<S, T, N, C>(simd, unit, back, d_planes, d_memory);
                 if !C::PROJECTABLE {
                     d_hidden.store(simd, 0, unit, d_h);
                 }
             }
         }
     }
+}
+
+/// Stores what a step hands back, except the gradient of `h`, which it returns. A function and not a closure: a
+/// closure that is not inlined would not be compiled for the instruction set.
+///
+/// # Safety
+///
+/// As for [`Planes::store`] and [`Row::store`].
+#[inline(always)]
+unsafe fn store_back<S: Simd, T: Real, N: SimdNumber<S, T>, C: Cell>(
+    simd: S,
+    unit: Units,
+    back: Backward<C, N>,
+    d_planes: Planes<T>,
+    d_memory: Row<T>,
+) -> N {
+    // SAFETY: the caller's promise.
+    unsafe {
+        back.d_gates.for_each(|g, x| d_planes.store(simd, plane::<C>(g), unit, x));
+        back.d_separate.for_each(|a, x| d_planes.store(simd, C::GATES + a, unit, x));
+        back.d_memory.for_each(|m, x| d_memory.store(simd, m, unit, x));
+    }
+    back.d_hidden.unwrap_or(N::zero(simd))
 }
