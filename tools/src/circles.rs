@@ -9,11 +9,12 @@
 //! What is not seen: methods. A file whose type has methods in another file needs that other one without naming
 //! it.
 
+use crate::files::{rust_files, text};
 use crate::imports::{Named, imports};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 /// The files of one crate, and what they import of each other.
 #[derive(Debug)]
@@ -71,11 +72,10 @@ impl Graph {
     ///
     /// If the folder or a file cannot be read: the error names it.
     pub fn read(src: &Path) -> io::Result<Self> {
-        let mut files = BTreeMap::new();
-        collect(src, src, &mut files)?;
+        let mut files = modules(src)?;
         let mut found = BTreeMap::new();
         for (module, file) in &files {
-            let source = fs::read_to_string(file).map_err(|error| at(file, &error))?;
+            let source = text(file)?;
             found.insert(module.clone(), imports(&source, module));
         }
         // Modules of tests, with their children.
@@ -180,25 +180,10 @@ impl Graph {
     }
 }
 
-fn at(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-}
-
 /// All files below a folder by their module paths.
-fn collect(
-    src: &Path,
-    folder: &Path,
-    files: &mut BTreeMap<Vec<String>, PathBuf>,
-) -> io::Result<()> {
-    for entry in fs::read_dir(folder).map_err(|error| at(folder, &error))? {
-        let path = entry?.path();
-        if path.is_dir() {
-            collect(src, &path, files)?;
-            continue;
-        }
-        if path.extension().is_none_or(|extension| extension != "rs") {
-            continue;
-        }
+fn modules(src: &Path) -> io::Result<BTreeMap<Vec<String>, PathBuf>> {
+    let mut files = BTreeMap::new();
+    for path in rust_files(src)? {
         let below = path.strip_prefix(src).unwrap_or(&path).with_extension("");
         let mut module: Vec<_> =
             below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
@@ -215,12 +200,13 @@ fn collect(
             return Err(io::Error::other(why));
         }
     }
-    Ok(())
+    Ok(files)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     /// A crate of these files, in a folder of this name.
     fn graph(name: &str, files: &[(&str, &str)]) -> Graph {
