@@ -8,7 +8,7 @@
 //!
 //! ```toml
 //! bptt = { path = "WHERE THIS REPOSITORY IS/crates/bptt", features = ["flex"] }
-//! burn = { version = "=0.22.1", default-features = false, features = ["std", "autodiff", "optim"] }
+//! burn = { version = "~0.22.1", default-features = false, features = ["std", "autodiff", "optim"] }
 //! ```
 //!
 //! `examples/import-project` is a whole project of that kind, with Burn's own training loop.

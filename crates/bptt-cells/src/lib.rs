@@ -38,6 +38,7 @@
 //! One file: the equations and their paper at the top, a unit struct, [`Layout`], then
 //! [`AnalyticCell`] (or [`Cell`], if it needs [`Rectify`]) with `step` and, right underneath,
 //! `step_backward`. The book's chapter "Adding a cell" shows one, step by step.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod cell;
 mod clipped;
@@ -68,3 +69,8 @@ pub mod saved {
     pub use crate::lstm::Saved as Lstm;
     pub use crate::lstm_coupled::Saved as LstmCoupled;
 }
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

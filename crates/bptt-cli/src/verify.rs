@@ -215,8 +215,8 @@ fn about(seconds: f64) -> About {
     }
 }
 
-/// The Burn that the workspace asks for, exactly.
-const BURN: &str = "0.22.1";
+/// The Burn that the workspace asks for.
+const BURN: &str = "~0.22.1";
 
 /// A time in seconds since 1970 as date and time of day, UTC, by the Gregorian calendar.
 fn date(seconds: u64) -> String {

@@ -18,6 +18,7 @@
 //!
 //! Layers that people use are in the crate `bptt`; this one is for whoever writes another layer
 //! on the same operation, or a kernel for another backend.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "host")]
 mod host;
@@ -52,3 +53,8 @@ pub fn available_memory(need: u128) -> Option<usize> {
         None
     }
 }
+
+/// Compiles the example of the README.
+#[cfg(all(doctest, feature = "flex"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

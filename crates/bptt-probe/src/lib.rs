@@ -23,6 +23,7 @@
 //! assert!(error < 1e-12);
 //! # }
 //! ```
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod bench;
 pub mod case;
@@ -53,3 +54,8 @@ pub use setting::{DType, Setting};
 pub use ulp::{Ulps, ulp, ulp_table};
 pub use verify::session::Verification;
 pub use verify::witness::Witness;
+
+/// Compiles the example of the README.
+#[cfg(all(doctest, feature = "flex"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -31,6 +31,7 @@
 //!
 //! Nothing here prints, parses arguments or ends the process; lines for a person go through
 //! [`Session::say`].
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod check;
 mod clip;
@@ -78,3 +79,8 @@ pub use tasks::{Scores, SequenceModel, Task};
 pub use text::Text;
 pub use trainer::{train, train_task};
 pub use whole::{check_writable, write_whole};
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,4 +1,4 @@
-//! What a file claims costs no memory before the bytes are there.
+//! What a file claims costs no memory before the bytes are there, and no time.
 //!
 //! A test binary of its own: the allocator that counts is everybody's in it.
 
@@ -6,6 +6,7 @@ use bptt_zoo::weights::{Format, Import, Library, WeightFile};
 use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait};
 use std::alloc::System;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 #[global_allocator]
 static MEMORY: &PeakMemAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -19,6 +20,9 @@ const PER_BYTE: usize = 40;
 
 /// The same for files that are nothing but what costs most.
 const GREEDY: f64 = 48.0;
+
+/// How long a file may take, on a busy machine too.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// The most memory that some work takes beyond what there was.
 fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
@@ -38,7 +42,10 @@ fn read(format: Format, bytes: &[u8]) -> Result<(), String> {
 }
 
 fn is_modest(name: &str, format: Format, bytes: &[u8]) -> Result<(), String> {
+    let began = Instant::now();
     let (result, taken) = peak(|| read(format, bytes));
+    let time = began.elapsed();
+    assert!(time <= LONGEST, "{name} as {}: it took {time:?}", format.name());
     let allowed = FIXED + PER_BYTE * bytes.len();
     assert!(
         taken <= allowed,

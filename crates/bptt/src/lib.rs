@@ -43,6 +43,7 @@
 //! This crate chooses no backend: turn on the feature (`flex`, `ndarray`, `wgpu`, `vulkan`,
 //! `metal`, `cuda`, `rocm`, `cpu`) of each backend that your program uses, here as on Burn. The feature
 //! `dataset` is for Burn's data loaders: batches of ragged data with little padding (`Bucketing`).
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod burn_nn;
 mod cell;
@@ -97,3 +98,8 @@ pub type Lstm = Recurrent<LstmCell>;
 pub type Gru = Recurrent<GruCell>;
 /// A layer of any of this project's cells, chosen at run time. Made by [`AnyRecurrentConfig`].
 pub type AnyRecurrent = Recurrent<AnyCell>;
+
+/// Compiles the example of the README.
+#[cfg(all(doctest, feature = "flex"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
