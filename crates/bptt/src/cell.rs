@@ -3,7 +3,8 @@
 use crate::engine::{self, Engine, Sequence, SequenceResult};
 use crate::error::ConfigError;
 use crate::state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
-use bptt_cells::{self as cells, Cell, Components};
+use bptt_cells::{self as cells, Cell};
+use bptt_kernels::CellLayout;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
@@ -32,24 +33,29 @@ pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// What layers and kernels know of the cell besides its equations.
+    fn layout(&self) -> CellLayout {
+        self.accept(LayoutOf)
+    }
+
     /// The name in tables and messages.
     fn name(&self) -> &'static str {
-        self.accept(Constants).name
+        self.layout().name
     }
 
     /// `G`, the number of gates.
     fn gates(&self) -> usize {
-        self.accept(Constants).gates
+        self.layout().gates()
     }
 
     /// `M`, the number of memories beside the hidden state.
     fn memories(&self) -> usize {
-        self.accept(Constants).memories
+        self.layout().memories
     }
 
     /// Whether a projection may stand behind the cell.
     fn projectable(&self) -> bool {
-        self.accept(Constants).projectable
+        self.layout().projectable
     }
 
     /// Runs one layer in one direction.
@@ -67,27 +73,14 @@ pub trait CellVisitor {
     fn visit<C: Cell>(self, cell: C) -> Self::Output;
 }
 
-/// Reads the constants of a cell.
-struct Constants;
+/// Reads a cell's layout.
+struct LayoutOf;
 
-/// The constants of a cell, which its [`Layout`](bptt_cells::Layout) has as constants of its type.
-struct ConstantsOfCell {
-    name: &'static str,
-    gates: usize,
-    memories: usize,
-    projectable: bool,
-}
+impl CellVisitor for LayoutOf {
+    type Output = CellLayout;
 
-impl CellVisitor for Constants {
-    type Output = ConstantsOfCell;
-
-    fn visit<C: Cell>(self, _: C) -> ConstantsOfCell {
-        ConstantsOfCell {
-            name: C::NAME,
-            gates: C::GATES,
-            memories: C::Memory::<f64>::LEN,
-            projectable: C::PROJECTABLE,
-        }
+    fn visit<C: Cell>(self, _: C) -> CellLayout {
+        CellLayout::of::<C>()
     }
 }
 

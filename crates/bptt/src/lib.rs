@@ -48,6 +48,7 @@
 pub mod burn_nn;
 mod cell;
 mod cell_list;
+mod checks;
 mod config;
 mod custom_kernel;
 mod engine;
@@ -61,6 +62,8 @@ mod recurrent;
 mod rtrl;
 mod state;
 mod stream_pool;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+mod trace_cost;
 mod truncated;
 mod weights;
 

@@ -4,17 +4,12 @@ use crate::cell::SequenceCell;
 use crate::custom_kernel::{CustomKernel, KernelChoice, LayerKernel};
 use crate::engine::{Engine, Sequence};
 #[cfg(any(feature = "flex", feature = "ndarray"))]
-use crate::error::ConfigError;
 use crate::state::RecurrentState;
 use crate::weights::Weights;
-#[cfg(any(feature = "flex", feature = "ndarray"))]
-use bptt_kernels::TraceCost;
 use bptt_kernels::{Kernel, MaskedOutput, SequenceMask, SequenceResult};
 use burn::Tensor;
 use burn::nn::Dropout;
 use burn::tensor::Bool;
-#[cfg(any(feature = "flex", feature = "ndarray"))]
-use burn::tensor::DType;
 
 /// A recurrent layer: any number of stacked layers of one cell, in one direction or both.
 ///
@@ -47,27 +42,6 @@ pub(crate) struct Options {
     pub(crate) engine: Engine,
     pub(crate) kernel: Kernel,
     pub(crate) trace_budget: Option<usize>,
-}
-
-/// Computes the cost of a trace budget, for whichever cell.
-#[cfg(any(feature = "flex", feature = "ndarray"))]
-struct CostOf {
-    sizes: [usize; 2],
-    hidden: usize,
-    projection: Option<usize>,
-    /// Of one layer in one direction.
-    budget: Option<usize>,
-    dtype: DType,
-}
-
-#[cfg(any(feature = "flex", feature = "ndarray"))]
-impl crate::cell::CellVisitor for CostOf {
-    type Output = Result<TraceCost, String>;
-
-    fn visit<C: bptt_cells::Cell>(self, cell: C) -> Self::Output {
-        let plan = bptt_kernels::Plan::new(cell).with_trace_budget(self.budget);
-        plan.trace_cost(self.sizes, self.hidden, self.projection, self.dtype)
-    }
 }
 
 impl<C: SequenceCell> Recurrent<C> {
@@ -276,59 +250,6 @@ impl<C: SequenceCell> Recurrent<C> {
         self
     }
 
-    /// How much memory the trace of the manual engine takes within the layer's
-    /// [budget](Self::with_trace_budget), and how many forward steps that costs, with the kernels for host
-    /// memory. It is known before anything runs. Forward steps are about a third of a step of training, and only
-    /// they become more. The book's chapter on sequences has measured costs;
-    /// `cargo run --release -p bptt-benches --example trace_budget` measures them.
-    ///
-    /// ```
-    /// # #[cfg(feature = "flex")] {
-    /// use bptt::LstmConfig;
-    /// use burn::tensor::{DType, Device};
-    ///
-    /// let lstm = LstmConfig::new(64, 128).with_trace_budget(Some(4_000_000)).init(&Device::flex());
-    /// let cost = lstm.trace_cost(16, 1000, DType::F32)?;
-    /// assert_eq!(cost.whole, 1000 * 40_960 + 8_192); // five numbers a unit and step
-    /// assert!(cost.bytes <= 4_000_000);
-    /// assert!(cost.ratio() < 2.0); // no step is worked more than twice
-    /// # }
-    /// # Ok::<(), bptt::ConfigError>(())
-    /// ```
-    ///
-    /// # Arguments
-    ///
-    /// - `batch` and `time`: `B` and `T`, all rows of full length; with lengths or a mask it takes less
-    /// - `dtype`: `f32` or `f64`
-    ///
-    /// # Returns
-    ///
-    /// The bytes of all layers and directions together, and the steps of each of them.
-    ///
-    /// # Errors
-    ///
-    /// One line, if no schedule fits the budget; it says which budget would do.
-    #[cfg(any(feature = "flex", feature = "ndarray"))]
-    pub fn trace_cost(
-        &self,
-        batch: usize,
-        time: usize,
-        dtype: DType,
-    ) -> Result<TraceCost, ConfigError> {
-        let Options { d_hidden, proj_size, trace_budget, .. } = self.options;
-        let parts = self.parts();
-        let one = self.cell.accept(CostOf {
-            sizes: [time, batch],
-            hidden: d_hidden,
-            projection: proj_size,
-            budget: trace_budget.map(|bytes| bytes / parts),
-            dtype,
-        });
-        let one = one.map_err(ConfigError::new)?;
-        let [whole, bytes] = [one.whole, one.bytes].map(|bytes| bytes.saturating_mul(parts));
-        Ok(TraceCost { whole, bytes, ..one })
-    }
-
     /// The engine it runs by.
     pub fn engine(&self) -> Engine {
         self.options.engine
@@ -389,7 +310,7 @@ impl<C: SequenceCell> Recurrent<C> {
     }
 
     /// The size of the hidden state, `P` or `H`.
-    fn d_state(&self) -> usize {
+    pub(crate) fn d_state(&self) -> usize {
         self.options.proj_size.unwrap_or(self.options.d_hidden)
     }
 
@@ -494,87 +415,9 @@ impl<C: SequenceCell> Recurrent<C> {
         if self.parts() == 1 { state } else { state.slice([k * count..(k + 1) * count]) }
     }
 
-    /// `[B, T]`
-    fn check_input(&self, input: &Tensor<3>) -> [usize; 2] {
-        let name = self.cell.name();
-        let dims = input.dims();
-        let (layout, batch, time) = match self.options.batch_first {
-            true => ("[B, T, I]", dims[0], dims[1]),
-            false => ("[T, B, I]", dims[1], dims[0]),
-        };
-        assert!(
-            dims[2] == self.options.d_input && batch > 0 && time > 0,
-            "{name}: the input has shape {dims:?}, expected {layout} with at least one row, at \
-             least one step and I = {}",
-            self.options.d_input,
-        );
-        [batch, time]
-    }
-
     /// `L·D`: layers and directions, each with weights of its own.
-    fn parts(&self) -> usize {
+    pub(crate) fn parts(&self) -> usize {
         self.options.num_layers * self.directions()
-    }
-
-    /// Checks the weights' shapes, because the field is public and anybody can replace them.
-    fn check_weights(&self) {
-        let expected = self.parts();
-        assert!(
-            self.weights.len() == expected,
-            "{}: the layer has {} sets of `weights`, expected L·D = {expected}",
-            self.cell.name(),
-            self.weights.len(),
-        );
-    }
-
-    /// Checks that the sizes can be addressed.
-    fn check_sizes(&self, batch: usize, time: usize) {
-        // In the widest type. The kernel checks the available memory.
-        let gates = self.cell.gates().saturating_mul(self.options.d_hidden);
-        let sizes = [batch, time, gates, size_of::<f64>()];
-        let bytes = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
-        assert!(
-            bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok()),
-            "{}: the input has T = {time} steps of B = {batch} rows: with G·H = {gates} its gates take \
-             more memory than there are addresses; expected fewer steps at a time (`Truncated`), or \
-             fewer rows",
-            self.cell.name(),
-        );
-    }
-
-    fn check_lengths(&self, lengths: &[usize], input: &Tensor<3>, batch: usize, time: usize) {
-        let (name, dims) = (self.cell.name(), input.dims());
-        let layout = if self.options.batch_first { "[B, T, I]" } else { "[T, B, I]" };
-        assert!(
-            lengths.len() == batch,
-            "{name}: {} lengths for an input of shape {dims:?} ({layout}): expected {batch}",
-            lengths.len(),
-        );
-        if let Some(row) = lengths.iter().position(|&length| length > time) {
-            panic!(
-                "{name}: row {row} has length {}, and the input of shape {dims:?} ({layout}) has \
-                 {time} steps",
-                lengths[row],
-            );
-        }
-    }
-
-    pub(crate) fn check_state(&self, hidden: &Tensor<3>, memory: Option<&Tensor<3>>, batch: usize) {
-        let name = self.cell.name();
-        let rows = self.parts();
-        let expected = [rows, batch, self.d_state()];
-        assert!(
-            hidden.dims() == expected,
-            "{name}: the state's `hidden` has shape {:?}, expected [L·D, B, P] = {expected:?}",
-            hidden.dims(),
-        );
-        let memories = self.cell.memories();
-        let expected = (memories > 0).then_some([rows * memories, batch, self.options.d_hidden]);
-        let found = memory.map(|memory| memory.dims());
-        assert!(
-            found == expected,
-            "{name}: the state's `cell` has shape {found:?}, expected [L·D, B, H] = {expected:?}",
-        );
     }
 }
 
