@@ -1,7 +1,5 @@
 //! What the benchmarks in `benches/` and `examples/` share.
 
-pub mod mutants;
-
 /// The median of some times; of an even number the later of the middle two.
 ///
 /// # Panics

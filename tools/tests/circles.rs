@@ -13,6 +13,7 @@ const HELD: &[&str] = &[
     "crates/bptt-cli",
     "benches",
     "tools",
+    "tools/mutants",
 ];
 
 /// At run time: the binary may have been built where another clone lay.

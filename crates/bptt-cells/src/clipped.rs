@@ -5,8 +5,8 @@
 //! h' = o ⊙ tanh(c')
 //! ```
 //!
-//! Backward: where the memory was clipped it does not depend on anything, so nothing goes back
-//! through it. What goes back through the gate that reads it out is untouched.
+//! Backward: where the memory was clipped, it does not depend on anything, so no gradient goes back
+//! through it. The gradient of the gate that reads it out stays as it is.
 //!
 //! ```text
 //! d_c' ⊙= [|c'| < k]
@@ -15,11 +15,12 @@
 //! The *cell clip* of H. Sak, A. Senior and F. Beaufays, "Long short-term memory recurrent neural
 //! network architectures for large scale acoustic modeling", Interspeech 2014.
 
-use crate::cell::{AnalyticCell, Backward, Cell, Forward, HiddenTerm, Layout, State};
+use crate::cell::{AnalyticCell, Backward, Forward, State};
 use crate::components::Components;
 use crate::lstm::Lstm;
 use crate::lstm_coupled::LstmCoupled;
 use crate::number::{Number, Rectify};
+use crate::wrapper::Wrapper;
 
 /// A cell with its memory clipped to `[-bound, bound]` after each step.
 #[derive(Clone, Copy, Debug)]
@@ -30,13 +31,13 @@ pub struct Clipped<C> {
     pub bound: f64,
 }
 
-/// What [`Clipped`] has to know about a cell.
+/// What [`Clipped`] needs to know about a cell.
 pub trait Clippable: AnalyticCell {
     /// `h'` of a memory, given what the step saved.
     fn read_out<N: Number>(saved: &Self::Saved<N>, memory: &Self::Memory<N>) -> N;
 
-    /// A backward step with nothing going back through the memory, the clipped `after`, where it is at
-    /// one of its bounds.
+    /// Takes out of a backward step what goes back through the memory where `after`, the clipped memory, is
+    /// at one of its bounds.
     fn through_memory<N: Rectify>(
         back: Backward<Self, N>,
         after: &Self::Memory<N>,
@@ -87,25 +88,24 @@ impl Clippable for LstmCoupled {
     }
 }
 
-impl<C: Clippable> Layout for Clipped<C> {
-    const NAME: &'static str = C::NAME;
-    const HIDDEN_TERMS: &'static [HiddenTerm] = C::HIDDEN_TERMS;
-    const PROJECTABLE: bool = C::PROJECTABLE;
-    type Gates<N: Number> = C::Gates<N>;
-    type Separate<N: Number> = C::Separate<N>;
-    type Memory<N: Number> = C::Memory<N>;
-    type Saved<N: Number> = C::Saved<N>;
-}
-
 // Not an `AnalyticCell`: a bound has a kink.
-impl<C: Clippable> Cell for Clipped<C> {
+crate::wrapper_cell!(Clipped<C: Clippable>);
+
+impl<C: Clippable> Wrapper for Clipped<C> {
+    type Inner = C;
+
+    #[inline(always)]
+    fn inner(&self) -> &C {
+        &self.cell
+    }
+
     #[inline(always)]
     fn step<N: Rectify>(
         &self,
         gates: C::Gates<N>,
         separate: C::Separate<N>,
         before: &State<N, C::Memory<N>>,
-    ) -> Forward<Self, N> {
+    ) -> Forward<C, N> {
         let (after, saved) = AnalyticCell::step(&self.cell, gates, separate, before);
         let memory = after.memory.map(|c| c.clip(self.bound));
         (State { hidden: C::read_out(&saved, &memory), memory }, saved)
@@ -118,10 +118,8 @@ impl<C: Clippable> Cell for Clipped<C> {
         before: &State<N, C::Memory<N>>,
         after: &State<N, C::Memory<N>>,
         cotangent: State<N, C::Memory<N>>,
-    ) -> Backward<Self, N> {
+    ) -> Backward<C, N> {
         let back = AnalyticCell::step_backward(&self.cell, saved, before, after, cotangent);
-        let Backward { d_gates, d_separate, d_hidden, d_memory } =
-            C::through_memory(back, &after.memory, self.bound);
-        Backward { d_gates, d_separate, d_hidden, d_memory }
+        C::through_memory(back, &after.memory, self.bound)
     }
 }

@@ -13,7 +13,7 @@
 //! | [`GruResetAfter`] | `gru_reset_after.rs` | 3: `r z n` | – | `n` separate |
 //! | [`GruResetBefore`] | `gru_reset_before.rs` | 3: `r z n` | – | `n` of `r ⊙ h` |
 //!
-//! [`Clipped`] (`clipped.rs`) bounds the memory of an LSTM.
+//! [`Clipped`] (`clipped.rs`) bounds the memory of an LSTM. It is a [`Wrapper`]: a cell around another.
 //!
 //! The layer multiplies the matrices. It reads from [`Layout`] what the cell needs: how many gates, which recurrent
 //! products are added to the input's, which are separate, and which are of a gated hidden state. Then it calls
@@ -50,6 +50,7 @@ mod lstm;
 mod lstm_coupled;
 mod number;
 mod rnn;
+mod wrapper;
 
 pub use cell::{AnalyticCell, AnalyticVisitor, Backward, Cell, Forward, HiddenTerm, Layout, State};
 pub use clipped::{Clippable, Clipped};
@@ -61,6 +62,7 @@ pub use lstm::Lstm;
 pub use lstm_coupled::LstmCoupled;
 pub use number::{Imply, ImplyIs, Number, Rectify};
 pub use rnn::{RnnRelu, RnnTanh};
+pub use wrapper::Wrapper;
 
 /// What each cell saves from its forward step for its backward step.
 pub mod saved {

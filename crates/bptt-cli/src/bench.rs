@@ -59,7 +59,7 @@ pub struct BenchArgs {
     /// Threads of the pool that host devices compute with [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Measured runs, after two, or as many as take a tenth of a second, that are not
+    /// Measured runs; before them come two that are not measured, or as many as take a tenth of a second
     #[arg(long, value_name = "N", default_value_t = 10)]
     repeats: usize,
     /// Leave out the machine's own matrix product
@@ -103,7 +103,7 @@ enum ModeArg {
 /// Measures, prints a few lines.
 pub fn run(args: BenchArgs) -> Result<(), Failure> {
     let settings = args.settings();
-    // What is wrong is said before anything is made.
+    // Mistakes are reported before anything is computed.
     settings.check().map_err(Failure::usage)?;
     output::check(&[args.json.as_ref()])?;
     if let Some(threads) = args.threads {

@@ -1,11 +1,11 @@
-//! Why the command ends with another exit code than 0.
+//! Why the command ends with an exit code other than 0.
 
-/// Why the command ends with another exit code than 0.
+/// Why the command ends with an exit code other than 0.
 #[derive(Debug)]
 pub struct Failure {
     /// The exit code.
     pub code: u8,
-    /// One line for standard error; empty: all is said.
+    /// One line for standard error; empty if it has been printed already.
     pub message: String,
 }
 

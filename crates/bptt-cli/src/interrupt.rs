@@ -1,4 +1,4 @@
-//! Ctrl-C, and what else asks for an end.
+//! Ctrl-C, and the other signals that ask the command to end.
 
 use crate::failure::Failure;
 use crate::output;
@@ -8,28 +8,28 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Between two looks at whether a signal came: a person takes that for at once.
+/// How long the thread waits between two checks for a signal: short enough to seem immediate.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Signals that come so soon after the first are the first: `timeout` sends it to the process and to its
-/// group.
+/// Signals that come so soon after the first count as the same one: `timeout` sends a signal to the process
+/// and to its group.
 const SAME: Duration = Duration::from_millis(200);
 
 /// The signals that ask for an end.
 #[derive(Clone)]
 pub struct Interrupts {
-    /// Asks the run for an end.
+    /// Tells the run to end.
     stop: Arc<AtomicBool>,
     /// The last signal; 0: none.
     signal: Arc<AtomicUsize>,
-    /// Whether another signal ends the process there and then.
+    /// Whether another signal ends the process at once.
     impatient: Arc<AtomicBool>,
-    /// Whether there is something to be saved.
+    /// Whether there is a run to be saved.
     begun: Arc<Mutex<bool>>,
 }
 
 impl Interrupts {
-    /// Listens from here on.
+    /// Begins to listen.
     pub fn listen() -> Result<Self, Failure> {
         let listening = Self {
             stop: Arc::default(),
@@ -54,7 +54,7 @@ impl Interrupts {
         &self.stop
     }
 
-    /// From here on there is something to be saved, and a signal no longer ends the process by itself.
+    /// Says that there is a run to be saved: from now on a signal does not end the process by itself.
     pub fn begin(&self) {
         *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = true;
     }
@@ -73,7 +73,7 @@ impl Interrupts {
             std::thread::sleep(LOOK);
         }
         let signal = self.signal.load(Ordering::SeqCst);
-        // Held until this is decided, so that no run begins meanwhile.
+        // The lock is held until this is decided, so that no run begins in between.
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         if !*begun {
             output::note(&format!("bptt: {}: ended before the training began", name(signal)));
@@ -90,7 +90,7 @@ impl Interrupts {
     }
 }
 
-/// As shells have it.
+/// The exit code that shells use for a signal.
 fn exit_code(signal: usize) -> u8 {
     u8::try_from(128 + signal).unwrap_or(u8::MAX)
 }
@@ -108,7 +108,7 @@ fn signals() -> Vec<i32> {
     vec![SIGINT, SIGTERM]
 }
 
-/// That the terminal is gone does not concern who was started to outlive it (`nohup`).
+/// A process that was started with `nohup` goes on when the terminal is gone.
 #[cfg(unix)]
 fn signals() -> Vec<i32> {
     use signal_hook::consts::SIGHUP;

@@ -1,8 +1,8 @@
 //! Where results go.
 //!
-//! Standard output may be a full disk. What could not be written to it is remembered, and at its end the
-//! command fails by it; until then it goes on, so that a run that has something to save saves it. A reader
-//! that went away (`bptt verify | head`) is nobody's fault.
+//! Standard output may be a full disk. A failure to write is remembered, and the command fails because of it
+//! at its end. Until then it goes on, so that a run can still be saved. A reader that went away
+//! (`bptt verify | head`) is not a failure.
 
 use crate::failure::Failure;
 use serde::Serialize;
@@ -25,7 +25,7 @@ pub fn write_json(to: &Path, result: &impl Serialize) -> Result<(), Failure> {
     Ok(bptt_zoo::write_whole(to, text.as_bytes())?)
 }
 
-/// Whether the files that results go to can be written, asked before the work is done.
+/// Checks before the work begins that the files for the results can be written.
 pub fn check(files: &[Option<&PathBuf>]) -> Result<(), Failure> {
     let files = files.iter().flatten().filter(|file| file.as_path() != Path::new("-"));
     for file in files {
@@ -34,12 +34,12 @@ pub fn check(files: &[Option<&PathBuf>]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether standard output belongs to the JSON alone.
+/// Whether only the JSON may go to standard output.
 pub fn takes_stdout(json: Option<&PathBuf>) -> bool {
     json.is_some_and(|path| path == Path::new("-"))
 }
 
-/// Prints a line to standard output, or to standard error where that belongs to the JSON.
+/// Prints a line to standard output, or to standard error if only the JSON may go to standard output.
 pub fn say(json: Option<&PathBuf>, text: &str) {
     match takes_stdout(json) {
         true => note(text),
@@ -52,7 +52,7 @@ fn print(text: &str) {
     remember(io::stdout().write_all(text.as_bytes()));
 }
 
-/// Prints a line to standard error. If that cannot be written there is nowhere to say so.
+/// Prints a line to standard error. A failure to write there cannot be reported.
 pub fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
@@ -62,12 +62,12 @@ pub fn remember(done: io::Result<()>) {
     if let Err(error) = done
         && error.kind() != ErrorKind::BrokenPipe
     {
-        // The first counts; the others follow from it.
+        // Only the first is kept; the others follow from it.
         let _ = FAILED.set(error);
     }
 }
 
-/// Whether all that was printed was written.
+/// Checks that everything that was printed could be written.
 pub fn finish() -> Result<(), Failure> {
     remember(io::stdout().flush());
     match FAILED.get() {

@@ -3,9 +3,9 @@
 use crate::failure::Failure;
 use crate::output;
 use bptt::CellKind;
-use bptt_probe::verify::{Request, verify};
+use bptt_probe::verify::{Request, WITNESSES, find, verify};
 use bptt_probe::{About, DType, Witness, device, html, table, ulp_table};
-use clap::builder::PossibleValue;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -24,8 +24,8 @@ pub struct VerifyArgs {
     #[arg(long, value_enum)]
     dtype: Option<DTypeArg>,
     /// A witness; may be given more than once [default: all]
-    #[arg(long, value_enum, value_name = "W")]
-    witness: Vec<WitnessArg>,
+    #[arg(long, value_parser = witness_parser(), value_name = "W")]
+    witness: Vec<&'static dyn Witness>,
     /// A folder of PyTorch reference files (*.safetensors) [default: those that come with bptt]
     #[arg(long, value_name = "DIR")]
     reference: Option<PathBuf>,
@@ -37,7 +37,7 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Turn the sign of gate K (0 to 3) in the hand-written backward of the LSTM, to see the
-    /// checks fail
+    /// checks fail; only in builds with the feature `sabotage`
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(0..4))]
     sabotage: Option<u8>,
 }
@@ -69,24 +69,10 @@ enum DTypeArg {
     F64,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum WitnessArg {
-    /// The other engine, on the same device
-    Engines,
-    /// The manual engine's reference kernel, on the same device
-    Kernels,
-    /// Central differences at every entry of the tiny cases
-    FiniteDifference,
-    /// What PyTorch computed in f64
-    Reference,
-    /// Complex numbers: a step of 1e-20 i at every entry of the tiny cases with analytic cells
-    ComplexStep,
-    /// Dual numbers: every entry of the tiny cases, random directions in the others
-    Dual,
-    /// The true value to 30 digits, at every entry of the tiny cases; gives errors in ulp
-    DoubleDouble,
-    /// Real-time recurrent learning, on the same device, for layers that run forward only
-    Rtrl,
+/// The names of the witnesses, with what each is.
+fn witness_parser() -> impl TypedValueParser<Value = &'static dyn Witness> {
+    let names = WITNESSES.map(|witness| PossibleValue::new(witness.name()).help(witness.help()));
+    PossibleValuesParser::new(names).map(|name| find(&name).expect("one of the names"))
 }
 
 /// Verifies, prints a table and a summary.
@@ -163,23 +149,10 @@ fn request(args: &VerifyArgs) -> Request {
         Some(DTypeArg::F64) => vec![DType::F64],
         None => DType::ALL.to_vec(),
     };
-    let mut witnesses: Vec<_> = args
-        .witness
-        .iter()
-        .map(|by| match by {
-            WitnessArg::Engines => Witness::Engines,
-            WitnessArg::Kernels => Witness::Kernels,
-            WitnessArg::FiniteDifference => Witness::FiniteDifference,
-            WitnessArg::Reference => Witness::Reference,
-            WitnessArg::ComplexStep => Witness::ComplexStep,
-            WitnessArg::Dual => Witness::Dual,
-            WitnessArg::DoubleDouble => Witness::DoubleDouble,
-            WitnessArg::Rtrl => Witness::Rtrl,
-        })
-        .collect();
-    if witnesses.is_empty() {
-        witnesses = Witness::ALL.to_vec();
-    }
+    let witnesses = match args.witness.is_empty() {
+        true => WITNESSES.to_vec(),
+        false => args.witness.clone(),
+    };
     Request {
         cell: args.cell.map(CellKind::from),
         devices,

@@ -41,6 +41,7 @@ pub use recurrent::rtrl::{RtrlState, rtrl_bytes};
 pub use recurrent::{SequenceResult, recurrent, recurrent_by};
 pub use reference::body::StepTrace;
 pub use reference::primitive::Primitive;
+pub use reference::run::{ReferenceRun, reference_in_duals};
 
 /// How many bytes of memory are available to a caller that needs `need` bytes, if the system tells. If there are
 /// too few, the kernels first give back what they keep for later calls.

@@ -45,15 +45,15 @@ pub struct Report {
     pub max_ms: f64,
     /// Billions of operations a second: those of the matrix products over the median time.
     pub gflops: f64,
-    /// The most bytes that a run had allocated above the parameters and the input, where they can
-    /// be counted: on host devices.
+    /// The most bytes that a run allocates besides the parameters and the input; on host devices only, where
+    /// they can be counted.
     pub peak_bytes: Option<u64>,
     /// Measured runs.
     pub repeats: usize,
 }
 
-/// What the device's own matrix product reaches, in billions of operations a second: the best of
-/// several products of `1024 × 1024` matrices, before the layer was measured and after.
+/// The speed of the device's own matrix product, in billions of operations a second: the best of
+/// several products of `1024 × 1024` matrices, before and after the layer was measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Ceiling {
     /// Before.
@@ -78,10 +78,10 @@ pub struct Memory {
     pub peak: fn() -> usize,
 }
 
-/// Runs that come before the measured ones, the first of which is that whose memory is counted.
+/// How many runs come before the measured ones. The memory is counted in the first of them.
 const WARM_UPS: usize = 2;
 
-/// And how long they take at least: in its first milliseconds a program's threads may share a core.
+/// How long they take at least. In the first milliseconds of a program its threads may share a core.
 const WARM_UP: Duration = Duration::from_millis(100);
 
 /// Measures.
@@ -110,7 +110,7 @@ pub fn bench(
     let model = Model::new(settings, &device)?;
     let shape = [settings.batch, settings.time, settings.input];
     let input = Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device);
-    // One step's rows stand for all: no slicing in the measured time.
+    // The rows of one step are used for all steps, so that the measured time has no slicing in it.
     let row = input.clone().slice([0..settings.batch, 0..1]);
     let row = row.reshape([settings.batch, settings.input]);
     let run = || {
@@ -123,7 +123,7 @@ pub fn bench(
     };
 
     wait(&device)?;
-    // The first run's: buffers that a kernel keeps for the next run are its memory as well.
+    // Of the first run: it also allocates the buffers that a kernel keeps for the next run.
     memory.inspect(|memory| (memory.reset)());
     run()?;
     let peak_bytes = memory.map(|memory| (memory.peak)() as u64);
@@ -167,7 +167,7 @@ pub fn bench(
     Ok((report, ceiling))
 }
 
-/// Of numbers in order.
+/// The numbers are sorted.
 fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
     match sorted.len() % 2 {
@@ -179,7 +179,7 @@ fn median(sorted: &[f64]) -> f64 {
 fn seconds(run: impl FnOnce() -> Result<(), String>) -> Result<f64, String> {
     let start = Instant::now();
     run()?;
-    // A clock's smallest step, so that a rate stays a number.
+    // Not zero, so that a rate stays finite: at least the clock's smallest step.
     Ok(start.elapsed().as_secs_f64().max(1e-9))
 }
 

@@ -61,11 +61,25 @@ fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
         change(&mut case);
         cases.push(case);
     };
-    let ragged = |case: &mut Case| {
-        case.options.batch = 4;
-        case.options.time = 6;
-        case.options.lengths = Some(vec![6, 2, 5, 1]);
-    };
+    directions_and_layers(&mut add);
+    lengths(&mut add);
+    masks(&mut add);
+    budgets(&mut add);
+    input_modes(&mut add);
+    sizes(&mut add);
+    if base.cell().projectable() {
+        projections(&mut add);
+    }
+    if base.cell == CellKind::Lstm {
+        clips(&mut add);
+    }
+    cases
+}
+
+/// Adds a variant of the plain case: its name, and what is changed.
+type Add<'a> = &'a mut dyn FnMut(&str, &dyn Fn(&mut Case));
+
+fn directions_and_layers(add: Add<'_>) {
     add("plain", &|c| (c.tiny, c.brief) = (true, true));
     add("zero-state", &|c| {
         c.options.initial_state = false;
@@ -93,6 +107,15 @@ fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
         (c.options.batch_first, c.options.time) = (false, 7);
         c.brief = true;
     });
+}
+
+fn ragged(case: &mut Case) {
+    case.options.batch = 4;
+    case.options.time = 6;
+    case.options.lengths = Some(vec![6, 2, 5, 1]);
+}
+
+fn lengths(add: Add<'_>) {
     add("lengths", &|c| {
         ragged(c);
         (c.tiny, c.brief) = (true, true);
@@ -109,14 +132,18 @@ fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
         ragged(c);
         (c.options.num_layers, c.options.bidirectional) = (2, true);
     });
-    // Holes anywhere, a row that is never there, a step in which nobody is.
-    let holes = |case: &mut Case| {
-        let (batch, time) = (4, 6);
-        (case.options.batch, case.options.time) = (batch, time);
-        let places = (0..batch).flat_map(|b| (0..time).map(move |t| (b, t)));
-        let present = |(b, t): (usize, usize)| b != 2 && t != 3 && (3 * t + b) % 4 != 1;
-        case.options.mask = Some(places.map(present).collect());
-    };
+}
+
+/// Holes anywhere, a row that is always masked, and a step at which all rows are.
+fn holes(case: &mut Case) {
+    let (batch, time) = (4, 6);
+    (case.options.batch, case.options.time) = (batch, time);
+    let places = (0..batch).flat_map(|b| (0..time).map(move |t| (b, t)));
+    let valid = |(b, t): (usize, usize)| b != 2 && t != 3 && (3 * t + b) % 4 != 1;
+    case.options.mask = Some(places.map(valid).collect());
+}
+
+fn masks(add: Add<'_>) {
     add("mask", &|c| {
         holes(c);
         (c.tiny, c.brief) = (true, true);
@@ -135,7 +162,10 @@ fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
         holes(c);
         (c.options.num_layers, c.options.bidirectional) = (2, true);
     });
-    // So little that an LSTM works some steps several times.
+}
+
+fn budgets(add: Add<'_>) {
+    // So little that an LSTM computes some steps several times.
     add("budget", &|c| {
         (c.options.time, c.options.batch) = (60, 3);
         c.options.trace_budget = Some(2 << 10);
@@ -153,6 +183,9 @@ fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
         c.options.trace_budget = Some(8 << 10);
         c.gain = 0.7;
     });
+}
+
+fn input_modes(add: Add<'_>) {
     add("packed", &|c| {
         ragged(c);
         c.options.input_mode = InputMode::Packed;
@@ -192,7 +225,7 @@ fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
     });
     add("pool", &|c| {
         ragged(c);
-        // Tiny, since both engines and both kernels see it through a pool: the true value does not.
+        // Tiny, so that the exact witnesses check it at every entry.
         (c.tiny, c.options.input_mode) = (true, InputMode::Pool);
     });
     add("pool-deep-time-first", &|c| {
@@ -200,6 +233,9 @@ fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
         (c.options.num_layers, c.options.batch_first) = (2, false);
         (c.options.lengths, c.options.input_mode) = (Some(vec![2, 6, 5, 6]), InputMode::Pool);
     });
+}
+
+fn sizes(add: Add<'_>) {
     add("one-step", &|c| {
         (c.options.time, c.options.batch) = (1, 1);
         c.tiny = true;
@@ -224,38 +260,39 @@ fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
         c.options.time = 12;
         c.gain = 6.0;
     });
-    if base.cell().projectable() {
-        add("projection", &|c| {
-            (c.options.hidden_size, c.options.proj_size) = (5, 3);
-            (c.tiny, c.brief) = (true, true);
-        });
-        add("projection-deep-bidirectional", &|c| {
-            (c.options.hidden_size, c.options.proj_size) = (6, 3);
-            (c.options.num_layers, c.options.bidirectional) = (2, true);
-        });
-        add("projection-lengths", &|c| {
-            ragged(c);
-            (c.options.hidden_size, c.options.proj_size) = (5, 2);
-        });
-        add("projection-mask-held", &|c| {
-            holes(c);
-            (c.options.hidden_size, c.options.proj_size) = (5, 2);
-            c.options.masked_output = MaskedOutput::Hold;
-        });
-    }
-    if base.cell == CellKind::Lstm {
-        // Bounds that about half of the memories reach.
-        add("clip", &|c| {
-            c.options.clip = Some(0.4);
-            (c.tiny, c.brief) = (true, true);
-        });
-        add("clip-projection-lengths", &|c| {
-            ragged(c);
-            (c.options.hidden_size, c.options.proj_size) = (5, 2);
-            c.options.clip = Some(0.3);
-        });
-    }
-    cases
+}
+
+fn projections(add: Add<'_>) {
+    add("projection", &|c| {
+        (c.options.hidden_size, c.options.proj_size) = (5, 3);
+        (c.tiny, c.brief) = (true, true);
+    });
+    add("projection-deep-bidirectional", &|c| {
+        (c.options.hidden_size, c.options.proj_size) = (6, 3);
+        (c.options.num_layers, c.options.bidirectional) = (2, true);
+    });
+    add("projection-lengths", &|c| {
+        ragged(c);
+        (c.options.hidden_size, c.options.proj_size) = (5, 2);
+    });
+    add("projection-mask-held", &|c| {
+        holes(c);
+        (c.options.hidden_size, c.options.proj_size) = (5, 2);
+        c.options.masked_output = MaskedOutput::Hold;
+    });
+}
+
+/// Bounds that about half of the memories reach.
+fn clips(add: Add<'_>) {
+    add("clip", &|c| {
+        c.options.clip = Some(0.4);
+        (c.tiny, c.brief) = (true, true);
+    });
+    add("clip-projection-lengths", &|c| {
+        ragged(c);
+        (c.options.hidden_size, c.options.proj_size) = (5, 2);
+        c.options.clip = Some(0.3);
+    });
 }
 
 impl Case {

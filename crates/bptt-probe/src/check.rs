@@ -31,7 +31,7 @@ pub struct Finding {
     pub what: String,
     /// `‖a − b‖₂ / ‖b‖₂`
     pub error: f64,
-    /// What it may be.
+    /// The largest error that passes.
     pub tolerance: f64,
 }
 
@@ -86,10 +86,12 @@ impl fmt::Display for Certificate {
     }
 }
 
-/// Checks the hand-written backward of a cell: `step_backward` (and `gated_hidden_backward`) of one step
-/// against dual numbers, operand by operand, so that an error has the name of its gate; then layers of
-/// the cell, stacked, in both directions, with lengths and holes, by the fast and the reference kernel,
-/// against Burn's autograd and against dual numbers.
+/// Checks the hand-written backward of a cell in two parts:
+///
+/// - one step: `step_backward` (and `gated_hidden_backward`) against dual numbers, operand by operand, so
+///   that a message names the gate whose derivative is wrong
+/// - layers of the cell, stacked, in both directions, with lengths and masks: the fast and the reference
+///   kernel against Burn's autograd and against dual numbers
 ///
 /// The layers need a device in host memory, and are left out in a build that has none.
 ///
@@ -110,7 +112,7 @@ pub fn check<C: Cell>(cell: C) -> Certificate {
 /// How many random points one step is checked at.
 const POINTS: usize = 50;
 
-/// What a step is given, in order, and what each of them is called.
+/// What a step is given, in order, and the name of each.
 struct Operands<C>(std::marker::PhantomData<C>);
 
 impl<C: Cell> Operands<C> {
@@ -154,7 +156,7 @@ fn one_step<C: Cell>(cell: C, certificate: &mut Certificate) {
             m => format!("memory[{}]'", m - 1),
         };
         for (k, name) in names.iter().enumerate() {
-            // Where the derivative is zero, the error is what stands there instead.
+            // Where the derivative is zero, the error is absolute.
             let norm = if size[output][k] == 0.0 { 1.0 } else { size[output][k] };
             let what = format!("one step: {name} (dual numbers, from d_{of})");
             certificate.add(what, (off[output][k] / norm).sqrt(), 1e-13);
@@ -231,7 +233,7 @@ fn by_dual_numbers<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> 
 
 /// The options that layers of the cell are checked with.
 fn variants<C: Cell>() -> Vec<(&'static str, LayerOptions)> {
-    // The kind names the options' defaults; the cell is the one that is passed.
+    // The kind only chooses defaults; the cell is the one that is passed.
     let base = LayerOptions { batch: 3, ..LayerOptions::plain(CellKind::Gru) };
     let mut all = vec![
         ("plain", base.clone()),

@@ -36,7 +36,7 @@ fn compiled(name: &str) -> bool {
     match name {
         "flex" => cfg!(feature = "flex"),
         "ndarray" => cfg!(feature = "ndarray"),
-        // Vulkan and Metal are ways to wgpu, and bring it along.
+        // Vulkan and Metal are interfaces of wgpu, and turn it on.
         "wgpu" => cfg!(any(feature = "wgpu", feature = "vulkan", feature = "metal")),
         "vulkan" => cfg!(feature = "vulkan"),
         "metal" => cfg!(feature = "metal"),
@@ -61,7 +61,7 @@ pub fn default_name() -> &'static str {
     names().next().expect("a build with at least one device")
 }
 
-/// The device of that name, without autodiff.
+/// The device with a name, without autodiff.
 ///
 /// # Errors
 ///
@@ -111,7 +111,7 @@ fn works(name: &str) -> Result<(), String> {
         return Ok(());
     }
     let name = name.to_string();
-    // A driver that is missing makes Burn panic, in this thread or in one of its own.
+    // If a driver is missing, Burn panics, in this thread or in one that it started.
     quietly(move || {
         let device = make(&name);
         let one = burn::Tensor::<1>::from_floats([1.0], &device) + 1.0;
@@ -120,7 +120,7 @@ fn works(name: &str) -> Result<(), String> {
     })
 }
 
-/// Runs something that may panic, without its message reaching the user.
+/// Runs something that may panic, and hides the panic's message from the user.
 fn quietly<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {

@@ -17,8 +17,8 @@ impl<C: SequenceCell> Loaded<C> {
         self.hidden.clone().map(|hidden| C::State::from_parts(hidden, self.cell.clone()))
     }
 
-    /// The results on one tape, as the problem's options want them to come about; but for windows, which
-    /// have a tape each, and for a pool, which has none: of these the layer's own.
+    /// The results on one tape, by the problem's input mode. Windows have a tape each, and a pool has none:
+    /// for these the layer is given the whole sequence.
     pub(crate) fn forward(&self, problem: &Problem) -> Results {
         let (state, input) = (self.initial_state(), self.input.clone());
         let options = &problem.options;
@@ -42,14 +42,15 @@ impl<C: SequenceCell> Loaded<C> {
         (output, hidden, memory)
     }
 
-    /// The results, and the gradients of the problem's loss: in parts, whose sum they are.
+    /// The results, and the gradients of the problem's loss as a list of parts that have to be added up.
     pub(crate) fn differentiated(&self, problem: &Problem) -> (Results, Vec<Gradients>) {
         let results = self.forward(problem);
         let InputMode::Windows(every) = problem.options.input_mode else {
             let gradients = self.loss(problem, results.clone()).backward();
             return (self.seen_from_a_pool(problem, results), vec![gradients]);
         };
-        // A truncated pass gives no final state: its part of the loss is of the layer as a whole.
+        // A truncated pass gives no final state. The state's part of the loss comes from a pass over the whole
+        // sequence.
         let (_, hidden, memory) = results.clone();
         let mut gradients = vec![self.loss_of_state(problem, hidden, memory).backward()];
         let options = &problem.options;
@@ -67,7 +68,7 @@ impl<C: SequenceCell> Loaded<C> {
         ((Tensor::cat(outputs, dim), results.1, results.2), gradients)
     }
 
-    /// From state to state, so many steps at a time.
+    /// In chunks of so many steps, each from the state that the chunk before left.
     fn in_chunks(
         &self,
         steps: usize,
@@ -85,7 +86,7 @@ impl<C: SequenceCell> Loaded<C> {
         (Tensor::cat(outputs, dim), state.expect("a problem has a step"))
     }
 
-    /// In the batches that a data loader with buckets makes, each padded to its longest row.
+    /// In the batches of a data loader with buckets, each padded to its longest row.
     fn in_batches(
         &self,
         rows: usize,
@@ -140,7 +141,7 @@ impl<C: SequenceCell> Loaded<C> {
         Tensor::from_data(TensorData::new(all, [count]), &self.device)
     }
 
-    /// The results as the streams of a pool have them, if they are wanted so and it has such numbers.
+    /// The results from the streams of a pool, if that is the input mode and the type is f32.
     fn seen_from_a_pool(&self, problem: &Problem, results: Results) -> Results {
         let options = &problem.options;
         if options.input_mode != InputMode::Pool || self.setting.dtype != DType::F32 {
@@ -160,7 +161,7 @@ impl<C: SequenceCell> Loaded<C> {
         let mut output = problem.array("cotangent.output").clone();
         output.values.fill(0.0);
         let width = options.state_size();
-        // Each stream begins a step after the one before: batches are of different steps.
+        // Each stream begins one step later than the stream before, so a batch has different steps in it.
         for tick in 0..options.time + options.batch {
             let step = |b: usize| {
                 let length = options.lengths.as_ref().map_or(options.time, |all| all[b]);
@@ -192,7 +193,7 @@ impl<C: SequenceCell> Loaded<C> {
     }
 }
 
-/// Which row of a sequence that is.
+/// The row of a sequence that has this step of this row of the batch.
 fn place(options: &LayerOptions, t: usize, b: usize) -> usize {
     if options.batch_first { b * options.time + t } else { t * options.batch + b }
 }
@@ -204,7 +205,7 @@ fn step_of(problem: &Problem, t: usize, b: usize) -> Vec<f32> {
     problem.array("input").values[from..from + width].iter().map(|&x| x as f32).collect()
 }
 
-/// A row's state, layer by layer, of a state `[L, B, n]`; nothing of one that is not there.
+/// A row's state, layer by layer, out of a state `[L, B, n]`; empty if the problem has none.
 fn row_of(problem: &Problem, name: &str, b: usize) -> Vec<f32> {
     let Some(Array { shape, values }) = problem.given.get(name) else { return vec![] };
     let layers = (0..shape[0]).flat_map(|layer| {

@@ -2,8 +2,8 @@
 
 use crate::report::{Row, Summary, summaries};
 use crate::ulp::Ulps;
+use crate::verify::WITNESSES;
 use crate::verify::session::Verification;
-use crate::verify::witness::Witness;
 use std::fmt::Write;
 
 /// What the page says about the run itself.
@@ -78,32 +78,13 @@ tr { break-inside: avoid } h2 { break-after: avoid }
 </style></head><body>
 "#;
 
-/// What each witness is, in a sentence.
-fn what(witness: &str) -> &'static str {
-    match witness {
-        "engines" => {
-            "the other engine: the manual backward pass against Burn's autograd, same device"
-        }
-        "kernels" => "the fast kernel against the reference body in plain tensor operations",
-        "finite-difference" => "central differences of the loss, step 1e-5",
-        "reference" => "outputs and gradients that PyTorch computed in f64",
-        "complex-step" => "Im loss(x + 1e-20 i) / 1e-20, one run for each entry",
-        "dual" => {
-            "dual numbers: each column of the Jacobian, or random directions where they are many"
-        }
-        "double-double" => "the true value to 30 digits: dual numbers over double-doubles",
-        "rtrl" => "real-time recurrent learning: the influence of the parameters carried forwards",
-        _ => "",
-    }
-}
-
 fn witnesses(rows: &[Row]) -> String {
     let mut text = String::from(
         "<h2>What was compared with what</h2>\n<table><thead><tr><th>witness</th><th>what it is</th>\
          <th class=\"n\">tensors</th><th class=\"n\">numbers</th><th class=\"n\">typical error</th>\
          <th class=\"n\">worst</th><th class=\"n\">allowed</th><th></th></tr></thead><tbody>\n",
     );
-    for witness in Witness::ALL {
+    for witness in WITNESSES {
         for dtype in ["f64", "f32"] {
             let of = |row: &&Row| row.witness == witness.name() && row.dtype == dtype;
             let all: Vec<_> = rows.iter().filter(of).collect();
@@ -122,7 +103,7 @@ fn witnesses(rows: &[Row]) -> String {
                 "<tr><td>{}&nbsp;{dtype}</td><td class=\"what\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
                  <td class=\"n\">{:.1e}</td><td class=\"n\">{:.1e}</td><td class=\"n\">{:.0e}</td>{verdict}</tr>",
                 witness.name(),
-                what(witness.name()),
+                witness.description(),
                 grouped(all.len()),
                 grouped(all.iter().map(|row| row.entries).sum()),
                 errors[errors.len() / 2],
@@ -182,7 +163,7 @@ fn in_ulps(all: &[Ulps]) -> String {
 /// A picture for each witness and type.
 fn distributions(rows: &[Row]) -> String {
     let mut text = String::from("<h2>How the errors are distributed</h2>\n");
-    for witness in Witness::ALL {
+    for witness in WITNESSES {
         for dtype in ["f64", "f32"] {
             let of = |row: &&Row| row.witness == witness.name() && row.dtype == dtype;
             let all: Vec<_> = rows.iter().filter(of).collect();
@@ -205,11 +186,11 @@ struct Scale {
     base: f64,
     /// How many bins between two such numbers.
     bins: f64,
-    /// Behind the numbers of the axis.
+    /// The unit behind the numbers of the axis.
     unit: &'static str,
 }
 
-/// Bars on a logarithmic axis; errors of exactly zero stand apart, at its left.
+/// Bars on a logarithmic axis; errors of exactly zero have a bar of their own at its left.
 fn histogram(caption: &str, errors: &[f64], marks: &[(&str, f64)], scale: Scale) -> String {
     const WIDTH: f64 = 400.0;
     const HEIGHT: f64 = 170.0;
@@ -228,7 +209,7 @@ fn histogram(caption: &str, errors: &[f64], marks: &[(&str, f64)], scale: Scale)
         counts[((log(x) - from).max(0.0) as usize).min(bins - 1)] += 1;
     }
     let most = counts.iter().copied().max().unwrap_or(0).max(zeros).max(1);
-    // Two bins' room at the left for the zeros.
+    // Room for two bins at the left, for the zeros.
     let step = (WIDTH - LEFT * 2.0) / (bins as f64 + 2.5);
     let x_of = |log: f64| LEFT + (log - from + 2.5) * step;
     let base = HEIGHT - BOTTOM;
@@ -240,7 +221,7 @@ fn histogram(caption: &str, errors: &[f64], marks: &[(&str, f64)], scale: Scale)
     );
     let mut bar = |x: f64, count: usize, colour: &str| {
         if count > 0 {
-            // At least a line, so that a single one is seen.
+            // At least a line, so that a single error can be seen.
             let height = (count as f64 / most as f64 * (base - TOP)).max(1.0);
             let _ = writeln!(
                 svg,
@@ -323,7 +304,7 @@ fn details(rows: &[Row]) -> String {
 }
 
 fn failures(found: &Verification) -> String {
-    /// As many as fit a page.
+    /// The number that fits on a page.
     const MOST: usize = 40;
     let mut all: Vec<_> = found.failures().collect();
     all.sort_by(|a, b| b.error.total_cmp(&a.error));

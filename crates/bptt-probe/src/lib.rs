@@ -4,7 +4,8 @@
 //! ([`case::table`]) or from a PyTorch reference file ([`reference::read_folder`]).
 //! [`measure`] runs it by one [`Setting`] (engine, kernel, device, dtype) and returns an
 //! [`Outcome`]: outputs, final states and every gradient. [`verify`](verify::verify) compares
-//! outcomes by independent [`Witness`]es and reports a [`Row`] for each tensor. Apart from these,
+//! outcomes by independent [`Witness`]es ([`WITNESSES`](verify::WITNESSES)) and reports a [`Row`] for each
+//! tensor. Apart from these,
 //! [`bench`](bench::bench) measures time and memory.
 //!
 //! ```
@@ -34,7 +35,6 @@ mod feed;
 mod html;
 mod loaded;
 mod measure;
-pub mod mutants;
 mod problem;
 pub mod reference;
 mod report;

@@ -88,7 +88,7 @@ impl<C: SequenceCell> Loaded<C> {
         self.weighted(problem, output, "output") + self.loss_of_state(problem, hidden, memory)
     }
 
-    /// The part of the final state.
+    /// The final state's part of the loss.
     pub(crate) fn loss_of_state(
         &self,
         problem: &Problem,

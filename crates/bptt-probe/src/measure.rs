@@ -49,7 +49,7 @@ pub fn measure_layer<C: SequenceCell>(
         outcome.insert("c_n".into(), array(memory.clone().inner()));
     }
 
-    // A gradient that is not there is a gradient of zero: nothing led to the loss.
+    // A missing gradient is zero: the loss does not depend on that number.
     for (name, array) in problem.given.iter().filter(|(name, _)| !name.starts_with("cotangent.")) {
         let zeros = Array { shape: array.shape.clone(), values: vec![0.0; array.values.len()] };
         outcome.insert(format!("grad.{name}"), zeros);
@@ -83,7 +83,7 @@ pub fn measure_layer<C: SequenceCell>(
     outcome
 }
 
-/// The problem's loss alone, forward only, nothing recorded.
+/// Only the problem's loss: a forward pass without a tape.
 ///
 /// # Errors
 ///

@@ -63,7 +63,7 @@ pub struct LayerOptions {
     pub initial_state: bool,
 }
 
-/// How a layer is given its sequence: none of it changes a number.
+/// How a layer is given its sequence. The numbers do not depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InputMode {
     /// All at once.
@@ -71,22 +71,22 @@ pub enum InputMode {
     Whole,
     /// As a [`PackedSequence`](bptt::PackedSequence), where there are lengths.
     Packed,
-    /// So many steps at a time, from the state that the steps before have left.
+    /// In chunks of so many steps, each from the state that the chunk before left.
     Chunks(usize),
-    /// In windows of so many outputs, each with a backward pass of its own that reaches back to the first
-    /// step ([`Truncated`](bptt::Truncated)); gradients are the sums over them. Without an initial state,
-    /// which such a pass detaches; the final state is that of the layer as a whole.
+    /// In windows of so many outputs. Each has its own backward pass, which reaches back to the first step
+    /// ([`Truncated`](bptt::Truncated)); the gradients are the sums over the windows. There is no initial
+    /// state, because such a pass detaches it. The final state comes from a pass over the whole sequence.
     Windows(usize),
     /// In the batches of so many rows that [`Bucketing`](bptt::Bucketing) makes, where there are lengths.
     Batches(usize),
-    /// Outputs and final states step by step by a [`StreamPool`](bptt::StreamPool), whose batches have
-    /// different steps of different rows. A pool has f32 and no gradients: in f64, and for these, the
-    /// layer is given all at once.
+    /// By a [`StreamPool`](bptt::StreamPool), step by step, in batches that have different steps of
+    /// different rows. A pool computes outputs and final states in f32: for gradients, and in f64, the
+    /// layer is given the whole sequence.
     Pool,
 }
 
-/// One layer with all its numbers: parameters, input, initial state, cotangents; by the names of
-/// the reference format (`input`, `h_0`, `weight_ih_l0`, `cotangent.output`, …).
+/// One layer with all its numbers: parameters, input, initial state and cotangents. The names are those of
+/// the reference format: `input`, `h_0`, `weight_ih_l0`, `cotangent.output`, …
 #[derive(Clone, Debug)]
 pub struct Problem {
     /// The name in the case table, or the reference file's stem.
@@ -95,12 +95,12 @@ pub struct Problem {
     pub options: LayerOptions,
     /// The numbers that go in.
     pub given: BTreeMap<String, Array>,
-    /// The numbers that are known to come out, if they are: `output`, `h_n`, `c_n`, `grad.…`.
+    /// The results that are known: `output`, `h_n`, `c_n`, `grad.…`; empty if none are.
     pub expected: BTreeMap<String, Array>,
 }
 
 impl LayerOptions {
-    /// PyTorch's defaults but for the input, which is batch first; as small as says something.
+    /// PyTorch's defaults, but batch first; with small sizes that all differ.
     pub(crate) fn plain(cell: CellKind) -> Self {
         Self {
             cell,
@@ -156,7 +156,7 @@ impl LayerOptions {
         self.cell().name()
     }
 
-    /// The config of the layer. Its parameters begin as zeros: the problem brings the numbers.
+    /// The config of the layer. Its parameters begin as zeros, because the problem has the numbers.
     pub fn config(&self) -> AnyRecurrentConfig {
         AnyRecurrentConfig::new(self.cell, self.input_size, self.hidden_size)
             .with_nonlinearity(self.nonlinearity)
@@ -227,7 +227,7 @@ impl LayerOptions {
         Some(all)
     }
 
-    /// What goes in: names and shapes. `None` if a size is absurd.
+    /// The inputs' names and shapes. `None` if a size is absurd.
     pub fn given(&self) -> Option<Vec<(String, Vec<usize>)>> {
         self.given_of(self.gates(), self.memories())
     }
@@ -255,7 +255,7 @@ impl LayerOptions {
         Some(all)
     }
 
-    /// What comes out: names and shapes. `None` if a size is absurd.
+    /// The results' names and shapes. `None` if a size is absurd.
     pub fn results(&self) -> Option<Vec<(String, Vec<usize>)>> {
         let width = self.directions().checked_mul(self.state_size())?;
         let mut all = vec![("output".to_string(), self.sequence_shape(width))];
@@ -273,7 +273,7 @@ impl LayerOptions {
 }
 
 impl Problem {
-    /// Rounds every number that goes in to f32, and the bound of a memory too.
+    /// Rounds every input to f32, and the bound of a memory too.
     pub fn round_to_f32(&mut self) {
         self.options.clip = self.options.clip.map(|bound| f64::from(bound as f32));
         for array in self.given.values_mut() {
@@ -281,11 +281,11 @@ impl Problem {
         }
     }
 
-    /// A number of the problem.
+    /// The input of this name.
     ///
     /// # Panics
     ///
-    /// If there is none of that name.
+    /// If there is none.
     pub fn array(&self, name: &str) -> &Array {
         self.given.get(name).unwrap_or_else(|| panic!("{}: no tensor `{name}`", self.name))
     }

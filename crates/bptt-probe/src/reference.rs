@@ -1,8 +1,8 @@
 //! PyTorch reference cases: layers with the outputs and gradients that PyTorch computed in f64.
 //!
-//! One `*.safetensors` file is one layer. Its metadata (strings; numbers, booleans and lists as
-//! JSON) are the layer's options, its tensors the numbers: what goes in, what comes out, and
-//! `grad.NAME` for everything that goes in. A few such files are part of this crate
+//! One `*.safetensors` file is one layer. Its metadata are the layer's options: strings, with numbers,
+//! booleans and lists as JSON. Its tensors are the numbers: inputs, results, and `grad.NAME` for each
+//! input. A few such files are part of this crate
 //! ([`built_in`]); any folder of them can be read.
 
 use crate::problem::{Array, InputMode, LayerOptions, Problem};
@@ -10,6 +10,7 @@ use bptt::{CellKind, MaskedOutput, Nonlinearity};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
 use std::path::Path;
 
 /// The value of the metadata key `format`.
@@ -17,6 +18,9 @@ pub const FORMAT: &str = "recurrent-reference-1";
 
 /// Larger layers than this are no reference cases; a file that claims one is broken.
 const LARGEST: usize = 1 << 20;
+
+/// The longest file that is read: it is held in memory.
+const LONGEST: u64 = 1 << 28;
 
 macro_rules! built_in {
     ($($name:literal)*) => {
@@ -28,7 +32,7 @@ macro_rules! built_in {
 ///
 /// # Panics
 ///
-/// If a file of this crate is broken, which a test excludes.
+/// If a file of this crate is broken; a test checks that none is.
 pub fn built_in() -> Vec<Problem> {
     built_in![
         "gru-lengths-deep"
@@ -77,15 +81,32 @@ pub fn read_folder(folder: &Path) -> Result<Folder, String> {
     let mut found = Folder::default();
     for path in paths {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let read = std::fs::read(&path)
-            .map_err(|error| format!("cannot read it: {error}"))
-            .and_then(|bytes| parse(&name, &bytes));
-        match read {
+        match read(&path).and_then(|bytes| parse(&name, &bytes)) {
             Ok(problem) => found.problems.push(problem),
             Err(why) => found.broken.push(format!("{}: {why}", path.display())),
         }
     }
     Ok(found)
+}
+
+/// A file's bytes, if it is a file and not longer than [`LONGEST`].
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let failed = |error| format!("cannot read it: {error}");
+    // Asked before it is opened: to open a pipe waits for whoever writes into it.
+    let about = std::fs::metadata(path).map_err(failed)?;
+    if !about.is_file() {
+        return Err("not a file: expected a *.safetensors file".to_string());
+    }
+    let mut bytes = Vec::new();
+    if about.len() <= LONGEST {
+        // One byte more than allowed: a file that grows meanwhile is not cut in silence.
+        let file = std::fs::File::open(path).map_err(failed)?;
+        file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    }
+    if about.len().max(bytes.len() as u64) > LONGEST {
+        return Err(format!("it has more than {} MiB, the most that is read", LONGEST >> 20));
+    }
+    Ok(bytes)
 }
 
 /// Reads one file.
@@ -111,8 +132,8 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Problem, String> {
     Ok(Problem { name: name.to_string(), options, given, expected })
 }
 
-/// A problem as the bytes of a reference file. What is not known of its results is left out, and
-/// [`parse`] will say so.
+/// A problem as the bytes of a reference file. Results that are not known are left out; [`parse`] then names
+/// the first of them as missing.
 ///
 /// # Errors
 ///

@@ -12,9 +12,9 @@ pub struct Row {
     pub cell: String,
     /// Which engine was checked.
     pub engine: String,
-    /// By which kernel (`-` for the autograd engine).
+    /// Which kernel ran it (`-` for the autograd engine).
     pub kernel: String,
-    /// Where.
+    /// On which device.
     pub device: String,
     /// In which type.
     pub dtype: String,
@@ -24,16 +24,16 @@ pub struct Row {
     pub tensor: String,
     /// `‖a − b‖₂ / max(‖b‖₂, tiny)`
     pub error: f64,
-    /// What it may be.
+    /// The largest error that passes.
     pub tolerance: f64,
-    /// Whether it is.
+    /// Whether the error is within the tolerance.
     pub pass: bool,
     /// How many numbers the tensor has.
     #[serde(skip)]
     pub entries: usize,
 }
 
-/// The kernel's name, `-` for what has none.
+/// The kernel's name; `-` for engines without kernels.
 pub(crate) fn kernel_name(engine: Engine, kernel: Kernel) -> &'static str {
     match engine {
         Engine::Manual => kernel.name(),
@@ -44,7 +44,7 @@ pub(crate) fn kernel_name(engine: Engine, kernel: Kernel) -> &'static str {
 /// All rows of one cell, engine, kernel, device, dtype and witness together.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// One of the rows, the worst: the largest error for its tolerance.
+    /// The worst of the rows: the one whose error is the largest multiple of its tolerance.
     pub worst: Row,
     /// How many cases.
     pub cases: usize,

@@ -1,10 +1,11 @@
 //! A cell whose backward is wrong on purpose, to see whether the checks notice.
 
-use bptt::cells::{
-    Backward, Cell, Components, Forward, HiddenTerm, Layout, Number, Rectify, State,
-};
+use crate::measure::Outcome;
+use crate::problem::Problem;
+use crate::setting::Setting;
+use bptt::cells::{Backward, Cell, Components, Rectify, State, Wrapper, wrapper_cell};
 
-/// A cell with the sign of one gate's gradient turned. Its forward is untouched, so the autograd
+/// A cell with the sign of one gate's gradient turned. Its forward step is untouched, so the autograd
 /// engine, which reaches no hand-written backward, gives the true gradients.
 #[derive(Clone, Copy, Debug)]
 pub struct Sabotaged<C> {
@@ -14,24 +15,13 @@ pub struct Sabotaged<C> {
     pub gate: usize,
 }
 
-impl<C: Layout> Layout for Sabotaged<C> {
-    const NAME: &'static str = C::NAME;
-    const HIDDEN_TERMS: &'static [HiddenTerm] = C::HIDDEN_TERMS;
-    const PROJECTABLE: bool = C::PROJECTABLE;
-    type Gates<N: Number> = C::Gates<N>;
-    type Separate<N: Number> = C::Separate<N>;
-    type Memory<N: Number> = C::Memory<N>;
-    type Saved<N: Number> = C::Saved<N>;
-}
+wrapper_cell!(Sabotaged<C: Cell>);
 
-impl<C: Cell> Cell for Sabotaged<C> {
-    fn step<N: Rectify>(
-        &self,
-        gates: C::Gates<N>,
-        separate: C::Separate<N>,
-        before: &State<N, C::Memory<N>>,
-    ) -> Forward<Self, N> {
-        self.cell.step(gates, separate, before)
+impl<C: Cell> Wrapper for Sabotaged<C> {
+    type Inner = C;
+
+    fn inner(&self) -> &C {
+        &self.cell
     }
 
     fn step_backward<N: Rectify>(
@@ -40,33 +30,45 @@ impl<C: Cell> Cell for Sabotaged<C> {
         before: &State<N, C::Memory<N>>,
         after: &State<N, C::Memory<N>>,
         cotangent: State<N, C::Memory<N>>,
-    ) -> Backward<Self, N> {
+    ) -> Backward<C, N> {
         let Backward { d_gates, d_separate, d_hidden, d_memory } =
             self.cell.step_backward(saved, before, after, cotangent);
         let mut gates = d_gates.into_vec();
         gates[self.gate] = -gates[self.gate].clone();
         Backward { d_gates: C::Gates::from_vec(gates), d_separate, d_hidden, d_memory }
     }
+}
 
-    fn gated_hidden<N: Rectify>(&self, gates: &C::Gates<N>, before: &State<N, C::Memory<N>>) -> N {
-        self.cell.gated_hidden(gates, before)
+/// Measures a problem with the sign of this gate turned in the LSTM, where the problem has a plain one.
+///
+/// # Errors
+///
+/// One line, if the options do not make a layer.
+#[cfg(feature = "sabotage")]
+pub(crate) fn measure(
+    problem: &Problem,
+    setting: &Setting,
+    gate: usize,
+) -> Result<Outcome, String> {
+    if problem.options.cell_name() != "lstm" || problem.options.clip.is_some() {
+        return crate::measure::measure(problem, setting);
     }
+    let cell = Sabotaged { cell: bptt::cells::Lstm, gate };
+    let device = setting.device.clone().autodiff();
+    let layer = problem.options.config().stack().try_init(cell, &device);
+    let layer = layer.map_err(|error| error.to_string())?;
+    Ok(crate::measure::measure_layer(problem, setting, layer))
+}
 
-    fn gated_hidden_of_saved<N: Rectify>(&self, saved: &C::Saved<N>, hidden_before: &N) -> N {
-        self.cell.gated_hidden_of_saved(saved, hidden_before)
-    }
-
-    fn gated_hidden_backward<N: Rectify>(
-        &self,
-        saved: &C::Saved<N>,
-        before: &State<N, C::Memory<N>>,
-        d_gated: N,
-        so_far: Backward<Self, N>,
-    ) -> Backward<Self, N> {
-        let Backward { d_gates, d_separate, d_hidden, d_memory } = so_far;
-        let so_far = Backward { d_gates, d_separate, d_hidden, d_memory };
-        let Backward { d_gates, d_separate, d_hidden, d_memory } =
-            self.cell.gated_hidden_backward(saved, before, d_gated, so_far);
-        Backward { d_gates, d_separate, d_hidden, d_memory }
-    }
+/// Refuses: the sabotaged LSTM is another instantiation of every kernel, which few builds need.
+///
+/// # Errors
+///
+/// One line that says how to build it.
+#[cfg(not(feature = "sabotage"))]
+pub(crate) fn measure(_: &Problem, _: &Setting, gate: usize) -> Result<Outcome, String> {
+    Err(format!(
+        "this build has no sabotaged cell; build it in: \
+         cargo run --release --features sabotage -- verify --sabotage {gate}"
+    ))
 }

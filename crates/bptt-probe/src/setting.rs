@@ -26,7 +26,7 @@ impl DType {
 
     /// Whether a device computes in it.
     pub fn works_on(self, name: &str, device: &Device) -> bool {
-        // Shaders have no f64, whatever a driver says of itself.
+        // Shaders have no f64, even if a driver says that it does.
         let shaders = matches!(name, "wgpu" | "vulkan" | "metal");
         !(shaders && self == Self::F64) && device.supports_dtype(self.burn())
     }
@@ -46,7 +46,7 @@ pub struct Setting {
     pub engine: Engine,
     /// Which kernel the manual engine runs.
     pub kernel: Kernel,
-    /// Where, without autodiff.
+    /// On which device, without autodiff.
     pub device: Device,
     /// In which type.
     pub dtype: DType,

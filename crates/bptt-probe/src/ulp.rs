@@ -8,15 +8,15 @@ pub fn ulp(dtype: DType, at: f64) -> f64 {
         DType::F64 => (52, f64::MIN_POSITIVE),
         DType::F32 => (23, f64::from(f32::MIN_POSITIVE)),
     };
-    // The exponent as it is stored: exact, where a logarithm may round up.
+    // The stored exponent, because it is exact: a logarithm may round up.
     let exponent = ((at.abs().max(least).to_bits() >> 52) & 0x7ff) as i32 - 1023;
-    // In two factors: the smallest unit of an f64 is no normal number.
+    // In two factors, because the smallest unit of an f64 is not a normal number.
     f64::from(exponent).exp2() * f64::from(-digits).exp2()
 }
 
-/// The errors of all entries that were measured in one way, in units in the last place of the true
-/// value, or of its tensor's root mean square where that is larger: an entry that is small by
-/// cancellation among terms as large as its neighbours' is not to be measured by what is left of it.
+/// The errors of all entries of one engine, kernel, device and type, in units in the last place. The unit
+/// is that of the true value, or of its tensor's root mean square where that is larger: an entry may be
+/// small because large terms cancel, and cannot be more exact than these terms.
 #[derive(Clone, Debug)]
 pub struct Ulps {
     /// The device, the type, the engine, the kernel.
@@ -30,7 +30,7 @@ pub struct Ulps {
 }
 
 impl Ulps {
-    /// The one of that way, begun if it is not there.
+    /// The errors of this device, type, engine and kernel; a new entry of the list if there are none.
     pub(crate) fn of<'a>(all: &'a mut Vec<Self>, way: [&str; 4]) -> &'a mut Self {
         let index = all.iter().position(|ulps| ulps.way == way).unwrap_or_else(|| {
             let way = way.map(str::to_string);
@@ -41,7 +41,7 @@ impl Ulps {
     }
 
     pub(crate) fn add(&mut self, error: f64, at: impl FnOnce() -> String) {
-        // What is no number is further off than anything.
+        // NaN counts as infinitely far off.
         let error = if error.is_nan() { f64::INFINITY } else { error };
         if error > self.worst {
             (self.worst, self.at) = (error, at());
@@ -49,7 +49,7 @@ impl Ulps {
         self.errors.push(error);
     }
 
-    /// What a share of the errors does not exceed; of all of them, the worst.
+    /// The error that a share of all errors does not exceed; with a share of 1, the largest.
     pub fn quantile(&self, share: f64) -> f64 {
         let mut sorted = self.errors.clone();
         sorted.sort_by(f64::total_cmp);

@@ -21,7 +21,7 @@ use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{MaskedOutput, Plan, SequenceMask, Sizes};
 use crate::operation::schedule::TraceSchedule;
-use crate::reference::body;
+use crate::reference::run;
 use bptt_cells::{
     Cell, Clipped, GruResetAfter, GruResetBefore, Lstm, LstmCoupled, RnnRelu, RnnTanh,
 };
@@ -315,7 +315,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             };
             operands = operands.with(operand, tensor(values, shape));
         }
-        let (results, trace) = body::forward::<Flex, C>(&self.plan, &operands, true);
+        let (results, trace) = run::forward::<Flex, C>(&self.plan, &operands, true);
         let steps = trace.expect("it was asked for");
         let outputs = results.outputs.shape().to_vec();
         let given = |d: &Option<Vec<T>>, shape| d.as_ref().map(|d| tensor(d, shape));
@@ -325,7 +325,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             memory: given(&self.cotangent.memory, vec![memories, batch, hidden]),
         };
         let wanted = self.operands.clone().map(|_| ());
-        let gradients = body::backward::<Flex, C>(&self.plan, &operands, steps, cotangent, &wanted);
+        let gradients = run::backward::<Flex, C>(&self.plan, &operands, steps, cotangent, &wanted);
         let all = list(results).into_iter().chain(gradients.into_values());
         all.map(|tensor| tensor.to_contiguous().as_slice::<T>().expect("contiguous").to_vec())
             .collect()

@@ -1,8 +1,8 @@
 //! A tensor whose rank is known at run time: operands have one, two or three dimensions.
 
 use burn::Tensor;
-use burn::backend::Dispatch;
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{Dispatch, TensorMetadata};
 use burn::tensor::{DType, Shape};
 
 /// An operand as a tensor: of one, two or three dimensions.
@@ -41,6 +41,14 @@ impl AnyTensor {
     /// Whether it has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    pub(crate) fn from_dispatch(x: FloatTensor<Dispatch>) -> Self {
+        match x.shape().num_dims() {
+            1 => Self::Vector(Tensor::from_dispatch(x)),
+            2 => Self::Matrix(Tensor::from_dispatch(x)),
+            _ => Self::Cube(Tensor::from_dispatch(x)),
+        }
     }
 
     /// The same tensor for Burn's dispatch.

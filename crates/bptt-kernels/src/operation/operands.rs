@@ -177,6 +177,17 @@ impl<T> Default for Cotangents<T> {
     }
 }
 
+impl<T> Cotangents<T> {
+    /// Converts each gradient.
+    pub fn map<U>(self, change: impl Fn(T) -> U) -> Cotangents<U> {
+        Cotangents {
+            outputs: self.outputs.map(&change),
+            hidden: self.hidden.map(&change),
+            memory: self.memory.map(&change),
+        }
+    }
+}
+
 impl<T> Results<T> {
     /// Converts each result.
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Results<U> {

@@ -2,7 +2,8 @@
 
 use crate::operation::operands::{Cotangents, Operands, Results};
 use crate::operation::plan::Plan;
-use crate::reference::body::{self, StepTrace};
+use crate::reference::body::StepTrace;
+use crate::reference::run;
 use bptt_cells::Cell;
 use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
@@ -79,7 +80,7 @@ impl<B: Backend> SequenceKernel<B> for ReferenceKernel {
         operands: &Operands<FloatTensor<B>>,
         keep: bool,
     ) -> (Results<FloatTensor<B>>, Option<Self::Trace>) {
-        body::forward::<B, C>(plan, operands, keep)
+        run::forward::<B, C>(plan, operands, keep)
     }
 
     fn backward<C: Cell>(
@@ -90,6 +91,6 @@ impl<B: Backend> SequenceKernel<B> for ReferenceKernel {
         d_results: Cotangents<FloatTensor<B>>,
         wanted: &Operands<()>,
     ) -> Operands<FloatTensor<B>> {
-        body::backward::<B, C>(plan, operands, trace, d_results, wanted)
+        run::backward::<B, C>(plan, operands, trace, d_results, wanted)
     }
 }

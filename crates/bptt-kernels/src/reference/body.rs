@@ -1,18 +1,13 @@
 //! The reference body: back-propagation through time in plain tensor operations.
 //!
 //! It runs on every backend and reads like the derivation (the book's chapter "Back-propagation
-//! through time"). Fast kernels are held against it.
+//! through time"). Fast kernels are held against it. It is generic over what it computes with
+//! ([`TensorNumber`]): a backend's tensors, or dual numbers of them.
 
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{MaskedOutput, Plan, Sizes};
-use crate::reference::ops::{
-    add, columns, concatenate, entries, linear, only, reshape, rows, select, sum_rows,
-    transposed_times, zeros_like,
-};
-use crate::reference::primitive::Primitive;
+use crate::reference::tensor_number::TensorNumber;
 use bptt_cells::{Backward, Cell, Components, HiddenTerm, Layout, State};
-use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, TensorMetadata};
 
 /// What is saved of one step.
 #[derive(Clone, Debug)]
@@ -29,15 +24,32 @@ pub struct StepTrace<T> {
     pub memory_after: Vec<T>,
 }
 
-type Step<B, C> = State<Primitive<B>, <C as Layout>::Memory<Primitive<B>>>;
+impl<T> StepTrace<T> {
+    /// Converts each tensor.
+    pub(crate) fn map<U>(self, change: impl Fn(T) -> U) -> StepTrace<U> {
+        let all = |tensors: Vec<T>| tensors.into_iter().map(&change).collect();
+        StepTrace {
+            saved: all(self.saved),
+            hidden_before: change(self.hidden_before),
+            memory_before: all(self.memory_before),
+            hidden_own: change(self.hidden_own),
+            memory_after: all(self.memory_after),
+        }
+    }
+}
+
+type Step<N, C> = State<N, <C as Layout>::Memory<N>>;
+
+/// dLoss/d(state) between two steps: `[B, P]`, and a list of `[B, H]`.
+type StateCotangent<N> = State<N, Vec<N>>;
 
 /// The recurrent weights, taken apart by what they are multiplied with.
-struct RecurrentWeights<B: Backend> {
+struct RecurrentWeights<N> {
     /// For `h`: the gates that are added or separate, `[A·H, P]`.
-    outer: FloatTensor<B>,
-    outer_bias: Option<FloatTensor<B>>,
+    outer: N,
+    outer_bias: Option<N>,
     /// For the gated hidden state: the last gate, `[H, H]`.
-    gated: Option<(FloatTensor<B>, Option<FloatTensor<B>>)>,
+    gated: Option<(N, Option<N>)>,
 }
 
 /// How many gates are added, and how many have a product of `h` at all. Cells name the added
@@ -53,320 +65,328 @@ fn counts<C: Layout>() -> Counts {
     Counts { added, outer: added + count(HiddenTerm::Separate) }
 }
 
-impl<B: Backend> RecurrentWeights<B> {
-    fn of<C: Layout>(operands: &Operands<FloatTensor<B>>, hidden: usize) -> Self {
+impl<N: TensorNumber> RecurrentWeights<N> {
+    fn of<C: Layout>(operands: &Operands<N>, hidden: usize) -> Self {
         let weight = operands.need(Operand::WeightHh);
         let bias = operands.get(Operand::BiasHh);
         let (split, end) = (counts::<C>().outer * hidden, C::GATES * hidden);
         if split == end {
             return Self { outer: weight.clone(), outer_bias: bias.cloned(), gated: None };
         }
-        let part = |from, to| bias.map(|bias| entries::<B>(bias, from, to));
+        let part = |from, to| bias.map(|bias| bias.entries(from, to));
         Self {
-            outer: rows::<B>(weight, 0, split),
+            outer: weight.rows(0, split),
             outer_bias: part(0, split),
-            gated: Some((rows::<B>(weight, split, end), part(split, end))),
+            gated: Some((weight.rows(split, end), part(split, end))),
         }
     }
 }
 
 /// `count` gates side by side, `[B, count·H]`, as a list of planes `[B, H]`.
-fn split_gates<B: Backend>(
-    all: &FloatTensor<B>,
-    count: usize,
-    hidden: usize,
-) -> impl Iterator<Item = Primitive<B>> {
-    let all = all.clone();
-    (0..count).map(move |g| Primitive(columns::<B>(&all, g * hidden, (g + 1) * hidden)))
+fn split_gates<N: TensorNumber>(all: &N, count: usize, hidden: usize) -> impl Iterator<Item = N> {
+    (0..count).map(move |g| all.columns(g * hidden, (g + 1) * hidden))
 }
 
 /// The memories `[M, B, H]` as a list of planes `[B, H]`.
-fn split_memory<B: Backend>(memory: Option<&FloatTensor<B>>, sizes: &Sizes) -> Vec<FloatTensor<B>> {
+fn split_memory<N: TensorNumber>(memory: Option<&N>, sizes: &Sizes) -> Vec<N> {
     let Sizes { batch, hidden, memories, .. } = *sizes;
     let Some(memory) = memory else { return vec![] };
-    let flat = reshape::<B>(memory.clone(), [memories * batch, hidden]);
-    (0..memories).map(|m| rows::<B>(&flat, m * batch, (m + 1) * batch)).collect()
-}
-
-fn primitives<B: Backend, P: Components<Primitive<B>>>(all: Vec<FloatTensor<B>>) -> P {
-    P::from_vec(all.into_iter().map(Primitive).collect())
-}
-
-fn tensors<B: Backend>(all: impl Components<Primitive<B>>) -> Vec<FloatTensor<B>> {
-    all.into_vec().into_iter().map(|plane| plane.0).collect()
+    let flat = memory.clone().reshape([memories * batch, hidden]);
+    (0..memories).map(|m| flat.rows(m * batch, (m + 1) * batch)).collect()
 }
 
 /// The input as a matrix, `[T·B, I]`, with zeros at masked steps: nothing in the padding, not
 /// even a NaN, reaches a product.
-fn input_rows<B: Backend, C: Cell>(
+fn input_rows<N: TensorNumber, C: Cell>(
     plan: &Plan<C>,
-    operands: &Operands<FloatTensor<B>>,
+    operands: &Operands<N>,
     sizes: &Sizes,
-) -> FloatTensor<B> {
+) -> N {
     let Sizes { time, batch, input, .. } = *sizes;
-    let x = reshape::<B>(operands.need(Operand::Input).clone(), [time * batch, input]);
+    let x = operands.need(Operand::Input).clone().reshape([time * batch, input]);
     let Some(mask) = &plan.options.mask else { return x };
     let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
-    let active: Vec<bool> = steps.map(|(t, b)| mask.is_valid(t, b, batch)).collect();
-    only::<B>(&active, x)
+    let valid: Vec<bool> = steps.map(|(t, b)| mask.is_valid(t, b, batch)).collect();
+    x.only(&valid)
 }
 
 /// The sequence forward. Returns the results and, with `keep`, the trace: one entry a step, in the order in
-/// which they were worked.
-pub(crate) fn forward<B: Backend, C: Cell>(
+/// which they were computed.
+pub(crate) fn forward<N: TensorNumber, C: Cell>(
     plan: &Plan<C>,
-    operands: &Operands<FloatTensor<B>>,
+    operands: &Operands<N>,
     keep: bool,
-) -> (Results<FloatTensor<B>>, Option<Vec<StepTrace<FloatTensor<B>>>>) {
+) -> (Results<N>, Option<Vec<StepTrace<N>>>) {
     let sizes = plan.sizes(|operand| operands.need(operand).shape());
     let Sizes { time, batch, hidden, output, memories, .. } = sizes;
     let cell = &plan.cell;
 
     // W x + b for all steps at once: [T·B, G·H]
-    let x = input_rows::<B, C>(plan, operands, &sizes);
+    let x = input_rows(plan, operands, &sizes);
     let weight_ih = operands.need(Operand::WeightIh).clone();
-    let wx = linear::<B>(x, weight_ih, operands.get(Operand::BiasIh).cloned());
+    let wx = x.affine(weight_ih, operands.get(Operand::BiasIh).cloned());
 
-    let weights = RecurrentWeights::<B>::of::<C>(operands, hidden);
+    let weights = RecurrentWeights::of::<C>(operands, hidden);
     let weight_hr = operands.get(Operand::WeightHr);
-    let mut before: Step<B, C> = State {
-        hidden: Primitive(operands.need(Operand::Hidden).clone()),
-        memory: primitives::<B, _>(split_memory::<B>(operands.get(Operand::Memory), &sizes)),
+    let mut before = Step::<N, C> {
+        hidden: operands.need(Operand::Hidden).clone(),
+        memory: C::Memory::from_vec(split_memory(operands.get(Operand::Memory), &sizes)),
     };
     let mut outputs = vec![None; time];
     let mut steps = Vec::with_capacity(if keep { time } else { 0 });
 
     for t in plan.order(time) {
-        let wx_t = rows::<B>(&wx, t * batch, (t + 1) * batch);
-        let (gates, separate) = pre_activations::<B, C>(cell, &wx_t, &weights, &before, hidden);
+        let wx_t = wx.rows(t * batch, (t + 1) * batch);
+        let (gates, separate) = pre_activations(cell, &wx_t, &weights, &before, hidden);
         let (own, saved) = cell.step(gates, separate, &before);
 
         let mut after = own.clone();
         if let Some(weight_hr) = weight_hr {
-            after.hidden = Primitive(linear::<B>(after.hidden.0, weight_hr.clone(), None));
+            after.hidden = after.hidden.affine(weight_hr.clone(), None);
         }
         // A masked row keeps its state, and its output is zero or that state.
         let out = match plan.valid_rows(t, batch) {
-            None => after.hidden.0.clone(),
-            Some(active) => {
-                let zeroed = only::<B>(&active, after.hidden.0.clone());
-                after = hold::<B, C>(&active, after, &before);
+            None => after.hidden.clone(),
+            Some(valid) => {
+                let zeroed = after.hidden.clone().only(&valid);
+                after = hold::<N, C>(&valid, after, &before);
                 match plan.options.masked_output {
                     MaskedOutput::Zero => zeroed,
-                    MaskedOutput::Hold => after.hidden.0.clone(),
+                    MaskedOutput::Hold => after.hidden.clone(),
                 }
             }
         };
         outputs[t] = Some(out);
         if keep {
             steps.push(StepTrace {
-                saved: tensors::<B>(saved),
-                hidden_before: before.hidden.0,
-                memory_before: tensors::<B>(before.memory),
-                hidden_own: own.hidden.0,
-                memory_after: tensors::<B>(own.memory),
+                saved: saved.into_vec(),
+                hidden_before: before.hidden,
+                memory_before: before.memory.into_vec(),
+                hidden_own: own.hidden,
+                memory_after: own.memory.into_vec(),
             });
         }
         before = after;
     }
 
     let outputs: Vec<_> =
-        outputs.into_iter().map(|out| out.expect("every step was worked")).collect();
+        outputs.into_iter().map(|out| out.expect("every step was computed")).collect();
     let outputs = match plan.options.batch_first {
         // Side by side: `[B, T·P]`.
-        true => reshape::<B>(concatenate::<B>(outputs, 1), [batch, time, output]),
-        false => reshape::<B>(concatenate::<B>(outputs, 0), [time, batch, output]),
+        true => N::concatenate(outputs, 1).reshape([batch, time, output]),
+        false => N::concatenate(outputs, 0).reshape([time, batch, output]),
     };
-    let memory = tensors::<B>(before.memory);
+    let memory = before.memory.into_vec();
     let results = Results {
         outputs,
-        hidden: before.hidden.0,
+        hidden: before.hidden,
         memory: (memories > 0)
-            .then(|| reshape::<B>(concatenate::<B>(memory, 0), [memories, batch, hidden])),
+            .then(|| N::concatenate(memory, 0).reshape([memories, batch, hidden])),
     };
     (results, keep.then_some(steps))
 }
 
 /// `W x + b + U h + b_h`, or the two separately, as the cell wants them.
-fn pre_activations<B: Backend, C: Cell>(
+fn pre_activations<N: TensorNumber, C: Cell>(
     cell: &C,
-    wx_t: &FloatTensor<B>,
-    weights: &RecurrentWeights<B>,
-    before: &Step<B, C>,
+    wx_t: &N,
+    weights: &RecurrentWeights<N>,
+    before: &Step<N, C>,
     hidden: usize,
-) -> (C::Gates<Primitive<B>>, C::Separate<Primitive<B>>) {
+) -> (C::Gates<N>, C::Separate<N>) {
     let Counts { added, outer } = counts::<C>();
-    let uh =
-        linear::<B>(before.hidden.0.clone(), weights.outer.clone(), weights.outer_bias.clone());
-    let sum = add::<B>(columns::<B>(wx_t, 0, added * hidden), columns::<B>(&uh, 0, added * hidden));
-    let rest = columns::<B>(wx_t, added * hidden, C::GATES * hidden);
-    let mut gates: Vec<_> = split_gates::<B>(&sum, added, hidden).collect();
+    let uh = before.hidden.clone().affine(weights.outer.clone(), weights.outer_bias.clone());
+    let sum = wx_t.columns(0, added * hidden) + uh.columns(0, added * hidden);
+    let mut gates: Vec<_> = split_gates(&sum, added, hidden).collect();
     if added < C::GATES {
-        gates.extend(split_gates::<B>(&rest, C::GATES - added, hidden));
+        let rest = wx_t.columns(added * hidden, C::GATES * hidden);
+        gates.extend(split_gates(&rest, C::GATES - added, hidden));
     }
-    let separate: Vec<_> = (added..outer)
-        .map(|g| Primitive(columns::<B>(&uh, g * hidden, (g + 1) * hidden)))
-        .collect();
+    let separate: Vec<_> =
+        (added..outer).map(|g| uh.columns(g * hidden, (g + 1) * hidden)).collect();
 
     if let Some((weight, bias)) = &weights.gated {
         let planes = C::Gates::from_vec(gates);
         let gated = cell.gated_hidden(&planes, before);
         gates = planes.into_vec();
         let last = gates.pop().expect("the gate with the gated term is there");
-        gates.push(last + Primitive(linear::<B>(gated.0, weight.clone(), bias.clone())));
+        gates.push(last + gated.affine(weight.clone(), bias.clone()));
     }
     (C::Gates::from_vec(gates), C::Separate::from_vec(separate))
 }
 
-/// `after` in the rows that are active, `before` in the others.
-fn hold<B: Backend, C: Cell>(
-    active: &[bool],
-    after: Step<B, C>,
-    before: &Step<B, C>,
-) -> Step<B, C> {
-    let pick = |yes: FloatTensor<B>, no: FloatTensor<B>| select::<B>(active, yes, no);
-    let memory = tensors::<B>(after.memory)
-        .into_iter()
-        .zip(tensors::<B>(before.memory.clone()))
-        .map(|(yes, no)| pick(yes, no))
-        .collect();
+/// `after` in the rows that are valid, `before` in the others.
+fn hold<N: TensorNumber, C: Cell>(
+    valid: &[bool],
+    after: Step<N, C>,
+    before: &Step<N, C>,
+) -> Step<N, C> {
+    let memory = after.memory.into_vec().into_iter().zip(before.memory.clone().into_vec());
+    let memory = memory.map(|(yes, no)| N::select(valid, yes, no)).collect();
     State {
-        hidden: Primitive(pick(after.hidden.0, before.hidden.0.clone())),
-        memory: primitives::<B, _>(memory),
+        hidden: N::select(valid, after.hidden, before.hidden.clone()),
+        memory: C::Memory::from_vec(memory),
     }
 }
 
 /// The sequence backward: dLoss/d(operand) for each wanted operand.
-pub(crate) fn backward<B: Backend, C: Cell>(
+pub(crate) fn backward<N: TensorNumber, C: Cell>(
     plan: &Plan<C>,
-    operands: &Operands<FloatTensor<B>>,
-    trace: Vec<StepTrace<FloatTensor<B>>>,
-    d_results: Cotangents<FloatTensor<B>>,
+    operands: &Operands<N>,
+    trace: Vec<StepTrace<N>>,
+    d_results: Cotangents<N>,
     wanted: &Operands<()>,
-) -> Operands<FloatTensor<B>> {
+) -> Operands<N> {
     let sizes = plan.sizes(|operand| operands.need(operand).shape());
-    let Sizes { time, batch, hidden, output, memories, .. } = sizes;
-    let cell = &plan.cell;
-    let weights = RecurrentWeights::<B>::of::<C>(operands, hidden);
+    let Sizes { time, batch, hidden, .. } = sizes;
+    let weights = RecurrentWeights::of::<C>(operands, hidden);
     let weight_hr = operands.get(Operand::WeightHr);
-    let Counts { added, .. } = counts::<C>();
-
-    // What comes from outside: [T·B, P] for the outputs, then the final state.
-    let like = operands.need(Operand::Hidden);
-    let or_zeros =
-        |d: Option<_>, shape: &[usize]| d.unwrap_or_else(|| zeros_like::<B>(like, shape));
-    let mut d_outputs = match d_results.outputs {
-        Some(d) if plan.options.batch_first => B::float_swap_dims(d, 0, 1),
-        d => or_zeros(d, &[time, batch, output]),
-    };
-    d_outputs = reshape::<B>(d_outputs, [time * batch, output]);
-    let mut d_hidden = or_zeros(d_results.hidden, &[batch, output]);
-    let d_memory_n = (memories > 0).then(|| or_zeros(d_results.memory, &[memories, batch, hidden]));
-    let mut d_memory = split_memory::<B>(d_memory_n.as_ref(), &sizes);
-
-    let mut d_gates_all = vec![None; time];
-    let mut d_recurrent_all = vec![None; time];
-    let mut sums = StepSums::<B>::new(time);
+    let (d_outputs, mut d_state) = cotangents(plan, operands, d_results, &sizes);
+    let mut sums = StepSums::new(time);
 
     for (t, step) in plan.order(time).rev().zip(trace.into_iter().rev()) {
-        let StepTrace { saved, hidden_before, memory_before, hidden_own, memory_after } = step;
-        let active = plan.valid_rows(t, batch);
+        let valid = plan.valid_rows(t, batch);
         // dLoss/dh_t: by this step's output, and by the steps that came after.
-        let d_output_t = rows::<B>(&d_outputs, t * batch, (t + 1) * batch);
-        let mut d_h = add::<B>(d_hidden.clone(), d_output_t);
-        let held = active.as_ref().map(|_| match plan.options.masked_output {
-            MaskedOutput::Zero => (d_hidden, d_memory.clone()),
-            MaskedOutput::Hold => (d_h.clone(), d_memory.clone()),
+        let d_output_t = d_outputs.rows(t * batch, (t + 1) * batch);
+        let State { hidden: d_hidden, memory: mut d_memory } = d_state;
+        let mut d_h = d_hidden.clone() + d_output_t;
+        let held = valid.as_ref().map(|_| match plan.options.masked_output {
+            MaskedOutput::Zero => State { hidden: d_hidden, memory: d_memory.clone() },
+            MaskedOutput::Hold => State { hidden: d_h.clone(), memory: d_memory.clone() },
         });
-        if let Some(active) = &active {
-            d_h = only::<B>(active, d_h);
-            d_memory = d_memory.into_iter().map(|d| only::<B>(active, d)).collect();
+        if let Some(valid) = &valid {
+            d_h = d_h.only(valid);
+            d_memory = d_memory.into_iter().map(|d| d.only(valid)).collect();
         }
         let d_own = match weight_hr {
-            Some(weight_hr) => B::float_matmul(d_h.clone(), weight_hr.clone()),
+            Some(weight_hr) => d_h.clone().matmul(weight_hr.clone()),
             None => d_h.clone(),
         };
 
-        // Through the cell.
-        let saved: C::Saved<Primitive<B>> = primitives::<B, _>(saved);
-        let before: Step<B, C> = State {
-            hidden: Primitive(hidden_before.clone()),
-            memory: primitives::<B, _>(memory_before),
+        let cotangent = State { hidden: d_own, memory: C::Memory::from_vec(d_memory) };
+        let (back, gated_hidden) = through_cell(&plan.cell, &step, cotangent, &weights);
+        let d_before = through_hidden_terms(back, &weights, t, &mut sums);
+
+        // A masked row hands on the gradient that came to it.
+        d_state = match (&valid, held) {
+            (Some(valid), Some(held)) => hand_on(valid, d_before, held),
+            _ => d_before,
         };
-        let after: Step<B, C> = State {
-            hidden: Primitive(hidden_own.clone()),
-            memory: primitives::<B, _>(memory_after),
-        };
-        let cotangent = State { hidden: Primitive(d_own), memory: primitives::<B, _>(d_memory) };
-        let mut back = cell.step_backward(saved.clone(), &before, &after, cotangent);
-        let mut gated_hidden = None;
-        if let Some((weight, _)) = &weights.gated {
-            let (d_last, whole) = last_gate::<B, C>(back);
-            let d_gated = Primitive(B::float_matmul(d_last, weight.clone()));
-            back = cell.gated_hidden_backward(&saved, &before, d_gated, whole);
-            gated_hidden = Some(cell.gated_hidden_of_saved(&saved, &before.hidden).0);
-        }
-        let Backward { d_gates, d_separate, d_hidden: direct, d_memory: d_memory_before } = back;
-        let (d_gates, d_separate) = (tensors::<B>(d_gates), tensors::<B>(d_separate));
-
-        // Through U: what multiplies h is the added gates and the separate ones.
-        let mut d_outer = d_gates[..added].to_vec();
-        let differs = added < C::GATES;
-        d_outer.extend(d_separate);
-        let d_gates_t = concatenate::<B>(d_gates, 1);
-        let d_outer = if differs { concatenate::<B>(d_outer, 1) } else { d_gates_t.clone() };
-        d_hidden = B::float_matmul(d_outer.clone(), weights.outer.clone());
-        if let Some(Primitive(direct)) = direct {
-            d_hidden = add::<B>(d_hidden, direct);
-        }
-        d_memory = tensors::<B>(d_memory_before);
-
-        // A row that stood still hands its gradient on.
-        if let (Some(active), Some((held_hidden, held_memory))) = (&active, held) {
-            d_hidden = select::<B>(active, d_hidden, held_hidden);
-            d_memory = d_memory
-                .into_iter()
-                .zip(held_memory)
-                .map(|(d, held)| select::<B>(active, d, held))
-                .collect();
-        }
-
-        d_gates_all[t] = Some(d_gates_t);
-        d_recurrent_all[t] = differs.then_some(d_outer);
-        sums.hidden_before[t] = Some(hidden_before);
+        sums.hidden_before[t] = Some(step.hidden_before);
         sums.gated_hidden[t] = gated_hidden;
         if weight_hr.is_some() && wanted.has(Operand::WeightHr) {
-            sums.projection[t] = Some((d_h, hidden_own));
+            sums.projection[t] = Some((d_h, step.hidden_own));
         }
     }
+    sums.gradients(plan, operands, wanted, &sizes, d_state)
+}
 
-    let d_gates = concatenate::<B>(d_gates_all.into_iter().flatten().collect(), 0);
-    let d_outer: Vec<_> = d_recurrent_all.into_iter().flatten().collect();
-    let d_outer = if d_outer.is_empty() { d_gates.clone() } else { concatenate::<B>(d_outer, 0) };
-    let d_state = (d_hidden, d_memory);
-    sums.gradients(plan, operands, wanted, &sizes, (d_gates, d_outer), d_state)
+/// What comes from outside: `[T·B, P]` for the outputs, and for the final state.
+fn cotangents<N: TensorNumber, C: Cell>(
+    plan: &Plan<C>,
+    operands: &Operands<N>,
+    d_results: Cotangents<N>,
+    sizes: &Sizes,
+) -> (N, StateCotangent<N>) {
+    let Sizes { time, batch, hidden, output, memories, .. } = *sizes;
+    let like = operands.need(Operand::Hidden);
+    let or_zeros = |d: Option<N>, shape: &[usize]| d.unwrap_or_else(|| like.zeros(shape.to_vec()));
+    let d_outputs = match d_results.outputs {
+        Some(d) if plan.options.batch_first => d.swap_first_dims(),
+        d => or_zeros(d, &[time, batch, output]),
+    };
+    let d_hidden = or_zeros(d_results.hidden, &[batch, output]);
+    let d_memory = (memories > 0).then(|| or_zeros(d_results.memory, &[memories, batch, hidden]));
+    let d_memory = split_memory(d_memory.as_ref(), sizes);
+    (d_outputs.reshape([time * batch, output]), State { hidden: d_hidden, memory: d_memory })
+}
+
+/// One step backward through the cell. Also returns the gated hidden state, for cells that have one: the
+/// weights' gradient needs it.
+fn through_cell<N: TensorNumber, C: Cell>(
+    cell: &C,
+    step: &StepTrace<N>,
+    cotangent: Step<N, C>,
+    weights: &RecurrentWeights<N>,
+) -> (Backward<C, N>, Option<N>) {
+    let saved = C::Saved::from_vec(step.saved.clone());
+    let before = State {
+        hidden: step.hidden_before.clone(),
+        memory: C::Memory::from_vec(step.memory_before.clone()),
+    };
+    let after = State {
+        hidden: step.hidden_own.clone(),
+        memory: C::Memory::from_vec(step.memory_after.clone()),
+    };
+    let back = cell.step_backward(saved.clone(), &before, &after, cotangent);
+    let Some((weight, _)) = &weights.gated else { return (back, None) };
+    let (d_last, whole) = last_gate(back);
+    let d_gated = d_last.matmul(weight.clone());
+    let back = cell.gated_hidden_backward(&saved, &before, d_gated, whole);
+    (back, Some(cell.gated_hidden_of_saved(&saved, &before.hidden)))
 }
 
 /// The last gate's gradient, and everything put together again.
-fn last_gate<B: Backend, C: Cell>(
-    back: Backward<C, Primitive<B>>,
-) -> (FloatTensor<B>, Backward<C, Primitive<B>>) {
+fn last_gate<N: TensorNumber, C: Cell>(back: Backward<C, N>) -> (N, Backward<C, N>) {
     let Backward { d_gates, d_separate, d_hidden, d_memory } = back;
     let gates = d_gates.into_vec();
-    let last = gates[gates.len() - 1].0.clone();
+    let last = gates[gates.len() - 1].clone();
     (last, Backward { d_gates: C::Gates::from_vec(gates), d_separate, d_hidden, d_memory })
 }
 
-/// What the sums over all steps are made of, gathered step by step, in order of time.
-struct StepSums<B: Backend> {
-    hidden_before: Vec<Option<FloatTensor<B>>>,
-    gated_hidden: Vec<Option<FloatTensor<B>>>,
-    projection: Vec<Option<(FloatTensor<B>, FloatTensor<B>)>>,
+/// Through `U`: what multiplies `h` is the added gates and the separate ones. Returns dLoss/d(state before
+/// the step), and notes the gates' gradients for the sums over all steps.
+fn through_hidden_terms<N: TensorNumber, C: Cell>(
+    back: Backward<C, N>,
+    weights: &RecurrentWeights<N>,
+    t: usize,
+    sums: &mut StepSums<N>,
+) -> StateCotangent<N> {
+    let Counts { added, .. } = counts::<C>();
+    let Backward { d_gates, d_separate, d_hidden: direct, d_memory } = back;
+    let (d_gates, d_separate) = (d_gates.into_vec(), d_separate.into_vec());
+    let mut d_outer = d_gates[..added].to_vec();
+    let differs = added < C::GATES;
+    d_outer.extend(d_separate);
+    let d_gates_t = N::concatenate(d_gates, 1);
+    let d_outer = if differs { N::concatenate(d_outer, 1) } else { d_gates_t.clone() };
+    let mut d_hidden = d_outer.clone().matmul(weights.outer.clone());
+    if let Some(direct) = direct {
+        d_hidden = d_hidden + direct;
+    }
+    sums.d_gates[t] = Some(d_gates_t);
+    sums.d_outer[t] = differs.then_some(d_outer);
+    State { hidden: d_hidden, memory: d_memory.into_vec() }
 }
 
-impl<B: Backend> StepSums<B> {
+/// What goes on to the step before: in valid rows what came through the step, in masked ones what they hold.
+fn hand_on<N: TensorNumber>(
+    valid: &[bool],
+    d_before: StateCotangent<N>,
+    held: StateCotangent<N>,
+) -> StateCotangent<N> {
+    let memory = d_before.memory.into_iter().zip(held.memory);
+    State {
+        hidden: N::select(valid, d_before.hidden, held.hidden),
+        memory: memory.map(|(d, held)| N::select(valid, d, held)).collect(),
+    }
+}
+
+/// What the sums over all steps are made of, gathered step by step, in order of time.
+struct StepSums<N> {
+    d_gates: Vec<Option<N>>,
+    /// `None` at each step for cells whose gates are all added: the same as `d_gates`.
+    d_outer: Vec<Option<N>>,
+    hidden_before: Vec<Option<N>>,
+    gated_hidden: Vec<Option<N>>,
+    projection: Vec<Option<(N, N)>>,
+}
+
+impl<N: TensorNumber> StepSums<N> {
     fn new(time: usize) -> Self {
         Self {
+            d_gates: vec![None; time],
+            d_outer: vec![None; time],
             hidden_before: vec![None; time],
             gated_hidden: vec![None; time],
             projection: vec![None; time],
@@ -377,56 +397,56 @@ impl<B: Backend> StepSums<B> {
     fn gradients<C: Cell>(
         self,
         plan: &Plan<C>,
-        operands: &Operands<FloatTensor<B>>,
+        operands: &Operands<N>,
         wanted: &Operands<()>,
         sizes: &Sizes,
-        (d_gates, d_outer): (FloatTensor<B>, FloatTensor<B>),
-        (d_hidden, d_memory): (FloatTensor<B>, Vec<FloatTensor<B>>),
-    ) -> Operands<FloatTensor<B>> {
+        d_state: StateCotangent<N>,
+    ) -> Operands<N> {
         let Sizes { time, batch, input, hidden, memories, .. } = *sizes;
-        let all = |steps: Vec<Option<FloatTensor<B>>>| {
-            concatenate::<B>(steps.into_iter().flatten().collect(), 0)
-        };
+        let all = |steps: Vec<Option<N>>| N::concatenate(steps.into_iter().flatten().collect(), 0);
+        let d_gates = all(self.d_gates);
+        let differs = self.d_outer.iter().any(Option::is_some);
+        let d_outer = if differs { all(self.d_outer) } else { d_gates.clone() };
         let has_gated = C::HIDDEN_TERMS.contains(&HiddenTerm::Gated);
-        let d_last = || columns::<B>(&d_gates, (C::GATES - 1) * hidden, C::GATES * hidden);
+        let d_last = || d_gates.columns((C::GATES - 1) * hidden, C::GATES * hidden);
         let mut d = Operands::new();
         if wanted.has(Operand::Input) {
             let weight_ih = operands.need(Operand::WeightIh).clone();
-            let d_x = B::float_matmul(d_gates.clone(), weight_ih);
-            d = d.with(Operand::Input, reshape::<B>(d_x, [time, batch, input]));
+            let d_x = d_gates.clone().matmul(weight_ih);
+            d.set(Operand::Input, Some(d_x.reshape([time, batch, input])));
         }
         if wanted.has(Operand::WeightIh) {
-            let x = input_rows::<B, C>(plan, operands, sizes);
-            d = d.with(Operand::WeightIh, transposed_times::<B>(d_gates.clone(), x));
+            let x = input_rows(plan, operands, sizes);
+            d.set(Operand::WeightIh, Some(d_gates.clone().transposed_matmul(x)));
         }
         if wanted.has(Operand::WeightHh) {
-            let mut parts = vec![transposed_times::<B>(d_outer.clone(), all(self.hidden_before))];
+            let mut parts = vec![d_outer.clone().transposed_matmul(all(self.hidden_before))];
             if has_gated {
-                parts.push(transposed_times::<B>(d_last(), all(self.gated_hidden)));
+                parts.push(d_last().transposed_matmul(all(self.gated_hidden)));
             }
-            d = d.with(Operand::WeightHh, concatenate::<B>(parts, 0));
+            d.set(Operand::WeightHh, Some(N::concatenate(parts, 0)));
         }
         if wanted.has(Operand::BiasHh) {
-            let mut parts = vec![sum_rows::<B>(d_outer)];
+            let mut parts = vec![d_outer.sum_rows()];
             if has_gated {
-                parts.push(sum_rows::<B>(d_last()));
+                parts.push(d_last().sum_rows());
             }
-            d = d.with(Operand::BiasHh, concatenate::<B>(parts, 0));
+            d.set(Operand::BiasHh, Some(N::concatenate(parts, 0)));
         }
         if wanted.has(Operand::WeightHr) {
             let (d_h, own): (Vec<_>, Vec<_>) = self.projection.into_iter().flatten().unzip();
-            let d_h = concatenate::<B>(d_h, 0);
-            d = d.with(Operand::WeightHr, transposed_times::<B>(d_h, concatenate::<B>(own, 0)));
+            let d_weight = N::concatenate(d_h, 0).transposed_matmul(N::concatenate(own, 0));
+            d.set(Operand::WeightHr, Some(d_weight));
         }
         if wanted.has(Operand::BiasIh) {
-            d = d.with(Operand::BiasIh, sum_rows::<B>(d_gates));
+            d.set(Operand::BiasIh, Some(d_gates.sum_rows()));
         }
         if wanted.has(Operand::Hidden) {
-            d = d.with(Operand::Hidden, d_hidden);
+            d.set(Operand::Hidden, Some(d_state.hidden));
         }
         if wanted.has(Operand::Memory) {
-            let d_memory = concatenate::<B>(d_memory, 0);
-            d = d.with(Operand::Memory, reshape::<B>(d_memory, [memories, batch, hidden]));
+            let d_memory = N::concatenate(d_state.memory, 0);
+            d.set(Operand::Memory, Some(d_memory.reshape([memories, batch, hidden])));
         }
         d
     }

@@ -4,3 +4,5 @@
 pub(crate) mod body;
 pub(crate) mod ops;
 pub(crate) mod primitive;
+pub(crate) mod run;
+mod tensor_number;

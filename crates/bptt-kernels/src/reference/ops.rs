@@ -1,5 +1,7 @@
-//! The few primitive operations that the reference body is written in.
+//! The few operations that the reference body is written in, for a backend's tensors.
 
+use crate::reference::primitive::Primitive;
+use crate::reference::tensor_number::TensorNumber;
 use burn::backend::tensor::{BoolTensor, FloatTensor};
 use burn::backend::{Backend, TensorMetadata, get_device_settings};
 use burn::tensor::{Shape, Slice, TensorData};
@@ -33,11 +35,6 @@ pub(crate) fn linear<B: Backend>(
     }
 }
 
-/// The transposed `a [m, k]` times `b [m, n]`, the sum over rows of outer products: `[k, n]`.
-pub(crate) fn transposed_times<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
-    B::float_matmul(B::float_transpose(a), b)
-}
-
 /// The sum over the rows of `x [m, n]`: `[n]`.
 pub(crate) fn sum_rows<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let n = x.shape()[1];
@@ -69,11 +66,6 @@ pub(crate) fn columns<B: Backend>(x: &FloatTensor<B>, from: usize, to: usize) ->
         return x.clone();
     }
     B::float_slice(x.clone(), &[Slice::from(0..m), Slice::from(from..to)])
-}
-
-/// Entries `[from, to)` of a vector.
-pub(crate) fn entries<B: Backend>(x: &FloatTensor<B>, from: usize, to: usize) -> FloatTensor<B> {
-    B::float_slice(x.clone(), &[Slice::from(from..to)])
 }
 
 /// Matrices or vectors side by side along `dim`.
@@ -117,4 +109,59 @@ pub(crate) fn select<B: Backend>(
 pub(crate) fn only<B: Backend>(active: &[bool], x: FloatTensor<B>) -> FloatTensor<B> {
     let zero = B::float_zeros(x.shape(), &x.device(), x.dtype().into());
     select::<B>(active, x, zero)
+}
+
+impl<B: Backend> TensorNumber for Primitive<B> {
+    fn shape(&self) -> Shape {
+        self.0.shape()
+    }
+
+    fn reshape(self, shape: impl Into<Shape>) -> Self {
+        Self(reshape::<B>(self.0, shape))
+    }
+
+    fn swap_first_dims(self) -> Self {
+        Self(B::float_swap_dims(self.0, 0, 1))
+    }
+
+    fn matmul(self, other: Self) -> Self {
+        Self(B::float_matmul(self.0, other.0))
+    }
+
+    fn transpose(self) -> Self {
+        Self(B::float_transpose(self.0))
+    }
+
+    fn plus_row(self, row: Self) -> Self {
+        let n = row.0.shape()[0];
+        Self(add::<B>(self.0, reshape::<B>(row.0, [1, n])))
+    }
+
+    fn sum_rows(self) -> Self {
+        Self(sum_rows::<B>(self.0))
+    }
+
+    fn rows(&self, from: usize, to: usize) -> Self {
+        Self(rows::<B>(&self.0, from, to))
+    }
+
+    fn columns(&self, from: usize, to: usize) -> Self {
+        Self(columns::<B>(&self.0, from, to))
+    }
+
+    fn entries(&self, from: usize, to: usize) -> Self {
+        Self(B::float_slice(self.0.clone(), &[Slice::from(from..to)]))
+    }
+
+    fn concatenate(parts: Vec<Self>, dim: usize) -> Self {
+        Self(concatenate::<B>(parts.into_iter().map(|part| part.0).collect(), dim))
+    }
+
+    fn zeros(&self, shape: impl Into<Shape>) -> Self {
+        Self(B::float_zeros(shape.into(), &self.0.device(), self.0.dtype().into()))
+    }
+
+    fn select(valid: &[bool], yes: Self, no: Self) -> Self {
+        Self(select::<B>(valid, yes.0, no.0))
+    }
 }

@@ -1,4 +1,4 @@
-//! The layers that are measured, ours and those of `burn::nn`, behind one face.
+//! The layers that are measured, ours and those of `burn::nn`, behind one interface.
 
 use crate::bench::settings::{Contender, Settings};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind};
@@ -6,7 +6,7 @@ use burn::Tensor;
 use burn::nn;
 use burn::tensor::Device;
 
-/// A layer, whosesoever.
+/// A layer of either.
 #[allow(clippy::large_enum_variant, reason = "there is one, on the stack")]
 pub(super) enum Model {
     Ours(AnyRecurrent),
@@ -74,7 +74,7 @@ impl Model {
     }
 
     fn step(&self, input: Tensor<2>, state: Option<State>) -> State {
-        // Burn's layers have no step: a sequence of one.
+        // Burn's layers have no step, so it is a sequence of one step.
         let one = |input: Tensor<2>| input.unsqueeze_dim::<3>(1);
         match (self, state) {
             (Self::Ours(layer), Some(State::Ours(state))) => {
@@ -97,7 +97,7 @@ impl Model {
     }
 }
 
-/// Until the device has done what it was told.
+/// Waits until the device has finished its work.
 pub(super) fn wait(device: &Device) -> Result<(), String> {
     device.sync().map_err(|error| {
         let error = error.to_string();

@@ -77,11 +77,11 @@ pub struct Settings {
     pub ceiling: bool,
 }
 
-/// More numbers than this are a slip of the keyboard: 64 GiB.
+/// More numbers than this (64 GiB) are a typing error.
 const MOST_NUMBERS: usize = 1 << 34;
 
 impl Settings {
-    /// Whether there is something to measure.
+    /// Checks that the settings can be measured.
     ///
     /// # Errors
     ///

@@ -37,18 +37,18 @@
 //! # }
 //! ```
 
-mod kernels;
 mod sequence;
 mod stacking;
 
 pub use bptt::cells::Dual;
 
-use crate::curvature::sequence::{Matrix, Operands, Results, SequenceSpec, forward};
-use crate::curvature::stacking::{stacked, tangent};
+use crate::curvature::sequence::{
+    ForwardPass, Operands, Results, SequenceSpec, forward, have_kernels,
+};
+use crate::curvature::stacking::{Matrix, stacked, tangent};
 use bptt::cells::Cell;
 use bptt::{CellVisitor, Kernel, MaskedOutput, Recorded, Recurrent, SequenceCell, SequenceMask};
 use burn::Tensor;
-use burn::tensor::{Bool, TensorData};
 
 /// Where the loss is looked at: what a layer is given, beside its parameters.
 #[derive(Clone, Debug)]
@@ -167,9 +167,9 @@ pub struct Curvature {
 /// The Hessian of a loss of the layer's results, times a direction, and the gradient beside it.
 ///
 /// Dropout is off. The layer's engine and trace budget do not matter. In host memory the kernels do
-/// it, in `f32` and `f64`; elsewhere, and with [`Kernel::Reference`], the outline of the reference body
-/// in tensor operations, on the layer's device without autodiff. Either keeps a trace of all steps,
-/// twice as large as that of the gradient alone.
+/// it, in `f32` and `f64`; elsewhere, and with [`Kernel::Reference`], the reference body does it in tensor
+/// operations, on the layer's device without autodiff. Either keeps a trace of all steps, twice as large
+/// as that of the gradient alone.
 ///
 /// # Arguments
 ///
@@ -189,7 +189,7 @@ pub fn hessian_vector_product<C: SequenceCell>(
     direction: &Variables,
     loss: impl FnOnce(&LayerResults) -> LayerResults,
 ) -> Curvature {
-    let by_kernels = layer.kernel() == Kernel::Auto && kernels::take(&at.input);
+    let by_kernels = layer.kernel() == Kernel::Auto && have_kernels(&at.input);
     let stack = Stack::new(layer, at, by_kernels);
     let Stack { time, batch, directions, memories, .. } = stack;
     let hidden = stack.state(&at.hidden, &direction.hidden, layer.weights.len(), stack.output);
@@ -198,8 +198,8 @@ pub fn hessian_vector_product<C: SequenceCell>(
 
     // Forward, layer by layer.
     let input = Dual::new(at.input.clone(), direction.input.clone());
-    let mut x = Some(stack.without_padding(stack.sequence_in(&input)));
-    let mut backwards = Vec::new();
+    let mut x = Some(stack.sequence_in(&input));
+    let mut passes = Vec::new();
     let (mut hidden_n, mut memory_n) = (Vec::new(), Vec::new());
     for first in (0..layer.weights.len()).step_by(directions) {
         let mut outputs = Vec::new();
@@ -219,13 +219,13 @@ pub fn hessian_vector_product<C: SequenceCell>(
                 reverse: (k > first) != layer.is_reverse(),
                 mask: at.mask.clone(),
                 masked_output: at.masked_output,
+                by_kernels,
             };
-            let forward = Forward { spec, operands, by_kernels };
-            let (results, backward) = layer.cell().accept(forward);
+            let (results, pass) = layer.cell().accept(Forward { spec, operands });
             outputs.push(results.outputs);
             hidden_n.push(results.hidden);
             memory_n.extend(results.memory);
-            backwards.push(backward);
+            passes.push(pass);
         }
         x = Some(side_by_side(outputs));
     }
@@ -242,12 +242,12 @@ pub fn hessian_vector_product<C: SequenceCell>(
     let d_hidden_n = planes(&d_results.hidden);
     let d_memory_n = d_results.memory.as_ref().map(planes).unwrap_or_default();
     let mut d_all = Vec::new();
-    while !backwards.is_empty() {
-        let first = backwards.len() - directions;
+    while !passes.is_empty() {
+        let first = passes.len() - directions;
         let mut d_below: Option<Matrix> = None;
-        for (direction, backward) in backwards.drain(first..).enumerate() {
+        for (direction, pass) in passes.drain(first..).enumerate() {
             let k = first + direction;
-            let d = backward(Results {
+            let d = pass.backward(Results {
                 outputs: stack.outputs_of(&d_x, direction),
                 hidden: d_hidden_n[k].clone(),
                 memory: d_memory_n[k * memories..(k + 1) * memories].to_vec(),
@@ -265,23 +265,17 @@ pub fn hessian_vector_product<C: SequenceCell>(
     Curvature { results, gradient, product }
 }
 
-/// Runs one layer in one direction forward, and remembers its cell for the way back.
+/// Runs one layer in one direction forward.
 struct Forward {
     spec: SequenceSpec,
     operands: Operands,
-    by_kernels: bool,
 }
 
 impl CellVisitor for Forward {
-    type Output = (Results, Box<dyn FnOnce(Results) -> Operands>);
+    type Output = (Results, ForwardPass);
 
     fn visit<C: Cell>(self, cell: C) -> Self::Output {
-        if self.by_kernels {
-            let (results, passed) = kernels::forward(cell, &self.spec, self.operands);
-            return (results, Box::new(move |d_results| passed.backward(d_results)));
-        }
-        let (results, passed) = forward(cell, self.spec, self.operands);
-        (results, Box::new(move |d_results| passed.backward(d_results)))
+        forward(cell, self.spec, self.operands)
     }
 }
 
@@ -330,8 +324,6 @@ struct Stack {
     swaps: bool,
     /// For zeros.
     like: Tensor<3>,
-    /// `[T·B, 1]`, true at masked steps. The kernels do not read the input there, and need no mask.
-    masked: Option<Tensor<2, Bool>>,
 }
 
 impl Stack {
@@ -343,12 +335,6 @@ impl Stack {
         let (batch, time) = if batch_first { (a, b) } else { (b, a) };
         // The kernels take either order.
         let swaps = batch_first && !by_kernels;
-        let masked = at.mask.as_ref().filter(|_| !by_kernels).map(|mask| {
-            let flags =
-                (0..time * batch).map(|row| !mask.is_valid(row / batch, row % batch, batch));
-            let data = TensorData::new(flags.collect(), [time * batch, 1]);
-            Tensor::from_data(data, &like.device())
-        });
         Self {
             time,
             batch,
@@ -358,7 +344,6 @@ impl Stack {
             batch_first,
             swaps,
             like,
-            masked,
         }
     }
 
@@ -386,12 +371,6 @@ impl Stack {
             let width = x.dims()[2];
             Recorded(x.reshape([self.time * self.batch, width]))
         })
-    }
-
-    /// The input with zeros at masked steps: its content there may be anything.
-    fn without_padding(&self, x: Matrix) -> Matrix {
-        let Some(masked) = &self.masked else { return x };
-        x.linear(|x| Recorded(x.0.clone().mask_fill(masked.clone().expand(x.0.dims()), 0.0)))
     }
 
     fn sequence_out(&self, x: &Matrix) -> Dual<Tensor<3>> {

@@ -1,10 +1,13 @@
 //! Matrices in dual numbers, one after the other in one tensor.
 
-use crate::curvature::sequence::Matrix;
+use bptt::Recorded;
 use bptt::cells::Dual;
 use burn::Tensor;
 
-/// A tangent of zeros where there is none: a part of something that has one.
+/// A matrix and its tangent.
+pub(super) type Matrix = Dual<Recorded>;
+
+/// The tangent, with zeros if there is none.
 pub(super) fn tangent(x: &Matrix) -> Tensor<2> {
     x.tangent.as_ref().map_or_else(|| x.value.0.zeros_like(), |tangent| tangent.0.clone())
 }

@@ -8,8 +8,8 @@ use bptt::cells::{
 use bptt::{CellVisitor, SequenceCell};
 use std::marker::PhantomData;
 
-/// One unit's step of a cell, in lists instead of the cell's own components. Forward only: a witness has no
-/// way to a hand-written backward.
+/// One unit's step of a cell, with lists in place of the cell's own components. It has no backward step, so
+/// that no witness can reach a hand-written one.
 pub trait ScalarCell<N>: Sync {
     /// How the recurrent product of each gate enters.
     fn hidden_terms(&self) -> &'static [HiddenTerm];
@@ -38,7 +38,7 @@ pub struct Real<C>(
     pub C,
 );
 
-/// The two differ in the trait whose `step` they call, and in nothing else.
+/// The two differ only in the trait whose `step` they call.
 macro_rules! scalar_cell {
     ($Wrapper:ident, $Cell:ident, $Number:ident) => {
         impl<N: $Number, C: $Cell> ScalarCell<N> for $Wrapper<C> {

@@ -35,7 +35,7 @@ impl Number for Complex {
     }
 
     fn sigmoid(&self) -> Self {
-        // The exponential of a negative real part alone: it does not overflow.
+        // Only of a negative real part, whose exponential does not overflow.
         if self.0.re < 0.0 {
             let e = self.0.exp();
             return Self(e / (1.0 + e));
@@ -44,8 +44,8 @@ impl Number for Complex {
     }
 
     fn tanh(&self) -> Self {
-        // tanh(x) = (1 - e^-2x) / (1 + e^-2x) loses digits near zero; the form by sinh does not, and
-        // overflows only where tanh is ±1 to the last digit.
+        // tanh(x) = (1 - e^-2x) / (1 + e^-2x) loses digits near zero. The form with sinh does not, and
+        // it overflows only where tanh is ±1 to the last digit.
         let t = self.0.tanh();
         if t.is_nan() && !self.0.re.is_nan() {
             return Self::constant(self.0.re.signum());

@@ -5,8 +5,8 @@
 //! rest; the exponential is reduced by `ln 2` and by halving, as in Y. Hida, X. S. Li and D. H. Bailey,
 //! "Algorithms for quad-double precision floating point arithmetic", ARITH 15 (2001).
 //!
-//! Our own because the functions have to be good to the last digits too: the crate `twofloat` (0.8.4)
-//! has `e` right to 18 digits.
+//! It is our own because the functions have to be right to the last digits, too: the crate `twofloat`
+//! (0.8.4) has `e` right to 18 digits.
 
 use crate::scalar::number::Scalar;
 use crate::scalar::operators::operators;
@@ -18,7 +18,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 pub struct DoubleDouble {
     /// The value, rounded.
     pub high: f64,
-    /// What rounding left over.
+    /// The rounding error of `high`.
     pub low: f64,
 }
 
@@ -75,7 +75,7 @@ impl DoubleDouble {
     /// `e^y - 1` and a power of two with `e^x = e^y · power` and small `y`, for `x <= 0`.
     fn reduced(self) -> (Self, f64) {
         const HALVINGS: i32 = 9;
-        // e^-700 is 1e-304, and has no second half any more.
+        // e^-700 is 1e-304: below that the low half underflows.
         if self.high < -700.0 {
             return (Self::new(0.0), 0.0);
         }

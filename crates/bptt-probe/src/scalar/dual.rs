@@ -1,7 +1,7 @@
-//! Dual numbers: `x + Σ_k d_k ε_k` with `ε_j ε_k = 0`, so that a function of one is the function's
-//! value and its derivative in `K` directions.
+//! Dual numbers: `x + Σ_k d_k ε_k` with `ε_j ε_k = 0`. A function of a dual number gives the function's
+//! value and its derivatives in `K` directions.
 //!
-//! The slopes of `σ` and `tanh` stand here once more, in a form of their own. They are *not* those of
+//! The slopes of `σ` and `tanh` are written here once more, in another form. They are *not* those of
 //! [`Number`], which the hand-written backward uses: a witness that shared them would share their
 //! errors.
 //!
@@ -40,7 +40,7 @@ impl<N: Scalar, const K: usize> Dual<N, K> {
         &self.slopes[k] * &other.value + &self.value * &other.slopes[k]
     }
 
-    /// A function's value here, and its slope here: the chain rule.
+    /// The chain rule, from the function's value and slope at this point.
     fn chain(&self, value: N, slope: N) -> Self {
         Self { value, slopes: from_fn(|k| &self.slopes[k] * &slope) }
     }

@@ -8,7 +8,7 @@ use crate::scalar::layer::{Values, forward, loss};
 use crate::scalar::number::Scalar;
 use std::thread::{available_parallelism, scope};
 
-/// The size of the complex step. Its square is lost beside the last digit of anything.
+/// The size of the complex step. Its square is far below the last digit of any value.
 const STEP: f64 = 1e-20;
 
 /// The numbers that go in, as constants.
@@ -69,7 +69,7 @@ pub fn columns<N: Scalar + Send + Sync, const K: usize>(
     };
     let entries = entries(problem);
     let chunks: Vec<_> = entries.chunks(K).collect();
-    // The chunks know nothing of each other: shared out, in order.
+    // The chunks are independent, so threads share them; the results stay in order.
     let threads = available_parallelism().map_or(1, usize::from);
     let share = chunks.len().div_ceil(threads).max(1);
     let derivatives = scope(|scope| {

@@ -1,4 +1,4 @@
-//! The loops.
+//! The layer: loops over layers, directions, steps, rows and units.
 
 use crate::problem::LayerOptions;
 use crate::scalar::cell::ScalarCell;
@@ -29,7 +29,7 @@ pub fn forward<N: Scalar>(
     let memories = cell.memories();
     let (mut hidden_n, mut memory_n) = (vec![], vec![]);
 
-    // x[t][b] is what the layer at hand reads: first the input, then what the layer below has put out.
+    // x[t][b] is what the current layer reads: first the input, then the outputs of the layer below.
     let mut x: Vec<Vec<Vec<N>>> = (0..time)
         .map(|t| (0..batch).map(|b| step_of(options, &given["input"], t, b)).collect())
         .collect();
@@ -103,7 +103,7 @@ impl<N: Scalar> Weights<'_, N> {
     ) -> State<Vec<N>, Vec<Vec<N>>> {
         let units = 0..self.hidden;
         let of_unit = |j: usize| State {
-            // Behind a projection there may be no h_j, and a cell that can stand there reads none.
+            // With a projection there may be no h_j; a cell that can be projected does not read it.
             hidden: before.hidden.get(j).cloned().unwrap_or(N::constant(f64::NAN)),
             memory: before.memory.iter().map(|memory| memory[j].clone()).collect(),
         };
@@ -205,7 +205,7 @@ pub(crate) fn is_valid(options: &LayerOptions, t: usize, b: usize) -> bool {
     }
 }
 
-/// `Σ cotangent ⊙ result` over all that comes out.
+/// `Σ cotangent ⊙ result` over all results.
 pub fn loss<N: Scalar>(results: &Values<N>, given: &Values<N>) -> N {
     let mut sum = N::constant(0.0);
     for (name, values) in results {

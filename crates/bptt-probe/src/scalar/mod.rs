@@ -1,11 +1,11 @@
 //! A layer of any options in plain loops over plain numbers: what the witnesses differentiate.
 //!
-//! [`forward`] is small, slow and obviously right: one row, one step, one unit after the other, and
-//! the cell's `step` on single numbers. It reaches no hand-written backward, on any path, and shares
-//! with the engines nothing but that `step`. It is held against PyTorch's files, so what the
-//! witnesses differentiate is what runs, and what runs is the right function.
+//! [`forward`] is small, slow and easy to check by eye: one row, one step and one unit after the other,
+//! and the cell's `step` on single numbers. It never reaches a hand-written backward, and `step` is all
+//! that it shares with the engines. A test compares it with PyTorch's files, so the witnesses
+//! differentiate the right function.
 //!
-//! By the number it is run on, it becomes a witness:
+//! The number that it runs on makes it a witness:
 //!
 //! | number | what it gives |
 //! | --- | --- |

@@ -4,7 +4,7 @@ use bptt::cells::Number;
 
 /// A single number, as opposed to a tensor of them.
 pub trait Scalar: Number + std::fmt::Debug + 'static {
-    /// That value, which depends on nothing.
+    /// A constant: its derivatives are zero.
     fn constant(value: f64) -> Self;
 
     /// The value, rounded to f64; of a complex number the real part.

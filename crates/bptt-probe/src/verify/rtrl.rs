@@ -5,65 +5,83 @@ use crate::loaded::{array, load, tensor};
 use crate::measure::Outcome;
 use crate::problem::{Array, Problem};
 use crate::scalar::is_valid;
-use crate::setting::Setting;
-use crate::verify::session::Session;
-use crate::verify::witness::Witness;
+use crate::setting::{DType, Setting};
+use crate::verify::session::{Session, Verification};
+use crate::verify::witness::{Comparison, Request, Witness};
 use bptt::{Engine, MaskedOutput, RecurrentState, Rtrl, RtrlGradients, StateCotangent};
 use burn::Tensor;
 
-/// How many numbers a step may carry along, in one tensor; and how many, with those for the gradient
-/// of the input, all steps together.
+/// How many numbers a step may carry in one tensor; and how many all steps together, with those for the
+/// gradient of the input.
 const MOST: [usize; 2] = [1 << 22, 1 << 24];
 
-impl Session<'_> {
-    /// What the engine carries forwards, in every direction and with the gradient of the input, is held
-    /// against all that go backward; and, where layers run forward only, against what a whole stack
-    /// carries from step to step, [`Rtrl`], whose gradients are known after each. Long sequences have
-    /// that alone, since the gradient of the input takes numbers for every past step.
-    pub(super) fn rtrl(&mut self) -> Result<(), String> {
-        let witness = Witness::Rtrl;
-        if !self.only_f64(witness, "its sums run over all steps, and are compared in f64") {
-            return Ok(());
-        }
-        let (mut large, mut long) = (vec![], vec![]);
-        for case in self.cases() {
-            let problem = case.problem();
-            let forward_only = !case.options.bidirectional && !case.options.reverse;
-            let [parameters, inputs] = carried(&case);
-            let whole = (parameters + inputs) * case.options.time <= MOST[1];
-            if parameters > MOST[0] || !(whole || forward_only) {
-                large.push(case);
-                continue;
-            }
-            let all = match whole {
-                true => Some(self.measure(&problem, Engine::Rtrl)?),
-                false => None,
-            };
-            let by_step = match forward_only {
-                true => Some(by_step(&problem, &self.setting(Engine::Rtrl))?),
-                false => None,
-            };
-            if let (Some(all), Some(by_step)) = (&all, &by_step) {
-                self.compare(&problem, Engine::Rtrl, witness, (all, by_step));
-            }
-            let expected = all.or(by_step).expect("one of them");
-            for by in self.all_ways() {
-                let measured = self.measure(&problem, by)?;
-                self.compare(&problem, by, witness, (&measured, &expected));
-            }
-            if !whole {
-                long.push(case);
-            }
-        }
-        self.say_left_out(witness, &large, "what it carries grows with the parameters");
-        let why = "the gradient of the input, which carries numbers for every past step";
-        self.say_left_out(witness, &long, why);
-        Ok(())
+/// The manual engine against gradients that are carried forwards.
+pub struct RealTime;
+
+impl Witness for RealTime {
+    fn name(&self) -> &'static str {
+        "rtrl"
+    }
+
+    fn help(&self) -> &'static str {
+        "Real-time recurrent learning, on the same device, for layers that run forward only"
+    }
+
+    fn description(&self) -> &'static str {
+        "real-time recurrent learning: the influence of the parameters carried forwards"
+    }
+
+    fn tolerance(&self, _: DType, _: &str) -> f64 {
+        1e-12
+    }
+
+    fn begin(&self, _: &Request, _: &mut Verification) -> Result<Comparison, String> {
+        Ok(Box::new(compare))
     }
 }
 
-/// How many numbers the largest layer carries: for each row, each gate, and each parameter; or each number
-/// of the input.
+/// `Engine::Rtrl`, in every direction and with the gradient of the input, is compared with all engines that
+/// go backward. Where a layer runs forward only, it is also compared with [`Rtrl`], which carries the
+/// influence through a whole stack from step to step. Long sequences have [`Rtrl`] alone, because the
+/// gradient of the input takes numbers for every past step.
+fn compare(session: &mut Session<'_>) -> Result<(), String> {
+    if !session.only_f64("its sums run over all steps, and are compared in f64") {
+        return Ok(());
+    }
+    let (mut large, mut long) = (vec![], vec![]);
+    for case in session.cases() {
+        let problem = case.problem();
+        let forward_only = !case.options.bidirectional && !case.options.reverse;
+        let [parameters, inputs] = carried(&case);
+        let whole = (parameters + inputs) * case.options.time <= MOST[1];
+        if parameters > MOST[0] || !(whole || forward_only) {
+            large.push(case);
+            continue;
+        }
+        let by_engine = match whole {
+            true => Some(session.measure(&problem, Engine::Rtrl)?),
+            false => None,
+        };
+        let by_step = match forward_only {
+            true => Some(by_step(&problem, &session.setting(Engine::Rtrl))?),
+            false => None,
+        };
+        if let (Some(by_engine), Some(by_step)) = (&by_engine, &by_step) {
+            session.compare(&problem, Engine::Rtrl, (by_engine, by_step));
+        }
+        let expected = by_engine.or(by_step).expect("one of them");
+        session.compare_all(&problem, &expected)?;
+        if !whole {
+            long.push(case);
+        }
+    }
+    session.say_left_out(&large, "what it carries grows with the parameters");
+    let why = "the gradient of the input, which carries numbers for every past step";
+    session.say_left_out(&long, why);
+    Ok(())
+}
+
+/// How many numbers the largest layer carries for each row and gate: for the parameters, and for the input.
 fn carried(case: &Case) -> [usize; 2] {
     let options = &case.options;
     let all = options.parameters().expect("the table's sizes are small");
@@ -73,7 +91,7 @@ fn carried(case: &Case) -> [usize; 2] {
     [parameters, inputs].map(|columns| options.batch * columns * gates)
 }
 
-/// Outputs, final states, and the gradients of parameters and initial states, summed up step by step.
+/// Outputs, final states, and the gradients of parameters and initial states, added up step by step.
 fn by_step(problem: &Problem, setting: &Setting) -> Result<Outcome, String> {
     let options = &problem.options;
     let device = setting.device.clone();
@@ -97,7 +115,7 @@ fn by_step(problem: &Problem, setting: &Setting) -> Result<Outcome, String> {
         let width = options.state_size();
         for (b, here) in here.iter().enumerate() {
             if !here && options.masked_output == MaskedOutput::Zero {
-                // Zeros stand there instead of the state, whatever it is.
+                // The output is zero there, and does not depend on the state.
                 out.values[b * width..(b + 1) * width].fill(0.0);
                 d_out.values[b * width..(b + 1) * width].fill(0.0);
             }

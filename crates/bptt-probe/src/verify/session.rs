@@ -1,34 +1,16 @@
-//! What all witnesses share: what is asked for, what was found, and how a comparison is judged.
+//! What all witnesses share: what was found, and how a comparison is judged.
 
 use crate::case::{self, Case};
 use crate::device;
-use crate::measure::{Outcome, measure, measure_layer, relative_error};
-use crate::problem::Problem;
+use crate::measure::{Outcome, measure, relative_error};
+use crate::problem::{Array, Problem};
 use crate::report::{Row, kernel_name};
-use crate::sabotage::Sabotaged;
+use crate::sabotage;
+use crate::scalar::Values;
 use crate::setting::{DType, Setting};
 use crate::ulp::Ulps;
-use crate::verify::witness::Witness;
-use bptt::{CellKind, Engine, Kernel, cells};
+use bptt::{CellKind, Engine, Kernel};
 use burn::tensor::Device;
-use std::path::PathBuf;
-
-/// What to verify.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Only this cell.
-    pub cell: Option<CellKind>,
-    /// Devices by name.
-    pub devices: Vec<String>,
-    /// Types.
-    pub dtypes: Vec<DType>,
-    /// Witnesses.
-    pub witnesses: Vec<Witness>,
-    /// A folder of PyTorch reference files instead of those of this crate.
-    pub reference: Option<PathBuf>,
-    /// Turns the sign of this gate in the manual backward of the LSTM: a test of the checks.
-    pub sabotage: Option<usize>,
-}
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
@@ -60,10 +42,12 @@ pub(super) struct Target {
 }
 
 /// What is measured: an engine, and its kernel.
-#[derive(Clone, Copy)]
-pub(super) struct Implementation {
-    pub(super) engine: Engine,
-    pub(super) kernel: Kernel,
+#[derive(Clone, Copy, Debug)]
+pub struct Implementation {
+    /// Which engine differentiates.
+    pub engine: Engine,
+    /// Which kernel the manual engine runs.
+    pub kernel: Kernel,
 }
 
 impl From<Engine> for Implementation {
@@ -78,19 +62,38 @@ impl From<Kernel> for Implementation {
     }
 }
 
-/// What compares on one device in one type, and what it has found so far.
-pub(super) struct Session<'a> {
-    pub(super) request: &'a Request,
+/// One witness on one device in one type, and what all of them have found so far.
+pub struct Session<'a> {
+    /// Only this cell.
+    pub(super) cell: Option<CellKind>,
+    /// Which gate's sign is turned in the manual backward of the LSTM.
+    pub(super) sabotage: Option<usize>,
+    /// The witness's name.
+    pub(super) witness: &'static str,
+    /// The largest error that passes here.
+    pub(super) tolerance: f64,
     pub(super) target: &'a Target,
     pub(super) found: &'a mut Verification,
 }
 
 impl Session<'_> {
-    pub(super) fn wanted(&self, cell: CellKind) -> bool {
-        self.request.cell.is_none_or(|wanted| wanted == cell)
+    /// The device's name.
+    pub fn device_name(&self) -> &str {
+        &self.target.name
     }
 
-    pub(super) fn setting(&self, engine: Engine) -> Setting {
+    /// The type.
+    pub fn dtype(&self) -> DType {
+        self.target.dtype
+    }
+
+    /// Whether a cell is asked for.
+    pub fn wants(&self, cell: CellKind) -> bool {
+        self.cell.is_none_or(|wanted| wanted == cell)
+    }
+
+    /// How an engine runs a problem here.
+    pub fn setting(&self, engine: Engine) -> Setting {
         Setting {
             engine,
             kernel: Kernel::Auto,
@@ -99,31 +102,28 @@ impl Session<'_> {
         }
     }
 
-    pub(super) fn measure(
+    /// Outputs, final states and every gradient of a problem.
+    ///
+    /// # Errors
+    ///
+    /// One line, if the options do not make a layer.
+    pub fn measure(
         &self,
         problem: &Problem,
         implementation: impl Into<Implementation>,
     ) -> Result<Outcome, String> {
         let Implementation { engine, kernel } = implementation.into();
         let setting = Setting { kernel, ..self.setting(engine) };
-        let Some(gate) = self.request.sabotage else { return measure(problem, &setting) };
-        if problem.options.cell_name() != "lstm" || problem.options.clip.is_some() {
-            return measure(problem, &setting);
+        match self.sabotage {
+            Some(gate) => sabotage::measure(problem, &setting, gate),
+            None => measure(problem, &setting),
         }
-        let cell = Sabotaged { cell: cells::Lstm, gate };
-        let layer = problem
-            .options
-            .config()
-            .stack()
-            .try_init(cell, &setting.device.clone().autodiff())
-            .map_err(|error| error.to_string())?;
-        Ok(measure_layer(problem, &setting, layer))
     }
 
-    /// The cases of the table, in full on the host, in brief where each shape costs a shader.
-    pub(super) fn cases(&mut self) -> Vec<Case> {
+    /// The cases of the table: all on the host, the brief ones where each shape costs a shader.
+    pub fn cases(&mut self) -> Vec<Case> {
         let full = device::is_host(&self.target.name);
-        let wanted = |case: &Case| self.wanted(case.options.cell) && (full || case.brief);
+        let wanted = |case: &Case| self.wants(case.options.cell) && (full || case.brief);
         let cases: Vec<_> = case::table().into_iter().filter(wanted).collect();
         if !full {
             self.found.skipped.push(format!(
@@ -134,11 +134,30 @@ impl Session<'_> {
         cases
     }
 
-    pub(super) fn compare(
+    /// The cases that are small enough for every entry to be looked at, and the others.
+    pub fn tiny_and_larger(&mut self) -> (Vec<Case>, Vec<Case>) {
+        self.cases().into_iter().partition(|case| case.tiny)
+    }
+
+    /// The kernels that differ on this device.
+    pub fn kernels_here(&self) -> Vec<Kernel> {
+        match device::is_host(&self.target.name) {
+            true => vec![Kernel::Auto, Kernel::Reference],
+            false => vec![Kernel::Auto],
+        }
+    }
+
+    /// All that is measured here: the manual engine by each kernel, and the autograd engine.
+    pub fn all_implementations(&self) -> Vec<Implementation> {
+        let manual = self.kernels_here().into_iter().map(Implementation::from);
+        manual.chain([Implementation::from(Engine::Autograd)]).collect()
+    }
+
+    /// Compares each tensor of what was measured with what the witness expects.
+    pub fn compare(
         &mut self,
         problem: &Problem,
         implementation: impl Into<Implementation>,
-        witness: Witness,
         (measured, expected): (&Outcome, &Outcome),
     ) {
         let by = implementation.into();
@@ -146,19 +165,30 @@ impl Session<'_> {
             let error = measured
                 .get(tensor)
                 .map_or(f64::INFINITY, |measured| relative_error(measured, expected));
-            self.add_row(problem, by, witness, (tensor.clone(), error, expected.values.len()));
+            self.add_row(problem, by, (tensor.clone(), error, expected.values.len()));
         }
     }
 
-    /// One tensor's error.
-    pub(super) fn add_row(
+    /// Measures all implementations, and compares each with what the witness expects.
+    ///
+    /// # Errors
+    ///
+    /// As [`measure`](Self::measure).
+    pub fn compare_all(&mut self, problem: &Problem, expected: &Outcome) -> Result<(), String> {
+        for by in self.all_implementations() {
+            let measured = self.measure(problem, by)?;
+            self.compare(problem, by, (&measured, expected));
+        }
+        Ok(())
+    }
+
+    /// Adds one tensor's row: its name, its error, and how many numbers it has.
+    pub fn add_row(
         &mut self,
         problem: &Problem,
         Implementation { engine, kernel }: Implementation,
-        witness: Witness,
         (tensor, error, entries): (String, f64, usize),
     ) {
-        let tolerance = witness.tolerance(self.target.dtype, &self.target.name);
         self.found.rows.push(Row {
             case: problem.name.clone(),
             cell: problem.options.cell_name().to_string(),
@@ -166,33 +196,62 @@ impl Session<'_> {
             kernel: kernel_name(engine, kernel).to_string(),
             device: self.target.name.clone(),
             dtype: self.target.dtype.name().to_string(),
-            witness: witness.name().to_string(),
+            witness: self.witness.to_string(),
             tensor,
             error,
-            tolerance,
-            pass: error <= tolerance,
+            tolerance: self.tolerance,
+            pass: error <= self.tolerance,
             entries,
         });
     }
 
-    /// The kernels that differ on this device.
-    pub(super) fn kernels_here(&self) -> Vec<Kernel> {
-        match device::is_host(&self.target.name) {
-            true => vec![Kernel::Auto, Kernel::Reference],
-            false => vec![Kernel::Auto],
+    /// How many rows there are.
+    pub fn row_count(&self) -> usize {
+        self.found.rows.len()
+    }
+
+    /// The errors in units in the last place.
+    pub fn ulps(&mut self) -> &mut Vec<Ulps> {
+        &mut self.found.ulps
+    }
+
+    /// Notes what was left out on this device, and why.
+    pub fn skip(&mut self, why: &str) {
+        self.found.skipped.push(format!("{} on {}: {why}", self.witness, self.target.name));
+    }
+
+    /// Whether the type is f64. If it is not, notes why the witness is left out.
+    pub fn only_f64(&mut self, why: &str) -> bool {
+        let is_f64 = self.target.dtype == DType::F64;
+        if !is_f64 {
+            let (dtype, name) = (self.target.dtype.name(), &self.target.name);
+            self.found.skipped.push(format!("{} in {dtype} on {name}: {why}", self.witness));
+        }
+        is_f64
+    }
+
+    /// Notes which cases were left out, and why.
+    pub fn say_left_out(&mut self, cases: &[Case], why: &str) {
+        if !cases.is_empty() {
+            let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
+            self.skip(&format!("{} cases: {why} ({})", names.len(), names.join(", ")));
         }
     }
 
-    /// Judges the rows from `first` on that failed once more, allowing for their condition: those in
-    /// f32, and against an exact witness (`None`) those in f64 too.
+    /// Judges the failed rows from `first` on once more, and allows for their condition number. This is
+    /// for rows in f32, and against an exact witness (`None`) for rows in f64 too.
     ///
-    /// The condition number of a gradient: its relative change, in f64 and by autograd alone, when
-    /// everything that goes in is rounded to f32, over that rounding (half a unit in the last
-    /// place). An error that rounding the inputs alone would make is none of the engine's. Where
-    /// the witness in f32 is further from itself in f64 (the slope of a saturated gate is the
-    /// difference of two numbers close to each other), twice that distance is allowed: two that
-    /// are as far from the truth are that far from each other.
-    pub(super) fn judge_by_condition(
+    /// The condition number of a gradient is its relative change, in f64 and by autograd alone, when
+    /// all inputs are rounded to f32, divided by that rounding (half a unit in the last place). The
+    /// engine is not to blame for an error that rounding the inputs alone would make. The witness in
+    /// f32 may be further than that from itself in f64: the slope of a saturated gate is the
+    /// difference of two numbers that are close to each other. Then twice that distance is allowed,
+    /// because two results may lie on opposite sides of the true one.
+    ///
+    /// # Errors
+    ///
+    /// As [`measure`](Self::measure).
+    pub fn judge_by_condition(
         &mut self,
         problem: &Problem,
         witness: Option<&Outcome>,
@@ -222,4 +281,14 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// Values of the scalar layer by name, with their shapes.
+pub(super) fn outcome(problem: &Problem, values: &Values<f64>) -> Outcome {
+    let shapes = problem.options.results().expect("the table's sizes are small");
+    let array = |(name, shape): (String, Vec<usize>)| {
+        let values = values[&name].clone();
+        (name, Array { shape, values })
+    };
+    shapes.into_iter().map(array).collect()
 }

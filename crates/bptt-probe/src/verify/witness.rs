@@ -1,77 +1,60 @@
-//! The witnesses, and what each may differ by.
+//! What a witness is, and what is asked for.
 
-use crate::device;
 use crate::setting::DType;
+use crate::verify::session::{Session, Verification};
+use bptt::CellKind;
+use std::fmt;
+use std::path::PathBuf;
 
 /// An independent way to get the same gradient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Witness {
-    /// The other engine, on the same device in the same type.
-    Engines,
-    /// The reference kernel, on the same device in the same type.
-    Kernels,
-    /// Central differences of the loss, at every entry of the tiny cases, in f64.
-    FiniteDifference,
-    /// What PyTorch computed in f64.
-    Reference,
-    /// The scalar layer on complex numbers, at every entry of the tiny cases, in f64.
-    ComplexStep,
-    /// The scalar layer on dual numbers, in f64: at every entry of the tiny cases, in random
-    /// directions in the others.
-    Dual,
-    /// The scalar layer on dual numbers of double-doubles, at every entry of the tiny cases: the true
-    /// value to 30 digits.
-    DoubleDouble,
-    /// Real-time recurrent learning on the same device, in f64.
-    Rtrl,
+///
+/// A witness of the project is a file beside this one and a line of
+/// [`WITNESSES`](crate::verify::WITNESSES); the book's chapter "Adding a witness" walks through one.
+pub trait Witness: Sync {
+    /// The name on the command line and in reports.
+    fn name(&self) -> &'static str;
+
+    /// What it is, for the command's help: one line, without a full stop.
+    fn help(&self) -> &'static str;
+
+    /// What is compared with what, for the certificate's page.
+    fn description(&self) -> &'static str;
+
+    /// The largest norm-relative error that passes.
+    fn tolerance(&self, dtype: DType, device: &str) -> f64;
+
+    /// Prepares what does not depend on the device, such as files. Returns the comparison.
+    ///
+    /// # Errors
+    ///
+    /// One line, if something that the comparison needs cannot be read.
+    fn begin(&self, request: &Request, found: &mut Verification) -> Result<Comparison, String>;
 }
 
-impl Witness {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Engines,
-        Self::Kernels,
-        Self::FiniteDifference,
-        Self::Reference,
-        Self::ComplexStep,
-        Self::Dual,
-        Self::DoubleDouble,
-        Self::Rtrl,
-    ];
+/// Compares on one device in one type. It is called for each device and type in turn, and owns what it
+/// keeps from one call to the next.
+pub type Comparison = Box<dyn FnMut(&mut Session<'_>) -> Result<(), String>>;
 
-    /// The name on the command line and in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Engines => "engines",
-            Self::Kernels => "kernels",
-            Self::FiniteDifference => "finite-difference",
-            Self::Reference => "reference",
-            Self::ComplexStep => "complex-step",
-            Self::Dual => "dual",
-            Self::DoubleDouble => "double-double",
-            Self::Rtrl => "rtrl",
-        }
+impl fmt::Debug for dyn Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
+}
 
-    /// What a norm-relative error may be.
-    ///
-    /// Central differences with a step of 1e-5 are good to about 1e-10 of the loss, which may be
-    /// larger than a gradient.
-    pub fn tolerance(self, dtype: DType, device: &str) -> f64 {
-        match (self, dtype) {
-            (Self::Engines, DType::F64) => 1e-12,
-            (Self::Engines, DType::F32) => 2e-6,
-            (Self::Kernels, DType::F64) => 1e-13,
-            (Self::Kernels, DType::F32) => 1e-5,
-            (Self::FiniteDifference, _) => 1e-7,
-            (Self::Reference, DType::F64) => 1e-11,
-            (Self::Reference, DType::F32) if device::is_host(device) => 2e-5,
-            (Self::Reference, DType::F32) => 1e-4,
-            (Self::Rtrl, _) => 1e-12,
-            (Self::ComplexStep | Self::Dual | Self::DoubleDouble, DType::F64) => 1e-13,
-            // As against PyTorch in f64: what is right to many digits.
-            (Self::DoubleDouble, DType::F32) => Self::Reference.tolerance(dtype, device),
-            (Self::ComplexStep | Self::Dual, DType::F32) => 2e-6,
-        }
-    }
+/// What to verify.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Only this cell.
+    pub cell: Option<CellKind>,
+    /// Devices by name.
+    pub devices: Vec<String>,
+    /// Types.
+    pub dtypes: Vec<DType>,
+    /// Witnesses.
+    pub witnesses: Vec<&'static dyn Witness>,
+    /// A folder of PyTorch reference files instead of those of this crate.
+    pub reference: Option<PathBuf>,
+    /// Turns the sign of this gate in the manual backward of the LSTM: a test of the checks. Only in builds
+    /// with the feature `sabotage`.
+    pub sabotage: Option<usize>,
 }

@@ -2,6 +2,7 @@
 #![cfg(feature = "flex")]
 
 mod curvature;
-mod mutants;
+mod curvature_tape;
 mod naive_kernel;
 mod properties;
+mod reference_files;

@@ -1,8 +1,8 @@
-//! What has to hold of any layer, whatever its sizes and options: each a relation between two ways to
-//! the same numbers, by the manual engine and its kernels.
+//! Properties of every layer of any sizes and options. Each is a relation between two ways to get the same
+//! numbers by the manual engine and its kernels.
 //!
 //! A failure shrinks to a small layer, which is written as a reference file (the message says where),
-//! so that PyTorch, `bptt verify --reference` or a debugger can have a look at it.
+//! so that PyTorch, `bptt verify --reference` or a debugger can read it.
 
 use bptt::{CellKind, Engine, Kernel, MaskedOutput, Nonlinearity};
 use bptt_probe::{
@@ -60,7 +60,7 @@ fn options() -> impl Strategy<Value = LayerOptions> {
 }
 
 fn problem(options: LayerOptions) -> Problem {
-    // The numbers depend on nothing but their order: a smaller layer has the first of them.
+    // The numbers depend only on their order: a smaller layer has the first of them.
     let mut rng = StdRng::seed_from_u64(5);
     let given = options.given().expect("the sizes are small");
     let given = given
@@ -84,7 +84,7 @@ fn run(problem: &Problem) -> Outcome {
 }
 
 fn equal(what: &str, found: &Array, expected: &Array) -> Checked {
-    // Next to the largest value: a sum of terms that cancel each other is no better than that.
+    // Relative to the largest value: a sum of terms that cancel is not more exact than its terms.
     let most = expected.values.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
     let pairs = found.values.iter().zip(&expected.values);
     let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
@@ -94,7 +94,7 @@ fn equal(what: &str, found: &Array, expected: &Array) -> Checked {
     Err(format!("{what}: {:.1e} off", relative_error(found, expected)))
 }
 
-/// Every tensor of the one is that of the other.
+/// Every tensor of one is equal to that of the other.
 fn all_equal(found: &Outcome, expected: &Outcome) -> Checked {
     expected.iter().try_for_each(|(name, expected)| equal(name, &found[name], expected))
 }
@@ -256,7 +256,7 @@ fn a_stack_is_its_layers(problem: &Problem) -> Checked {
     Ok(())
 }
 
-/// Without weights a cell does with its own state what its equations say, and nothing else.
+/// Without weights a cell changes its state by its equations alone.
 fn without_weights(problem: &Problem) -> Checked {
     let mut options = problem.options.clone();
     (options.num_layers, options.bidirectional, options.proj_size) = (1, false, 0);
@@ -291,7 +291,7 @@ fn without_weights(problem: &Problem) -> Checked {
         equal(name, d, &Array { shape: d.shape.clone(), values: vec![0.0; d.values.len()] })
     };
     nothing("grad.input")?;
-    // The hidden state of an RNN or an LSTM goes nowhere but through weights.
+    // The hidden state of an RNN or an LSTM only enters through weights.
     if options.cell == CellKind::Gru { Ok(()) } else { nothing("grad.h_0") }
 }
 
@@ -309,7 +309,7 @@ fn later_is_the_same(problem: &Problem) -> Checked {
     );
     for (name, array) in &mut later.given {
         if is_sequence(name) {
-            // Whatever stands there.
+            // Any values.
             let first = taken(array, dim, &[0; SHIFT]);
             *array = joined(&[&first, array], dim);
         }
@@ -385,7 +385,7 @@ fn broken(name: &str, property: impl Fn(&Problem) -> Checked) -> Option<(String,
             std::fs::write(&path, bytes).expect("the folder for temporary files takes it");
             format!("{name}: {why}; the layer is in {}", path.display())
         }
-        // The format is PyTorch's layers; of others there are the options.
+        // The format only has PyTorch's layers; for others the message has the options.
         Err(_) => format!("{name}: {why}; {options:?}"),
     };
     Some((text, path))
@@ -438,7 +438,7 @@ fn the_gradient_of_chunks_is_that_of_the_whole() {
     holds("chunks", chunks_are_the_whole);
 }
 
-/// What a failure leaves behind: a small layer, in a file that can be read.
+/// A failure leaves a small layer in a file that can be read.
 #[test]
 fn a_failure_is_a_small_reference_file() {
     let wrong = |problem: &Problem| match problem.options.time {

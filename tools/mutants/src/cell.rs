@@ -1,8 +1,8 @@
 //! A cell with one thing wrong in its backward step.
 
-use crate::mutants::number::{Change, Mutant, Operation, operations, within};
+use crate::number::{Change, Mutant, Operation, operations, within};
 use bptt::cells::{
-    Backward, Cell, Components, Forward, HiddenTerm, Layout, Number, Rectify, State,
+    Backward, Cell, Components, HiddenTerm, Layout, Number, Rectify, State, Wrapper, wrapper_cell,
 };
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub enum Mutation {
     Term {
         /// Where.
         function: Function,
-        /// The how manieth operation of the function.
+        /// The number of the operation in the function, from 0.
         at: usize,
         /// Which that is.
         operation: Operation,
@@ -165,15 +165,7 @@ pub struct Mutated<C> {
     pub mutation: Mutation,
 }
 
-impl<C: Layout> Layout for Mutated<C> {
-    const NAME: &'static str = C::NAME;
-    const HIDDEN_TERMS: &'static [HiddenTerm] = C::HIDDEN_TERMS;
-    const PROJECTABLE: bool = C::PROJECTABLE;
-    type Gates<N: Number> = C::Gates<N>;
-    type Separate<N: Number> = C::Separate<N>;
-    type Memory<N: Number> = C::Memory<N>;
-    type Saved<N: Number> = C::Saved<N>;
-}
+wrapper_cell!(Mutated<C: Cell>);
 
 fn wrap<N, P: Components<N>, Q: Components<Mutant<N>>>(components: P) -> Q {
     Q::from_vec(components.into_vec().into_iter().map(Mutant).collect())
@@ -235,7 +227,7 @@ impl<C: Cell> Mutated<C> {
     }
 
     /// And on the way out.
-    fn after<N: Number>(&self, back: Backward<C, N>) -> Backward<Self, N> {
+    fn after<N: Number>(&self, back: Backward<C, N>) -> Backward<C, N> {
         let Backward { mut d_gates, mut d_separate, mut d_hidden, mut d_memory } = back;
         match self.mutation {
             Mutation::SwappedGates(a, b) => d_gates = swap(d_gates, a, b),
@@ -257,14 +249,11 @@ impl<C: Cell> Mutated<C> {
     }
 }
 
-impl<C: Cell> Cell for Mutated<C> {
-    fn step<N: Rectify>(
-        &self,
-        gates: C::Gates<N>,
-        separate: C::Separate<N>,
-        before: &State<N, C::Memory<N>>,
-    ) -> Forward<Self, N> {
-        self.cell.step(gates, separate, before)
+impl<C: Cell> Wrapper for Mutated<C> {
+    type Inner = C;
+
+    fn inner(&self) -> &C {
+        &self.cell
     }
 
     fn step_backward<N: Rectify>(
@@ -273,7 +262,7 @@ impl<C: Cell> Cell for Mutated<C> {
         before: &State<N, C::Memory<N>>,
         after: &State<N, C::Memory<N>>,
         mut cotangent: State<N, C::Memory<N>>,
-    ) -> Backward<Self, N> {
+    ) -> Backward<C, N> {
         let (mut before, mut after) = (before.clone(), after.clone());
         self.before(&mut saved, [&mut before, &mut after, &mut cotangent]);
         let saved = wrap(saved);
@@ -289,10 +278,6 @@ impl<C: Cell> Cell for Mutated<C> {
         })
     }
 
-    fn gated_hidden<N: Rectify>(&self, gates: &C::Gates<N>, before: &State<N, C::Memory<N>>) -> N {
-        self.cell.gated_hidden(gates, before)
-    }
-
     fn gated_hidden_of_saved<N: Rectify>(&self, saved: &C::Saved<N>, hidden_before: &N) -> N {
         let (saved, hidden) = (wrap(saved.clone()), Mutant(hidden_before.clone()));
         within(self.wrong(Function::GatedHiddenOfSaved), || {
@@ -306,8 +291,8 @@ impl<C: Cell> Cell for Mutated<C> {
         saved: &C::Saved<N>,
         before: &State<N, C::Memory<N>>,
         d_gated: N,
-        so_far: Backward<Self, N>,
-    ) -> Backward<Self, N> {
+        so_far: Backward<C, N>,
+    ) -> Backward<C, N> {
         let so_far = Backward::<C, Mutant<N>> {
             d_gates: wrap(so_far.d_gates),
             d_separate: wrap(so_far.d_separate),

@@ -42,7 +42,7 @@ pub const SITES: &[Site] = &[
     site(REFERENCE, "d => «or_zeros(d, &[time, batch, output])»,", &[
         ("the outputs' cotangent not read", "or_zeros(None, &[time, batch, output])"),
     ]),
-    site(REFERENCE, "let mut d_hidden = «or_zeros(d_results.hidden, &[batch, output])»;", &[
+    site(REFERENCE, "let d_hidden = «or_zeros(d_results.hidden, &[batch, output])»;", &[
         ("the final hidden state's cotangent not added", "or_zeros(None, &[batch, output])"),
     ]),
     site(REFERENCE, "or_zeros(«d_results.memory», &[memories", &[
@@ -51,83 +51,83 @@ pub const SITES: &[Site] = &[
     site(REFERENCE, "in «plan.order(time).rev()».zip(trace", &[
         ("the direction ignored", "plan.clone().with_reverse(false).order(time).rev()"),
     ]),
-    site(REFERENCE, "let d_output_t = «rows::<B>(&d_outputs, t * batch, (t + 1) * batch)»;", &[
-        ("the outputs' cotangent of the step before", "{ let t = t.saturating_sub(1); rows::<B>(&d_outputs, t * batch, (t + 1) * batch) }"),
-        ("the outputs' cotangent of the step after", "{ let t = (t + 1).min(time - 1); rows::<B>(&d_outputs, t * batch, (t + 1) * batch) }"),
+    site(REFERENCE, "let d_output_t = «d_outputs.rows(t * batch, (t + 1) * batch)»;", &[
+        ("the outputs' cotangent of the step before", "{ let t = t.saturating_sub(1); d_outputs.rows(t * batch, (t + 1) * batch) }"),
+        ("the outputs' cotangent of the step after", "{ let t = (t + 1).min(time - 1); d_outputs.rows(t * batch, (t + 1) * batch) }"),
     ]),
-    site(REFERENCE, "let mut d_h = «add::<B>(d_hidden.clone(), d_output_t)»;", &[
+    site(REFERENCE, "let mut d_h = «d_hidden.clone() + d_output_t»;", &[
         ("what comes back through the state not added", "d_output_t"),
         ("the output's cotangent not added", "d_hidden.clone()"),
     ]),
-    site(REFERENCE, "MaskedOutput::Hold => «(d_h.clone(), d_memory.clone())»,", &[
-        ("the cotangent of an output that is held not added", "(d_hidden.clone(), d_memory.clone())"),
+    site(REFERENCE, "MaskedOutput::Hold => State { hidden: «d_h.clone()», memory", &[
+        ("the cotangent of an output that is held not added", "d_hidden"),
     ]),
-    site(REFERENCE, "«d_h = only::<B>(active, d_h);»", &[("masked rows not zeroed", "d_h = d_h.clone();")]),
-    site(REFERENCE, "«d_memory = d_memory.into_iter().map(|d| only::<B>(active, d)).collect();»", &[
+    site(REFERENCE, "«d_h = d_h.only(valid);»", &[("masked rows not zeroed", "d_h = d_h.clone();")]),
+    site(REFERENCE, "«d_memory = d_memory.into_iter().map(|d| d.only(valid)).collect();»", &[
         ("masked memories not zeroed", "d_memory = d_memory.clone();"),
     ]),
-    site(REFERENCE, "Some(weight_hr) => «B::float_matmul(d_h.clone(), weight_hr.clone())»,", &[
-        ("the projection's transposed product dropped", "zeros_like::<B>(like, &[batch, hidden])"),
+    site(REFERENCE, "Some(weight_hr) => «d_h.clone().matmul(weight_hr.clone())»,", &[
+        ("the projection's transposed product dropped", "d_h.zeros([batch, hidden])"),
     ]),
-    site(REFERENCE, "memory: primitives::<B, _>(«memory_before»),", &[
-        ("the memory after the step for that before it", "memory_after.clone()"),
+    site(REFERENCE, "memory: C::Memory::from_vec(«step.memory_before.clone()»),", &[
+        ("the memory after the step for that before it", "step.memory_after.clone()"),
     ]),
-    site(REFERENCE, "hidden: Primitive(«hidden_own.clone()»),", &[
-        ("the hidden state before the step for that after it", "hidden_before.clone()"),
+    site(REFERENCE, "hidden: «step.hidden_own.clone()»,", &[
+        ("the hidden state before the step for that after it", "step.hidden_before.clone()"),
     ]),
-    site(REFERENCE, "let d_gated = Primitive(«B::float_matmul(d_last, weight.clone())»);", &[
-        ("the product with the gated hidden state not transposed", "B::float_matmul(d_last, B::float_transpose(weight.clone()))"),
-        ("the product with the gated hidden state dropped", "zeros_like::<B>(like, &[batch, hidden])"),
+    site(REFERENCE, "let d_gated = «d_last.matmul(weight.clone())»;", &[
+        ("the product with the gated hidden state not transposed", "d_last.matmul(weight.clone().transpose())"),
+        ("the product with the gated hidden state dropped", "d_last.zeros(d_last.shape())"),
     ]),
-    site(REFERENCE, "back = «cell.gated_hidden_backward(&saved, &before, d_gated, whole)»;", &[
+    site(REFERENCE, "let back = «cell.gated_hidden_backward(&saved, &before, d_gated, whole)»;", &[
         ("the completion by the gated hidden state forgotten", "whole"),
     ]),
-    site(REFERENCE, "gated_hidden = Some(«cell.gated_hidden_of_saved(&saved, &before.hidden).0»);", &[
-        ("h for the gated hidden state", "hidden_before.clone()"),
+    site(REFERENCE, "(back, Some(«cell.gated_hidden_of_saved(&saved, &before.hidden)»))", &[
+        ("h for the gated hidden state", "before.hidden.clone()"),
     ]),
     site(REFERENCE, "«d_outer.extend(d_separate);»", &[
         ("the gate's gradient for that of its separate product", "let _ = d_separate; d_outer.extend_from_slice(&d_gates[added..]);"),
     ]),
-    site(REFERENCE, "d_hidden = «B::float_matmul(d_outer.clone(), weights.outer.clone())»;", &[
-        ("the product with U dropped", "zeros_like::<B>(like, &[batch, output])"),
-        ("a square U not transposed", "B::float_matmul(d_outer.clone(), if weights.outer.shape()[0] == output { B::float_transpose(weights.outer.clone()) } else { weights.outer.clone() })"),
+    site(REFERENCE, "let mut d_hidden = «d_outer.clone().matmul(weights.outer.clone())»;", &[
+        ("the product with U dropped", "{ let d = d_outer.clone().matmul(weights.outer.clone()); d.zeros(d.shape()) }"),
+        ("a square U not transposed", "{ let u = weights.outer.clone(); d_outer.clone().matmul(if u.shape()[0] == u.shape()[1] { u.transpose() } else { u }) }"),
     ]),
-    site(REFERENCE, "d_hidden = «add::<B>(d_hidden, direct)»;", &[
+    site(REFERENCE, "d_hidden = «d_hidden + direct»;", &[
         ("the way through h by the step itself dropped", "d_hidden"),
         ("the way through U dropped beside another", "direct"),
     ]),
-    site(REFERENCE, "d_memory = «tensors::<B>(d_memory_before)»;", &[
-        ("the memory's gradient not carried to the step before", "tensors::<B>(d_memory_before).into_iter().map(|d| B::float_mul_scalar(d, 0f32.into())).collect()"),
+    site(REFERENCE, "memory: «d_memory.into_vec()» }", &[
+        ("the memory's gradient not carried to the step before", "d_memory.into_vec().into_iter().map(|d| d.zeros(d.shape())).collect()"),
     ]),
-    site(REFERENCE, "d_hidden = «select::<B>(active, d_hidden, held_hidden)»;", &[
-        ("a masked row hands no gradient on", "d_hidden"),
-        ("a valid row hands on what it held", "held_hidden"),
+    site(REFERENCE, "hidden: «N::select(valid, d_before.hidden, held.hidden)»,", &[
+        ("a masked row hands no gradient on", "d_before.hidden"),
+        ("a valid row hands on what it held", "held.hidden"),
     ]),
-    site(REFERENCE, ".map(|(d, held)| «select::<B>(active, d, held)»)", &[
+    site(REFERENCE, "memory: memory.map(|(d, held)| «N::select(valid, d, held)»)", &[
         ("a masked memory hands no gradient on", "d"),
         ("a valid memory hands on what it held", "held"),
     ]),
-    site(REFERENCE, "sums.hidden_before[t] = Some(«hidden_before»);", &[
-        ("h_t for h_{t-1} in the gradient of U", "hidden_own.clone()"),
+    site(REFERENCE, "sums.hidden_before[t] = Some(«step.hidden_before»);", &[
+        ("h_t for h_{t-1} in the gradient of U", "step.hidden_own.clone()"),
         ("h_0 for h_{t-1} in the gradient of U", "operands.need(Operand::Hidden).clone()"),
     ]),
-    site(REFERENCE, "let d_x = «B::float_matmul(d_gates.clone(), weight_ih)»;", &[
-        ("the input's gradient with the other sign", "B::float_neg(B::float_matmul(d_gates.clone(), weight_ih))"),
+    site(REFERENCE, "let d_x = «d_gates.clone().matmul(weight_ih)»;", &[
+        ("the input's gradient with the other sign", "-d_gates.clone().matmul(weight_ih)"),
     ]),
-    site(REFERENCE, "parts.push(«transposed_times::<B>(d_last(), all(self.gated_hidden))»);", &[
-        ("the gated term's weight gradient transposed", "transposed_times::<B>(all(self.gated_hidden), d_last())"),
+    site(REFERENCE, "parts.push(«d_last().transposed_matmul(all(self.gated_hidden))»);", &[
+        ("the gated term's weight gradient transposed", "all(self.gated_hidden).transposed_matmul(d_last())"),
     ]),
-    site(REFERENCE, "let mut parts = vec![«sum_rows::<B>(d_outer)»];", &[
-        ("b_h's gradient that of b", "sum_rows::<B>(columns::<B>(&d_gates, 0, d_outer.shape()[1]))"),
+    site(REFERENCE, "let mut parts = vec![«d_outer.sum_rows()»];", &[
+        ("b_h's gradient that of b", "d_gates.columns(0, d_outer.shape()[1]).sum_rows()"),
     ]),
-    site(REFERENCE, "parts.push(«sum_rows::<B>(d_last())»);", &[
-        ("the gated term's bias that of another gate", "sum_rows::<B>(columns::<B>(&d_gates, 0, hidden))"),
+    site(REFERENCE, "parts.push(«d_last().sum_rows()»);", &[
+        ("the gated term's bias that of another gate", "d_gates.columns(0, hidden).sum_rows()"),
     ]),
-    site(REFERENCE, "d.with(Operand::BiasIh, «sum_rows::<B>(d_gates)»)", &[
-        ("the bias forgotten", "B::float_mul_scalar(sum_rows::<B>(d_gates), 0f32.into())"),
+    site(REFERENCE, "d.set(Operand::BiasIh, Some(«d_gates.sum_rows()»));", &[
+        ("the bias forgotten", "d_gates.zeros([d_gates.shape()[1]])"),
     ]),
-    site(REFERENCE, "d = d.with(Operand::Hidden, «d_hidden»);", &[
-        ("the initial state's gradient forgotten", "B::float_mul_scalar(d_hidden, 0f32.into())"),
+    site(REFERENCE, "d.set(Operand::Hidden, Some(«d_state.hidden»));", &[
+        ("the initial state's gradient forgotten", "d_state.hidden.zeros(d_state.hidden.shape())"),
     ]),
 
     // The node on the tape.
@@ -351,7 +351,7 @@ mod tests {
     fn every_site_is_there_once() {
         // At run time: the binary may have been built where another clone lay.
         let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo says where the package is");
-        let kernels = std::path::Path::new(&package).join("../crates/bptt-kernels/src");
+        let kernels = std::path::Path::new(&package).join("../../crates/bptt-kernels/src");
         for file in files() {
             let source = std::fs::read_to_string(kernels.join(file)).unwrap();
             let changed = with_mutants(file, &source).unwrap();

@@ -1,27 +1,30 @@
 //! A test of the tests: backward passes with one thing wrong, and what of the suite notices.
 //!
-//! Command: `cargo run --release -p bptt-benches --example mutants [-- cells]` (with the sources some
-//! minutes, most of them one build; with `cells` without that, some seconds).
+//! Command: `cargo run --release -p bptt-mutants [-- cells]` (with the sources some minutes, most of them
+//! one build; with `cells` without that, some seconds).
 //!
 //! What to expect: a table of all mutants, of the cells' backward steps and of the kernels' passes over
-//! the sequence, each with the case and the tensor that caught it; those that survived; and the count.
-//! Exit code 1 if less than 95 % were caught.
+//! the sequence, each with the case and the tensor that caught it; those that survived or died; and the
+//! count. Exit code 1 if less than 95 % were caught, or if one died of anything but a failed comparison.
 //!
-//! The cells' text is generic over its number, so that a number which does its k-th operation wrong
-//! makes each mutant at run time (`bptt_probe::mutants`). The passes are mutated in a copy of the source,
-//! below the target folder: all changes go into it at once, each behind a switch that an environment
-//! variable turns, and this program, built from the copy, runs the case table with one of them on.
+//! The cells' mutants are made at run time. The passes are mutated in a copy of the source, below the
+//! target folder: all changes go into it at once, each behind a switch that an environment variable
+//! turns, and this program, built from the copy, runs the case table with one of them on.
 
 use bptt::Kernel;
-use bptt_benches::mutants::{all, files, kernels, with_mutants};
-use bptt_probe::mutants::{Catch, Suite, Verdict, of_cells};
+use bptt_mutants::sites::{all, files, kernels, with_mutants};
+use bptt_mutants::suite::{Catch, Fate, Suite, Verdict};
+use bptt_mutants::{child, of_cells};
 use burn::tensor::Device;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
 type Failure = Box<dyn std::error::Error>;
+
+/// How long one mutant may take; the whole table takes some seconds.
+const LIMIT: Duration = Duration::from_secs(180);
 
 fn main() -> ExitCode {
     let what = env::args().nth(1);
@@ -48,38 +51,42 @@ fn report(cells_alone: bool) -> Result<bool, Failure> {
     }
     println!("| where | kernel | what is wrong | caught by | tensor | error |");
     println!("| --- | --- | --- | --- | --- | --- |");
-    for Verdict { place, kernel, mutation, caught } in &verdicts {
-        let caught = match caught {
-            Some(Catch { case, tensor, error, .. }) if error.is_finite() => {
+    for Verdict { place, kernel, mutation, fate } in &verdicts {
+        let fate = match fate {
+            Fate::Caught(Catch { case, tensor, error }) => {
                 format!("{case} | {tensor} | {error:.0e}")
             }
-            Some(Catch { case, tensor, .. }) => format!("{case} | {tensor} | –"),
-            None => "**nothing** | – | –".to_string(),
+            Fate::Survived => "**nothing** | – | –".to_string(),
+            Fate::Died(why) => format!("**died: {why}** | – | –"),
         };
-        println!("| {place} | {kernel} | {mutation} | {caught} |");
+        println!("| {place} | {kernel} | {mutation} | {fate} |");
     }
-    let caught = verdicts.iter().filter(|verdict| verdict.caught.is_some()).count();
+    let count = |of: fn(&Fate) -> bool| verdicts.iter().filter(|v| of(&v.fate)).count();
+    let caught = count(|fate| matches!(fate, Fate::Caught(_)));
+    let died = count(|fate| matches!(fate, Fate::Died(_)));
     let share = 100.0 * caught as f64 / verdicts.len() as f64;
     println!(
         "\n{caught} of {} mutants caught, {share:.1} %, in {:.0} s",
         verdicts.len(),
         start.elapsed().as_secs_f64()
     );
-    for Verdict { place, kernel, mutation, .. } in verdicts.iter().filter(|v| v.caught.is_none()) {
-        println!("survived: {place} by {kernel}: {mutation}");
+    for Verdict { place, kernel, mutation, fate } in &verdicts {
+        match fate {
+            Fate::Caught(_) => {}
+            Fate::Survived => println!("survived: {place} by {kernel}: {mutation}"),
+            Fate::Died(why) => println!("died: {place} by {kernel}: {mutation}: {why}"),
+        }
     }
-    Ok(share >= 95.0)
+    Ok(share >= 95.0 && died == 0)
 }
 
-/// Runs the case table, in the copy, with the mutant that the environment names. The first failure
-/// goes to standard output as JSON.
+/// Runs the case table, in the copy, with the mutant that the environment names, and prints what it finds.
 fn suite(reference: bool) -> ExitCode {
     let kernel = if reference { Kernel::Reference } else { Kernel::Auto };
     let found = Suite::new(&Device::flex(), |_| true).first_failure(kernel, bptt_probe::measure);
     match found {
         Ok(found) => {
-            let text = found.map(|c| format!("{}\t{}\t{}", c.case, c.tensor, c.error));
-            println!("{}", text.unwrap_or_default());
+            println!("{}", child::line(found.as_ref()));
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -93,8 +100,11 @@ fn of_sources() -> Result<Vec<Verdict>, Failure> {
     let program = build()?;
     // Without a mutant the copy has to pass, or it would prove nothing.
     for kernel in [Kernel::Auto, Kernel::Reference] {
-        if let Some(Catch { case, tensor, .. }) = run(&program, None, kernel)? {
-            return Err(format!("the copy without a mutant fails at {case} {tensor}").into());
+        match run(&program, None, kernel)? {
+            Fate::Survived => {}
+            other => {
+                return Err(format!("the copy without a mutant does not pass: {other:?}").into());
+            }
         }
     }
     let mut verdicts = Vec::new();
@@ -104,7 +114,7 @@ fn of_sources() -> Result<Vec<Verdict>, Failure> {
                 place: site.file.to_string(),
                 kernel: kernel.name().to_string(),
                 mutation: site.wrong[k].0.to_string(),
-                caught: run(&program, Some(number), kernel)?,
+                fate: run(&program, Some(number), kernel)?,
             });
         }
     }
@@ -113,7 +123,8 @@ fn of_sources() -> Result<Vec<Verdict>, Failure> {
 
 /// Copies the crates, with all mutants in the kernels, and builds this program there.
 fn build() -> Result<PathBuf, Failure> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no workspace")?;
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = package.ancestors().nth(2).ok_or("no workspace")?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let copy = target.join("mutants");
     // The whole workspace, so that dependencies have the same features and need not be built again.
@@ -147,7 +158,7 @@ fn build() -> Result<PathBuf, Failure> {
 
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--release", "--workspace", "--example", "mutants", "--target-dir"])
+        .args(["build", "--release", "--workspace", "--bin", "bptt-mutants", "--target-dir"])
         .arg(&target)
         .arg("--manifest-path")
         .arg(copy.join("Cargo.toml"))
@@ -157,7 +168,7 @@ fn build() -> Result<PathBuf, Failure> {
     }
     // Where the copy's build has put it, over this program's own file: so take it away from there.
     let program = copy.join("program");
-    let from = target.join("release/examples/mutants");
+    let from = target.join("release/bptt-mutants");
     let _ = fs::remove_file(&program);
     fs::copy(from, &program)?;
     Ok(program)
@@ -177,25 +188,12 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The first failure of the suite with a mutant on.
-fn run(program: &Path, mutant: Option<usize>, kernel: Kernel) -> Result<Option<Catch>, Failure> {
+/// What the suite makes of a mutant.
+fn run(program: &Path, mutant: Option<usize>, kernel: Kernel) -> Result<Fate, Failure> {
     let mut command = Command::new(program);
     command.args(["suite", kernel.name()]);
     if let Some(mutant) = mutant {
         command.env("BPTT_MUTANT", mutant.to_string());
     }
-    let output = command.output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let catch = |case: &str, tensor: &str, error| {
-        Some(Catch { case: case.to_string(), tensor: tensor.to_string(), error, tolerance: 1e-12 })
-    };
-    if !output.status.success() {
-        return Ok(catch("a panic", "–", f64::INFINITY));
-    }
-    let mut fields = text.trim().split('\t');
-    let (Some(case), Some(tensor), Some(error)) = (fields.next(), fields.next(), fields.next())
-    else {
-        return Ok(None);
-    };
-    Ok(catch(case, tensor, error.parse()?))
+    Ok(child::run(&mut command, LIMIT)?)
 }

@@ -1,0 +1,48 @@
+//! The other engine: Burn's autograd of the same layer, on the same device in the same type.
+
+use crate::setting::DType;
+use crate::verify::session::{Session, Verification};
+use crate::verify::witness::{Comparison, Request, Witness};
+use bptt::Engine;
+
+/// The manual engine against the autograd engine.
+pub struct Engines;
+
+impl Witness for Engines {
+    fn name(&self) -> &'static str {
+        "engines"
+    }
+
+    fn help(&self) -> &'static str {
+        "The other engine, on the same device"
+    }
+
+    fn description(&self) -> &'static str {
+        "the other engine: the manual backward pass against Burn's autograd, same device"
+    }
+
+    fn tolerance(&self, dtype: DType, _: &str) -> f64 {
+        match dtype {
+            DType::F64 => 1e-12,
+            DType::F32 => 2e-6,
+        }
+    }
+
+    fn begin(&self, _: &Request, _: &mut Verification) -> Result<Comparison, String> {
+        Ok(Box::new(compare))
+    }
+}
+
+fn compare(session: &mut Session<'_>) -> Result<(), String> {
+    for case in session.cases() {
+        let problem = case.problem();
+        let autograd = session.measure(&problem, Engine::Autograd)?;
+        let first = session.row_count();
+        for kernel in session.kernels_here() {
+            let manual = session.measure(&problem, kernel)?;
+            session.compare(&problem, kernel, (&manual, &autograd));
+        }
+        session.judge_by_condition(&problem, Some(&autograd), first)?;
+    }
+    Ok(())
+}
