@@ -5,7 +5,7 @@
 //! A file that panics is left as `crash-FORMAT`. One that makes its reader take more memory than a
 //! multiple of its own length ends the run, too.
 
-use bptt_zoo::weights::Format;
+use bptt_zoo::weights::{BURNPACK, PYTORCH, SAFETENSORS};
 use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait};
 use std::alloc::System;
 use std::path::{Path, PathBuf};
@@ -75,9 +75,9 @@ fn main() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     let mut random = Random(seed);
     for (format, name) in [
-        (Format::PyTorch, "pytorch"),
-        (Format::SafeTensors, "safetensors"),
-        (Format::Burnpack, "burnpack"),
+        (PYTORCH, "pytorch"),
+        (SAFETENSORS, "safetensors"),
+        (BURNPACK, "burnpack"),
     ] {
         let mut seeds = seeds(&corpus.join(name));
         for folder in ["zoo/weights", "cases/weights"] {

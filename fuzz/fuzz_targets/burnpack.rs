@@ -2,5 +2,5 @@
 //! `cargo fuzz run burnpack`
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    bptt_fuzz::read(bptt_zoo::weights::Format::Burnpack, bytes);
+    bptt_fuzz::read(bptt_zoo::weights::BURNPACK, bytes);
 });

@@ -2,5 +2,5 @@
 //! `cargo fuzz run pytorch`
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    bptt_fuzz::read(bptt_zoo::weights::Format::PyTorch, bytes);
+    bptt_fuzz::read(bptt_zoo::weights::PYTORCH, bytes);
 });

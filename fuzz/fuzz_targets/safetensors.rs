@@ -2,5 +2,5 @@
 //! `cargo fuzz run safetensors`
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    bptt_fuzz::read(bptt_zoo::weights::Format::SafeTensors, bytes);
+    bptt_fuzz::read(bptt_zoo::weights::SAFETENSORS, bytes);
 });

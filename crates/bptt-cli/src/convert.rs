@@ -4,7 +4,8 @@ use crate::failure::Failure;
 use crate::output;
 use bptt::Nonlinearity;
 use bptt_zoo::weights::{
-    Conversion, Format, FoundLayer, Import, LayerOptions, Library, TensorMapping,
+    Conversion, Format, FoundLayer, Import, LayerOptions, Library, TensorMapping, about_read,
+    about_written,
 };
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -13,11 +14,10 @@ use std::path::PathBuf;
 /// Arguments of `bptt convert`.
 #[derive(Args)]
 pub struct ConvertArgs {
-    /// A state dict or checkpoint of PyTorch (.pt, .pth), .safetensors, or Burn's .bpk
-    #[arg(value_name = "IN")]
+    // Its help text lists the formats.
+    #[arg(value_name = "IN", help = format!("What to read: {}", about_read()))]
     input: PathBuf,
-    /// Where to: .safetensors (which PyTorch's load_state_dict takes) or .bpk
-    #[arg(value_name = "OUT")]
+    #[arg(value_name = "OUT", help = format!("Where to: {}", about_written()))]
     output: PathBuf,
     /// Show what would be done, and write nothing
     #[arg(long)]

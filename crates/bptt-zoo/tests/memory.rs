@@ -2,7 +2,9 @@
 //!
 //! A test binary of its own: the allocator that counts is everybody's in it.
 
-use bptt_zoo::weights::{Format, Import, Library, WeightFile};
+use bptt_zoo::weights::{
+    BURNPACK, FORMATS, Format, Import, Library, PYTORCH, SAFETENSORS, WeightFile,
+};
 use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait};
 use std::alloc::System;
 use std::path::Path;
@@ -124,20 +126,20 @@ fn no_claim_costs_memory() {
     let long = b"\x8a\x06\x00\x00\x00\x00\x00\x01";
     // Sound files first: the others lie in one place each.
     for (name, format, bytes, is_sound) in [
-        ("sound", Format::SafeTensors, safetensors(length(&sound), &sound, 8), true),
-        ("a header of 2^40", Format::SafeTensors, safetensors(1 << 40, &sound, 8), false),
-        ("a header of 2^26", Format::SafeTensors, safetensors(1 << 26, &sound, 8), false),
-        ("2^40 numbers", Format::SafeTensors, safetensors(length(&much), &much, 8), false),
-        ("sound", Format::Burnpack, burnpack(None, b"\x81\x02", two), true),
-        ("a header of 2^32", Format::Burnpack, burnpack(Some(u32::MAX), b"\x81\x02", two), false),
-        ("2^40 numbers", Format::Burnpack, burnpack(None, huge, two), false),
-        ("far away", Format::Burnpack, burnpack(None, b"\x81\x02", far), false),
-        ("2^62 dimensions", Format::Burnpack, burnpack(None, list, two), false),
-        ("sound", Format::PyTorch, stream(b"K\x02", 2), true),
-        ("2^40 numbers stored", Format::PyTorch, stream(b"K\x02", 1 << 40), false),
-        ("2^40 numbers pickled", Format::PyTorch, stream(long, 2), false),
-        ("2^40 numbers both", Format::PyTorch, stream(long, 1 << 40), false),
-        ("a text of 2^32", Format::PyTorch, b"\x80\x02X\xff\xff\xff\xff.".to_vec(), false),
+        ("sound", SAFETENSORS, safetensors(length(&sound), &sound, 8), true),
+        ("a header of 2^40", SAFETENSORS, safetensors(1 << 40, &sound, 8), false),
+        ("a header of 2^26", SAFETENSORS, safetensors(1 << 26, &sound, 8), false),
+        ("2^40 numbers", SAFETENSORS, safetensors(length(&much), &much, 8), false),
+        ("sound", BURNPACK, burnpack(None, b"\x81\x02", two), true),
+        ("a header of 2^32", BURNPACK, burnpack(Some(u32::MAX), b"\x81\x02", two), false),
+        ("2^40 numbers", BURNPACK, burnpack(None, huge, two), false),
+        ("far away", BURNPACK, burnpack(None, b"\x81\x02", far), false),
+        ("2^62 dimensions", BURNPACK, burnpack(None, list, two), false),
+        ("sound", PYTORCH, stream(b"K\x02", 2), true),
+        ("2^40 numbers stored", PYTORCH, stream(b"K\x02", 1 << 40), false),
+        ("2^40 numbers pickled", PYTORCH, stream(long, 2), false),
+        ("2^40 numbers both", PYTORCH, stream(long, 1 << 40), false),
+        ("a text of 2^32", PYTORCH, b"\x80\x02X\xff\xff\xff\xff.".to_vec(), false),
     ] {
         let result = is_modest(name, format, &bytes);
         assert_eq!(result.is_ok(), is_sound, "{name} as {}: {result:?}", format.name());
@@ -158,7 +160,7 @@ fn no_claim_costs_memory() {
                 continue;
             }
             let bytes = std::fs::read(&path).expect("a file");
-            for format in [Format::PyTorch, Format::SafeTensors, Format::Burnpack] {
+            for &format in FORMATS {
                 let _ = is_modest(&path.display().to_string(), format, &bytes);
             }
             count += 1;
@@ -281,45 +283,37 @@ fn greedy() -> Vec<(&'static str, Format, Vec<u8>)> {
         .flat_map(|k| [&b"U\x04"[..], &k.to_le_bytes().map(|b| b & 0x7f), b"N"].concat())
         .collect();
     vec![
-        ("memos", Format::PyTorch, pickle(b"N", b"\x94", b".")),
-        (
-            "numbered memos",
-            Format::PyTorch,
-            pickle(b"Nr\x00\x00\x00\x00", b"0Nr\x04\x00\x00\x00", b"."),
-        ),
-        ("values", Format::PyTorch, pickle(b"", b"N", b".")),
-        ("marks", Format::PyTorch, pickle(b"", b"(", b".")),
-        ("tuples", Format::PyTorch, pickle(b"", b")", b".")),
-        ("pairs", Format::PyTorch, pickle(b"", b"NN\x86", b".")),
+        ("memos", PYTORCH, pickle(b"N", b"\x94", b".")),
+        ("numbered memos", PYTORCH, pickle(b"Nr\x00\x00\x00\x00", b"0Nr\x04\x00\x00\x00", b".")),
+        ("values", PYTORCH, pickle(b"", b"N", b".")),
+        ("marks", PYTORCH, pickle(b"", b"(", b".")),
+        ("tuples", PYTORCH, pickle(b"", b")", b".")),
+        ("pairs", PYTORCH, pickle(b"", b"NN\x86", b".")),
         // As many as there may be are a small file.
-        ("few lists", Format::PyTorch, few(b"]")),
-        ("few dictionaries", Format::PyTorch, few(b"}")),
-        ("few tuples of one", Format::PyTorch, few(b"N\x85")),
-        ("a long list", Format::PyTorch, pickle(b"](", b"N", b"e.")),
-        ("a long tuple", Format::PyTorch, pickle(b"(", b"N", b"t.")),
+        ("few lists", PYTORCH, few(b"]")),
+        ("few dictionaries", PYTORCH, few(b"}")),
+        ("few tuples of one", PYTORCH, few(b"N\x85")),
+        ("a long list", PYTORCH, pickle(b"](", b"N", b"e.")),
+        ("a long tuple", PYTORCH, pickle(b"(", b"N", b"t.")),
         (
             "a long dictionary",
-            Format::PyTorch,
+            PYTORCH,
             archive(&[(
                 "a/data.pkl".to_string(),
                 &[b"\x80\x02}(", &pairs[..], b"u."].concat()[..],
             )]),
         ),
-        ("entries", Format::PyTorch, archive(&names)),
-        ("tensors", Format::SafeTensors, json(format!("{{{}}}", entries(SIZE / 60)))),
-        (
-            "metadata",
-            Format::SafeTensors,
-            json(format!(r#"{{"__metadata__":{{{}}}}}"#, about(SIZE / 12))),
-        ),
+        ("entries", PYTORCH, archive(&names)),
+        ("tensors", SAFETENSORS, json(format!("{{{}}}", entries(SIZE / 60)))),
+        ("metadata", SAFETENSORS, json(format!(r#"{{"__metadata__":{{{}}}}}"#, about(SIZE / 12)))),
         (
             "dimensions",
-            Format::SafeTensors,
+            SAFETENSORS,
             json(format!(r#"{{"a":{{"dtype":"F32","shape":[{zeros}],"data_offsets":[0,0]}}}}"#)),
         ),
-        ("tensors", Format::Burnpack, burnpack_of(&burn(SIZE / 50))),
-        ("metadata", Format::Burnpack, burnpack_of(&burn_about(SIZE / 8))),
-        ("dimensions", Format::Burnpack, burnpack_of(&shape)),
+        ("tensors", BURNPACK, burnpack_of(&burn(SIZE / 50))),
+        ("metadata", BURNPACK, burnpack_of(&burn_about(SIZE / 8))),
+        ("dimensions", BURNPACK, burnpack_of(&shape)),
     ]
 }
 

@@ -16,7 +16,7 @@ pub(super) fn build<C: FileCell>(
     dtype: Option<DType>,
     device: &Device,
 ) -> Result<Recurrent<C>, String> {
-    // Drawn numbers would be thrown away, and would move the device's random sequence on.
+    // Random numbers would be thrown away, and drawing them would change what the device draws next.
     let zeros = Some(Initializer::Zeros);
     let config = StackConfig::new(layer.d_input, layer.d_hidden)
         .with_num_layers(layer.num_layers)
@@ -76,7 +76,7 @@ pub trait FileCell: SequenceCell {
     /// The cell, if it is of this kind.
     fn of_any(cell: AnyCell) -> Option<Self>;
 
-    /// The cell, as one of all.
+    /// The cell as a type that holds any cell.
     fn any(&self) -> AnyCell;
 }
 

@@ -1,10 +1,11 @@
 //! `.bpk`, Burn's own format, by Burn's `burn-pack`.
 //!
-//! It checks that each tensor lies inside of the file and is as long as its shape says. That names
-//! occur once and that no two tensors overlap is checked here.
+//! `burn-pack` checks that each tensor lies inside of the file and is as long as its shape says. It is checked here that
+//! each name occurs once and that no two tensors overlap.
 
 use crate::weights::array::{Array, Element};
-use crate::weights::contents::{Metadata, Tensors, UnreadTensor, UnreadTensors};
+use crate::weights::contents::{Contents, Metadata, Tensors, UnreadTensor};
+use crate::weights::format::{Codec, Format, Layout, WriteFile};
 use crate::weights::unique::Unique;
 use burn::tensor::Bytes;
 use burn_pack::{Reader, Tensor, Writer};
@@ -13,7 +14,42 @@ use serde::Deserialize;
 /// Magic number, version, the size of what follows.
 const HEADER: usize = 10;
 
-/// What is checked of the metadata; the rest is Burn's affair.
+/// Burn's `.bpk`.
+pub const BURNPACK: Format = Format::new(&Burnpack);
+
+struct Burnpack;
+
+impl Codec for Burnpack {
+    fn name(&self) -> &'static str {
+        "burnpack"
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["bpk"]
+    }
+
+    fn about(&self) -> &'static str {
+        "Burn's .bpk"
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::Burn
+    }
+
+    fn recognises(&self, bytes: &[u8]) -> bool {
+        bytes.starts_with(b"NRUB")
+    }
+
+    fn read(&self, bytes: &[u8], _key: Option<&str>) -> Result<Contents, String> {
+        read(bytes)
+    }
+
+    fn writer(&self) -> Option<WriteFile> {
+        Some(write)
+    }
+}
+
+/// The part of the metadata that is checked here; Burn reads the rest.
 #[derive(Deserialize)]
 struct Header {
     tensors: Unique<Entry>,
@@ -24,23 +60,20 @@ struct Entry {
     data_offsets: (u64, u64),
 }
 
-/// Reads a file.
-///
-/// # Errors
-///
-/// One line: if it is no such file, a name occurs twice, or tensors overlap.
-pub fn read(bytes: &[u8]) -> Result<(Tensors, UnreadTensors, Metadata), String> {
+/// Reads a file. It is refused if a name occurs twice, or if tensors overlap.
+fn read(bytes: &[u8]) -> Result<Contents, String> {
     let broken = |error: &dyn std::fmt::Display| format!("not a whole burnpack file: {error}");
     check(bytes)?;
     let reader = Reader::from_bytes(Bytes::from_bytes_vec(bytes.to_vec()));
     let reader = reader.map_err(|error| broken(&error))?;
-    let metadata = reader.metadata().clone();
-    let (mut tensors, mut left_out) = (Tensors::new(), UnreadTensors::new());
+    let mut found = Contents { metadata: reader.metadata().clone(), ..Contents::default() };
     for tensor in reader.into_tensors().map_err(|error| broken(&error))? {
         let name = tensor.name.clone();
         let shape = tensor.shape.to_vec();
         let Ok(element) = Element::of_burn(tensor.dtype) else {
-            left_out.insert(name, UnreadTensor { shape, what: format!("{:?}", tensor.dtype) });
+            found
+                .left_out
+                .insert(name, UnreadTensor { shape, what: format!("{:?}", tensor.dtype) });
             continue;
         };
         let array = tensor
@@ -48,12 +81,12 @@ pub fn read(bytes: &[u8]) -> Result<(Tensors, UnreadTensors, Metadata), String> 
             .map_err(|error| error.to_string())
             .and_then(|bytes| Array::new(element, shape, bytes.to_vec()))
             .map_err(|why| format!("`{name}`: {why}"))?;
-        tensors.insert(name, array);
+        found.tensors.insert(name, array);
     }
-    Ok((tensors, left_out, metadata))
+    Ok(found)
 }
 
-/// Names that occur once, tensors that do not overlap.
+/// Checks that each name occurs once and that no tensors overlap.
 pub(crate) fn check(bytes: &[u8]) -> Result<(), String> {
     header(bytes).map_err(|why| format!("not a whole burnpack file: {why}"))
 }
@@ -73,14 +106,10 @@ fn header(bytes: &[u8]) -> Result<(), String> {
 }
 
 /// The bytes of a file with these tensors, which a Burn module with these parameters loads.
-///
-/// # Errors
-///
-/// If Burn cannot write it.
-pub fn write(tensors: &Tensors, metadata: &Metadata) -> Result<Vec<u8>, String> {
+fn write(tensors: &Tensors, metadata: &Metadata) -> Result<Vec<u8>, String> {
     let pack = |(k, (name, array)): (usize, (&String, &Array))| {
         let bytes = Bytes::from_bytes_vec(array.bytes().to_vec());
-        // Numbered in order: the same weights are to give the same bytes.
+        // Numbered in order, so that the same weights give the same bytes.
         let id = Some(k as u64 + 1);
         Tensor::new(name.clone(), array.element().dtype(), array.shape().to_vec(), id, bytes)
     };

@@ -7,10 +7,10 @@ use crate::weights::torch::is_parameter;
 use crate::weights::view::materialize;
 use std::collections::HashSet;
 
-/// How deep a state dict is looked for, for a message.
+/// How deep a message looks for state dicts.
 const DEEPEST: usize = 4;
 
-/// How many dictionaries are looked at for a message, and how many it names.
+/// How many dictionaries a message looks at, and how many it names.
 const MOST_LOOKED_AT: usize = 1000;
 const MOST_NAMED: usize = 8;
 
@@ -20,7 +20,7 @@ pub(super) struct StateDict<'a> {
 }
 
 impl StateDict<'_> {
-    /// The tensors among them, and those that are passed over.
+    /// The tensors among them, and those that are left out.
     ///
     /// # Arguments
     ///
@@ -38,7 +38,7 @@ impl StateDict<'_> {
                 let unread = UnreadTensor { shape: odd.shape.clone(), what: odd.what.to_string() };
                 left_out.insert(name.to_string(), unread);
             }
-            // Beside the tensors a state dict may hold whatever a module's extra state is.
+            // Besides tensors, a state dict may hold the extra state of a module, which can be anything.
             let Some(view) = pickle.tensor(value) else { continue };
             let array = data(&view.storage)
                 .and_then(|data| materialize(view, data, &mut left))
@@ -108,7 +108,7 @@ fn lightning<'p>(pickle: &'p Pickle<'_>, root: &Items) -> Option<&'p Items> {
 fn at_key<'p>(pickle: &'p Pickle<'_>, root: &'p Items, key: &str) -> Result<&'p Items, String> {
     let (mut dict, mut rest) = (root, key);
     while !rest.is_empty() {
-        // A key may contain a dot itself, so the longest that there is goes first.
+        // A key may contain a dot itself, so the longest key that exists is tried first.
         let next = dict.iter().filter_map(|(name, value)| {
             let name = pickle.text(*name)?;
             let inner = pickle.dict(*value)?;
@@ -125,9 +125,9 @@ fn at_key<'p>(pickle: &'p Pickle<'_>, root: &'p Items, key: &str) -> Result<&'p 
     Ok(dict)
 }
 
-/// What dictionaries lie in one, for a message.
+/// The dictionaries within one, for a message.
 struct Below {
-    /// A key and what is there: those with recurrent layers, if there are any.
+    /// Keys with what is there: only those with recurrent layers, if there are any.
     names: Vec<String>,
     /// How many hold parameters of recurrent layers.
     recurrent: usize,
@@ -149,7 +149,7 @@ impl Below {
                     if seen.len() == MOST_LOOKED_AT || !seen.insert(pickle.number(*value)) {
                         continue;
                     }
-                    // A name may be as long as its writer liked.
+                    // A name from a file may be very long.
                     let name: String = name.escape_debug().take(80).collect();
                     let path = if path.is_empty() { name } else { format!("{path}.{name}") };
                     let tensors = items.iter().filter(|(_, value)| pickle.tensor(*value).is_some());
@@ -184,8 +184,8 @@ impl Below {
     }
 }
 
-/// The attributes of a TorchScript module and of those within it, by their paths. Only names and
-/// numbers are taken: the code beside them is not looked at.
+/// The attributes of a TorchScript module and of the modules within it, by their paths. Only names and numbers are
+/// read; the code beside them is ignored.
 pub(super) fn script<'a>(pickle: &Pickle<'a>, key: Option<&str>) -> Result<Script, String> {
     if let Some(key) = key {
         return Err(format!(
@@ -204,7 +204,7 @@ pub(super) fn script<'a>(pickle: &Pickle<'a>, key: Option<&str>) -> Result<Scrip
             if !is_tensor && inner.is_none() {
                 continue;
             }
-            // Modules may be shared, and a hostile file shares them to no end.
+            // Modules may be shared, and in a hostile file a module may contain itself.
             letters += path.len() + name.len();
             if letters > pickle.length().saturating_mul(4) {
                 return Err("the modules of a TorchScript archive are shared too often".to_string());

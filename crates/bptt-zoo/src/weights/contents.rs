@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// Tensors by name.
 pub type Tensors = BTreeMap<String, Array>;
 
-/// What a file says besides, key by key.
+/// The other texts in a file, by key.
 pub type Metadata = BTreeMap<String, String>;
 
 /// A tensor of a type that is not read: complex and quantized numbers.
@@ -18,5 +18,16 @@ pub struct UnreadTensor {
     pub what: String,
 }
 
-/// Tensors that were passed over, by name.
+/// Tensors that were left out, by name.
 pub type UnreadTensors = BTreeMap<String, UnreadTensor>;
+
+/// All that a file holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Contents {
+    /// Its tensors.
+    pub tensors: Tensors,
+    /// Those of a type that is not read.
+    pub left_out: UnreadTensors,
+    /// Its other texts.
+    pub metadata: Metadata,
+}

@@ -3,11 +3,13 @@
 use crate::error::Error;
 use crate::weights::contents::UnreadTensors;
 use crate::weights::export::metadata;
-use crate::weights::file::{Format, WeightFile, one_line};
+use crate::weights::file::{WeightFile, one_line};
+use crate::weights::format::Format;
+use crate::weights::formats;
 use crate::weights::import::{Import, Imported};
 use crate::weights::keymap::TensorMapping;
 use crate::weights::layer::{FoundLayer, LayerOptions};
-use crate::weights::layout::{self, Layout};
+use crate::weights::layout;
 use crate::whole::write_whole;
 use std::path::Path;
 
@@ -20,7 +22,7 @@ pub struct Conversion {
     pub to: Format,
     /// The recurrent layers in it.
     pub layers: Vec<FoundLayer>,
-    /// What is said of each besides, in the same order.
+    /// The options of each layer, in the same order.
     pub options: Vec<LayerOptions>,
     /// Where each tensor went.
     pub mappings: Vec<TensorMapping>,
@@ -38,16 +40,10 @@ impl Conversion {
     ///
     /// # Errors
     ///
-    /// One line that says all that is wrong with the input, or that no file is written in that
-    /// format.
+    /// One line with everything that is wrong with the input, or that no file is written in that format.
     pub fn new(input: &Path, output: &Path, import: &Import) -> Result<Self, Error> {
-        let to = match Format::of_path(output) {
-            Some(to @ (Format::SafeTensors | Format::Burnpack)) => to,
-            _ => {
-                let why = "its name has to end in .safetensors (which PyTorch loads, too) or .bpk";
-                return Err(Error::file("write", output, why));
-            }
-        };
+        let to =
+            formats::of_path_to_write(output).map_err(|why| Error::file("write", output, why))?;
         let same = |a: &Path, b: &Path| a.canonicalize().ok().zip(b.canonicalize().ok());
         if same(input, output).is_some_and(|(input, output)| input == output) {
             let why = "it is the file that is read: give another name";
@@ -55,11 +51,10 @@ impl Conversion {
         }
         let Imported { file, layers, options, mut tensors, mut mappings } =
             import.inspect(input)?;
-        if Layout::of(file.format) != Layout::of(to) {
+        if file.format.layout() != to.layout() {
             let of_layer = |name: &str| layers.iter().any(|layer| layer.has(name));
-            let (changed, changes) =
-                layout::change(tensors, Layout::of(to), of_layer, &import.linear)
-                    .map_err(|why| Error::file("read", input, one_line(why)))?;
+            let (changed, changes) = layout::change(tensors, to.layout(), of_layer, &import.linear)
+                .map_err(|why| Error::file("read", input, one_line(why)))?;
             tensors = changed;
             for mapping in &mut mappings {
                 if let Some(change) = mapping.to.as_ref().and_then(|name| changes.get(name)) {

@@ -1,4 +1,4 @@
-//! The one message of all that does not fit.
+//! All errors of a file in one message.
 
 /// How many errors one message has at most.
 const MOST_ERRORS: usize = 100;
@@ -15,7 +15,7 @@ pub(super) fn shown(name: &str) -> String {
     format!("`{text}`")
 }
 
-/// What is wrong, all of it, in one line.
+/// A list of errors, which becomes one line.
 #[derive(Default)]
 pub(super) struct ErrorList {
     lines: Vec<String>,

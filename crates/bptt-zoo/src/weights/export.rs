@@ -4,7 +4,8 @@ use crate::error::Error;
 use crate::weights::array::{Array, Element};
 use crate::weights::build::FileCell;
 use crate::weights::contents::{Metadata, Tensors};
-use crate::weights::file::{Format, WeightFile};
+use crate::weights::file::WeightFile;
+use crate::weights::formats;
 use crate::weights::import::KEY;
 use crate::weights::layer::{LayerOptions, not_in_files};
 use bptt::{AnyCell, Recurrent};
@@ -16,8 +17,8 @@ use std::path::Path;
 /// Writes a layer to a file: `.safetensors`, which PyTorch's `load_state_dict` takes as it is, or
 /// Burn's `.bpk`.
 ///
-/// What the tensors do not tell (nonlinearity, form of the reset, layout, …) goes into the file's
-/// metadata, and [`load`](super::load) takes it from there.
+/// What the tensors do not tell (nonlinearity, form of the reset, layout, …) is written into the file's metadata, and
+/// [`load`](super::load) reads it from there.
 ///
 /// # Errors
 ///
@@ -25,8 +26,7 @@ use std::path::Path;
 /// is left behind.
 pub fn save<C: FileCell>(layer: &Recurrent<C>, path: impl AsRef<Path>) -> Result<(), Error> {
     let path = path.as_ref();
-    let format = Format::of_path(path)
-        .ok_or_else(|| Error::file("write", path, "its name has to end in .safetensors or .bpk"))?;
+    let format = formats::of_path_to_write(path).map_err(|why| Error::file("write", path, why))?;
     let tensors = tensors(layer).map_err(|why| Error::file("write", path, why))?;
     let options = options(layer).map_err(|why| Error::file("write", path, why))?;
     let said = BTreeMap::from([(String::new(), options)]);
@@ -34,7 +34,7 @@ pub fn save<C: FileCell>(layer: &Recurrent<C>, path: impl AsRef<Path>) -> Result
     WeightFile { format, tensors, left_out: Default::default(), metadata }.write(path)
 }
 
-/// What is said of layers, by prefix, as a file's metadata.
+/// The options of layers, by prefix, as the metadata of a file.
 pub(super) fn metadata(said: &BTreeMap<String, LayerOptions>) -> Result<Metadata, Error> {
     let text = serde_json::to_string(said)
         .map_err(|error| Error::input(format!("cannot write JSON: {error}")))?;
@@ -62,7 +62,7 @@ fn options<C: FileCell>(layer: &Recurrent<C>) -> Result<LayerOptions, String> {
 ///
 /// # Errors
 ///
-/// If their type is one that files do not have.
+/// If their type does not exist in files.
 pub fn tensors<C: FileCell>(layer: &Recurrent<C>) -> Result<Tensors, String> {
     let mut found = Tensors::new();
     for (weights, suffix) in layer.weights.iter().zip(layer.suffixes()) {

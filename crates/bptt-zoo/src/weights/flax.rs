@@ -1,10 +1,13 @@
 //! Flax: a dense layer for each gate, `ii/kernel [I, H]` and so on.
 //!
-//! Kernels are transposed, and the gates put under each other. `LSTMCell` and `OptimizedLSTMCell`
-//! have `ii if ig io` without biases and `hi hf hg ho` with; `GRUCell` has `ir iz in` with,
-//! `hr hz` without and `hn` with; `SimpleCell` has `i` with and `h` without. In NNX `if` is `if_`,
-//! and its `OptimizedLSTMCell` has all gates beside each other, `dense_i` and `dense_h`, the latter
-//! with a bias; its `GRUCell` has the same names, and the bias with the former.
+//! Kernels are transposed, and the gates put under each other. The dense layers with a bias are marked `+`:
+//!
+//! | cell | Linen | NNX |
+//! | --- | --- | --- |
+//! | `LSTMCell` | `ii if ig io`, `hi+ hf+ hg+ ho+` | the same, with `if_` for `if` |
+//! | `OptimizedLSTMCell` | the same | `dense_i`, `dense_h+`: all gates beside each other |
+//! | `GRUCell` | `ir+ iz+ in+`, `hr hz hn+` | `dense_i+`, `dense_h` |
+//! | `SimpleCell` | `i+`, `h` | the same |
 
 use crate::weights::array::Array;
 use crate::weights::error_list::{ErrorList, shown};
@@ -87,7 +90,7 @@ impl KeyMap for Flax {
                 errors.add(format!("{} does not fit a recurrent cell", shown(name)));
             }
         }
-        // Without any bias the cell has none.
+        // A cell without any bias is a layer without biases.
         let biased = cell.tensors.keys().any(|own| own.ends_with("/bias"));
         let first = format!("{}/kernel", form.hidden[0].0);
         let hidden = match cell.take(&first, &[None, None], errors)?.1.shape() {

@@ -4,8 +4,9 @@ use crate::error::Error;
 use crate::weights::build::{FileCell, build, cell};
 use crate::weights::contents::{Metadata, Tensors};
 use crate::weights::error_list::{ErrorList, shown};
-use crate::weights::file::{Format, WeightFile, one_line};
+use crate::weights::file::{WeightFile, one_line};
 use crate::weights::flax::Flax;
+use crate::weights::format::{Format, Layout};
 use crate::weights::keras::Keras;
 use crate::weights::keymap::{TensorMapping, Translated, translate};
 use crate::weights::layer::{FoundLayer, LayerOptions, prefixes};
@@ -16,10 +17,10 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The key of a file's metadata under which this project keeps what no tensor tells.
+/// The key in the metadata of a file under which this project writes the options of layers.
 pub(super) const KEY: &str = "bptt";
 
-/// More recurrent layers than this are in no file.
+/// No file has more recurrent layers than this.
 const MOST_LAYERS: usize = 256;
 
 /// Whose names and layouts a file has.
@@ -37,9 +38,9 @@ pub enum Library {
 
 /// How to read a layer from a file: which one, and what its tensors do not tell.
 ///
-/// What is not given is what the file says, if this project wrote it, or the `config.json` beside the
-/// `model.bpk` of a run folder; else it is PyTorch's default, and for a `.bpk`, which a module of Burn
-/// was saved to, that of the configs.
+/// An option that is not given is taken from the file, if this project wrote it, or from the `config.json` beside the
+/// `model.bpk` of a run folder. Otherwise it has PyTorch's default; for a `.bpk`, which Burn wrote, the default of the
+/// configs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Import {
     key: Option<String>,
@@ -64,7 +65,7 @@ pub struct Imported {
     pub file: WeightFile,
     /// Its recurrent layers.
     pub layers: Vec<FoundLayer>,
-    /// What is said of each besides, in the same order.
+    /// The options of each layer, in the same order.
     pub options: Vec<LayerOptions>,
     /// Its tensors, without the prefix and under PyTorch's names.
     pub tensors: Tensors,
@@ -85,7 +86,7 @@ macro_rules! with {
 }
 
 impl Import {
-    /// As PyTorch's file says it: all of it, by PyTorch's defaults.
+    /// The whole file, with PyTorch's names and defaults.
     pub fn new() -> Self {
         Self::default()
     }
@@ -94,8 +95,8 @@ impl Import {
         /// Where the state dict is in a checkpoint: `model`, or `model.encoder` for a dictionary
         /// within one.
         with_key: key, String;
-        /// What stands before the layer's names, such as `encoder.lstm.`; the last dot may be left
-        /// out. Without it the file has to hold one recurrent layer, and may hold anything else.
+        /// What stands before the layer's names, such as `encoder.lstm.`; the last dot may be left out. Without a
+        /// prefix the file has to hold exactly one recurrent layer, besides anything else.
         with_prefix: prefix, String;
         /// For an RNN.
         with_nonlinearity: nonlinearity, Nonlinearity;
@@ -105,14 +106,14 @@ impl Import {
         with_input_forget: input_forget, bool;
         /// For an LSTM: the bound of its memory.
         with_clip: clip, f64;
-        /// Whether inputs are `[B, T, I]`; PyTorch's default is `[T, B, I]`, that of Burn's files and
-        /// of the other libraries is not.
+        /// Whether inputs are `[B, T, I]`. The default is false for PyTorch's files, and true for those of Burn and of
+        /// the other libraries.
         with_batch_first: batch_first, bool;
         /// Whether the one direction runs from the last step to the first.
         with_reverse: reverse, bool;
         /// The dropout between the layers, while training.
         with_dropout: dropout, f64;
-        /// The layer's type. Without it f64 remains f64, and everything else becomes f32.
+        /// The layer's type. Without it, f64 stays f64, and everything else becomes f32.
         with_dtype: dtype, DType;
     }
 
@@ -122,15 +123,14 @@ impl Import {
         self
     }
 
-    /// The layers of a stack of Keras's or Flax's, the lowest first, where their names do not number
-    /// them.
+    /// The layers of a stack of Keras or Flax, the lowest first, if their names have no numbers.
     pub fn with_order(mut self, order: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.order = order.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The linear layers without a bias, which nothing tells from embeddings: their weights are
-    /// transposed on the way between PyTorch's files and Burn's.
+    /// The linear layers without a bias. In a file they look like embeddings, but their weights are transposed on the
+    /// way between PyTorch's files and Burn's.
     pub fn with_linear(mut self, modules: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.linear = modules.into_iter().map(Into::into).collect();
         self
@@ -140,7 +140,7 @@ impl Import {
     ///
     /// # Errors
     ///
-    /// One line that says all that is wrong with the file, or that it holds another cell.
+    /// One line with everything that is wrong with the file, or that it holds another cell.
     pub fn load<C: FileCell>(
         &self,
         path: impl AsRef<Path>,
@@ -171,7 +171,7 @@ impl Import {
     ///
     /// # Errors
     ///
-    /// One line that says all that is wrong with the file.
+    /// One line with everything that is wrong with the file.
     pub fn inspect(&self, path: &Path) -> Result<Imported, Error> {
         let file = WeightFile::read(path, self.key.as_deref())?;
         let run = run::said(path, file.format)?;
@@ -182,12 +182,12 @@ impl Import {
     ///
     /// # Errors
     ///
-    /// One line that says all that is wrong with it.
+    /// One line with everything that is wrong with it.
     pub fn find(&self, file: WeightFile) -> Result<Imported, String> {
         self.find_any(file, BTreeMap::new()).map_err(one_line)
     }
 
-    /// `said` is what a run folder says of its layers.
+    /// `said` has the options of layers from a run folder.
     fn find_any(
         &self,
         file: WeightFile,
@@ -221,14 +221,14 @@ impl Import {
         Ok(Imported { file, layers, options, tensors: translated.tensors, mappings })
     }
 
-    /// What stands before the names that are meant.
+    /// What stands before the names of the tensors that are wanted.
     fn prefix(&self, tensors: &Tensors) -> String {
         let asked = match self.prefix.as_deref() {
-            // As it is, wrapped or not.
+            // An empty prefix keeps the names of wrappers.
             Some("") => return String::new(),
             None => String::new(),
             Some(prefix) if prefix.ends_with(['.', '/']) => prefix.to_string(),
-            // Of the separators, the one that is there.
+            // The separator that this file has.
             Some(prefix) => {
                 let slash = format!("{prefix}/");
                 let has_slash = tensors.keys().any(|name| name.starts_with(&slash));
@@ -242,7 +242,7 @@ impl Import {
         format!("{}{asked}", torch::wrapper(tensors.keys()))
     }
 
-    /// The layers, and what is said of each besides.
+    /// The layers and the options of each.
     fn layers(
         &self,
         file: &WeightFile,
@@ -298,8 +298,8 @@ impl Import {
             ));
         }
         let said = said.cloned().unwrap_or_else(|| LayerOptions {
-            // Keras and Flax have no other layout, and the configs' default is none of PyTorch's.
-            batch_first: self.library != Library::Torch || format == Format::Burnpack,
+            // Keras and Flax have no other layout, and files of Burn follow the default of the configs.
+            batch_first: self.library != Library::Torch || format.layout() == Layout::Burn,
             ..LayerOptions::default()
         });
         Ok(LayerOptions {
@@ -361,7 +361,7 @@ fn names(tensors: &Tensors) -> String {
     names.join(", ")
 }
 
-/// What this project wrote into the metadata, by the layers' prefixes.
+/// The options that this project wrote into the metadata, by the prefixes of the layers.
 fn said(metadata: &Metadata) -> Result<BTreeMap<String, LayerOptions>, String> {
     let Some(text) = metadata.get(KEY) else { return Ok(BTreeMap::new()) };
     serde_json::from_str(text).map_err(|error| format!("its metadata `{KEY}`: {error}"))

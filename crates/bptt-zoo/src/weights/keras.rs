@@ -4,9 +4,9 @@
 //! bias, `[G·H]`; a GRU with the reset after the product (`reset_after`, the default) has two,
 //! `[2, 3·H]`, that of the input first.
 //!
-//! `CuDNNLSTM` and `CuDNNGRU` of Keras 2 have the library's own layout behind the same shapes: each
-//! gate's block of the kernel is `[H, I]` in memory, the recurrent kernel's is not transposed, and both
-//! biases are one vector, `[2·G·H]`, by which they are told.
+//! `CuDNNLSTM` and `CuDNNGRU` of Keras 2 have cuDNN's layout behind the same shapes: each gate's block of the kernel is
+//! `[H, I]` in memory, that of the recurrent kernel is not transposed, and both biases are one vector `[2·G·H]`. By this
+//! vector they are recognised.
 
 use crate::weights::array::Array;
 use crate::weights::error_list::{ErrorList, shown};

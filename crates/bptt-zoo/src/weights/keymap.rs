@@ -61,7 +61,7 @@ pub(super) struct Translated {
 pub(super) struct Cell<'a> {
     /// The cell's path, for messages.
     pub(super) path: String,
-    /// By the last part or parts of their names; with the whole name.
+    /// The tensors with their whole names, by the last part or parts of these names.
     pub(super) tensors: BTreeMap<String, (&'a str, &'a Array)>,
 }
 
@@ -75,13 +75,13 @@ pub(super) struct Parameters {
 
 /// A library's layout of one cell.
 pub(super) trait KeyMap {
-    /// How many of a name's last parts are the cell's own: Keras `kernel`, Flax `ii/kernel`.
+    /// How many parts at the end of a name belong to the cell: Keras `kernel`, Flax `ii/kernel`.
     const OWN: usize;
 
-    /// Whether tensors of these names are a recurrent cell.
+    /// Whether tensors with these names are a recurrent cell.
     fn is_cell(cell: &Cell<'_>) -> bool;
 
-    /// The cell's parameters; `suffix` is that of their names, for the record in `to`.
+    /// The cell's parameters; `suffix` is the suffix of their names in the record.
     fn parameters(
         cell: &Cell<'_>,
         suffix: &str,
@@ -90,14 +90,14 @@ pub(super) trait KeyMap {
     ) -> Option<Parameters>;
 }
 
-/// All of a file's recurrent cells as one stack, under PyTorch's names.
+/// All recurrent cells of a file as one stack, under PyTorch's names.
 ///
-/// Layers are stacked in the order of the numbers in their names, which else have to be the same:
+/// Layers are stacked in the order of the numbers in their names. Apart from the numbers the names have to be the same:
 /// `lstm`, `lstm_1`, …, `lstm_10`. The file does not tell which layer reads which.
 ///
 /// # Arguments
 ///
-/// - `order`: the layers, the lowest first, where their names do not tell
+/// - `order`: the layers, the lowest first, if their names do not tell
 ///
 /// # Errors
 ///
@@ -153,7 +153,7 @@ fn directions(
     for (mut path, cell) in cells {
         let direction = path.iter().position(|part| part.direction().is_some());
         let reverse = path.iter().any(|part| part.direction() == Some(true));
-        // Behind the direction's name is the cell's own, whose number goes on through the program.
+        // After the direction comes the name of the cell, whose number is counted through the whole program.
         if let Some(at) = direction {
             path.truncate(at + 1);
         }
@@ -228,7 +228,7 @@ fn ordered<'a>(
     }
 }
 
-/// Whether paths are alike but for their numbers, and no number falls where another rises.
+/// Whether paths differ in their numbers alone, and no number falls where another rises.
 fn are_numbered<'p>(paths: impl Iterator<Item = &'p Vec<Part>> + Clone) -> bool {
     paths.clone().zip(paths.skip(1)).all(|(lower, upper)| {
         lower.len() == upper.len()
@@ -239,8 +239,7 @@ fn are_numbered<'p>(paths: impl Iterator<Item = &'p Vec<Part>> + Clone) -> bool 
 }
 
 impl<'a> Cell<'a> {
-    /// A tensor of the cell, which has to be there and of a float type and, if it is given, of a
-    /// shape.
+    /// A tensor of the cell. It has to exist, with a float type, and with a shape if one is given.
     pub(super) fn take(
         &self,
         own: &str,
@@ -275,7 +274,7 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// Whether arrays that are to be put together have one type.
+/// Checks that arrays which are put together have one type.
 pub(super) fn one_type(arrays: &[Array]) -> Option<Element> {
     let element = arrays.first()?.element();
     arrays.iter().all(|array| array.element() == element).then_some(element)
@@ -296,7 +295,7 @@ impl Part {
             digits = c.is_ascii_digit();
             let (word, length, number) = chunks.last_mut().expect("one was put there");
             if digits {
-                // Of two numbers without leading zeros the longer one is larger.
+                // Without leading zeros, the longer of two numbers is the larger one.
                 if c != '0' || !number.is_empty() {
                     number.push(c);
                     *length = number.len();
@@ -308,7 +307,7 @@ impl Part {
         Self(chunks)
     }
 
-    /// What is no number in it: `lstm` of `lstm_10`.
+    /// The part without its number: `lstm` of `lstm_10`.
     fn words(&self) -> Vec<&str> {
         let words = self.0.iter().map(|(word, ..)| word.as_str());
         let mut words: Vec<_> = words.collect();

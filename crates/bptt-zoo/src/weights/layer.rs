@@ -1,4 +1,4 @@
-//! A recurrent layer in a file, read off the names and shapes of its tensors.
+//! A recurrent layer in a file, as the names and shapes of its tensors tell.
 
 use crate::weights::array::Element;
 use crate::weights::contents::Tensors;
@@ -15,7 +15,7 @@ pub struct LayerOptions {
     pub nonlinearity: Nonlinearity,
     /// For a GRU.
     pub reset_after: bool,
-    /// For an LSTM: whether it has three gates, `i g o`, which else are taken for a GRU's.
+    /// For an LSTM: whether it has three gates, `i g o`. Without this option three gates are those of a GRU.
     pub input_forget: bool,
     /// For an LSTM: the bound of its memory.
     pub clip: Option<f64>,
@@ -66,7 +66,7 @@ pub struct FoundLayer {
 /// The kinds of parameters, by PyTorch's names.
 const PARTS: [&str; 5] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"];
 
-/// A parameter's name taken apart: `weight_ih`, `_l1`, `_reverse`.
+/// The parts of a parameter's name: `weight_ih`, `_l1`, `_reverse`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Name {
     part: &'static str,
@@ -83,7 +83,7 @@ impl Name {
             None => (rest, false),
         };
         let layer: usize = digits.parse().ok()?;
-        // Not `+1` or `01`, which a number may be written as.
+        // Neither `+1` nor `01`, which Rust would read as numbers.
         (layer.to_string() == digits).then_some(Self { part, layer, reverse })
     }
 }
@@ -120,8 +120,8 @@ impl FoundLayer {
     ///
     /// # Errors
     ///
-    /// One line that lists all tensors that are missing, are too many, or have another shape or
-    /// type than they should, with what was expected and what was found.
+    /// One line with all tensors that are missing, do not belong to the layer, or have a wrong shape or type, with what
+    /// was expected and what was found.
     pub fn read(tensors: &Tensors, prefix: &str, input_forget: bool) -> Result<Self, String> {
         let mut own = BTreeMap::new();
         let mut errors = ErrorList::default();
@@ -137,7 +137,7 @@ impl FoundLayer {
                     array.element().name()
                 )),
                 Some(parsed) => drop(own.insert(name.to_string(), (parsed, array.shape()))),
-                // A module's own buffer of indices and the like; no cell computes with one.
+                // A buffer of integers, such as indices; no cell computes with it.
                 None if !array.element().is_float() => {}
                 None => errors.add(format!("{} does not fit a recurrent layer", shown(full))),
             }
@@ -153,7 +153,7 @@ impl FoundLayer {
         }
     }
 
-    /// The sizes, off the first tensors that tell them.
+    /// The sizes, from the first tensors that tell them.
     fn sizes(
         own: &BTreeMap<String, (Name, &[usize])>,
         prefix: &str,
@@ -206,8 +206,8 @@ impl FoundLayer {
             ));
         };
         let last = own.values().map(|(name, _)| name.layer).max().unwrap_or(0);
-        // Each layer has two tensors at least. A name that claims more must not make us list what
-        // it would need.
+        // Each layer has two tensors at least. A name with a huge number must not make a message list all that would
+        // be missing.
         if last >= own.len() {
             return Err(format!("a tensor is named for layer {last}, and there are {}", own.len()));
         }
@@ -259,7 +259,7 @@ impl FoundLayer {
         })
     }
 
-    /// The tensors that there are against those that there should be.
+    /// Compares the tensors that exist with those that are expected.
     fn compare(
         &self,
         own: &BTreeMap<String, (Name, &[usize])>,

@@ -1,8 +1,7 @@
-//! What else is in a file beside recurrent layers: Burn's layout of it, and PyTorch's.
+//! The tensors in a file that belong to no recurrent layer, in Burn's layout and in PyTorch's.
 //!
-//! A file of weights does not say what kind of module a tensor belongs to, as a module does to
-//! Burn's own adapters (`burn-store`); what they do is done here where names and shapes leave no
-//! choice, in both directions:
+//! Burn's own adapters (`burn-store`) ask a module what kind it is. A file of weights does not say this. So the same
+//! changes are made here, in both directions, but only where names and shapes leave no choice:
 //!
 //! | module | Burn | PyTorch |
 //! | --- | --- | --- |
@@ -10,32 +9,16 @@
 //! | norms of layers, batches, groups | `gamma`, `beta` | `weight`, `bias` |
 //! | embedding, convolution | the same | the same |
 //!
-//! All else is copied as it is, and the table says so.
+//! Everything else is copied as it is, and the table says so.
 
 use crate::weights::array::Array;
 use crate::weights::contents::Tensors;
 use crate::weights::error_list::shown;
-use crate::weights::file::Format;
+use crate::weights::format::Layout;
 use crate::weights::layer::split;
 use std::collections::BTreeMap;
 
-/// Whose layout a file has.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Layout {
-    Burn,
-    Torch,
-}
-
-impl Layout {
-    pub(super) fn of(format: Format) -> Self {
-        match format {
-            Format::Burnpack => Self::Burn,
-            Format::PyTorch | Format::SafeTensors => Self::Torch,
-        }
-    }
-}
-
-/// What became of a tensor.
+/// What was done to a tensor.
 pub(super) struct Change {
     /// Its name afterwards.
     pub(super) to: String,
@@ -45,12 +28,12 @@ pub(super) struct Change {
 
 const AS_IT_IS: &str = "copied as it is: not of a recurrent layer";
 
-/// Puts what is not of a recurrent layer into the other layout.
+/// Puts the tensors that belong to no recurrent layer into the other layout.
 ///
 /// # Arguments
 ///
 /// - `of_layer`: whether a name is that of a recurrent layer's parameter
-/// - `linear`: the linear layers without a bias, which nothing else tells from an embedding
+/// - `linear`: the linear layers without a bias, which otherwise look like embeddings
 ///
 /// # Errors
 ///
@@ -139,13 +122,13 @@ fn renamed(tensors: &Tensors, name: &str, to: Layout) -> Option<String> {
     let new = match (to, part) {
         (Layout::Torch, "gamma") => "weight",
         (Layout::Torch, "beta") if sizes("gamma") == Some(size) => "bias",
-        // A vector and a bias as long are a norm's; a vector alone may be an activation's, too.
+        // A vector with a bias of the same length is a norm's. A vector alone may be an activation's.
         (Layout::Burn, "weight") if sizes("bias") == Some(size) => "gamma",
         (Layout::Burn, "bias") if sizes("weight") == Some(size) => "beta",
         _ => return None,
     };
     let new = format!("{path}{new}");
-    // Both names at once are of some other module.
+    // A module with both names is another kind of module.
     (!tensors.contains_key(&new)).then_some(new)
 }
 
@@ -194,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_is_not_certain_is_copied() {
-        // A bias that no linear layer of Burn's has, a vector without a bias, names that are taken.
+        // A bias that does not fit a linear layer of Burn, a vector without a bias, a name that exists already.
         let odd = tensors(&[
             ("a.weight", &[2, 3]),
             ("a.bias", &[2]),

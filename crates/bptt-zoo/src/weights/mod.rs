@@ -21,13 +21,13 @@
 //! # }
 //! ```
 //!
-//! The central types: [`WeightFile`] is a file's tensors as they are; [`Import`] says which layer of
-//! it is meant and what its tensors do not tell; [`FoundLayer`] is what they do tell. [`Conversion`]
-//! is the way from file to file, with a record of where each tensor went.
+//! The central types: a [`WeightFile`] has the tensors of a file as they are. An [`Import`] says which layer of it is
+//! wanted, and has the options that tensors do not tell. A [`FoundLayer`] has what they do tell. A [`Conversion`] turns
+//! one file into another, with a record of where each tensor went. A [`Format`] reads and writes files, by its
+//! [`Codec`]; [`FORMATS`] lists them.
 //!
-//! Files come from strangers. Nothing in one is executed, no size that a file claims is believed
-//! before the bytes are there, and whatever is not understood is refused in one line. The readers
-//! are fuzzed (`fuzz/`).
+//! Files come from strangers. Nothing in a file is executed. No size that it claims is believed before the bytes are
+//! there. What is not understood is refused in one line. The readers are fuzzed (`fuzz/`).
 
 mod array;
 mod build;
@@ -39,6 +39,8 @@ mod error_list;
 mod export;
 pub(crate) mod file;
 mod flax;
+mod format;
+mod formats;
 mod import;
 mod keras;
 mod keymap;
@@ -54,13 +56,18 @@ mod view;
 
 pub use array::{Array, Element};
 pub use build::FileCell;
-pub use contents::{Metadata, Tensors, UnreadTensor, UnreadTensors};
+pub use burnpack::BURNPACK;
+pub use contents::{Contents, Metadata, Tensors, UnreadTensor, UnreadTensors};
 pub use convert::Conversion;
 pub use export::{save, tensors};
-pub use file::{Format, WeightFile};
+pub use file::WeightFile;
+pub use format::{Codec, Format, Layout, WriteFile};
+pub use formats::{FORMATS, about_read, about_written};
 pub use import::{Import, Imported, Library};
 pub use keymap::TensorMapping;
 pub use layer::{FoundLayer, LayerOptions};
+pub use pytorch::PYTORCH;
+pub use safetensors::SAFETENSORS;
 
 use crate::error::Error;
 use bptt::Recurrent;
@@ -69,14 +76,13 @@ use std::path::Path;
 
 /// Reads a layer from a file of PyTorch, SafeTensors or Burn that holds one.
 ///
-/// The type says what is expected, [`Lstm`](bptt::Lstm) or [`AnyRecurrent`](bptt::AnyRecurrent), for
-/// instance. What the tensors do not tell has PyTorch's defaults, unless this project wrote the
-/// file: tanh, the reset after the product, inputs `[T, B, I]` (for a `.bpk`, `[B, T, I]`). [`Import`]
-/// has them by name.
+/// The type says what is expected, for instance [`Lstm`](bptt::Lstm) or [`AnyRecurrent`](bptt::AnyRecurrent). If this
+/// project wrote the file, it has all options of the layer. Otherwise those that the tensors do not tell have PyTorch's
+/// defaults: tanh, the reset after the product, inputs `[T, B, I]` (for a `.bpk`, `[B, T, I]`). [`Import`] sets them.
 ///
 /// # Errors
 ///
-/// One line that lists all that is wrong with the file.
+/// One line with everything that is wrong with the file.
 pub fn load<C: FileCell>(path: impl AsRef<Path>, device: &Device) -> Result<Recurrent<C>, Error> {
     Import::new().load(path, device)
 }

@@ -1,44 +1,76 @@
 //! What `torch.save` writes: `.pt` and `.pth`.
 //!
-//! Two containers, and in both a pickle with the names and shapes, and the numbers beside it:
-//! since PyTorch 1.6 a zip archive, before that one stream.
+//! There are two containers: since PyTorch 1.6 a zip archive, before that one stream. Both have a pickle with names and
+//! shapes, and the numbers beside it.
 //!
-//! The readers that there are (`pytorch-reader`, which Burn's own import rests on) execute nothing
-//! either, but are made to get as much as possible out of a file: a call that they do not know is
-//! left out, of two values with one key the last one counts, a tensor may claim gigabytes that are
-//! one number repeated, a path in the archive may lead anywhere. Weights from strangers want it
-//! the other way round. So the pickle is read here (`pickle/`), as strictly as
-//! `torch.load(weights_only=True)` does; the archive by the `zip` crate, with every check it has.
+//! The reader that Burn's import uses (`pytorch-reader`) does not execute code either, but it reads as much as possible
+//! of a file. A call that it does not know is left out. Of two values with one key the last one counts. A tensor may
+//! claim gigabytes that are one number repeated. A path in the archive may lead anywhere. For files from strangers this
+//! is not strict enough. So the pickle is read here (`pickle/`), as strictly as `torch.load(weights_only=True)` reads
+//! it, and the archive by the `zip` crate, with every check that it has.
 
 use crate::weights::checkpoint;
-use crate::weights::contents::{Tensors, UnreadTensors};
+use crate::weights::contents::{Contents, Tensors, UnreadTensors};
+use crate::weights::format::{Codec, Format, Layout};
 use crate::weights::pickle::Pickle;
 use crate::weights::pickle::value::{Kind, Storage};
 use std::collections::HashMap;
 use std::io::{Cursor, copy, sink};
 use zip::{CompressionMethod, ZipArchive};
 
-/// Larger pickles than this (64 MiB) describe no weights.
+/// No pickle of weights is longer than this (64 MiB).
 const LONGEST_PICKLE: usize = 1 << 26;
 
-/// The most that tensors may take together, as a multiple of the file. Two names for one storage
-/// are common (tied weights), and each is a tensor of its own here.
+/// The most memory that all tensors may take, as a multiple of the file's length. Two names for one storage are common
+/// (tied weights), and here each of them is a tensor of its own.
 const MOST_SHARING: usize = 4;
 
-/// How a stream of before 1.6 begins: a pickle of this number.
+/// A stream from before 1.6 begins with this number, pickled.
 const MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 
-/// Reads a file of `torch.save`.
+/// What `torch.save` writes: `.pt`, `.pth`. Read only.
+pub const PYTORCH: Format = Format::new(&PyTorch);
+
+struct PyTorch;
+
+impl Codec for PyTorch {
+    fn name(&self) -> &'static str {
+        "PyTorch"
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["pt", "pth"]
+    }
+
+    fn about(&self) -> &'static str {
+        "a state dict or checkpoint of PyTorch (.pt, .pth)"
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::Torch
+    }
+
+    fn recognises(&self, bytes: &[u8]) -> bool {
+        bytes.starts_with(b"PK") || after_magic(bytes).is_some() || is_tar(bytes)
+    }
+
+    fn has_keys(&self) -> bool {
+        true
+    }
+
+    fn read(&self, bytes: &[u8], key: Option<&str>) -> Result<Contents, String> {
+        let (tensors, left_out) = read(bytes, key)?;
+        Ok(Contents { tensors, left_out, ..Contents::default() })
+    }
+}
+
+/// Reads a file of `torch.save`. Everything in it has to be what a state dict consists of.
 ///
 /// # Arguments
 ///
 /// - `key`: where in a checkpoint the state dict is, such as `model` or `model.encoder`; `None` if
 ///   it is the whole
-///
-/// # Errors
-///
-/// One line: if it is no such file, or anything in it is not what a state dict consists of.
-pub fn read(bytes: &[u8], key: Option<&str>) -> Result<(Tensors, UnreadTensors), String> {
+fn read(bytes: &[u8], key: Option<&str>) -> Result<(Tensors, UnreadTensors), String> {
     if bytes.starts_with(b"PK") {
         read_zip(bytes, key)
     } else if let Some(at) = after_magic(bytes) {
@@ -52,19 +84,14 @@ pub fn read(bytes: &[u8], key: Option<&str>) -> Result<(Tensors, UnreadTensors),
     }
 }
 
-/// Whether bytes begin like one of its containers.
-pub(super) fn is_ours(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"PK") || after_magic(bytes).is_some() || is_tar(bytes)
-}
-
 fn is_tar(bytes: &[u8]) -> bool {
     bytes.get(257..262) == Some(b"ustar")
 }
 
-/// Where a stream goes on after its magic number, which any protocol may be used for.
+/// Where a stream goes on after its magic number, which may be pickled by any protocol.
 fn after_magic(bytes: &[u8]) -> Option<usize> {
     let [0x80, 2..=5, rest @ ..] = bytes else { return None };
-    // From protocol 4 on a frame may be put around it, with its length.
+    // From protocol 4 on, there may be a frame around it, which begins with its length.
     let rest = if rest.first() == Some(&0x95) { rest.get(9..)? } else { rest };
     rest.starts_with(MAGIC).then(|| bytes.len() - rest.len() + MAGIC.len())
 }
@@ -89,7 +116,7 @@ fn read_zip(bytes: &[u8], key: Option<&str>) -> Result<(Tensors, UnreadTensors),
         let data = range.and_then(|(start, size)| bytes.get(start..start.checked_add(size)?));
         let data =
             data.ok_or_else(|| format!("the archive's `{name}` lies outside of the file"))?;
-        // A checksum of zero is none: torch.save can be told to leave them out.
+        // A checksum of zero is none: torch.save can leave checksums out.
         let checked = entry.crc32() != 0;
         drop(entry);
         if checked {
@@ -105,7 +132,7 @@ fn read_zip(bytes: &[u8], key: Option<&str>) -> Result<(Tensors, UnreadTensors),
         return Err("its numbers are not little-endian".to_string());
     }
     let pickle = entry("data.pkl").ok_or("the archive's `data.pkl` is compressed")?;
-    // What `torch.jit.save` writes has its code beside the pickle.
+    // A file of `torch.jit.save` has code beside the pickle.
     let is_script = entry("constants.pkl").is_some();
     let code = format!("{root}code/");
     if let Some(name) = packed.iter().find(|name| !is_script || !name.starts_with(&code)) {
@@ -143,7 +170,7 @@ fn root<'n>(names: impl Iterator<Item = &'n String> + Clone) -> Result<String, S
     }
 }
 
-/// A path that a careless program would follow out of the folder that it unpacks to.
+/// Whether a path leads out of the folder that an archive is unpacked to.
 fn check_path(name: &str) -> Result<(), String> {
     let climbs = name.split('/').any(|part| part == "..");
     if climbs || name.starts_with('/') || name.contains(['\\', '\0', ':']) {
@@ -154,7 +181,7 @@ fn check_path(name: &str) -> Result<(), String> {
 }
 
 fn read_pickle(bytes: &[u8], is_script: bool) -> Result<(Pickle<'_>, usize), String> {
-    // Of a stream, only what can be the pickle.
+    // A stream is longer than its pickle may be.
     let part = &bytes[..bytes.len().min(LONGEST_PICKLE)];
     let read = if is_script { Pickle::read_script(part) } else { Pickle::read(part) };
     read.map_err(|why| match part.len() < bytes.len() {
@@ -163,8 +190,8 @@ fn read_pickle(bytes: &[u8], is_script: bool) -> Result<(Pickle<'_>, usize), Str
     })
 }
 
-/// A version, what the machine was; the checkpoint; the keys of its storages; then these, each as a
-/// count and its elements.
+/// A stream has, one after the other: a version; what the machine was; the checkpoint; the keys of its storages; and the
+/// storages, each as a count and its elements.
 fn read_stream(
     bytes: &[u8],
     mut at: usize,

@@ -1,9 +1,11 @@
-//! What a run folder says of the recurrent layers in its `model.bpk`.
+//! The options of the recurrent layers in the `model.bpk` of a run folder.
 
 use crate::error::Error;
 use crate::folder_files::StoredModel;
+use crate::read;
 use crate::settings::Settings;
-use crate::weights::file::{Format, read_whole};
+use crate::weights::burnpack::BURNPACK;
+use crate::weights::format::Format;
 use crate::weights::layer::{LayerOptions, not_in_files};
 use bptt::{AnyRecurrentConfig, CellKind};
 use serde::Deserialize;
@@ -14,25 +16,25 @@ use std::path::Path;
 /// Where the recurrent layers are in each of the zoo's models.
 const LAYERS: &str = "recurrent.";
 
-/// What `config.json` beside a `model.bpk` says of its layers, by their prefix.
+/// The options of the layers, by prefix, that `config.json` beside a `model.bpk` has.
 ///
 /// # Errors
 ///
-/// One line, if it is that of a run and cannot be read.
+/// One line, if it belongs to a run and cannot be read.
 pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, LayerOptions>, Error> {
-    // A checkpoint of a run is in a folder within the run's.
+    // The folder of a checkpoint is in the folder of its run.
     let in_checkpoint = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
     let config = match in_checkpoint.is_some_and(|name| name.starts_with("checkpoint-")) {
         true => path.with_file_name("../config.json"),
         false => path.with_file_name("config.json"),
     };
     let is_model = path.file_name().is_some_and(|name| name == "model.bpk");
-    if format != Format::Burnpack || !is_model || !config.is_file() {
+    if format != BURNPACK || !is_model || !config.is_file() {
         return Ok(BTreeMap::new());
     }
     let failed = |why: &dyn std::fmt::Display| Error::file("read", &config, why);
-    let bytes = read_whole(&config)?;
-    // Many programs have a file of this name; a run's has one of two keys.
+    let bytes = read::file(&config, read::LONGEST_JSON)?;
+    // Many programs write a file of this name. That of a run has one of two keys.
     let Ok(Value::Object(mut whole)) = serde_json::from_slice(&bytes) else {
         return Ok(BTreeMap::new());
     };
@@ -42,7 +44,7 @@ pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, Layer
             let Ok(model) = serde_json::from_value::<StoredModel>(model) else {
                 return Ok(BTreeMap::new());
             };
-            // A model of somebody's own may keep its layers under another name.
+            // A model from elsewhere may have its layers under another name.
             let Some(layers) = model.config.get("recurrent") else { return Ok(BTreeMap::new()) };
             AnyRecurrentConfig::deserialize(layers).map_err(|why| failed(&why))?
         }

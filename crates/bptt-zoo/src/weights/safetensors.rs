@@ -2,50 +2,88 @@
 //! other without a gap or an overlap, and are as long as their shapes say.
 
 use crate::weights::array::{Array, Element};
-use crate::weights::contents::{Metadata, Tensors, UnreadTensor, UnreadTensors};
+use crate::weights::contents::{Contents, Metadata, Tensors, UnreadTensor};
+use crate::weights::format::{Codec, Format, Layout, WriteFile};
 use crate::weights::unique::Unique;
 use safetensors::SafeTensors;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-/// Reads a file.
-///
-/// # Errors
-///
-/// One line: if it is no such file, or a name occurs twice.
-pub fn read(bytes: &[u8]) -> Result<(Tensors, UnreadTensors, Metadata), String> {
+// ANCHOR: codec
+/// `.safetensors`
+pub const SAFETENSORS: Format = Format::new(&Safetensors);
+
+struct Safetensors;
+
+impl Codec for Safetensors {
+    fn name(&self) -> &'static str {
+        "SafeTensors"
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["safetensors"]
+    }
+
+    fn about(&self) -> &'static str {
+        ".safetensors (which PyTorch loads, too)"
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::Torch
+    }
+
+    fn recognises(&self, bytes: &[u8]) -> bool {
+        // The header comes after its length.
+        bytes.get(8) == Some(&b'{')
+    }
+
+    fn read(&self, bytes: &[u8], _key: Option<&str>) -> Result<Contents, String> {
+        read(bytes)
+    }
+
+    fn writer(&self) -> Option<WriteFile> {
+        Some(write)
+    }
+}
+// ANCHOR_END: codec
+
+/// Reads a file. It is refused if a name occurs twice.
+fn read(bytes: &[u8]) -> Result<Contents, String> {
     let broken = |error| format!("not a whole safetensors file: {error}");
     let (length, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-    // The crate's own reading keeps the last of two tensors with one name.
+    // The crate's own reader keeps the last of two tensors with one name.
     serde_json::from_slice::<Unique<IgnoredAny>>(&bytes[8..8 + length])
         .map_err(|error| format!("not a whole safetensors file: {error}"))?;
     let file = SafeTensors::deserialize(bytes).map_err(broken)?;
-    let (mut tensors, mut left_out) = (Tensors::new(), UnreadTensors::new());
+    let mut found = Contents::default();
     for (name, tensor) in file.iter() {
         let (dtype, shape) = (tensor.dtype(), tensor.shape().to_vec());
         let Some(element) = Element::of_safetensors(dtype) else {
-            left_out.insert(name.to_string(), UnreadTensor { shape, what: dtype.to_string() });
+            found
+                .left_out
+                .insert(name.to_string(), UnreadTensor { shape, what: dtype.to_string() });
             continue;
         };
         let array = Array::new(element, shape, tensor.data().to_vec())
             .map_err(|why| format!("`{name}`: {why}"))?;
-        tensors.insert(name.to_string(), array);
+        found.tensors.insert(name.to_string(), array);
     }
     let metadata = header.metadata().iter().flatten();
-    Ok((tensors, left_out, metadata.map(|(key, value)| (key.clone(), value.clone())).collect()))
+    found.metadata = metadata.map(|(key, value)| (key.clone(), value.clone())).collect();
+    Ok(found)
 }
 
 /// The bytes of a file with these tensors, which `load_state_dict` of PyTorch takes.
 ///
-/// The header is written here: the crate keeps metadata in an order that differs from run to run,
-/// and the same weights are to give the same bytes.
-pub fn write(tensors: &Tensors, metadata: &Metadata) -> Vec<u8> {
+/// The header is written here, because the crate's order of metadata differs from run to run, and the same weights have
+/// to give the same bytes.
+fn write(tensors: &Tensors, metadata: &Metadata) -> Result<Vec<u8>, String> {
     let mut header = Map::new();
     let mut metadata = metadata.clone();
-    // What PyTorch's side writes, and some of it asks for.
+    // PyTorch's programs write this, and some of them ask for it.
     metadata.insert("format".to_string(), "pt".to_string());
     header.insert("__metadata__".to_string(), json!(metadata));
-    // The widest types first, so that each is aligned where it lies.
+    // The widest types come first, so that each tensor is aligned.
     let mut order: Vec<_> = tensors.iter().collect();
     order.sort_by_key(|(_, array)| std::cmp::Reverse(array.element().width()));
     let mut end = 0;
@@ -67,5 +105,5 @@ pub fn write(tensors: &Tensors, metadata: &Metadata) -> Vec<u8> {
     for (_, array) in order {
         bytes.extend_from_slice(array.bytes());
     }
-    bytes
+    Ok(bytes)
 }

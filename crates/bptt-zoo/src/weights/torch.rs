@@ -1,4 +1,4 @@
-//! What PyTorch's modules make of a parameter's name: cells, weight norm, AWD-LSTM, wrappers.
+//! How PyTorch's modules change the names of parameters: cells, weight norm, AWD-LSTM, wrappers.
 
 use crate::weights::array::Array;
 use crate::weights::contents::Tensors;
@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The parameters of `nn.LSTMCell`, `nn.GRUCell` and `nn.RNNCell`.
 const CELL: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
 
-/// What wrappers put before all names: `DataParallel`, `torch.compile`.
+/// What wrappers (`DataParallel`, `torch.compile`) put before all names.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
-/// What stands between a module and the parts of a parameter that is parametrized.
+/// What stands between the name of a module and the parts of a parametrized parameter.
 const PARAMETRIZED: &str = "parametrizations.";
 
-/// Whether a name in a state dict is that of a recurrent layer's parameter, in whatever form.
+/// Whether a name in a state dict is that of a recurrent layer's parameter, in any form.
 pub(super) fn is_parameter(name: &str) -> bool {
     let (path, last) = split(name);
     let base = |name: &str| is_layer_parameter(name) || CELL.contains(&name);
@@ -30,7 +30,7 @@ pub(super) fn is_parameter(name: &str) -> bool {
     whole(last)
 }
 
-/// What wraps all of these names: `module.`, `_orig_mod.`, or both.
+/// What a wrapper has put before all of these names: `module.`, `_orig_mod.`, or both.
 pub(super) fn wrapper<'n>(names: impl Iterator<Item = &'n String> + Clone) -> String {
     let mut found = String::new();
     let Some(first) = names.clone().next() else { return found };
@@ -120,8 +120,8 @@ fn weight_norm(done: &mut Translated, errors: &mut ErrorList) {
     }
 }
 
-/// `g · v / ‖v‖`. `g` has one length for each index of one dimension, or one for all; the norm is over
-/// the other dimensions.
+/// `g · v / ‖v‖`. `g` has a length for each index of one dimension, or one length for all. The norm is taken over the
+/// other dimensions.
 fn normed(length: &Array, direction: &Array) -> Result<Array, String> {
     let shape = direction.shape();
     let lengths = length.shape();
@@ -156,8 +156,8 @@ fn normed(length: &Array, direction: &Array) -> Result<Array, String> {
     Array::of_f64(direction.element(), shape.to_vec(), values)
 }
 
-/// AWD-LSTM keeps the weight as `weight_hh_l0_raw`, and a copy with numbers dropped out of it under
-/// the layer's own name, there or in a module within.
+/// AWD-LSTM keeps the weight as `weight_hh_l0_raw`. Under the layer's own name, there or in a module within, is a copy
+/// after dropout.
 fn dropped_weights(done: &mut Translated, errors: &mut ErrorList) {
     let raw: Vec<String> = done
         .tensors
@@ -169,7 +169,7 @@ fn dropped_weights(done: &mut Translated, errors: &mut ErrorList) {
         .collect();
     for raw in raw {
         let (path, whole) = split(raw.strip_suffix("_raw").expect("it ends so"));
-        // The layer is where its other parameters are.
+        // The layer is the module that has the other parameters.
         let inside = |path: &str| {
             done.tensors
                 .keys()
@@ -223,7 +223,7 @@ fn cells(done: &mut Translated, errors: &mut ErrorList) {
                 continue;
             }
             let array = done.tensors.remove(&old).expect("it is there");
-            // What was folded goes along; what comes as it is has a line of its own.
+            // A weight that was computed above has a line already; any other needs one.
             let mut was_moved = false;
             for mapping in &mut done.mappings {
                 if mapping.to.as_ref() == Some(&old) {

@@ -1,13 +1,13 @@
 //! Maps whose keys occur once.
 //!
-//! The readers of the file formats put names into maps, where of two entries with one name the
-//! last remains. Two programs that read such a file may see two different models, so it is refused.
+//! The crates that read the file formats put names into maps, and keep the last of two entries with one name. Other
+//! programs may keep the first, and so see another model. So such a file is refused.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-/// A map that was read, and had each key once.
+/// A map that had each key once when it was read.
 pub(super) struct Unique<V>(pub(super) BTreeMap<String, V>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {

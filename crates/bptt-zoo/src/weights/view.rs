@@ -1,15 +1,15 @@
-//! The numbers of a tensor, out of the block that they lie in.
+//! The numbers of a tensor, copied out of the storage that they lie in.
 
 use crate::weights::array::Array;
 use crate::weights::pickle::value::View;
 
-/// More dimensions than a tensor has.
+/// No tensor has more dimensions than this.
 const MOST_DIMENSIONS: usize = 16;
 
 /// The elements of a view, in order.
 ///
-/// A view of n elements needs a storage of n at least: else some would be told more than once, and
-/// a small file could ask for any amount of memory.
+/// A view of `n` elements needs a storage of at least `n`. Otherwise some elements would be in it more than once, and a
+/// small file could ask for any amount of memory.
 pub(super) fn materialize(view: &View, data: &[u8], left: &mut usize) -> Result<Array, String> {
     let View { storage, element, offset, shape, stride } = view;
     let width = element.width();
