@@ -12,6 +12,7 @@ mod interrupt;
 mod output;
 mod sample;
 mod train;
+mod train_args;
 mod verify;
 
 use crate::failure::Failure;
@@ -35,7 +36,7 @@ enum Command {
     /// Measure what a layer costs: time, operations a second, memory
     Bench(bench::BenchArgs),
     /// Train a model
-    Train(Box<train::TrainArgs>),
+    Train(Box<train_args::TrainArgs>),
     /// Write text with a trained character model
     Sample(sample::SampleArgs),
     /// Convert weights between PyTorch, SafeTensors and Burn

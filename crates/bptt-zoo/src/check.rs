@@ -1,6 +1,6 @@
-//! The two engines' gradients, compared on the very model and batch that a run starts from.
+//! The two engines' gradients, compared on the model and the batch that a run starts from.
 
-use crate::tasks::SequenceModel;
+use crate::task::SequenceModel;
 use bptt::Engine;
 use burn::Tensor;
 use burn::module::{Module, ModuleVisitor, Param};
@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 /// The largest [`GradientCheck::error`] that a run in f32 starts with.
 pub const TOLERANCE: f64 = 1e-4;
 
-/// A parameter whose gradient is smaller than this part of the whole gradient is held against that
-/// part: its own rounding would say nothing. A gradient that is wrong altogether still shows from
-/// `FLOOR · TOLERANCE` (a ten-millionth) of the whole upwards.
+/// The error of a small gradient is relative to this part of the whole gradient, because relative to itself it
+/// would be rounding alone. A gradient that is completely wrong is still noticed if it is more than
+/// `FLOOR · TOLERANCE` (a ten-millionth) of the whole.
 const FLOOR: f64 = 1e-3;
 
-/// How far the engines' gradients are apart, and what each took.
+/// How far the engines' gradients are apart, and how long each engine took.
 #[derive(Clone, Debug)]
 pub struct GradientCheck {
     /// The largest norm-relative error of manual against autograd, over all parameters.
@@ -50,7 +50,7 @@ fn milliseconds(duration: Duration) -> String {
 
 /// Compares the gradients of a loss by both engines, parameter by parameter.
 ///
-/// Each engine runs twice and its shorter time counts: a first run also pays for threads and
+/// Each engine runs twice and its shorter time counts, because a first run also starts threads and allocates
 /// memory. The loss has to be the same function each time, dropout included.
 pub fn compare_engines<M: SequenceModel>(
     model: &M,
@@ -81,7 +81,7 @@ fn worst(manual: &Gradients, autograd: &Gradients) -> (f64, String) {
     let whole = norm(autograd.iter().flat_map(|(_, values)| values.iter().copied()));
     let mut worst = (0.0, "none".to_string());
     for (name, expected) in autograd {
-        // A gradient that is missing, or has another size, is as wrong as one that is not a number.
+        // A gradient that is missing or has another size is as wrong as one that is not a number.
         let error = manual
             .iter()
             .find(|(other, found)| other == name && found.len() == expected.len())

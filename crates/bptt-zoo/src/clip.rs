@@ -4,11 +4,11 @@ use burn::Tensor;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 
-/// Scales all gradients of a module together so that their norm is at most `max`:
+/// Scales all gradients of a module by one factor, so that their norm is at most `max`:
 /// `g ← g · min(1, max / ‖g‖)`, where `‖g‖` is over all parameters at once.
 ///
-/// Burn clips each tensor by itself, which turns the direction of the step; recurrent recipes
-/// need the one norm (R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent
+/// Burn clips each tensor by itself, which changes the direction of the step. Recurrent networks are trained with
+/// the norm of all together (R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent
 /// neural networks", ICML 2013).
 ///
 /// # Returns
@@ -24,7 +24,7 @@ pub fn clip_global_norm<M: Module>(module: &M, gradients: &mut GradientsParams, 
     norm
 }
 
-/// `Σ g²`, added up on the device: one number comes back.
+/// `Σ g²`. It is added up on the device, so that only one number is read back.
 struct Squares<'a> {
     gradients: &'a GradientsParams,
     sum: Option<Tensor<1>>,

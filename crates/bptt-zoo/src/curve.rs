@@ -1,4 +1,4 @@
-//! The picture of a run: training and validation loss against the step.
+//! The learning curve as a picture: training and validation loss against the step.
 
 use crate::error::Error;
 use crate::folder_files::Point;
@@ -19,7 +19,7 @@ pub(crate) struct Labels<'a> {
 /// Draws the curves as SVG.
 pub(crate) fn draw(points: &[Point], labels: &Labels<'_>) -> Result<String, Error> {
     let curve = |loss: fn(&Point) -> Option<f64>| -> Vec<(f64, f64)> {
-        // A logarithmic axis has no place for zero.
+        // A logarithmic axis cannot show zero.
         let least = if labels.logarithmic { 1e-12 } else { f64::NEG_INFINITY };
         let finite = |p: &Point| loss(p).filter(|l| l.is_finite()).map(|l| l.max(least));
         points.iter().filter_map(|p| finite(p).map(|l| (p.step as f64, l))).collect()
@@ -81,7 +81,7 @@ where
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(3)));
     }
-    // A single validation is no line, and still wants to be seen.
+    // A single validation is no line, so each one is a dot as well.
     chart.draw_series(curves[1].iter().map(|&at| Circle::new(at, 3, VALID.filled())))?;
     chart
         .configure_series_labels()
@@ -94,7 +94,7 @@ where
     Ok(())
 }
 
-/// Three digits that count, without a tail of zeros.
+/// Three significant digits, without zeros at the end.
 fn number(value: f64) -> String {
     if value == 0.0 {
         return "0".to_string();

@@ -16,7 +16,7 @@ impl Error {
 
     /// A file that could not be read or written.
     pub(crate) fn file(verb: &str, path: &std::path::Path, cause: impl std::fmt::Display) -> Self {
-        // Causes come from elsewhere and may span lines; a user gets one.
+        // Causes come from other crates and may have several lines; a message has one.
         let cause = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         Self::Input(format!("cannot {verb} {}: {cause}", path.display()))
     }

@@ -1,10 +1,10 @@
 //! Numbers for a person.
 
-/// Four digits after the point, or, where these would say little, four that count: a loss of a few
-/// millionths is not `0.0000`.
+/// A number with four digits after the point. Small numbers have four significant digits in their place, so that a
+/// loss of a few millionths is not `0.0000`.
 pub fn figure(value: f64) -> String {
     let size = value.abs();
-    // At which size another digit is needed, and from which on zeros are no longer counted with ease.
+    // Each bound needs one more digit; beyond the last, an exponent is easier to read than many zeros.
     match size {
         _ if size == 0.0 || !size.is_finite() => format!("{value:.4}"),
         _ if !(1e-4..1e15).contains(&size) => format!("{value:.3e}"),

@@ -1,25 +1,25 @@
-//! The run folder: what a run leaves behind, and what it continues from.
+//! The run folder: what a run leaves behind, and what a resumed run starts from.
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `.bptt-run` | that it is a run folder, and of which format |
-//! | `config.json` | the settings, what has to be known of the data, and what the model is made of |
+//! | `.bptt-run` | the mark of a run folder, with its format |
+//! | `config.json` | the settings, what has to be known about the data, and the config of the model |
 //! | `metrics.jsonl` | one line for each point of the curves |
 //! | `model.bpk` | the model with the lowest validation loss (burnpack) |
 //! | `learning-curve.svg` | training and validation loss against the step |
-//! | `checkpoint.json` | where the run is, and which of the folders below belongs to that |
+//! | `checkpoint.json` | how far the run is, and which of the folders below belongs to it |
 //! | `checkpoint-N/` | model, optimizer and carried state at step N |
 //!
-//! Every file but the marker is written under another name first and then renamed: whoever looks,
-//! whenever, sees a whole file. `checkpoint.json` comes last of all, so that it always names a whole
-//! checkpoint.
+//! Every file but the marker is written under another name first and then renamed, so that a reader always sees a
+//! whole file. `checkpoint.json` is written last, so that it always names a whole checkpoint.
 //!
-//! A folder that is not empty and no run folder is refused. In a run folder, the files above are the
-//! run's, and all others are left alone, also those in a folder `checkpoint-N`.
+//! A folder that is neither empty nor a run folder is refused. In a run folder, the files above belong to the run.
+//! All others are left alone, also those in a folder `checkpoint-N`.
 
 use crate::error::Error;
 use crate::folder_files::{CONFIG, Checkpoint, Config, Point};
 use crate::marker::{self, Claim, Found};
+use crate::read;
 use crate::settings::Settings;
 use crate::whole::{is_unfinished, write_whole};
 use burn::tensor::Bytes;
@@ -39,15 +39,15 @@ const CHECKPOINT: &str = "checkpoint.json";
 const MODEL: &str = "model.bpk";
 pub(crate) const CURVE: &str = "learning-curve.svg";
 
-/// What a run writes besides its config and its checkpoints; in this order it is removed, so that what is
-/// left of a run on the way is never taken for a whole one.
+/// What a run writes besides its config and its checkpoints. It is removed in this order, so that a run that is
+/// removed half is never taken for a whole one.
 const FILES: [&str; 4] = [CHECKPOINT, METRICS, MODEL, CURVE];
 
 /// What is in a checkpoint's folder.
 const PARTS: [&str; 3] = [MODEL, "optimizer.bpk", "state.bpk"];
 
 impl RunFolder {
-    /// The folder at a path, there or not.
+    /// The folder at a path, which may exist or not.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
@@ -72,6 +72,11 @@ impl RunFolder {
             let path = self.path.display();
             Error::input(format!("{path}: a model that no run of `bptt train` has left"))
         })
+    }
+
+    /// What is wrong with its `config.json`.
+    pub(crate) fn in_config(&self, why: impl std::fmt::Display) -> Error {
+        Error::file("read", &self.path.join(CONFIG), why)
     }
 
     /// Whether there is a run in it.
@@ -113,9 +118,9 @@ impl RunFolder {
         if config.is_of_run() { Ok(config) } else { none(foreign) }
     }
 
-    /// Makes it an empty folder for a new run; a run that was in it is gone, and nothing else.
+    /// Makes it the empty folder of a new run. An older run in it is removed, and nothing else.
     pub(crate) fn begin(&self, _claim: &Claim, config: &Config) -> Result<(), Error> {
-        // All that would be in the way, before anything is removed.
+        // Everything that could be in the way is looked for before anything is removed.
         if self.holds_run() && !marker::config_is_of_run(&self.path) {
             return Err(Error::input(format!(
                 "{}: {CONFIG} is not that of a run: nothing was touched; move it away, or give another \
@@ -159,7 +164,7 @@ impl RunFolder {
         self.path.join(checkpoint_name(step)).join(name)
     }
 
-    /// Writes a checkpoint, its parts first, and drops the one before.
+    /// Writes a checkpoint, its parts first, and removes the one before it.
     pub(crate) fn write_checkpoint(
         &self,
         checkpoint: &Checkpoint,
@@ -175,12 +180,12 @@ impl RunFolder {
         self.remove_checkpoints(Some(checkpoint.step))
     }
 
-    /// Removes what runs wrote into the folders of checkpoints, and the folders where that was all.
+    /// Removes the files of runs from the folders of checkpoints, and each such folder if it is empty then.
     fn remove_checkpoints(&self, except: Option<u64>) -> Result<(), Error> {
         for (name, path) in entries(&self.path)? {
             let step = name.strip_prefix("checkpoint-").and_then(|step| step.parse::<u64>().ok());
             let Some(step) = step.filter(|step| name == checkpoint_name(*step)) else { continue };
-            // A link to a folder is somebody's arrangement, and no checkpoint.
+            // No run makes a link to a folder: somebody else did.
             if Some(step) == except || path.is_symlink() || !path.is_dir() {
                 continue;
             }
@@ -206,9 +211,10 @@ impl RunFolder {
 
     pub(crate) fn metrics(&self) -> Result<Vec<Point>, Error> {
         let path = self.path.join(METRICS);
-        let text = std::fs::read_to_string(&path).map_err(|e| Error::file("read", &path, e))?;
-        let parse = |line| serde_json::from_str(line).map_err(|e| Error::file("read", &path, e));
-        text.lines().map(parse).collect()
+        let failed = |error| Error::file("read", &path, error);
+        let bytes = read::file(&path, read::LONGEST_DATA)?;
+        let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice(line).map_err(failed)).collect()
     }
 
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
@@ -221,7 +227,7 @@ impl RunFolder {
 
     fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
         let path = self.path.join(name);
-        let bytes = std::fs::read(&path).map_err(|e| Error::file("read", &path, e))?;
+        let bytes = read::file(&path, read::LONGEST_JSON)?;
         serde_json::from_slice(&bytes).map_err(|e| Error::file("read", &path, e))
     }
 }
@@ -238,7 +244,7 @@ fn checkpoint_name(step: u64) -> String {
     format!("checkpoint-{step}")
 }
 
-/// What is in a folder: names, as far as they are text, and paths.
+/// What is in a folder: names, as text, and paths.
 fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let failed = |error| Error::file("read", folder, error);
     let entries = std::fs::read_dir(folder).map_err(failed)?;
@@ -258,7 +264,8 @@ fn remove_file(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes what a run left that ended while it wrote. Whoever calls this has the folder to himself.
+/// Removes the unfinished files of a process that ended while it wrote. The caller holds the claim, so no other
+/// process is writing.
 fn remove_unfinished(folder: &Path) -> Result<(), Error> {
     entries(folder)?
         .into_iter()

@@ -1,4 +1,4 @@
-//! What the files of a run folder say.
+//! The contents of the files in a run folder.
 
 use crate::model_config::ModelConfig;
 use crate::settings::Settings;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The file of the settings.
 pub(crate) const CONFIG: &str = "config.json";
 
-/// What `config.json` says.
+/// The content of `config.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Config {
     /// `None`: the model was not trained by a run.
@@ -43,9 +43,13 @@ impl FolderInfo {
         Self { model: Some(StoredModel { kind: C::KIND.to_string(), config }), ..Self::default() }
     }
 
-    /// Whether it is the same data.
-    pub(crate) fn is_of_same_data(&self, other: &Self) -> bool {
-        (&self.text, &self.series) == (&other.text, &other.series)
+    /// What the data is, if it is not the same.
+    pub(crate) fn other_data(&self, other: &Self) -> Option<&'static str> {
+        match (self.text == other.text, self.series == other.series) {
+            (true, true) => None,
+            (false, _) => Some("text"),
+            (true, false) => Some("series"),
+        }
     }
 }
 
@@ -58,7 +62,7 @@ pub struct StoredModel {
     pub config: serde_json::Value,
 }
 
-/// What has to be known of a series to continue with it.
+/// What has to be known about a series to continue with it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesInfo {
     /// How many values there are.
@@ -67,10 +71,10 @@ pub struct SeriesInfo {
     pub fingerprint: String,
 }
 
-/// What has to be known of a text to continue with it, and to sample without it.
+/// What has to be known about a text to continue with it, and to write text without it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextInfo {
-    /// How long it is.
+    /// How many characters it has.
     pub characters: usize,
     /// A hash of it.
     pub fingerprint: String,
@@ -81,9 +85,9 @@ pub struct TextInfo {
 /// A point of the learning curve: a line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// After that many steps.
+    /// After how many steps.
     pub step: u64,
-    /// Seconds of training until then.
+    /// Seconds of training until this step.
     pub seconds: f64,
     /// The mean training loss since the point before.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -96,7 +100,7 @@ pub struct Point {
     pub metric: Option<f64>,
 }
 
-/// What `checkpoint.json` says.
+/// The content of `checkpoint.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Checkpoint {
     pub(crate) step: u64,

@@ -1,17 +1,18 @@
 //! Tasks, models and trainers built on [`bptt`].
 //!
-//! The central types: [`Settings`] say everything about a run; a [`Task`] makes its model, its
-//! batches and its losses out of them ([`Adding`], [`CharLm`], [`Copying`], [`Forecast`],
-//! [`Parity`]); [`train`] is the one loop for all tasks. It compares the two engines' gradients on the run's own model and first batch, then
-//! trains, and keeps a [`RunFolder`] from which [`sample`](sample::sample) writes text and a later
-//! run continues.
+//! The central types: [`Settings`] say everything about a run. A [`Task`] makes its model, its batches and its
+//! losses out of them; [`TASKS`] lists those of this crate. [`train`] is the one loop for all tasks. It compares
+//! the two engines' gradients on the run's own model and first batch, then trains, and keeps a [`RunFolder`].
+//! From this folder [`sample`](sample::sample) writes text, and a later run continues.
+//!
+//! A task of your own runs in the same loop: implement [`Task`], and train it by [`AnyTask::of`].
 //!
 //! ```no_run
 //! # #[cfg(feature = "flex")] {
-//! use bptt_zoo::{Session, Settings, TaskKind, train};
+//! use bptt_zoo::{Adding, Session, Settings, Task, train};
 //! use burn::tensor::Device;
 //!
-//! let settings = Settings { hidden: 32, steps: Some(200), ..Settings::new(TaskKind::Adding) };
+//! let settings = Settings { hidden: 32, steps: Some(200), ..Adding::defaults() };
 //! let stop = std::sync::atomic::AtomicBool::new(false);
 //! let result = train(
 //!     &settings,
@@ -33,6 +34,7 @@
 //! [`Session::say`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod any_task;
 mod check;
 mod clip;
 mod curve;
@@ -44,6 +46,7 @@ mod marker;
 mod memory;
 mod model_config;
 mod models;
+mod option;
 mod progress;
 mod random;
 mod read;
@@ -53,12 +56,15 @@ mod session;
 mod settings;
 mod store;
 mod table;
+mod task;
+mod task_settings;
 mod tasks;
 mod text;
 mod trainer;
 pub mod weights;
 mod whole;
 
+pub use any_task::AnyTask;
 pub use check::{GradientCheck, TOLERANCE, compare_engines};
 pub use clip::clip_global_norm;
 pub use error::Error;
@@ -66,18 +72,21 @@ pub use figure::figure;
 pub use folder::RunFolder;
 pub use folder_files::{FolderInfo, Point, SeriesInfo, StoredModel, TextInfo};
 pub use model_config::ModelConfig;
+pub use option::{OptionKind, TaskOption};
+pub use random::{Purpose, generator};
 pub use read::data_path;
 pub use series::{Series, Standardization};
 pub use session::{RunResult, Session};
-pub use settings::{Settings, TaskKind};
-pub use tasks::adding::{Adder, Adding};
-pub use tasks::char_lm::{CharLm, CharModel};
-pub use tasks::copy::{Copying, Tagger, TaggerConfig};
-pub use tasks::forecast::{Forecast, Forecaster, ForecasterConfig};
-pub use tasks::parity::{Classifier, ClassifierConfig, Parity};
-pub use tasks::{Scores, SequenceModel, Task};
+pub use settings::Settings;
+pub use task::{Scores, SequenceModel, SequenceSize, Task};
+pub use tasks::adding::{Adder, Adding, AddingOptions};
+pub use tasks::char_lm::{CharLm, CharLmOptions, CharModel};
+pub use tasks::copy::{CopyOptions, Copying, Tagger, TaggerConfig};
+pub use tasks::forecast::{Forecast, ForecastOptions, Forecaster, ForecasterConfig};
+pub use tasks::parity::{Classifier, ClassifierConfig, Parity, ParityOptions};
+pub use tasks::{TASKS, train};
 pub use text::Text;
-pub use trainer::{train, train_task};
+pub use trainer::train_task;
 pub use whole::{check_writable, write_whole};
 
 /// Compiles the example of the README.

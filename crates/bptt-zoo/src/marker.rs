@@ -1,10 +1,12 @@
-//! Whose folder it is, and who is at work in it.
+//! The marker of run folders, and the lock that keeps two runs out of one folder.
 //!
-//! `.bptt-run` marks a run folder. Whoever writes into the folder holds a lock on it, which ends with
-//! the process, however that ends. So it is never replaced, as the other files are.
+//! `.bptt-run` marks a run folder. A process that writes into the folder holds a lock on this file; the system
+//! removes the lock when the process ends, however it ends. This is why the marker is never replaced, unlike the
+//! other files.
 
 use crate::error::Error;
 use crate::folder_files::{CONFIG, Config};
+use crate::read;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read, Write};
@@ -15,7 +17,7 @@ const MARKER: &str = ".bptt-run";
 /// The format of run folders that is written, the newest that is known.
 const FORMAT: u64 = 1;
 
-/// What the marker says.
+/// The content of the marker.
 #[derive(Serialize, Deserialize)]
 struct Marker {
     format: u64,
@@ -24,7 +26,7 @@ struct Marker {
 /// What a folder is before anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Not there, or empty.
+    /// No folder, or an empty one.
     Nothing,
     /// A run folder.
     Marked,
@@ -32,10 +34,10 @@ pub(crate) enum Found {
     Unmarked,
 }
 
-/// The right to write into a run folder, for as long as it is held.
+/// The right to write into a run folder. It lasts as long as this value.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    /// Locked; the lock goes with it.
+    /// The locked file; when it is closed, the lock ends.
     _marker: File,
 }
 
@@ -43,7 +45,7 @@ pub(crate) struct Claim {
 ///
 /// # Errors
 ///
-/// If it is somebody else's, or of a format that is not known yet.
+/// If it belongs to another program, or its format is newer than this crate.
 pub(crate) fn find(path: &Path) -> Result<Found, Error> {
     let failed = |error| Error::file("read", path, error);
     match fs::metadata(path) {
@@ -71,11 +73,11 @@ pub(crate) fn find(path: &Path) -> Result<Found, Error> {
     }
 }
 
-/// The folder of a run that is there already; `None`: there is none yet.
+/// The claim on a folder that holds a run already; `None`: it holds none yet.
 ///
 /// # Errors
 ///
-/// If it is somebody else's, or another run is at work in it.
+/// If it belongs to another program, or another run is at work in it.
 pub(crate) fn claim_existing(path: &Path) -> Result<Option<Claim>, Error> {
     match find(path)? {
         Found::Nothing => Ok(None),
@@ -83,11 +85,11 @@ pub(crate) fn claim_existing(path: &Path) -> Result<Option<Claim>, Error> {
     }
 }
 
-/// Makes it a run folder, if it is none yet, and keeps others out.
+/// Makes it a run folder, if it is none yet, and keeps other runs out.
 ///
 /// # Errors
 ///
-/// If it is somebody else's, another run is at work in it, or it cannot be written.
+/// If it belongs to another program, another run is at work in it, or it cannot be written.
 pub(crate) fn claim(path: &Path) -> Result<Claim, Error> {
     fs::create_dir_all(path).map_err(|error| Error::file("make the folder", path, error))?;
     let found = find(path)?;
@@ -97,7 +99,7 @@ pub(crate) fn claim(path: &Path) -> Result<Claim, Error> {
         let marker = serde_json::to_string(&Marker { format: FORMAT }).expect("a number");
         match File::create_new(&at) {
             Ok(mut file) => file.write_all((marker + "\n").as_bytes()).map_err(failed)?,
-            // Another run was quicker; who has the lock goes on.
+            // Another run was quicker. The one that gets the lock goes on.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed(error)),
         }
@@ -105,7 +107,7 @@ pub(crate) fn claim(path: &Path) -> Result<Claim, Error> {
     let marker = File::options().read(true).write(true).open(&at).map_err(failed)?;
     match marker.try_lock() {
         Ok(()) => {}
-        // Some file systems have no locks; what is done alone is done there as well.
+        // Some file systems have no locks. A run that is alone works there as well.
         Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
         Err(TryLockError::Error(error)) => return Err(Error::file("lock", &at, error)),
         Err(TryLockError::WouldBlock) => {
@@ -127,20 +129,22 @@ fn marker(path: &Path) -> PathBuf {
 ///
 /// # Errors
 ///
-/// If that is of a format that is not known yet.
+/// If its format is newer than this crate.
 pub(crate) fn is_marked(path: &Path) -> Result<bool, Error> {
     let at = marker(path);
     if !at.is_file() {
         return Ok(false);
     }
     let mut text = String::new();
-    match File::open(&at).and_then(|mut file| file.read_to_string(&mut text)) {
+    // No marker is longer. A longer file is cut off here, and is no JSON then.
+    let read = |file: File| file.take(1 << 10).read_to_string(&mut text);
+    match File::open(&at).and_then(read) {
         Ok(_) => {}
-        // Windows lets nobody read what is locked (ERROR_LOCK_VIOLATION); who has locked it knew it.
+        // Windows lets nobody read a locked file (ERROR_LOCK_VIOLATION). The process with the lock has read it.
         Err(error) if cfg!(windows) && error.raw_os_error() == Some(33) => return Ok(true),
         Err(error) => return Err(Error::file("read", &at, error)),
     }
-    // Of a process that ended right after it had made the marker.
+    // A process made the marker, and ended before it could write it.
     if text.is_empty() {
         return Ok(true);
     }
@@ -156,10 +160,9 @@ pub(crate) fn is_marked(path: &Path) -> Result<bool, Error> {
     }
 }
 
-/// Whether `config.json` is one that a run or a saved model has, and not another program's of that
-/// name.
+/// Whether `config.json` is that of a run or of a saved model. Other programs have files of this name, too.
 pub(crate) fn config_is_of_run(path: &Path) -> bool {
-    let Ok(bytes) = fs::read(path.join(CONFIG)) else { return false };
+    let Ok(bytes) = read::file(&path.join(CONFIG), read::LONGEST_JSON) else { return false };
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(&bytes) else { return false };
     let Some(fields) = value.as_object() else { return false };
     let known = ["settings", "text", "series", "model"];
@@ -174,7 +177,8 @@ mod tests {
     use super::*;
     use crate::folder::RunFolder;
     use crate::folder_files::FolderInfo;
-    use crate::{Settings, TaskKind};
+    use crate::task::Task;
+    use crate::tasks::{adding::Adding, parity::Parity};
     use tempfile::tempdir;
 
     fn refused(run: &RunFolder) -> String {
@@ -219,7 +223,7 @@ mod tests {
 
     #[test]
     fn folders_from_before_the_marker_are_known_by_their_config() {
-        let settings = serde_json::to_value(Settings::new(TaskKind::Adding)).unwrap();
+        let settings = serde_json::to_value(Adding::defaults()).unwrap();
         let model = serde_json::json!({ "kind": "tagger", "config": {} });
         let null = serde_json::Value::Null;
         for (config, known) in [
@@ -245,8 +249,7 @@ mod tests {
         // As it is written today.
         let folder = tempdir().unwrap();
         let run = RunFolder::new(folder.path());
-        let config =
-            Config { settings: Some(Settings::new(TaskKind::Parity)), info: FolderInfo::default() };
+        let config = Config { settings: Some(Parity::defaults()), info: FolderInfo::default() };
         let claim = run.claim().unwrap();
         run.begin(&claim, &config).unwrap();
         fs::remove_file(marker(run.path())).unwrap();

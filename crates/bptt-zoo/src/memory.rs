@@ -1,18 +1,47 @@
-//! What real-time recurrent learning takes, said before it is taken.
+//! How much memory a run takes, said or refused before it is taken.
 //!
-//! It carries along how each number of the state depends on each parameter, for every row. That is `H` times
-//! as much as the parameters for every row, so that sizes which are small for the other engines fill
-//! a machine.
+//! Real-time recurrent learning carries along how each number of the state depends on each parameter, for
+//! every row. That is `H` times as much as the parameters for every row, so sizes that are small for the other
+//! engines fill a machine.
 
 use crate::error::Error;
-use crate::settings::{MOST_GIGABYTES, REMEMBERED, Settings, TaskKind};
-use crate::tasks::copy::GO;
-use bptt::{Engine, SequenceCell, available_memory};
+use crate::settings::Settings;
+use crate::task::SequenceSize;
+use bptt::cells::Cell;
+use bptt::{CellVisitor, Engine, SequenceCell, available_memory, rtrl_bytes};
 
-/// From here on a run says what it is about to take.
+/// More memory than this is a mistake in the sizes and not what somebody wants.
+const MOST_GIGABYTES: f64 = 64.0;
+
+/// From here on a run by [`Engine::Rtrl`] says how much it is about to take.
 const WORTH_SAYING: f64 = 1.0;
 
-/// Whether a run by [`Engine::Rtrl`] fits the memory that there is.
+/// How many bytes a number has: all is trained in f32.
+const NUMBER: usize = 4;
+
+/// Whether sizes that each make sense make sense together: they may need more than any machine has.
+///
+/// # Errors
+///
+/// If they do.
+pub(crate) fn check(settings: &Settings, size: SequenceSize) -> Result<(), Error> {
+    let Settings { hidden, layers, batch, .. } = *settings;
+    let width = directions(settings) as f64 * hidden as f64;
+    // Weights with their gradients and Adam's two moments; what a step keeps for the backward pass.
+    let weights = 4.0 * 8.0 * width * width * layers as f64;
+    let kept = 10.0 * width * layers as f64 * batch as f64 * size.time as f64;
+    let gigabytes = (weights + kept) * NUMBER as f64 / 1e9;
+    if gigabytes > MOST_GIGABYTES {
+        return Err(Error::input(format!(
+            "--hidden {hidden}, --layers {layers}, --batch {batch} and sequences of {} steps need about \
+             {gigabytes:.0} GB together: take smaller ones",
+            size.time
+        )));
+    }
+    Ok(())
+}
+
+/// Whether a run by [`Engine::Rtrl`] fits the memory that is available.
 ///
 /// # Returns
 ///
@@ -21,18 +50,22 @@ const WORTH_SAYING: f64 = 1.0;
 /// # Errors
 ///
 /// If it does not fit.
-pub(crate) fn check(settings: &Settings) -> Result<Option<String>, Error> {
-    let need = gigabytes(settings);
+pub(crate) fn check_rtrl(settings: &Settings, size: SequenceSize) -> Result<Option<String>, Error> {
+    let need = rtrl_gigabytes(settings, size);
     let available = available_memory((need * 1e9) as u128);
-    check_within(settings, available.map(|bytes| bytes as f64 / 1e9))
+    check_rtrl_within(settings, size, available.map(|bytes| bytes as f64 / 1e9))
 }
 
 /// The same for so many gigabytes.
-fn check_within(settings: &Settings, available: Option<f64>) -> Result<Option<String>, Error> {
+fn check_rtrl_within(
+    settings: &Settings,
+    size: SequenceSize,
+    available: Option<f64>,
+) -> Result<Option<String>, Error> {
     if settings.engine != Engine::Rtrl {
         return Ok(None);
     }
-    let need = gigabytes(settings);
+    let need = rtrl_gigabytes(settings, size);
     if need < WORTH_SAYING {
         return Ok(None);
     }
@@ -50,53 +83,88 @@ fn check_within(settings: &Settings, available: Option<f64>) -> Result<Option<St
     }
 }
 
-/// What the influence of the largest layer takes at its peak, which is in the middle of a step.
-fn gigabytes(settings: &Settings) -> f64 {
+/// What the influence of the largest layer takes.
+fn rtrl_gigabytes(settings: &Settings, size: SequenceSize) -> f64 {
+    let Settings { hidden, layers, batch, .. } = *settings;
     let cell = settings.cell.default_cell();
-    let (gates, memories) = (cell.gates(), cell.memories());
-    let (input, steps) = match settings.task {
-        TaskKind::Adding | TaskKind::Forecast => (2, settings.length),
-        TaskKind::CharLm => (settings.embedding, settings.time),
-        TaskKind::Copy => (GO + 1, settings.length + 2 * REMEMBERED),
-        TaskKind::Parity => (1, settings.length),
+    // The parameters, and each number of an input that has gradients.
+    let columns = |input: usize, has_gradients: bool| {
+        let inputs = if has_gradients { size.time * input } else { 0 };
+        cell.gates() * hidden * (input + hidden + 2) + inputs
     };
-    let hidden = settings.hidden as f64;
-    // Where the input is learned as well, each of its steps has columns of its own.
-    let columns = |input: f64, learned: bool| {
-        let steps = if learned { steps as f64 } else { 0.0 };
-        gates as f64 * hidden * (input + hidden + 2.0) + steps * input
-    };
-    let first = columns(input as f64, settings.task == TaskKind::CharLm);
-    let above = hidden * if settings.bidirectional { 2.0 } else { 1.0 };
-    let columns = if settings.layers > 1 { first.max(columns(above, true)) } else { first };
-    let planes = (PLANES_OF_GATE * gates + memories + 1) as f64;
-    settings.batch as f64 * columns * hidden * planes * 4.0 / 1e9
+    let first = columns(size.input, size.input_has_gradients);
+    let above = columns(directions(settings) * hidden, true);
+    let columns = if layers > 1 { first.max(above) } else { first };
+    cell.accept(Bytes { batch, columns, hidden }) as f64 / 1e9
 }
 
-/// How many copies of a gate's influence there are at once: measured (the peak of `bptt train adding --engine
-/// rtrl --steps 1` at several sizes of all cells), 3.4 to 4.
-const PLANES_OF_GATE: usize = 4;
+fn directions(settings: &Settings) -> usize {
+    if settings.bidirectional { 2 } else { 1 }
+}
+
+/// Computes how many bytes the influence takes, for whichever cell.
+struct Bytes {
+    batch: usize,
+    columns: usize,
+    hidden: usize,
+}
+
+impl CellVisitor for Bytes {
+    type Output = u128;
+
+    fn visit<C: Cell>(self, _: C) -> u128 {
+        rtrl_bytes::<C>(self.batch, self.columns, [self.hidden; 2], NUMBER)
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::Task;
+    use crate::tasks::adding::Adding;
+    use crate::tasks::char_lm::CharLm;
+
+    fn size<T: Task>() -> SequenceSize {
+        T::sequence_size(&T::Options::default())
+    }
+
+    #[test]
+    fn sizes_that_no_machine_has_room_for_are_refused() {
+        let large = Settings { batch: 1 << 20, ..CharLm::defaults() };
+        let message = check(&large, SequenceSize { time: 1 << 12, ..size::<CharLm>() });
+        let message = message.unwrap_err().to_string();
+        assert!(message.contains(" GB ") && message.contains("4096 steps"), "{message}");
+        check(&CharLm::defaults(), size::<CharLm>()).unwrap();
+    }
+
+    fn the_defaults_fill_a_machine_by_rtrl_alone<T: Task>() {
+        let of = |engine| Settings { engine, ..T::defaults() };
+        let check = |engine, available| check_rtrl_within(&of(engine), size::<T>(), available);
+        assert_eq!(check(Engine::Manual, Some(0.5)).unwrap(), None);
+        assert_eq!(check(Engine::Autograd, Some(0.5)).unwrap(), None);
+        let error = check(Engine::Rtrl, Some(2.0)).unwrap_err().to_string();
+        assert!(error.contains("--engine manual") && error.contains("--hidden"), "{error}");
+        assert_eq!(error.lines().count(), 1);
+    }
 
     #[test]
     fn what_real_time_learning_takes_is_said_or_refused_beforehand() {
-        let of = |engine, task| Settings { engine, ..Settings::new(task) };
-        for task in TaskKind::ALL {
-            // The defaults fill a machine by the one engine, and are nothing by the others.
-            assert_eq!(check_within(&of(Engine::Manual, task), Some(0.5)).unwrap(), None);
-            assert_eq!(check_within(&of(Engine::Autograd, task), Some(0.5)).unwrap(), None);
-            let error = check_within(&of(Engine::Rtrl, task), Some(2.0)).unwrap_err().to_string();
-            assert!(error.contains("--engine manual") && error.contains("--hidden"), "{error}");
-            assert_eq!(error.lines().count(), 1);
-        }
-        let small = Settings { hidden: 8, batch: 4, ..of(Engine::Rtrl, TaskKind::Adding) };
-        assert_eq!(check_within(&small, Some(0.5)).unwrap(), None);
-        let large = of(Engine::Rtrl, TaskKind::Adding);
-        let warning = check_within(&large, Some(60.0)).unwrap().expect("it is worth saying");
+        the_defaults_fill_a_machine_by_rtrl_alone::<Adding>();
+        the_defaults_fill_a_machine_by_rtrl_alone::<CharLm>();
+        let adding = Settings { engine: Engine::Rtrl, ..Adding::defaults() };
+        let small = Settings { hidden: 8, batch: 4, ..adding.clone() };
+        assert_eq!(check_rtrl_within(&small, size::<Adding>(), Some(0.5)).unwrap(), None);
+        let warning = check_rtrl_within(&adding, size::<Adding>(), Some(60.0)).unwrap();
+        let warning = warning.expect("it is worth saying");
         assert!(warning.contains(" GB at --hidden 64 and --batch 64"), "{warning}");
-        assert!(check_within(&large, None).is_ok());
+        assert!(check_rtrl_within(&adding, size::<Adding>(), None).is_ok());
+    }
+
+    /// 64 rows; 4 · 64 · (2 + 64 + 2) parameters; 64 units of h and of c, and four times four gates of each.
+    #[test]
+    fn the_estimate_is_the_one_of_the_kernels() {
+        let adding = Settings { engine: Engine::Rtrl, ..Adding::defaults() };
+        let bytes = 64.0 * (4.0 * 64.0 * 68.0) * (64.0 * 2.0 + 16.0 * 64.0) * 4.0;
+        assert_eq!(rtrl_gigabytes(&adding, size::<Adding>()), bytes / 1e9);
     }
 }

@@ -1,15 +1,16 @@
-//! What a model with a config is to those who save and load it.
+//! Configs of models: how a model is made, saved and loaded.
 
 use crate::error::Error;
-use bptt::AnyRecurrentConfig;
+use bptt::{AnyRecurrent, AnyRecurrentConfig};
 use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Device;
 
 /// The config of a model that is recurrent layers and a linear one: [`ClassifierConfig`],
 /// [`ForecasterConfig`], [`TaggerConfig`].
 ///
-/// Made by itself or by a task, trained by the zoo's loop or by another, the model is saved and loaded
-/// in a line, [`RunFolder::save`] and [`RunFolder::load`].
+/// [`RunFolder::save`] and [`RunFolder::load`] write and read such a model, whether the zoo's loop has trained it or
+/// another program.
 ///
 /// [`RunFolder::save`]: crate::RunFolder::save
 /// [`RunFolder::load`]: crate::RunFolder::load
@@ -20,28 +21,52 @@ pub trait ModelConfig: burn::config::Config {
     /// What it makes.
     type Model: Module;
 
-    /// What the folder calls that.
+    /// The name of this kind of model in folders.
     const KIND: &'static str;
 
     /// What the recurrent layers are made of.
     fn recurrent(&self) -> &AnyRecurrentConfig;
 
-    /// How many numbers the linear layer has for each answer.
+    /// How many outputs the linear layer has.
     fn outputs(&self) -> usize;
 
-    /// Makes the model, its random values drawn from the device.
+    /// Puts the model together of its layers.
+    fn model(&self, recurrent: AnyRecurrent, head: Linear) -> Self::Model;
+
+    /// Checks what this kind of model asks of its config besides what all do.
+    ///
+    /// # Errors
+    ///
+    /// The first option that is wrong.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Makes the model. Its random values are drawn from the device.
     ///
     /// # Errors
     ///
     /// If the options do not go together.
-    fn try_init(&self, device: &Device) -> Result<Self::Model, Error>;
-
-    /// What does not need the model.
-    #[doc(hidden)]
-    fn check(&self) -> Result<(), Error> {
-        match self.outputs() {
-            0 => Err(Error::input(format!("a {} without an answer to give", Self::KIND))),
-            _ => Ok(()),
+    fn try_init(&self, device: &Device) -> Result<Self::Model, Error> {
+        if self.outputs() == 0 {
+            return Err(Error::input(format!("a {} without an answer to give", Self::KIND)));
         }
+        self.check()?;
+        let (recurrent, head) = with_head(self.recurrent(), self.outputs(), device)?;
+        Ok(self.model(recurrent, head))
     }
+}
+
+/// Recurrent layers, and a linear one that reads their outputs.
+pub(crate) fn with_head(
+    config: &AnyRecurrentConfig,
+    outputs: usize,
+    device: &Device,
+) -> Result<(AnyRecurrent, Linear), Error> {
+    if !config.batch_first {
+        return Err(Error::input("batch_first is false, and inputs here are [B, T, I]"));
+    }
+    let recurrent = config.try_init(device).map_err(|error| Error::input(error.to_string()))?;
+    let head = LinearConfig::new(recurrent.d_output(), outputs).init(device);
+    Ok((recurrent, head))
 }

@@ -1,21 +1,21 @@
-//! The zoo's models as their folders hold them: `config.json` says what to make, `model.bpk` has the
-//! weights.
+//! Models in folders: `config.json` says what to make, and `model.bpk` has the weights.
 
 use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::folder_files::{Config, FolderInfo, StoredModel, TextInfo};
 use crate::model_config::ModelConfig;
-use crate::settings::{Settings, TaskKind};
+use crate::settings::Settings;
 use crate::store::{bytes, load_model, numbered};
-use crate::tasks::Task;
+use crate::task::Task;
+use crate::task_settings::stored;
 use crate::tasks::adding::{Adder, Adding};
-use crate::tasks::char_lm::CharModel;
+use crate::tasks::char_lm::{CharLm, CharModel};
 use bptt::AnyRecurrent;
 use burn::module::Module;
 use burn::tensor::Device;
 
 impl RunFolder {
-    /// The model in the folder, for inference or to be trained on.
+    /// The model in the folder, for inference or for more training.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bptt_zoo::Error> {
@@ -40,7 +40,7 @@ impl RunFolder {
         let stored = match (info.model, settings) {
             (Some(stored), _) => stored,
             (None, Some(settings)) => {
-                return other(format!("a run of `{}`", settings.task.name()));
+                return other(format!("a run of `{}`", settings.task.escape_debug()));
             }
             (None, None) => return other("no model".to_string()),
         };
@@ -51,8 +51,8 @@ impl RunFolder {
         self.with_weights(config.try_init(device).map_err(|why| self.in_config(why))?)
     }
 
-    /// Writes a model and its config, whoever has trained it; what was in the folder of another run
-    /// is gone, and nothing else.
+    /// Writes a model and its config. It may have been trained anywhere. A run that was in the folder is removed,
+    /// and nothing else.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl RunFolder {
         &self,
         device: &Device,
     ) -> Result<(CharModel<AnyRecurrent>, Vec<char>), Error> {
-        let settings = self.sound_settings(TaskKind::CharLm)?;
+        let settings = stored::<CharLm>(self)?;
         let Some(text) = self.config()?.info.text else {
             return Err(self.in_config("no `text`"));
         };
@@ -85,16 +85,16 @@ impl RunFolder {
     ///
     /// If the folder holds no run of `adding`, or its files cannot be read or do not fit each other.
     pub fn adder(&self, device: &Device) -> Result<Adder<AnyRecurrent>, Error> {
-        let settings = self.sound_settings(TaskKind::Adding)?;
-        self.with_weights(Adding::new(&settings).model(device)?)
+        let settings = stored::<Adding>(self)?;
+        self.with_weights(Adding::new(&settings)?.model(device)?)
     }
 
-    /// Writes a model of `char-lm` or `adding` with its settings, as training does: for models that
-    /// were trained elsewhere.
+    /// Writes a model of `char-lm` or `adding` with its settings, as training does. This is for models that were
+    /// trained elsewhere.
     ///
     /// # Arguments
     ///
-    /// - `text`: what has to be known of the text, for `char-lm`
+    /// - `text`: what has to be known about the text, for `char-lm`
     ///
     /// # Errors
     ///
@@ -116,31 +116,15 @@ impl RunFolder {
         self.write("model.bpk", &bytes(numbered(model).into_record())?)
     }
 
-    /// The settings of a run of a task. They may come from a stranger: sizes are checked before
-    /// anything is made.
-    fn sound_settings(&self, task: TaskKind) -> Result<Settings, Error> {
-        let settings = self.settings()?;
-        if settings.task != task {
-            return Err(Error::input(format!(
-                "{}: a run of `{}`, expected one of `{}`",
-                self.path().display(),
-                settings.task.name(),
-                task.name(),
-            )));
-        }
-        settings.check().map_err(|why| self.in_config(why))?;
-        Ok(settings)
-    }
-
-    /// The same of a model's config: it may not speak of more numbers than the file of the weights can
-    /// hold.
+    /// The config of a model. It may come from a stranger: it is refused if it speaks of more numbers than the
+    /// file of the weights can hold.
     fn sound_model<C: ModelConfig>(&self, stored: &StoredModel) -> Result<C, Error> {
         let config: C =
             serde_json::from_value(stored.config.clone()).map_err(|why| self.in_config(why))?;
         let path = self.has_weights()?;
         let file = std::fs::metadata(&path).map_err(|error| Error::file("read", &path, error))?;
         let layers = config.recurrent();
-        // Of each layer at least the recurrent weights of one gate, and all of the linear layer's.
+        // Each layer has at least the recurrent weights of one gate; the linear layer is counted in full.
         let output = if layers.proj_size > 0 { layers.proj_size } else { layers.d_hidden };
         let product = |a: usize, b: usize| a as u128 * b as u128;
         let least = product(layers.d_hidden, output)
@@ -154,10 +138,6 @@ impl RunFolder {
             )));
         }
         Ok(config)
-    }
-
-    fn in_config(&self, why: impl std::fmt::Display) -> Error {
-        Error::file("read", &self.path().join("config.json"), why)
     }
 
     fn has_weights(&self) -> Result<std::path::PathBuf, Error> {

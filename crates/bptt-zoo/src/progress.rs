@@ -1,9 +1,9 @@
-//! Lines for a person who waits.
+//! Lines that tell a person how far a run is.
 
 use crate::figure::figure;
 use std::time::{Duration, Instant};
 
-/// Between two lines, at least: often while the run is new, a line in half a minute later on.
+/// The least time between two lines: short while the run is new, half a minute later on.
 fn pause(elapsed: f64) -> Duration {
     Duration::from_secs_f64((elapsed / 10.0).clamp(2.0, 30.0))
 }
@@ -15,7 +15,7 @@ pub(crate) struct Progress {
     first_step: u64,
     steps: Option<u64>,
     seconds: Option<f64>,
-    /// How many of what a step processes.
+    /// What a step processes: how many, and of what.
     units: (usize, &'static str),
     last_line: Instant,
 }
@@ -41,7 +41,7 @@ impl Progress {
             || self.seconds.is_some_and(|seconds| self.elapsed() >= seconds)
     }
 
-    /// A line, if the last one is long enough ago.
+    /// A line, if the last one was long enough ago.
     pub(crate) fn line(&mut self, step: u64, loss: f64) -> Option<String> {
         if self.last_line.elapsed() < pause(self.elapsed()) {
             return None;

@@ -1,21 +1,25 @@
-//! Random numbers that depend on the seed and on nothing else: not on the device, not on how many
-//! numbers were drawn before.
+//! Random numbers that depend on the seed and on nothing else: not on the device, and not on how many numbers
+//! were drawn before.
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-/// What random numbers are for; each purpose has a stream of its own.
-#[derive(Clone, Copy)]
-pub(crate) enum Purpose {
+/// What random numbers are for. Each purpose has numbers of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The data of a training step.
     Training = 1,
+    /// The data of a validation.
     Validation = 2,
+    /// The characters of a text that a model writes.
     Sampling = 3,
+    /// Dropout in a training step.
     Dropout = 4,
 }
 
-/// The generator of one step of one purpose. A run that is resumed at step 1000 so draws what the
-/// uninterrupted run draws there.
-pub(crate) fn generator(seed: u64, purpose: Purpose, index: u64) -> StdRng {
+/// The generator of random numbers of one step, for one purpose. So a run that is resumed at step 1000 draws the
+/// numbers that the uninterrupted run draws there.
+pub fn generator(seed: u64, purpose: Purpose, index: u64) -> StdRng {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     bytes[8..16].copy_from_slice(&(purpose as u64).to_le_bytes());

@@ -1,5 +1,5 @@
-//! Reading what a user names: files, and data from standard input. Nothing is read without a bound,
-//! and nothing is waited for that is no file.
+//! Reads the files that a user names, and data from standard input. Everything is read with a bound. A pipe or a
+//! device in place of a file is refused, because opening it could wait for ever.
 
 use crate::error::Error;
 use std::fs::Metadata;
@@ -7,23 +7,26 @@ use std::io::{IsTerminal, Read};
 use std::path::Path;
 
 /// The longest file with a text or a series that is read (4 GiB): it is held in memory.
-const LONGEST_DATA: u64 = 1 << 32;
+pub(crate) const LONGEST_DATA: u64 = 1 << 32;
 
-/// The same of standard input (1 GiB): nobody says beforehand how much will come, or whether it ends.
+/// The longest file of JSON that is read (64 MiB); the longest part of one is a vocabulary.
+pub(crate) const LONGEST_JSON: u64 = 1 << 26;
+
+/// The same for standard input (1 GiB): nobody knows beforehand how much will come, or whether it ends.
 const LONGEST_STDIN: u64 = 1 << 30;
 
-/// What stands for standard input where a file is asked for.
+/// The name of standard input where a file is asked for.
 pub(crate) const STDIN: &str = "-";
 
-/// What is read at once.
+/// How many bytes are read at once.
 const CHUNK: usize = 1 << 16;
 
-/// A data file by its whole path, so that a run that is resumed from another folder finds it; `-`,
-/// standard input, stays what it is.
+/// The absolute path of a data file, so that a run that is resumed from another folder finds it. `-`, which is
+/// standard input, stays `-`.
 ///
 /// # Errors
 ///
-/// If it is not there, is no file, or its path is not Unicode, which a run folder cannot keep.
+/// If it does not exist, is no file, or its path is not Unicode, so that no run folder could name it.
 pub fn data_path(path: &Path) -> Result<String, Error> {
     if path == Path::new(STDIN) {
         return Ok(STDIN.to_string());
@@ -37,13 +40,13 @@ pub fn data_path(path: &Path) -> Result<String, Error> {
     Ok(whole.to_string())
 }
 
-/// How a message calls a data file.
+/// The name of a data file in messages.
 pub(crate) fn data_name(path: &str) -> &str {
     if path == STDIN { "standard input" } else { path }
 }
 
-/// The bytes of a text or a CSV file; `-` is standard input. Bytes that no text has end the reading at
-/// once, so that of a disk image not the whole is read first.
+/// The bytes of a text or a CSV file; `-` is standard input. Reading ends at the first byte that no text has, so that
+/// a disk image is not read to its end.
 pub(crate) fn data(path: &Path) -> Result<Vec<u8>, Error> {
     let named = |why| Error::input(format!("{}: {why}", data_name(&path.display().to_string())));
     if path == Path::new(STDIN) {
@@ -70,7 +73,7 @@ pub(crate) fn file(path: &Path, longest: u64) -> Result<Vec<u8>, Error> {
     let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(length as usize).map_err(|error| failed(&error))?;
-    // One byte more than allowed: a file that has grown is not cut in silence.
+    // One byte more than allowed, so that a file that has grown meanwhile is noticed.
     file.take(longest + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
     if bytes.len() as u64 > longest {
         return Err(failed(&too_long(longest)));
@@ -78,8 +81,8 @@ pub(crate) fn file(path: &Path, longest: u64) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// What is known of a file, if it is one. Asked before it is opened: to open a pipe waits for whoever
-/// writes into it.
+/// The metadata of a file, if it is one. It is asked for before the file is opened, because opening a pipe waits
+/// for a writer.
 fn plain_file(path: &Path, or_stdin: bool) -> Result<Metadata, Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::file("read", path, cause);
     let about = std::fs::metadata(path).map_err(|error| failed(&error))?;
@@ -94,13 +97,13 @@ fn plain_file(path: &Path, or_stdin: bool) -> Result<Metadata, Error> {
     Err(failed(&format!("not a file: {what}{hint}")))
 }
 
-/// Why nothing can come from standard input.
+/// Why standard input cannot have the data, if it cannot.
 fn useless_stdin() -> Option<String> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         return Some("a terminal; give a file, or pipe the data in".to_string());
     }
-    // A device would go on for ever, and a folder has no bytes.
+    // A device may never end, and a folder has no bytes.
     #[cfg(unix)]
     {
         use std::os::fd::AsFd;
@@ -108,7 +111,7 @@ fn useless_stdin() -> Option<String> {
         let file = stdin.as_fd().try_clone_to_owned().map(std::fs::File::from);
         let about = file.and_then(|file| file.metadata()).ok()?;
         let kind = about.file_type();
-        // Of this one nothing comes, and that is said when nothing has come.
+        // `/dev/null` is read: it has no bytes, and the message for that is a better one.
         let null = std::fs::metadata("/dev/null").is_ok_and(|null| same(&null, &about));
         if (kind.is_char_device() && !null) || kind.is_block_device() || kind.is_dir() {
             return Some("a device or a folder; give a file, or pipe the data in".to_string());
@@ -128,7 +131,9 @@ fn same(a: &Metadata, b: &Metadata) -> bool {
 }
 
 fn too_long(longest: u64) -> String {
-    format!("it has more than {} GiB, and that is the most that is read", longest >> 30)
+    let (size, unit) =
+        if longest < 1 << 30 { (longest >> 20, "MiB") } else { (longest >> 30, "GiB") };
+    format!("it has more than {size} {unit}, and that is the most that is read")
 }
 
 /// Reads a text to its end, chunk by chunk.
@@ -152,7 +157,7 @@ fn chunks(mut from: impl Read, longest: u64) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Refuses what is no text in a coding that we read, by its bytes from one on.
+/// Refuses bytes that are no text in UTF-8. Only the bytes after `from` are new.
 pub(crate) fn no_text(bytes: &[u8], from: usize) -> Result<(), String> {
     let utf16 = "UTF-16 by its looks; convert the text to UTF-8";
     if from == 0 && (bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")) {
@@ -160,7 +165,7 @@ pub(crate) fn no_text(bytes: &[u8], from: usize) -> Result<(), String> {
     }
     let Some(at) = bytes[from..].iter().position(|&byte| byte == 0) else { return Ok(()) };
     let at = from + at;
-    // Of a text in UTF-16 about half of the bytes are zero; other zeros are of no text at all.
+    // In a text in UTF-16 about half of the bytes are zero. A file with other zeros is no text at all.
     let around = &bytes[at..bytes.len().min(at + 64)];
     let zeros = around.iter().filter(|&&byte| byte == 0).count();
     match zeros < around.len() && 3 * zeros > around.len() && at < 64 {
@@ -178,7 +183,7 @@ mod tests {
         assert_eq!(chunks(&b"abc"[..], 3).unwrap(), b"abc");
         let endless = || std::io::repeat(b'y');
         let message = chunks(endless(), 1 << 20).unwrap_err();
-        assert!(message.starts_with("it has more than 0 GiB"), "{message}");
+        assert!(message.starts_with("it has more than 1 MiB"), "{message}");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("four");
         std::fs::write(&path, b"four").unwrap();
@@ -190,7 +195,7 @@ mod tests {
     fn zeros_end_the_reading_at_once() {
         let endless = std::io::repeat(0);
         assert_eq!(chunks(endless, 1 << 40).unwrap_err(), "a zero byte at byte 0; give a text");
-        // Behind the first chunk as well.
+        // After the first chunk as well.
         let late = [vec![b'a'; CHUNK + 5], vec![0]].concat();
         let message = chunks(&late[..], 1 << 40).unwrap_err();
         assert_eq!(message, format!("a zero byte at byte {}; give a text", CHUNK + 5));

@@ -1,10 +1,10 @@
-//! Text from a trained character model.
+//! Text that a trained character model writes.
 
 use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::random::{Purpose, generator};
-use crate::settings::TaskKind;
-use crate::tasks::char_lm::CharModel;
+use crate::task::Task;
+use crate::tasks::char_lm::{CharLm, CharModel};
 use bptt::{AnyRecurrent, AnyState};
 use burn::tensor::{Device, Int, Tensor};
 use rand::RngExt;
@@ -16,14 +16,13 @@ pub struct SampleOptions {
     pub prompt: String,
     /// How many characters to write after it.
     pub length: usize,
-    /// What the scores are divided by: below 1 the likely gets likelier; 0 always takes the
-    /// likeliest.
+    /// The scores are divided by it. Below 1, likely characters get likelier; at 0, the likeliest is always taken.
     pub temperature: f64,
-    /// Where the choices come from.
+    /// The seed of the random choices.
     pub seed: u64,
 }
 
-/// Writes text by the model in a run folder.
+/// Writes text with the model in a run folder.
 ///
 /// # Returns
 ///
@@ -31,8 +30,8 @@ pub struct SampleOptions {
 ///
 /// # Errors
 ///
-/// If the folder holds no run of `char-lm`, its files cannot be read, or the options cannot be
-/// granted: a prompt with a character that the model has never seen, a negative temperature.
+/// If the folder holds no run of `char-lm`, its files cannot be read, or the options make no sense: a prompt with a
+/// character that the model has never seen, a negative temperature.
 pub fn sample(
     folder: &RunFolder,
     options: &SampleOptions,
@@ -45,18 +44,18 @@ pub fn sample(
         )));
     }
     let settings = folder.settings()?;
-    if settings.task != TaskKind::CharLm {
+    if settings.task != CharLm::NAME {
         return Err(Error::input(format!(
             "{}: a run of `{}`, which writes no text; sample from a run of `char-lm`",
             folder.path().display(),
-            settings.task.name(),
+            settings.task.escape_debug(),
         )));
     }
     let (model, vocabulary) = folder.char_model(device)?;
     let prompt = encode(&options.prompt, &vocabulary)?;
 
     let mut stream = Stream { model, state: None, device };
-    // Without a prompt the model is told that a line ended.
+    // Without a prompt the text begins after the end of a line.
     let start = vocabulary.binary_search(&'\n').unwrap_or(0);
     let (&last, before) = prompt.split_last().unwrap_or((&start, &[]));
     for &number in before {
@@ -84,7 +83,7 @@ fn encode(prompt: &str, vocabulary: &[char]) -> Result<Vec<usize>, Error> {
     prompt.chars().map(number).collect()
 }
 
-/// A model reading one character at a time, without a tape.
+/// A model that reads one character at a time, without a tape.
 struct Stream<'a> {
     model: CharModel<AnyRecurrent>,
     state: Option<AnyState>,
@@ -92,7 +91,7 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// Reads a character and says the scores of the next.
+    /// Reads a character; the result is the scores of the next one.
     fn next(&mut self, number: usize) -> Vec<f64> {
         let input = Tensor::<1, Int>::from_data([number as i32], self.device);
         let (scores, state) = self.model.step(input, self.state.take());
@@ -116,7 +115,7 @@ fn choose(scores: &[f64], temperature: f64, uniform: f64) -> usize {
             return number;
         }
     }
-    // Rounding used up the sum before the end of the list.
+    // Rounding made the sum of the weights too small to reach the end of the list.
     best
 }
 
@@ -135,7 +134,7 @@ mod tests {
         assert_eq!(choose(&scores, 0.5, 0.11), 1);
         assert_eq!(choose(&scores, 0.0, 0.0), 1);
         assert_eq!(choose(&[5.0, 5.0], 0.0, 0.9), 0);
-        // A temperature next to nothing overflows no exponential.
+        // A very small temperature does not overflow.
         assert_eq!(choose(&[-800.0, 900.0], 1e-300, 0.5), 1);
     }
 

@@ -1,4 +1,4 @@
-//! Series of numbers: a column of a CSV file, and how its numbers become those of a network.
+//! Series of numbers: a column of a CSV file, and how its numbers are scaled for a network.
 
 use crate::error::Error;
 use crate::{read, table};
@@ -8,14 +8,14 @@ use std::path::Path;
 /// A column of a CSV file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// One value for each row from the first that there is to the last; gaps are filled by straight
+    /// One value for each row, from the first known value to the last; gaps are filled by straight
     /// lines.
     pub values: Vec<f64>,
     /// Which of them were in the file.
     pub known: Vec<bool>,
-    /// A hash of the values (FNV-1a), to know them again.
+    /// A hash of the values (FNV-1a), by which a resumed run recognises them.
     pub fingerprint: u64,
-    /// What a person should know of how the file was read.
+    /// What a person should know about how the file was read.
     pub notes: Vec<String>,
 }
 
@@ -25,9 +25,9 @@ impl Series {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is no file or has more than 4 GiB (1 GiB of standard input), is no CSV, has no such column or
-    /// more than one, or if a field of it is no finite number; if a quote is left open, or a row sums
-    /// up others; with the line.
+    /// If the file cannot be read, is no file, or has more than 4 GiB (1 GiB of standard input). And, with the line, if
+    /// it is no CSV, has no such column or more than one, a field of the column is no finite number, a quote is left
+    /// open, or a row sums up others.
     pub fn load(path: &Path, column: &str) -> Result<Self, Error> {
         let bytes = read::data(path)?;
         Self::parse(&bytes, read::data_name(&path.display().to_string()), column)
@@ -52,14 +52,14 @@ impl Series {
     fn filled(values: &[Option<f64>]) -> Self {
         let known: Vec<bool> = values.iter().map(Option::is_some).collect();
         let mut filled: Vec<f64> = Vec::with_capacity(values.len());
-        // Where the next known value is; looked for once in a gap, and not at each of its places.
+        // Where the next known value is. It is looked for once in each gap.
         let mut next = 0;
         for (t, value) in values.iter().enumerate() {
             filled.push(value.unwrap_or_else(|| {
                 if next < t {
                     next = t + values[t..].iter().position(Option::is_some).unwrap_or(0);
                 }
-                // On the line from the value before, which is filled already, to the next known one.
+                // On the straight line from the value before, which is known or filled, to the next known one.
                 let before = filled[t - 1];
                 before + (values[next].unwrap_or(before) - before) / (next - t + 1) as f64
             }));
@@ -77,10 +77,10 @@ impl Series {
     }
 }
 
-/// How the numbers of a series become those of a network, and back.
+/// How the numbers of a series are scaled for a network, and back.
 ///
-/// In double precision: a series may change by little, far from zero. Only what a network reads, near
-/// zero, is rounded to `f32`.
+/// It is in double precision, because a series may have small changes far from zero. Only the scaled numbers, which
+/// are near zero, are rounded to `f32`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Standardization {
@@ -93,10 +93,10 @@ pub struct Standardization {
 }
 
 impl Standardization {
-    /// Of some values; `None` if they do not change, or by more than `f64` has numbers for.
+    /// That of some values; `None` if they do not change, or if their differences are too large for `f64`.
     pub fn of(values: &[f64]) -> Option<Self> {
         let &first = values.first()?;
-        // From the first value on, so that no digits are lost where a level is high.
+        // Relative to the first value, so that no digits are lost where the values are far from zero.
         let count = values.len() as f64;
         let mean = first + values.iter().map(|value| (value - first) / count).sum::<f64>();
         let deviation = root_mean_square(values.iter().map(|value| value - mean));
@@ -105,14 +105,14 @@ impl Standardization {
         Some(Self { mean, deviation, change }).filter(Self::is_sound)
     }
 
-    /// Whether one can divide by it.
+    /// Whether it can be divided by.
     pub(crate) fn is_sound(&self) -> bool {
         let scale = |scale: f64| scale.is_finite() && scale > 0.0;
         self.mean.is_finite() && scale(self.deviation) && scale(self.change)
     }
 
-    /// What a network reads of a window, `[T, 2]`: each value, standardised, and its change from the
-    /// one before, in units of the usual change.
+    /// The input of a network for a window, `[T, 2]`: each value, standardised, and its change from the one before, in
+    /// units of the usual change.
     pub(crate) fn encode(&self, window: &[f64]) -> Vec<f32> {
         let Self { mean, deviation, change: unit } = *self;
         let step = |t: usize| {
@@ -123,7 +123,7 @@ impl Standardization {
     }
 }
 
-/// The root of the mean of the squares, none of which is too large or too small for its square.
+/// The root mean square. The values are scaled first, so that no square is too large or too small.
 fn root_mean_square(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let largest = values.clone().map(f64::abs).fold(0.0, f64::max);
     if largest == 0.0 || !largest.is_finite() {
@@ -134,8 +134,8 @@ fn root_mean_square(values: impl Iterator<Item = f64> + Clone) -> f64 {
     largest * (sum / count).sqrt()
 }
 
-/// The number, or one next to it, that comes back exactly out of every JSON reader: those that are fast
-/// do not care for the last bit of 17 digits, but fewer digits they take as they are.
+/// The number, or one close to it, that every JSON reader reads back exactly. Fast readers may get the last bit of 17
+/// digits wrong, but not of fewer digits.
 fn of_json(number: f64) -> f64 {
     let digits =
         (0..17).rev().map(|digits| format!("{number:.digits$e}").parse().unwrap_or(number));

@@ -1,4 +1,4 @@
-//! What a run is given besides its settings, and what comes out of it.
+//! What a run needs besides its settings, and its result.
 
 use burn::tensor::Device;
 use serde::Serialize;
@@ -13,16 +13,16 @@ pub struct Session<'a> {
     pub out: PathBuf,
     /// Whether to continue the run in the folder.
     pub resume: bool,
-    /// Set by somebody else, ends the run cleanly after the step.
+    /// Another thread sets it to end the run cleanly after the current step.
     pub stop: &'a AtomicBool,
-    /// Called once, before anything is written into the folder. From here on whoever wants the end sets
-    /// `stop`, and the run is saved; until here there is nothing to be saved, and the process may end.
+    /// Called once, before anything is written into the folder. Until this call there is nothing to save, and the
+    /// process may simply end. After it, `stop` is the way to end the run, so that it is saved.
     pub begun: &'a mut dyn FnMut(),
     /// Gets the lines for a person, the check of the gradients first.
     pub say: &'a mut dyn FnMut(&str),
 }
 
-/// What came out of a run. Serialises to the fields of `bptt train --json`.
+/// The result of a run. It serialises to the fields of `bptt train --json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunResult {
     /// The task's name.
@@ -33,13 +33,13 @@ pub struct RunResult {
     pub engine: &'static str,
     /// The device's name.
     pub device: String,
-    /// Steps done, from the very beginning.
+    /// Steps done, counted from the very beginning.
     pub steps: u64,
-    /// Seconds that took.
+    /// How many seconds they took.
     pub seconds: f64,
     /// The mean training loss of the last 100 steps.
     pub train_loss: f64,
-    /// The lowest validation loss, that of `model.bpk`.
+    /// The lowest validation loss, which is that of `model.bpk`.
     pub valid_loss: f64,
     /// The metric of `model.bpk` on the validation data.
     pub metric: f64,
@@ -47,7 +47,7 @@ pub struct RunResult {
     pub metric_name: &'static str,
     /// How many numbers are learned.
     pub parameters: usize,
-    /// After which step `model.bpk` was.
+    /// The step after which `model.bpk` was written.
     pub best_step: u64,
     /// The run folder.
     pub out: String,

@@ -1,60 +1,23 @@
 //! Everything that a run is made from.
 
 use crate::error::Error;
-use bptt::{AnyRecurrent, AnyRecurrentConfig, CellKind, Engine};
-use burn::tensor::Device;
+use bptt::{AnyRecurrentConfig, CellKind, Engine};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-/// Which task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TaskKind {
-    /// [`Adding`](crate::Adding)
-    Adding,
-    /// [`CharLm`](crate::CharLm)
-    CharLm,
-    /// [`Copying`](crate::Copying)
-    Copy,
-    /// [`Forecast`](crate::Forecast)
-    Forecast,
-    /// [`Parity`](crate::Parity)
-    Parity,
-}
-
-impl TaskKind {
-    /// All tasks.
-    pub const ALL: [Self; 5] =
-        [Self::Adding, Self::CharLm, Self::Copy, Self::Forecast, Self::Parity];
-
-    /// The name on the command line and in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Adding => "adding",
-            Self::CharLm => "char-lm",
-            Self::Copy => "copy",
-            Self::Forecast => "forecast",
-            Self::Parity => "parity",
-        }
-    }
-
-    /// What the loss is.
-    pub fn loss_name(self) -> &'static str {
-        match self {
-            Self::Adding => "mean squared error",
-            Self::CharLm => "nats per character",
-            Self::Copy => "nats per step",
-            Self::Forecast => "mean squared error in units of the usual change",
-            Self::Parity => "nats per sequence",
-        }
-    }
-}
-
-/// Everything that a run is made from. The fields are named as the options of `bptt train`.
+/// Everything that a run is made from. The names are those of the options of `bptt train`.
+///
+/// ```
+/// use bptt_zoo::{Adding, Settings, Task};
+///
+/// let settings = Settings { hidden: 32, ..Adding::defaults() }.with_option("length", 20);
+/// settings.check().unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Which task.
-    pub task: TaskKind,
+    /// Which task: [`Task::NAME`](crate::Task::NAME).
+    pub task: String,
     /// Which cell.
     pub cell: CellKind,
     /// How the recurrent layers are differentiated.
@@ -67,21 +30,11 @@ pub struct Settings {
     pub hidden: usize,
     /// How many recurrent layers are stacked, `L`.
     pub layers: usize,
-    /// Whether there is a backward direction beside the forward one. Not for `char-lm`.
+    /// Whether there is a backward direction besides the forward one.
     #[serde(default)]
     pub bidirectional: bool,
     /// Sequences, or streams of text, side by side, `B`.
     pub batch: usize,
-    /// Characters in a chunk of text, `T`: how far gradients go back. For `char-lm`.
-    pub time: usize,
-    /// The length of a sequence, `T`: its numbers for `adding`, its pause for `copy`, of a window for
-    /// `forecast`, at most for `parity`.
-    pub length: usize,
-    /// How many values are said at once. For `forecast`.
-    #[serde(default = "one")]
-    pub horizon: usize,
-    /// The size of a character's vector. For `char-lm`.
-    pub embedding: usize,
     /// The learning rate (Adam).
     pub lr: f64,
     /// The largest global norm of a gradient; longer ones are scaled down to it.
@@ -96,76 +49,82 @@ pub struct Settings {
     pub seconds: Option<f64>,
     /// Steps between two validations.
     pub validate_every: u64,
-    /// The text file; `None`: the text that the crate ships.
-    pub text: Option<String>,
-    /// The file with the series. For `forecast`.
-    #[serde(default)]
-    pub csv: Option<String>,
-    /// The column of it. For `forecast`.
-    #[serde(default)]
-    pub column: Option<String>,
+    /// The options of the task alone, by name: the fields of [`Task::Options`](crate::Task::Options). In JSON
+    /// they lie among the others.
+    #[serde(flatten)]
+    pub options: Map<String, Value>,
 }
-
-/// The horizon of folders that do not say.
-fn one() -> usize {
-    1
-}
-
-/// How many symbols the task `copy` has to remember.
-pub(crate) const REMEMBERED: usize = 10;
-
-/// More memory than this is a mistake in the sizes rather than a wish.
-pub(crate) const MOST_GIGABYTES: f64 = 64.0;
 
 /// What `--resume` may change; everything else belongs to the run.
 const FREE: [&str; 7] = ["engine", "device", "lr", "clip", "steps", "seconds", "validate_every"];
 
+/// Folders of the first versions name the options of all tasks, whichever the run is of.
+const OF_EVERY_OLDER_FOLDER: [&str; 7] =
+    ["time", "length", "horizon", "embedding", "text", "csv", "column"];
+
 impl Settings {
-    /// The defaults of a task.
-    pub fn new(task: TaskKind) -> Self {
-        let common = Self {
-            task,
+    /// The defaults that fit most tasks, and a task's own options.
+    ///
+    /// # Panics
+    ///
+    /// If the options are no struct of plain data.
+    pub fn new(task: &str, options: &impl Serialize) -> Self {
+        Self {
+            task: task.to_string(),
             cell: CellKind::Lstm,
             engine: Engine::Manual,
             device: String::new(),
-            hidden: 128,
+            hidden: 64,
             layers: 1,
             bidirectional: false,
-            batch: 32,
-            time: 64,
-            length: 50,
-            horizon: 1,
-            embedding: 64,
-            lr: 4e-3,
+            batch: 64,
+            lr: 1e-2,
             clip: 1.0,
             dropout: 0.0,
             seed: 1,
-            steps: Some(2000),
-            seconds: None,
-            validate_every: 500,
-            text: None,
-            csv: None,
-            column: None,
-        };
-        let small = Self {
-            hidden: 64,
-            batch: 64,
-            lr: 1e-2,
             steps: Some(1500),
+            seconds: None,
             validate_every: 250,
-            ..common.clone()
-        };
-        match task {
-            TaskKind::CharLm => common,
-            TaskKind::Adding => small,
-            // An LSTM takes many times as long to find out what to remember.
-            TaskKind::Copy => Self { cell: CellKind::Gru, hidden: 128, length: 10, ..small },
-            TaskKind::Forecast => small,
-            TaskKind::Parity => Self { length: 20, ..small },
+            options: fields(options),
         }
     }
 
-    /// Whether the settings make sense together.
+    /// The same settings with another value for one of the task's own options.
+    pub fn with_option(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.options.insert(name.to_string(), value.into());
+        self
+    }
+
+    /// The task's own options; what is not given has its default.
+    ///
+    /// # Errors
+    ///
+    /// If there is an option that the task does not have, or a value of another type.
+    ///
+    /// # Panics
+    ///
+    /// If `O` is no struct of plain data.
+    pub fn options<O: Default + Serialize + DeserializeOwned>(&self) -> Result<O, Error> {
+        let mut options = fields(&O::default());
+        for (name, value) in &self.options {
+            if let Some(option) = options.get_mut(name) {
+                option.clone_from(value);
+            } else if !OF_EVERY_OLDER_FOLDER.contains(&name.as_str()) {
+                let names: Vec<_> = options.keys().map(String::as_str).collect();
+                return Err(Error::input(format!(
+                    "unknown option `{}`; besides those of every run, {} has {}",
+                    name.escape_debug(),
+                    self.task.escape_debug(),
+                    if names.is_empty() { "none".to_string() } else { names.join(", ") },
+                )));
+            }
+        }
+        let task = self.task.escape_debug();
+        serde_json::from_value(options.into())
+            .map_err(|why| Error::input(format!("the options of {task}: {why}")))
+    }
+
+    /// Whether the settings make sense together, without the task's own options.
     ///
     /// # Errors
     ///
@@ -175,15 +134,10 @@ impl Settings {
             ("hidden", self.hidden, 1 << 16),
             ("layers", self.layers, 1 << 8),
             ("batch", self.batch, 1 << 20),
-            ("time", self.time, 1 << 24),
-            ("length", self.length, 1 << 24),
-            ("horizon", self.horizon, 1 << 16),
-            ("embedding", self.embedding, 1 << 16),
         ];
         for (name, value, most) in sizes {
-            let least = if name == "length" { 2 } else { 1 };
-            if !(least..=most).contains(&value) {
-                return input(format!("--{name} {value}: has to be {least} to {most}"));
+            if !(1..=most).contains(&value) {
+                return input(format!("--{name} {value}: has to be 1 to {most}"));
             }
         }
         let ranges = [
@@ -202,97 +156,62 @@ impl Settings {
                 self.dropout
             ));
         }
-        if self.bidirectional && self.task == TaskKind::CharLm {
-            let why = "the backward direction would read the characters that are to be said";
-            return input(format!("--bidirectional: not for char-lm, {why}"));
-        }
-        if self.task == TaskKind::Forecast && (self.csv.is_none() || self.column.is_none()) {
-            return input("forecast: give --csv FILE and --column NAME".to_string());
-        }
         if self.validate_every == 0 {
             return input("--validate-every 0: has to be at least 1".to_string());
         }
         match (self.steps, self.seconds) {
-            (Some(0), _) => return input("--steps 0: has to be at least 1".to_string()),
+            (Some(0), _) => input("--steps 0: has to be at least 1".to_string()),
             (_, Some(s)) if !(s > 0.0 && s <= 1e9) => {
-                return input(format!("--seconds {s}: has to be above 0 and at most 1e9"));
+                input(format!("--seconds {s}: has to be above 0 and at most 1e9"))
             }
             (Some(_), Some(_)) | (None, None) => {
-                return input("give either --steps or --seconds".to_string());
+                input("give either --steps or --seconds".to_string())
             }
-            _ => {}
+            _ => Ok(()),
         }
-        self.check_memory()
-    }
-
-    /// Sizes that each make sense can still be more than any machine holds together.
-    fn check_memory(&self) -> Result<(), Error> {
-        let (steps, name) = match self.task {
-            TaskKind::CharLm => (self.time, "time"),
-            TaskKind::Copy => (self.length + 2 * REMEMBERED, "length"),
-            TaskKind::Adding | TaskKind::Forecast | TaskKind::Parity => (self.length, "length"),
-        };
-        let directions = if self.bidirectional { 2.0 } else { 1.0 };
-        let hidden = directions * self.hidden as f64;
-        // Weights with their gradients and Adam's two moments; what a step keeps for the backward.
-        let weights = 4.0 * 8.0 * hidden * hidden * self.layers as f64;
-        let kept = 10.0 * hidden * self.layers as f64 * self.batch as f64 * steps as f64;
-        let gigabytes = (weights + kept) * 4.0 / 1e9;
-        if gigabytes > MOST_GIGABYTES {
-            return input(format!(
-                "--hidden {}, --layers {}, --batch {} and --{name} {steps} need about \
-                 {gigabytes:.0} GB together: take smaller ones",
-                self.hidden, self.layers, self.batch
-            ));
-        }
-        Ok(())
     }
 
     /// Whether a run made with `stored` settings can go on with these.
     ///
+    /// # Arguments
+    ///
+    /// - `free`: which of the task's own options may differ
+    ///
     /// # Errors
     ///
     /// The first option that differs and may not.
-    pub fn check_resume(&self, stored: &Self) -> Result<(), Error> {
-        let fields = |settings: &Self| match serde_json::to_value(settings) {
-            Ok(serde_json::Value::Object(fields)) => fields,
-            _ => serde_json::Map::new(),
-        };
-        if self.task != stored.task {
-            return input(format!(
-                "{}: the run to resume is one of {}; name that task, or start a new run with \
-                 another --out",
-                self.task.name(),
-                stored.task.name(),
-            ));
-        }
+    pub(crate) fn check_resume(&self, stored: &Self, free: &[&str]) -> Result<(), Error> {
         let stored = fields(stored);
         for (name, value) in fields(self) {
-            if FREE.contains(&name.as_str()) || stored.get(&name) == Some(&value) {
+            let may_differ = FREE.contains(&name.as_str()) || free.contains(&name.as_str());
+            if may_differ || stored.get(&name) == Some(&value) {
                 continue;
             }
             let before = stored.get(&name).cloned().unwrap_or_default();
             return input(format!(
-                "--{name} {value}: the run to resume has {before}; leave the option out, or start \
-                 a new run with another --out",
+                "--{} {value}: the run to resume has {before}; leave the option out, or start a new run \
+                 with another --out",
+                name.replace('_', "-"),
             ));
         }
         Ok(())
     }
 
-    /// The recurrent layers for inputs of a size.
-    pub(crate) fn recurrent(&self, d_input: usize, device: &Device) -> Result<AnyRecurrent, Error> {
-        let layers = self.recurrent_config(d_input).try_init(device);
-        layers.map_err(|error| Error::input(error.to_string()))
-    }
-
-    /// What they are made of.
-    pub(crate) fn recurrent_config(&self, d_input: usize) -> AnyRecurrentConfig {
+    /// What the recurrent layers are made of, for inputs of a size.
+    pub fn recurrent_config(&self, d_input: usize) -> AnyRecurrentConfig {
         AnyRecurrentConfig::new(self.cell, d_input, self.hidden)
             .with_num_layers(self.layers)
             .with_bidirectional(self.bidirectional)
             .with_dropout(self.dropout)
             .with_engine(self.engine)
+    }
+}
+
+/// A struct's fields as JSON.
+pub(crate) fn fields(of: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(of) {
+        Ok(Value::Object(fields)) => fields,
+        other => panic!("settings and options are structs of plain data, found {other:?}"),
     }
 }
 
@@ -321,31 +240,35 @@ mod engine_name {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
-    /// With the options that have no default.
-    fn complete(task: TaskKind) -> Settings {
-        let given = |name: &str| (task == TaskKind::Forecast).then(|| name.to_string());
-        Settings { csv: given("a.csv"), column: given("x"), ..Settings::new(task) }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Options {
+        length: usize,
+        file: Option<String>,
+    }
+
+    impl Default for Options {
+        fn default() -> Self {
+            Self { length: 50, file: None }
+        }
+    }
+
+    fn settings() -> Settings {
+        Settings::new("mine", &Options::default())
     }
 
     fn complaint(change: impl FnOnce(&mut Settings)) -> String {
-        let mut settings = Settings::new(TaskKind::CharLm);
+        let mut settings = settings();
         change(&mut settings);
         settings.check().expect_err("should not pass").to_string()
     }
 
     #[test]
-    fn defaults_pass() {
-        for task in TaskKind::ALL {
-            complete(task).check().unwrap();
-        }
-    }
-
-    #[test]
     fn senseless_values_are_named() {
+        settings().check().unwrap();
         assert!(complaint(|s| s.hidden = 0).starts_with("--hidden 0:"));
         assert!(complaint(|s| s.layers = 1000).starts_with("--layers 1000:"));
-        assert!(complaint(|s| s.length = 1).starts_with("--length 1:"));
         assert!(complaint(|s| s.lr = -1.0).starts_with("--lr -1:"));
         assert!(complaint(|s| s.lr = f64::NAN).starts_with("--lr NaN:"));
         assert!(complaint(|s| s.clip = 0.0).starts_with("--clip 0:"));
@@ -353,41 +276,65 @@ mod tests {
         assert!(complaint(|s| s.dropout = 0.5).contains("--layers 2"));
         assert!(complaint(|s| s.steps = Some(0)).starts_with("--steps 0:"));
         assert!(complaint(|s| s.seconds = Some(1.0)).contains("either"));
-        assert!(complaint(|s| s.bidirectional = true).starts_with("--bidirectional: not for"));
-        assert!(complaint(|s| s.horizon = 0).starts_with("--horizon 0:"));
-        assert!(complaint(|s| s.task = TaskKind::Forecast).contains("--csv FILE"));
-        assert!(complaint(|s| (s.batch, s.time) = (1 << 20, 1 << 12)).contains(" GB "));
+        assert!(complaint(|s| s.validate_every = 0).starts_with("--validate-every 0:"));
     }
 
     #[test]
     fn resume_keeps_the_model() {
-        let stored = Settings::new(TaskKind::CharLm);
+        let stored = settings();
         let free = Settings { lr: 1e-4, steps: None, seconds: Some(3.0), ..stored.clone() };
-        free.check_resume(&stored).unwrap();
+        free.check_resume(&stored, &[]).unwrap();
         let other = Settings { hidden: 99, ..stored.clone() };
-        let message = other.check_resume(&stored).unwrap_err().to_string();
-        assert!(message.starts_with("--hidden 99: the run to resume has 128;"), "{message}");
-        let message = Settings::new(TaskKind::Adding).check_resume(&stored).unwrap_err();
-        assert!(message.to_string().starts_with("adding: the run to resume is one of char-lm;"));
+        let message = other.check_resume(&stored, &[]).unwrap_err().to_string();
+        assert!(message.starts_with("--hidden 99: the run to resume has 64;"), "{message}");
+        let moved = stored.clone().with_option("file", "elsewhere");
+        let message = moved.check_resume(&stored, &[]).unwrap_err().to_string();
+        assert!(
+            message.starts_with("--file \"elsewhere\": the run to resume has null"),
+            "{message}"
+        );
+        moved.check_resume(&stored, &["file"]).unwrap();
     }
 
     #[test]
     fn settings_survive_json() {
-        let settings = Settings { engine: Engine::Autograd, ..Settings::new(TaskKind::Adding) };
+        let settings = Settings { engine: Engine::Autograd, lr: 1.0 / 300.0, ..settings() };
         let json = serde_json::to_string(&settings).unwrap();
-        assert!(json.contains(r#""task":"adding","cell":"lstm","engine":"autograd""#), "{json}");
+        assert!(json.contains(r#""task":"mine","cell":"lstm","engine":"autograd""#), "{json}");
+        assert!(json.ends_with(r#""validate_every":250,"file":null,"length":50}"#), "{json}");
         assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
     }
 
     #[test]
-    fn settings_of_older_folders_are_read() {
-        let settings = Settings::new(TaskKind::Adding);
-        let serde_json::Value::Object(mut fields) = serde_json::to_value(&settings).unwrap() else {
-            panic!("settings are an object");
+    fn options_are_read_strictly_and_completed() {
+        let of = |fields: &[(&str, Value)]| {
+            let mut settings = Settings { options: Map::new(), ..settings() };
+            for (name, value) in fields {
+                settings = settings.with_option(name, value.clone());
+            }
+            settings.options::<Options>()
         };
-        for name in ["bidirectional", "horizon", "csv", "column"] {
-            fields.remove(name).unwrap();
-        }
-        assert_eq!(serde_json::from_value::<Settings>(fields.into()).unwrap(), settings);
+        assert_eq!(of(&[]).unwrap(), Options::default());
+        let given = of(&[("length", json!(3)), ("file", json!("a"))]).unwrap();
+        assert_eq!(given, Options { length: 3, file: Some("a".to_string()) });
+        // Folders of the first versions name the options of other tasks.
+        assert_eq!(
+            of(&[("embedding", json!(64)), ("csv", json!(null))]).unwrap(),
+            Options::default()
+        );
+        let message = of(&[("lenght", json!(3))]).unwrap_err().to_string();
+        assert!(
+            message.contains("`lenght`") && message.ends_with("mine has file, length"),
+            "{message}"
+        );
+        let message = of(&[("length", json!("long"))]).unwrap_err().to_string();
+        assert!(message.contains("options of mine") && message.contains("long"), "{message}");
+    }
+
+    #[test]
+    fn settings_of_older_folders_are_read() {
+        let mut older = fields(&settings());
+        older.remove("bidirectional").unwrap();
+        assert_eq!(serde_json::from_value::<Settings>(older.into()).unwrap(), settings());
     }
 }

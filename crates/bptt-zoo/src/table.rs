@@ -1,5 +1,4 @@
-//! A column of a CSV file, read strictly: what could be meant in another way than it would be taken
-//! is refused, with its line.
+//! A column of a CSV file, read strictly: what could mean two things is refused, with its line.
 
 mod fault;
 mod field;
@@ -16,15 +15,15 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 pub(crate) struct Column {
     /// The numbers; `None`: a gap.
     pub(crate) values: Vec<Option<f64>>,
-    /// What a person should know of how they were read.
+    /// What a person should know about how they were read.
     pub(crate) notes: Vec<String>,
 }
 
-/// Reads the column of a name.
+/// Reads the column with a name.
 pub(crate) fn column(bytes: &[u8], name: &str, column: &str) -> Result<Column, Error> {
     read::no_text(bytes, 0).map_err(|why| Error::input(format!("{name}: {why}")))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    // All that a file can have wrong is looked at here, where it is known how to say it.
+    // The reader accepts everything: what is wrong with a file is found here, where a message can say it well.
     let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
     let mut rows = Rows { bytes, reader, record: ByteRecord::new(), start: 0, blank: 0 };
     rows.column(column).map_err(|(at, why)| {
@@ -108,7 +107,7 @@ impl Rows<'_> {
     }
 }
 
-/// Where the row begins that is read next from a byte on, and how many blank lines come before it.
+/// Where the next row begins, from a byte on, and how many blank lines come before it.
 fn blank_lines(bytes: &[u8], before: usize) -> (usize, usize) {
     // The row before may have ended between the two bytes of its line end.
     let rest = usize::from(is_pair(bytes, before));
@@ -122,7 +121,7 @@ fn is_pair(bytes: &[u8], at: usize) -> bool {
     at > 0 && bytes[at - 1] == b'\r' && bytes.get(at) == Some(&b'\n')
 }
 
-/// How many lines end in some bytes.
+/// How many line ends there are in some bytes.
 fn breaks(bytes: &[u8]) -> usize {
     let ends = |&at: &usize| match bytes[at] {
         b'\n' => !is_pair(bytes, at),
@@ -142,7 +141,7 @@ mod tests {
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
 
-    /// Whatever comes, nothing panics; and what is taken, another reader reads in the same way.
+    /// No bytes make it panic, and another reader agrees about each file that is accepted.
     #[test]
     fn what_is_taken_is_what_the_file_says() {
         let pieces = ["x", ",", ",", "1", "2.5", "\n", "\n", "\r\n", "\r", "\"", "\"", " ", "b"];

@@ -12,13 +12,13 @@ const SHIPPED: &str = include_str!("../text/bptt.txt");
 #[derive(Clone, Debug)]
 pub struct Text {
     /// The characters that occur, in the order of their code points; a character's number is its
-    /// place here.
+    /// index here.
     pub vocabulary: Vec<char>,
     /// The text, by those numbers.
     pub numbers: Vec<u32>,
-    /// A hash of the text (FNV-1a), to know it again.
+    /// A hash of the text (FNV-1a), by which a resumed run recognises it.
     pub fingerprint: u64,
-    /// How it was read, where that is not byte by byte: for a person.
+    /// What a person should know about how it was read, where that is not byte by byte.
     pub notes: Vec<String>,
 }
 
@@ -37,13 +37,12 @@ impl Text {
 
     /// A text from bytes that have to be UTF-8; `name` is for messages.
     ///
-    /// A byte order mark at the beginning is no part of the text. Lines end with `\n`: `\r\n`, as
-    /// Windows writes it, and a `\r` alone are read as that, since a model should not have to learn
-    /// which editor a text was written with.
+    /// A byte order mark at the beginning is no part of the text. Lines end with `\n`: `\r\n`, as Windows writes it,
+    /// and a `\r` alone are read as `\n`. A model should not have to learn which editor wrote a text.
     ///
     /// # Errors
     ///
-    /// If the bytes are not UTF-8, or none, or some of them are zero.
+    /// If the bytes are not UTF-8, if some of them are zero, or if there are none.
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self, Error> {
         let wrong = |why: String| Error::input(format!("{name}: {why}"));
         read::no_text(bytes, 0).map_err(wrong)?;
@@ -69,7 +68,7 @@ impl Text {
     }
 }
 
-/// A text whose lines end with `\n`, and what was changed for that.
+/// The text with lines that end with `\n`, and notes on what was changed.
 fn plain_lines(text: &str) -> (Cow<'_, str>, Vec<String>) {
     let all = text.bytes().filter(|&byte| byte == b'\r').count();
     if all == 0 {
@@ -84,7 +83,7 @@ fn plain_lines(text: &str) -> (Cow<'_, str>, Vec<String>) {
 
 /// The characters of a text, in the order of their code points, and the text by their numbers.
 fn numbered(text: &str) -> (Vec<char>, Vec<u32>) {
-    // By code point, so that a long text needs no search for each of its characters.
+    // A table by code point, so that no character of a long text has to be searched for.
     let mut number = vec![u32::MAX; char::MAX as usize + 1];
     for character in text.chars() {
         number[character as usize] = 0;
@@ -97,37 +96,38 @@ fn numbered(text: &str) -> (Vec<char>, Vec<u32>) {
     (vocabulary, text.chars().map(|character| number[character as usize]).collect())
 }
 
-/// Parallel streams through a text: how `B` places in it are read at once, chunk after chunk.
+/// Parallel streams through a text: `B` parts of it are read side by side, chunk after chunk.
 ///
-/// Stream `s` reads the stretch `s · stretch ..`, and its target is always the next character, so
-/// that `streams · stretch + 1` characters are used.
+/// Stream `s` reads the characters from `s · length` on. The target of each character is the next one, so
+/// `streams · length + 1` characters are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Streams {
     /// `B`
     pub(crate) streams: usize,
     /// Characters that each stream reads.
-    pub(crate) stretch: usize,
+    pub(crate) length: usize,
     /// Characters in a chunk, `T`.
     pub(crate) time: usize,
 }
 
 impl Streams {
-    /// As many streams as asked for, or as have room for a chunk each. `None`: not even one has.
+    /// As many streams as asked for, or fewer, so that each has a chunk at least. `None`: the text is shorter than a
+    /// chunk.
     pub(crate) fn over(characters: usize, batch: usize, time: usize) -> Option<Self> {
         let room = characters.checked_sub(1)?;
         let streams = batch.min(room / time);
-        (streams > 0).then(|| Self { streams, stretch: room / streams, time })
+        (streams > 0).then(|| Self { streams, length: room / streams, time })
     }
 
-    /// Chunks of full length in a stretch.
+    /// Chunks of full length in a stream.
     pub(crate) fn chunks(&self) -> usize {
-        self.stretch / self.time
+        self.length / self.time
     }
 
     /// Inputs and targets from `start` on, `[B, time]` each, row by row.
     pub(crate) fn read(&self, text: &[u32], start: usize, time: usize) -> (Vec<i32>, Vec<i32>) {
         let row = |stream: usize, shift: usize| {
-            let from = stream * self.stretch + start + shift;
+            let from = stream * self.length + start + shift;
             text[from..from + time].iter().map(|&number| number as i32)
         };
         let all = |shift| (0..self.streams).flat_map(|stream| row(stream, shift)).collect();
@@ -170,7 +170,7 @@ mod tests {
             let text = Text::parse(bytes.as_bytes(), "t").unwrap();
             assert_eq!(text.vocabulary, plain.vocabulary, "{bytes:?}");
             assert_eq!(text.numbers, plain.numbers, "{bytes:?}");
-            // So a run that began with the one goes on with the other.
+            // So a run that began with one of them can go on with the other.
             assert_eq!(text.fingerprint, plain.fingerprint, "{bytes:?}");
             assert_eq!(text.notes.len(), notes, "{bytes:?}");
         }
@@ -181,7 +181,7 @@ mod tests {
         );
     }
 
-    /// Run folders keep it: a plain text's has to stay what it was.
+    /// Run folders hold fingerprints, so those of plain texts must not change.
     #[test]
     fn fingerprints_of_plain_texts_stay() {
         let fingerprint = |text: &str| Text::parse(text.as_bytes(), "t").unwrap().fingerprint;
@@ -209,7 +209,7 @@ mod tests {
     fn streams_follow_the_text() {
         let text: Vec<u32> = (0..21).collect();
         let streams = Streams::over(21, 2, 4).unwrap();
-        assert_eq!(streams, Streams { streams: 2, stretch: 10, time: 4 });
+        assert_eq!(streams, Streams { streams: 2, length: 10, time: 4 });
         assert_eq!(streams.chunks(), 2);
         let (inputs, targets) = streams.read(&text, 4, 4);
         assert_eq!(inputs, [4, 5, 6, 7, 14, 15, 16, 17]);

@@ -8,65 +8,51 @@ use crate::figure::figure;
 use crate::folder::{CURVE, RunFolder};
 use crate::folder_files::{Best, Checkpoint, Config, Point};
 use crate::marker::Claim;
-use crate::memory;
+use crate::option::OptionKind;
 use crate::progress::Progress;
 use crate::random::{Purpose, generator};
-use crate::series::Series;
 use crate::session::{RunResult, Session};
-use crate::settings::{Settings, TaskKind};
+use crate::settings::Settings;
 use crate::store::{Carried, bytes, load_model, numbered, optimizer_bytes};
-use crate::tasks::adding::Adding;
-use crate::tasks::char_lm::CharLm;
-use crate::tasks::copy::Copying;
-use crate::tasks::forecast::Forecast;
-use crate::tasks::parity::Parity;
-use crate::tasks::{Scores, Task};
-use crate::text::Text;
+use crate::task::{Scores, Task};
+use crate::{memory, task_settings};
 use bptt::{AnyState, RecurrentState};
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, OptimizerRecord};
 use burn::tensor::{Bytes, Device};
 use rand::RngExt;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 
 /// Steps between two points of the training curve.
 const POINT_EVERY: u64 = 20;
-/// How many of the last training losses [`RunResult::train_loss`] is the mean of.
+/// [`RunResult::train_loss`] is the mean of so many of the last training losses.
 const RECENT: usize = 100;
 
-/// Trains by the settings. See [`train_task`].
+/// Makes a task of settings and trains it. See [`train_task`].
 ///
 /// # Errors
 ///
-/// If the settings make no sense or the text or series cannot be used, and as [`train_task`].
-pub fn train(settings: &Settings, session: Session<'_>) -> Result<RunResult, Error> {
-    settings.check()?;
-    // What the folder is, and what it takes, is said before a text is read and gradients are compared.
+/// If the settings make no sense or the data cannot be used, and as [`train_task`].
+pub(crate) fn train<T: Task>(
+    settings: &Settings,
+    session: Session<'_>,
+) -> Result<RunResult, Error> {
+    let settings = task_settings::complete::<T>(settings)?;
+    // What the folder is, and how much memory the run takes, is said before data is read and gradients are
+    // compared.
     RunFolder::new(&session.out).find()?;
-    if let Some(warning) = memory::check(settings)? {
+    let size = T::sequence_size(&settings.options()?);
+    if let Some(warning) = memory::check_rtrl(&settings, size)? {
         (session.say)(&warning);
     }
-    match settings.task {
-        TaskKind::Adding => train_task(&Adding::new(settings), settings, session),
-        TaskKind::CharLm => {
-            let text = Text::load(settings.text.as_deref().map(Path::new))?;
-            train_task(&CharLm::new(settings, text)?, settings, session)
-        }
-        TaskKind::Copy => train_task(&Copying::new(settings), settings, session),
-        TaskKind::Forecast => {
-            let (Some(csv), Some(column)) = (&settings.csv, &settings.column) else {
-                unreachable!("the settings were checked");
-            };
-            let series = Series::load(Path::new(csv), column)?;
-            train_task(&Forecast::new(settings, series)?, settings, session)
-        }
-        TaskKind::Parity => train_task(&Parity::new(settings), settings, session),
-    }
+    train_task(&T::new(&settings)?, &settings, session)
 }
 
-/// Trains a task: compares the engines' gradients, then steps until steps or seconds are used up
-/// or somebody says stop, validates and saves now and then, and at the end.
+/// Trains a task: compares the engines' gradients, then takes steps until steps or seconds are used up or
+/// somebody asks for an end. It validates and saves now and then, and at the end.
+///
+/// This is for a task whose data is not named by settings; [`AnyTask::train`](crate::AnyTask::train) makes the
+/// task, and checks the settings first.
 ///
 /// # Errors
 ///
@@ -78,6 +64,7 @@ pub fn train_task<T: Task>(
     settings: &Settings,
     session: Session<'_>,
 ) -> Result<RunResult, Error> {
+    let settings = &task_settings::complete::<T>(settings)?;
     let Session { device, out, resume, stop, begun, say } = session;
     let folder = RunFolder::new(out);
     let claim = folder.claim_existing()?;
@@ -90,14 +77,14 @@ pub fn train_task<T: Task>(
     say(&format!("check: {check}"));
     say(&format!(
         "{} {}, {} parameters, engine {}: {}",
-        settings.task.name(),
+        T::NAME,
         settings.cell.name(),
         run.model.num_params(),
         settings.engine.name(),
         task.describe(),
     ));
     begun();
-    // Held to the end: nobody else writes into the folder.
+    // It is held to the end, so that no other run writes into the folder.
     let claim = claim.map_or_else(|| run.folder.claim(), Ok)?;
     run.begin(resume, &claim)?;
 
@@ -127,7 +114,7 @@ pub fn train_task<T: Task>(
     Ok(run.result())
 }
 
-/// A run under way.
+/// A run, while it is trained.
 struct Run<'a, T: Task> {
     task: &'a T,
     settings: &'a Settings,
@@ -187,12 +174,11 @@ impl<'a, T: Task> Run<'a, T> {
     /// The model, optimizer and state of the folder's checkpoint.
     fn restore(&mut self) -> Result<(), Error> {
         let config = self.folder.config()?;
-        self.settings.check_resume(&self.folder.settings()?)?;
-        if !config.info.is_of_same_data(&self.task.info()) {
-            let (name, what) = match &self.settings.csv {
-                Some(csv) => (csv.as_str(), "series"),
-                None => (self.settings.text.as_deref().unwrap_or("the shipped text"), "text"),
-            };
+        task_settings::check_resume::<T>(self.settings, &self.folder)?;
+        if let Some(what) = config.info.other_data(&self.task.info()) {
+            let files = T::OPTIONS.iter().filter(|option| option.kind == OptionKind::File);
+            let mut files = files.filter_map(|file| self.settings.options.get(file.name)?.as_str());
+            let name = files.next().map_or_else(|| format!("the shipped {what}"), str::to_string);
             return Err(Error::input(format!(
                 "{name}: the {what} is not the one that the run began with; give that one, or start a \
                  new run with another --out",
@@ -230,7 +216,7 @@ impl<'a, T: Task> Run<'a, T> {
         Ok(())
     }
 
-    /// The two engines on this model and the step to come.
+    /// Compares the two engines on this model and the next step.
     fn check(&self) -> GradientCheck {
         compare_engines(&self.model, |model| {
             self.seed_dropout();
@@ -238,7 +224,7 @@ impl<'a, T: Task> Run<'a, T> {
         })
     }
 
-    /// Writes that there is a run.
+    /// Writes the config of the run into its folder.
     fn begin(&self, resume: bool, claim: &Claim) -> Result<(), Error> {
         let config = Config { settings: Some(self.settings.clone()), info: self.task.info() };
         match resume {
@@ -247,8 +233,8 @@ impl<'a, T: Task> Run<'a, T> {
         }
     }
 
-    /// Dropout draws from the device: what it draws must depend on the step, and not on what was
-    /// drawn before a resume.
+    /// Dropout draws from the device. What it draws must depend on the step, and not on what was drawn before, or a
+    /// resumed run would be another one.
     fn seed_dropout(&self) {
         if self.settings.dropout > 0.0 {
             let mut random = generator(self.settings.seed, Purpose::Dropout, self.step);
@@ -298,7 +284,7 @@ impl<'a, T: Task> Run<'a, T> {
             valid_loss: scores.map(|scores| scores.loss),
             metric: scores.map(|scores| scores.metric),
         };
-        // The last validation may come where the training curve has a point already.
+        // The last validation may be at a step that has a point already.
         if let Some(same) = self.points.pop_if(|last| last.step == self.step) {
             point.train_loss = same.train_loss;
         }
@@ -322,7 +308,7 @@ impl<'a, T: Task> Run<'a, T> {
             "step {}  validation loss {}, {} {}{best}",
             self.step,
             figure(loss),
-            self.task.metric_name(),
+            T::METRIC,
             figure(metric),
         ))
     }
@@ -345,14 +331,13 @@ impl<'a, T: Task> Run<'a, T> {
         let settings = self.settings;
         let title = format!(
             "{}: {} {} x {}, engine {}",
-            settings.task.name(),
+            T::NAME,
             settings.cell.name(),
             settings.layers,
             settings.hidden,
             settings.engine.name(),
         );
-        let loss = settings.task.loss_name();
-        let labels = Labels { title: &title, loss, logarithmic: self.task.logarithmic() };
+        let labels = Labels { title: &title, loss: T::LOSS, logarithmic: T::LOGARITHMIC };
         self.folder.write(CURVE, curve::draw(&self.points, &labels)?.as_bytes())?;
         self.folder.write_checkpoint(&checkpoint, parts)
     }
@@ -360,7 +345,7 @@ impl<'a, T: Task> Run<'a, T> {
     fn result(&self) -> RunResult {
         let best = self.best.unwrap_or(Best { step: 0, loss: f64::NAN, metric: f64::NAN });
         RunResult {
-            task: self.settings.task.name(),
+            task: T::NAME,
             cell: self.settings.cell.name(),
             engine: self.settings.engine.name(),
             device: self.settings.device.clone(),
@@ -369,7 +354,7 @@ impl<'a, T: Task> Run<'a, T> {
             train_loss: self.recent_loss(RECENT),
             valid_loss: best.loss,
             metric: best.metric,
-            metric_name: self.task.metric_name(),
+            metric_name: T::METRIC,
             parameters: self.model.num_params(),
             best_step: best.step,
             out: self.folder.path().display().to_string(),

@@ -1,4 +1,4 @@
-//! Files written whole or not at all: the one way in which the zoo and the command write.
+//! Files that are written whole or not at all. The zoo and the command write all their files in this way.
 
 use crate::error::Error;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -11,11 +11,11 @@ const UNFINISHED: (&str, &str) = (".bptt-", ".unfinished");
 /// Symbolic links that are followed, one after the other: as many as Linux follows.
 const MOST_LINKS: usize = 40;
 
-/// Writes a whole file or none: under another name first, then renamed.
+/// Writes a whole file or none: first under another name, which is then changed.
 ///
-/// - A file that is there is replaced, and keeps its permissions. Who may not write it may not replace it.
+/// - A file that exists is replaced, and keeps its permissions. Whoever may not write it may not replace it.
 /// - A symbolic link is followed; it stays, and the file that it leads to is replaced.
-/// - What is no file (a device, a pipe) is written into. That its reader went away is no error.
+/// - A device or a pipe is written into. It is no error if the reader of a pipe has gone.
 ///
 /// # Errors
 ///
@@ -34,8 +34,8 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write().map_err(|error| Error::file("write", path, error))
 }
 
-/// Whether a file can be written there, as far as that can be said before it is: so that a result is not
-/// lost after hours of work for a folder that is not there.
+/// Whether a file can be written there, as far as this can be known before it is written. So hours of work are not
+/// lost because a folder does not exist.
 ///
 /// # Errors
 ///
@@ -56,9 +56,9 @@ pub(crate) fn is_unfinished(name: &str) -> bool {
     })
 }
 
-/// Where what is written goes, links followed.
+/// Where the bytes go, after links have been followed.
 enum Target {
-    /// A file, there or not.
+    /// A file, which may exist or not.
     File { path: PathBuf, old: Option<Metadata> },
     /// What cannot be replaced: a device, a pipe, an open file by its number.
     Stream { path: PathBuf, append: bool },
@@ -77,8 +77,8 @@ impl Target {
                 _ => Path::new(".").canonicalize()?,
             };
             let whole = folder.join(name);
-            // Files that are open (`/dev/stdout`, `/dev/fd/3`): whoever opened one holds that file, and not
-            // its name. What is in it already stays.
+            // An open file (`/dev/stdout`, `/dev/fd/3`): the program that opened it has the file itself, and not
+            // its name. So it cannot be replaced, and what is in it already stays.
             if cfg!(unix) && folder.starts_with("/proc") {
                 return Ok(Self::Stream { path: whole, append: true });
             }
@@ -101,7 +101,7 @@ impl Target {
     }
 }
 
-/// `a/`: `Path` takes it for `a`.
+/// Whether a path ends as that of a folder, `a/`. `Path` reads it as `a`.
 fn names_folder(path: &Path) -> bool {
     path.as_os_str()
         .as_encoded_bytes()
@@ -122,17 +122,17 @@ fn replace(path: &Path, old: Option<&Metadata>, bytes: &[u8]) -> io::Result<()> 
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // As any new file; the process's mask takes its part of it.
+        // The permissions of any new file; the system takes the process's mask off.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    // Dropped before it has its name, the file is removed.
+    // If an error comes before the file has its name, it is removed when it is dropped.
     let mut file = builder.tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
     file.write_all(bytes)?;
     if let Some(old) = old {
         keep_access(file.as_file(), old)?;
     }
     match file.as_file().sync_all() {
-        // Some file systems have no such thing.
+        // Some file systems cannot do this.
         Err(error) if !matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => {
             return Err(error);
         }
@@ -141,14 +141,14 @@ fn replace(path: &Path, old: Option<&Metadata>, bytes: &[u8]) -> io::Result<()> 
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// Lets the new file be read and written by whom the old one was.
+/// Gives the new file the permissions of the old one.
 fn keep_access(new: &File, old: &Metadata) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
         let made = new.metadata()?;
         if (made.uid(), made.gid()) != (old.uid(), old.gid()) {
-            // Only the system's administrator gives files away; to others the new file belongs.
+            // Only an administrator can give files away. For everybody else the new file is their own.
             let _ = fchown(new, Some(old.uid()), Some(old.gid()));
         }
         new.set_permissions(fs::Permissions::from_mode(old.permissions().mode() & 0o777))

@@ -71,7 +71,7 @@ pub use bptt_cells as cells;
 pub use bptt_kernels as kernels;
 pub use bptt_kernels::{
     Kernel, MaskedOutput, SequenceMask, TraceCost, TraceSchedule, available_memory,
-    hidden_state_cost, internal_state_cost,
+    hidden_state_cost, internal_state_cost, rtrl_bytes,
 };
 pub use cell::{CellVisitor, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
 pub use cell_list::{AnyCell, CellKind};

@@ -1,9 +1,9 @@
-//! What can be wrong with a row, and how it is said.
+//! What can be wrong with a row, and the messages for it.
 
 use crate::table::field::{number, shown};
 use csv::ByteRecord;
 
-/// Which column has a name, in a file whose first row is the columns' names; `raw` is that row as it
+/// The number of the column with a name. The first row of the file has the columns' names; `raw` is this row as it
 /// is in the file.
 pub(super) fn place(names: &ByteRecord, raw: &[u8], column: &str) -> Result<usize, String> {
     let fits = |&place: &usize| names[place].trim_ascii() == column.as_bytes().trim_ascii();
@@ -46,7 +46,7 @@ fn hint(names: &ByteRecord, raw: &[u8], column: &str) -> Option<String> {
     typed.then(|| "the first line has to be the columns' names".to_string())
 }
 
-/// A row that has not as many fields as there are columns.
+/// The message for a row with more or fewer fields than there are columns.
 pub(super) fn width(found: usize, expected: usize) -> String {
     let hint = match found > expected {
         true => " (a field with a comma in it stands in quotes, and a number has a point)",
@@ -55,7 +55,7 @@ pub(super) fn width(found: usize, expected: usize) -> String {
     format!("{found} fields, expected {expected}{hint}")
 }
 
-/// A field that is no number, and not empty.
+/// The message for a field that is neither a number nor empty.
 pub(super) fn no_number(field: &[u8], column: &str) -> String {
     let lower = field.to_ascii_lowercase();
     let gaps: [&[u8]; 10] =
@@ -75,17 +75,17 @@ pub(super) fn no_number(field: &[u8], column: &str) -> String {
     format!("`{column}` is `{}`, expected a number{hint}", shown(field))
 }
 
-/// Whether it is a number beyond those of `f64`.
+/// Whether it is a number that is too large for `f64`.
 fn is_infinite(field: &[u8]) -> bool {
     std::str::from_utf8(field).is_ok_and(|text| text.parse().is_ok_and(f64::is_infinite))
 }
 
-/// Whether every quote that is opened in a row is closed, and a field's end follows.
+/// Checks that every quote in a row is closed, and that the field ends there.
 ///
 /// # Errors
 ///
-/// Where it is not: of a quote that is never closed, where it is opened; else the text behind a
-/// closing quote, and where that quote was opened.
+/// The place of the fault. For a quote that is never closed, this is where it is opened. For text behind a closing
+/// quote, it is the place of that text, together with the place where the quote was opened.
 pub(super) fn quotes(raw: &[u8]) -> Result<(), (usize, Option<usize>)> {
     enum At {
         Start,
@@ -101,7 +101,7 @@ pub(super) fn quotes(raw: &[u8]) -> Result<(), (usize, Option<usize>)> {
         at = match (at, byte) {
             (At::Quoted(opened), b'"') => At::Closed(opened),
             (At::Quoted(opened), _) => At::Quoted(opened),
-            // Two of them are one that belongs to the text.
+            // Two quotes in a row are one quote of the text.
             (At::Closed(opened), b'"') => At::Quoted(opened),
             (_, b',' | b'\r' | b'\n') => At::Start,
             (At::Start, b'"') => At::Quoted(place),
@@ -113,8 +113,8 @@ pub(super) fn quotes(raw: &[u8]) -> Result<(), (usize, Option<usize>)> {
     if let At::Quoted(opened) = at { Err((opened, None)) } else { Ok(()) }
 }
 
-/// How the fault of [`quotes`] is said, with the lines where the quote was opened: the one if it is
-/// another than that of the fault.
+/// The message for a fault that [`quotes`] found. It names the line where the quote was opened, if the fault is in
+/// another line.
 pub(super) fn quote(other: Option<usize>, opened: Option<usize>) -> String {
     let double = "a quote that belongs to the text is written twice";
     match (other, opened) {
@@ -126,18 +126,18 @@ pub(super) fn quote(other: Option<usize>, opened: Option<usize>) -> String {
     }
 }
 
-/// Whether a field of a row holds what looks like further rows: a quote that was left open, and closed
-/// by another one that was not meant for it.
+/// Whether a field holds what looks like further rows. This happens if a quote was left open, and a later quote
+/// closed it by accident.
 ///
-/// Texts of several lines are fine. But if the first of their further lines has as many fields as there
-/// are columns, numbers where this row has numbers, and one in the column in question, it is a row.
+/// Texts of several lines are allowed. But the second line of such a text is a row if it has as many fields as there
+/// are columns, numbers where this row has numbers, and a number in the column that is read.
 pub(super) fn swallowed_rows(record: &ByteRecord, width: usize, place: usize) -> Option<String> {
     for (field, text) in record.iter().enumerate().take(width) {
         let Some(end) = text.iter().position(|byte| b"\r\n".contains(byte)) else { continue };
         let rest = text[end..].trim_ascii_start();
         let line = rest.split(|byte| b"\r\n".contains(byte)).next().unwrap_or(rest);
         let mut parts: Vec<&[u8]> = line.split(|&byte| byte == b',').collect();
-        // Behind the last line of the text is what is left of the row.
+        // The rest of the row follows the last line of the text.
         if line.len() == rest.len() {
             parts.extend(record.iter().skip(field + 1));
         }

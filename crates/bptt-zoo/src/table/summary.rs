@@ -1,4 +1,4 @@
-//! Rows that are no values of a series but sum up the others: a total, a mean.
+//! Rows that are no values of the series, because they sum up the others: a total, a mean.
 
 use crate::table::field::{Wrong, number, shown};
 use csv::ByteRecord;
@@ -31,29 +31,29 @@ const BESIDE: [&str; 12] = [
     "rows",
 ];
 
-/// Of how many rows one may be such a row, unless they come last: a file whose every third row is a
-/// mean has them on purpose.
+/// At most one row in this many may be such a row, unless they come last. A file in which every third row is a mean
+/// has them on purpose.
 const RARE: usize = 5;
 
-/// Fewer rows than this show no rule.
+/// With fewer rows than this, nothing can be said about what is usual in the file.
 const FEW: usize = 3;
 
 /// Looks for such rows while a file is read.
 pub(super) struct Summaries {
     /// The column of the series.
     place: usize,
-    /// The first of the other columns: where a row says what it is.
+    /// The first of the other columns, which usually says what a row is.
     label: Option<usize>,
     rows: usize,
-    /// In how many rows the label is there, and in how many a number or a date.
+    /// How many rows have a label, and how many have a number or a date as their label.
     labelled: usize,
     typed: usize,
-    /// Rows with a word for a summary: the first, how many, and how many of them at the end.
+    /// Rows with a word for a summary: the first of them, how many there are, and how many are at the end.
     first: Option<Wrong>,
     count: usize,
     trailing: usize,
     last: Last,
-    /// Of the values before the last one, and of their sizes.
+    /// The sum of the values before the last one, and the sum of their absolute values.
     sum: f64,
     size: f64,
     values: usize,
@@ -111,7 +111,7 @@ impl Summaries {
         }
     }
 
-    /// The row that was the last is one of the others now.
+    /// Counts the row that was the last among the others.
     fn count_last(&mut self) {
         if self.rows > 0 {
             self.labelled += usize::from(!self.last.label.is_empty());
@@ -124,7 +124,7 @@ impl Summaries {
         }
     }
 
-    /// Refuses the file if a row of it is none of the series.
+    /// Refuses the file if one of its rows is not part of the series.
     pub(super) fn refuse(&mut self) -> Result<(), Wrong> {
         let before = self.rows.saturating_sub(1);
         let at_the_end = self.trailing == self.count && self.count < self.rows.min(FEW + 1);
@@ -147,7 +147,7 @@ impl Summaries {
         Err((self.last.start, format!("{why}: if it sums up the others, take it out")))
     }
 
-    /// Where the last value is if it is the sum of all before.
+    /// Where the last value is, if it is the sum of all values before it.
     pub(super) fn last_is_sum(&self) -> Option<usize> {
         let value = self.last.value?;
         let same = (value - self.sum).abs() <= 1e-12 * self.size;
@@ -155,7 +155,7 @@ impl Summaries {
     }
 }
 
-/// Whether a field says that its row sums up others.
+/// Whether a field says that its row sums up other rows.
 fn is_word(field: &[u8]) -> bool {
     let is_in = |words: &[&str], part: &[u8]| {
         words.iter().any(|word| part.eq_ignore_ascii_case(word.as_bytes()))

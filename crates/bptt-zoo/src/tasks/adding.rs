@@ -1,24 +1,26 @@
-//! The adding problem: a sequence of numbers, two of them marked, and the sum of those two at the
-//! end.
+//! The adding problem: a sequence of numbers, of which two are marked; the answer is the sum of these two.
 //!
 //! S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997). One
-//! mark is in the first half, one in the second, as is usual since; numbers are uniform in [0, 1).
-//! Who always says 1, the mean, has a mean squared error of 1/6 = 0.1667, the variance of a sum of
-//! two such numbers.
+//! mark is in the first half and one in the second, as later papers have it. Numbers are uniform in [0, 1). A model
+//! that always answers 1, the mean, has a mean squared error of 1/6 = 0.1667, the variance of the sum of two such
+//! numbers.
 
 use crate::error::Error;
+use crate::model_config::with_head;
+use crate::option::TaskOption;
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
-use crate::tasks::parts::{last_hidden, validated};
-use crate::tasks::{Scores, SequenceModel, Task};
-use bptt::{AnyRecurrent, AnyState, Engine, RecurrentLayer};
+use crate::task::{Scores, SequenceSize, Task};
+use crate::tasks::parts::{LONGEST, last_hidden, sequence_model, validated};
+use bptt::{AnyRecurrent, AnyState, RecurrentLayer};
 use burn::Tensor;
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::{Device, TensorData};
 use rand::RngExt;
+use serde::{Deserialize, Serialize};
 
-/// How close an answer has to be to count as right, as in the paper.
+/// An answer that is closer than this counts as right, as in the paper.
 const RIGHT: f32 = 0.04;
 
 /// Reads a sequence and answers with one number: recurrent layers, and a linear one on the last
@@ -39,9 +41,18 @@ impl<R: RecurrentLayer> Adder<R> {
     }
 }
 
-impl SequenceModel for Adder<AnyRecurrent> {
-    fn with_engine(self, engine: Engine) -> Self {
-        Self { recurrent: self.recurrent.with_engine(engine), ..self }
+sequence_model!(Adder);
+
+/// The options of [`Adding`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AddingOptions {
+    /// Numbers in a sequence, `T`.
+    pub length: usize,
+}
+
+impl Default for AddingOptions {
+    fn default() -> Self {
+        Self { length: 50 }
     }
 }
 
@@ -49,26 +60,23 @@ impl SequenceModel for Adder<AnyRecurrent> {
 #[derive(Clone, Debug)]
 pub struct Adding {
     settings: Settings,
+    /// Numbers in a sequence, `T`.
+    time: usize,
 }
 
-/// Some sequences with their answers.
+/// Sequences with their answers.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Sums {
+struct Sums {
     /// `[B, T, 2]`: value and mark
-    pub(crate) input: Vec<f32>,
+    input: Vec<f32>,
     /// `[B]`
-    pub(crate) target: Vec<f32>,
+    target: Vec<f32>,
 }
 
 impl Adding {
-    /// The task for some settings.
-    pub fn new(settings: &Settings) -> Self {
-        Self { settings: settings.clone() }
-    }
-
-    pub(crate) fn draw(&self, purpose: Purpose, index: u64, batch: usize) -> Sums {
+    fn draw(&self, purpose: Purpose, index: u64, batch: usize) -> Sums {
         let mut random = generator(self.settings.seed, purpose, index);
-        let time = self.settings.length;
+        let time = self.time;
         let mut input = vec![0.0; batch * time * 2];
         let mut target = Vec::with_capacity(batch);
         for row in input.chunks_mut(time * 2) {
@@ -86,18 +94,34 @@ impl Adding {
 
     fn tensors(&self, sums: Sums, device: &Device) -> (Tensor<3>, Tensor<1>) {
         let batch = sums.target.len();
-        let input = TensorData::new(sums.input, [batch, self.settings.length, 2]);
+        let input = TensorData::new(sums.input, [batch, self.time, 2]);
         let target = TensorData::new(sums.target, [batch]);
         (Tensor::from_data(input, device), Tensor::from_data(target, device))
     }
 }
 
 impl Task for Adding {
+    const NAME: &'static str = "adding";
+    const ABOUT: &'static str = "Remember two marked numbers of a sequence and add them";
+    const LOSS: &'static str = "mean squared error";
+    const METRIC: &'static str = "within_0.04";
+    const OPTIONS: &'static [TaskOption] =
+        &[TaskOption::size("length", "T", "numbers in a sequence", 2, LONGEST)];
+
+    type Options = AddingOptions;
     type Model = Adder<AnyRecurrent>;
 
+    fn new(settings: &Settings) -> Result<Self, Error> {
+        let AddingOptions { length } = settings.options()?;
+        Ok(Self { settings: settings.clone(), time: length })
+    }
+
+    fn sequence_size(options: &AddingOptions) -> SequenceSize {
+        SequenceSize { time: options.length, input: 2, input_has_gradients: false }
+    }
+
     fn model(&self, device: &Device) -> Result<Self::Model, Error> {
-        let recurrent = self.settings.recurrent(2, device)?;
-        let head = LinearConfig::new(recurrent.d_output(), 1).init(device);
+        let (recurrent, head) = with_head(&self.settings.recurrent_config(2), 1, device)?;
         Ok(Adder { recurrent, head })
     }
 
@@ -126,30 +150,21 @@ impl Task for Adding {
         })
     }
 
-    fn metric_name(&self) -> &'static str {
-        "within_0.04"
-    }
-
     fn units(&self) -> (usize, &'static str) {
         (self.settings.batch, "sequences")
     }
 
     fn describe(&self) -> String {
-        format!("sequences of {} numbers; always saying 1 has loss 0.1667", self.settings.length)
-    }
-
-    fn logarithmic(&self) -> bool {
-        true
+        format!("sequences of {} numbers; always saying 1 has loss 0.1667", self.time)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TaskKind;
 
     fn task(length: usize) -> Adding {
-        Adding::new(&Settings { length, ..Settings::new(TaskKind::Adding) })
+        Adding::new(&Adding::defaults().with_option("length", length)).unwrap()
     }
 
     #[test]
@@ -180,7 +195,7 @@ mod tests {
         assert_eq!(sums, task.draw(Purpose::Training, 5, 4));
         assert_ne!(sums, task.draw(Purpose::Training, 6, 4));
         assert_ne!(sums, task.draw(Purpose::Validation, 5, 4));
-        let other = Adding::new(&Settings { seed: 2, ..task.settings });
+        let other = Adding::new(&Settings { seed: 2, ..task.settings }).unwrap();
         assert_ne!(sums, other.draw(Purpose::Training, 5, 4));
     }
 }

@@ -1,23 +1,26 @@
-//! A character model: what comes next in a text?
+//! A character model: which character comes next in a text?
 //!
-//! Character -> vector -> recurrent layers -> linear -> cross entropy, in nats per character. The
-//! text is read in parallel streams, chunk after chunk; each stream's state is carried over to its
-//! next chunk and detached, so that gradients go back to the chunk's beginning and memory further.
+//! Character -> vector -> recurrent layers -> linear -> cross entropy, in nats per character. The text is read in
+//! parallel streams, chunk after chunk. The state of each stream is carried to its next chunk and detached: gradients
+//! go back to the beginning of the chunk, while the state remembers more.
 
 use crate::error::Error;
 use crate::folder_files::{FolderInfo, TextInfo};
+use crate::option::TaskOption;
 use crate::read::data_name;
 use crate::settings::Settings;
-use crate::tasks::parts::{cross_entropy, with_notes};
-use crate::tasks::{Scores, SequenceModel, Task};
+use crate::task::{Scores, SequenceSize, Task};
+use crate::tasks::parts::{LONGEST, cross_entropy, sequence_model, with_notes};
 use crate::text::{Streams, Text};
-use bptt::{AnyRecurrent, AnyState, Engine, RecurrentLayer};
+use bptt::{AnyRecurrent, AnyState, RecurrentLayer};
 use burn::Tensor;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Int, TensorData};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
 
-/// Reads characters and says what comes next, as a score for each character of the vocabulary, `V`.
+/// Reads characters and predicts the next one: a score for each character of the vocabulary, `V`.
 #[derive(Module, Debug)]
 pub struct CharModel<R: Module> {
     /// `V -> E`
@@ -35,9 +38,11 @@ impl CharModel<AnyRecurrent> {
     ///
     /// If the settings do not make one.
     pub fn new(settings: &Settings, vocabulary: usize, device: &Device) -> Result<Self, Error> {
-        let recurrent = settings.recurrent(settings.embedding, device)?;
+        let CharLmOptions { embedding, .. } = settings.options()?;
+        let recurrent = settings.recurrent_config(embedding).try_init(device);
+        let recurrent = recurrent.map_err(|error| Error::input(error.to_string()))?;
         Ok(Self {
-            embedding: EmbeddingConfig::new(vocabulary, settings.embedding).init(device),
+            embedding: EmbeddingConfig::new(vocabulary, embedding).init(device),
             head: LinearConfig::new(recurrent.d_output(), vocabulary).init(device),
             recurrent,
         })
@@ -63,7 +68,7 @@ impl<R: RecurrentLayer> CharModel<R> {
         (self.head.forward(output), state)
     }
 
-    /// Scores for what comes after one more character in each row: `[B]` -> `[B, V]`.
+    /// Reads one more character in each row and scores the next one: `[B]` -> `[B, V]`.
     pub fn step(&self, input: Tensor<1, Int>, state: Option<R::State>) -> (Tensor<2>, R::State) {
         let batch = input.dims()[0];
         let vectors = self.embedding.forward(input.reshape([batch, 1]));
@@ -90,9 +95,22 @@ impl<R: RecurrentLayer> CharModel<R> {
     }
 }
 
-impl SequenceModel for CharModel<AnyRecurrent> {
-    fn with_engine(self, engine: Engine) -> Self {
-        Self { recurrent: self.recurrent.with_engine(engine), ..self }
+sequence_model!(CharModel);
+
+/// The options of [`CharLm`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CharLmOptions {
+    /// Characters in a chunk of text, `T`: how far gradients go back.
+    pub time: usize,
+    /// The size of a character's vector, `E`.
+    pub embedding: usize,
+    /// The text file; `None`: the text that the crate ships.
+    pub text: Option<String>,
+}
+
+impl Default for CharLmOptions {
+    fn default() -> Self {
+        Self { time: 64, embedding: 64, text: None }
     }
 }
 
@@ -100,24 +118,25 @@ impl SequenceModel for CharModel<AnyRecurrent> {
 #[derive(Clone, Debug)]
 pub struct CharLm {
     settings: Settings,
+    options: CharLmOptions,
     text: Text,
     train: Streams,
     valid: Streams,
 }
 
 impl CharLm {
-    /// The task for some settings and a text, of which the first 90 % are trained on and the rest
-    /// is validated on.
+    /// The task for some settings and a text. The first 90 % of it are for training, the rest is for validation.
     ///
     /// # Errors
     ///
     /// If the text is shorter than a chunk.
-    pub fn new(settings: &Settings, text: Text) -> Result<Self, Error> {
+    pub fn with_text(settings: &Settings, text: Text) -> Result<Self, Error> {
+        let options: CharLmOptions = settings.options()?;
         let (train, valid) = text.split();
-        let time = settings.time;
-        let name = settings.text.as_deref().map_or("the shipped text", data_name);
+        let time = options.time;
+        let name = options.text.as_deref().map_or("the shipped text", data_name);
         let too_short = || {
-            // The training part, nine tenths of the text, has to hold a chunk and its last target.
+            // The training part is nine tenths of the text, and has to hold a chunk and its last target.
             let needed = ((time + 1) * 10).div_ceil(9).max(11);
             Error::input(format!(
                 "{name}: the text has {} characters, and --time {time} needs at least {needed}: \
@@ -126,11 +145,12 @@ impl CharLm {
             ))
         };
         let streams = Streams::over(train.len(), settings.batch, time).ok_or_else(too_short)?;
-        // A short validation part is one chunk of what there is.
+        // A short validation part is one shorter chunk.
         let valid_time = time.min(valid.len().saturating_sub(1)).max(1);
         let valid_streams =
             Streams::over(valid.len(), settings.batch, valid_time).ok_or_else(too_short)?;
-        Ok(Self { settings: settings.clone(), train: streams, valid: valid_streams, text })
+        let settings = settings.clone();
+        Ok(Self { settings, options, train: streams, valid: valid_streams, text })
     }
 
     fn tensors(
@@ -147,7 +167,47 @@ impl CharLm {
 }
 
 impl Task for CharLm {
+    const NAME: &'static str = "char-lm";
+    const ABOUT: &'static str = "Predict the next character of a text";
+    const LOSS: &'static str = "nats per character";
+    const METRIC: &'static str = "bits_per_character";
+    const OPTIONS: &'static [TaskOption] = &[
+        TaskOption::size(
+            "time",
+            "T",
+            "characters in a chunk, how far gradients go back",
+            1,
+            LONGEST,
+        ),
+        TaskOption::size("embedding", "E", "size of a character's vector", 1, 1 << 16),
+        TaskOption::file(
+            "text",
+            "a UTF-8 text (`-`: standard input) [default: a text about back-propagation through time \
+             that comes with bptt]",
+        ),
+    ];
+    const ONE_DIRECTION: Option<&'static str> =
+        Some("the backward direction would read the characters that are to be said");
+    const LOGARITHMIC: bool = false;
+
+    type Options = CharLmOptions;
     type Model = CharModel<AnyRecurrent>;
+
+    fn defaults() -> Settings {
+        let common = Settings::new(Self::NAME, &CharLmOptions::default());
+        let sizes = Settings { hidden: 128, batch: 32, ..common };
+        Settings { lr: 4e-3, steps: Some(2000), validate_every: 500, ..sizes }
+    }
+
+    fn new(settings: &Settings) -> Result<Self, Error> {
+        let CharLmOptions { text, .. } = settings.options()?;
+        Self::with_text(settings, Text::load(text.as_deref().map(Path::new))?)
+    }
+
+    fn sequence_size(options: &CharLmOptions) -> SequenceSize {
+        // The input is a character's vector, which is learned.
+        SequenceSize { time: options.time, input: options.embedding, input_has_gradients: true }
+    }
 
     fn model(&self, device: &Device) -> Result<Self::Model, Error> {
         CharModel::new(&self.settings, self.text.vocabulary.len(), device)
@@ -161,7 +221,7 @@ impl Task for CharLm {
         device: &Device,
     ) -> (Tensor<1>, Option<AnyState>) {
         let chunk = (step % self.train.chunks() as u64) as usize;
-        // A pass begins where nothing was read before.
+        // At the beginning of the text there is no state.
         let state = state.filter(|_| chunk > 0);
         let time = self.train.time;
         let read = self.train.read(self.text.split().0, chunk * time, time);
@@ -172,11 +232,11 @@ impl Task for CharLm {
 
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
         let valid = self.text.split().1;
-        let Streams { streams, stretch, time } = self.valid;
+        let Streams { streams, length, time } = self.valid;
         let (mut sum, mut count, mut state) = (0.0, 0, None);
-        for start in (0..stretch).step_by(time) {
-            // The last chunk is as long as what is left.
-            let time = time.min(stretch - start);
+        for start in (0..length).step_by(time) {
+            // The last chunk has the characters that are left.
+            let time = time.min(length - start);
             let read = self.valid.read(valid, start, time);
             let (input, target) = Self::tensors(&self.valid, read, device);
             let (loss, next) = model.loss(input, target, state.take());
@@ -186,10 +246,6 @@ impl Task for CharLm {
         }
         let loss = sum / count as f64;
         Scores { loss, metric: loss / std::f64::consts::LN_2 }
-    }
-
-    fn metric_name(&self) -> &'static str {
-        "bits_per_character"
     }
 
     fn units(&self) -> (usize, &'static str) {
@@ -205,11 +261,7 @@ impl Task for CharLm {
             self.train.time,
             self.train.chunks(),
         );
-        with_notes(line, &self.text.notes, self.settings.text.as_deref())
-    }
-
-    fn logarithmic(&self) -> bool {
-        false
+        with_notes(line, &self.text.notes, self.options.text.as_deref())
     }
 
     fn info(&self) -> FolderInfo {
@@ -225,11 +277,10 @@ impl Task for CharLm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TaskKind;
 
     fn task(characters: usize, time: usize) -> Result<CharLm, Error> {
         let text = Text::parse(&vec![b'x'; characters], "t").unwrap();
-        CharLm::new(&Settings { time, ..Settings::new(TaskKind::CharLm) }, text)
+        CharLm::with_text(&CharLm::defaults().with_option("time", time), text)
     }
 
     #[test]

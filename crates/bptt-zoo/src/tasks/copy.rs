@@ -2,31 +2,35 @@
 //!
 //! S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997); in this
 //! form M. Arjovsky, A. Shah and Y. Bengio, "Unitary evolution recurrent neural networks", ICML
-//! 2016: ten of eight symbols, `T - 1` blanks, a mark that says go, ten blanks. The label is blank
-//! at each of the first `T + 10` steps, and then the symbols in order. Who knows all of that but the
-//! symbols has a loss of `10 · ln 8 / (T + 20)` nats per step.
+//! 2016: ten symbols out of eight kinds, `T - 1` blanks, a mark, ten blanks. The label is blank at each of the first
+//! `T + 10` steps; after the mark it is the symbols in order. A model that knows all of this except the symbols has a
+//! loss of `10 · ln 8 / (T + 20)` nats per step.
 
 use crate::error::Error;
 use crate::folder_files::FolderInfo;
 use crate::model_config::ModelConfig;
+use crate::option::TaskOption;
 use crate::random::{Purpose, generator};
-use crate::settings::{REMEMBERED, Settings};
-use crate::tasks::parts::{cross_entropy, run, share_right, validated, with_head};
-use crate::tasks::{Scores, SequenceModel, Task};
-use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, Engine, RecurrentLayer};
+use crate::settings::Settings;
+use crate::task::{Scores, SequenceSize, Task};
+use crate::tasks::parts::{LONGEST, cross_entropy, run, sequence_model, share_right, validated};
+use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, RecurrentLayer};
 use burn::Tensor;
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Int, TensorData};
 use rand::RngExt;
+use serde::{Deserialize, Serialize};
 
-/// How many different ones there are.
+/// How many symbols have to be remembered.
+const REMEMBERED: usize = 10;
+/// How many kinds of symbols there are.
 const SYMBOLS: usize = 8;
-/// The number of the blank; as a label too.
+/// The number of the blank, also as a label.
 const BLANK: usize = SYMBOLS;
-/// The mark that says go.
-pub(crate) const GO: usize = SYMBOLS + 1;
+/// The number of the mark after which the symbols have to be said.
+const GO: usize = SYMBOLS + 1;
 
 /// What a [`Tagger`] is made of.
 #[derive(Config, Debug)]
@@ -58,10 +62,8 @@ impl ModelConfig for TaggerConfig {
         self.labels
     }
 
-    fn try_init(&self, device: &Device) -> Result<Self::Model, Error> {
-        self.check()?;
-        let (recurrent, head) = with_head(&self.recurrent, self.labels, device)?;
-        Ok(Tagger { recurrent, head })
+    fn model(&self, recurrent: AnyRecurrent, head: Linear) -> Self::Model {
+        Tagger { recurrent, head }
     }
 }
 
@@ -105,9 +107,25 @@ impl<R: RecurrentLayer> Tagger<R> {
     }
 }
 
-impl SequenceModel for Tagger<AnyRecurrent> {
-    fn with_engine(self, engine: Engine) -> Self {
-        Self { recurrent: self.recurrent.with_engine(engine), ..self }
+sequence_model!(Tagger);
+
+/// The options of [`Copying`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CopyOptions {
+    /// Steps between the last symbol and the first answer.
+    pub length: usize,
+}
+
+impl Default for CopyOptions {
+    fn default() -> Self {
+        Self { length: 10 }
+    }
+}
+
+impl CopyOptions {
+    /// Steps in a sequence, `T + 20`.
+    fn time(&self) -> usize {
+        self.length + 2 * REMEMBERED
     }
 }
 
@@ -115,28 +133,19 @@ impl SequenceModel for Tagger<AnyRecurrent> {
 #[derive(Clone, Debug)]
 pub struct Copying {
     settings: Settings,
+    options: CopyOptions,
 }
 
 impl Copying {
-    /// The task for some settings.
-    pub fn new(settings: &Settings) -> Self {
-        Self { settings: settings.clone() }
-    }
-
     /// What the model is made of: one of ten symbols at each step, nine labels.
     pub fn config(&self) -> TaggerConfig {
         TaggerConfig::new(self.settings.recurrent_config(GO + 1), BLANK + 1)
     }
 
-    /// Steps in a sequence.
-    fn time(&self) -> usize {
-        self.settings.length + 2 * REMEMBERED
-    }
-
     /// Symbols and labels, `[B, T + 20]` each, row by row.
     fn draw(&self, purpose: Purpose, index: u64, batch: usize) -> (Vec<usize>, Vec<i32>) {
         let mut random = generator(self.settings.seed, purpose, index);
-        let (time, go) = (self.time(), REMEMBERED + self.settings.length - 1);
+        let (time, go) = (self.options.time(), REMEMBERED + self.options.length - 1);
         let mut symbols = vec![BLANK; batch * time];
         let mut labels = vec![BLANK as i32; batch * time];
         for (symbols, labels) in symbols.chunks_mut(time).zip(labels.chunks_mut(time)) {
@@ -156,7 +165,7 @@ impl Copying {
         (symbols, labels): (Vec<usize>, Vec<i32>),
         device: &Device,
     ) -> (Tensor<3>, Tensor<2, Int>) {
-        let time = self.time();
+        let time = self.options.time();
         let batch = symbols.len() / time;
         let mut input = vec![0.0f32; symbols.len() * (GO + 1)];
         for (step, symbol) in input.chunks_mut(GO + 1).zip(symbols) {
@@ -169,7 +178,29 @@ impl Copying {
 }
 
 impl Task for Copying {
+    const NAME: &'static str = "copy";
+    const ABOUT: &'static str = "Say ten symbols again after a pause: a tagger";
+    const LOSS: &'static str = "nats per step";
+    const METRIC: &'static str = "recalled";
+    const OPTIONS: &'static [TaskOption] =
+        &[TaskOption::size("length", "T", "the pause", 2, LONGEST)];
+
+    type Options = CopyOptions;
     type Model = Tagger<AnyRecurrent>;
+
+    fn defaults() -> Settings {
+        // An LSTM takes many times as long to find out what to remember.
+        let common = Settings::new(Self::NAME, &CopyOptions::default());
+        Settings { cell: CellKind::Gru, hidden: 128, ..common }
+    }
+
+    fn new(settings: &Settings) -> Result<Self, Error> {
+        Ok(Self { settings: settings.clone(), options: settings.options()? })
+    }
+
+    fn sequence_size(options: &CopyOptions) -> SequenceSize {
+        SequenceSize { time: options.time(), input: GO + 1, input_has_gradients: false }
+    }
 
     fn model(&self, device: &Device) -> Result<Self::Model, Error> {
         self.config().try_init(device)
@@ -201,26 +232,18 @@ impl Task for Copying {
         })
     }
 
-    fn metric_name(&self) -> &'static str {
-        "recalled"
-    }
-
     fn units(&self) -> (usize, &'static str) {
         (self.settings.batch, "sequences")
     }
 
     fn describe(&self) -> String {
-        let baseline = REMEMBERED as f64 * (SYMBOLS as f64).ln() / self.time() as f64;
+        let baseline = REMEMBERED as f64 * (SYMBOLS as f64).ln() / self.options.time() as f64;
         format!(
             "{REMEMBERED} symbols and a pause of {}; remembering none has loss {baseline:.4} \
              (recalled {})",
-            self.settings.length,
+            self.options.length,
             1.0 / SYMBOLS as f64,
         )
-    }
-
-    fn logarithmic(&self) -> bool {
-        true
     }
 
     fn info(&self) -> FolderInfo {
@@ -231,12 +254,11 @@ impl Task for Copying {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TaskKind;
 
     #[test]
     fn the_last_labels_are_the_first_symbols() {
         for length in [1, 2, 30] {
-            let task = Copying::new(&Settings { length, ..Settings::new(TaskKind::Copy) });
+            let task = Copying::new(&Copying::defaults().with_option("length", length)).unwrap();
             let (symbols, labels) = task.draw(Purpose::Training, 3, 40);
             assert_eq!((symbols.len(), labels.len()), (40 * (length + 20), 40 * (length + 20)));
             for (symbols, labels) in symbols.chunks(length + 20).zip(labels.chunks(length + 20)) {

@@ -1,49 +1,53 @@
-//! Forecasting: what comes next in a series?
+//! Forecasting: which values come next in a series?
 //!
-//! The model reads a window of values and says by how much the next ones will differ from the last.
-//! So its first guess is that nothing changes, and a series that rises beyond what was trained on is
-//! no surprise. The first 90 % of the series are trained on; what follows is validated on. The loss
-//! is in units of the usual change from one value to the next, squared: for one step ahead, saying
-//! the last value again has a loss of 1 on the training data.
+//! The model reads a window of values, and predicts how much the next ones differ from the last. So an untrained model
+//! predicts small changes, and it can follow a series that rises above all values of the training data. The first
+//! 90 % of the series are for training, the rest is for validation. The loss is squared, in units of the usual change
+//! from one value to the next: for one step ahead, repeating the last value has a loss of 1 on the training data.
 
 use crate::error::Error;
 use crate::figure::figure;
 use crate::folder_files::{FolderInfo, SeriesInfo};
 use crate::model_config::ModelConfig;
+use crate::option::TaskOption;
 use crate::random::{Purpose, generator};
 use crate::series::{Series, Standardization};
 use crate::settings::Settings;
-use crate::tasks::parts::{last_hidden, mean_scores, with_head, with_notes};
-use crate::tasks::{Scores, SequenceModel, Task, VALIDATION};
-use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, Engine, RaggedBatch, RecurrentLayer};
+use crate::task::{Scores, SequenceSize, Task};
+use crate::tasks::parts::{
+    LONGEST, VALIDATION, last_hidden, mean_scores, sequence_model, with_notes,
+};
+use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, RaggedBatch, RecurrentLayer};
 use burn::Tensor;
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, TensorData};
 use rand::RngExt;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use std::path::Path;
 
 /// What a [`Forecaster`] is made of.
 #[derive(Config, Debug)]
 pub struct ForecasterConfig {
     /// The recurrent layers, over inputs of size 2.
     pub recurrent: AnyRecurrentConfig,
-    /// How many values are said at once, `K`.
+    /// How many values are predicted at once, `K`.
     pub horizon: usize,
-    /// How the series' numbers become the network's.
+    /// How the numbers of the series are scaled for the network.
     pub standard: Standardization,
 }
 
-/// Reads a window of a series and says the values that come next: recurrent layers, and a linear one
-/// on the last hidden state.
+/// Reads a window of a series and predicts the next values: recurrent layers, and a linear one on the last hidden
+/// state.
 #[derive(Module, Debug)]
 pub struct Forecaster<R: Module> {
     /// Any recurrent layer over inputs of size 2.
     pub recurrent: R,
     /// `D·P -> K`
     pub head: Linear,
-    /// How the series' numbers become the network's.
+    /// How the numbers of the series are scaled for the network.
     #[module(skip)]
     pub standard: Standardization,
 }
@@ -60,8 +64,7 @@ impl ModelConfig for ForecasterConfig {
         self.horizon
     }
 
-    fn try_init(&self, device: &Device) -> Result<Self::Model, Error> {
-        self.check()?;
+    fn check(&self) -> Result<(), Error> {
         if self.recurrent.d_input != 2 {
             let message = format!("d_input is {}, and a forecaster's is 2", self.recurrent.d_input);
             return Err(Error::input(message));
@@ -70,8 +73,11 @@ impl ModelConfig for ForecasterConfig {
             let message = "deviation and change have to be above 0, and all three finite";
             return Err(Error::input(format!("{:?}: {message}", self.standard)));
         }
-        let (recurrent, head) = with_head(&self.recurrent, self.horizon, device)?;
-        Ok(Forecaster { recurrent, head, standard: self.standard })
+        Ok(())
+    }
+
+    fn model(&self, recurrent: AnyRecurrent, head: Linear) -> Self::Model {
+        Forecaster { recurrent, head, standard: self.standard }
     }
 }
 
@@ -82,7 +88,7 @@ impl<R: RecurrentLayer> Forecaster<R> {
     /// # Arguments
     ///
     /// - `input`: each value standardised, and its change from the one before
-    /// - `lengths`: how much of each row is window; `None`: all
+    /// - `lengths`: how many steps of each row belong to the window; `None`: all
     ///
     /// # Panics
     ///
@@ -116,9 +122,24 @@ impl<R: RecurrentLayer> Forecaster<R> {
     }
 }
 
-impl SequenceModel for Forecaster<AnyRecurrent> {
-    fn with_engine(self, engine: Engine) -> Self {
-        Self { recurrent: self.recurrent.with_engine(engine), ..self }
+sequence_model!(Forecaster);
+
+/// The options of [`Forecast`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForecastOptions {
+    /// Values in a window, `T`.
+    pub length: usize,
+    /// How many values are predicted at once, `K`.
+    pub horizon: usize,
+    /// The file with the series.
+    pub csv: Option<String>,
+    /// The column of it.
+    pub column: Option<String>,
+}
+
+impl Default for ForecastOptions {
+    fn default() -> Self {
+        Self { length: 50, horizon: 1, csv: None, column: None }
     }
 }
 
@@ -126,10 +147,11 @@ impl SequenceModel for Forecaster<AnyRecurrent> {
 #[derive(Clone, Debug)]
 pub struct Forecast {
     settings: Settings,
+    options: ForecastOptions,
     series: Series,
     standard: Standardization,
-    /// Where windows begin that are trained on, and those that are validated on: the values that
-    /// follow them are known, and in the one part or the other.
+    /// Where the windows of training and of validation begin. The values after a window are known, and lie in the
+    /// same part of the series.
     train: Vec<usize>,
     valid: Vec<usize>,
 }
@@ -140,10 +162,11 @@ impl Forecast {
     /// # Errors
     ///
     /// If the series is too short, or does not change.
-    pub fn new(settings: &Settings, series: Series) -> Result<Self, Error> {
-        let name = settings.column.as_deref().unwrap_or("the series");
+    pub fn with_series(settings: &Settings, series: Series) -> Result<Self, Error> {
+        let options: ForecastOptions = settings.options()?;
+        let name = options.column.as_deref().unwrap_or("the series");
         let runs = known_runs(&series.known);
-        let (window, ahead) = (settings.length, settings.horizon);
+        let (window, ahead) = (options.length, options.horizon);
         let count = series.values.len();
         let split = count - count / 10;
         let starts = |targets: Range<usize>| -> Vec<usize> {
@@ -172,20 +195,20 @@ impl Forecast {
                  nothing to learn"
             ))
         })?;
-        Ok(Self { settings: settings.clone(), series, standard, train, valid })
+        Ok(Self { settings: settings.clone(), options, series, standard, train, valid })
     }
 
     /// What the model is made of.
     pub fn config(&self) -> ForecasterConfig {
         let recurrent = self.settings.recurrent_config(2);
-        ForecasterConfig::new(recurrent, self.settings.horizon, self.standard)
+        ForecasterConfig::new(recurrent, self.options.horizon, self.standard)
     }
 
-    /// The values that a model reads. A gap at their end holds the last value that is known: the straight
-    /// line that fills it leads to one of those that are to be said.
+    /// The values that a model reads. A gap at the end of a window holds the last known value. The straight line that
+    /// fills the gap elsewhere would not do, because it leads to a value that has to be predicted.
     fn window(&self, start: usize) -> Vec<f64> {
         let Series { values, known, .. } = &self.series;
-        let end = start + self.settings.length;
+        let end = start + self.options.length;
         let mut window = values[start..end].to_vec();
         // The first value of a series is known.
         let last = known[..end].iter().rposition(|known| *known).unwrap_or(0);
@@ -193,23 +216,23 @@ impl Forecast {
         window
     }
 
-    /// The changes that a model should say, `[K]`.
+    /// The changes that a model should predict, `[K]`.
     fn target(&self, start: usize) -> impl Iterator<Item = f32> {
-        let end = start + self.settings.length;
-        let last = self.window(start)[self.settings.length - 1];
+        let end = start + self.options.length;
+        let last = self.window(start)[self.options.length - 1];
         let unit = self.standard.change;
-        let next = &self.series.values[end..end + self.settings.horizon];
+        let next = &self.series.values[end..end + self.options.horizon];
         next.iter().map(move |value| ((value - last) / unit) as f32)
     }
 
-    /// The mean squared error on windows that begin there.
+    /// The mean squared error on the windows that begin at `starts`.
     fn error(
         &self,
         model: &Forecaster<AnyRecurrent>,
         starts: &[usize],
         device: &Device,
     ) -> Tensor<1> {
-        let Settings { length, horizon, .. } = self.settings;
+        let ForecastOptions { length, horizon, .. } = self.options;
         let values = |&start: &usize| self.standard.encode(&self.window(start));
         let input: Vec<f32> = starts.iter().flat_map(values).collect();
         let target: Vec<f32> = starts.iter().flat_map(|&start| self.target(start)).collect();
@@ -220,7 +243,7 @@ impl Forecast {
         error.clone().mul(error).mean()
     }
 
-    /// The windows that are validated on: all, or some from the whole part.
+    /// Where the windows for validation begin: all, or some that are spread over the whole part.
     fn validated(&self) -> Vec<usize> {
         let step = self.valid.len().div_ceil(VALIDATION);
         self.valid.iter().step_by(step).copied().collect()
@@ -228,7 +251,36 @@ impl Forecast {
 }
 
 impl Task for Forecast {
+    const NAME: &'static str = "forecast";
+    const ABOUT: &'static str = "Predict the next values of a series";
+    const LOSS: &'static str = "mean squared error in units of the usual change";
+    const METRIC: &'static str = "rmse";
+    const OPTIONS: &'static [TaskOption] = &[
+        TaskOption::size("length", "T", "values in a window", 2, LONGEST),
+        TaskOption::size("horizon", "K", "how many values to say at once", 1, 1 << 16),
+        TaskOption::file(
+            "csv",
+            "a CSV file whose first line has the columns' names (`-`: standard input); an empty field \
+             is a gap",
+        )
+        .required(),
+        TaskOption::text("column", "NAME", "the column with the series").required(),
+    ];
+
+    type Options = ForecastOptions;
     type Model = Forecaster<AnyRecurrent>;
+
+    fn new(settings: &Settings) -> Result<Self, Error> {
+        let ForecastOptions { csv, column, .. } = settings.options()?;
+        let (Some(csv), Some(column)) = (csv, column) else {
+            return Err(Error::input("forecast: no file or no column"));
+        };
+        Self::with_series(settings, Series::load(Path::new(&csv), &column)?)
+    }
+
+    fn sequence_size(options: &ForecastOptions) -> SequenceSize {
+        SequenceSize { time: options.length, input: 2, input_has_gradients: false }
+    }
 
     fn model(&self, device: &Device) -> Result<Self::Model, Error> {
         self.config().try_init(device)
@@ -257,10 +309,6 @@ impl Task for Forecast {
         Scores { loss, metric: loss.sqrt() * self.standard.change }
     }
 
-    fn metric_name(&self) -> &'static str {
-        "rmse"
-    }
-
     fn units(&self) -> (usize, &'static str) {
         (self.settings.batch, "windows")
     }
@@ -269,7 +317,7 @@ impl Task for Forecast {
         let starts = self.validated();
         let changes = starts.iter().flat_map(|&start| self.target(start));
         let squares = changes.map(|change| f64::from(change).powi(2)).sum::<f64>();
-        let loss = squares / (starts.len() * self.settings.horizon) as f64;
+        let loss = squares / (starts.len() * self.options.horizon) as f64;
         let gaps = match self.series.gaps() {
             0 => String::new(),
             gaps => format!(", {gaps} of them filled in"),
@@ -277,16 +325,12 @@ impl Task for Forecast {
         let line = format!(
             "{} values{gaps}; windows of {}, {} ahead; saying the last value again has loss {} (rmse {})",
             self.series.values.len(),
-            self.settings.length,
-            self.settings.horizon,
+            self.options.length,
+            self.options.horizon,
             figure(loss),
             figure(loss.sqrt() * self.standard.change),
         );
-        with_notes(line, &self.series.notes, self.settings.csv.as_deref())
-    }
-
-    fn logarithmic(&self) -> bool {
-        true
+        with_notes(line, &self.series.notes, self.options.csv.as_deref())
     }
 
     fn info(&self) -> FolderInfo {
@@ -298,7 +342,7 @@ impl Task for Forecast {
     }
 }
 
-/// How many values in a row are known, from each on.
+/// How many values in a row are known, for each value to begin with.
 fn known_runs(known: &[bool]) -> Vec<usize> {
     let mut runs = vec![0; known.len()];
     let mut run = 0;
@@ -312,11 +356,11 @@ fn known_runs(known: &[bool]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TaskKind;
 
     fn task(text: &str, length: usize, horizon: usize) -> Result<Forecast, Error> {
-        let settings = Settings { length, horizon, ..Settings::new(TaskKind::Forecast) };
-        Forecast::new(&settings, Series::parse(text.as_bytes(), "t", "x")?)
+        let settings = Forecast::defaults().with_option("length", length);
+        let settings = settings.with_option("horizon", horizon);
+        Forecast::with_series(&settings, Series::parse(text.as_bytes(), "t", "x")?)
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is learned. A task is one file: its data, its model, its loss.
+//! The tasks: each is one file, with its data, its model and its loss, and one line in [`TASKS`].
 
 pub(crate) mod adding;
 pub(crate) mod char_lm;
@@ -7,72 +7,82 @@ pub(crate) mod forecast;
 pub(crate) mod parity;
 mod parts;
 
+use crate::any_task::AnyTask;
 use crate::error::Error;
-use crate::folder_files::FolderInfo;
-use bptt::{AnyState, Engine};
-use burn::Tensor;
-use burn::module::Module;
-use burn::tensor::Device;
+use crate::session::{RunResult, Session};
+use crate::settings::Settings;
 
-/// Sequences that validation looks at, where they are made up or there are more.
-const VALIDATION: usize = 1024;
+/// All tasks, by name. `bptt train`, its help texts and the tests follow this list.
+pub static TASKS: &[AnyTask] = &[
+    AnyTask::of::<adding::Adding>(),
+    AnyTask::of::<char_lm::CharLm>(),
+    AnyTask::of::<copy::Copying>(),
+    AnyTask::of::<forecast::Forecast>(),
+    AnyTask::of::<parity::Parity>(),
+];
 
-/// A model around recurrent layers.
-pub trait SequenceModel: Module {
-    /// The same model, the same parameters, its recurrent layers by another engine.
-    fn with_engine(self, engine: Engine) -> Self;
-}
-
-/// What a model is worth on the validation data.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Scores {
-    /// The loss that is trained on.
-    pub loss: f64,
-    /// The number that people compare, [`Task::metric_name`].
-    pub metric: f64,
-}
-
-/// Something to learn: makes a model, batches and losses. The [`trainer`](crate::train_task) does
-/// the rest.
+/// Trains the task that the settings name. See [`AnyTask::train`].
 ///
-/// The data of a step depends on the step alone, so that a resumed run goes on as it would have.
-pub trait Task {
-    /// What learns it.
-    type Model: SequenceModel;
+/// # Errors
+///
+/// If there is no task of that name, and as [`AnyTask::train`].
+pub fn train(settings: &Settings, session: Session<'_>) -> Result<RunResult, Error> {
+    match TASKS.iter().find(|task| task.name == settings.task) {
+        Some(task) => task.train(settings, session),
+        None => {
+            let names: Vec<_> = TASKS.iter().map(|task| task.name).collect();
+            let (name, names) = (settings.task.escape_debug(), names.join(", "));
+            Err(Error::input(format!("no task is called `{name}`; there are {names}")))
+        }
+    }
+}
 
-    /// A new model, its random values drawn from the device.
-    ///
-    /// # Errors
-    ///
-    /// If the settings do not make one.
-    fn model(&self, device: &Device) -> Result<Self::Model, Error>;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::option::TaskOption;
+    use std::collections::{BTreeMap, BTreeSet};
 
-    /// The training loss of a step, and the state to carry to the next (not detached yet).
-    fn loss(
-        &self,
-        model: &Self::Model,
-        step: u64,
-        state: Option<AnyState>,
-        device: &Device,
-    ) -> (Tensor<1>, Option<AnyState>);
+    #[test]
+    fn each_option_is_a_field_and_each_field_an_option() {
+        for task in TASKS {
+            let defaults = task.defaults();
+            let fields: BTreeSet<_> = defaults.options.keys().map(String::as_str).collect();
+            let options: BTreeSet<_> = task.options.iter().map(|option| option.name).collect();
+            assert_eq!(fields, options, "{}", task.name);
+            assert_eq!(defaults.task, task.name);
+        }
+    }
 
-    /// The validation scores. Gets a model without a tape.
-    fn validate(&self, model: &Self::Model, device: &Device) -> Scores;
+    /// The command has one argument for all tasks that have an option of that name.
+    #[test]
+    fn options_of_one_name_are_of_one_kind() {
+        let mut first = BTreeMap::<&str, &TaskOption>::new();
+        for option in TASKS.iter().flat_map(|task| task.options) {
+            let other = first.entry(option.name).or_insert(option);
+            let kind = |option: &TaskOption| std::mem::discriminant(&option.kind);
+            assert_eq!((kind(other), other.value), (kind(option), option.value), "{}", option.name);
+        }
+    }
 
-    /// What [`Scores::metric`] is.
-    fn metric_name(&self) -> &'static str;
+    #[test]
+    fn names_are_different_and_fit_the_command_line() {
+        let names: BTreeSet<_> = TASKS.iter().map(|task| task.name).collect();
+        assert_eq!(names.len(), TASKS.len());
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        assert!(names.iter().all(|name| !name.is_empty() && name.chars().all(plain)), "{names:?}");
+    }
 
-    /// What a step processes: how many, and of what.
-    fn units(&self) -> (usize, &'static str);
-
-    /// The data in a few words.
-    fn describe(&self) -> String;
-
-    /// Whether a picture of the loss reads better on a logarithmic axis.
-    fn logarithmic(&self) -> bool;
-
-    /// What the run folder has to remember besides the settings.
-    fn info(&self) -> FolderInfo {
-        FolderInfo::default()
+    #[test]
+    fn defaults_pass_but_for_what_has_to_be_given() {
+        for task in TASKS {
+            let mut settings = task.defaults();
+            for option in task.options.iter().filter(|option| option.required) {
+                let message = task.check(&settings).unwrap_err().to_string();
+                assert!(message.contains(&format!("--{} ", option.flag())), "{message}");
+                settings = settings.with_option(option.name, "given");
+            }
+            task.check(&settings).unwrap();
+        }
     }
 }

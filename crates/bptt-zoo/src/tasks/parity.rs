@@ -2,24 +2,28 @@
 //!
 //! Y. Bengio, P. Simard and P. Frasconi, "Learning long-term dependencies with gradient descent is
 //! difficult", IEEE Transactions on Neural Networks 5 (1994). No part of a sequence says anything
-//! about the answer: all of it has to be read, and one bit remembered throughout. Lengths are
-//! uniform from 1 to `--length`, so that the short sequences teach what the long ones need. Who
-//! guesses has a loss of ln 2 = 0.6931 nats and is right half of the time.
+//! about the answer: all of it has to be read, and one bit has to be remembered all the time. Lengths are uniform from
+//! 1 to `--length`, because long sequences alone are too hard to begin with. A model that guesses has a loss of
+//! ln 2 = 0.6931 nats, and is right half of the time.
 
 use crate::error::Error;
 use crate::folder_files::FolderInfo;
 use crate::model_config::ModelConfig;
+use crate::option::TaskOption;
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
-use crate::tasks::parts::{cross_entropy, last_hidden, share_right, validated, with_head};
-use crate::tasks::{Scores, SequenceModel, Task};
-use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, Engine, RaggedBatch, RecurrentLayer};
+use crate::task::{Scores, SequenceSize, Task};
+use crate::tasks::parts::{
+    LONGEST, cross_entropy, last_hidden, sequence_model, share_right, validated,
+};
+use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, RaggedBatch, RecurrentLayer};
 use burn::Tensor;
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Int};
 use rand::RngExt;
+use serde::{Deserialize, Serialize};
 
 /// What a [`Classifier`] is made of.
 #[derive(Config, Debug)]
@@ -30,8 +34,8 @@ pub struct ClassifierConfig {
     pub classes: usize,
 }
 
-/// Reads whole sequences and scores the classes of each: recurrent layers, and a linear one on the
-/// hidden state after the sequence's own last step.
+/// Reads whole sequences and scores the classes of each: recurrent layers, and a linear one on the hidden state after
+/// the last step of the sequence.
 #[derive(Module, Debug)]
 pub struct Classifier<R: Module> {
     /// Any recurrent layer, in one direction or both.
@@ -52,10 +56,8 @@ impl ModelConfig for ClassifierConfig {
         self.classes
     }
 
-    fn try_init(&self, device: &Device) -> Result<Self::Model, Error> {
-        self.check()?;
-        let (recurrent, head) = with_head(&self.recurrent, self.classes, device)?;
-        Ok(Classifier { recurrent, head })
+    fn model(&self, recurrent: AnyRecurrent, head: Linear) -> Self::Model {
+        Classifier { recurrent, head }
     }
 }
 
@@ -80,9 +82,18 @@ impl<R: RecurrentLayer> Classifier<R> {
     }
 }
 
-impl SequenceModel for Classifier<AnyRecurrent> {
-    fn with_engine(self, engine: Engine) -> Self {
-        Self { recurrent: self.recurrent.with_engine(engine), ..self }
+sequence_model!(Classifier);
+
+/// The options of [`Parity`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ParityOptions {
+    /// Bits in the longest sequence, `T`.
+    pub length: usize,
+}
+
+impl Default for ParityOptions {
+    fn default() -> Self {
+        Self { length: 20 }
     }
 }
 
@@ -90,14 +101,11 @@ impl SequenceModel for Classifier<AnyRecurrent> {
 #[derive(Clone, Debug)]
 pub struct Parity {
     settings: Settings,
+    /// Bits in the longest sequence, `T`.
+    longest: usize,
 }
 
 impl Parity {
-    /// The task for some settings.
-    pub fn new(settings: &Settings) -> Self {
-        Self { settings: settings.clone() }
-    }
-
     /// What the model is made of: a bit at each step, two classes.
     pub fn config(&self) -> ClassifierConfig {
         ClassifierConfig::new(self.settings.recurrent_config(1), 2)
@@ -107,7 +115,7 @@ impl Parity {
     fn draw(&self, purpose: Purpose, index: u64, batch: usize) -> (Vec<Vec<f32>>, Vec<i32>) {
         let mut random = generator(self.settings.seed, purpose, index);
         let mut draw = || {
-            let length = random.random_range(1..=self.settings.length);
+            let length = random.random_range(1..=self.longest);
             let bits: Vec<bool> = (0..length).map(|_| random.random()).collect();
             let ones = bits.iter().filter(|&&bit| bit).count();
             let signs = bits.into_iter().map(|bit| if bit { 1.0 } else { -1.0 });
@@ -130,7 +138,24 @@ impl Parity {
 }
 
 impl Task for Parity {
+    const NAME: &'static str = "parity";
+    const ABOUT: &'static str = "Say whether there is an odd number of ones: a classifier";
+    const LOSS: &'static str = "nats per sequence";
+    const METRIC: &'static str = "accuracy";
+    const OPTIONS: &'static [TaskOption] =
+        &[TaskOption::size("length", "T", "bits in the longest sequence", 2, LONGEST)];
+
+    type Options = ParityOptions;
     type Model = Classifier<AnyRecurrent>;
+
+    fn new(settings: &Settings) -> Result<Self, Error> {
+        let ParityOptions { length } = settings.options()?;
+        Ok(Self { settings: settings.clone(), longest: length })
+    }
+
+    fn sequence_size(options: &ParityOptions) -> SequenceSize {
+        SequenceSize { time: options.length, input: 1, input_has_gradients: false }
+    }
 
     fn model(&self, device: &Device) -> Result<Self::Model, Error> {
         self.config().try_init(device)
@@ -158,21 +183,13 @@ impl Task for Parity {
         })
     }
 
-    fn metric_name(&self) -> &'static str {
-        "accuracy"
-    }
-
     fn units(&self) -> (usize, &'static str) {
         (self.settings.batch, "sequences")
     }
 
     fn describe(&self) -> String {
-        let length = self.settings.length;
-        format!("sequences of 1 to {length} bits; guessing has loss 0.6931 (accuracy 0.5)")
-    }
-
-    fn logarithmic(&self) -> bool {
-        true
+        let longest = self.longest;
+        format!("sequences of 1 to {longest} bits; guessing has loss 0.6931 (accuracy 0.5)")
     }
 
     fn info(&self) -> FolderInfo {
@@ -183,11 +200,10 @@ impl Task for Parity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TaskKind;
 
     #[test]
     fn the_class_is_the_parity_of_the_ones() {
-        let task = Parity::new(&Settings { length: 9, ..Settings::new(TaskKind::Parity) });
+        let task = Parity::new(&Parity::defaults().with_option("length", 9)).unwrap();
         let (rows, classes) = task.draw(Purpose::Training, 3, 400);
         for (row, class) in rows.iter().zip(&classes) {
             // The product of -1 for each one.

@@ -1,16 +1,20 @@
-//! What the models of several tasks have in common.
+//! What several tasks have in common.
 
-use crate::error::Error;
 use crate::read;
 use crate::settings::Settings;
-use crate::tasks::{Scores, VALIDATION};
-use bptt::{AnyRecurrent, AnyRecurrentConfig, RecurrentLayer, RecurrentState};
+use crate::task::Scores;
+use bptt::{RecurrentLayer, RecurrentState};
 use burn::Tensor;
-use burn::nn::{Linear, LinearConfig};
+use burn::tensor::Int;
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, Int};
 
-/// A task's line, with what a person should know of how its data was read, and from where.
+/// How many sequences a validation has, if there are that many.
+pub(crate) const VALIDATION: usize = 1024;
+
+/// The longest sequence that can be asked for. Whether it fits the memory is checked besides.
+pub(crate) const LONGEST: usize = 1 << 24;
+
+/// The description of a task's data, with notes on how it was read.
 pub(crate) fn with_notes(mut line: String, notes: &[String], path: Option<&str>) -> String {
     let stdin = "read from standard input, where --resume will want it again";
     let stdin = path.filter(|&path| path == read::STDIN).map(|_| stdin);
@@ -21,19 +25,17 @@ pub(crate) fn with_notes(mut line: String, notes: &[String], path: Option<&str>)
     line
 }
 
-/// Recurrent layers, and a linear one that fits behind them.
-pub(crate) fn with_head(
-    config: &AnyRecurrentConfig,
-    outputs: usize,
-    device: &Device,
-) -> Result<(AnyRecurrent, Linear), Error> {
-    if !config.batch_first {
-        return Err(Error::input("batch_first is false, and inputs here are [B, T, I]"));
-    }
-    let recurrent = config.try_init(device).map_err(|error| Error::input(error.to_string()))?;
-    let head = LinearConfig::new(recurrent.d_output(), outputs).init(device);
-    Ok((recurrent, head))
+/// Implements `SequenceModel` for a model whose recurrent layers are its field `recurrent`.
+macro_rules! sequence_model {
+    ($Model:ident) => {
+        impl crate::task::SequenceModel for $Model<bptt::AnyRecurrent> {
+            fn with_engine(self, engine: bptt::Engine) -> Self {
+                Self { recurrent: self.recurrent.with_engine(engine), ..self }
+            }
+        }
+    };
 }
+pub(crate) use sequence_model;
 
 /// Runs a layer over sequences `[B, T, I]`, each as long as its row or as `lengths` says.
 pub(crate) fn run<R: RecurrentLayer>(
@@ -47,8 +49,8 @@ pub(crate) fn run<R: RecurrentLayer>(
     }
 }
 
-/// What the last layer remembers after each sequence's own last step, `[B, D·P]`; its backward
-/// direction's last step is the sequence's first.
+/// The last layer's hidden state after the last step of each sequence, `[B, D·P]`. For a backward direction, this is
+/// the first step of the sequence.
 pub(crate) fn last_hidden<R: RecurrentLayer>(
     layer: &R,
     input: Tensor<3>,
@@ -67,22 +69,21 @@ pub(crate) fn cross_entropy(scores: Tensor<2>, labels: Tensor<1, Int>) -> Tensor
     log_softmax(scores, 1).gather(1, labels.reshape([rows, 1])).neg().reshape([rows])
 }
 
-/// Which of the labels have the highest score: scores `[N, C]` and labels `[N]`.
+/// The share of rows whose label has the highest score: scores `[N, C]` and labels `[N]`.
 pub(crate) fn share_right(scores: Tensor<2>, labels: Tensor<1, Int>) -> f64 {
     let rows = labels.dims()[0];
     let right = scores.argmax(1).reshape([rows]).equal(labels).int().sum();
     f64::from(right.into_scalar::<i32>()) / rows as f64
 }
 
-/// The mean over all validation sequences, in batches: the scores of one, by its index and how many
-/// sequences it has.
+/// The mean over all validation sequences. `scores` validates one batch, given its index and its size.
 pub(crate) fn validated(settings: &Settings, scores: impl Fn(u64, usize) -> Scores) -> Scores {
     let batch = settings.batch.min(VALIDATION);
     let batches = 0..VALIDATION.div_ceil(batch) as u64;
     mean_scores(batches.map(|index| (scores(index, batch), batch)))
 }
 
-/// The mean over batches, each of which counts by how many sequences it has.
+/// The mean over batches, each with its number of sequences as its weight.
 pub(crate) fn mean_scores(batches: impl Iterator<Item = (Scores, usize)>) -> Scores {
     let zero = (Scores { loss: 0.0, metric: 0.0 }, 0);
     let (sum, count) = batches.fold(zero, |(sum, count), (scores, rows)| {

@@ -6,7 +6,7 @@
 //! `plain.txt` after NVDLI/LDL#3, a text with a byte order mark and without.
 
 use crate::{alone, start, tiny};
-use bptt_zoo::{Error, Series, Settings, TaskKind, Text, data_path};
+use bptt_zoo::{Error, Forecast, Series, Settings, Task, Text, data_path};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::tempdir;
@@ -188,16 +188,15 @@ fn a_level_changes_nothing_that_is_learned() {
     let folder = tempdir().unwrap();
     let run = |name: &str| {
         let settings = Settings {
-            csv: Some(case(name).display().to_string()),
-            column: Some("hz".to_string()),
             layers: 1,
             dropout: 0.0,
             hidden: 16,
             batch: 16,
-            length: 10,
             steps: Some(300),
-            ..tiny(TaskKind::Forecast)
+            ..tiny::<Forecast>()
         };
+        let settings = settings.with_option("csv", case(name).display().to_string());
+        let settings = settings.with_option("column", "hz").with_option("length", 10);
         let (result, lines) = start(&settings, &folder.path().join(name), false).unwrap();
         // Some millionths, of which the digits are said.
         let said = lines.iter().filter(|line| line.contains("rmse"));
@@ -228,8 +227,8 @@ fn many_gaps_and_a_far_horizon_take_no_longer() {
     let begun = Instant::now();
     assert_eq!(parse(half).unwrap().gaps(), rows / 2 - 1);
     assert_eq!(parse(one).unwrap().gaps(), rows - 1);
-    let settings = Settings { length: 10, horizon: 1 << 14, ..Settings::new(TaskKind::Forecast) };
-    bptt_zoo::Forecast::new(&settings, parse(full).unwrap()).unwrap();
+    let settings = Forecast::defaults().with_option("length", 10).with_option("horizon", 1 << 14);
+    Forecast::with_series(&settings, parse(full).unwrap()).unwrap();
     // Some hundredths of a second; a quadratic loop takes minutes.
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }

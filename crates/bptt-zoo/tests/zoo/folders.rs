@@ -1,8 +1,8 @@
 //! Run folders: what is the run's, and what is somebody else's.
 
-use crate::{alone, start, tiny};
+use crate::{alone, start, tiny, tiny_of};
 use bptt::{AnyRecurrentConfig, CellKind};
-use bptt_zoo::{ModelConfig, RunFolder, Settings, TaggerConfig, TaskKind};
+use bptt_zoo::{ModelConfig, Parity, RunFolder, Settings, TASKS, TaggerConfig};
 use burn::tensor::Device;
 use std::collections::BTreeMap;
 use std::fs;
@@ -53,14 +53,14 @@ fn somebody_elses_folder_is_refused_and_not_touched() {
     for folder in [of_hugging_face(), notes] {
         let before = content(folder.path());
         let mut messages = vec![
-            start(&tiny(TaskKind::Parity), folder.path(), false).unwrap_err().to_string(),
+            start(&tiny::<Parity>(), folder.path(), false).unwrap_err().to_string(),
             RunFolder::new(folder.path())
                 .save(&config, config.try_init(&Device::flex()).unwrap())
                 .unwrap_err()
                 .to_string(),
         ];
         assert!(messages.iter().all(|message| message.contains("no run folder")), "{messages:?}");
-        messages.push(start(&tiny(TaskKind::Parity), folder.path(), true).unwrap_err().to_string());
+        messages.push(start(&tiny::<Parity>(), folder.path(), true).unwrap_err().to_string());
         for message in messages {
             assert!(message.starts_with(&folder.path().display().to_string()), "{message}");
             assert_eq!(message.lines().count(), 1, "{message}");
@@ -70,7 +70,7 @@ fn somebody_elses_folder_is_refused_and_not_touched() {
     let file = tempdir().unwrap();
     let file = file.path().join("file");
     fs::write(&file, "mine").unwrap();
-    let message = start(&tiny(TaskKind::Parity), &file, false).unwrap_err().to_string();
+    let message = start(&tiny::<Parity>(), &file, false).unwrap_err().to_string();
     assert!(message.contains("no folder"), "{message}");
 }
 
@@ -79,7 +79,7 @@ fn what_others_put_into_a_run_folder_stays() {
     let _alone = alone();
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    start(&tiny(TaskKind::Parity), folder.path(), false).unwrap();
+    start(&tiny::<Parity>(), folder.path(), false).unwrap();
     let of_run = names(folder.path());
     assert!(of_run.contains(&"checkpoint-20/optimizer.bpk".to_string()), "{of_run:?}");
     for (name, text) in [
@@ -100,7 +100,7 @@ fn what_others_put_into_a_run_folder_stays() {
     #[cfg(unix)]
     std::os::unix::fs::symlink(elsewhere.path(), at("checkpoint-7")).unwrap();
 
-    let shorter = Settings { steps: Some(10), ..tiny(TaskKind::Parity) };
+    let shorter = Settings { steps: Some(10), ..tiny::<Parity>() };
     start(&shorter, folder.path(), false).unwrap();
     for (name, text) in [
         ("notes.txt", "mine"),
@@ -129,11 +129,11 @@ fn what_others_put_into_a_run_folder_stays() {
 fn a_folder_in_a_files_place_stops_a_run_before_anything_is_removed() {
     let _alone = alone();
     let folder = tempdir().unwrap();
-    start(&tiny(TaskKind::Parity), folder.path(), false).unwrap();
+    start(&tiny::<Parity>(), folder.path(), false).unwrap();
     fs::remove_file(folder.path().join("learning-curve.svg")).unwrap();
     fs::create_dir(folder.path().join("learning-curve.svg")).unwrap();
     let before = content(folder.path());
-    let message = start(&tiny(TaskKind::Parity), folder.path(), false).unwrap_err().to_string();
+    let message = start(&tiny::<Parity>(), folder.path(), false).unwrap_err().to_string();
     assert!(message.contains("learning-curve.svg: it is a folder"), "{message}");
     assert_eq!(content(folder.path()), before);
 }
@@ -143,18 +143,18 @@ fn a_folder_from_before_the_marker_is_gone_on_with() {
     let _alone = alone();
     for resume in [true, false] {
         let folder = tempdir().unwrap();
-        let shorter = Settings { steps: Some(9), ..tiny(TaskKind::Parity) };
+        let shorter = Settings { steps: Some(9), ..tiny::<Parity>() };
         start(&shorter, folder.path(), false).unwrap();
         fs::remove_file(folder.path().join(".bptt-run")).unwrap();
         RunFolder::new(folder.path()).settings().unwrap();
-        start(&tiny(TaskKind::Parity), folder.path(), resume).unwrap();
+        start(&tiny::<Parity>(), folder.path(), resume).unwrap();
         assert!(folder.path().join(".bptt-run").is_file());
         assert!(!folder.path().join("checkpoint-9").exists());
     }
 }
 
 /// The files without what a clock says.
-fn timeless(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn timeless(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let without = |line: &str| {
         let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(value.as_object_mut().unwrap().remove("seconds").is_some());
@@ -174,31 +174,31 @@ fn timeless(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-fn assert_same(a: &Path, b: &Path, what: TaskKind) {
+fn assert_same(a: &Path, b: &Path, what: &str) {
     let (a, b) = (timeless(a), timeless(b));
-    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "{what:?}");
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "{what}");
     for (name, bytes) in &a {
-        assert!(*bytes == b[name], "{what:?}: {name} differs");
+        assert!(*bytes == b[name], "{what}: {name} differs");
     }
 }
 
 #[test]
 fn two_equal_runs_leave_equal_bytes() {
     let _alone = alone();
-    for task in TaskKind::ALL {
+    for task in TASKS {
         let folder = tempdir().unwrap();
         let (first, second) = (folder.path().join("first"), folder.path().join("second"));
         for out in [&first, &second] {
-            start(&tiny(task), out, false).unwrap();
+            start(&tiny_of(task), out, false).unwrap();
         }
-        assert_same(&first, &second, task);
+        assert_same(&first, &second, task.name);
     }
 }
 
 #[test]
 fn a_resumed_run_leaves_the_bytes_of_the_whole_one() {
     let _alone = alone();
-    for task in TaskKind::ALL {
+    for task in TASKS {
         let folder = tempdir().unwrap();
         let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
         // Numbers that have no short form, and points of the curve that are read and written again.
@@ -206,12 +206,12 @@ fn a_resumed_run_leaves_the_bytes_of_the_whole_one() {
             steps: Some(steps),
             lr: 1.0 / 300.0,
             validate_every: 5,
-            ..tiny(task)
+            ..tiny_of(task)
         };
         start(&of(60), &whole, false).unwrap();
         for steps in (5..=60).step_by(5) {
             start(&of(steps), &parts, steps > 5).unwrap();
         }
-        assert_same(&whole, &parts, task);
+        assert_same(&whole, &parts, task.name);
     }
 }

@@ -6,16 +6,18 @@
 mod data;
 mod folders;
 mod models;
+mod spoilt;
+mod stranger;
 mod weights;
+mod weights_broken;
 mod weights_cases;
 
-use bptt::{AnyRecurrent, AnyState, CellKind, Engine};
+use bptt::{CellKind, Engine};
 use bptt_zoo::sample::{SampleOptions, sample};
 use bptt_zoo::{
-    Adding, CharLm, CharModel, Error, ForecasterConfig, RunFolder, RunResult, Scores,
-    SequenceModel, Session, Settings, Task, TaskKind, Text, train, train_task,
+    Adding, AnyTask, CharLm, CharModel, Error, Forecast, ForecastOptions, ForecasterConfig,
+    OptionKind, Parity, RunFolder, RunResult, Session, Settings, TASKS, Task, Text, train,
 };
-use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -35,28 +37,39 @@ fn series() -> String {
     "time,level\n".to_string() + &(0..240).map(line).collect::<String>()
 }
 
-fn tiny(task: TaskKind) -> Settings {
-    let settings = Settings::new(task);
-    let of_series = (task == TaskKind::Forecast).then(|| {
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("series.csv");
-        bptt_zoo::write_whole(&file, series().as_bytes()).expect("the folder of the tests");
-        file.display().to_string()
-    });
-    Settings {
+/// Settings of a small and short run of a task.
+fn tiny<T: Task>() -> Settings {
+    tiny_of(&AnyTask::of::<T>())
+}
+
+/// The same for a task of the list: its sizes are at most 12, and its file is a wave.
+fn tiny_of(task: &AnyTask) -> Settings {
+    let mut settings = Settings {
         hidden: 8,
         layers: 2,
         batch: 4,
-        time: 12,
-        length: 12,
-        embedding: 5,
         dropout: 0.2,
         steps: Some(20),
         validate_every: 1000,
         device: "flex".to_string(),
-        column: of_series.is_some().then(|| "level".to_string()),
-        csv: of_series,
-        ..settings
+        ..task.defaults()
+    };
+    for option in task.options {
+        let size = settings.options[option.name].as_u64();
+        settings = match option.kind {
+            OptionKind::Size(..) => {
+                settings.with_option(option.name, size.expect("a number").min(12))
+            }
+            OptionKind::File if option.required => {
+                let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("series.csv");
+                bptt_zoo::write_whole(&file, series().as_bytes()).expect("the folder of the tests");
+                settings.with_option(option.name, file.display().to_string())
+            }
+            OptionKind::Text if option.required => settings.with_option(option.name, "level"),
+            _ => settings,
+        };
     }
+    settings
 }
 
 fn start(settings: &Settings, out: &Path, resume: bool) -> Result<(RunResult, Vec<String>), Error> {
@@ -79,19 +92,23 @@ fn losses(out: &Path) -> Vec<f64> {
 #[test]
 fn either_engine_has_the_same_curve() {
     let _alone = alone();
-    for task in TaskKind::ALL {
+    for task in TASKS {
         for cell in CellKind::ALL {
             let folder = tempdir().unwrap();
             let curve = |engine: Engine| {
                 let out = folder.path().join(engine.name());
-                start(&Settings { cell, engine, ..tiny(task) }, &out, false).unwrap();
+                start(&Settings { cell, engine, ..tiny_of(task) }, &out, false).unwrap();
                 losses(&out)
             };
             let (manual, autograd) = (curve(Engine::Manual), curve(Engine::Autograd));
             assert_eq!(manual.len(), 20);
             assert!(manual[0] != manual[19], "nothing was learned");
             for (step, (a, b)) in manual.iter().zip(&autograd).enumerate() {
-                assert!((a - b).abs() < 1e-4 * b.abs(), "{task:?} {cell:?} step {step}: {a}, {b}");
+                assert!(
+                    (a - b).abs() < 1e-4 * b.abs(),
+                    "{} {cell:?} step {step}: {a}, {b}",
+                    task.name
+                );
             }
         }
     }
@@ -100,11 +117,11 @@ fn either_engine_has_the_same_curve() {
 #[test]
 fn the_same_seed_gives_the_same_bits_and_another_does_not() {
     let _alone = alone();
-    for task in TaskKind::ALL {
+    for task in TASKS {
         let folder = tempdir().unwrap();
         let run = |name: &str, seed: u64| {
             let out = folder.path().join(name);
-            start(&Settings { seed, ..tiny(task) }, &out, false).unwrap();
+            start(&Settings { seed, ..tiny_of(task) }, &out, false).unwrap();
             (losses(&out), std::fs::read(out.join("model.bpk")).unwrap())
         };
         let first = run("first", 7);
@@ -116,13 +133,13 @@ fn the_same_seed_gives_the_same_bits_and_another_does_not() {
 #[test]
 fn a_resumed_run_goes_on_as_the_uninterrupted_one() {
     let _alone = alone();
-    for task in TaskKind::ALL {
+    for task in TASKS {
         let folder = tempdir().unwrap();
         let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
         // Not at a chunk's or an epoch's border, and with dropout.
-        start(&tiny(task), &whole, false).unwrap();
-        start(&Settings { steps: Some(9), ..tiny(task) }, &parts, false).unwrap();
-        let (result, lines) = start(&tiny(task), &parts, true).unwrap();
+        start(&tiny_of(task), &whole, false).unwrap();
+        start(&Settings { steps: Some(9), ..tiny_of(task) }, &parts, false).unwrap();
+        let (result, lines) = start(&tiny_of(task), &parts, true).unwrap();
         assert_eq!(result.steps, 20);
         assert!(
             lines[0].starts_with("check: manual and autograd gradients agree to "),
@@ -139,9 +156,9 @@ fn a_resumed_run_goes_on_as_the_uninterrupted_one() {
             .collect();
         assert_eq!(steps, [9, 20]);
 
-        let message = start(&tiny(task), &parts, true).unwrap_err().to_string();
+        let message = start(&tiny_of(task), &parts, true).unwrap_err().to_string();
         assert!(message.contains("at step 20 already"), "{message}");
-        let other = Settings { hidden: 9, steps: Some(30), ..tiny(task) };
+        let other = Settings { hidden: 9, steps: Some(30), ..tiny_of(task) };
         assert!(start(&other, &parts, true).unwrap_err().to_string().starts_with("--hidden 9:"));
     }
 }
@@ -163,12 +180,12 @@ fn a_run_folder_is_complete_and_a_stop_is_clean() {
         begun: &mut || begun += 1,
         say,
     };
-    let result = train(&tiny(TaskKind::CharLm), session).unwrap();
+    let result = train(&tiny::<CharLm>(), session).unwrap();
     assert_eq!((result.steps, result.best_step, begun), (0, 0, 1));
     assert!(lines[0].starts_with("check: "), "{lines:?}");
     assert!(lines.last().unwrap().starts_with("stopped at step 0"), "{lines:?}");
 
-    let (result, _) = start(&tiny(TaskKind::CharLm), &out, true).unwrap();
+    let (result, _) = start(&tiny::<CharLm>(), &out, true).unwrap();
     assert_eq!((result.steps, result.task, result.cell), (20, "char-lm", "lstm"));
     let mut names: Vec<String> = std::fs::read_dir(&out)
         .unwrap()
@@ -217,10 +234,10 @@ fn a_short_adding_problem_is_learned() {
         layers: 1,
         dropout: 0.0,
         batch: 32,
-        length: 6,
         steps: Some(300),
-        ..tiny(TaskKind::Adding)
-    };
+        ..tiny::<Adding>()
+    }
+    .with_option("length", 6);
     let (result, _) = start(&settings, folder.path(), false).unwrap();
     // The mean alone is worth 0.167.
     assert!(result.valid_loss < 0.03, "{result:?}");
@@ -235,10 +252,10 @@ fn short_sequences_have_their_parity_learned() {
         layers: 1,
         dropout: 0.0,
         batch: 32,
-        length: 4,
         steps: Some(400),
-        ..tiny(TaskKind::Parity)
-    };
+        ..tiny::<Parity>()
+    }
+    .with_option("length", 4);
     let (result, lines) = start(&settings, folder.path(), false).unwrap();
     assert!(lines[1].contains("guessing has loss 0.6931"), "{lines:?}");
     assert_eq!(result.metric_name, "accuracy");
@@ -254,10 +271,10 @@ fn a_wave_on_a_slope_is_forecast_beyond_what_was_trained_on() {
         layers: 1,
         dropout: 0.0,
         batch: 16,
-        horizon: 2,
         steps: Some(300),
-        ..tiny(TaskKind::Forecast)
-    };
+        ..tiny::<Forecast>()
+    }
+    .with_option("horizon", 2);
     let (result, lines) = start(&settings, folder.path(), false).unwrap();
     assert!(
         lines[1].contains("240 values, 1 of them filled in; windows of 12, 2 ahead"),
@@ -283,12 +300,13 @@ fn another_series_is_not_resumed() {
     let _alone = alone();
     let folder = tempdir().unwrap();
     let (file, out) = (folder.path().join("series.csv"), folder.path().join("run"));
-    let settings = Settings { csv: Some(file.display().to_string()), ..tiny(TaskKind::Forecast) };
+    let settings = tiny::<Forecast>().with_option("csv", file.display().to_string());
     std::fs::write(&file, series()).unwrap();
     start(&settings, &out, false).unwrap();
     std::fs::write(&file, series().replace("\n7,", "\n7,1")).unwrap();
     let longer = Settings { steps: Some(30), ..settings };
     let message = start(&longer, &out, true).unwrap_err().to_string();
+    assert!(message.starts_with(&format!("{}: ", file.display())), "{message}");
     assert!(message.contains("the series is not the one that the run began with"), "{message}");
 }
 
@@ -298,7 +316,7 @@ fn a_model_without_preferences_has_the_entropy_of_the_vocabulary() {
     let device = Device::flex();
     let text = Text::load(None).unwrap();
     let characters = text.vocabulary.len() as f64;
-    let task = CharLm::new(&tiny(TaskKind::CharLm), text).unwrap();
+    let task = CharLm::with_text(&tiny::<CharLm>(), text).unwrap();
     let mut model = task.model(&device).unwrap();
     model.head.weight = model.head.weight.map(|weight| weight * 0.0);
     model.head.bias = model.head.bias.map(|bias| bias.map(|bias| bias * 0.0));
@@ -312,7 +330,7 @@ fn one_character_at_a_time_is_the_same_as_a_chunk() {
     let _alone = alone();
     let device = Device::flex();
     for cell in CellKind::ALL {
-        let settings = Settings { cell, ..tiny(TaskKind::CharLm) };
+        let settings = Settings { cell, ..tiny::<CharLm>() };
         let model = CharModel::new(&settings, 7, &device).unwrap();
         let numbers = [3, 1, 6, 0, 2];
         let (whole, _) = model.forward(Tensor::<2, Int>::from_data([numbers], &device), None);
@@ -336,7 +354,7 @@ fn samples_follow_seed_and_prompt() {
     let _alone = alone();
     let folder = tempdir().unwrap();
     let run = RunFolder::new(folder.path().join("run"));
-    start(&tiny(TaskKind::CharLm), run.path(), false).unwrap();
+    start(&tiny::<CharLm>(), run.path(), false).unwrap();
     let write = |prompt, seed| sample(&run, &options(prompt, seed), &Device::flex());
     let text = write("The gate", 1).unwrap();
     assert_eq!(text.chars().count(), 60);
@@ -361,10 +379,10 @@ fn broken_folders_are_one_line() {
         message
     };
     assert!(complaint().contains("no run here"));
-    start(&tiny(TaskKind::Adding), run.path(), false).unwrap();
+    start(&tiny::<Adding>(), run.path(), false).unwrap();
     assert!(complaint().contains("a run of `adding`"));
 
-    start(&tiny(TaskKind::CharLm), run.path(), false).unwrap();
+    start(&tiny::<CharLm>(), run.path(), false).unwrap();
     let model = std::fs::read(run.model()).unwrap();
     for length in [0, 3, 40, model.len() / 2, model.len() - 1] {
         std::fs::write(run.model(), &model[..length]).unwrap();
@@ -372,7 +390,7 @@ fn broken_folders_are_one_line() {
     }
     // A whole file of another model.
     let other = tempdir().unwrap();
-    start(&Settings { hidden: 9, ..tiny(TaskKind::CharLm) }, other.path(), false).unwrap();
+    start(&Settings { hidden: 9, ..tiny::<CharLm>() }, other.path(), false).unwrap();
     std::fs::copy(other.path().join("model.bpk"), run.model()).unwrap();
     assert!(complaint().contains("model.bpk"));
     std::fs::remove_file(run.model()).unwrap();
@@ -381,108 +399,42 @@ fn broken_folders_are_one_line() {
     assert!(complaint().contains("config.json"));
 }
 
+/// Paths may change, data may not: its fingerprint says which it is.
+#[test]
+fn a_run_goes_on_with_a_file_that_was_moved() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let (at, to) = (folder.path().join("series.csv"), folder.path().join("moved.csv"));
+    let of = |path: &Path, steps| {
+        let settings = tiny::<Forecast>().with_option("csv", path.display().to_string());
+        Settings { steps: Some(steps), ..settings }
+    };
+    let out = folder.path().join("run");
+    std::fs::write(&at, series()).unwrap();
+    start(&of(&at, 5), &out, false).unwrap();
+    std::fs::rename(&at, &to).unwrap();
+    assert_eq!(start(&of(&to, 7), &out, true).unwrap().0.steps, 7);
+    // From here on the run has the new place.
+    let stored: ForecastOptions = RunFolder::new(&out).settings().unwrap().options().unwrap();
+    assert_eq!(stored.csv, Some(to.display().to_string()));
+    // Another column is not a place.
+    let message = start(&of(&to, 9).with_option("column", "time"), &out, true).unwrap_err();
+    assert!(
+        message.to_string().starts_with("--column \"time\": the run to resume has"),
+        "{message}"
+    );
+}
+
 #[test]
 fn another_text_is_not_resumed() {
     let _alone = alone();
     let folder = tempdir().unwrap();
     let (file, out) = (folder.path().join("text.txt"), folder.path().join("run"));
-    let settings = Settings { text: Some(file.display().to_string()), ..tiny(TaskKind::CharLm) };
+    let settings = tiny::<CharLm>().with_option("text", file.display().to_string());
     std::fs::write(&file, "to be or not to be. ".repeat(20)).unwrap();
     start(&settings, &out, false).unwrap();
     std::fs::write(&file, "to be or not to bee. ".repeat(20)).unwrap();
     let longer = Settings { steps: Some(30), ..settings };
     let message = start(&longer, &out, true).unwrap_err().to_string();
     assert!(message.contains("not the one that the run began with"), "{message}");
-}
-
-/// The adding problem, spoilt in one place.
-struct Spoilt {
-    task: Adding,
-    /// What the manual engine's loss is multiplied by.
-    manual: f64,
-    /// The step whose loss is not a number.
-    nan: Option<u64>,
-}
-
-#[derive(Module, Debug)]
-struct SpoiltModel {
-    model: bptt_zoo::Adder<AnyRecurrent>,
-    scale: Param<Tensor<1>>,
-}
-
-impl SequenceModel for SpoiltModel {
-    fn with_engine(self, engine: Engine) -> Self {
-        Self { model: self.model.with_engine(engine), ..self }
-    }
-}
-
-impl Task for Spoilt {
-    type Model = SpoiltModel;
-
-    fn model(&self, device: &Device) -> Result<SpoiltModel, Error> {
-        let scale = Param::from_tensor(Tensor::ones([1], device));
-        Ok(SpoiltModel { model: self.task.model(device)?, scale })
-    }
-
-    fn loss(
-        &self,
-        model: &SpoiltModel,
-        step: u64,
-        state: Option<AnyState>,
-        device: &Device,
-    ) -> (Tensor<1>, Option<AnyState>) {
-        let (loss, state) = self.task.loss(&model.model, step, state, device);
-        let manual = model.model.recurrent.engine() == Engine::Manual;
-        let factor = if manual { self.manual } else { 1.0 };
-        let factor = if self.nan == Some(step) { f64::NAN } else { factor };
-        (loss * model.scale.val() * factor, state)
-    }
-
-    fn validate(&self, model: &SpoiltModel, device: &Device) -> Scores {
-        self.task.validate(&model.model, device)
-    }
-
-    fn metric_name(&self) -> &'static str {
-        self.task.metric_name()
-    }
-
-    fn units(&self) -> (usize, &'static str) {
-        self.task.units()
-    }
-
-    fn describe(&self) -> String {
-        self.task.describe()
-    }
-
-    fn logarithmic(&self) -> bool {
-        self.task.logarithmic()
-    }
-}
-
-fn start_spoilt(manual: f64, nan: Option<u64>) -> Result<RunResult, Error> {
-    let _alone = alone();
-    let settings = tiny(TaskKind::Adding);
-    let (folder, stop) = (tempdir().unwrap(), AtomicBool::new(false));
-    let session = Session {
-        device: Device::flex(),
-        out: folder.path().to_path_buf(),
-        resume: false,
-        stop: &stop,
-        begun: &mut || {},
-        say: &mut |_| {},
-    };
-    train_task(&Spoilt { task: Adding::new(&settings), manual, nan }, &settings, session)
-}
-
-#[test]
-fn engines_that_differ_stop_the_run() {
-    start_spoilt(1.0, None).unwrap();
-    let error = start_spoilt(1.001, None).unwrap_err();
-    assert!(matches!(&error, Error::Check(message) if message.contains("differ")), "{error}");
-}
-
-#[test]
-fn a_loss_that_is_not_a_number_stops_the_run() {
-    let error = start_spoilt(1.0, Some(3)).unwrap_err();
-    assert!(matches!(&error, Error::Check(message) if message.starts_with("step 4:")), "{error}");
 }

@@ -3,13 +3,11 @@
 use crate::{alone, start, tiny};
 use bptt::{AnyRecurrentConfig, CellKind};
 use bptt_zoo::{
-    Adder, Adding, CharModel, ClassifierConfig, Copying, Error, Forecast, ForecasterConfig,
-    ModelConfig, Parity, RunFolder, Series, Settings, Standardization, TaggerConfig, Task,
-    TaskKind, TextInfo,
+    Adder, Adding, CharLm, CharModel, ClassifierConfig, Copying, Forecast, ForecasterConfig,
+    ModelConfig, Parity, RunFolder, Settings, Standardization, TaggerConfig, Task, TextInfo,
 };
 use burn::Tensor;
 use burn::tensor::{Device, Distribution, Int, TensorData};
-use std::path::Path;
 use tempfile::tempdir;
 
 #[test]
@@ -18,7 +16,7 @@ fn a_trained_model_is_loaded_in_a_line() {
     let folder = tempdir().unwrap();
     let device = Device::flex();
     let out = folder.path().join("text");
-    let (result, _) = start(&tiny(TaskKind::CharLm), &out, false).unwrap();
+    let (result, _) = start(&tiny::<CharLm>(), &out, false).unwrap();
     let (model, vocabulary) = RunFolder::new(&out).char_model(&device).unwrap();
     let input = Tensor::<2, Int>::zeros([1, 3], &device);
     let (scores, _) = model.forward(input, None);
@@ -26,7 +24,7 @@ fn a_trained_model_is_loaded_in_a_line() {
     assert!(result.parameters > 0);
 
     let out = folder.path().join("adding");
-    start(&tiny(TaskKind::Adding), &out, false).unwrap();
+    start(&tiny::<Adding>(), &out, false).unwrap();
     let adder = RunFolder::new(&out).adder(&device).unwrap();
     assert_eq!(adder.forward(Tensor::zeros([2, 5, 2], &device)).dims(), [2]);
     let message = RunFolder::new(&out).char_model(&device).unwrap_err().to_string();
@@ -39,14 +37,14 @@ fn a_model_that_was_trained_elsewhere_is_saved_with_its_config() {
     let folder = tempdir().unwrap();
     let device = Device::flex();
     let run = RunFolder::new(folder.path());
-    let settings = tiny(TaskKind::Adding);
-    let adder: Adder<_> = Adding::new(&settings).model(&device).unwrap();
+    let settings = tiny::<Adding>();
+    let adder: Adder<_> = Adding::new(&settings).unwrap().model(&device).unwrap();
     let input = Tensor::ones([2, 5, 2], &device);
     let before = adder.forward(input.clone()).into_data();
     run.save_model(&settings, None, adder).unwrap();
     run.adder(&device).unwrap().forward(input).into_data().assert_eq(&before, true);
 
-    let settings = tiny(TaskKind::CharLm);
+    let settings = tiny::<CharLm>();
     let text =
         TextInfo { characters: 9, fingerprint: String::new(), vocabulary: "abc".to_string() };
     run.save_model(&settings, Some(text), CharModel::new(&settings, 3, &device).unwrap()).unwrap();
@@ -60,8 +58,9 @@ fn a_folder_that_does_not_fit_is_refused_in_a_line() {
     let folder = tempdir().unwrap();
     let device = Device::flex();
     let run = RunFolder::new(folder.path());
-    let settings = tiny(TaskKind::Adding);
-    run.save_model(&settings, None, Adding::new(&settings).model(&device).unwrap()).unwrap();
+    let settings = tiny::<Adding>();
+    run.save_model(&settings, None, Adding::new(&settings).unwrap().model(&device).unwrap())
+        .unwrap();
     let refused = || {
         let message = run.adder(&device).unwrap_err().to_string();
         assert_eq!(message.lines().count(), 1, "{message}");
@@ -84,32 +83,28 @@ fn a_folder_that_does_not_fit_is_refused_in_a_line() {
 }
 
 /// Trains, and compares the validation of the loaded model with that of the trained one, to the bit.
-fn is_loaded_as_it_was_trained<C: ModelConfig, T: Task<Model = C::Model>>(
-    settings: &Settings,
-    task: Result<T, Error>,
-) {
-    let folder = tempdir().unwrap();
-    let (result, _) = start(settings, folder.path(), false).unwrap();
-    let device = Device::flex();
-    let model = RunFolder::new(folder.path()).load::<C>(&device).unwrap();
-    let scores = task.unwrap().validate(&model, &device);
-    assert_eq!((scores.loss, scores.metric), (result.valid_loss, result.metric), "{settings:?}");
+fn is_loaded_as_it_was_trained<C: ModelConfig, T: Task<Model = C::Model>>() {
+    for (cell, bidirectional) in [(CellKind::Lstm, false), (CellKind::Gru, true)] {
+        let settings = Settings { cell, bidirectional, ..tiny::<T>() };
+        let folder = tempdir().unwrap();
+        let (result, _) = start(&settings, folder.path(), false).unwrap();
+        let device = Device::flex();
+        let model = RunFolder::new(folder.path()).load::<C>(&device).unwrap();
+        let scores = T::new(&settings).unwrap().validate(&model, &device);
+        assert_eq!(
+            (scores.loss, scores.metric),
+            (result.valid_loss, result.metric),
+            "{settings:?}"
+        );
+    }
 }
 
 #[test]
 fn every_model_is_loaded_as_it_was_trained() {
     let _alone = alone();
-    for (cell, bidirectional) in [(CellKind::Lstm, false), (CellKind::Gru, true)] {
-        let of = |task| Settings { cell, bidirectional, ..tiny(task) };
-        let settings = of(TaskKind::Parity);
-        is_loaded_as_it_was_trained::<ClassifierConfig, _>(&settings, Ok(Parity::new(&settings)));
-        let settings = of(TaskKind::Copy);
-        is_loaded_as_it_was_trained::<TaggerConfig, _>(&settings, Ok(Copying::new(&settings)));
-        let settings = of(TaskKind::Forecast);
-        let series = Series::load(Path::new(settings.csv.as_ref().unwrap()), "level").unwrap();
-        let task = Forecast::new(&settings, series);
-        is_loaded_as_it_was_trained::<ForecasterConfig, _>(&settings, task);
-    }
+    is_loaded_as_it_was_trained::<ClassifierConfig, Parity>();
+    is_loaded_as_it_was_trained::<TaggerConfig, Copying>();
+    is_loaded_as_it_was_trained::<ForecasterConfig, Forecast>();
 }
 
 /// Layers of every kind for inputs of a size.
@@ -222,13 +217,13 @@ fn another_kind_of_model_is_refused_in_a_line() {
     let classifier =
         |run: &RunFolder| run.load::<ClassifierConfig>(&device).unwrap_err().to_string();
     refused(classifier(&run), "no run here");
-    start(&tiny(TaskKind::Copy), run.path(), false).unwrap();
+    start(&tiny::<Copying>(), run.path(), false).unwrap();
     refused(classifier(&run), "a tagger, expected a classifier");
     refused(
         run.char_model(&device).unwrap_err().to_string(),
         "a run of `copy`, expected one of `char-lm`",
     );
-    start(&tiny(TaskKind::Adding), run.path(), false).unwrap();
+    start(&tiny::<Adding>(), run.path(), false).unwrap();
     refused(classifier(&run), "a run of `adding`, expected a classifier");
     let config = TaggerConfig::new(AnyRecurrentConfig::new(CellKind::Gru, 3, 4), 5);
     run.save(&config, config.try_init(&device).unwrap()).unwrap();

@@ -1,0 +1,295 @@
+//! The arguments of `bptt train`: those of every run, and those that a task has of its own. Names, help texts and
+//! defaults of the latter come from the list of tasks.
+
+use crate::failure::Failure;
+use crate::verify::CellArg;
+use bptt::Engine;
+use bptt_probe::device;
+use bptt_zoo::{AnyTask, OptionKind, RunFolder, Settings, TASKS, TaskOption, data_path};
+use clap::builder::{PossibleValue, PossibleValuesParser, ValueParser};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `bptt train`.
+pub struct TrainArgs {
+    /// What to learn.
+    pub task: &'static AnyTask,
+    /// What every run has.
+    pub shared: SharedArgs,
+    /// The options of tasks that were given, by name.
+    given: Vec<(&'static str, Given)>,
+}
+
+/// What every run has. Defaults are added to the help texts.
+#[derive(Args)]
+// So that `-3` is a bad number, and not an unknown option.
+#[command(allow_negative_numbers = true)]
+pub struct SharedArgs {
+    /// The recurrent cell
+    #[arg(long, value_enum)]
+    cell: Option<CellArg>,
+    /// How the recurrent layers are differentiated
+    #[arg(long, value_enum)]
+    engine: Option<EngineArg>,
+    /// Where to run, see `bptt devices` [default: the first of this build]
+    #[arg(long, value_name = "D")]
+    device: Option<String>,
+    /// Size of the hidden state
+    #[arg(long, value_name = "H")]
+    hidden: Option<usize>,
+    /// Recurrent layers, one on top of the other
+    #[arg(long, value_name = "L")]
+    layers: Option<usize>,
+    /// Read each sequence backward as well
+    #[arg(long)]
+    bidirectional: bool,
+    /// Train until step N, counted from the run's very beginning
+    #[arg(long, value_name = "N", conflicts_with = "seconds")]
+    steps: Option<u64>,
+    /// Train for S seconds instead; a last validation comes on top
+    #[arg(long, value_name = "S")]
+    seconds: Option<f64>,
+    /// Sequences, or streams of text, side by side
+    #[arg(long, value_name = "B")]
+    batch: Option<usize>,
+    /// Learning rate of Adam
+    #[arg(long, value_name = "X")]
+    lr: Option<f64>,
+    /// Scale gradients down to this global norm; `inf` for never
+    #[arg(long, value_name = "X")]
+    clip: Option<f64>,
+    /// Probability of dropping a value between two layers while training
+    #[arg(long, value_name = "P")]
+    dropout: Option<f64>,
+    /// Fixes everything random
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Steps between two validations; each also saves
+    #[arg(long, value_name = "N")]
+    validate_every: Option<u64>,
+    /// The run folder: config, metrics, model and learning curve; a new run takes the place of an
+    /// old one, and a folder that is neither a run's nor empty is refused [default:
+    /// runs/TASK-CELL-ENGINE]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Continue the run in the run folder; model and data stay as they were
+    #[arg(long)]
+    pub resume: bool,
+    /// Write the result as JSON to FILE (`-`: standard output, and nothing else there)
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum EngineArg {
+    /// Back-propagation through time derived by hand
+    Manual,
+    /// Burn's autodiff
+    Autograd,
+    /// Real-time recurrent learning, gradients carried forwards: for small networks
+    Rtrl,
+}
+
+/// The value of a task's option.
+enum Given {
+    Size(usize),
+    File(PathBuf),
+    Text(String),
+}
+
+impl TrainArgs {
+    fn engine(&self) -> Option<Engine> {
+        self.shared.engine.map(|engine| match engine {
+            EngineArg::Manual => Engine::Manual,
+            EngineArg::Autograd => Engine::Autograd,
+            EngineArg::Rtrl => Engine::Rtrl,
+        })
+    }
+
+    /// The run folder.
+    pub fn out(&self) -> PathBuf {
+        let defaults = self.task.defaults();
+        let cell = self.shared.cell.map_or(defaults.cell, Into::into).name();
+        let engine = self.engine().unwrap_or(defaults.engine).name();
+        let name = format!("{}-{cell}-{engine}", self.task.name);
+        self.shared.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name))
+    }
+
+    /// The task's defaults, or the stored settings of the run to resume, with the options over
+    /// them.
+    pub fn settings(&self, out: &Path) -> Result<Settings, Failure> {
+        self.check_task()?;
+        let mut settings = match self.shared.resume {
+            true => self.task.resumed(&RunFolder::new(out))?,
+            false => {
+                Settings { device: device::default_name().to_string(), ..self.task.defaults() }
+            }
+        };
+        macro_rules! put {
+            ($($option:ident)*) => {
+                $(if let Some(value) = self.shared.$option.clone() { settings.$option = value.into(); })*
+            };
+        }
+        put!(cell device hidden layers batch lr clip dropout seed validate_every);
+        settings.bidirectional |= self.shared.bidirectional;
+        settings.engine = self.engine().unwrap_or(settings.engine);
+        if self.shared.steps.is_some() || self.shared.seconds.is_some() {
+            (settings.steps, settings.seconds) = (self.shared.steps, self.shared.seconds);
+        }
+        for (name, given) in &self.given {
+            settings = match given {
+                Given::Size(size) => settings.with_option(name, *size),
+                Given::File(file) => settings.with_option(name, data_path(file)?),
+                Given::Text(text) => settings.with_option(name, text.as_str()),
+            };
+        }
+        Ok(settings)
+    }
+
+    /// Options that the task would not look at are mistakes.
+    fn check_task(&self) -> Result<(), Failure> {
+        let belongs = |flag: &str, has: &dyn Fn(&AnyTask) -> bool| match has(self.task) {
+            true => Ok(()),
+            false => Err(Failure::usage(format!(
+                "--{flag} belongs to {}, and this is {}: leave it out",
+                TASKS
+                    .iter()
+                    .filter(|task| has(task))
+                    .map(|task| task.name)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                self.task.name
+            ))),
+        };
+        for (name, _) in &self.given {
+            belongs(&name.replace('_', "-"), &|task| option_of(task, name).is_some())?;
+        }
+        match self.shared.bidirectional {
+            true => belongs("bidirectional", &|task| task.one_direction.is_none()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Args for TrainArgs {
+    fn augment_args(command: Command) -> Command {
+        let tasks = TASKS.iter().map(|task| PossibleValue::new(task.name).help(task.about));
+        let task = Arg::new("task")
+            .value_name("TASK")
+            .help("What to learn")
+            .required(true)
+            .value_parser(PossibleValuesParser::new(tasks));
+        let command = SharedArgs::augment_args(command).mut_args(with_defaults).arg(task);
+        own_options().into_iter().fold(command, |command, option| command.arg(own_argument(option)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for TrainArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let name: &String = matches.get_one("task").expect("clap asks for it");
+        let task = TASKS.iter().find(|task| task.name == name).expect("clap knows the names");
+        let given = own_options().into_iter().filter_map(|option| {
+            let value = match option.kind {
+                OptionKind::Size(..) => matches.get_one(option.name).copied().map(Given::Size),
+                OptionKind::File => matches.get_one(option.name).cloned().map(Given::File),
+                OptionKind::Text => matches.get_one(option.name).cloned().map(Given::Text),
+            };
+            value.map(|value| (option.name, value))
+        });
+        Ok(Self { task, shared: SharedArgs::from_arg_matches(matches)?, given: given.collect() })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// An option of each name that tasks have, in the order of the list.
+fn own_options() -> Vec<&'static TaskOption> {
+    let mut options = Vec::<&TaskOption>::new();
+    for option in TASKS.iter().flat_map(|task| task.options) {
+        if options.iter().all(|other| other.name != option.name) {
+            options.push(option);
+        }
+    }
+    options
+}
+
+fn option_of(task: &AnyTask, name: &str) -> Option<&'static TaskOption> {
+    task.options.iter().find(|option| option.name == name)
+}
+
+/// The argument for the options of one name.
+fn own_argument(option: &'static TaskOption) -> Arg {
+    let tasks = TASKS.iter().filter_map(|task| Some((task, option_of(task, option.name)?)));
+    let help = tasks.map(|(task, option)| format!("{}: {}", task.name, option.help));
+    let help = help.collect::<Vec<_>>().join("; ") + &default_of(option.name);
+    let parser: ValueParser = match option.kind {
+        OptionKind::Size(..) => value_parser!(usize).into(),
+        OptionKind::File => value_parser!(PathBuf),
+        OptionKind::Text => value_parser!(String),
+    };
+    // Clap wants names that live as long as the process, which has one such argument.
+    let flag: &'static str = option.flag().leak();
+    Arg::new(option.name)
+        .long(flag)
+        .value_name(option.value)
+        .value_parser(parser)
+        .help(help)
+        .help_heading("Options of one task or some")
+}
+
+/// The argument of every run, with its defaults in the help text.
+fn with_defaults(arg: Arg) -> Arg {
+    let name = arg.get_id().as_str();
+    let more = match name {
+        "bidirectional" => {
+            let without = TASKS.iter().filter(|task| task.one_direction.is_some());
+            let names: Vec<_> = without.map(|task| task.name).collect();
+            format!(" [not for {}]", names.join(", "))
+        }
+        _ => default_of(name),
+    };
+    match arg.get_help() {
+        Some(help) if !more.is_empty() => {
+            let help = format!("{help}{more}");
+            arg.help(help)
+        }
+        _ => arg,
+    }
+}
+
+/// The defaults of an option, ` [default: 64; char-lm and copy 128]`: first what most tasks have. Nothing, if
+/// there is none.
+fn default_of(name: &str) -> String {
+    let mut values = Vec::<(String, Vec<&str>)>::new();
+    for task in TASKS {
+        let defaults = serde_json::to_value(task.defaults()).expect("plain data");
+        let text = match &defaults[name] {
+            serde_json::Value::Number(number) => number.as_f64().unwrap_or(f64::NAN).to_string(),
+            serde_json::Value::String(text) if !text.is_empty() => text.clone(),
+            _ => continue,
+        };
+        match values.iter_mut().find(|(value, _)| *value == text) {
+            Some((_, tasks)) => tasks.push(task.name),
+            None => values.push((text, vec![task.name])),
+        }
+    }
+    // The first of those that most tasks have.
+    let Some(most) = values.iter().map(|(_, tasks)| tasks.len()).max() else {
+        return String::new();
+    };
+    let first = values.iter().position(|(_, tasks)| tasks.len() == most).unwrap_or(0);
+    let (common, _) = values.remove(first);
+    let others = values.iter().map(|(value, tasks)| format!("{} {value}", tasks.join(" and ")));
+    let others: Vec<_> = others.collect();
+    match others.is_empty() {
+        true => format!(" [default: {common}]"),
+        false => format!(" [default: {common}; {}]", others.join(", ")),
+    }
+}

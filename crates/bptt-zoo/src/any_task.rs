@@ -1,0 +1,78 @@
+//! A task that is chosen at run time.
+
+use crate::error::Error;
+use crate::folder::RunFolder;
+use crate::option::TaskOption;
+use crate::session::{RunResult, Session};
+use crate::settings::Settings;
+use crate::task::Task;
+use crate::{task_settings, trainer};
+
+/// A task that is chosen at run time: what is known of it before there is data, and how to train it.
+#[derive(Clone, Copy, Debug)]
+pub struct AnyTask {
+    /// [`Task::NAME`]
+    pub name: &'static str,
+    /// [`Task::ABOUT`]
+    pub about: &'static str,
+    /// [`Task::LOSS`]
+    pub loss: &'static str,
+    /// [`Task::OPTIONS`]
+    pub options: &'static [TaskOption],
+    /// [`Task::ONE_DIRECTION`]
+    pub one_direction: Option<&'static str>,
+    defaults: fn() -> Settings,
+    complete: fn(&Settings) -> Result<Settings, Error>,
+    resumed: fn(&RunFolder) -> Result<Settings, Error>,
+    train: fn(&Settings, Session<'_>) -> Result<RunResult, Error>,
+}
+
+impl AnyTask {
+    /// A task by its type.
+    pub const fn of<T: Task>() -> Self {
+        Self {
+            name: T::NAME,
+            about: T::ABOUT,
+            loss: T::LOSS,
+            options: T::OPTIONS,
+            one_direction: T::ONE_DIRECTION,
+            defaults: T::defaults,
+            complete: task_settings::complete::<T>,
+            resumed: task_settings::resumed::<T>,
+            train: trainer::train::<T>,
+        }
+    }
+
+    /// The settings of a run where nothing else is asked for.
+    pub fn defaults(&self) -> Settings {
+        (self.defaults)()
+    }
+
+    /// Whether settings make sense for this task.
+    ///
+    /// # Errors
+    ///
+    /// The first option that does not, by its name on the command line.
+    pub fn check(&self, settings: &Settings) -> Result<(), Error> {
+        (self.complete)(settings).map(drop)
+    }
+
+    /// The settings of a run that is to be resumed.
+    ///
+    /// # Errors
+    ///
+    /// If the folder holds no run of this task, or its settings make no sense.
+    pub fn resumed(&self, folder: &RunFolder) -> Result<Settings, Error> {
+        (self.resumed)(folder)
+    }
+
+    /// Trains: compares the engines' gradients, then takes steps until steps or seconds are used up or
+    /// somebody asks for an end. It validates and saves now and then, and at the end.
+    ///
+    /// # Errors
+    ///
+    /// If the settings make no sense or the data cannot be used, and as [`train_task`](crate::train_task).
+    pub fn train(&self, settings: &Settings, session: Session<'_>) -> Result<RunResult, Error> {
+        (self.train)(settings, session)
+    }
+}

@@ -1,0 +1,73 @@
+//! The settings of one task: checked, completed, and read from a run folder.
+
+use crate::error::Error;
+use crate::folder::RunFolder;
+use crate::memory;
+use crate::option::OptionKind;
+use crate::settings::{Settings, fields};
+use crate::task::Task;
+use serde_json::Value;
+
+/// The settings with every option of the task, if they make sense together.
+///
+/// # Errors
+///
+/// The first one that does not, by the name of its option.
+pub(crate) fn complete<T: Task>(settings: &Settings) -> Result<Settings, Error> {
+    settings.check()?;
+    if let (true, Some(why)) = (settings.bidirectional, T::ONE_DIRECTION) {
+        return Err(Error::input(format!("--bidirectional: not for {}, {why}", T::NAME)));
+    }
+    let options: T::Options = settings.options()?;
+    let settings = Settings { options: fields(&options), ..settings.clone() };
+    let value = |name| settings.options.get(name).unwrap_or(&Value::Null);
+    T::OPTIONS.iter().try_for_each(|option| option.check(value(option.name)))?;
+    let required = T::OPTIONS.iter().filter(|option| option.required);
+    if required.clone().any(|option| value(option.name).is_null()) {
+        let flags = required.map(|option| format!("--{} {}", option.flag(), option.value));
+        let flags = flags.collect::<Vec<_>>().join(" and ");
+        return Err(Error::input(format!("{}: give {flags}", T::NAME)));
+    }
+    memory::check(&settings, T::sequence_size(&options))?;
+    Ok(settings)
+}
+
+/// The settings of the run in a folder, for whoever wants its model. They may come from a stranger, so they
+/// are checked before anything is made of them.
+pub(crate) fn stored<T: Task>(folder: &RunFolder) -> Result<Settings, Error> {
+    let settings = folder.settings()?;
+    if settings.task != T::NAME {
+        return Err(Error::input(format!(
+            "{}: a run of `{}`, expected one of `{}`",
+            folder.path().display(),
+            settings.task.escape_debug(),
+            T::NAME,
+        )));
+    }
+    complete::<T>(&settings).map_err(|why| folder.in_config(why))
+}
+
+/// The same for a run that is to be resumed.
+pub(crate) fn resumed<T: Task>(folder: &RunFolder) -> Result<Settings, Error> {
+    let task = folder.settings()?.task;
+    if task != T::NAME {
+        return Err(Error::input(format!(
+            "{}: the run to resume is one of {}; name that task, or start a new run with another --out",
+            T::NAME,
+            task.escape_debug(),
+        )));
+    }
+    stored::<T>(folder)
+}
+
+/// Whether the run in a folder can go on with other settings.
+///
+/// # Errors
+///
+/// The first option that differs and may not.
+pub(crate) fn check_resume<T: Task>(settings: &Settings, folder: &RunFolder) -> Result<(), Error> {
+    // A data file that has been moved is still the same data: the run compares fingerprints.
+    let files = T::OPTIONS.iter().filter(|option| option.kind == OptionKind::File);
+    let files: Vec<_> = files.map(|option| option.name).collect();
+    settings.check_resume(&resumed::<T>(folder)?, &files)
+}
