@@ -7,14 +7,16 @@ use crate::state::AnyState;
 use serde::{Deserialize, Serialize};
 
 /// Declares [`CellKind`] and [`AnyCell`] from the list. In each line: the name of the variant, the cell with its
-/// options (a cell of `bptt_cells` if it has none), the name on the command line and in files, and what it is.
+/// options (a cell of `bptt_cells` if it has none), the name on the command line and in files, and what it is. A family
+/// of cells may sit behind a feature: `#[cfg(feature = "…")]` in front of its lines.
 macro_rules! cells {
-    ($($Variant:ident($Cell:ty), $name:literal, $description:literal;)*) => {
+    ($($(#[$cfg:meta])? $Variant:ident($Cell:ty), $name:literal, $description:literal;)*) => {
         /// Which cell, by the name that it has on the command line and in files.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum CellKind {
             $(
+                $(#[$cfg])?
                 #[doc = $description]
                 #[serde(rename = $name)]
                 $Variant,
@@ -23,33 +25,34 @@ macro_rules! cells {
 
         impl CellKind {
             /// All of them.
-            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$Variant),*];
+            pub const ALL: [Self; [$($(#[$cfg])? $name),*].len()] =
+                [$($(#[$cfg])? Self::$Variant),*];
 
             /// The name on the command line and in files.
             pub fn name(self) -> &'static str {
                 match self {
-                    $(Self::$Variant => $name,)*
+                    $($(#[$cfg])? Self::$Variant => $name,)*
                 }
             }
 
             /// What it is, in a few words.
             pub fn description(self) -> &'static str {
                 match self {
-                    $(Self::$Variant => $description,)*
+                    $($(#[$cfg])? Self::$Variant => $description,)*
                 }
             }
 
             /// The cell with its options at their defaults.
             pub fn default_cell(self) -> AnyCell {
                 match self {
-                    $(Self::$Variant => AnyCell::$Variant(<$Cell>::of(&CellOptions::default())),)*
+                    $($(#[$cfg])? Self::$Variant => AnyCell::$Variant(<$Cell>::of(&CellOptions::default())),)*
                 }
             }
 
             /// The cell with these options, or which of them it does not have.
             pub(crate) fn cell(self, options: &CellOptions) -> Result<AnyCell, ConfigError> {
                 match self {
-                    $(Self::$Variant => <$Cell>::try_of(options).map(AnyCell::$Variant),)*
+                    $($(#[$cfg])? Self::$Variant => <$Cell>::try_of(options).map(AnyCell::$Variant),)*
                 }
             }
         }
@@ -59,6 +62,7 @@ macro_rules! cells {
         #[non_exhaustive]
         pub enum AnyCell {
             $(
+                $(#[$cfg])?
                 #[doc = $description]
                 $Variant($Cell),
             )*
@@ -68,7 +72,7 @@ macro_rules! cells {
             /// Which one it is, whatever its options.
             pub fn kind(&self) -> CellKind {
                 match self {
-                    $(Self::$Variant(_) => CellKind::$Variant,)*
+                    $($(#[$cfg])? Self::$Variant(_) => CellKind::$Variant,)*
                 }
             }
         }
@@ -78,13 +82,13 @@ macro_rules! cells {
 
             fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {
                 match self {
-                    $(Self::$Variant(cell) => cell.accept(visitor),)*
+                    $($(#[$cfg])? Self::$Variant(cell) => cell.accept(visitor),)*
                 }
             }
 
             fn check(&self) -> Result<(), ConfigError> {
                 match self {
-                    $(Self::$Variant(cell) => cell.check(),)*
+                    $($(#[$cfg])? Self::$Variant(cell) => cell.check(),)*
                 }
             }
         }
@@ -100,6 +104,23 @@ cells! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A line behind a feature that is off leaves nothing behind.
+    #[allow(dead_code, reason = "only what is compiled matters")]
+    mod behind_a_feature {
+        use super::*;
+
+        cells! {
+            Gru(GruCell), "gru", "On.";
+            #[cfg(any())]
+            Off(NoSuchCell), "off", "Off.";
+        }
+
+        #[test]
+        fn lines_may_be_off() {
+            assert_eq!(CellKind::ALL, [CellKind::Gru]);
+        }
+    }
 
     #[test]
     fn names_are_the_same_in_the_list_in_files_and_in_tables() {
