@@ -26,7 +26,7 @@ const fn site(
 
 const REFERENCE: &str = "reference/body.rs";
 const NODE: &str = "recurrent/autodiff.rs";
-const BACKWARD: &str = "host/sequence/backward.rs";
+const BACK_MEMORY: &str = "host/sequence/backward_memory.rs";
 const BACK_STEPS: &str = "host/sequence/backward_steps.rs";
 const BACK_SHARED: &str = "host/sequence/backward_shared.rs";
 const WEIGHTS: &str = "host/sequence/weights.rs";
@@ -140,11 +140,11 @@ pub const SITES: &[Site] = &[
     ]),
 
     // The host kernels: the steps.
-    site(BACKWARD, "«d_hidden[b * pp..][..output].copy_from_slice(&d[b * output..][..output]);»", &[
-        ("the final hidden state's cotangent not added", "let _ = d;"),
+    site(BACK_MEMORY, "«to.copy_from_slice(&d[b * output..][..output]);»", &[
+        ("the final hidden state's cotangent not added", "let _ = (to, d);"),
     ]),
-    site(BACKWARD, "«d_memory[(b * memories + m) * hp..][..hidden].copy_from_slice(from);»", &[
-        ("the final memory's cotangent not added", "let _ = from;"),
+    site(BACK_MEMORY, "«to.copy_from_slice(&d[(m * batch + b) * hidden..][..hidden]);»", &[
+        ("the final memory's cotangent not added", "let _ = (to, d);"),
     ]),
     site(BACK_SHARED, "None => «padded_row(self.operands.need(Operand::Hidden), b * output, pp)»,", &[
         ("the first output for h_0", "padded_row(self.outputs, 0, pp)"),
@@ -186,7 +186,7 @@ pub const SITES: &[Site] = &[
     site(BACK_STEPS, "let a = (a.wrapping_add(«self.layer.of_gated()».0), a_rows);", &[
         ("the gated product of another gate", "self.layer.columns(self.layer.plane(0)..self.layer.planes())"),
     ]),
-    site(BACK_STEPS, "let add = «!C::PROJECTABLE»;", &[
+    site(BACK_STEPS, "let add = «self.layer.hands_on_hidden»;", &[
         ("the way through h by the step itself not added to", "false"),
         ("the hidden state's cotangent kept where none is handed on", "true"),
     ]),
@@ -202,20 +202,20 @@ pub const SITES: &[Site] = &[
     site(WEIGHTS, "«some(0..whole).chain(some(whole..hidden)).collect()»", &[
         ("the rows of a weight as they are, not as the planes have them", "some(0..hidden).collect()"),
     ]),
-    site(BACKWARD, "«gates + gate - layer.added»", &[
+    site(BACK_MEMORY, "«gates + gate - added»", &[
         ("b_h's gradient that of b", "layer.plane(gate)"),
     ]),
-    site(BACKWARD, "_ => «layer.plane(gate)»,", &[("the biases' gates in the kernel's order", "gate")]),
+    site(BACK_MEMORY, "_ => «layer.plane(gate)»,", &[("the biases' gates in the kernel's order", "gate")]),
 
     // The gates of the host kernels.
     site(GATES, "None => «d_hidden.load::<S, N>(simd, 0, unit) + of_rows(d_output, unit)»,", &[
         ("what comes back through the state not added", "of_rows(d_output, unit)"),
         ("the output's cotangent not added", "{ let _ = d_output; d_hidden.load::<S, N>(simd, 0, unit) }"),
     ]),
-    site(GATES, "None => «padded_row(self.outputs, outputs_at[row], pp)»,", &[
-        ("the hidden state before the step for that after it", "(self.hidden_before)(b(row))"),
+    site(GATES, "None => «padded_row(step.outputs, outputs_at[row], pp)»,", &[
+        ("the hidden state before the step for that after it", "(step.hidden_before)(b(row))"),
     ]),
-    site(GATES, "if !C::PROJECTABLE {\n                    d_hidden.store(simd, 0, unit, «back.d_hidden.unwrap_or(zero)»);", &[
+    site(GATES, "if !C::PROJECTABLE {\n                    d_hidden.store(simd, 0, unit, «d_h»);", &[
         ("the way through h by the step itself dropped", "zero"),
     ]),
 
@@ -231,7 +231,7 @@ pub const SITES: &[Site] = &[
     site(SUMS, "worked.map(|(k, b)| «self.layer.time_of(k) * batch + b»)", &[
         ("the direction ignored for the input's gradient where not all rows are valid", "k * batch + b"),
     ]),
-    site(SUMS, "bias: «self.wants_bias().then_some(self.sum_bias)»,", &[("the bias forgotten", "None")]),
+    site(SUMS, "bias: «self.wants_bias().then_some(self.totals.bias)»,", &[("the bias forgotten", "None")]),
     site(SUMS, "planes(«self.layer.of_h()»));", &[
         ("the gradient of U by the gates, not by the separate products", "self.layer.columns(0..self.layer.outer())"),
     ]),
