@@ -58,7 +58,8 @@ pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
         self.layout().projectable
     }
 
-    /// Runs one layer in one direction.
+    /// Runs one layer in one direction. A cell of this crate says it once more, so that the kernels are compiled for it
+    /// here, and not in each crate that runs a layer.
     fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
         self.accept(Run(engine, sequence))
     }
@@ -130,6 +131,10 @@ impl SequenceCell for RnnCell {
             Nonlinearity::Relu => visitor.visit(cells::RnnRelu),
         }
     }
+
+    fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
+        self.accept(Run(engine, sequence))
+    }
 }
 
 /// The LSTM cell with its options.
@@ -162,6 +167,10 @@ impl SequenceCell for LstmCell {
             _ => Ok(()),
         }
     }
+
+    fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
+        self.accept(Run(engine, sequence))
+    }
 }
 
 /// The GRU cell with its form of the reset.
@@ -179,6 +188,10 @@ impl SequenceCell for GruCell {
             true => visitor.visit(cells::GruResetAfter),
             false => visitor.visit(cells::GruResetBefore),
         }
+    }
+
+    fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
+        self.accept(Run(engine, sequence))
     }
 }
 

@@ -2,6 +2,7 @@
 //! from it.
 
 use crate::cell::{CellOptions, CellVisitor, GruCell, LstmCell, NamedCell, RnnCell, SequenceCell};
+use crate::engine::{Engine, Sequence, SequenceResult};
 use crate::error::ConfigError;
 use crate::state::AnyState;
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,12 @@ macro_rules! cells {
             fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {
                 match self {
                     $($(#[$cfg])? Self::$Variant(cell) => cell.accept(visitor),)*
+                }
+            }
+
+            fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
+                match self {
+                    $($(#[$cfg])? Self::$Variant(cell) => cell.run(engine, sequence),)*
                 }
             }
 
