@@ -22,7 +22,7 @@ pub struct AnyTask {
     /// [`Task::ONE_DIRECTION`]
     pub one_direction: Option<&'static str>,
     defaults: fn() -> Settings,
-    complete: fn(&Settings) -> Result<Settings, Error>,
+    check: fn(&Settings) -> Result<Settings, Error>,
     resumed: fn(&RunFolder) -> Result<Settings, Error>,
     train: fn(&Settings, Session<'_>) -> Result<RunResult, Error>,
 }
@@ -37,7 +37,7 @@ impl AnyTask {
             options: T::OPTIONS,
             one_direction: T::ONE_DIRECTION,
             defaults: T::defaults,
-            complete: task_settings::complete::<T>,
+            check: task_settings::complete_and_given::<T>,
             resumed: task_settings::resumed::<T>,
             train: trainer::train::<T>,
         }
@@ -54,7 +54,7 @@ impl AnyTask {
     ///
     /// The first option that does not, by its name on the command line.
     pub fn check(&self, settings: &Settings) -> Result<(), Error> {
-        (self.complete)(settings).map(drop)
+        (self.check)(settings).map(drop)
     }
 
     /// The settings of a run that is to be resumed.

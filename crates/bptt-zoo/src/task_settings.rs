@@ -20,15 +20,22 @@ pub(crate) fn complete<T: Task>(settings: &Settings) -> Result<Settings, Error> 
     }
     let options: T::Options = settings.options()?;
     let settings = Settings { options: fields(&options), ..settings.clone() };
-    let value = |name| settings.options.get(name).unwrap_or(&Value::Null);
-    T::OPTIONS.iter().try_for_each(|option| option.check(value(option.name)))?;
+    for option in T::OPTIONS {
+        option.check(settings.options.get(option.name).unwrap_or(&Value::Null))?;
+    }
+    memory::check(&settings, T::sequence_size(&options))?;
+    Ok(settings)
+}
+
+/// The same, and every option that has to be given is given.
+pub(crate) fn complete_and_given<T: Task>(settings: &Settings) -> Result<Settings, Error> {
+    let settings = complete::<T>(settings)?;
     let required = T::OPTIONS.iter().filter(|option| option.required);
-    if required.clone().any(|option| value(option.name).is_null()) {
+    if required.clone().any(|option| settings.options.get(option.name).is_none_or(Value::is_null)) {
         let flags = required.map(|option| format!("--{} {}", option.flag(), option.value));
         let flags = flags.collect::<Vec<_>>().join(" and ");
         return Err(Error::input(format!("{}: give {flags}", T::NAME)));
     }
-    memory::check(&settings, T::sequence_size(&options))?;
     Ok(settings)
 }
 

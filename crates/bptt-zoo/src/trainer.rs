@@ -37,7 +37,7 @@ pub(crate) fn train<T: Task>(
     settings: &Settings,
     session: Session<'_>,
 ) -> Result<RunResult, Error> {
-    let settings = task_settings::complete::<T>(settings)?;
+    let settings = task_settings::complete_and_given::<T>(settings)?;
     // What the folder is, and how much memory the run takes, is said before data is read and gradients are
     // compared.
     RunFolder::new(&session.out).find()?;
@@ -51,8 +51,8 @@ pub(crate) fn train<T: Task>(
 /// Trains a task: compares the engines' gradients, then takes steps until steps or seconds are used up or
 /// somebody asks for an end. It validates and saves now and then, and at the end.
 ///
-/// This is for a task whose data is not named by settings; [`AnyTask::train`](crate::AnyTask::train) makes the
-/// task, and checks the settings first.
+/// This is for a task whose data is in memory; [`AnyTask::train`](crate::AnyTask::train) makes the task, with the
+/// data that the settings name.
 ///
 /// # Errors
 ///
