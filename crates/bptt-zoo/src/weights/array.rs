@@ -120,7 +120,7 @@ impl Element {
     }
 }
 
-/// A tensor as a file has it, rows first.
+/// A tensor as a file has it, in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
     element: Element,
@@ -164,7 +164,7 @@ impl Array {
         &self.bytes
     }
 
-    /// Zeros: the same bits in every type.
+    /// Zeros, which have the same bits in every type.
     pub(crate) fn zeros(element: Element, shape: &[usize]) -> Self {
         let bytes = vec![0; shape.iter().product::<usize>() * element.width()];
         Self { element, shape: shape.to_vec(), bytes }
@@ -182,7 +182,8 @@ impl Array {
         shape: Vec<usize>,
         values: Vec<f64>,
     ) -> Result<Self, String> {
-        let data = TensorData::new(values, shape.clone()).convert_dtype(element.dtype());
+        let count = values.len();
+        let data = TensorData::new(values, [count]).convert_dtype(element.dtype());
         Self::new(element, shape, data.into_bytes().to_vec())
     }
 
@@ -216,8 +217,8 @@ impl Array {
         Self { element: self.element, shape: vec![n, m], bytes }
     }
 
-    /// The first dimension's blocks of equal size, in another order: block `k` of the result is
-    /// block `order[k]` of this.
+    /// The same blocks of the first dimension in another order: block `k` of the result is block `order[k]` of this
+    /// array. All blocks have the same size.
     pub(crate) fn blocks(&self, order: &[usize]) -> Self {
         let block = self.bytes.len() / order.len();
         let bytes = order.iter().flat_map(|&k| &self.bytes[k * block..(k + 1) * block]);
