@@ -73,6 +73,36 @@ fn what_cannot_be_trained_is_one_line_and_exit_code_2() {
     }
 }
 
+/// The help text is made of the list of tasks.
+#[test]
+fn help_has_every_task_with_its_options_and_defaults() {
+    let done = bptt(&["train", "--help"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    // Lines are wrapped at the width of the terminal.
+    let help = stdout(&done).split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "- adding: Remember two marked numbers of a sequence and add them",
+        "- char-lm: Predict the next character of a text",
+        "--cell <CELL> The recurrent cell [default: lstm; copy gru]",
+        "--hidden <H> Size of the hidden state [default: 64; char-lm and copy 128]",
+        "--lr <X> Learning rate of Adam [default: 0.01; char-lm 0.004]",
+        "--clip <X> Scale gradients down to this global norm; `inf` for never [default: 1]",
+        "--bidirectional Read each sequence backward as well [not for char-lm]",
+        "--length <T> adding: numbers in a sequence; copy: the pause; forecast: values in a window; \
+         parity: bits in the longest sequence [default: 50; copy 10, parity 20]",
+        "--column <NAME> forecast: the column with the series",
+    ] {
+        assert!(help.contains(part), "no `{part}` in\n{help}");
+    }
+    let done = bptt(&["train", "addng"]);
+    assert_eq!(done.status.code(), Some(2));
+    let line = stderr(&done);
+    assert!(line.contains("possible values: adding, char-lm, copy, forecast, parity"), "{line}");
+    let done = bptt(&["train", "adding", "--length", "-3"]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(stderr(&done).contains("'-3'"), "{}", stderr(&done));
+}
+
 /// As Hugging Face's Trainer leaves a model. (From the reports huggingface/community-events#77 and
 /// jakeret/tf_unet#34: a training run that erased what lay in the folder it was given.)
 #[test]
