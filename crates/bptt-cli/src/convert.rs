@@ -22,12 +22,12 @@ pub struct ConvertArgs {
     /// Show what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Where the state dict is in a checkpoint: model, or model.encoder within that; Lightning's is
-    /// found
+    /// Where the state dict is in a checkpoint: model, or model.encoder for one within it; that of
+    /// Lightning is found without a key
     #[arg(long, value_name = "PATH")]
     key: Option<String>,
-    /// Take only the tensors whose names begin so, such as encoder.lstm, and leave that out; module.
-    /// and _orig_mod. around everything need not be said (an empty P keeps them)
+    /// Take only the tensors whose names begin with P, such as encoder.lstm, and cut P off; module. and
+    /// _orig_mod. before all names are cut off without a prefix (an empty P keeps them)
     #[arg(long, value_name = "P")]
     prefix: Option<String>,
     /// Whose names and layouts IN has
@@ -40,7 +40,7 @@ pub struct ConvertArgs {
     /// true]
     #[arg(long, value_name = "BOOL")]
     reset_after: Option<bool>,
-    /// Take three gates for those of an LSTM with coupled gates, and not for a GRU's
+    /// Three gates are those of an LSTM with coupled gates, and not those of a GRU
     #[arg(long)]
     input_forget: bool,
     /// For an LSTM: the bound of its memory [default: what IN says, else none]
@@ -57,12 +57,12 @@ pub struct ConvertArgs {
     /// Dropout between the layers while training [default: what IN says, else 0]
     #[arg(long, value_name = "P")]
     dropout: Option<f64>,
-    /// For Keras and Flax, where names do not number the layers of a stack: all of them, the lowest
+    /// For Keras and Flax, if the names of a stack's layers have no numbers: all layers, the lowest
     /// first
     #[arg(long, value_name = "LAYER,…", value_delimiter = ',')]
     order: Vec<String>,
-    /// Linear layers without a bias, which nothing tells from embeddings; their weights are
-    /// transposed between PyTorch's files and Burn's, as those with a bias are without a word
+    /// Linear layers without a bias, which look like embeddings; between PyTorch's files and Burn's
+    /// their weights are transposed, as those of linear layers with a bias always are
     #[arg(long, value_name = "MODULE,…", value_delimiter = ',')]
     linear: Vec<String>,
     /// Write what was done as JSON to FILE (`-`: standard output, and nothing else there)
@@ -185,7 +185,7 @@ fn import(args: &ConvertArgs) -> Import {
     import
 }
 
-/// What the tensors do not tell, as it was given or assumed.
+/// The options of a layer that its tensors do not tell.
 fn details(layer: &FoundLayer, options: &LayerOptions) -> String {
     use bptt::CellKind::{Gru, Lstm, Rnn};
     let mut parts = vec![match options.batch_first {
@@ -214,7 +214,7 @@ fn table(mappings: &[TensorMapping]) -> String {
     let rows = mappings.iter().map(|mapping| {
         let to = mapping.to.as_deref().unwrap_or("-");
         let shape = format!("{:?}", mapping.shape);
-        // Names come from the file, and may hold what a terminal would act upon.
+        // Names come from the file, and may have codes that control a terminal.
         let plain = |text: &str| text.escape_debug().to_string();
         [plain(&mapping.from), shape, plain(&mapping.element), plain(to), mapping.how.clone()]
     });

@@ -26,10 +26,10 @@ pub struct SampleArgs {
     /// Characters to write after the prompt
     #[arg(long, value_name = "N", default_value_t = 500)]
     length: usize,
-    /// Below 1 the likely gets likelier, above 1 less so; 0 always takes the likeliest
+    /// Below 1, likely characters get likelier, and above 1 less likely; 0 always takes the likeliest
     #[arg(long, value_name = "X", default_value_t = 0.8)]
     temperature: f64,
-    /// Fixes the choices
+    /// Fixes the random choices
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Where to run, see `bptt devices` [default: the first of this build]

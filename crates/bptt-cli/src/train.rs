@@ -45,7 +45,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// Whether a file is to be in a folder that is not there yet, and that the run makes.
+/// Whether a file is in a folder that does not exist yet, and that the run makes.
 fn is_made_by_run(file: &Path, out: &Path) -> bool {
     let (Ok(file), Ok(out)) = (absolute(file), absolute(out)) else { return false };
     file.parent().is_some_and(|folder| !folder.exists() && out.starts_with(folder))

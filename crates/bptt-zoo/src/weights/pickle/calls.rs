@@ -1,4 +1,4 @@
-//! What a pickle has called, of the names that are known: dictionaries and tensors are put together.
+//! The calls in a pickle: they are not executed, but the dictionary or tensor that they would make is put together.
 
 use crate::weights::array::Element;
 use crate::weights::pickle::machine::{Machine, int, text};
@@ -19,7 +19,7 @@ impl Machine<'_> {
     }
 
     /// `('storage', FloatStorage, '0', 'cpu', 24)`. In old files there is a sixth entry, `None` or
-    /// the part of the storage that is meant: `(key, offset, elements)`.
+    /// the part of the storage that is used: `(key, offset, elements)`.
     pub(super) fn storage(&mut self, id: Value) -> Result<(), String> {
         let unknown = || "the pickle has a storage of an unknown form".to_string();
         let (&[name, Value::Name(Name::Storage(kind)), key, location, elements], rest) =
@@ -49,7 +49,7 @@ impl Machine<'_> {
         self.object(Object::Storage(Box::new(Storage { kind, key, elements, start })))
     }
 
-    /// A call. Nothing is called: what it would make is put there.
+    /// Pushes what a call would make, without calling anything.
     pub(super) fn call(
         &mut self,
         name: Value,
@@ -97,14 +97,14 @@ impl Machine<'_> {
         }
     }
 
-    /// The attributes of a module of TorchScript: a dictionary's items.
+    /// Sets the attributes of a module of TorchScript: the items of a dictionary.
     pub(super) fn set_attributes(&mut self, state: Value) -> Result<(), String> {
         let module = self.pop()?;
         self.stack.push(module);
         let attributes = match state {
             Value::Object(k) => match &self.objects[k as usize] {
                 Object::Dict(items) => items.get().to_vec(),
-                // Some classes pickle themselves in a way of their own, such as a tuple.
+                // Some classes write another state than a dictionary, for instance a tuple.
                 _ => Vec::new(),
             },
             _ => Vec::new(),
@@ -134,8 +134,8 @@ impl Machine<'_> {
             [] => {}
             &[pairs] => {
                 let pairs = self.items(pairs).map_err(|_| unknown())?;
-                // Each is made of some bytes. One list for many dictionaries would be memory for
-                // nothing.
+                // The bytes of a file pay for each copy. One list for many dictionaries would make a small file take
+                // much memory.
                 self.copied += pairs.len();
                 if self.copied > self.at {
                     return Err("the pickle makes many dictionaries of one list".to_string());
@@ -163,7 +163,7 @@ impl Machine<'_> {
         self.object(object)
     }
 
-    /// The tensor, or what is odd about it.
+    /// The tensor, or why it is left out.
     fn view(&self, arguments: Value, typed: bool) -> Result<Result<View, OddTensor>, String> {
         let items = self.items(arguments)?;
         let &[Value::Object(storage), offset, shape, stride, ..] = items else {
@@ -196,7 +196,7 @@ impl Machine<'_> {
     }
 }
 
-/// A storage of bytes counts them; here its elements are counted.
+/// An untyped storage counts bytes. This is its number of elements.
 fn sized(storage: &Storage, element: Element) -> Result<Storage, String> {
     let mut storage = storage.clone();
     if storage.kind == Kind::Untyped {

@@ -36,7 +36,7 @@ pub(super) struct Machine<'a> {
     pub(super) at: usize,
     pub(super) stack: Vec<Value>,
     marks: Vec<u32>,
-    /// By number. Writers count, so that the numbers have few gaps.
+    /// Values by number. Programs that write pickles count up, so the numbers have few gaps.
     memo: Vec<Option<Value>>,
     /// How many of them there are.
     remembered: usize,
@@ -73,7 +73,7 @@ impl<'a> Machine<'a> {
                         return Err(format!("the pickle has protocol {protocol}, expected 2 to 5"));
                     }
                 }
-                // For those who read from a stream.
+                // Only a reader of streams needs it.
                 FRAME => drop(self.take(8)?),
                 b'N' => self.stack.push(Value::None),
                 TRUE | FALSE => self.stack.push(Value::Other),
@@ -220,7 +220,7 @@ impl<'a> Machine<'a> {
                 return Err("a text is not UTF-8".to_string());
             }
             SHORT_BINUNICODE | BINUNICODE | BINUNICODE8 => Value::Text(at as u32),
-            // Python 2 has one type for texts and for bytes.
+            // Python 2 has one type for texts and bytes.
             SHORT_BINSTRING | BINSTRING if is_text => Value::Text(at as u32),
             _ => Value::Other,
         });
@@ -264,7 +264,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// The object on top of the stack; `None` if it is one whose content is passed over.
+    /// The object on top of the stack; `None` if its content is ignored.
     fn top_object(&mut self) -> Result<Option<&mut Object>, String> {
         match self.top()? {
             Value::Object(k) => Ok(Some(&mut self.objects[k as usize])),
@@ -296,7 +296,7 @@ impl<'a> Machine<'a> {
     fn remember(&mut self, number: u32) -> Result<(), String> {
         let top = self.top()?;
         let number = number as usize;
-        // A memo that claims to be longer than the pickle so far would cost memory for nothing.
+        // A memo with more entries than the pickle has bytes so far would only cost memory.
         if number > self.at {
             return Err("the pickle remembers more than it has said".to_string());
         }
@@ -313,8 +313,8 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Attributes of an object: the version numbers of a state dict (`_metadata`), whether an old
-    /// parameter is trained.
+    /// Attributes of an object, for instance the version numbers of a state dict (`_metadata`). They are ignored, but
+    /// for those of a TorchScript module.
     fn build(&mut self) -> Result<(), String> {
         let state = self.pop()?;
         if self.script {
@@ -327,7 +327,7 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// How many bytes of length follow an opcode, if it is one with data.
+/// How many bytes the length after an opcode has, if the opcode has data.
 fn length_bytes(code: u8) -> Option<usize> {
     Some(match code {
         LONG1 | SHORT_BINUNICODE | SHORT_BINBYTES | SHORT_BINSTRING => 1,
@@ -337,7 +337,7 @@ fn length_bytes(code: u8) -> Option<usize> {
     })
 }
 
-/// The data of the opcode at a place, if they are all there.
+/// The data of the opcode at a place, if the file has all of it.
 fn data(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let wide = length_bytes(bytes[at])?;
     let claimed = bytes.get(at + 1..at + 1 + wide)?;
@@ -347,13 +347,13 @@ fn data(bytes: &[u8], at: usize) -> Option<&[u8]> {
     bytes[at + 1 + wide..].get(..length)
 }
 
-/// The text that a value is.
+/// The text of a value, if it is one.
 pub(super) fn text(bytes: &[u8], value: Value) -> Option<&str> {
     let Value::Text(at) = value else { return None };
     std::str::from_utf8(data(bytes, at as usize)?).ok()
 }
 
-/// The integer that a value is. Wider ones than 64 bits are no size of anything.
+/// The integer of a value, if it is one of at most 64 bits: no size is larger.
 pub(super) fn int(bytes: &[u8], value: Value) -> Option<i64> {
     let at = match value {
         Value::Int(int) => return Some(i64::from(int)),

@@ -1,13 +1,11 @@
 //! The part of Python's pickle language that checkpoints are written in.
 //!
-//! A pickle is a program for a stack machine, and may name any function of any Python module and
-//! have it called. Here nothing is ever called: the names that checkpoints consist of are known
-//! (`names.rs`), and a pickle with any other is refused by that name.
+//! A pickle is a program for a stack machine. It may name any function of any Python module and call it. Here nothing
+//! is ever called: the names that checkpoints use are known (`names.rs`), and a pickle with any other name is refused.
 //!
-//! A value is eight bytes, for texts too, which stay where they are in the file. What the program
-//! makes lies in one list and is referred to by number. So sharing costs nothing (a memo cannot be
-//! made to grow), nesting needs no recursion, and memory is a small multiple of the bytes that were
-//! read.
+//! A value has eight bytes; a text stays in the file, and its value says where. The objects that the program makes lie in
+//! one list, and values refer to them by number. So sharing costs nothing (a memo cannot grow without end), nesting needs
+//! no recursion, and the memory is a small multiple of the bytes that were read.
 
 mod calls;
 mod machine;
@@ -29,12 +27,12 @@ pub(super) struct Pickle<'a> {
 }
 
 impl<'a> Pickle<'a> {
-    /// Reads the pickle that bytes begin with, and says how many of them it takes.
+    /// Reads the pickle at the beginning of some bytes. The second result is its length.
     pub(super) fn read(bytes: &'a [u8]) -> Result<(Self, usize), String> {
         Self::read_by(Machine::new(bytes, false))
     }
 
-    /// The same for a TorchScript archive: its modules are dictionaries of their attributes.
+    /// The same for a TorchScript archive, whose modules become dictionaries of their attributes.
     pub(super) fn read_script(bytes: &'a [u8]) -> Result<(Self, usize), String> {
         Self::read_by(Machine::new(bytes, true))
     }
@@ -48,7 +46,7 @@ impl<'a> Pickle<'a> {
         Ok((pickle, length))
     }
 
-    /// A dictionary keeps the last of two values with the same key. No writer writes two.
+    /// Refuses a key that occurs twice: Python keeps the last value, and no program writes two.
     fn check_keys(&self) -> Result<(), String> {
         for object in &self.objects {
             let Object::Dict(items) = object else { continue };
@@ -64,7 +62,7 @@ impl<'a> Pickle<'a> {
         Ok(())
     }
 
-    /// How many bytes there were to read it from.
+    /// How many bytes it was read from.
     pub(super) fn length(&self) -> usize {
         self.bytes.len()
     }
@@ -115,7 +113,7 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// A tensor that is passed over.
+    /// A tensor that is left out.
     pub(super) fn odd_tensor(&self, value: Value) -> Option<&OddTensor> {
         match self.object(value)? {
             Object::Odd(odd) => Some(odd),
@@ -128,7 +126,7 @@ impl<'a> Pickle<'a> {
         self.text(storage.key).expect("a text, as was checked")
     }
 
-    /// Which dictionary a value is, to know it again.
+    /// The number of a dictionary, by which it is recognised.
     pub(super) fn number(&self, value: Value) -> Option<u32> {
         match value {
             Value::Object(k) => self.dict(value).map(|_| k),

@@ -1,12 +1,12 @@
-//! The names that checkpoints consist of.
+//! The names that checkpoints may use.
 //!
-//! They are those that `torch.load(weights_only=True)` takes, and a few more types of plain data
-//! that stand beside weights: named arguments, paths, numbers of NumPy. None of them is called.
+//! They are those that `torch.load(weights_only=True)` allows, and some types of plain data that often stand beside
+//! weights: named arguments, paths, numbers of NumPy. None of them is called.
 
 use crate::weights::array::Element;
 use crate::weights::pickle::value::{Kind, Name};
 
-/// What the names of Python's own types and of plain data are: passed over, whatever is in them.
+/// Names of Python's own types and of plain data, whose content is ignored.
 const PLAIN: [(&str, &[&str]); 8] = [
     (
         "builtins",
@@ -28,7 +28,7 @@ const PLAIN: [(&str, &[&str]); 8] = [
         ],
     ),
     ("collections", &["Counter", "defaultdict", "deque"]),
-    // Bytes, as protocol 2 has them.
+    // How protocol 2 writes bytes.
     ("_codecs", &["encode"]),
     ("argparse", &["Namespace"]),
     ("pathlib", &["Path", "PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"]),
@@ -37,7 +37,7 @@ const PLAIN: [(&str, &[&str]); 8] = [
     ("numpy._core.multiarray", &["scalar", "_reconstruct"]),
 ];
 
-/// The same for PyTorch: what is no tensor.
+/// Names of PyTorch that make no tensor.
 const TORCH: [&str; 16] = [
     "Size",
     "device",
@@ -57,7 +57,7 @@ const TORCH: [&str; 16] = [
     "channels_last",
 ];
 
-/// Ways to make tensors that are passed over: quantized, sparse, nested, without numbers.
+/// Functions that make tensors which are left out: quantized, sparse, nested, without numbers.
 const ODD_TENSORS: [&str; 8] = [
     "_rebuild_qtensor",
     "_rebuild_sparse_tensor",
@@ -69,7 +69,7 @@ const ODD_TENSORS: [&str; 8] = [
     "_rebuild_device_tensor_from_cpu_tensor",
 ];
 
-/// Types of numbers that are not read, and the bytes that one takes.
+/// Types of numbers that are not read, and how many bytes a number has.
 const ODD: [(&str, usize); 24] = [
     ("complex32", 4),
     ("complex64", 8),
@@ -103,7 +103,7 @@ pub(super) fn odd(number: u8) -> &'static str {
 }
 
 impl Kind {
-    /// How many bytes an element takes of a type that is not read.
+    /// How many bytes an element has, for a type that is not read.
     pub(in crate::weights) fn odd_width(self) -> usize {
         match self {
             Self::Odd(number) => ODD[usize::from(number)].1,
@@ -170,7 +170,7 @@ fn is_tensor_class(name: &str) -> bool {
             .is_some_and(|kind| storage(&format!("{kind}Storage")).is_some())
 }
 
-/// A name of the list; in a TorchScript archive also its modules, and its lists of numbers.
+/// Looks a name up. A TorchScript archive may also name its modules and its lists of numbers.
 pub(super) fn known(module: &str, name: &str, script: bool) -> Result<Name, String> {
     if script && (module == "__torch__" || module.starts_with("__torch__.")) {
         return Ok(Name::Module);
@@ -182,7 +182,7 @@ pub(super) fn known(module: &str, name: &str, script: bool) -> Result<Name, Stri
     if PLAIN.iter().any(|(module, names)| *module == python && names.contains(&name)) {
         return Ok(Name::PassedOver);
     }
-    // Old checkpoints of Lightning have the callbacks' classes for keys.
+    // In old checkpoints of Lightning, classes of callbacks are keys.
     let lightning = ["pytorch_lightning.", "lightning.pytorch."];
     let lightning = lightning.iter().find_map(|start| module.strip_prefix(start));
     let is_plain = |part: &str| part.starts_with("callbacks.") || part == "utilities.parsing";
@@ -211,7 +211,7 @@ pub(super) fn known(module: &str, name: &str, script: bool) -> Result<Name, Stri
         _ => None,
     };
     found.ok_or_else(|| {
-        // A name comes from the file, and may be as long and as strange as its writer liked.
+        // A name from a file may be very long, and may have any characters.
         let full: String = format!("{module}.{name}").escape_debug().take(80).collect();
         format!(
             "the pickle names `{full}`, which is no part of a state dict; nothing was executed: \

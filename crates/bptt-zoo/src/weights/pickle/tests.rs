@@ -61,7 +61,7 @@ fn broken_programs_are_refused() {
     }
 }
 
-/// What stands beside weights, in the opcodes of every protocol: passed over.
+/// Data that stands beside weights, in the opcodes of every protocol, is ignored.
 #[test]
 fn plain_values_are_passed_over() {
     let values: [&[u8]; 14] = [

@@ -2,7 +2,7 @@
 
 use crate::weights::array::Element;
 
-/// More tuples, dictionaries and tensors than any checkpoint has.
+/// No checkpoint has more tuples, dictionaries and tensors than this.
 pub(super) const MOST_OBJECTS: usize = 1 << 20;
 
 /// A value on the machine's stack.
@@ -10,21 +10,21 @@ pub(super) const MOST_OBJECTS: usize = 1 << 20;
 pub(in crate::weights) enum Value {
     None,
     Int(i32),
-    /// A wider integer, by where its opcode is.
+    /// A wider integer, by the place of its opcode.
     Long(u32),
-    /// A text, by where its opcode is.
+    /// A text, by the place of its opcode.
     Text(u32),
     /// One of the names that are known.
     Name(Name),
     /// An entry of the list of objects.
     Object(u32),
-    /// Something that no tensor depends on: a float, a truth value, bytes.
+    /// A value that no tensor depends on: a float, a truth value, bytes.
     Other,
-    /// An object of a known type, and all that is in it: a set, a counter, a device.
+    /// An object of a known type whose content is ignored: a set, a counter, a device.
     PassedOver,
 }
 
-/// The names that a checkpoint may consist of.
+/// The names that a checkpoint may use.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::weights) enum Name {
     OrderedDict,
@@ -38,25 +38,25 @@ pub(in crate::weights) enum Name {
     TensorClass,
     Storage(Kind),
     Dtype(Kind),
-    /// What is known, and passed over with all that belongs to it.
+    /// A known name of something that is ignored, with everything that belongs to it.
     PassedOver,
-    /// The same for a way to make a tensor: quantized, sparse and the like.
+    /// A function that makes a tensor of a kind that is left out: quantized, sparse and others.
     OddTensor,
     /// A module of TorchScript.
     Module,
 }
 
-/// What a storage's numbers are.
+/// The type of the numbers in a storage.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::weights) enum Kind {
     Known(Element),
-    /// Bytes, whose type the tensor says.
+    /// Bytes; the tensor has their type.
     Untyped,
     /// A type that is not read: complex and quantized numbers; by its number.
     Odd(u8),
 }
 
-/// What is referred to by number.
+/// An object, to which values refer by number.
 #[derive(Debug)]
 pub(super) enum Object {
     Sequence(Items<Value>),
@@ -67,8 +67,8 @@ pub(super) enum Object {
     Odd(Box<OddTensor>),
 }
 
-/// The items of an object. Most are few or none, and a million objects are a file of a megabyte: so
-/// the list is as small as can be.
+/// The items of an object. Most objects have few items or none, and a file of a megabyte may have a million objects, so
+/// an empty list has to be small.
 #[derive(Debug)]
 #[allow(clippy::box_collection)]
 pub(super) struct Items<T>(Option<Box<Vec<T>>>);
@@ -82,7 +82,7 @@ impl<T> Items<T> {
         self.0.as_deref().map_or(&[], |items| items)
     }
 
-    /// Puts more behind them.
+    /// Adds items at the end.
     pub(super) fn extend(&mut self, more: Vec<T>) {
         match &mut self.0 {
             Some(items) => items.extend(more),
@@ -91,7 +91,7 @@ impl<T> Items<T> {
     }
 }
 
-/// A tensor that is passed over.
+/// A tensor that is left out.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::weights) struct OddTensor {
     /// Its type, or what is odd about it.
@@ -107,7 +107,7 @@ pub(in crate::weights) struct Storage {
     pub(super) key: Value,
     /// How many elements it claims to have.
     pub(in crate::weights) elements: usize,
-    /// Where the part of it begins that is meant: old files have views of storages.
+    /// Where the part that is used begins: old files have views of storages.
     pub(in crate::weights) start: usize,
 }
 
