@@ -4,8 +4,6 @@
 //! through time" (2016); A. Griewank, "Achieving logarithmic growth of temporal and spatial
 //! complexity in reverse automatic differentiation" (1992).
 
-use std::ops::Range;
-
 /// The least number of forward steps that back-propagation over `steps` steps takes, where at most
 /// `memory` hidden states are kept at a time, the first one among them.
 ///
@@ -107,6 +105,7 @@ impl Table {
         self.best[memory - 1][steps].0
     }
 
+    #[cfg(any(feature = "host", test))]
     fn first(&self, steps: usize, memory: usize) -> usize {
         self.best[memory - 1][steps].1
     }
@@ -242,7 +241,8 @@ impl TraceSchedule {
 
     /// Where to split these steps: the first part runs forward to get the state at its end. `kept` states are kept
     /// already, with that before the first of these steps. `None` if these steps are one chunk.
-    pub(crate) fn split(&self, steps: &Range<usize>, kept: usize) -> Option<usize> {
+    #[cfg(any(feature = "host", test))]
+    pub(crate) fn split(&self, steps: &std::ops::Range<usize>, kept: usize) -> Option<usize> {
         let chunks = steps.len().div_ceil(self.chunk);
         if chunks <= 1 {
             return None;
