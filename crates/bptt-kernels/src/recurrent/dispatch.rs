@@ -109,6 +109,7 @@ type Differentiated<B> = fn(
 ) -> Results<DispatchTensor>;
 
 /// Compiles the node on the tape for a backend, here and once.
+#[cfg(any(feature = "host", feature = "cube"))]
 macro_rules! differentiated {
     ($Backend:ty) => {
         #[inline(never)]
@@ -123,6 +124,7 @@ macro_rules! differentiated {
         }
     };
 }
+#[cfg(any(feature = "host", feature = "cube"))]
 pub(super) use differentiated;
 
 /// Runs a sequence on the backend `B`, by a kernel that it has.
