@@ -3,7 +3,7 @@
 use crate::host::simd::real::Real;
 use crate::recurrent::dispatch::differentiated;
 use crate::recurrent::host::host_backend;
-use crate::recurrent::host_memory::{self, HostMemory};
+use crate::recurrent::host_memory::HostMemory;
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Element;
@@ -28,9 +28,16 @@ impl HostMemory for Flex {
 
     fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])> {
         let layout = tensor.layout();
-        let strides = host_memory::row_strides(layout.shape().as_slice(), layout.strides())?;
+        let strides = row_strides(layout.shape().as_slice(), layout.strides())?;
         Some((&tensor.storage()[layout.start_offset()..], strides))
     }
 }
 host_backend!(Flex);
 differentiated!(Flex);
+
+/// The strides in elements, if the rows have no gaps.
+fn row_strides(shape: &[usize], strides: &[isize]) -> Option<[usize; 2]> {
+    let [time, batch, element] = *<&[isize; 3]>::try_from(strides).ok()?;
+    let whole = shape.iter().all(|&size| size > 0) && (element == 1 || shape[2] == 1);
+    Some([usize::try_from(time).ok()?, usize::try_from(batch).ok()?]).filter(|_| whole)
+}

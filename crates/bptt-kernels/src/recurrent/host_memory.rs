@@ -30,13 +30,6 @@ pub(crate) trait HostMemory: Backend<FloatTensorPrimitive: Sync> {
     fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])>;
 }
 
-/// The strides in elements, if the rows have no gaps.
-pub(crate) fn row_strides(shape: &[usize], strides: &[isize]) -> Option<[usize; 2]> {
-    let [time, batch, element] = *<&[isize; 3]>::try_from(strides).ok()?;
-    let whole = shape.iter().all(|&size| size > 0) && (element == 1 || shape[2] == 1);
-    Some([usize::try_from(time).ok()?, usize::try_from(batch).ok()?]).filter(|_| whole)
-}
-
 /// A float type of the kernels, and its variant of the trace.
 pub(crate) trait Float: Gemm + Element {
     fn wrap(trace: host_trace::Trace<Self>) -> Numbers;
