@@ -141,6 +141,8 @@ impl<'a> Parser<'a> {
             "use" => self.uses(),
             // Of a name of a macro, nothing is known.
             "$" if self.text(1) != "crate" => self.at += 2,
+            // Where an exported macro is used, it reaches only what the root exports: such a type is in no file for it.
+            "$" if self.text(3).starts_with(char::is_uppercase) => self.at += 4,
             _ if self.is_word(0) && self.text(1) == "::" => self.path(),
             _ => self.at += 1,
         }
@@ -331,6 +333,7 @@ mod tests {
     fn paths_in_the_code_count_too() {
         assert_eq!(named("fn f() -> crate::c::D { <E as super::g::H>::i() }"), ["c::D", "a::g::H"]);
         assert_eq!(named("macro_rules! m { () => { $crate::c::d() } }"), ["c::d"]);
+        assert_eq!(named("macro_rules! m { () => { $crate::D::e::<$crate::F>() } }"), [""; 0]);
         assert_eq!(named("pub(in crate::a) fn f() {} pub(super) fn g() {}"), [""; 0]);
         assert_eq!(named("fn f() { x.parse::<u8>(); Vec::new(); std::mem::take(y) }"), [""; 0]);
     }

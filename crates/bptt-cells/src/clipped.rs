@@ -20,7 +20,7 @@ use crate::components::Components;
 use crate::lstm::Lstm;
 use crate::lstm_coupled::LstmCoupled;
 use crate::number::{Number, Rectify};
-use crate::wrapper::Wrapper;
+use crate::wrapper::{Wrapper, wrapper_cell};
 
 /// A cell with its memory clipped to `[-bound, bound]` after each step.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +89,7 @@ impl Clippable for LstmCoupled {
 }
 
 // Not an `AnalyticCell`: a bound has a kink.
-crate::wrapper_cell!(Clipped<C: Clippable>);
+wrapper_cell!(Clipped<C: Clippable>);
 
 impl<C: Clippable> Wrapper for Clipped<C> {
     type Inner = C;

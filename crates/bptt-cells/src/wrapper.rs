@@ -152,3 +152,6 @@ macro_rules! wrapper_cell {
         }
     };
 }
+
+// By its path within the crate, too.
+pub(crate) use wrapper_cell;

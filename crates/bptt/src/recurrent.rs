@@ -3,7 +3,6 @@
 use crate::cell::SequenceCell;
 use crate::custom_kernel::{CustomKernel, KernelChoice, LayerKernel};
 use crate::engine::{Engine, Sequence};
-#[cfg(any(feature = "flex", feature = "ndarray"))]
 use crate::state::RecurrentState;
 use crate::weights::Weights;
 use bptt_kernels::{Kernel, MaskedOutput, SequenceMask, SequenceResult};

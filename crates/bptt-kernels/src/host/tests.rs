@@ -1,6 +1,7 @@
 //! Compares the kernels with plain arithmetic, with the reference body, and with each other.
 
 mod duals;
+mod functions;
 mod products;
 
 use crate::host::gemm::dispatch::Gemm;
@@ -13,7 +14,6 @@ use crate::host::sequence::backward::{BackwardInputs, backward};
 use crate::host::sequence::forward::forward;
 use crate::host::sequence::trace::Trace;
 use crate::host::sequence::trace_segment::Keep;
-use crate::host::simd::functions;
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
 use crate::host::step::gates::{CellRunner, InValues};
@@ -30,7 +30,6 @@ use burn::backend::TensorMetadata;
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{DType, Element, TensorData};
-use pulp::{Simd, WithSimd};
 use std::sync::Arc;
 
 /// How the kernels lay out a plan.
@@ -53,121 +52,6 @@ fn isas() -> Vec<Isa> {
         return vec![best, Isa::Portable, Isa::Native(pulp::Arch::V3(v3))];
     }
     vec![best, Isa::Portable]
-}
-
-/// Applies sigmoid or tanh.
-struct Map<'a, T>(bool, &'a [T], &'a mut [T]);
-
-impl<T: Real> WithSimd for Map<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let lanes = T::lanes::<S>();
-        for (x, y) in self.1.chunks(lanes).zip(self.2.chunks_mut(lanes)) {
-            let x = T::load_partial(simd, x);
-            let result = match self.0 {
-                true => functions::sigmoid::<S, T>(simd, x),
-                false => functions::tanh::<S, T>(simd, x),
-            };
-            T::store_partial(simd, y, result);
-        }
-    }
-}
-
-fn map<T: Real>(isa: Isa, sigmoid: bool, x: &[T]) -> Vec<T> {
-    let mut y = vec![T::ZERO; x.len()];
-    isa.dispatch(Map(sigmoid, x, &mut y));
-    y
-}
-
-/// Every 613th `f32`: seven million numbers of every sign, size and kind.
-#[test]
-fn f32_gates_are_good_to_two_units_in_the_last_place() {
-    let all: Vec<f32> = (0..=u32::MAX).step_by(613).map(f32::from_bits).collect();
-    for isa in isas() {
-        for sigmoid in [true, false] {
-            for (&x, y) in all.iter().zip(map(isa, sigmoid, &all)) {
-                let wide = f64::from(x);
-                let exact = match sigmoid {
-                    true if wide < 0.0 => wide.exp() / (1.0 + wide.exp()),
-                    true => 1.0 / (1.0 + (-wide).exp()),
-                    false => wide.tanh(),
-                };
-                if x.is_nan() {
-                    assert!(y.is_nan(), "NaN in, {y} out");
-                    continue;
-                }
-                // A unit in the last place of an `f32` of the size of the exact value.
-                let exponent = exact.abs().max(f64::from(f32::MIN_POSITIVE)).log2().floor();
-                let error = (f64::from(y) - exact).abs() / (exponent - 23.0).exp2();
-                assert!(error <= 2.0, "{isa:?} sigmoid {sigmoid} at {x:e}: {y:e}, {error} units");
-            }
-        }
-    }
-}
-
-/// `x`, `σ(x)` and `tanh(x)`, the latter two as sums of two `f64`, computed with 200 bits.
-#[rustfmt::skip]
-const EXACT: [[f64; 5]; 31] = [
-    [-745.2, 0.0, 0.0, -1.0, 0.0],
-    [-708.5, 2.006132305331306e-308, -0.0, -1.0, 0.0],
-    [-300.0, 5.148200222412013e-131, 2.962376373372979e-147, -1.0, 0.0],
-    [-88.8, 2.720507997802789e-39, 2.386945166634304e-56, -1.0, 0.0],
-    [-40.0, 4.248354255291589e-18, 1.063261941480036e-34, -1.0, 3.6097027756908306e-35],
-    [-20.5, 1.2501528648238605e-09, -4.2505891149696525e-26, -1.0, 3.1257643786699776e-18],
-    [-9.3, 9.141587385216144e-05, -6.452404776122155e-21, -0.9999999832832199, -8.289204722106864e-18],
-    [-4.143857205844201, 0.015613891533039333, 3.4044119762022693e-19, -0.9994969488928328, -5.499840270464408e-17],
-    [-3.452382352139589, 0.030697891892326034, -8.049389333501885e-19, -0.9979960198802772, 2.7033892094987688e-17],
-    [-2.1, 0.10909682119561293, 4.429353775552454e-18, -0.9704519366134539, -3.139884906055107e-17],
-    [-1.0, 0.2689414213699951, 1.679727399649845e-17, -0.7615941559557649, -3.7090214482164924e-17],
-    [-0.6473351, 0.3435903174723576, -1.3025975085698283e-17, -0.5698732399033551, 4.9723740196644074e-17],
-    [-0.624999, 0.34864536242568506, 1.9277003234961336e-17, -0.5545990299298503, 4.033983332471079e-17],
-    [-0.3, 0.425557483188341, -8.05466865782085e-18, -0.2913126124515909, 6.4602656586469586e-18],
-    [-0.001, 0.4997500000208333, 2.416532519975948e-17, -0.0009999996666668, -1.7800613799166557e-20],
-    [-1e-10, 0.499999999975, 2.0685092740664752e-18, -1e-10, 3.3333333333333338e-31],
-    [-1e-310, 0.5, 0.0, -1e-310, 0.0],
-    [1e-300, 0.5, 0.0, 1e-300, 0.0],
-    [1e-05, 0.5000025, -3.721113888476053e-17, 9.999999999666668e-06, -4.5758701526937e-22],
-    [0.1, 0.52497918747894, -2.5084310194303448e-17, 0.09966799462495582, 3.542433877641546e-18],
-    [0.5, 0.6224593312018546, -2.855738705812305e-17, 0.46211715726000974, 2.1916603238260928e-17],
-    [0.62500001, 0.6513548669369713, -9.650646065097921e-18, 0.5545997292735738, -4.591211743314055e-17],
-    [0.92822530316373, 0.7167150993149565, -3.273879155869843e-17, 0.7297654013063463, 2.1069535159666193e-17],
-    [1.7, 0.8455347349164652, 4.2798323079227154e-17, 0.935409070603099, 6.160665782786146e-18],
-    [3.3, 0.9644288107273639, -3.992634414087213e-17, 0.9972829600991421, 2.0750489070819206e-18],
-    [7.7, 0.9995473777767595, -3.972661436200505e-17, 0.999999589895169, -4.5910947593580676e-17],
-    [12.5, 0.9999962733607158, -2.372542274476846e-17, 0.9999999999722241, 4.967437262655545e-18],
-    [19.0, 0.9999999943972036, 4.286535379372559e-17, 0.9999999999999999, 4.823964662155506e-17],
-    [25.0, 0.9999999999861121, -5.3027432599930054e-17, 1.0, -3.8574996959278356e-22],
-    [36.7, 0.9999999999999999, -4.161792468245296e-18, 1.0, -2.653475145003711e-32],
-    [100.0, 1.0, -3.720075976020836e-44, 1.0, 0.0],
-];
-
-#[test]
-fn f64_gates_are_good_to_two_units_in_the_last_place() {
-    let x = EXACT.map(|row| row[0]);
-    for isa in isas() {
-        for (sigmoid, column) in [(true, 1), (false, 3)] {
-            for (row, y) in EXACT.iter().zip(map(isa, sigmoid, &x)) {
-                let (high, low) = (row[column], row[column + 1]);
-                let unit = high.abs().next_up() - high.abs();
-                let error = ((y - high) / unit - low / unit).abs();
-                assert!(error <= 2.0, "{isa:?} sigmoid {sigmoid} at {}: {error} units", row[0]);
-            }
-        }
-    }
-}
-
-#[test]
-fn gates_have_limits_and_pass_nan_on() {
-    let x = [f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1e308, -1e308, f64::NAN];
-    for isa in isas() {
-        let y = map(isa, true, &x);
-        assert_eq!(y[..6], [1.0, 0.0, 0.5, 0.5, 1.0, 0.0]);
-        assert!(y[6].is_nan());
-        let y = map(isa, false, &x);
-        assert_eq!(y[..6], [1.0, -1.0, 0.0, 0.0, 1.0, -1.0]);
-        assert!(y[3].is_sign_negative() && y[6].is_nan());
-    }
 }
 
 /// Pseudo-random numbers in ±1.

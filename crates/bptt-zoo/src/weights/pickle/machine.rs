@@ -66,133 +66,170 @@ impl<'a> Machine<'a> {
     pub(super) fn run(&mut self) -> Result<Value, String> {
         loop {
             let at = self.at;
-            match self.byte()? {
-                PROTO => {
-                    let protocol = self.byte()?;
-                    if !(2..=5).contains(&protocol) {
-                        return Err(format!("the pickle has protocol {protocol}, expected 2 to 5"));
-                    }
-                }
-                // Only a reader of streams needs it.
-                FRAME => drop(self.take(8)?),
-                b'N' => self.stack.push(Value::None),
-                TRUE | FALSE => self.stack.push(Value::Other),
-                b'K' => {
-                    let int = i32::from(self.byte()?);
-                    self.stack.push(Value::Int(int));
-                }
-                b'M' => {
-                    let int = i32::from(u16::from_le_bytes(self.array()?));
-                    self.stack.push(Value::Int(int));
-                }
-                b'J' => {
-                    let int = i32::from_le_bytes(self.array()?);
-                    self.stack.push(Value::Int(int));
-                }
-                // BINFLOAT
-                b'G' => {
-                    self.take(8)?;
-                    self.stack.push(Value::Other);
-                }
-                code if length_bytes(code).is_some() => self.data(at)?,
-                b'}' => self.object(Object::Dict(Items::new(Vec::new())))?,
-                b']' | b')' => self.object(Object::Sequence(Items::new(Vec::new())))?,
-                EMPTY_SET => self.stack.push(Value::PassedOver),
-                b'(' => self.marks.push(self.stack.len() as u32),
-                b't' | b'l' => {
-                    let items = self.pop_to_mark()?;
-                    self.object(Object::Sequence(Items::new(items)))?;
-                }
-                b'd' => {
-                    let items = self.pop_to_mark()?;
-                    self.object(Object::Dict(Items::new(Vec::new())))?;
-                    self.set(&items)?;
-                }
-                FROZENSET => {
-                    self.pop_to_mark()?;
-                    self.stack.push(Value::PassedOver);
-                }
-                code @ TUPLE1..=TUPLE3 => {
-                    let mut items = Vec::with_capacity(usize::from(code - TUPLE1) + 1);
-                    for _ in TUPLE1..=code {
-                        items.insert(0, self.pop()?);
-                    }
-                    self.object(Object::Sequence(Items::new(items)))?;
-                }
-                b'a' => {
-                    let item = self.pop()?;
-                    self.append(vec![item])?;
-                }
-                b'e' | ADDITEMS => {
-                    let items = self.pop_to_mark()?;
-                    self.append(items)?;
-                }
-                b's' => {
-                    let value = self.pop()?;
-                    let key = self.pop()?;
-                    self.set(&[key, value])?;
-                }
-                b'u' => {
-                    let items = self.pop_to_mark()?;
-                    self.set(&items)?;
-                }
-                // POP, POP_MARK, DUP
-                b'0' => match self.marks.last() {
-                    Some(&mark) if mark as usize == self.stack.len() => drop(self.marks.pop()),
-                    _ => drop(self.pop()?),
-                },
-                b'1' => drop(self.pop_to_mark()?),
-                b'2' => self.stack.push(self.top()?),
-                b'q' => {
-                    let number = u32::from(self.byte()?);
-                    self.remember(number)?;
-                }
-                b'r' => {
-                    let number = u32::from_le_bytes(self.array()?);
-                    self.remember(number)?;
-                }
-                MEMOIZE => self.remember(self.remembered as u32)?,
-                b'h' => {
-                    let number = u32::from(self.byte()?);
-                    self.recall(number)?;
-                }
-                b'j' => {
-                    let number = u32::from_le_bytes(self.array()?);
-                    self.recall(number)?;
-                }
-                b'c' => {
-                    let (module, name) = (self.line()?, self.line()?);
-                    self.stack.push(Value::Name(known(module, name, self.script)?));
-                }
-                STACK_GLOBAL => {
-                    let (name, module) = (self.pop()?, self.pop()?);
-                    match (text(self.bytes, module), text(self.bytes, name)) {
-                        (Some(module), Some(name)) => {
-                            self.stack.push(Value::Name(known(module, name, self.script)?));
-                        }
-                        _ => return Err("the pickle names a function by what is no text".into()),
-                    }
-                }
-                b'Q' => {
-                    let id = self.pop()?;
-                    self.storage(id)?;
-                }
-                code @ (b'R' | NEWOBJ | NEWOBJ_EX) => {
-                    // Named arguments: only what is passed over has any.
-                    let named = if code == NEWOBJ_EX { Some(self.pop()?) } else { None };
-                    let arguments = self.pop()?;
-                    let name = self.pop()?;
-                    self.call(name, arguments, named)?;
-                }
-                b'b' => self.build()?,
-                b'.' => return self.pop(),
-                code => {
-                    return Err(format!(
-                        "the pickle's opcode 0x{code:02x} at byte {at} is no part of a checkpoint"
-                    ));
-                }
+            let code = self.byte()?;
+            if code == b'.' {
+                return self.pop();
+            }
+            let is_known = self.run_value(code, at)?
+                || self.run_container(code)?
+                || self.run_stack(code)?
+                || self.run_call(code)?;
+            if !is_known {
+                return Err(format!(
+                    "the pickle's opcode 0x{code:02x} at byte {at} is no part of a checkpoint"
+                ));
             }
         }
+    }
+
+    /// Runs an opcode of the protocol or of a plain value. Returns whether it is one.
+    fn run_value(&mut self, code: u8, at: usize) -> Result<bool, String> {
+        match code {
+            PROTO => {
+                let protocol = self.byte()?;
+                if !(2..=5).contains(&protocol) {
+                    return Err(format!("the pickle has protocol {protocol}, expected 2 to 5"));
+                }
+            }
+            // Only a reader of streams needs it.
+            FRAME => drop(self.take(8)?),
+            b'N' => self.stack.push(Value::None),
+            TRUE | FALSE => self.stack.push(Value::Other),
+            b'K' => {
+                let int = i32::from(self.byte()?);
+                self.stack.push(Value::Int(int));
+            }
+            b'M' => {
+                let int = i32::from(u16::from_le_bytes(self.array()?));
+                self.stack.push(Value::Int(int));
+            }
+            b'J' => {
+                let int = i32::from_le_bytes(self.array()?);
+                self.stack.push(Value::Int(int));
+            }
+            // BINFLOAT
+            b'G' => {
+                self.take(8)?;
+                self.stack.push(Value::Other);
+            }
+            code if length_bytes(code).is_some() => self.data(at)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Runs an opcode of lists, tuples, dictionaries and sets. Returns whether it is one.
+    fn run_container(&mut self, code: u8) -> Result<bool, String> {
+        match code {
+            b'}' => self.object(Object::Dict(Items::new(Vec::new())))?,
+            b']' | b')' => self.object(Object::Sequence(Items::new(Vec::new())))?,
+            EMPTY_SET => self.stack.push(Value::PassedOver),
+            b'(' => self.marks.push(self.stack.len() as u32),
+            b't' | b'l' => {
+                let items = self.pop_to_mark()?;
+                self.object(Object::Sequence(Items::new(items)))?;
+            }
+            b'd' => {
+                let items = self.pop_to_mark()?;
+                self.object(Object::Dict(Items::new(Vec::new())))?;
+                self.set(&items)?;
+            }
+            FROZENSET => {
+                self.pop_to_mark()?;
+                self.stack.push(Value::PassedOver);
+            }
+            code @ TUPLE1..=TUPLE3 => {
+                let mut items = Vec::with_capacity(usize::from(code - TUPLE1) + 1);
+                for _ in TUPLE1..=code {
+                    items.insert(0, self.pop()?);
+                }
+                self.object(Object::Sequence(Items::new(items)))?;
+            }
+            b'a' => {
+                let item = self.pop()?;
+                self.append(vec![item])?;
+            }
+            b'e' | ADDITEMS => {
+                let items = self.pop_to_mark()?;
+                self.append(items)?;
+            }
+            b's' => {
+                let value = self.pop()?;
+                let key = self.pop()?;
+                self.set(&[key, value])?;
+            }
+            b'u' => {
+                let items = self.pop_to_mark()?;
+                self.set(&items)?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Runs an opcode of the stack or of the memo. Returns whether it is one.
+    fn run_stack(&mut self, code: u8) -> Result<bool, String> {
+        match code {
+            // POP, POP_MARK, DUP
+            b'0' => match self.marks.last() {
+                Some(&mark) if mark as usize == self.stack.len() => drop(self.marks.pop()),
+                _ => drop(self.pop()?),
+            },
+            b'1' => drop(self.pop_to_mark()?),
+            b'2' => self.stack.push(self.top()?),
+            b'q' => {
+                let number = u32::from(self.byte()?);
+                self.remember(number)?;
+            }
+            b'r' => {
+                let number = u32::from_le_bytes(self.array()?);
+                self.remember(number)?;
+            }
+            MEMOIZE => self.remember(self.remembered as u32)?,
+            b'h' => {
+                let number = u32::from(self.byte()?);
+                self.recall(number)?;
+            }
+            b'j' => {
+                let number = u32::from_le_bytes(self.array()?);
+                self.recall(number)?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Runs an opcode that names or calls something. Returns whether it is one.
+    fn run_call(&mut self, code: u8) -> Result<bool, String> {
+        match code {
+            b'c' => {
+                let (module, name) = (self.line()?, self.line()?);
+                self.stack.push(Value::Name(known(module, name, self.script)?));
+            }
+            STACK_GLOBAL => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                match (text(self.bytes, module), text(self.bytes, name)) {
+                    (Some(module), Some(name)) => {
+                        self.stack.push(Value::Name(known(module, name, self.script)?));
+                    }
+                    _ => return Err("the pickle names a function by what is no text".into()),
+                }
+            }
+            b'Q' => {
+                let id = self.pop()?;
+                self.storage(id)?;
+            }
+            code @ (b'R' | NEWOBJ | NEWOBJ_EX) => {
+                // Named arguments: only what is passed over has any.
+                let named = if code == NEWOBJ_EX { Some(self.pop()?) } else { None };
+                let arguments = self.pop()?;
+                let name = self.pop()?;
+                self.call(name, arguments, named)?;
+            }
+            b'b' => self.build()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], String> {
