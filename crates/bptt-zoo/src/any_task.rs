@@ -8,7 +8,8 @@ use crate::settings::Settings;
 use crate::task::Task;
 use crate::{task_settings, trainer};
 
-/// A task that is chosen at run time: what is known of it before there is data, and how to train it.
+/// A task that is chosen at run time: its constants, which need no data, and the functions that check, resume and train
+/// it.
 #[derive(Clone, Copy, Debug)]
 pub struct AnyTask {
     /// [`Task::NAME`]
@@ -43,16 +44,16 @@ impl AnyTask {
         }
     }
 
-    /// The settings of a run where nothing else is asked for.
+    /// The default settings of the task.
     pub fn defaults(&self) -> Settings {
         (self.defaults)()
     }
 
-    /// Whether settings make sense for this task.
+    /// Checks that the settings make sense for this task.
     ///
     /// # Errors
     ///
-    /// The first option that does not, by its name on the command line.
+    /// The first option that is wrong, by its name on the command line.
     pub fn check(&self, settings: &Settings) -> Result<(), Error> {
         (self.check)(settings).map(drop)
     }
@@ -66,8 +67,9 @@ impl AnyTask {
         (self.resumed)(folder)
     }
 
-    /// Trains: compares the engines' gradients, then takes steps until steps or seconds are used up or
-    /// somebody asks for an end. It validates and saves now and then, and at the end.
+    /// Trains a model. It compares the engines' gradients, then trains until the limit of steps or seconds is reached
+    /// or [`Session::stop`](crate::Session::stop) is set. It validates and saves every [`Settings::validate_every`]
+    /// steps and at the end.
     ///
     /// # Errors
     ///

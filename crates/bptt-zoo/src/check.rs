@@ -1,4 +1,4 @@
-//! The two engines' gradients, compared on the model and the batch that a run starts from.
+//! Compares the two engines' gradients on the model and the batch that a run starts with.
 
 use crate::task::SequenceModel;
 use bptt::Engine;
@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 /// The largest [`GradientCheck::error`] that a run in f32 starts with.
 pub const TOLERANCE: f64 = 1e-4;
 
-/// The error of a small gradient is relative to this part of the whole gradient, because relative to itself it
-/// would be rounding alone. A gradient that is completely wrong is still noticed if it is more than
-/// `FLOOR · TOLERANCE` (a ten-millionth) of the whole.
+/// The error of a small gradient is relative to this fraction of the whole gradient. Relative to itself, its error
+/// could be rounding alone. A gradient that is completely wrong is still noticed if it is more than `FLOOR · TOLERANCE`
+/// (a ten-millionth) of the whole.
 const FLOOR: f64 = 1e-3;
 
-/// How far the engines' gradients are apart, and how long each engine took.
+/// The difference between the engines' gradients, and how long each engine took.
 #[derive(Clone, Debug)]
 pub struct GradientCheck {
     /// The largest norm-relative error of manual against autograd, over all parameters.
@@ -169,10 +169,10 @@ mod tests {
 
     #[test]
     fn a_vanishing_gradient_is_held_against_the_whole() {
-        // Rounding noise of the size 1e-9 in a gradient of norm 1: fine, whatever is left of it.
+        // Rounding noise of size 1e-9 in a gradient of norm 1 passes, even if the small gradient is completely wrong.
         let expected = gradients(&[1.0], &[1e-9]);
         assert!(worst(&gradients(&[1.0], &[2e-9]), &expected).0 < TOLERANCE);
-        // Wrong altogether, and a hundred-thousandth of the whole: not fine.
+        // A gradient that is completely wrong fails at a hundred-thousandth of the whole.
         let expected = gradients(&[1.0], &[1e-5]);
         assert!(worst(&gradients(&[1.0], &[0.0]), &expected).0 > TOLERANCE);
     }

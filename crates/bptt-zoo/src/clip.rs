@@ -84,7 +84,7 @@ mod tests {
         let (layer, mut gradients) = gradients();
         let norm = clip_global_norm(&layer, &mut gradients, 2.5);
         assert!((norm - 5.0).abs() < 1e-6, "{norm}");
-        // One factor for all, 2.5 / 5: by themselves, 3 and 4 would both have become 2.5.
+        // One factor for all, 2.5 / 5. If each tensor was clipped by itself, 3 and 4 would both become 2.5.
         let clipped = values(&layer, &gradients);
         for (found, expected) in clipped.iter().zip([1.5, 0.0, 0.0, 0.0, 0.0, 2.0]) {
             assert!((found - expected).abs() < 1e-6, "{clipped:?}");

@@ -81,7 +81,7 @@ where
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], color.stroke_width(3)));
     }
-    // A single validation is no line, so each one is a dot as well.
+    // A single validation makes no line, so each validation also has a dot.
     chart.draw_series(curves[1].iter().map(|&at| Circle::new(at, 3, VALID.filled())))?;
     chart
         .configure_series_labels()
@@ -132,7 +132,7 @@ mod tests {
         }
     }
 
-    /// Lines of the axes: what a picture without points has, less the legend's two.
+    /// Counts the lines of the axes: all lines of a picture without points, minus the two of the legend.
     fn svg_frame_lines(labels: &Labels<'_>) -> usize {
         let points =
             [point(20, Some(3.0), None), point(40, None, None), point(60, None, Some(1.5))];

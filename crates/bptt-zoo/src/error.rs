@@ -1,11 +1,11 @@
-//! What can go wrong, in one line.
+//! The errors of this crate, with messages of one line.
 
-/// What went wrong, in one line: what, where, and what would be right.
+/// An error with a message of one line: what is wrong, where, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// Bad usage or bad input: settings, text, files.
     Input(String),
-    /// A check failed: the engines' gradients differ, or the loss is not a number any more.
+    /// A check failed: the engines' gradients differ, or the loss is NaN.
     Check(String),
 }
 
@@ -16,7 +16,7 @@ impl Error {
 
     /// A file that could not be read or written.
     pub(crate) fn file(verb: &str, path: &std::path::Path, cause: impl std::fmt::Display) -> Self {
-        // Causes come from other crates and may have several lines; a message has one.
+        // Causes come from other crates and may have several lines, but our messages have one.
         let cause = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         Self::Input(format!("cannot {verb} {}: {cause}", path.display()))
     }

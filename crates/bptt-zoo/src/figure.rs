@@ -1,10 +1,10 @@
-//! Numbers for a person.
+//! Numbers in a form for people.
 
-/// A number with four digits after the point. Small numbers have four significant digits in their place, so that a
-/// loss of a few millionths is not `0.0000`.
+/// A number with four digits after the decimal point. Small numbers have four significant digits, so that a loss of a
+/// few millionths is not shown as `0.0000`.
 pub fn figure(value: f64) -> String {
     let size = value.abs();
-    // Each bound needs one more digit; beyond the last, an exponent is easier to read than many zeros.
+    // Below each bound, one more digit is needed. Below the last bound, an exponent is easier to read than many zeros.
     match size {
         _ if size == 0.0 || !size.is_finite() => format!("{value:.4}"),
         _ if !(1e-4..1e15).contains(&size) => format!("{value:.3e}"),

@@ -1,8 +1,8 @@
-//! The run folder: what a run leaves behind, and what a resumed run starts from.
+//! The run folder: the files that a run writes, and from which it can be resumed.
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `.bptt-run` | the mark of a run folder, with its format |
+//! | `.bptt-run` | the marker of a run folder, with its format |
 //! | `config.json` | the settings, what has to be known about the data, and the config of the model |
 //! | `metrics.jsonl` | one line for each point of the curves |
 //! | `model.bpk` | the model with the lowest validation loss (burnpack) |
@@ -13,8 +13,8 @@
 //! Every file but the marker is written under another name first and then renamed, so that a reader always sees a
 //! whole file. `checkpoint.json` is written last, so that it always names a whole checkpoint.
 //!
-//! A folder that is neither empty nor a run folder is refused. In a run folder, the files above belong to the run.
-//! All others are left alone, also those in a folder `checkpoint-N`.
+//! A folder that is neither empty nor a run folder is refused. In a run folder, the files above belong to the run. All
+//! other files are not touched, even in a folder `checkpoint-N`.
 
 use crate::error::Error;
 use crate::folder_files::{CONFIG, Checkpoint, Config, Point};
@@ -39,15 +39,15 @@ const CHECKPOINT: &str = "checkpoint.json";
 const MODEL: &str = "model.bpk";
 pub(crate) const CURVE: &str = "learning-curve.svg";
 
-/// What a run writes besides its config and its checkpoints. It is removed in this order, so that a run that is
-/// removed half is never taken for a whole one.
+/// The files that a run writes besides its config and its checkpoints. They are removed in this order, so that a run
+/// that is removed only in part is never taken for a whole one.
 const FILES: [&str; 4] = [CHECKPOINT, METRICS, MODEL, CURVE];
 
 /// What is in a checkpoint's folder.
 const PARTS: [&str; 3] = [MODEL, "optimizer.bpk", "state.bpk"];
 
 impl RunFolder {
-    /// The folder at a path, which may exist or not.
+    /// The folder at this path. It need not exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
@@ -66,7 +66,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// If there is no run, or its `config.json` cannot be read.
+    /// If there is no run in the folder, or its `config.json` cannot be read.
     pub fn settings(&self) -> Result<Settings, Error> {
         self.config()?.settings.ok_or_else(|| {
             let path = self.path.display();
@@ -74,7 +74,7 @@ impl RunFolder {
         })
     }
 
-    /// What is wrong with its `config.json`.
+    /// An error about its `config.json`.
     pub(crate) fn in_config(&self, why: impl std::fmt::Display) -> Error {
         Error::file("read", &self.path.join(CONFIG), why)
     }
@@ -84,17 +84,17 @@ impl RunFolder {
         self.path.join(CONFIG).is_file()
     }
 
-    /// What the folder is; see [`marker::find`].
+    /// What kind of folder it is; see [`marker::find`].
     pub(crate) fn find(&self) -> Result<Found, Error> {
         marker::find(&self.path)
     }
 
-    /// The folder of a run that is there already; see [`marker::claim_existing`].
+    /// Claims the folder if it already holds a run; see [`marker::claim_existing`].
     pub(crate) fn claim_existing(&self) -> Result<Option<Claim>, Error> {
         marker::claim_existing(&self.path)
     }
 
-    /// Makes it a run folder and keeps others out; see [`marker::claim`].
+    /// Makes it a run folder and claims it; see [`marker::claim`].
     pub(crate) fn claim(&self) -> Result<Claim, Error> {
         marker::claim(&self.path)
     }
@@ -118,9 +118,9 @@ impl RunFolder {
         if config.is_of_run() { Ok(config) } else { none(foreign) }
     }
 
-    /// Makes it the empty folder of a new run. An older run in it is removed, and nothing else.
+    /// Makes it the empty folder of a new run. The files of an older run in it are removed, and no others.
     pub(crate) fn begin(&self, _claim: &Claim, config: &Config) -> Result<(), Error> {
-        // Everything that could be in the way is looked for before anything is removed.
+        // All obstacles are checked before anything is removed.
         if self.holds_run() && !marker::config_is_of_run(&self.path) {
             return Err(Error::input(format!(
                 "{}: {CONFIG} is not that of a run: nothing was touched; move it away, or give another \
@@ -142,7 +142,7 @@ impl RunFolder {
         self.write_json(CONFIG, config)
     }
 
-    /// Goes on with the run in it.
+    /// Continues the run in it.
     pub(crate) fn resume(&self, _claim: &Claim, config: &Config) -> Result<(), Error> {
         remove_unfinished(&self.path)?;
         self.write_json(CONFIG, config)
@@ -164,7 +164,7 @@ impl RunFolder {
         self.path.join(checkpoint_name(step)).join(name)
     }
 
-    /// Writes a checkpoint, its parts first, and removes the one before it.
+    /// Writes a checkpoint, its parts first, and removes the previous one.
     pub(crate) fn write_checkpoint(
         &self,
         checkpoint: &Checkpoint,
@@ -180,12 +180,12 @@ impl RunFolder {
         self.remove_checkpoints(Some(checkpoint.step))
     }
 
-    /// Removes the files of runs from the folders of checkpoints, and each such folder if it is empty then.
+    /// Removes the files of runs from the folders of checkpoints. A folder that is empty then is removed too.
     fn remove_checkpoints(&self, except: Option<u64>) -> Result<(), Error> {
         for (name, path) in entries(&self.path)? {
             let step = name.strip_prefix("checkpoint-").and_then(|step| step.parse::<u64>().ok());
             let Some(step) = step.filter(|step| name == checkpoint_name(*step)) else { continue };
-            // No run makes a link to a folder: somebody else did.
+            // No run makes a link to a folder, so a link belongs to another program.
             if Some(step) == except || path.is_symlink() || !path.is_dir() {
                 continue;
             }
@@ -244,7 +244,7 @@ fn checkpoint_name(step: u64) -> String {
     format!("checkpoint-{step}")
 }
 
-/// What is in a folder: names, as text, and paths.
+/// The entries of a folder: their names, as text, and their paths.
 fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let failed = |error| Error::file("read", folder, error);
     let entries = std::fs::read_dir(folder).map_err(failed)?;

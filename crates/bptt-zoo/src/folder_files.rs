@@ -16,34 +16,34 @@ pub(crate) struct Config {
     pub(crate) info: FolderInfo,
 }
 
-/// What a run folder has to remember besides the settings.
+/// What a run folder has to store besides the settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FolderInfo {
-    /// Of the text, for `char-lm`.
+    /// About the text, for `char-lm`.
     pub text: Option<TextInfo>,
-    /// Of the series, for `forecast`.
+    /// About the series, for `forecast`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<SeriesInfo>,
-    /// What the model is made of, where it has a [`ModelConfig`].
+    /// The kind and config of the model, if it has a [`ModelConfig`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<StoredModel>,
 }
 
 impl Config {
-    /// Whether a run or a saved model has one like this.
+    /// Whether this is the config of a run or of a saved model, and not of another program.
     pub(crate) fn is_of_run(&self) -> bool {
         self.settings.is_some() || self.info.model.is_some()
     }
 }
 
 impl FolderInfo {
-    /// What a model is made of, and nothing else.
+    /// The kind and config of a model, and nothing else.
     pub fn of_model<C: ModelConfig>(config: &C) -> Self {
         let config = serde_json::to_value(config).expect("a config is plain data");
         Self { model: Some(StoredModel { kind: C::KIND.to_string(), config }), ..Self::default() }
     }
 
-    /// What the data is, if it is not the same.
+    /// The name of the data, if the two are about different data.
     pub(crate) fn other_data(&self, other: &Self) -> Option<&'static str> {
         match (self.text == other.text, self.series == other.series) {
             (true, true) => None,
@@ -53,7 +53,7 @@ impl FolderInfo {
     }
 }
 
-/// What a model is made of.
+/// The kind and config of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredModel {
     /// [`ModelConfig::KIND`]
@@ -62,21 +62,21 @@ pub struct StoredModel {
     pub config: serde_json::Value,
 }
 
-/// What has to be known about a series to continue with it.
+/// What a resumed run needs to know about its series.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesInfo {
     /// How many values there are.
     pub values: usize,
-    /// A hash of them.
+    /// A hash of the values.
     pub fingerprint: String,
 }
 
-/// What has to be known about a text to continue with it, and to write text without it.
+/// What a resumed run needs to know about its text, and what a model needs to write text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TextInfo {
     /// How many characters it has.
     pub characters: usize,
-    /// A hash of it.
+    /// A hash of the text.
     pub fingerprint: String,
     /// The characters that occur, in order.
     pub vocabulary: String,
@@ -85,11 +85,11 @@ pub struct TextInfo {
 /// A point of the learning curve: a line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// After how many steps.
+    /// The number of steps before this point.
     pub step: u64,
     /// Seconds of training until this step.
     pub seconds: f64,
-    /// The mean training loss since the point before.
+    /// The mean training loss since the previous point.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub train_loss: Option<f64>,
     /// The validation loss.

@@ -1,9 +1,9 @@
 //! Tasks, models and trainers built on [`bptt`].
 //!
-//! The central types: [`Settings`] say everything about a run. A [`Task`] makes its model, its batches and its
-//! losses out of them; [`TASKS`] lists those of this crate. [`train`] is the one loop for all tasks. It compares
-//! the two engines' gradients on the run's own model and first batch, then trains, and keeps a [`RunFolder`].
-//! From this folder [`sample`](sample::sample) writes text, and a later run continues.
+//! The central types: [`Settings`] say everything about a run. A [`Task`] makes its model, its batches and its losses
+//! from the settings; [`TASKS`] lists the tasks of this crate. [`train`] is the one loop for all tasks. It compares the
+//! two engines' gradients on the run's own model and first batch, then trains, and keeps a [`RunFolder`]. From this
+//! folder [`sample`](sample::sample) writes text, and a later run continues.
 //!
 //! A task of your own runs in the same loop: implement [`Task`], and train it by [`AnyTask::of`].
 //!

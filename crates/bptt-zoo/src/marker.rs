@@ -1,8 +1,8 @@
 //! The marker of run folders, and the lock that keeps two runs out of one folder.
 //!
-//! `.bptt-run` marks a run folder. A process that writes into the folder holds a lock on this file; the system
-//! removes the lock when the process ends, however it ends. This is why the marker is never replaced, unlike the
-//! other files.
+//! `.bptt-run` marks a run folder. A process that writes into the folder holds a lock on this file. When the process
+//! ends, for whatever reason, the system removes the lock. The marker is never replaced, unlike the other files,
+//! because a new file would not have the lock.
 
 use crate::error::Error;
 use crate::folder_files::{CONFIG, Config};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 const MARKER: &str = ".bptt-run";
 
-/// The format of run folders that is written, the newest that is known.
+/// The format of run folders that this crate writes. It is the newest format that it knows.
 const FORMAT: u64 = 1;
 
 /// The content of the marker.
@@ -23,14 +23,14 @@ struct Marker {
     format: u64,
 }
 
-/// What a folder is before anything is written.
+/// What kind of folder it is, before anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// No folder, or an empty one.
     Nothing,
     /// A run folder.
     Marked,
-    /// A run folder from before there were markers.
+    /// A run folder of an early version, which wrote no marker.
     Unmarked,
 }
 
@@ -41,11 +41,11 @@ pub(crate) struct Claim {
     _marker: File,
 }
 
-/// What the folder is.
+/// Finds out what kind of folder it is.
 ///
 /// # Errors
 ///
-/// If it belongs to another program, or its format is newer than this crate.
+/// If it belongs to another program, or if its format is newer than this crate.
 pub(crate) fn find(path: &Path) -> Result<Found, Error> {
     let failed = |error| Error::file("read", path, error);
     match fs::metadata(path) {
@@ -73,11 +73,11 @@ pub(crate) fn find(path: &Path) -> Result<Found, Error> {
     }
 }
 
-/// The claim on a folder that holds a run already; `None`: it holds none yet.
+/// Claims a folder that already holds a run; `None` if it holds no run.
 ///
 /// # Errors
 ///
-/// If it belongs to another program, or another run is at work in it.
+/// If it belongs to another program, or if another run is active in it.
 pub(crate) fn claim_existing(path: &Path) -> Result<Option<Claim>, Error> {
     match find(path)? {
         Found::Nothing => Ok(None),
@@ -85,11 +85,11 @@ pub(crate) fn claim_existing(path: &Path) -> Result<Option<Claim>, Error> {
     }
 }
 
-/// Makes it a run folder, if it is none yet, and keeps other runs out.
+/// Makes the folder a run folder, if it is not one yet, and locks it against other runs.
 ///
 /// # Errors
 ///
-/// If it belongs to another program, another run is at work in it, or it cannot be written.
+/// If it belongs to another program, if another run is active in it, or if it cannot be written.
 pub(crate) fn claim(path: &Path) -> Result<Claim, Error> {
     fs::create_dir_all(path).map_err(|error| Error::file("make the folder", path, error))?;
     let found = find(path)?;
@@ -99,7 +99,7 @@ pub(crate) fn claim(path: &Path) -> Result<Claim, Error> {
         let marker = serde_json::to_string(&Marker { format: FORMAT }).expect("a number");
         match File::create_new(&at) {
             Ok(mut file) => file.write_all((marker + "\n").as_bytes()).map_err(failed)?,
-            // Another run was quicker. The one that gets the lock goes on.
+            // Another run has made the marker at the same time. The run that gets the lock continues.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed(error)),
         }
@@ -107,7 +107,7 @@ pub(crate) fn claim(path: &Path) -> Result<Claim, Error> {
     let marker = File::options().read(true).write(true).open(&at).map_err(failed)?;
     match marker.try_lock() {
         Ok(()) => {}
-        // Some file systems have no locks. A run that is alone works there as well.
+        // Some file systems have no locks. A single run works there too.
         Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
         Err(TryLockError::Error(error)) => return Err(Error::file("lock", &at, error)),
         Err(TryLockError::WouldBlock) => {
@@ -125,7 +125,7 @@ fn marker(path: &Path) -> PathBuf {
     path.join(MARKER)
 }
 
-/// Whether it has a marker.
+/// Whether the folder has a marker.
 ///
 /// # Errors
 ///
@@ -136,15 +136,16 @@ pub(crate) fn is_marked(path: &Path) -> Result<bool, Error> {
         return Ok(false);
     }
     let mut text = String::new();
-    // No marker is longer. A longer file is cut off here, and is no JSON then.
+    // A marker is never longer. A longer file is cut off here, so it is not valid JSON.
     let read = |file: File| file.take(1 << 10).read_to_string(&mut text);
     match File::open(&at).and_then(read) {
         Ok(_) => {}
-        // Windows lets nobody read a locked file (ERROR_LOCK_VIOLATION). The process with the lock has read it.
+        // On Windows a locked file cannot be read (ERROR_LOCK_VIOLATION). The process that holds the lock has already
+        // checked it.
         Err(error) if cfg!(windows) && error.raw_os_error() == Some(33) => return Ok(true),
         Err(error) => return Err(Error::file("read", &at, error)),
     }
-    // A process made the marker, and ended before it could write it.
+    // A process made the marker, and ended before it wrote the content.
     if text.is_empty() {
         return Ok(true);
     }
@@ -160,7 +161,7 @@ pub(crate) fn is_marked(path: &Path) -> Result<bool, Error> {
     }
 }
 
-/// Whether `config.json` is that of a run or of a saved model. Other programs have files of this name, too.
+/// Whether `config.json` belongs to a run or to a saved model. Other programs have files of this name too.
 pub(crate) fn config_is_of_run(path: &Path) -> bool {
     let Ok(bytes) = read::file(&path.join(CONFIG), read::LONGEST_JSON) else { return false };
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(&bytes) else { return false };
@@ -216,7 +217,7 @@ mod tests {
             assert!(refused(&run).contains(named), "{text}");
             assert!(run.settings().unwrap_err().to_string().contains(named), "{text}");
         }
-        // Whoever made it had no time to write it.
+        // The process that made it ended before it wrote the content.
         fs::write(marker(run.path()), "").unwrap();
         run.claim().unwrap();
     }
@@ -246,7 +247,7 @@ mod tests {
                 false => assert!(refused(&run).contains("no run folder"), "{config}"),
             }
         }
-        // As it is written today.
+        // The current format.
         let folder = tempdir().unwrap();
         let run = RunFolder::new(folder.path());
         let config = Config { settings: Some(Parity::defaults()), info: FolderInfo::default() };

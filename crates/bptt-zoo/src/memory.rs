@@ -1,8 +1,8 @@
-//! How much memory a run takes, said or refused before it is taken.
+//! Checks how much memory a run takes, before it takes it.
 //!
-//! Real-time recurrent learning carries along how each number of the state depends on each parameter, for
-//! every row. That is `H` times as much as the parameters for every row, so sizes that are small for the other
-//! engines fill a machine.
+//! For every row, real-time recurrent learning carries the derivative of each number of the state with respect to each
+//! parameter. For every row this is `H` times as large as the parameters. So sizes that are small for the other engines
+//! can fill the memory of a machine.
 
 use crate::error::Error;
 use crate::settings::Settings;
@@ -10,24 +10,24 @@ use crate::task::SequenceSize;
 use bptt::cells::Cell;
 use bptt::{CellVisitor, Engine, SequenceCell, available_memory, rtrl_bytes};
 
-/// More memory than this is a mistake in the sizes and not what somebody wants.
+/// If a run needs more memory than this, its sizes are probably a mistake.
 const MOST_GIGABYTES: f64 = 64.0;
 
-/// From here on a run by [`Engine::Rtrl`] says how much it is about to take.
+/// From this amount on, a run by [`Engine::Rtrl`] prints how much memory it will take.
 const WORTH_SAYING: f64 = 1.0;
 
-/// How many bytes a number has: all is trained in f32.
+/// How many bytes a number has: all training is in f32.
 const NUMBER: usize = 4;
 
-/// Whether sizes that each make sense make sense together: they may need more than any machine has.
+/// Checks that the sizes together do not need more memory than any machine has. Each of them alone may make sense.
 ///
 /// # Errors
 ///
-/// If they do.
+/// If they need more.
 pub(crate) fn check(settings: &Settings, size: SequenceSize) -> Result<(), Error> {
     let Settings { hidden, layers, batch, .. } = *settings;
     let width = directions(settings) as f64 * hidden as f64;
-    // Weights with their gradients and Adam's two moments; what a step keeps for the backward pass.
+    // The weights, their gradients and Adam's two moments; and what a step keeps for the backward pass.
     let weights = 4.0 * 8.0 * width * width * layers as f64;
     let kept = 10.0 * width * layers as f64 * batch as f64 * size.time as f64;
     let gigabytes = (weights + kept) * NUMBER as f64 / 1e9;
@@ -41,11 +41,11 @@ pub(crate) fn check(settings: &Settings, size: SequenceSize) -> Result<(), Error
     Ok(())
 }
 
-/// Whether a run by [`Engine::Rtrl`] fits the memory that is available.
+/// Checks that a run by [`Engine::Rtrl`] fits the available memory.
 ///
 /// # Returns
 ///
-/// A line of warning, if it fits and takes much.
+/// A line of warning, if it fits but takes much memory.
 ///
 /// # Errors
 ///
@@ -56,7 +56,7 @@ pub(crate) fn check_rtrl(settings: &Settings, size: SequenceSize) -> Result<Opti
     check_rtrl_within(settings, size, available.map(|bytes| bytes as f64 / 1e9))
 }
 
-/// The same for so many gigabytes.
+/// The same, if this many gigabytes are available.
 fn check_rtrl_within(
     settings: &Settings,
     size: SequenceSize,
@@ -83,11 +83,11 @@ fn check_rtrl_within(
     }
 }
 
-/// What the influence of the largest layer takes.
+/// How many gigabytes the influence of the largest layer takes.
 fn rtrl_gigabytes(settings: &Settings, size: SequenceSize) -> f64 {
     let Settings { hidden, layers, batch, .. } = *settings;
     let cell = settings.cell.default_cell();
-    // The parameters, and each number of an input that has gradients.
+    // The parameters, and each number of the input if it has gradients.
     let columns = |input: usize, has_gradients: bool| {
         let inputs = if has_gradients { size.time * input } else { 0 };
         cell.gates() * hidden * (input + hidden + 2) + inputs
@@ -102,7 +102,7 @@ fn directions(settings: &Settings) -> usize {
     if settings.bidirectional { 2 } else { 1 }
 }
 
-/// Computes how many bytes the influence takes, for whichever cell.
+/// Computes how many bytes the influence takes, for any cell.
 struct Bytes {
     batch: usize,
     columns: usize,

@@ -6,11 +6,11 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Device;
 
-/// The config of a model that is recurrent layers and a linear one: [`ClassifierConfig`],
+/// The config of a model that consists of recurrent layers and a linear layer: [`ClassifierConfig`],
 /// [`ForecasterConfig`], [`TaggerConfig`].
 ///
-/// [`RunFolder::save`] and [`RunFolder::load`] write and read such a model, whether the zoo's loop has trained it or
-/// another program.
+/// [`RunFolder::save`] and [`RunFolder::load`] write and read such a model, no matter whether the zoo or another
+/// program trained it.
 ///
 /// [`RunFolder::save`]: crate::RunFolder::save
 /// [`RunFolder::load`]: crate::RunFolder::load
@@ -18,22 +18,22 @@ use burn::tensor::Device;
 /// [`ForecasterConfig`]: crate::ForecasterConfig
 /// [`TaggerConfig`]: crate::TaggerConfig
 pub trait ModelConfig: burn::config::Config {
-    /// What it makes.
+    /// The model that it makes.
     type Model: Module;
 
     /// The name of this kind of model in folders.
     const KIND: &'static str;
 
-    /// What the recurrent layers are made of.
+    /// The config of the recurrent layers.
     fn recurrent(&self) -> &AnyRecurrentConfig;
 
     /// How many outputs the linear layer has.
     fn outputs(&self) -> usize;
 
-    /// Puts the model together of its layers.
+    /// Makes the model from its layers.
     fn model(&self, recurrent: AnyRecurrent, head: Linear) -> Self::Model;
 
-    /// Checks what this kind of model asks of its config besides what all do.
+    /// Checks the rules that only this kind of model has for its config.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ pub trait ModelConfig: burn::config::Config {
     }
 }
 
-/// Recurrent layers, and a linear one that reads their outputs.
+/// Makes recurrent layers, and a linear layer that reads their outputs.
 pub(crate) fn with_head(
     config: &AnyRecurrentConfig,
     outputs: usize,

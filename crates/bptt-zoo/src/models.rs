@@ -15,7 +15,7 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 impl RunFolder {
-    /// The model in the folder, for inference or for more training.
+    /// Loads the model in the folder, for inference or for more training.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bptt_zoo::Error> {
@@ -30,7 +30,7 @@ impl RunFolder {
     ///
     /// # Errors
     ///
-    /// If the folder holds another kind of model, or its files cannot be read or do not fit each other.
+    /// If the folder holds another kind of model, or if its files cannot be read or do not fit each other.
     pub fn load<C: ModelConfig>(&self, device: &Device) -> Result<C::Model, Error> {
         let Config { settings, info } = self.config()?;
         let other = |what: String| {
@@ -51,17 +51,17 @@ impl RunFolder {
         self.with_weights(config.try_init(device).map_err(|why| self.in_config(why))?)
     }
 
-    /// Writes a model and its config. It may have been trained anywhere. A run that was in the folder is removed,
-    /// and nothing else.
+    /// Writes a model and its config. Any program may have trained the model. The files of a run in the folder are
+    /// removed, and no others.
     ///
     /// # Errors
     ///
-    /// If the folder is neither empty nor a run folder, a run is at work in it, or it cannot be written.
+    /// If the folder is neither empty nor a run folder, if a run is active in it, or if it cannot be written.
     pub fn save<C: ModelConfig>(&self, config: &C, model: C::Model) -> Result<(), Error> {
         self.save_with(Config { settings: None, info: FolderInfo::of_model(config) }, model)
     }
 
-    /// The character model in the folder, and its vocabulary: the character of each number.
+    /// Loads the character model in the folder, and its vocabulary: the character of each number.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl RunFolder {
         Ok((self.with_weights(model)?, vocabulary))
     }
 
-    /// The model of the adding problem in the folder.
+    /// Loads the model of the adding problem in the folder.
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ impl RunFolder {
     ///
     /// # Arguments
     ///
-    /// - `text`: what has to be known about the text, for `char-lm`
+    /// - `text`: what a model has to know about its text, for `char-lm`
     ///
     /// # Errors
     ///
@@ -116,8 +116,8 @@ impl RunFolder {
         self.write("model.bpk", &bytes(numbered(model).into_record())?)
     }
 
-    /// The config of a model. It may come from a stranger: it is refused if it speaks of more numbers than the
-    /// file of the weights can hold.
+    /// The config of a model. It may come from a stranger. So it is refused if its model has more numbers than the file
+    /// of the weights can hold.
     fn sound_model<C: ModelConfig>(&self, stored: &StoredModel) -> Result<C, Error> {
         let config: C =
             serde_json::from_value(stored.config.clone()).map_err(|why| self.in_config(why))?;

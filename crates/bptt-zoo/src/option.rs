@@ -1,4 +1,4 @@
-//! The options that a task has besides those of every run, as data. The command makes its arguments of them.
+//! The options that only one task has, as data. The command makes its arguments from them.
 
 use crate::error::Error;
 use serde_json::Value;
@@ -9,23 +9,23 @@ pub struct TaskOption {
     /// Its name in the task's [`Options`](crate::Task::Options) and in JSON. On the command line it is `--name`,
     /// with `-` for each `_`.
     pub name: &'static str,
-    /// What stands for its value in help texts, such as `T` or `FILE`.
+    /// The placeholder for its value in help texts, such as `T` or `FILE`.
     pub value: &'static str,
     /// What it means for this task, in a few words.
     pub help: &'static str,
-    /// What its values are.
+    /// The type of its values.
     pub kind: OptionKind,
     /// Whether it has to be given.
     pub required: bool,
 }
 
-/// What the values of an option are.
+/// The type of an option's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptionKind {
-    /// A whole number from the one bound to the other.
+    /// A whole number between the two bounds, both included.
     Size(usize, usize),
-    /// The path of a data file, or `-` for standard input. A run may be resumed with the file at another place,
-    /// because the data is known by its fingerprint.
+    /// The path of a data file, or `-` for standard input. When a run is resumed, the file may be at another place,
+    /// because the data is recognised by its fingerprint.
     File,
     /// A text, such as the name of a column.
     Text,
@@ -53,7 +53,7 @@ impl TaskOption {
         Self { name, value, help, kind: OptionKind::Text, required: false }
     }
 
-    /// The same option, which has to be given.
+    /// The same option, but it has to be given.
     pub const fn required(self) -> Self {
         Self { required: true, ..self }
     }

@@ -3,19 +3,19 @@
 use crate::figure::figure;
 use std::time::{Duration, Instant};
 
-/// The least time between two lines: short while the run is new, half a minute later on.
+/// The least time between two lines: short at the beginning of a run, half a minute later.
 fn pause(elapsed: f64) -> Duration {
     Duration::from_secs_f64((elapsed / 10.0).clamp(2.0, 30.0))
 }
 
-/// How fast a run goes and how long it will take.
+/// Measures how fast a run is, and estimates how long it will take.
 #[derive(Debug)]
 pub(crate) struct Progress {
     start: Instant,
     first_step: u64,
     steps: Option<u64>,
     seconds: Option<f64>,
-    /// What a step processes: how many, and of what.
+    /// What a step processes: a count and its unit.
     units: (usize, &'static str),
     last_line: Instant,
 }
@@ -30,18 +30,18 @@ impl Progress {
         Self { start: now, first_step, steps, seconds, units, last_line: now }
     }
 
-    /// Seconds since the beginning of this part of the run.
+    /// Seconds since this process began or resumed the run.
     pub(crate) fn elapsed(&self) -> f64 {
         self.start.elapsed().as_secs_f64()
     }
 
-    /// Whether steps or seconds are used up.
+    /// Whether the limit of steps or seconds is reached.
     pub(crate) fn finished(&self, step: u64) -> bool {
         self.steps.is_some_and(|steps| step >= steps)
             || self.seconds.is_some_and(|seconds| self.elapsed() >= seconds)
     }
 
-    /// A line, if the last one was long enough ago.
+    /// A line, if enough time has passed since the last one.
     pub(crate) fn line(&mut self, step: u64, loss: f64) -> Option<String> {
         if self.last_line.elapsed() < pause(self.elapsed()) {
             return None;

@@ -1,10 +1,10 @@
-//! Random numbers that depend on the seed and on nothing else: not on the device, and not on how many numbers
-//! were drawn before.
+//! Random numbers that depend on the seed, the purpose and the step only. They do not depend on the device or on how
+//! many numbers were drawn before.
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-/// What random numbers are for. Each purpose has numbers of its own.
+/// What random numbers are for. Each purpose has its own numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// The data of a training step.
@@ -17,8 +17,8 @@ pub enum Purpose {
     Dropout = 4,
 }
 
-/// The generator of random numbers of one step, for one purpose. So a run that is resumed at step 1000 draws the
-/// numbers that the uninterrupted run draws there.
+/// The generator of random numbers of one step, for one purpose. So a run that is resumed at step 1000 draws the same
+/// numbers as an uninterrupted run at step 1000.
 pub fn generator(seed: u64, purpose: Purpose, index: u64) -> StdRng {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());

@@ -1,5 +1,5 @@
-//! Reads the files that a user names, and data from standard input. Everything is read with a bound. A pipe or a
-//! device in place of a file is refused, because opening it could wait for ever.
+//! Reads the files that a user names, and data from standard input. Every read has a bound. A pipe or a device in place
+//! of a file is refused, because opening it could block for ever.
 
 use crate::error::Error;
 use std::fs::Metadata;
@@ -9,10 +9,10 @@ use std::path::Path;
 /// The longest file with a text or a series that is read (4 GiB): it is held in memory.
 pub(crate) const LONGEST_DATA: u64 = 1 << 32;
 
-/// The longest file of JSON that is read (64 MiB); the longest part of one is a vocabulary.
+/// The longest file of JSON that is read (64 MiB). The longest part of such a file is a vocabulary.
 pub(crate) const LONGEST_JSON: u64 = 1 << 26;
 
-/// The same for standard input (1 GiB): nobody knows beforehand how much will come, or whether it ends.
+/// The most data that is read from standard input (1 GiB), because its length is not known, and it may never end.
 const LONGEST_STDIN: u64 = 1 << 30;
 
 /// The name of standard input where a file is asked for.
@@ -21,12 +21,13 @@ pub(crate) const STDIN: &str = "-";
 /// How many bytes are read at once.
 const CHUNK: usize = 1 << 16;
 
-/// The absolute path of a data file, so that a run that is resumed from another folder finds it. `-`, which is
-/// standard input, stays `-`.
+/// The absolute path of a data file, so that a run that is resumed from another working directory finds it. `-`, which
+/// is standard input, stays `-`.
 ///
 /// # Errors
 ///
-/// If it does not exist, is no file, or its path is not Unicode, so that no run folder could name it.
+/// If it does not exist, if it is not a file, or if its path is not Unicode, because a run folder could not store such
+/// a path.
 pub fn data_path(path: &Path) -> Result<String, Error> {
     if path == Path::new(STDIN) {
         return Ok(STDIN.to_string());
@@ -45,8 +46,8 @@ pub(crate) fn data_name(path: &str) -> &str {
     if path == STDIN { "standard input" } else { path }
 }
 
-/// The bytes of a text or a CSV file; `-` is standard input. Reading ends at the first byte that no text has, so that
-/// a disk image is not read to its end.
+/// The bytes of a text or a CSV file; `-` is standard input. Reading stops at the first byte that a text cannot have,
+/// so that a disk image is not read to its end.
 pub(crate) fn data(path: &Path) -> Result<Vec<u8>, Error> {
     let named = |why| Error::input(format!("{}: {why}", data_name(&path.display().to_string())));
     if path == Path::new(STDIN) {
@@ -63,7 +64,7 @@ pub(crate) fn data(path: &Path) -> Result<Vec<u8>, Error> {
     chunks(file, LONGEST_DATA).map_err(named)
 }
 
-/// A file's bytes, if it is a file and not longer than `longest`.
+/// The bytes of a file. It is refused if it is not a regular file, or if it is longer than `longest`.
 pub(crate) fn file(path: &Path, longest: u64) -> Result<Vec<u8>, Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::file("read", path, cause);
     let length = plain_file(path, false)?.len();
@@ -73,7 +74,7 @@ pub(crate) fn file(path: &Path, longest: u64) -> Result<Vec<u8>, Error> {
     let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(length as usize).map_err(|error| failed(&error))?;
-    // One byte more than allowed, so that a file that has grown meanwhile is noticed.
+    // One byte more than allowed, to notice a file that has grown since its length was checked.
     file.take(longest + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
     if bytes.len() as u64 > longest {
         return Err(failed(&too_long(longest)));
@@ -81,8 +82,8 @@ pub(crate) fn file(path: &Path, longest: u64) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// The metadata of a file, if it is one. It is asked for before the file is opened, because opening a pipe waits
-/// for a writer.
+/// The metadata of a regular file; everything else is refused. This is checked before the file is opened, because
+/// opening a pipe waits for a writer.
 fn plain_file(path: &Path, or_stdin: bool) -> Result<Metadata, Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::file("read", path, cause);
     let about = std::fs::metadata(path).map_err(|error| failed(&error))?;
@@ -97,7 +98,7 @@ fn plain_file(path: &Path, or_stdin: bool) -> Result<Metadata, Error> {
     Err(failed(&format!("not a file: {what}{hint}")))
 }
 
-/// Why standard input cannot have the data, if it cannot.
+/// The reason why standard input cannot have data, if there is one.
 fn useless_stdin() -> Option<String> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
@@ -111,7 +112,7 @@ fn useless_stdin() -> Option<String> {
         let file = stdin.as_fd().try_clone_to_owned().map(std::fs::File::from);
         let about = file.and_then(|file| file.metadata()).ok()?;
         let kind = about.file_type();
-        // `/dev/null` is read: it has no bytes, and the message for that is a better one.
+        // `/dev/null` is allowed here: it has no bytes, and the message for empty data is better.
         let null = std::fs::metadata("/dev/null").is_ok_and(|null| same(&null, &about));
         if (kind.is_char_device() && !null) || kind.is_block_device() || kind.is_dir() {
             return Some("a device or a folder; give a file, or pipe the data in".to_string());
@@ -157,7 +158,7 @@ fn chunks(mut from: impl Read, longest: u64) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Refuses bytes that are no text in UTF-8. Only the bytes after `from` are new.
+/// Refuses bytes that are not text in UTF-8. Only the bytes from `from` on are new.
 pub(crate) fn no_text(bytes: &[u8], from: usize) -> Result<(), String> {
     let utf16 = "UTF-16 by its looks; convert the text to UTF-8";
     if from == 0 && (bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff")) {
@@ -165,7 +166,7 @@ pub(crate) fn no_text(bytes: &[u8], from: usize) -> Result<(), String> {
     }
     let Some(at) = bytes[from..].iter().position(|&byte| byte == 0) else { return Ok(()) };
     let at = from + at;
-    // In a text in UTF-16 about half of the bytes are zero. A file with other zeros is no text at all.
+    // In a text in UTF-16, about half of the bytes are zero. A file with zeros in other places is not text.
     let around = &bytes[at..bytes.len().min(at + 64)];
     let zeros = around.iter().filter(|&&byte| byte == 0).count();
     match zeros < around.len() && 3 * zeros > around.len() && at < 64 {
@@ -195,7 +196,7 @@ mod tests {
     fn zeros_end_the_reading_at_once() {
         let endless = std::io::repeat(0);
         assert_eq!(chunks(endless, 1 << 40).unwrap_err(), "a zero byte at byte 0; give a text");
-        // After the first chunk as well.
+        // A zero byte after the first chunk is noticed too.
         let late = [vec![b'a'; CHUNK + 5], vec![0]].concat();
         let message = chunks(&late[..], 1 << 40).unwrap_err();
         assert_eq!(message, format!("a zero byte at byte {}; give a text", CHUNK + 5));

@@ -1,4 +1,4 @@
-//! Text that a trained character model writes.
+//! Writes text with a trained character model.
 
 use crate::error::Error;
 use crate::folder::RunFolder;
@@ -16,7 +16,8 @@ pub struct SampleOptions {
     pub prompt: String,
     /// How many characters to write after it.
     pub length: usize,
-    /// The scores are divided by it. Below 1, likely characters get likelier; at 0, the likeliest is always taken.
+    /// The scores are divided by this number. Below 1, likely characters become more likely. At 0, the most likely
+    /// character is always taken.
     pub temperature: f64,
     /// The seed of the random choices.
     pub seed: u64,
@@ -26,12 +27,12 @@ pub struct SampleOptions {
 ///
 /// # Returns
 ///
-/// What comes after the prompt.
+/// The text after the prompt.
 ///
 /// # Errors
 ///
-/// If the folder holds no run of `char-lm`, its files cannot be read, or the options make no sense: a prompt with a
-/// character that the model has never seen, a negative temperature.
+/// If the folder holds no run of `char-lm`, if its files cannot be read, or if the options make no sense, such as a
+/// prompt with a character that the model has never seen, or a negative temperature.
 pub fn sample(
     folder: &RunFolder,
     options: &SampleOptions,
@@ -91,7 +92,7 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// Reads a character; the result is the scores of the next one.
+    /// Reads a character, and returns the scores of the next one.
     fn next(&mut self, number: usize) -> Vec<f64> {
         let input = Tensor::<1, Int>::from_data([number as i32], self.device);
         let (scores, state) = self.model.step(input, self.state.take());
@@ -100,7 +101,7 @@ impl Stream<'_> {
     }
 }
 
-/// Draws from the softmax of `scores / temperature`, by a uniform number in [0, 1).
+/// Draws a character from the softmax of `scores / temperature`, with a uniform random number in [0, 1).
 fn choose(scores: &[f64], temperature: f64, uniform: f64) -> usize {
     let best = (0..scores.len()).fold(0, |best, i| if scores[i] > scores[best] { i } else { best });
     if temperature == 0.0 {
@@ -115,7 +116,7 @@ fn choose(scores: &[f64], temperature: f64, uniform: f64) -> usize {
             return number;
         }
     }
-    // Rounding made the sum of the weights too small to reach the end of the list.
+    // This is reached only if rounding made the sum of the weights slightly too small.
     best
 }
 

@@ -8,10 +8,9 @@ use std::path::Path;
 /// A column of a CSV file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// One value for each row, from the first known value to the last; gaps are filled by straight
-    /// lines.
+    /// One value for each row, from the first known value to the last. Gaps are filled by linear interpolation.
     pub values: Vec<f64>,
-    /// Which of them were in the file.
+    /// Which of the values were in the file.
     pub known: Vec<bool>,
     /// A hash of the values (FNV-1a), by which a resumed run recognises them.
     pub fingerprint: u64,
@@ -20,14 +19,14 @@ pub struct Series {
 }
 
 impl Series {
-    /// Reads a column of a file, or of standard input for `-`. The first line has the columns' names.
-    /// An empty field is a gap; where there is only one column, a blank line is a gap as well.
+    /// Reads a column of a file, or of standard input for `-`. The first line has the names of the columns. An empty
+    /// field is a gap. If there is only one column, a blank line is a gap too.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is no file, or has more than 4 GiB (1 GiB of standard input). And, with the line, if
-    /// it is no CSV, has no such column or more than one, a field of the column is no finite number, a quote is left
-    /// open, or a row sums up others.
+    /// If the file cannot be read, is not a regular file, or has more than 4 GiB (1 GiB from standard input). Also,
+    /// with the line: if it is not CSV, if it has no such column or more than one, if a field of the column is not a
+    /// finite number, if a quote is not closed, or if a row sums up other rows.
     pub fn load(path: &Path, column: &str) -> Result<Self, Error> {
         let bytes = read::data(path)?;
         Self::parse(&bytes, read::data_name(&path.display().to_string()), column)
@@ -48,18 +47,19 @@ impl Series {
         Ok(Self { notes, ..Self::filled(&values[first..=last]) })
     }
 
-    /// The first value and the last have to be there.
+    /// The first value and the last must be known.
     fn filled(values: &[Option<f64>]) -> Self {
         let known: Vec<bool> = values.iter().map(Option::is_some).collect();
         let mut filled: Vec<f64> = Vec::with_capacity(values.len());
-        // Where the next known value is. It is looked for once in each gap.
+        // The index of the next known value. It is searched once for each gap, so the loop stays linear.
         let mut next = 0;
         for (t, value) in values.iter().enumerate() {
             filled.push(value.unwrap_or_else(|| {
                 if next < t {
                     next = t + values[t..].iter().position(Option::is_some).unwrap_or(0);
                 }
-                // On the straight line from the value before, which is known or filled, to the next known one.
+                // The value on the straight line from the value before, which is known or filled, to the next known
+                // value.
                 let before = filled[t - 1];
                 before + (values[next].unwrap_or(before) - before) / (next - t + 1) as f64
             }));
@@ -79,8 +79,8 @@ impl Series {
 
 /// How the numbers of a series are scaled for a network, and back.
 ///
-/// It is in double precision, because a series may have small changes far from zero. Only the scaled numbers, which
-/// are near zero, are rounded to `f32`.
+/// The scaling is in double precision, because a series may have small changes far from zero. Only the scaled numbers,
+/// which are near zero, are rounded to `f32`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Standardization {
@@ -93,10 +93,10 @@ pub struct Standardization {
 }
 
 impl Standardization {
-    /// That of some values; `None` if they do not change, or if their differences are too large for `f64`.
+    /// The scaling for these values. `None` if they do not change, or if their differences are too large for `f64`.
     pub fn of(values: &[f64]) -> Option<Self> {
         let &first = values.first()?;
-        // Relative to the first value, so that no digits are lost where the values are far from zero.
+        // The sums are relative to the first value, so that no digits are lost if the values are far from zero.
         let count = values.len() as f64;
         let mean = first + values.iter().map(|value| (value - first) / count).sum::<f64>();
         let deviation = root_mean_square(values.iter().map(|value| value - mean));
@@ -105,7 +105,7 @@ impl Standardization {
         Some(Self { mean, deviation, change }).filter(Self::is_sound)
     }
 
-    /// Whether it can be divided by.
+    /// Whether its numbers are finite and can be used as divisors.
     pub(crate) fn is_sound(&self) -> bool {
         let scale = |scale: f64| scale.is_finite() && scale > 0.0;
         self.mean.is_finite() && scale(self.deviation) && scale(self.change)
@@ -134,8 +134,8 @@ fn root_mean_square(values: impl Iterator<Item = f64> + Clone) -> f64 {
     largest * (sum / count).sqrt()
 }
 
-/// The number, or one close to it, that every JSON reader reads back exactly. Fast readers may get the last bit of 17
-/// digits wrong, but not of fewer digits.
+/// The number, or one close to it, that every JSON reader reads exactly. With 17 digits, fast readers may get the last
+/// bit wrong, but not with fewer digits.
 fn of_json(number: f64) -> f64 {
     let digits =
         (0..17).rev().map(|digits| format!("{number:.digits$e}").parse().unwrap_or(number));
@@ -187,7 +187,7 @@ mod tests {
         assert!(message.starts_with("f.csv, line 2: `x` is "), "{message}");
     }
 
-    /// What the runs of before have in their folders has to fit on.
+    /// The standardisation in existing run folders must stay valid.
     #[test]
     fn the_fingerprint_of_a_series_stays() {
         let series = parse("x\n1\n\n\n2.5\n").unwrap();
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn far_from_zero_the_same_numbers_are_read() {
         let wave = |t: usize| (0.2 * t as f64).sin() / 128.0;
-        // To whole multiples of a power of two, so that no level rounds them.
+        // Rounded to multiples of a power of two, so that adding a level rounds nothing.
         let wave = |t: usize| (wave(t) * f64::powi(2.0, 28)).round() / f64::powi(2.0, 28);
         let near: Vec<f64> = (0..180).map(wave).collect();
         let numbers = |level: f64| {
@@ -211,13 +211,13 @@ mod tests {
         };
         let deviation = Standardization::of(&near).unwrap().deviation;
         for level in [1e3, 1e7, -1e7_f64] {
-            // The mean is one of the numbers that there are at that level.
+            // The mean is rounded to the precision of `f64` at this level.
             let tolerance = (1e-6 + 1e-15 * level.abs() / deviation) as f32;
             for (a, b) in numbers(0.0).iter().zip(numbers(level)) {
                 assert!((a - b).abs() < tolerance, "at {level}: {a}, {b}");
             }
         }
-        // Small units and large ones.
+        // Series in very small and very large units.
         for unit in [1e-290, 1e-30, 1e30, 1e290] {
             let values: Vec<f64> = near.iter().map(|value| value * unit).collect();
             let standard = Standardization::of(&values).unwrap();
@@ -238,12 +238,12 @@ mod tests {
         let of = |k: usize| numbers.iter().skip(k).step_by(2).map(|&x| f64::from(x));
         assert!(of(0).sum::<f64>().abs() < 1e-6);
         assert!((of(0).map(|x| x * x).sum::<f64>() / 4.0 - 1.0).abs() < 1e-6);
-        // The first change is not known; the mean square of the others is one.
+        // The first change is not known. The mean square of the others is one.
         assert!((of(1).map(|x| x * x).sum::<f64>() / 3.0 - 1.0).abs() < 1e-6);
         for constant in [&[2.0; 5][..], &[2.0], &[]] {
             assert_eq!(Standardization::of(constant), None);
         }
-        // Its JSON is itself.
+        // Its JSON is read back exactly.
         let json = serde_json::to_string(&standard).unwrap();
         assert_eq!(serde_json::from_str::<Standardization>(&json).unwrap(), standard);
     }

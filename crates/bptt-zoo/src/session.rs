@@ -7,18 +7,18 @@ use std::sync::atomic::AtomicBool;
 
 /// What a run needs besides its settings.
 pub struct Session<'a> {
-    /// Where it runs, without autodiff.
+    /// The device, without autodiff.
     pub device: Device,
     /// The run folder.
     pub out: PathBuf,
     /// Whether to continue the run in the folder.
     pub resume: bool,
-    /// Another thread sets it to end the run cleanly after the current step.
+    /// Another thread sets this to end the run after the current step, so that it is saved.
     pub stop: &'a AtomicBool,
-    /// Called once, before anything is written into the folder. Until this call there is nothing to save, and the
-    /// process may simply end. After it, `stop` is the way to end the run, so that it is saved.
+    /// Called once, before anything is written into the folder. Before this call there is nothing to save, and the
+    /// process may simply end. After it, end the run by `stop`, so that it is saved.
     pub begun: &'a mut dyn FnMut(),
-    /// Gets the lines for a person, the check of the gradients first.
+    /// Is called with each line for the user. The first line is the check of the gradients.
     pub say: &'a mut dyn FnMut(&str),
 }
 
@@ -33,19 +33,19 @@ pub struct RunResult {
     pub engine: &'static str,
     /// The device's name.
     pub device: String,
-    /// Steps done, counted from the very beginning.
+    /// The number of steps, counted from the first start of the run.
     pub steps: u64,
     /// How many seconds they took.
     pub seconds: f64,
     /// The mean training loss of the last 100 steps.
     pub train_loss: f64,
-    /// The lowest validation loss, which is that of `model.bpk`.
+    /// The lowest validation loss, which is the loss of `model.bpk`.
     pub valid_loss: f64,
     /// The metric of `model.bpk` on the validation data.
     pub metric: f64,
     /// What the metric is.
     pub metric_name: &'static str,
-    /// How many numbers are learned.
+    /// The number of trained parameters.
     pub parameters: usize,
     /// The step after which `model.bpk` was written.
     pub best_step: u64,

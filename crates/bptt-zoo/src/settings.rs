@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Everything that a run is made from. The names are those of the options of `bptt train`.
+/// All settings of a run. The fields have the names of the options of `bptt train`.
 ///
 /// ```
 /// use bptt_zoo::{Adding, Settings, Task};
@@ -23,8 +23,7 @@ pub struct Settings {
     /// How the recurrent layers are differentiated.
     #[serde(with = "engine_name")]
     pub engine: Engine,
-    /// The name of the device, for the record: the device itself is in the
-    /// [`Session`](crate::Session).
+    /// The name of the device, which is only recorded. The device itself is in the [`Session`](crate::Session).
     pub device: String,
     /// The size of the hidden state, `H`.
     pub hidden: usize,
@@ -33,41 +32,41 @@ pub struct Settings {
     /// Whether there is a backward direction besides the forward one.
     #[serde(default)]
     pub bidirectional: bool,
-    /// Sequences, or streams of text, side by side, `B`.
+    /// How many sequences, or streams of text, are processed in parallel, `B`.
     pub batch: usize,
     /// The learning rate (Adam).
     pub lr: f64,
-    /// The largest global norm of a gradient; longer ones are scaled down to it.
+    /// The largest global norm of a gradient. A gradient with a larger norm is scaled down to it.
     pub clip: f64,
     /// The probability of dropping a value between the layers while training.
     pub dropout: f64,
-    /// Where everything random comes from.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// Train until this step (counted from the very beginning).
+    /// Train until this step, counted from the first start of the run.
     pub steps: Option<u64>,
-    /// Train for that long.
+    /// Train for this many seconds.
     pub seconds: Option<f64>,
     /// Steps between two validations.
     pub validate_every: u64,
-    /// The options of the task alone, by name: the fields of [`Task::Options`](crate::Task::Options). In JSON
-    /// they lie among the others.
+    /// The options of the task alone, by name: the fields of [`Task::Options`](crate::Task::Options). In JSON they are
+    /// in the same object as the others.
     #[serde(flatten)]
     pub options: Map<String, Value>,
 }
 
-/// What `--resume` may change; everything else belongs to the run.
+/// The settings that may change when a run is resumed. All others are fixed.
 const FREE: [&str; 7] = ["engine", "device", "lr", "clip", "steps", "seconds", "validate_every"];
 
-/// Folders of the first versions name the options of all tasks, whichever the run is of.
+/// Folders of the first versions have the options of all tasks, not only those of the run's task.
 const OF_EVERY_OLDER_FOLDER: [&str; 7] =
     ["time", "length", "horizon", "embedding", "text", "csv", "column"];
 
 impl Settings {
-    /// The defaults that fit most tasks, and a task's own options.
+    /// The defaults that fit most tasks, with a task's own options.
     ///
     /// # Panics
     ///
-    /// If the options are no struct of plain data.
+    /// If the options are not a struct of plain data.
     pub fn new(task: &str, options: &impl Serialize) -> Self {
         Self {
             task: task.to_string(),
@@ -95,15 +94,15 @@ impl Settings {
         self
     }
 
-    /// The task's own options; what is not given has its default.
+    /// The task's own options. An option that is not given has its default.
     ///
     /// # Errors
     ///
-    /// If there is an option that the task does not have, or a value of another type.
+    /// If an option does not belong to the task, or if a value has another type.
     ///
     /// # Panics
     ///
-    /// If `O` is no struct of plain data.
+    /// If `O` is not a struct of plain data.
     pub fn options<O: Default + Serialize + DeserializeOwned>(&self) -> Result<O, Error> {
         let mut options = fields(&O::default());
         for (name, value) in &self.options {
@@ -124,11 +123,11 @@ impl Settings {
             .map_err(|why| Error::input(format!("the options of {task}: {why}")))
     }
 
-    /// Whether the settings make sense together, without the task's own options.
+    /// Checks that the settings make sense together. The task's own options are not checked here.
     ///
     /// # Errors
     ///
-    /// The first one that does not, by the name of its option.
+    /// The first setting that is wrong, by the name of its option.
     pub fn check(&self) -> Result<(), Error> {
         let sizes = [
             ("hidden", self.hidden, 1 << 16),
@@ -171,7 +170,7 @@ impl Settings {
         }
     }
 
-    /// Whether a run made with `stored` settings can go on with these.
+    /// Checks that a run with the `stored` settings can continue with these settings.
     ///
     /// # Arguments
     ///
@@ -179,7 +178,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// The first option that differs and may not.
+    /// The first option that differs although it must not.
     pub(crate) fn check_resume(&self, stored: &Self, free: &[&str]) -> Result<(), Error> {
         let stored = fields(stored);
         for (name, value) in fields(self) {
@@ -197,7 +196,7 @@ impl Settings {
         Ok(())
     }
 
-    /// What the recurrent layers are made of, for inputs of a size.
+    /// The config of the recurrent layers, for inputs of this size.
     pub fn recurrent_config(&self, d_input: usize) -> AnyRecurrentConfig {
         AnyRecurrentConfig::new(self.cell, d_input, self.hidden)
             .with_num_layers(self.layers)
@@ -219,7 +218,7 @@ fn input(message: String) -> Result<(), Error> {
     Err(Error::Input(message))
 }
 
-/// Engines by the names that the command line has for them.
+/// Serialises an engine as its name on the command line.
 mod engine_name {
     use bptt::Engine;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -317,7 +316,7 @@ mod tests {
         assert_eq!(of(&[]).unwrap(), Options::default());
         let given = of(&[("length", json!(3)), ("file", json!("a"))]).unwrap();
         assert_eq!(given, Options { length: 3, file: Some("a".to_string()) });
-        // Folders of the first versions name the options of other tasks.
+        // Folders of the first versions have the options of other tasks.
         assert_eq!(
             of(&[("embedding", json!(64)), ("csv", json!(null))]).unwrap(),
             Options::default()

@@ -12,7 +12,7 @@ use burn::tensor::{Bytes, Device};
 use burn_pack::{Reader, Writer};
 use std::path::Path;
 
-/// The state that is carried to the next step, as a module, because burnpack files hold modules.
+/// The state that is carried to the next step. It is a module, because a burnpack file holds a module.
 #[derive(Module, Debug)]
 pub(crate) struct Carried {
     hidden: Param<Tensor<3>>,
@@ -26,7 +26,7 @@ impl Carried {
         Self { hidden: param(hidden, 1), memory: memory.map(|memory| param(memory, 2)) }
     }
 
-    /// The state in a file, which has to have the shape of another one.
+    /// Loads a state from a file. It must have the same shape as `like`.
     pub(crate) fn load(path: &Path, like: AnyState, device: &Device) -> Result<AnyState, Error> {
         let zeros = |tensor: Tensor<3>| Tensor::zeros(tensor.dims(), device);
         let (hidden, memory) = like.into_parts();
@@ -37,13 +37,13 @@ impl Carried {
     }
 }
 
-/// The bytes of a file with the record.
+/// The bytes of a file with this record.
 pub(crate) fn bytes(record: ModuleRecord) -> Result<Bytes, Error> {
     record.into_bytes().map_err(|error| Error::input(format!("cannot write the model: {error}")))
 }
 
-/// The same for an optimizer's record. Burn writes its tensors in the order of a hash map, which differs from process
-/// to process; here they are sorted by name.
+/// The same for an optimizer's record. Burn writes its tensors in the order of a hash map, which differs between
+/// processes. Here they are sorted by name.
 pub(crate) fn optimizer_bytes(record: OptimizerRecord) -> Result<Bytes, String> {
     let bytes = record.into_bytes().map_err(|error| error.to_string())?;
     let reader = Reader::from_bytes(bytes).map_err(|error| error.to_string())?;
@@ -69,8 +69,8 @@ pub(crate) fn load_model<M: Module>(model: M, path: &Path) -> Result<M, Error> {
         .map_err(|why| Error::file("read", path, why))
 }
 
-/// The same model with its parameters numbered in order. Burn gives them random numbers, but the same seed has to give
-/// the same file.
+/// The same model with its parameters numbered in order. Burn gives parameters random numbers as their ids, but the
+/// same seed has to give the same file.
 pub(crate) fn numbered<M: Module>(model: M) -> M {
     struct Number(u64);
     impl ModuleMapper for Number {

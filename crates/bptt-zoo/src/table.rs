@@ -1,4 +1,4 @@
-//! A column of a CSV file, read strictly: what could mean two things is refused, with its line.
+//! A column of a CSV file, read strictly: ambiguous content is refused, and the message has its line.
 
 mod fault;
 mod field;
@@ -13,9 +13,9 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 /// A column's fields, row by row.
 #[derive(Debug)]
 pub(crate) struct Column {
-    /// The numbers; `None`: a gap.
+    /// The numbers; `None` is a gap.
     pub(crate) values: Vec<Option<f64>>,
-    /// What a person should know about how they were read.
+    /// Notes for the user about how the column was read.
     pub(crate) notes: Vec<String>,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Column {
 pub(crate) fn column(bytes: &[u8], name: &str, column: &str) -> Result<Column, Error> {
     read::no_text(bytes, 0).map_err(|why| Error::input(format!("{name}: {why}")))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    // The reader accepts everything: what is wrong with a file is found here, where a message can say it well.
+    // The reader is configured to accept everything. Errors are found here, where the message can be better.
     let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
     let mut rows = Rows { bytes, reader, record: ByteRecord::new(), start: 0, blank: 0 };
     rows.column(column).map_err(|(at, why)| {
@@ -38,9 +38,9 @@ struct Rows<'a> {
     reader: Reader<&'a [u8]>,
     /// The row.
     record: ByteRecord,
-    /// Where it begins.
+    /// The byte where the row begins.
     start: usize,
-    /// Blank lines before it.
+    /// The number of blank lines before the row.
     blank: usize,
 }
 
@@ -63,7 +63,7 @@ impl Rows<'_> {
             if record.len() != width {
                 return wrong(fault::width(record.len(), width));
             }
-            // Where there is one column, a line without a field is a line with an empty one.
+            // If there is only one column, a blank line is a row with an empty field.
             match width {
                 1 => values.extend(std::iter::repeat_n(None, self.blank)),
                 _ => left_out += self.blank,
@@ -101,15 +101,16 @@ impl Rows<'_> {
         Ok(true)
     }
 
-    /// The row as it is in the file.
+    /// The bytes of the row in the file.
     fn raw(&self) -> &[u8] {
         &self.bytes[self.start..self.reader.position().byte() as usize]
     }
 }
 
-/// Where the next row begins, from a byte on, and how many blank lines come before it.
+/// Skips blank lines from the byte `before` on. Returns where the next row begins, and how many blank lines come before
+/// it.
 fn blank_lines(bytes: &[u8], before: usize) -> (usize, usize) {
-    // The row before may have ended between the two bytes of its line end.
+    // The previous row may end between the two bytes of `\r\n`.
     let rest = usize::from(is_pair(bytes, before));
     let start = bytes[before..].iter().position(|byte| !b"\r\n".contains(byte));
     let start = start.map_or(bytes.len(), |length| before + length);
@@ -121,7 +122,7 @@ fn is_pair(bytes: &[u8], at: usize) -> bool {
     at > 0 && bytes[at - 1] == b'\r' && bytes.get(at) == Some(&b'\n')
 }
 
-/// How many line ends there are in some bytes.
+/// How many line ends these bytes have.
 fn breaks(bytes: &[u8]) -> usize {
     let ends = |&at: &usize| match bytes[at] {
         b'\n' => !is_pair(bytes, at),
@@ -130,7 +131,7 @@ fn breaks(bytes: &[u8]) -> usize {
     (0..bytes.len()).filter(ends).count()
 }
 
-/// The line that a byte is in.
+/// The number of the line with this byte.
 fn line_of(bytes: &[u8], at: usize) -> usize {
     1 + breaks(&bytes[..at.min(bytes.len())])
 }
@@ -141,7 +142,7 @@ mod tests {
     use rand::rngs::StdRng;
     use rand::{RngExt, SeedableRng};
 
-    /// No bytes make it panic, and another reader agrees about each file that is accepted.
+    /// No input causes a panic, and each file that is accepted is read in the same way by another reader.
     #[test]
     fn what_is_taken_is_what_the_file_says() {
         let pieces = ["x", ",", ",", "1", "2.5", "\n", "\n", "\r\n", "\r", "\"", "\"", " ", "b"];

@@ -20,29 +20,29 @@ pub trait SequenceModel: Module {
 /// How good a model is on the validation data.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scores {
-    /// The loss, the same that is trained on.
+    /// The loss, the same function as in training.
     pub loss: f64,
-    /// The number that people compare, [`Task::METRIC`].
+    /// The metric, [`Task::METRIC`], which is easier to interpret than the loss.
     pub metric: f64,
 }
 
-/// How large the sequences of a task are. From this a run estimates how much memory it takes.
+/// How large the sequences of a task are. A run uses this to estimate how much memory it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SequenceSize {
     /// Steps in the longest sequence, `T`.
     pub time: usize,
     /// The input size of the first recurrent layer, `I`.
     pub input: usize,
-    /// Whether the input itself has gradients: it is the output of a layer with parameters.
+    /// Whether the gradient of the input is needed, because the input is the output of a layer with parameters.
     pub input_has_gradients: bool,
 }
 
-/// Something to learn: it makes a model, batches and losses. The trainer does the rest
+/// A task to learn. It makes a model, batches and losses, and the trainer does the rest
 /// ([`AnyTask::train`](crate::AnyTask::train)).
 ///
-/// The data of a step depends on the settings and on the number of the step, and on nothing else. So a resumed
-/// run goes on as it would have without the interruption. [`generator`](crate::generator) makes random numbers of
-/// this kind.
+/// The data of a step depends on the settings and on the number of the step, and on nothing else. So a resumed run
+/// continues as if it had not been interrupted. [`generator`](crate::generator) makes random numbers that follow this
+/// rule.
 pub trait Task: Sized {
     /// The name on the command line and in run folders.
     const NAME: &'static str;
@@ -59,28 +59,29 @@ pub trait Task: Sized {
     /// The options of this task alone: one for each field of [`Options`](Self::Options).
     const OPTIONS: &'static [TaskOption];
 
-    /// Why the layers may not have a backward direction; `None`: they may.
+    /// Why the layers must not have a backward direction; `None` if they may have one.
     const ONE_DIRECTION: Option<&'static str> = None;
 
-    /// Whether a plot of the loss reads better on a logarithmic axis.
+    /// Whether the plot of the loss has a logarithmic axis.
     const LOGARITHMIC: bool = true;
 
-    /// The values of those options. They lie among the other settings in JSON; [`Default`] has their defaults.
+    /// The values of those options. In JSON they are in the same object as the other settings. [`Default`] gives their
+    /// defaults.
     type Options: Default + Serialize + DeserializeOwned;
 
-    /// What learns it.
+    /// The model that learns the task.
     type Model: SequenceModel;
 
-    /// The settings of a run where nothing else is asked for.
+    /// The default settings of the task.
     fn defaults() -> Settings {
         Settings::new(Self::NAME, &Self::Options::default())
     }
 
-    /// The task for some settings, with its data.
+    /// Makes the task for these settings, with its data.
     ///
     /// # Errors
     ///
-    /// If there is no such data, or the settings do not fit it.
+    /// If the data does not exist, or if the settings do not fit it.
     fn new(settings: &Settings) -> Result<Self, Error>;
 
     /// How large the sequences are.
@@ -90,7 +91,7 @@ pub trait Task: Sized {
     ///
     /// # Errors
     ///
-    /// If the settings do not make one.
+    /// If the settings do not make a model.
     fn model(&self, device: &Device) -> Result<Self::Model, Error>;
 
     /// The training loss of a step, and the state to carry to the next step (not detached yet).
@@ -102,16 +103,16 @@ pub trait Task: Sized {
         device: &Device,
     ) -> (Tensor<1>, Option<AnyState>);
 
-    /// The validation scores. The model has no tape.
+    /// The validation scores. The model is on a device without autodiff.
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores;
 
-    /// What a step processes: how many, and of what.
+    /// What a step processes: a count and its unit.
     fn units(&self) -> (usize, &'static str);
 
     /// The data in a few words.
     fn describe(&self) -> String;
 
-    /// What the run folder has to remember besides the settings.
+    /// What the run folder has to store besides the settings.
     fn info(&self) -> FolderInfo {
         FolderInfo::default()
     }

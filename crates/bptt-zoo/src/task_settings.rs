@@ -8,11 +8,11 @@ use crate::settings::{Settings, fields};
 use crate::task::Task;
 use serde_json::Value;
 
-/// The settings with every option of the task, if they make sense together.
+/// The settings with all options of the task, after a check that they make sense together.
 ///
 /// # Errors
 ///
-/// The first one that does not, by the name of its option.
+/// The first setting that is wrong, by the name of its option.
 pub(crate) fn complete<T: Task>(settings: &Settings) -> Result<Settings, Error> {
     settings.check()?;
     if let (true, Some(why)) = (settings.bidirectional, T::ONE_DIRECTION) {
@@ -39,8 +39,8 @@ pub(crate) fn complete_and_given<T: Task>(settings: &Settings) -> Result<Setting
     Ok(settings)
 }
 
-/// The settings of the run in a folder, for whoever wants its model. They may come from a stranger, so they
-/// are checked before anything is made of them.
+/// The settings of the run in a folder, for loading its model. They may come from a stranger, so they are checked
+/// before anything is made from them.
 pub(crate) fn stored<T: Task>(folder: &RunFolder) -> Result<Settings, Error> {
     let settings = folder.settings()?;
     if settings.task != T::NAME {
@@ -67,13 +67,13 @@ pub(crate) fn resumed<T: Task>(folder: &RunFolder) -> Result<Settings, Error> {
     stored::<T>(folder)
 }
 
-/// Whether the run in a folder can go on with other settings.
+/// Checks that the run in a folder can continue with these settings.
 ///
 /// # Errors
 ///
-/// The first option that differs and may not.
+/// The first option that differs although it must not.
 pub(crate) fn check_resume<T: Task>(settings: &Settings, folder: &RunFolder) -> Result<(), Error> {
-    // A data file that has been moved is still the same data: the run compares fingerprints.
+    // The path of a data file may differ, because the run compares fingerprints of the data.
     let files = T::OPTIONS.iter().filter(|option| option.kind == OptionKind::File);
     let files: Vec<_> = files.map(|option| option.name).collect();
     settings.check_resume(&resumed::<T>(folder)?, &files)

@@ -5,7 +5,7 @@ use crate::read;
 use std::borrow::Cow;
 use std::path::Path;
 
-/// The text that is used when no other is given: an introduction to BPTT, written for this crate.
+/// The text that is used if no other text is given: an introduction to BPTT, written for this crate.
 const SHIPPED: &str = include_str!("../text/bptt.txt");
 
 /// A text as numbers.
@@ -14,11 +14,11 @@ pub struct Text {
     /// The characters that occur, in the order of their code points; a character's number is its
     /// index here.
     pub vocabulary: Vec<char>,
-    /// The text, by those numbers.
+    /// The text, as indices into the vocabulary.
     pub numbers: Vec<u32>,
     /// A hash of the text (FNV-1a), by which a resumed run recognises it.
     pub fingerprint: u64,
-    /// What a person should know about how it was read, where that is not byte by byte.
+    /// Notes for the user on what was changed when the text was read.
     pub notes: Vec<String>,
 }
 
@@ -27,8 +27,8 @@ impl Text {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is no file, is empty, has more than 4 GiB (1 GiB of
-    /// standard input), or is not UTF-8.
+    /// If the file cannot be read, is not a regular file, is empty, has more than 4 GiB (1 GiB from standard input), or
+    /// is not UTF-8.
     pub fn load(path: Option<&Path>) -> Result<Self, Error> {
         let Some(path) = path else { return Self::parse(SHIPPED.as_bytes(), "the shipped text") };
         let bytes = read::data(path)?;
@@ -37,12 +37,12 @@ impl Text {
 
     /// A text from bytes that have to be UTF-8; `name` is for messages.
     ///
-    /// A byte order mark at the beginning is no part of the text. Lines end with `\n`: `\r\n`, as Windows writes it,
-    /// and a `\r` alone are read as `\n`. A model should not have to learn which editor wrote a text.
+    /// A byte order mark at the beginning is left out. Lines end with `\n`: `\r\n`, as Windows writes it, and a `\r`
+    /// alone are read as `\n`. Otherwise a model would have to learn which editor wrote the text.
     ///
     /// # Errors
     ///
-    /// If the bytes are not UTF-8, if some of them are zero, or if there are none.
+    /// If the bytes are not UTF-8, if one of them is zero, or if there are none.
     pub fn parse(bytes: &[u8], name: &str) -> Result<Self, Error> {
         let wrong = |why: String| Error::input(format!("{name}: {why}"));
         read::no_text(bytes, 0).map_err(wrong)?;
@@ -62,13 +62,13 @@ impl Text {
         Ok(Self { vocabulary, numbers, fingerprint, notes })
     }
 
-    /// The first 90 %, to train on, and the rest, to validate on.
+    /// The first 90 %, for training, and the rest, for validation.
     pub fn split(&self) -> (&[u32], &[u32]) {
         self.numbers.split_at(self.numbers.len() / 10 * 9 + self.numbers.len() % 10 * 9 / 10)
     }
 }
 
-/// The text with lines that end with `\n`, and notes on what was changed.
+/// The text with `\n` as its only line end, and notes on what was changed.
 fn plain_lines(text: &str) -> (Cow<'_, str>, Vec<String>) {
     let all = text.bytes().filter(|&byte| byte == b'\r').count();
     if all == 0 {
@@ -83,7 +83,7 @@ fn plain_lines(text: &str) -> (Cow<'_, str>, Vec<String>) {
 
 /// The characters of a text, in the order of their code points, and the text by their numbers.
 fn numbered(text: &str) -> (Vec<char>, Vec<u32>) {
-    // A table by code point, so that no character of a long text has to be searched for.
+    // A table by code point, so that no search is needed for each character of a long text.
     let mut number = vec![u32::MAX; char::MAX as usize + 1];
     for character in text.chars() {
         number[character as usize] = 0;
@@ -96,7 +96,7 @@ fn numbered(text: &str) -> (Vec<char>, Vec<u32>) {
     (vocabulary, text.chars().map(|character| number[character as usize]).collect())
 }
 
-/// Parallel streams through a text: `B` parts of it are read side by side, chunk after chunk.
+/// Parallel streams through a text: `B` parts of the text are read in parallel, chunk after chunk.
 ///
 /// Stream `s` reads the characters from `s · length` on. The target of each character is the next one, so
 /// `streams · length + 1` characters are used.
@@ -111,7 +111,7 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// As many streams as asked for, or fewer, so that each has a chunk at least. `None`: the text is shorter than a
+    /// `batch` streams, or fewer, so that each of them has at least one chunk. `None` if the text is shorter than a
     /// chunk.
     pub(crate) fn over(characters: usize, batch: usize, time: usize) -> Option<Self> {
         let room = characters.checked_sub(1)?;
@@ -170,7 +170,7 @@ mod tests {
             let text = Text::parse(bytes.as_bytes(), "t").unwrap();
             assert_eq!(text.vocabulary, plain.vocabulary, "{bytes:?}");
             assert_eq!(text.numbers, plain.numbers, "{bytes:?}");
-            // So a run that began with one of them can go on with the other.
+            // So a run that began with one of the texts can continue with the other.
             assert_eq!(text.fingerprint, plain.fingerprint, "{bytes:?}");
             assert_eq!(text.notes.len(), notes, "{bytes:?}");
         }
@@ -181,7 +181,7 @@ mod tests {
         );
     }
 
-    /// Run folders hold fingerprints, so those of plain texts must not change.
+    /// Run folders hold fingerprints, so the fingerprints of plain texts must not change.
     #[test]
     fn fingerprints_of_plain_texts_stay() {
         let fingerprint = |text: &str| Text::parse(text.as_bytes(), "t").unwrap().fingerprint;

@@ -25,10 +25,10 @@ use std::sync::atomic::Ordering;
 
 /// Steps between two points of the training curve.
 const POINT_EVERY: u64 = 20;
-/// [`RunResult::train_loss`] is the mean of so many of the last training losses.
+/// [`RunResult::train_loss`] is the mean of this many training losses, the last ones.
 const RECENT: usize = 100;
 
-/// Makes a task of settings and trains it. See [`train_task`].
+/// Makes a task from its settings and trains it. See [`train_task`].
 ///
 /// # Errors
 ///
@@ -48,17 +48,16 @@ pub(crate) fn train<T: Task>(
     train_task(&T::new(&settings)?, &settings, session)
 }
 
-/// Trains a task: compares the engines' gradients, then takes steps until steps or seconds are used up or
-/// somebody asks for an end. It validates and saves now and then, and at the end.
+/// Trains a task. It compares the engines' gradients, then trains until the limit of steps or seconds is reached or
+/// [`Session::stop`] is set. It validates and saves every [`Settings::validate_every`] steps and at the end.
 ///
 /// This is for a task whose data is in memory; [`AnyTask::train`](crate::AnyTask::train) makes the task, with the
 /// data that the settings name.
 ///
 /// # Errors
 ///
-/// [`Error::Check`] if the engines' gradients differ or the loss is not a number any more;
-/// [`Error::Input`] if the folder cannot be written, is neither empty nor a run folder, holds nothing that
-/// can be resumed, or another run is at work in it.
+/// [`Error::Check`] if the engines' gradients differ or the loss becomes NaN. [`Error::Input`] if the folder cannot be
+/// written, is neither empty nor a run folder, or holds nothing that can be resumed, or if another run is active in it.
 pub fn train_task<T: Task>(
     task: &T,
     settings: &Settings,
@@ -84,7 +83,7 @@ pub fn train_task<T: Task>(
         task.describe(),
     ));
     begun();
-    // It is held to the end, so that no other run writes into the folder.
+    // The claim is held to the end, so that no other run writes into the folder.
     let claim = claim.map_or_else(|| run.folder.claim(), Ok)?;
     run.begin(resume, &claim)?;
 
@@ -124,11 +123,11 @@ struct Run<'a, T: Task> {
     device: Device,
     model: T::Model,
     optimizer: ModuleOptimizer,
-    /// Carried from one chunk to the next.
+    /// The state that is carried from one chunk to the next.
     state: Option<AnyState>,
     step: u64,
     seconds: f64,
-    /// Seconds of the parts before this one.
+    /// Seconds of training before the run was resumed.
     seconds_before: f64,
     /// The last training losses, the newest last.
     recent: Vec<f32>,
@@ -147,7 +146,7 @@ impl<'a, T: Task> Run<'a, T> {
         let device = plain.clone().autodiff();
         device.seed(settings.seed);
         let model = numbered(task.model(&device)?.materialize());
-        // Burn's default epsilon, 1e-5, is large beside the gradients of long sequences.
+        // Burn's default epsilon, 1e-5, is large compared with the gradients of long sequences.
         let optimizer = AdamConfig::new().with_epsilon(1e-8).init();
         let mut run = Self {
             task,
@@ -171,7 +170,7 @@ impl<'a, T: Task> Run<'a, T> {
         Ok(run)
     }
 
-    /// The model, optimizer and state of the folder's checkpoint.
+    /// Loads the model, optimizer and state of the folder's checkpoint.
     fn restore(&mut self) -> Result<(), Error> {
         let config = self.folder.config()?;
         task_settings::check_resume::<T>(self.settings, &self.folder)?;
@@ -216,7 +215,7 @@ impl<'a, T: Task> Run<'a, T> {
         Ok(())
     }
 
-    /// Compares the two engines on this model and the next step.
+    /// Compares the two engines on this model and the data of the next step.
     fn check(&self) -> GradientCheck {
         compare_engines(&self.model, |model| {
             self.seed_dropout();
@@ -233,8 +232,8 @@ impl<'a, T: Task> Run<'a, T> {
         }
     }
 
-    /// Dropout draws from the device. What it draws must depend on the step, and not on what was drawn before, or a
-    /// resumed run would be another one.
+    /// Dropout draws its random numbers from the device. They must depend on the step only, and not on earlier numbers.
+    /// Otherwise a resumed run would differ from an uninterrupted one.
     fn seed_dropout(&self) {
         if self.settings.dropout > 0.0 {
             let mut random = generator(self.settings.seed, Purpose::Dropout, self.step);
@@ -268,7 +267,7 @@ impl<'a, T: Task> Run<'a, T> {
         Ok(())
     }
 
-    /// The mean of the last training losses, at most so many.
+    /// The mean of the last training losses, at most `count` of them.
     fn recent_loss(&self, count: usize) -> f64 {
         let recent = &self.recent[self.recent.len().saturating_sub(count)..];
         recent.iter().map(|&loss| f64::from(loss)).sum::<f64>() / recent.len() as f64
@@ -284,7 +283,7 @@ impl<'a, T: Task> Run<'a, T> {
             valid_loss: scores.map(|scores| scores.loss),
             metric: scores.map(|scores| scores.metric),
         };
-        // The last validation may be at a step that has a point already.
+        // The last validation may be at a step that already has a point.
         if let Some(same) = self.points.pop_if(|last| last.step == self.step) {
             point.train_loss = same.train_loss;
         }

@@ -5,21 +5,21 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// What a file is called until it is whole; six random letters are between these.
+/// The beginning and the end of a file's temporary name. Six random letters are between them.
 const UNFINISHED: (&str, &str) = (".bptt-", ".unfinished");
 
-/// Symbolic links that are followed, one after the other: as many as Linux follows.
+/// How many symbolic links are followed, one after the other: the limit of Linux.
 const MOST_LINKS: usize = 40;
 
-/// Writes a whole file or none: first under another name, which is then changed.
+/// Writes a whole file or none: writes it under a temporary name first, and then renames it.
 ///
-/// - A file that exists is replaced, and keeps its permissions. Whoever may not write it may not replace it.
-/// - A symbolic link is followed; it stays, and the file that it leads to is replaced.
-/// - A device or a pipe is written into. It is no error if the reader of a pipe has gone.
+/// - An existing file is replaced, and keeps its permissions. A user without the right to write it cannot replace it.
+/// - A symbolic link is followed. The link stays, and the file that it points to is replaced.
+/// - A device or a pipe is written into. It is not an error if the reader of a pipe has ended.
 ///
 /// # Errors
 ///
-/// If it cannot be written; nothing is left behind then.
+/// If it cannot be written. Then no temporary file remains.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let write = || match Target::find(path)? {
         Target::File { path, old } => replace(&path, old.as_ref(), bytes),
@@ -34,8 +34,8 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write().map_err(|error| Error::file("write", path, error))
 }
 
-/// Whether a file can be written there, as far as this can be known before it is written. So hours of work are not
-/// lost because a folder does not exist.
+/// Checks that a file can be written there, as far as this can be known beforehand. So hours of work are not lost
+/// because a folder does not exist.
 ///
 /// # Errors
 ///
@@ -48,7 +48,7 @@ pub fn check_writable(path: &Path) -> Result<(), Error> {
     check().map_err(|error| Error::file("write", path, error))
 }
 
-/// Whether a file of this name was left behind by a process that died while it wrote.
+/// Whether a name is that of an unfinished file, left by a process that ended while it wrote.
 pub(crate) fn is_unfinished(name: &str) -> bool {
     let between = name.strip_prefix(UNFINISHED.0).and_then(|name| name.strip_suffix(UNFINISHED.1));
     between.is_some_and(|letters| {
@@ -60,7 +60,7 @@ pub(crate) fn is_unfinished(name: &str) -> bool {
 enum Target {
     /// A file, which may exist or not.
     File { path: PathBuf, old: Option<Metadata> },
-    /// What cannot be replaced: a device, a pipe, an open file by its number.
+    /// A target that cannot be replaced: a device, a pipe, or an open file by its number.
     Stream { path: PathBuf, append: bool },
 }
 
@@ -77,8 +77,8 @@ impl Target {
                 _ => Path::new(".").canonicalize()?,
             };
             let whole = folder.join(name);
-            // An open file (`/dev/stdout`, `/dev/fd/3`): the program that opened it has the file itself, and not
-            // its name. So it cannot be replaced, and what is in it already stays.
+            // An open file (`/dev/stdout`, `/dev/fd/3`). The program that opened it holds the file itself, and not its
+            // name. So the file cannot be replaced, and its content stays.
             if cfg!(unix) && folder.starts_with("/proc") {
                 return Ok(Self::Stream { path: whole, append: true });
             }
@@ -101,7 +101,7 @@ impl Target {
     }
 }
 
-/// Whether a path ends as that of a folder, `a/`. `Path` reads it as `a`.
+/// Whether a path ends like the path of a folder, `a/`. `Path` would read it as `a`.
 fn names_folder(path: &Path) -> bool {
     path.as_os_str()
         .as_encoded_bytes()
@@ -122,10 +122,10 @@ fn replace(path: &Path, old: Option<&Metadata>, bytes: &[u8]) -> io::Result<()> 
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // The permissions of any new file; the system takes the process's mask off.
+        // The permissions of any new file. The system applies the process's mask.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    // If an error comes before the file has its name, it is removed when it is dropped.
+    // If there is an error before the file has its final name, it is removed when it is dropped.
     let mut file = builder.tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
     file.write_all(bytes)?;
     if let Some(old) = old {
@@ -148,7 +148,7 @@ fn keep_access(new: &File, old: &Metadata) -> io::Result<()> {
         use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
         let made = new.metadata()?;
         if (made.uid(), made.gid()) != (old.uid(), old.gid()) {
-            // Only an administrator can give files away. For everybody else the new file is their own.
+            // Only an administrator can change the owner of a file. For other users, the new file belongs to the user.
             let _ = fchown(new, Some(old.uid()), Some(old.gid()));
         }
         new.set_permissions(fs::Permissions::from_mode(old.permissions().mode() & 0o777))
@@ -182,7 +182,7 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
             assert_eq!(names(folder.path()), ["a"]);
         }
-        // The longest name that file systems have.
+        // The longest name that file systems allow.
         write_whole(&folder.path().join("b".repeat(255)), b"x").unwrap();
     }
 
@@ -262,7 +262,7 @@ mod tests {
                 write_whole(&path, b"new").unwrap();
                 assert_eq!(mode(), wanted, "{wanted:o}");
             }
-            // A new file is as any other new file of this process.
+            // A new file has the same permissions as any other new file of this process.
             let other = folder.path().join("other");
             fs::write(&other, "").unwrap();
             fs::remove_file(&path).unwrap();
@@ -290,7 +290,7 @@ mod tests {
             assert_eq!(names(folder.path()), ["pipe"]);
         }
 
-        /// Through `/proc`, where nothing can be replaced. Devices are tried by the command's tests.
+        /// Paths through `/proc`, where no file can be replaced. The tests of the command check devices.
         #[cfg(target_os = "linux")]
         #[test]
         fn open_files_are_written_into() {

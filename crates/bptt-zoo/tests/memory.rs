@@ -1,6 +1,6 @@
-//! What a file claims costs no memory before the bytes are there, and no time.
+//! A size that a file claims costs no memory before the bytes are there, and no time.
 //!
-//! A test binary of its own: the allocator that counts is everybody's in it.
+//! This is a separate test binary, because its counting allocator is used by the whole process.
 
 use bptt_zoo::weights::{
     BURNPACK, FORMATS, Format, Import, Library, PYTORCH, SAFETENSORS, WeightFile,
@@ -13,20 +13,20 @@ use std::time::{Duration, Instant};
 #[global_allocator]
 static MEMORY: &PeakMemAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// One test at a time: what one allocates, the other would measure.
+/// One test at a time, because each test would also measure the memory of the others.
 static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
-/// What a reader may take: a fixed amount, and so many bytes for each of the file.
+/// How much memory a reader may take: a fixed amount, and this many bytes for each byte of the file.
 const FIXED: usize = 64 << 10;
 const PER_BYTE: usize = 40;
 
-/// The same for files that are nothing but what costs most.
+/// The same for files that are made to use as much memory as possible.
 const GREEDY: f64 = 48.0;
 
-/// How long a file may take, on a busy machine too.
+/// How long reading a file may take, even on a busy machine.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// The most memory that some work takes beyond what there was.
+/// The peak memory of some work, beyond the memory that was in use before.
 fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     MEMORY.reset_peak_memory();
     let before = MEMORY.get_peak_memory();
@@ -34,7 +34,7 @@ fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, MEMORY.get_peak_memory().saturating_sub(before))
 }
 
-/// Reads, and looks for layers by the names of all libraries.
+/// Reads a file, and looks for layers by the names of all libraries.
 fn read(format: Format, bytes: &[u8]) -> Result<(), String> {
     let file = WeightFile::parse(format, bytes, None)?;
     for library in [Library::Torch, Library::Keras, Library::Flax] {
@@ -58,7 +58,7 @@ fn is_modest(name: &str, format: Format, bytes: &[u8]) -> Result<(), String> {
     result
 }
 
-/// A safetensors file: the length of its header as it is claimed, the header, and some data.
+/// A safetensors file: the claimed length of its header, the header, and some data.
 fn safetensors(claimed: u64, header: &str, data: usize) -> Vec<u8> {
     [&claimed.to_le_bytes(), header.as_bytes(), &vec![0; data]].concat()
 }
@@ -108,7 +108,7 @@ fn stream(pickled: &[u8], stored: u64) -> Vec<u8> {
 #[test]
 fn no_claim_costs_memory() {
     let _alone = ALONE.lock();
-    // The measure measures.
+    // First check that the measurement works.
     let (sum, taken) = peak(|| vec![1u8; 3 << 20].iter().map(|&x| u64::from(x)).sum::<u64>());
     assert!(sum == 3 << 20 && (3 << 20..4 << 20).contains(&taken), "{taken}");
 
@@ -124,7 +124,7 @@ fn no_claim_costs_memory() {
     let huge = b"\x81\x1b\x00\x00\x01\x00\x00\x00\x00\x00";
     let list = b"\x9b\x40\x00\x00\x00\x00\x00\x00\x00";
     let long = b"\x8a\x06\x00\x00\x00\x00\x00\x01";
-    // Sound files first: the others lie in one place each.
+    // Valid files first. Each of the others has one false size.
     for (name, format, bytes, is_sound) in [
         ("sound", SAFETENSORS, safetensors(length(&sound), &sound, 8), true),
         ("a header of 2^40", SAFETENSORS, safetensors(1 << 40, &sound, 8), false),
@@ -145,7 +145,7 @@ fn no_claim_costs_memory() {
         assert_eq!(result.is_ok(), is_sound, "{name} as {}: {result:?}", format.name());
     }
 
-    // And every file of the fuzzers' corpus, by every reader.
+    // Also every file of the fuzzers' corpus, with every reader.
     let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo says where the package is");
     let mut count = 0;
     let corpus =
@@ -169,12 +169,12 @@ fn no_claim_costs_memory() {
     assert!(count > 25, "the corpus is gone");
 }
 
-/// A zip archive of stored entries, for its directory alone.
+/// A zip archive of uncompressed entries, to test its directory.
 fn archive(entries: &[(String, &[u8])]) -> Vec<u8> {
     let (mut file, mut directory) = (Vec::new(), Vec::new());
     for (name, data) in entries {
         let sizes = [&(data.len() as u32).to_le_bytes()[..]; 2].concat();
-        // Version, flags, method, time, date, checksum (none), sizes, and how long name and extra are.
+        // Version, flags, method, time, date, checksum (none), sizes, and the lengths of name and extra field.
         let about = [&b"\x0a\0\0\0\0\0\0\0\x21\0\0\0\0\0"[..], &sizes].concat();
         let about = [&about[..], &(name.len() as u16).to_le_bytes(), b"\0\0"].concat();
         let at = (file.len() as u32).to_le_bytes();
@@ -191,7 +191,7 @@ fn archive(entries: &[(String, &[u8])]) -> Vec<u8> {
     file
 }
 
-/// As much of CBOR as a burnpack file's header is: texts and the heads of maps.
+/// The part of CBOR that a burnpack header needs: texts and the heads of maps.
 fn cbor_text(text: &str) -> Vec<u8> {
     match text.len() as u8 {
         length @ ..24 => [&[0x60 + length], text.as_bytes()].concat(),
@@ -209,7 +209,7 @@ fn burnpack_of(header: &[u8]) -> Vec<u8> {
     file
 }
 
-/// Files whose every byte is spent on making a reader remember something.
+/// Files in which every byte makes a reader store something.
 fn greedy() -> Vec<(&'static str, Format, Vec<u8>)> {
     const SIZE: usize = 4 << 20;
     let pickle = |before: &[u8], what: &[u8], after: &[u8]| {
@@ -289,7 +289,7 @@ fn greedy() -> Vec<(&'static str, Format, Vec<u8>)> {
         ("marks", PYTORCH, pickle(b"", b"(", b".")),
         ("tuples", PYTORCH, pickle(b"", b")", b".")),
         ("pairs", PYTORCH, pickle(b"", b"NN\x86", b".")),
-        // As many as there may be are a small file.
+        // The largest number of objects that is allowed fits into a small file.
         ("few lists", PYTORCH, few(b"]")),
         ("few dictionaries", PYTORCH, few(b"}")),
         ("few tuples of one", PYTORCH, few(b"N\x85")),
@@ -317,7 +317,7 @@ fn greedy() -> Vec<(&'static str, Format, Vec<u8>)> {
     ]
 }
 
-/// 60 MB of memos took 6.5 GB and half a minute.
+/// An earlier version took 6.5 GB and half a minute for 60 MB of memos.
 #[test]
 fn greedy_files_take_a_small_multiple() {
     let _alone = ALONE.lock();

@@ -3,8 +3,7 @@
 use crate::table::field::{number, shown};
 use csv::ByteRecord;
 
-/// The number of the column with a name. The first row of the file has the columns' names; `raw` is this row as it
-/// is in the file.
+/// The index of the column with this name. `names` is the first row of the file, and `raw` has the bytes of this row.
 pub(super) fn place(names: &ByteRecord, raw: &[u8], column: &str) -> Result<usize, String> {
     let fits = |&place: &usize| names[place].trim_ascii() == column.as_bytes().trim_ascii();
     let mut places = (0..names.len()).filter(fits);
@@ -23,7 +22,7 @@ pub(super) fn place(names: &ByteRecord, raw: &[u8], column: &str) -> Result<usiz
     }
 }
 
-/// Why a name may not have been found.
+/// A hint why the name was not found.
 fn hint(names: &ByteRecord, raw: &[u8], column: &str) -> Option<String> {
     for (delimiter, called) in [(b';', "`;`"), (b'\t', "tabs"), (b'|', "`|`")] {
         let mut parts = raw.split(|&byte| byte == delimiter).map(|part| {
@@ -75,17 +74,17 @@ pub(super) fn no_number(field: &[u8], column: &str) -> String {
     format!("`{column}` is `{}`, expected a number{hint}", shown(field))
 }
 
-/// Whether it is a number that is too large for `f64`.
+/// Whether the field is a number that is too large for `f64`.
 fn is_infinite(field: &[u8]) -> bool {
     std::str::from_utf8(field).is_ok_and(|text| text.parse().is_ok_and(f64::is_infinite))
 }
 
-/// Checks that every quote in a row is closed, and that the field ends there.
+/// Checks that every quote in a row is closed, and that nothing follows a closing quote in its field.
 ///
 /// # Errors
 ///
-/// The place of the fault. For a quote that is never closed, this is where it is opened. For text behind a closing
-/// quote, it is the place of that text, together with the place where the quote was opened.
+/// The place of the fault. For a quote that is never closed, this is where it was opened. For text after a closing
+/// quote, it is the place of this text, together with the place where the quote was opened.
 pub(super) fn quotes(raw: &[u8]) -> Result<(), (usize, Option<usize>)> {
     enum At {
         Start,
@@ -126,18 +125,18 @@ pub(super) fn quote(other: Option<usize>, opened: Option<usize>) -> String {
     }
 }
 
-/// Whether a field holds what looks like further rows. This happens if a quote was left open, and a later quote
-/// closed it by accident.
+/// Whether a field contains text that looks like further rows. This happens if a quote was not closed, and a later
+/// quote closes it by accident.
 ///
-/// Texts of several lines are allowed. But the second line of such a text is a row if it has as many fields as there
-/// are columns, numbers where this row has numbers, and a number in the column that is read.
+/// A field may have several lines. But its second line counts as a row if it has one field for each column, numbers
+/// where this row has numbers, and a number in the column that is read.
 pub(super) fn swallowed_rows(record: &ByteRecord, width: usize, place: usize) -> Option<String> {
     for (field, text) in record.iter().enumerate().take(width) {
         let Some(end) = text.iter().position(|byte| b"\r\n".contains(byte)) else { continue };
         let rest = text[end..].trim_ascii_start();
         let line = rest.split(|byte| b"\r\n".contains(byte)).next().unwrap_or(rest);
         let mut parts: Vec<&[u8]> = line.split(|&byte| byte == b',').collect();
-        // The rest of the row follows the last line of the text.
+        // The last line of the text is followed by the rest of the row, so it is not checked.
         if line.len() == rest.len() {
             parts.extend(record.iter().skip(field + 1));
         }

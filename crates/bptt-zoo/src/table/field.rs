@@ -1,8 +1,8 @@
-//! One field of a table, and what is wrong with one.
+//! One field of a table, and errors about it.
 
 use std::borrow::Cow;
 
-/// What is wrong, and the byte where it is.
+/// The byte where the error is, and the message.
 pub(super) type Wrong = (usize, String);
 
 /// A finite number.
@@ -11,10 +11,10 @@ pub(super) fn number(field: &[u8]) -> Option<f64> {
     number.filter(|number| number.is_finite())
 }
 
-/// A field for a message: one line, and not a long one.
+/// A field as text for a message: one short line.
 pub(super) fn shown(field: &[u8]) -> String {
     const MOST: usize = 40;
-    // So many characters are in four times as many bytes.
+    // A character has at most four bytes.
     let some = &field[..field.len().min(4 * MOST)];
     let text: Cow<'_, str> = String::from_utf8_lossy(some);
     let mut shown: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();

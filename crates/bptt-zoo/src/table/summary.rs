@@ -1,9 +1,9 @@
-//! Rows that are no values of the series, because they sum up the others: a total, a mean.
+//! Rows that do not belong to the series, because they sum up the others: a total, a mean.
 
 use crate::table::field::{Wrong, number, shown};
 use csv::ByteRecord;
 
-/// Words for such a row.
+/// Words that mark such a row.
 const WORDS: [&str; 18] = [
     "total",
     "totals",
@@ -25,35 +25,35 @@ const WORDS: [&str; 18] = [
     "promedio",
 ];
 
-/// Words that may stand beside them, as in `Grand total:` and `Sum of all years`.
+/// Words that may occur together with them, as in `Grand total:` and `Sum of all years`.
 const BESIDE: [&str; 12] = [
     "grand", "sub", "overall", "of", "the", "all", "for", "year", "years", "annual", "monthly",
     "rows",
 ];
 
-/// At most one row in this many may be such a row, unless they come last. A file in which every third row is a mean
-/// has them on purpose.
+/// Unless they come last, such rows are refused only if at most one row in this many is one. A file in which every
+/// third row is a mean has these rows on purpose.
 const RARE: usize = 5;
 
-/// With fewer rows than this, nothing can be said about what is usual in the file.
+/// With fewer rows than this, it is not known what is usual in the file.
 const FEW: usize = 3;
 
-/// Looks for such rows while a file is read.
+/// Looks for summary rows while a file is read.
 pub(super) struct Summaries {
     /// The column of the series.
     place: usize,
-    /// The first of the other columns, which usually says what a row is.
+    /// The first of the other columns, which is usually the label of a row.
     label: Option<usize>,
     rows: usize,
-    /// How many rows have a label, and how many have a number or a date as their label.
+    /// How many rows have a label, and how many of the labels are a number or a date.
     labelled: usize,
     typed: usize,
-    /// Rows with a word for a summary: the first of them, how many there are, and how many are at the end.
+    /// Rows with a word for a summary: the first such row, how many there are, and how many of them are at the end.
     first: Option<Wrong>,
     count: usize,
     trailing: usize,
     last: Last,
-    /// The sum of the values before the last one, and the sum of their absolute values.
+    /// The sum of all values but the last one, and the sum of their absolute values.
     sum: f64,
     size: f64,
     values: usize,
@@ -65,7 +65,7 @@ struct Last {
     start: usize,
     value: Option<f64>,
     label: Vec<u8>,
-    /// Whether there are other fields, and all are empty.
+    /// Whether the row has other fields, and all of them are empty.
     bare: bool,
 }
 
@@ -111,7 +111,7 @@ impl Summaries {
         }
     }
 
-    /// Counts the row that was the last among the others.
+    /// Counts the row that was the last one so far.
     fn count_last(&mut self) {
         if self.rows > 0 {
             self.labelled += usize::from(!self.last.label.is_empty());
@@ -147,7 +147,7 @@ impl Summaries {
         Err((self.last.start, format!("{why}: if it sums up the others, take it out")))
     }
 
-    /// Where the last value is, if it is the sum of all values before it.
+    /// The place of the last value, if it is the sum of all values before it.
     pub(super) fn last_is_sum(&self) -> Option<usize> {
         let value = self.last.value?;
         let same = (value - self.sum).abs() <= 1e-12 * self.size;

@@ -20,11 +20,10 @@ use burn::tensor::{Device, TensorData};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// An answer that is closer than this counts as right, as in the paper.
+/// An answer with an error below this counts as right, as in the paper.
 const RIGHT: f32 = 0.04;
 
-/// Reads a sequence and answers with one number: recurrent layers, and a linear one on the last
-/// hidden state.
+/// Reads a sequence and answers with one number: recurrent layers, and a linear layer on the last hidden state.
 #[derive(Module, Debug)]
 pub struct Adder<R: Module> {
     /// Any recurrent layer over inputs of size 2.

@@ -1,8 +1,8 @@
 //! A character model: which character comes next in a text?
 //!
 //! Character -> vector -> recurrent layers -> linear -> cross entropy, in nats per character. The text is read in
-//! parallel streams, chunk after chunk. The state of each stream is carried to its next chunk and detached: gradients
-//! go back to the beginning of the chunk, while the state remembers more.
+//! parallel streams, chunk after chunk. The state of each stream is carried to its next chunk and detached. So
+//! gradients go back to the beginning of the chunk only, but the state has information from before it.
 
 use crate::error::Error;
 use crate::folder_files::{FolderInfo, TextInfo};
@@ -32,11 +32,11 @@ pub struct CharModel<R: Module> {
 }
 
 impl CharModel<AnyRecurrent> {
-    /// A new model for some settings and a vocabulary of a size.
+    /// Makes a model for these settings and a vocabulary of this size.
     ///
     /// # Errors
     ///
-    /// If the settings do not make one.
+    /// If the settings do not make a model.
     pub fn new(settings: &Settings, vocabulary: usize, device: &Device) -> Result<Self, Error> {
         let CharLmOptions { embedding, .. } = settings.options()?;
         let recurrent = settings.recurrent_config(embedding).try_init(device);
@@ -125,7 +125,8 @@ pub struct CharLm {
 }
 
 impl CharLm {
-    /// The task for some settings and a text. The first 90 % of it are for training, the rest is for validation.
+    /// Makes the task for these settings and a text. The first 90 % of the text is for training, the rest is for
+    /// validation.
     ///
     /// # Errors
     ///
@@ -136,7 +137,8 @@ impl CharLm {
         let time = options.time;
         let name = options.text.as_deref().map_or("the shipped text", data_name);
         let too_short = || {
-            // The training part is nine tenths of the text, and has to hold a chunk and its last target.
+            // The training part is nine tenths of the text. It must have at least one chunk and the target of its last
+            // character.
             let needed = ((time + 1) * 10).div_ceil(9).max(11);
             Error::input(format!(
                 "{name}: the text has {} characters, and --time {time} needs at least {needed}: \
@@ -145,7 +147,7 @@ impl CharLm {
             ))
         };
         let streams = Streams::over(train.len(), settings.batch, time).ok_or_else(too_short)?;
-        // A short validation part is one shorter chunk.
+        // If the validation part is short, it is one chunk, which is shorter than the others.
         let valid_time = time.min(valid.len().saturating_sub(1)).max(1);
         let valid_streams =
             Streams::over(valid.len(), settings.batch, valid_time).ok_or_else(too_short)?;
@@ -205,7 +207,7 @@ impl Task for CharLm {
     }
 
     fn sequence_size(options: &CharLmOptions) -> SequenceSize {
-        // The input is a character's vector, which is learned.
+        // The input is the vector of a character, and is trained.
         SequenceSize { time: options.time, input: options.embedding, input_has_gradients: true }
     }
 

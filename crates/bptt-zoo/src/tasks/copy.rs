@@ -1,10 +1,10 @@
 //! The copy problem: ten symbols, a long pause, and the same ten symbols again.
 //!
-//! S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997); in this
-//! form M. Arjovsky, A. Shah and Y. Bengio, "Unitary evolution recurrent neural networks", ICML
-//! 2016: ten symbols out of eight kinds, `T - 1` blanks, a mark, ten blanks. The label is blank at each of the first
-//! `T + 10` steps; after the mark it is the symbols in order. A model that knows all of this except the symbols has a
-//! loss of `10 · ln 8 / (T + 20)` nats per step.
+//! S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997); in this form M. Arjovsky,
+//! A. Shah and Y. Bengio, "Unitary evolution recurrent neural networks", ICML 2016: ten symbols out of eight kinds,
+//! `T - 1` blanks, a mark, ten blanks. The label is blank at each of the first `T + 10` steps. After the mark, the
+//! labels are the symbols in order. A model that has learned everything but the symbols has a loss of
+//! `10 · ln 8 / (T + 20)` nats per step.
 
 use crate::error::Error;
 use crate::folder_files::FolderInfo;
@@ -29,10 +29,10 @@ const REMEMBERED: usize = 10;
 const SYMBOLS: usize = 8;
 /// The number of the blank, also as a label.
 const BLANK: usize = SYMBOLS;
-/// The number of the mark after which the symbols have to be said.
+/// The number of the mark after which the model has to output the symbols.
 const GO: usize = SYMBOLS + 1;
 
-/// What a [`Tagger`] is made of.
+/// The config of a [`Tagger`].
 #[derive(Config, Debug)]
 pub struct TaggerConfig {
     /// The recurrent layers.
@@ -41,10 +41,10 @@ pub struct TaggerConfig {
     pub labels: usize,
 }
 
-/// Scores the labels of each step: recurrent layers, and a linear one on each output.
+/// Scores the labels of each step: recurrent layers, and a linear layer on each output.
 #[derive(Module, Debug)]
 pub struct Tagger<R: Module> {
-    /// Any recurrent layer; in both directions, a step's scores depend on what comes after it.
+    /// Any recurrent layer. With both directions, the scores of a step also depend on the steps after it.
     pub recurrent: R,
     /// `D·P -> C`
     pub head: Linear,
@@ -68,12 +68,12 @@ impl ModelConfig for TaggerConfig {
 }
 
 impl<R: RecurrentLayer> Tagger<R> {
-    /// The scores of the labels at each step, `[B, T, C]`. Past a row's length they mean nothing.
+    /// The scores of the labels at each step, `[B, T, C]`. Scores past a row's length have no meaning.
     ///
     /// # Arguments
     ///
     /// - `input`: `[B, T, I]`
-    /// - `lengths`: how much of each row is sequence; `None`: all
+    /// - `lengths`: how many steps of each row belong to the sequence; `None`: all
     ///
     /// # Panics
     ///
@@ -82,13 +82,12 @@ impl<R: RecurrentLayer> Tagger<R> {
         self.head.forward(run(&self.recurrent, input, lengths).0)
     }
 
-    /// The mean cross entropy in nats per step, over the steps within the lengths; not a number if
-    /// there are none.
+    /// The mean cross entropy in nats per step, over the steps within the lengths; NaN if there are none.
     ///
     /// # Arguments
     ///
     /// - `scores`: `[B, T, C]`
-    /// - `labels`: `[B, T]`; past a row's length they are not looked at, but have to be below `C`
+    /// - `labels`: `[B, T]`; past a row's length they are ignored, but have to be below `C`
     /// - `lengths`: as for [`forward`](Self::forward)
     pub fn loss(
         &self,
@@ -137,7 +136,7 @@ pub struct Copying {
 }
 
 impl Copying {
-    /// What the model is made of: one of ten symbols at each step, nine labels.
+    /// The config of the model: an input of ten symbols (one-hot) at each step, nine labels.
     pub fn config(&self) -> TaggerConfig {
         TaggerConfig::new(self.settings.recurrent_config(GO + 1), BLANK + 1)
     }
@@ -189,7 +188,7 @@ impl Task for Copying {
     type Model = Tagger<AnyRecurrent>;
 
     fn defaults() -> Settings {
-        // An LSTM takes many times as long to find out what to remember.
+        // An LSTM takes many times as long to learn what to remember.
         let common = Settings::new(Self::NAME, &CopyOptions::default());
         Settings { cell: CellKind::Gru, hidden: 128, ..common }
     }
@@ -266,7 +265,7 @@ mod tests {
                 let (silent, said) = labels.split_at(length + 10);
                 assert!(first.iter().zip(said).all(|(&a, &b)| a < 8 && a as i32 == b));
                 assert!(silent.iter().all(|&label| label == 8));
-                // One mark, on the step before the answer.
+                // There is one mark, at the step before the answer.
                 let marked = rest.iter().enumerate().filter(|(_, symbol)| **symbol != 8);
                 assert_eq!(marked.collect::<Vec<_>>(), [(length - 1, &9)]);
             }

@@ -1,9 +1,10 @@
 //! Forecasting: which values come next in a series?
 //!
-//! The model reads a window of values, and predicts how much the next ones differ from the last. So an untrained model
-//! predicts small changes, and it can follow a series that rises above all values of the training data. The first
-//! 90 % of the series are for training, the rest is for validation. The loss is squared, in units of the usual change
-//! from one value to the next: for one step ahead, repeating the last value has a loss of 1 on the training data.
+//! The model reads a window of values, and predicts how much the next values differ from the last one. So an untrained
+//! model predicts small changes, and a trained model can follow a series that rises above all values of the training
+//! data. The first 90 % of the series is for training, the rest is for validation. The loss is the squared error, in
+//! units of the root mean square of the change from one value to the next. So for one step ahead, repeating the last
+//! value has a loss of 1 on the training data.
 
 use crate::error::Error;
 use crate::figure::figure;
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::path::Path;
 
-/// What a [`Forecaster`] is made of.
+/// The config of a [`Forecaster`].
 #[derive(Config, Debug)]
 pub struct ForecasterConfig {
     /// The recurrent layers, over inputs of size 2.
@@ -39,7 +40,7 @@ pub struct ForecasterConfig {
     pub standard: Standardization,
 }
 
-/// Reads a window of a series and predicts the next values: recurrent layers, and a linear one on the last hidden
+/// Reads a window of a series and predicts the next values: recurrent layers, and a linear layer on the last hidden
 /// state.
 #[derive(Module, Debug)]
 pub struct Forecaster<R: Module> {
@@ -87,7 +88,7 @@ impl<R: RecurrentLayer> Forecaster<R> {
     ///
     /// # Arguments
     ///
-    /// - `input`: each value standardised, and its change from the one before
+    /// - `input`: each value, standardised, and its change from the value before
     /// - `lengths`: how many steps of each row belong to the window; `None`: all
     ///
     /// # Panics
@@ -97,11 +98,11 @@ impl<R: RecurrentLayer> Forecaster<R> {
         self.head.forward(last_hidden(&self.recurrent, input, lengths))
     }
 
-    /// The next values of each of some series, in their own units.
+    /// Predicts the next values of each series, in its own units.
     ///
     /// # Arguments
     ///
-    /// - `windows`: the last values of each, of any lengths
+    /// - `windows`: the last values of each series; their lengths may differ
     /// - `device`: the model's
     ///
     /// # Panics
@@ -133,7 +134,7 @@ pub struct ForecastOptions {
     pub horizon: usize,
     /// The file with the series.
     pub csv: Option<String>,
-    /// The column of it.
+    /// The name of the column.
     pub column: Option<String>,
 }
 
@@ -157,7 +158,7 @@ pub struct Forecast {
 }
 
 impl Forecast {
-    /// The task for some settings and a series.
+    /// Makes the task for these settings and a series.
     ///
     /// # Errors
     ///
@@ -198,14 +199,14 @@ impl Forecast {
         Ok(Self { settings: settings.clone(), options, series, standard, train, valid })
     }
 
-    /// What the model is made of.
+    /// The config of the model.
     pub fn config(&self) -> ForecasterConfig {
         let recurrent = self.settings.recurrent_config(2);
         ForecasterConfig::new(recurrent, self.options.horizon, self.standard)
     }
 
-    /// The values that a model reads. A gap at the end of a window holds the last known value. The straight line that
-    /// fills the gap elsewhere would not do, because it leads to a value that has to be predicted.
+    /// The values that a model reads. A gap at the end of a window holds the last known value. Linear interpolation, as
+    /// in other gaps, is not possible there, because it would use a value that has to be predicted.
     fn window(&self, start: usize) -> Vec<f64> {
         let Series { values, known, .. } = &self.series;
         let end = start + self.options.length;
@@ -243,7 +244,8 @@ impl Forecast {
         error.clone().mul(error).mean()
     }
 
-    /// Where the windows for validation begin: all, or some that are spread over the whole part.
+    /// Where the windows for validation begin: all windows, or a selection that is spread over the whole validation
+    /// part.
     fn validated(&self) -> Vec<usize> {
         let step = self.valid.len().div_ceil(VALIDATION);
         self.valid.iter().step_by(step).copied().collect()
@@ -342,7 +344,7 @@ impl Task for Forecast {
     }
 }
 
-/// How many values in a row are known, for each value to begin with.
+/// For each value, how many known values follow each other from this one on.
 fn known_runs(known: &[bool]) -> Vec<usize> {
     let mut runs = vec![0; known.len()];
     let mut run = 0;
@@ -365,7 +367,7 @@ mod tests {
 
     #[test]
     fn windows_end_where_the_next_values_are_known_and_of_their_part() {
-        // 40 values, of which 36 are trained on; the 20th is a gap.
+        // 40 values, of which 36 are for training. The 20th is a gap.
         let line = |t: usize| if t == 20 { "0,\n".to_string() } else { format!("0,{}\n", t * t) };
         let text = "t,x\n".to_string() + &(0..40).map(line).collect::<String>();
         let forecast = task(&text, 5, 2).unwrap();
@@ -381,7 +383,7 @@ mod tests {
 
     #[test]
     fn no_window_knows_what_is_to_be_said() {
-        // Every other value, and some more in a row, are gaps; the one value after a gap changes.
+        // Every other value is a gap, and some more values in a row. The value after a gap is varied.
         let text = |changed: usize, value: usize| {
             let line = |t: usize| match t {
                 _ if t == changed => format!("{t},{value}\n"),
@@ -395,7 +397,7 @@ mod tests {
             let start = changed - 5;
             assert!(a.train.contains(&start), "{changed}");
             assert_eq!(a.window(start), b.window(start), "{changed}");
-            // What is read later has the straight line.
+            // In a later window, the gap is filled by linear interpolation.
             assert_ne!(a.window(start + 1), b.window(start + 1));
             let unit = b.standard.change;
             let said: Vec<f64> = b.target(start).map(|x| f64::from(x) * unit).collect();

@@ -25,7 +25,7 @@ pub static TASKS: &[AnyTask] = &[
 ///
 /// # Errors
 ///
-/// If there is no task of that name, and as [`AnyTask::train`].
+/// If there is no task with this name, and as [`AnyTask::train`].
 pub fn train(settings: &Settings, session: Session<'_>) -> Result<RunResult, Error> {
     match TASKS.iter().find(|task| task.name == settings.task) {
         Some(task) => task.train(settings, session),
@@ -54,7 +54,7 @@ mod tests {
         }
     }
 
-    /// The command has one argument for all tasks that have an option of that name.
+    /// If several tasks have an option with the same name, the command has one argument for all of them.
     #[test]
     fn options_of_one_name_are_of_one_kind() {
         let mut first = BTreeMap::<&str, &TaskOption>::new();

@@ -1,10 +1,10 @@
 //! Parity: is the number of ones in a sequence odd?
 //!
-//! Y. Bengio, P. Simard and P. Frasconi, "Learning long-term dependencies with gradient descent is
-//! difficult", IEEE Transactions on Neural Networks 5 (1994). No part of a sequence says anything
-//! about the answer: all of it has to be read, and one bit has to be remembered all the time. Lengths are uniform from
-//! 1 to `--length`, because long sequences alone are too hard to begin with. A model that guesses has a loss of
-//! ln 2 = 0.6931 nats, and is right half of the time.
+//! Y. Bengio, P. Simard and P. Frasconi, "Learning long-term dependencies with gradient descent is difficult", IEEE
+//! Transactions on Neural Networks 5 (1994). No part of a sequence gives information about the answer: a model has to
+//! read all of it, and to remember one bit all the time. Lengths are uniform from 1 to `--length`, because long
+//! sequences alone are too hard to begin with. A model that guesses has a loss of ln 2 = 0.6931 nats, and is right half
+//! of the time.
 
 use crate::error::Error;
 use crate::folder_files::FolderInfo;
@@ -25,7 +25,7 @@ use burn::tensor::{Device, Int};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// What a [`Classifier`] is made of.
+/// The config of a [`Classifier`].
 #[derive(Config, Debug)]
 pub struct ClassifierConfig {
     /// The recurrent layers.
@@ -34,7 +34,7 @@ pub struct ClassifierConfig {
     pub classes: usize,
 }
 
-/// Reads whole sequences and scores the classes of each: recurrent layers, and a linear one on the hidden state after
+/// Reads whole sequences and scores the classes of each: recurrent layers, and a linear layer on the hidden state after
 /// the last step of the sequence.
 #[derive(Module, Debug)]
 pub struct Classifier<R: Module> {
@@ -67,7 +67,7 @@ impl<R: RecurrentLayer> Classifier<R> {
     /// # Arguments
     ///
     /// - `input`: `[B, T, I]`
-    /// - `lengths`: how much of each row is sequence; `None`: all
+    /// - `lengths`: how many steps of each row belong to the sequence; `None`: all
     ///
     /// # Panics
     ///
@@ -106,12 +106,12 @@ pub struct Parity {
 }
 
 impl Parity {
-    /// What the model is made of: a bit at each step, two classes.
+    /// The config of the model: one bit at each step, two classes.
     pub fn config(&self) -> ClassifierConfig {
         ClassifierConfig::new(self.settings.recurrent_config(1), 2)
     }
 
-    /// Sequences of 1 and -1, and for each whether there is an odd number of ones.
+    /// Sequences of 1 and -1, and for each sequence whether it has an odd number of ones.
     fn draw(&self, purpose: Purpose, index: u64, batch: usize) -> (Vec<Vec<f32>>, Vec<i32>) {
         let mut random = generator(self.settings.seed, purpose, index);
         let mut draw = || {
@@ -206,7 +206,7 @@ mod tests {
         let task = Parity::new(&Parity::defaults().with_option("length", 9)).unwrap();
         let (rows, classes) = task.draw(Purpose::Training, 3, 400);
         for (row, class) in rows.iter().zip(&classes) {
-            // The product of -1 for each one.
+            // A factor -1 for each one: the product is -1 if their number is odd.
             let product: f32 = row.iter().map(|sign| -sign).product();
             assert_eq!(product, [1.0, -1.0][*class as usize]);
         }

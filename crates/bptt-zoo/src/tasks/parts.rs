@@ -8,13 +8,13 @@ use burn::Tensor;
 use burn::tensor::Int;
 use burn::tensor::activation::log_softmax;
 
-/// How many sequences a validation has, if there are that many.
+/// How many sequences a validation has, if the data has so many.
 pub(crate) const VALIDATION: usize = 1024;
 
-/// The longest sequence that can be asked for. Whether it fits the memory is checked besides.
+/// The longest sequence that a user can ask for. A separate check says whether it fits the memory.
 pub(crate) const LONGEST: usize = 1 << 24;
 
-/// The description of a task's data, with notes on how it was read.
+/// The description of a task's data, followed by notes on how it was read.
 pub(crate) fn with_notes(mut line: String, notes: &[String], path: Option<&str>) -> String {
     let stdin = "read from standard input, where --resume will want it again";
     let stdin = path.filter(|&path| path == read::STDIN).map(|_| stdin);
@@ -37,7 +37,7 @@ macro_rules! sequence_model {
 }
 pub(crate) use sequence_model;
 
-/// Runs a layer over sequences `[B, T, I]`, each as long as its row or as `lengths` says.
+/// Runs a layer over sequences `[B, T, I]`. Without `lengths`, all rows have the full length.
 pub(crate) fn run<R: RecurrentLayer>(
     layer: &R,
     input: Tensor<3>,
@@ -49,8 +49,8 @@ pub(crate) fn run<R: RecurrentLayer>(
     }
 }
 
-/// The last layer's hidden state after the last step of each sequence, `[B, D·P]`. For a backward direction, this is
-/// the first step of the sequence.
+/// The last layer's hidden state after the last step of each sequence, `[B, D·P]`. For a backward direction, the last
+/// step is the first one of the sequence.
 pub(crate) fn last_hidden<R: RecurrentLayer>(
     layer: &R,
     input: Tensor<3>,
@@ -76,14 +76,14 @@ pub(crate) fn share_right(scores: Tensor<2>, labels: Tensor<1, Int>) -> f64 {
     f64::from(right.into_scalar::<i32>()) / rows as f64
 }
 
-/// The mean over all validation sequences. `scores` validates one batch, given its index and its size.
+/// The mean over all validation sequences. `scores` takes the index and the size of a batch, and validates it.
 pub(crate) fn validated(settings: &Settings, scores: impl Fn(u64, usize) -> Scores) -> Scores {
     let batch = settings.batch.min(VALIDATION);
     let batches = 0..VALIDATION.div_ceil(batch) as u64;
     mean_scores(batches.map(|index| (scores(index, batch), batch)))
 }
 
-/// The mean over batches, each with its number of sequences as its weight.
+/// The mean over batches, weighted by their numbers of sequences.
 pub(crate) fn mean_scores(batches: impl Iterator<Item = (Scores, usize)>) -> Scores {
     let zero = (Scores { loss: 0.0, metric: 0.0 }, 0);
     let (sum, count) = batches.fold(zero, |(sum, count), (scores, rows)| {

@@ -1,4 +1,4 @@
-//! A tensor as a file has it: a type, a shape, bytes.
+//! A tensor as it is in a file: a type, a shape, bytes.
 
 use burn::tensor::{BoolStore, DType, TensorData};
 use safetensors::Dtype;
@@ -73,7 +73,7 @@ impl Element {
         matches!(self, Self::F16 | Self::BF16 | Self::F32 | Self::F64)
     }
 
-    /// Burn's name for it.
+    /// The same type in Burn.
     pub fn dtype(self) -> DType {
         match self {
             Self::Bool => DType::Bool(BoolStore::Native),
@@ -129,7 +129,7 @@ pub struct Array {
 }
 
 impl Array {
-    /// An array of a type and a shape.
+    /// Makes an array of this type and shape.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ impl Array {
         Ok(Self { element, shape, bytes })
     }
 
-    /// What its elements are.
+    /// The type of its elements.
     pub fn element(&self) -> Element {
         self.element
     }
@@ -170,7 +170,7 @@ impl Array {
         Self { element, shape: shape.to_vec(), bytes }
     }
 
-    /// Its numbers, of a float type, as f64.
+    /// Its numbers as f64. The type has to be a float type.
     pub(crate) fn to_f64(&self) -> Vec<f64> {
         let (shape, dtype) = (self.shape.clone(), self.element.dtype());
         TensorData::from_bytes_vec(self.bytes.clone(), shape, dtype).iter::<f64>().collect()
@@ -194,7 +194,7 @@ impl Array {
         self
     }
 
-    /// Columns of a matrix.
+    /// Some columns of a matrix.
     pub(crate) fn columns(&self, from: usize, count: usize) -> Self {
         let &[rows, all] = &self.shape[..] else { panic!("a matrix, not {:?}", self.shape) };
         let width = self.element.width();
@@ -232,7 +232,7 @@ impl Array {
         Self { element: self.element, shape: self.shape[1..].to_vec(), bytes }
     }
 
-    /// Arrays of one type under each other, along the first dimension.
+    /// Concatenates arrays of one type along the first dimension.
     pub(crate) fn stacked(arrays: &[Self]) -> Self {
         let mut shape = arrays[0].shape.clone();
         shape[0] = arrays.iter().map(|array| array.shape[0]).sum();

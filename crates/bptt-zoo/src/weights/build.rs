@@ -16,7 +16,7 @@ pub(super) fn build<C: FileCell>(
     dtype: Option<DType>,
     device: &Device,
 ) -> Result<Recurrent<C>, String> {
-    // Random numbers would be thrown away, and drawing them would change what the device draws next.
+    // Random values would be replaced at once, and drawing them would change the next random numbers of the device.
     let zeros = Some(Initializer::Zeros);
     let config = StackConfig::new(layer.d_input, layer.d_hidden)
         .with_num_layers(layer.num_layers)
@@ -70,13 +70,13 @@ pub(super) fn cell(layer: &FoundLayer, options: &LayerOptions) -> AnyCell {
     }
 }
 
-/// A cell that a file can hold: those of [`Rnn`](bptt::Rnn), [`Lstm`](bptt::Lstm),
-/// [`Gru`](bptt::Gru) and [`AnyRecurrent`](bptt::AnyRecurrent).
+/// A cell whose layers can be in a file: those of [`Rnn`](bptt::Rnn), [`Lstm`](bptt::Lstm), [`Gru`](bptt::Gru) and
+/// [`AnyRecurrent`](bptt::AnyRecurrent).
 pub trait FileCell: SequenceCell {
-    /// The cell, if it is of this kind.
+    /// Converts the cell, if it is of this kind.
     fn of_any(cell: AnyCell) -> Option<Self>;
 
-    /// The cell as a type that holds any cell.
+    /// Converts the cell to the type that holds any cell.
     fn any(&self) -> AnyCell;
 }
 

@@ -1,7 +1,7 @@
 //! `.bpk`, Burn's own format, by Burn's `burn-pack`.
 //!
-//! `burn-pack` checks that each tensor lies inside of the file and is as long as its shape says. It is checked here that
-//! each name occurs once and that no two tensors overlap.
+//! `burn-pack` checks that each tensor lies inside the file and that its length fits its shape. This module also checks
+//! that each name occurs once and that no two tensors overlap.
 
 use crate::weights::array::{Array, Element};
 use crate::weights::contents::{Contents, Metadata, Tensors, UnreadTensor};
@@ -11,7 +11,7 @@ use burn::tensor::Bytes;
 use burn_pack::{Reader, Tensor, Writer};
 use serde::Deserialize;
 
-/// Magic number, version, the size of what follows.
+/// Magic number, version, and the size of the metadata that follows.
 const HEADER: usize = 10;
 
 /// Burn's `.bpk`.

@@ -7,20 +7,20 @@ use crate::weights::torch::is_parameter;
 use crate::weights::view::materialize;
 use std::collections::HashSet;
 
-/// How deep a message looks for state dicts.
+/// How deep state dicts are searched for a message.
 const DEEPEST: usize = 4;
 
-/// How many dictionaries a message looks at, and how many it names.
+/// How many dictionaries are searched for a message, and how many the message names.
 const MOST_LOOKED_AT: usize = 1000;
 const MOST_NAMED: usize = 8;
 
-/// The values of a state dict by their names.
+/// The values of a state dict, by name.
 pub(super) struct StateDict<'a> {
     items: Vec<(&'a str, Value)>,
 }
 
 impl StateDict<'_> {
-    /// The tensors among them, and those that are left out.
+    /// The tensors among the values, and the tensors that are left out.
     ///
     /// # Arguments
     ///
@@ -38,7 +38,7 @@ impl StateDict<'_> {
                 let unread = UnreadTensor { shape: odd.shape.clone(), what: odd.what.to_string() };
                 left_out.insert(name.to_string(), unread);
             }
-            // Besides tensors, a state dict may hold the extra state of a module, which can be anything.
+            // A state dict may also hold the extra state of a module, which can be any value.
             let Some(view) = pickle.tensor(value) else { continue };
             let array = data(&view.storage)
                 .and_then(|data| materialize(view, data, &mut left))
@@ -53,7 +53,7 @@ impl StateDict<'_> {
 
 type Items = [(Value, Value)];
 
-/// The dictionary that a key leads to, which has to hold tensors.
+/// The dictionary at a key. It must hold tensors.
 pub(super) fn state_dict<'a>(
     pickle: &Pickle<'a>,
     key: Option<&str>,
@@ -61,7 +61,7 @@ pub(super) fn state_dict<'a>(
     let root = pickle.dict(pickle.root()).ok_or("it holds no dictionary")?;
     let (key, dict) = match key.filter(|key| !key.is_empty()) {
         Some(key) => (key, at_key(pickle, root, key)?),
-        // Lightning's checkpoints say what they are, and where the state dict is.
+        // Lightning's checkpoints have a key with its version, and always the same key for the state dict.
         None => match (entry(pickle, root, "pytorch-lightning_version"), lightning(pickle, root)) {
             (Some(_), Some(dict)) => ("state_dict", dict),
             _ => ("", root),
@@ -104,11 +104,11 @@ fn lightning<'p>(pickle: &'p Pickle<'_>, root: &Items) -> Option<&'p Items> {
     pickle.dict(entry(pickle, root, "state_dict")?)
 }
 
-/// The dictionary at a key, `model.encoder` within others.
+/// The dictionary at a key; `model.encoder` is a dictionary within a dictionary.
 fn at_key<'p>(pickle: &'p Pickle<'_>, root: &'p Items, key: &str) -> Result<&'p Items, String> {
     let (mut dict, mut rest) = (root, key);
     while !rest.is_empty() {
-        // A key may contain a dot itself, so the longest key that exists is tried first.
+        // A key may contain a dot, so the longest key that exists is tried first.
         let next = dict.iter().filter_map(|(name, value)| {
             let name = pickle.text(*name)?;
             let inner = pickle.dict(*value)?;
@@ -125,11 +125,11 @@ fn at_key<'p>(pickle: &'p Pickle<'_>, root: &'p Items, key: &str) -> Result<&'p 
     Ok(dict)
 }
 
-/// The dictionaries within one, for a message.
+/// The dictionaries within a dictionary, for a message.
 struct Below {
-    /// Keys with what is there: only those with recurrent layers, if there are any.
+    /// The keys and what they hold. If some dictionaries have recurrent layers, only these.
     names: Vec<String>,
-    /// How many hold parameters of recurrent layers.
+    /// How many of them hold parameters of recurrent layers.
     recurrent: usize,
 }
 
@@ -204,7 +204,8 @@ pub(super) fn script<'a>(pickle: &Pickle<'a>, key: Option<&str>) -> Result<Scrip
             if !is_tensor && inner.is_none() {
                 continue;
             }
-            // Modules may be shared, and in a hostile file a module may contain itself.
+            // Modules may be shared, and in a hostile file a module may contain itself. So the length of all paths is
+            // bounded.
             letters += path.len() + name.len();
             if letters > pickle.length().saturating_mul(4) {
                 return Err("the modules of a TorchScript archive are shared too often".to_string());

@@ -1,4 +1,4 @@
-//! What a file of weights holds, whatever its format.
+//! The content of a file of weights, independent of its format.
 
 use crate::weights::array::Array;
 use std::collections::BTreeMap;
@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 /// Tensors by name.
 pub type Tensors = BTreeMap<String, Array>;
 
-/// The other texts in a file, by key.
+/// The metadata of a file: texts, by key.
 pub type Metadata = BTreeMap<String, String>;
 
-/// A tensor of a type that is not read: complex and quantized numbers.
+/// A tensor of a type that is not read, such as complex or quantized numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnreadTensor {
-    /// Its shape, where the file says one.
+    /// Its shape, if the file has it.
     pub shape: Vec<usize>,
     /// Its type, by the name that the file has for it.
     pub what: String,
@@ -21,13 +21,13 @@ pub struct UnreadTensor {
 /// Tensors that were left out, by name.
 pub type UnreadTensors = BTreeMap<String, UnreadTensor>;
 
-/// All that a file holds.
+/// The whole content of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Contents {
     /// Its tensors.
     pub tensors: Tensors,
-    /// Those of a type that is not read.
+    /// The tensors of a type that is not read.
     pub left_out: UnreadTensors,
-    /// Its other texts.
+    /// Its metadata.
     pub metadata: Metadata,
 }

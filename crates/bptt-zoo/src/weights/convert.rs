@@ -1,4 +1,4 @@
-//! From file to file.
+//! Converts a file to another format.
 
 use crate::error::Error;
 use crate::weights::contents::UnreadTensors;
@@ -16,9 +16,9 @@ use std::path::Path;
 /// A file that has been read, checked and put into another format, but not yet written.
 #[derive(Clone, Debug)]
 pub struct Conversion {
-    /// What the file was.
+    /// The format of the input.
     pub from: Format,
-    /// What it becomes.
+    /// The format of the output.
     pub to: Format,
     /// The recurrent layers in it.
     pub layers: Vec<FoundLayer>,
@@ -36,11 +36,11 @@ impl Conversion {
     /// # Arguments
     ///
     /// - `input`, `output`: the files; the ending of `output` says its format
-    /// - `import`: which part of the input, and what its tensors do not tell
+    /// - `import`: which part of the input is meant, and the options that its tensors do not show
     ///
     /// # Errors
     ///
-    /// One line with everything that is wrong with the input, or that no file is written in that format.
+    /// One line with all errors of the input, or that this format is not written.
     pub fn new(input: &Path, output: &Path, import: &Import) -> Result<Self, Error> {
         let to =
             formats::of_path_to_write(output).map_err(|why| Error::file("write", output, why))?;
@@ -77,7 +77,7 @@ impl Conversion {
     ///
     /// # Errors
     ///
-    /// If it cannot be written; nothing is left behind then.
+    /// If it cannot be written. Then no temporary file remains.
     pub fn write(&self, output: &Path) -> Result<(), Error> {
         write_whole(output, &self.bytes)
     }

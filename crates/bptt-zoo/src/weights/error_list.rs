@@ -3,10 +3,10 @@
 /// How many errors one message has at most.
 const MOST_ERRORS: usize = 100;
 
-/// How much of a name from a file a message shows.
+/// How many characters of a name from a file a message shows.
 const LONGEST_NAME: usize = 80;
 
-/// A name from a file in a message.
+/// A name from a file, shortened and escaped for a message.
 pub(super) fn shown(name: &str) -> String {
     let mut text: String = name.escape_debug().take(LONGEST_NAME).collect();
     if text.chars().count() == LONGEST_NAME {
@@ -15,7 +15,7 @@ pub(super) fn shown(name: &str) -> String {
     format!("`{text}`")
 }
 
-/// A list of errors, which becomes one line.
+/// A list of errors that becomes one line.
 #[derive(Default)]
 pub(super) struct ErrorList {
     lines: Vec<String>,

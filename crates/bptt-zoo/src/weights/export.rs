@@ -1,4 +1,4 @@
-//! From a layer to a file.
+//! Writes a layer to a file.
 
 use crate::error::Error;
 use crate::weights::array::{Array, Element};
@@ -14,16 +14,16 @@ use burn::module::Param;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Writes a layer to a file: `.safetensors`, which PyTorch's `load_state_dict` takes as it is, or
-/// Burn's `.bpk`.
+/// Writes a layer to a file: `.safetensors`, which PyTorch's `load_state_dict` takes without a change, or Burn's
+/// `.bpk`.
 ///
-/// What the tensors do not tell (nonlinearity, form of the reset, layout, …) is written into the file's metadata, and
-/// [`load`](super::load) reads it from there.
+/// The options that the tensors do not show (nonlinearity, form of the reset, layout, …) are written into the file's
+/// metadata, and [`load`](super::load) reads them from there.
 ///
 /// # Errors
 ///
-/// If the ending names neither, if PyTorch does not have the cell, or if the file cannot be written. Then nothing
-/// is left behind.
+/// If the ending is not one of these, if PyTorch does not have the cell, or if the file cannot be written. Then no
+/// temporary file remains.
 pub fn save<C: FileCell>(layer: &Recurrent<C>, path: impl AsRef<Path>) -> Result<(), Error> {
     let path = path.as_ref();
     let format = formats::of_path_to_write(path).map_err(|why| Error::file("write", path, why))?;
@@ -62,7 +62,7 @@ fn options<C: FileCell>(layer: &Recurrent<C>) -> Result<LayerOptions, String> {
 ///
 /// # Errors
 ///
-/// If their type does not exist in files.
+/// If files cannot hold their type.
 pub fn tensors<C: FileCell>(layer: &Recurrent<C>) -> Result<Tensors, String> {
     let mut found = Tensors::new();
     for (weights, suffix) in layer.weights.iter().zip(layer.suffixes()) {

@@ -1,4 +1,4 @@
-//! Files of weights, whatever their format.
+//! Files of weights, of any format.
 
 use crate::error::Error;
 use crate::weights::contents::{Contents, Metadata, Tensors, UnreadTensors};
@@ -7,7 +7,7 @@ use crate::weights::formats;
 use crate::whole::write_whole;
 use std::path::Path;
 
-/// The longest file that is read (16 GiB): it is held in memory.
+/// The longest file that is read (16 GiB), because it is held in memory.
 const LONGEST: u64 = 1 << 34;
 
 /// A file of weights that has been read.
@@ -17,9 +17,9 @@ pub struct WeightFile {
     pub format: Format,
     /// Its tensors.
     pub tensors: Tensors,
-    /// Those of a type that is not read.
+    /// The tensors of a type that is not read.
     pub left_out: UnreadTensors,
-    /// Its other texts.
+    /// Its metadata.
     pub metadata: Metadata,
 }
 
@@ -32,7 +32,7 @@ impl WeightFile {
     ///
     /// # Errors
     ///
-    /// If it cannot be read, has none of the formats, or is broken in any way.
+    /// If it cannot be read, if it has none of the formats, or if it is damaged.
     pub fn read(path: &Path, key: Option<&str>) -> Result<Self, Error> {
         let bytes = read_whole(path)?;
         let failed = |cause: &dyn std::fmt::Display| Error::file("read", path, cause);
@@ -51,7 +51,7 @@ impl WeightFile {
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read), without the file's name.
+    /// As [`read`](Self::read), but the message does not have the name of the file.
     pub fn parse(format: Format, bytes: &[u8], key: Option<&str>) -> Result<Self, String> {
         Self::parse_any(format, bytes, key).map_err(one_line)
     }
@@ -82,7 +82,7 @@ impl WeightFile {
     ///
     /// # Errors
     ///
-    /// If the format is only read.
+    /// If this format is not written.
     pub fn bytes(&self) -> Result<Vec<u8>, Error> {
         let writer = self.format.writer().ok_or_else(|| {
             let (name, written) = (self.format.name(), formats::about_written());
@@ -95,7 +95,7 @@ impl WeightFile {
     ///
     /// # Errors
     ///
-    /// If it cannot be written; nothing is left behind then.
+    /// If it cannot be written. Then no temporary file remains.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
         write_whole(path, &self.bytes()?)
     }
@@ -106,8 +106,8 @@ pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, Error> {
     crate::read::file(path, LONGEST)
 }
 
-/// A message in one line of bounded length. It may contain names from the file, with line breaks or with codes that
-/// control a terminal.
+/// Makes a message one line of bounded length. It may contain names from the file, which may have line breaks or
+/// control codes for a terminal.
 pub(super) fn one_line(why: String) -> String {
     const LONGEST: usize = 20_000;
     let plain = |c: char| if c.is_control() { ' ' } else { c };

@@ -1,11 +1,11 @@
 //! Flax: a dense layer for each gate, `ii/kernel [I, H]` and so on.
 //!
-//! Kernels are transposed, and the gates put under each other. The dense layers with a bias are marked `+`:
+//! Kernels are transposed, and the gates are concatenated. A `+` marks the dense layers with a bias:
 //!
 //! | cell | Linen | NNX |
 //! | --- | --- | --- |
 //! | `LSTMCell` | `ii if ig io`, `hi+ hf+ hg+ ho+` | the same, with `if_` for `if` |
-//! | `OptimizedLSTMCell` | the same | `dense_i`, `dense_h+`: all gates beside each other |
+//! | `OptimizedLSTMCell` | the same | `dense_i`, `dense_h+`: all gates side by side |
 //! | `GRUCell` | `ir+ iz+ in+`, `hr hz hn+` | `dense_i+`, `dense_h` |
 //! | `SimpleCell` | `i+`, `h` | the same |
 
@@ -90,7 +90,7 @@ impl KeyMap for Flax {
                 errors.add(format!("{} does not fit a recurrent cell", shown(name)));
             }
         }
-        // A cell without any bias is a layer without biases.
+        // If the cell has no bias at all, the layer has no biases.
         let biased = cell.tensors.keys().any(|own| own.ends_with("/bias"));
         let first = format!("{}/kernel", form.hidden[0].0);
         let hidden = match cell.take(&first, &[None, None], errors)?.1.shape() {

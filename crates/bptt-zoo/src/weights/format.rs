@@ -5,27 +5,27 @@ use serde::{Serialize, Serializer};
 
 /// How files of one format are read and, if they can be, written.
 pub trait Codec: Sync {
-    /// The name in tables and messages; in JSON, in small letters.
+    /// The name in tables and messages. In JSON it is in lower case.
     fn name(&self) -> &'static str;
 
     /// The endings of file names, without the dot.
     fn extensions(&self) -> &'static [&'static str];
 
-    /// What such a file is, in a few words with its ending, for help texts.
+    /// What such a file is, in a few words and with its ending, for help texts.
     fn about(&self) -> &'static str;
 
-    /// How linear layers and norms lie in such a file.
+    /// The layout of linear layers and norms in such a file.
     fn layout(&self) -> Layout;
 
-    /// Whether a file begins like one of this format.
+    /// Whether the first bytes of a file are those of this format.
     fn recognises(&self, bytes: &[u8]) -> bool;
 
-    /// Whether the tensors may be in a part of the file, which a key names.
+    /// Whether the tensors may be in a part of the file that a key names.
     fn has_keys(&self) -> bool {
         false
     }
 
-    /// Reads a file. Its bytes come from a stranger.
+    /// Reads a file. Its bytes may come from a stranger.
     ///
     /// # Arguments
     ///
@@ -36,7 +36,7 @@ pub trait Codec: Sync {
     /// What is wrong with it.
     fn read(&self, bytes: &[u8], key: Option<&str>) -> Result<Contents, String>;
 
-    /// What makes the bytes of a file; `None`: the format is only read.
+    /// The function that makes the bytes of a file; `None` if the format is not written.
     fn writer(&self) -> Option<WriteFile> {
         None
     }
@@ -45,16 +45,16 @@ pub trait Codec: Sync {
 /// Makes the bytes of a file.
 pub type WriteFile = fn(&Tensors, &Metadata) -> Result<Vec<u8>, String>;
 
-/// How linear layers and norms lie in a file.
+/// The layout of linear layers and norms in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// As Burn has them.
+    /// Burn's layout.
     Burn,
-    /// As PyTorch has them.
+    /// PyTorch's layout.
     Torch,
 }
 
-/// A format of weight files, by its codec.
+/// A format of weight files, defined by its codec.
 #[derive(Clone, Copy)]
 pub struct Format(&'static dyn Codec);
 

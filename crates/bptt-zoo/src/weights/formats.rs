@@ -6,30 +6,30 @@ use crate::weights::pytorch::PYTORCH;
 use crate::weights::safetensors::SAFETENSORS;
 use std::path::Path;
 
-/// All formats. A file is read by the first that recognises it, so the one with the weakest mark comes last.
+/// All formats. The first format that recognises a file reads it. So the format with the weakest mark comes last.
 pub static FORMATS: &[Format] = &[PYTORCH, BURNPACK, SAFETENSORS];
 
-/// Those that are written.
+/// The formats that can be written.
 fn written() -> impl Iterator<Item = Format> {
     FORMATS.iter().copied().filter(|format| format.writer().is_some())
 }
 
-/// The format that the ending of a file's name says.
+/// The format by the ending of a file's name.
 pub(super) fn of_path(path: &Path) -> Option<Format> {
     let ending = path.extension()?.to_str()?.to_ascii_lowercase();
     FORMATS.iter().copied().find(|format| format.extensions().contains(&ending.as_str()))
 }
 
-/// The format that a file begins like.
+/// The format by the first bytes of a file.
 pub(super) fn of_bytes(bytes: &[u8]) -> Option<Format> {
     FORMATS.iter().copied().find(|format| format.recognises(bytes))
 }
 
-/// The same for a file that is to be written.
+/// The format for a file that is to be written, by the ending of its name.
 ///
 /// # Errors
 ///
-/// Which formats are written, if it is none of them.
+/// If it is not a format that can be written. The message lists those that can.
 pub(super) fn of_path_to_write(path: &Path) -> Result<Format, String> {
     let format = of_path(path).filter(|format| format.writer().is_some());
     format.ok_or_else(|| {

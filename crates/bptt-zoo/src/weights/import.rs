@@ -1,4 +1,4 @@
-//! From a file to a layer.
+//! Reads a layer from a file.
 
 use crate::error::Error;
 use crate::weights::build::{FileCell, build, cell};
@@ -20,14 +20,14 @@ use std::path::Path;
 /// The key in the metadata of a file under which this project writes the options of layers.
 pub(super) const KEY: &str = "bptt";
 
-/// No file has more recurrent layers than this.
+/// A file with more recurrent layers than this is refused.
 const MOST_LAYERS: usize = 256;
 
-/// Whose names and layouts a file has.
+/// The library whose names and layouts a file has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Library {
-    /// PyTorch's, which are also this project's.
+    /// PyTorch, whose names and layouts this project has too.
     #[default]
     Torch,
     /// Keras's.
@@ -36,10 +36,10 @@ pub enum Library {
     Flax,
 }
 
-/// How to read a layer from a file: which one, and what its tensors do not tell.
+/// How to read a layer from a file: which layer, and the options that its tensors do not show.
 ///
-/// An option that is not given is taken from the file, if this project wrote it, or from the `config.json` beside the
-/// `model.bpk` of a run folder. Otherwise it has PyTorch's default; for a `.bpk`, which Burn wrote, the default of the
+/// If this project wrote the file, an option that is not given is taken from the file, or from the `config.json` beside
+/// the `model.bpk` of a run folder. Otherwise it has PyTorch's default, or for a `.bpk` of Burn the default of the
 /// configs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Import {
@@ -58,7 +58,7 @@ pub struct Import {
     pub(super) linear: Vec<String>,
 }
 
-/// A file whose recurrent layers have been found and checked, under PyTorch's names.
+/// A file whose recurrent layers have been found and checked. The tensors have PyTorch's names.
 #[derive(Clone, Debug)]
 pub struct Imported {
     /// The file as it was read.
@@ -67,7 +67,7 @@ pub struct Imported {
     pub layers: Vec<FoundLayer>,
     /// The options of each layer, in the same order.
     pub options: Vec<LayerOptions>,
-    /// Its tensors, without the prefix and under PyTorch's names.
+    /// Its tensors, with PyTorch's names and without the prefix.
     pub tensors: Tensors,
     /// Where each tensor of the file went.
     pub mappings: Vec<TensorMapping>,
@@ -95,14 +95,14 @@ impl Import {
         /// Where the state dict is in a checkpoint: `model`, or `model.encoder` for a dictionary
         /// within one.
         with_key: key, String;
-        /// What stands before the layer's names, such as `encoder.lstm.`; the last dot may be left out. Without a
-        /// prefix the file has to hold exactly one recurrent layer, besides anything else.
+        /// The prefix of the layer's names, such as `encoder.lstm.`; the last dot may be left out. Without a prefix the
+        /// file has to hold exactly one recurrent layer. It may also hold other tensors.
         with_prefix: prefix, String;
         /// For an RNN.
         with_nonlinearity: nonlinearity, Nonlinearity;
         /// For a GRU: whether the reset gate comes after the recurrent product.
         with_reset_after: reset_after, bool;
-        /// Whether three gates are those of an LSTM with coupled gates, and not a GRU's.
+        /// Whether three gates belong to an LSTM with coupled gates, and not to a GRU.
         with_input_forget: input_forget, bool;
         /// For an LSTM: the bound of its memory.
         with_clip: clip, f64;
@@ -113,11 +113,11 @@ impl Import {
         with_reverse: reverse, bool;
         /// The dropout between the layers, while training.
         with_dropout: dropout, f64;
-        /// The layer's type. Without it, f64 stays f64, and everything else becomes f32.
+        /// The float type of the layer. By default, f64 stays f64, and all other types become f32.
         with_dtype: dtype, DType;
     }
 
-    /// Whose names and layouts the file has.
+    /// The library whose names and layouts the file has.
     pub fn with_library(mut self, library: Library) -> Self {
         self.library = library;
         self
@@ -129,8 +129,8 @@ impl Import {
         self
     }
 
-    /// The linear layers without a bias. In a file they look like embeddings, but their weights are transposed on the
-    /// way between PyTorch's files and Burn's.
+    /// The linear layers without a bias. In a file they look like embeddings. But their weights have to be transposed
+    /// between PyTorch's files and Burn's.
     pub fn with_linear(mut self, modules: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.linear = modules.into_iter().map(Into::into).collect();
         self
@@ -140,7 +140,7 @@ impl Import {
     ///
     /// # Errors
     ///
-    /// One line with everything that is wrong with the file, or that it holds another cell.
+    /// One line with all errors of the file, or that it holds another cell.
     pub fn load<C: FileCell>(
         &self,
         path: impl AsRef<Path>,
@@ -167,7 +167,7 @@ impl Import {
         build(layer, options, cell, &imported.tensors, self.dtype, device).map_err(in_file)
     }
 
-    /// Reads a file and finds its recurrent layers, without making them.
+    /// Reads a file and finds its recurrent layers, but does not make layers.
     ///
     /// # Errors
     ///
@@ -187,7 +187,7 @@ impl Import {
         self.find_any(file, BTreeMap::new()).map_err(one_line)
     }
 
-    /// `said` has the options of layers from a run folder.
+    /// `said` has the options of the layers from a run folder, by prefix.
     fn find_any(
         &self,
         file: WeightFile,
@@ -221,14 +221,14 @@ impl Import {
         Ok(Imported { file, layers, options, tensors: translated.tensors, mappings })
     }
 
-    /// What stands before the names of the tensors that are wanted.
+    /// The whole prefix of the wanted tensors, with its separator.
     fn prefix(&self, tensors: &Tensors) -> String {
         let asked = match self.prefix.as_deref() {
-            // An empty prefix keeps the names of wrappers.
+            // With an empty prefix, the prefixes of wrappers are kept.
             Some("") => return String::new(),
             None => String::new(),
             Some(prefix) if prefix.ends_with(['.', '/']) => prefix.to_string(),
-            // The separator that this file has.
+            // A file separates the parts of a name by `.` or by `/`.
             Some(prefix) => {
                 let slash = format!("{prefix}/");
                 let has_slash = tensors.keys().any(|name| name.starts_with(&slash));
@@ -283,7 +283,7 @@ impl Import {
         }
     }
 
-    /// What is given, else what the file says, else the default.
+    /// The options that are given, else those in the file, else the defaults.
     fn options(
         &self,
         said: Option<&LayerOptions>,
@@ -298,7 +298,7 @@ impl Import {
             ));
         }
         let said = said.cloned().unwrap_or_else(|| LayerOptions {
-            // Keras and Flax have no other layout, and files of Burn follow the default of the configs.
+            // Keras and Flax have only this layout, and files of Burn have the default of the configs.
             batch_first: self.library != Library::Torch || format.layout() == Layout::Burn,
             ..LayerOptions::default()
         });
@@ -361,7 +361,7 @@ fn names(tensors: &Tensors) -> String {
     names.join(", ")
 }
 
-/// The options that this project wrote into the metadata, by the prefixes of the layers.
+/// The options that this project wrote into the metadata, by the prefix of each layer.
 fn said(metadata: &Metadata) -> Result<BTreeMap<String, LayerOptions>, String> {
     let Some(text) = metadata.get(KEY) else { return Ok(BTreeMap::new()) };
     serde_json::from_str(text).map_err(|error| format!("its metadata `{KEY}`: {error}"))

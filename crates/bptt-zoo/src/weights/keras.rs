@@ -1,12 +1,11 @@
 //! Keras: `kernel [I, G·H]`, `recurrent_kernel [H, G·H]`, `bias`.
 //!
-//! Gates lie beside each other, LSTM `i f c o` (`c` is PyTorch's `g`), GRU `z r h`. There is one
-//! bias, `[G·H]`; a GRU with the reset after the product (`reset_after`, the default) has two,
-//! `[2, 3·H]`, that of the input first.
+//! Gates are side by side: LSTM `i f c o` (`c` is PyTorch's `g`), GRU `z r h`. There is one bias, `[G·H]`. A GRU with
+//! the reset after the product (`reset_after`, the default) has two, `[2, 3·H]`; the first is the bias of the input.
 //!
-//! `CuDNNLSTM` and `CuDNNGRU` of Keras 2 have cuDNN's layout behind the same shapes: each gate's block of the kernel is
-//! `[H, I]` in memory, that of the recurrent kernel is not transposed, and both biases are one vector `[2·G·H]`. By this
-//! vector they are recognised.
+//! `CuDNNLSTM` and `CuDNNGRU` of Keras 2 have the same shapes, but cuDNN's layout: each gate's block of the kernel is
+//! `[H, I]` in memory, the blocks of the recurrent kernel are not transposed, and both biases are one vector `[2·G·H]`.
+//! They are recognised by this vector.
 
 use crate::weights::array::Array;
 use crate::weights::error_list::{ErrorList, shown};
@@ -34,7 +33,7 @@ impl KeyMap for Keras {
         }
         let recurrent = cell.take("recurrent_kernel", &[None, None], errors)?;
         let &[hidden, columns] = recurrent.1.shape() else { return None };
-        // Where PyTorch's gates are among Keras's.
+        // The index of each of PyTorch's gates in Keras's order.
         let order: &[usize] = match (columns % hidden, columns / hidden) {
             (0, 1) => &[0],
             (0, 3) => &[1, 0, 2],
@@ -109,7 +108,7 @@ impl KeyMap for Keras {
     }
 }
 
-/// `[N, G·H]`, where each gate's block is `[H, N]` in memory, to `[G·H, N]`.
+/// Converts `[N, G·H]`, where each gate's block is `[H, N]` in memory, to `[G·H, N]`.
 fn of_cudnn(kernel: &Array, hidden: usize) -> Array {
     let &[rows, columns] = kernel.shape() else { panic!("a matrix, as was checked") };
     let gate = |k: usize| kernel.columns(k * hidden, hidden).reshaped(&[hidden, rows]);

@@ -1,6 +1,6 @@
-//! From other libraries' names and layouts to PyTorch's.
+//! Converts names and layouts of other libraries to those of PyTorch.
 //!
-//! What `keras.rs` and `flax.rs` have in common: which tensors are one cell, which cells are the
+//! This file has what `keras.rs` and `flax.rs` share. It finds out which tensors are one cell, which cells are the
 //! directions of one layer, and in which order the layers are stacked.
 
 use crate::weights::array::{Array, Element};
@@ -8,17 +8,17 @@ use crate::weights::contents::{Tensors, UnreadTensor};
 use crate::weights::error_list::{ErrorList, shown};
 use std::collections::BTreeMap;
 
-/// Where a tensor went.
+/// Where a tensor of a file went.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct TensorMapping {
     /// Its name in the file.
     pub from: String,
-    /// Its shape there.
+    /// Its shape in the file.
     pub shape: Vec<usize>,
     /// Its type.
     #[serde(rename = "type")]
     pub element: String,
-    /// Its name afterwards, or `None` if it was left out.
+    /// Its name in the result, or `None` if it was left out.
     pub to: Option<String>,
     /// What was done to it, or why it was left out.
     pub how: String,
@@ -35,7 +35,7 @@ impl TensorMapping {
         }
     }
 
-    /// One that is not read.
+    /// A tensor that is not read.
     pub(super) fn unread(from: &str, odd: &UnreadTensor) -> Self {
         Self {
             from: from.to_string(),
@@ -47,21 +47,21 @@ impl TensorMapping {
     }
 }
 
-/// Tensors under PyTorch's names, and how they got there.
+/// Tensors with PyTorch's names, and where each of them comes from.
 #[derive(Default)]
 pub(super) struct Translated {
     pub(super) tensors: Tensors,
     pub(super) mappings: Vec<TensorMapping>,
-    /// Where a GRU's reset gate is, if the file tells.
+    /// Whether the reset gate of a GRU comes after the product, if the file shows it.
     pub(super) reset_after: Option<bool>,
 }
 
-/// The tensors of one cell, by what stands after the cell's path.
+/// The tensors of one cell, by the rest of their names after the cell's path.
 #[derive(Default)]
 pub(super) struct Cell<'a> {
     /// The cell's path, for messages.
     pub(super) path: String,
-    /// The tensors with their whole names, by the last part or parts of these names.
+    /// For the last part or parts of each name: the whole name and the tensor.
     pub(super) tensors: BTreeMap<String, (&'a str, &'a Array)>,
 }
 
@@ -90,14 +90,14 @@ pub(super) trait KeyMap {
     ) -> Option<Parameters>;
 }
 
-/// All recurrent cells of a file as one stack, under PyTorch's names.
+/// Translates all recurrent cells of a file to one stack with PyTorch's names.
 ///
-/// Layers are stacked in the order of the numbers in their names. Apart from the numbers the names have to be the same:
-/// `lstm`, `lstm_1`, …, `lstm_10`. The file does not tell which layer reads which.
+/// The numbers in the names give the order of the layers. Apart from the numbers, the names have to be the same:
+/// `lstm`, `lstm_1`, …, `lstm_10`. The file does not say which layer reads which.
 ///
 /// # Arguments
 ///
-/// - `order`: the layers, the lowest first, if their names do not tell
+/// - `order`: the layers, the lowest first, if their names do not show the order
 ///
 /// # Errors
 ///
@@ -142,10 +142,10 @@ pub(super) fn translate<M: KeyMap>(
     }
 }
 
-/// The directions of one layer, by whether they run backwards.
+/// The directions of one layer. The key is `true` for the backward direction.
 type Directions<'a> = BTreeMap<bool, Cell<'a>>;
 
-/// Which cells are the directions of one layer: they differ by one part of their path.
+/// Groups the cells by layer. The directions of a layer differ by one part of their path.
 fn directions(
     cells: BTreeMap<Vec<Part>, Cell<'_>>,
 ) -> Result<BTreeMap<Vec<Part>, Directions<'_>>, String> {
@@ -153,7 +153,7 @@ fn directions(
     for (mut path, cell) in cells {
         let direction = path.iter().position(|part| part.direction().is_some());
         let reverse = path.iter().any(|part| part.direction() == Some(true));
-        // After the direction comes the name of the cell, whose number is counted through the whole program.
+        // The name of the cell follows the direction. Its number counts all cells of the program, so it is ignored.
         if let Some(at) = direction {
             path.truncate(at + 1);
         }
@@ -228,7 +228,8 @@ fn ordered<'a>(
     }
 }
 
-/// Whether paths differ in their numbers alone, and no number falls where another rises.
+/// Whether paths differ only in their numbers, and whether these numbers give one order: no number falls where another
+/// rises.
 fn are_numbered<'p>(paths: impl Iterator<Item = &'p Vec<Part>> + Clone) -> bool {
     paths.clone().zip(paths.skip(1)).all(|(lower, upper)| {
         lower.len() == upper.len()
@@ -239,7 +240,7 @@ fn are_numbered<'p>(paths: impl Iterator<Item = &'p Vec<Part>> + Clone) -> bool 
 }
 
 impl<'a> Cell<'a> {
-    /// A tensor of the cell. It has to exist, with a float type, and with a shape if one is given.
+    /// Takes a tensor of the cell. It must exist and have a float type, and the given shape if there is one.
     pub(super) fn take(
         &self,
         own: &str,
@@ -274,13 +275,13 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// Checks that arrays which are put together have one type.
+/// The type of arrays that are to be concatenated, if all have the same.
 pub(super) fn one_type(arrays: &[Array]) -> Option<Element> {
     let element = arrays.first()?.element();
     arrays.iter().all(|array| array.element() == element).then_some(element)
 }
 
-/// A part of a name, ordered with its numbers by value.
+/// A part of a name. Parts are ordered by the values of their numbers, so that `lstm_10` comes after `lstm_9`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Part(Vec<(String, usize, String)>);
 
@@ -295,7 +296,7 @@ impl Part {
             digits = c.is_ascii_digit();
             let (word, length, number) = chunks.last_mut().expect("one was put there");
             if digits {
-                // Without leading zeros, the longer of two numbers is the larger one.
+                // Leading zeros are removed. Then the longer of two numbers is the larger one.
                 if c != '0' || !number.is_empty() {
                     number.push(c);
                     *length = number.len();

@@ -1,4 +1,4 @@
-//! A recurrent layer in a file, as the names and shapes of its tensors tell.
+//! A recurrent layer in a file, found by the names and shapes of its tensors.
 
 use crate::weights::array::Element;
 use crate::weights::contents::Tensors;
@@ -7,7 +7,7 @@ use bptt::{CellKind, Nonlinearity, SequenceCell};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The options of a layer that its tensors do not tell.
+/// The options of a layer that its tensors do not show.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LayerOptions {
@@ -15,7 +15,7 @@ pub struct LayerOptions {
     pub nonlinearity: Nonlinearity,
     /// For a GRU.
     pub reset_after: bool,
-    /// For an LSTM: whether it has three gates, `i g o`. Without this option three gates are those of a GRU.
+    /// For an LSTM: whether it has three gates, `i g o`. Without this option, three gates are a GRU.
     pub input_forget: bool,
     /// For an LSTM: the bound of its memory.
     pub clip: Option<f64>,
@@ -42,10 +42,10 @@ impl Default for LayerOptions {
     }
 }
 
-/// What the tensors of a recurrent layer tell about it.
+/// What the tensors of a recurrent layer show about it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FoundLayer {
-    /// What stands before its parameters' names, such as `encoder.lstm.`
+    /// The prefix of its parameters' names, such as `encoder.lstm.`
     pub prefix: String,
     /// Which cell.
     pub cell: CellKind,
@@ -83,7 +83,7 @@ impl Name {
             None => (rest, false),
         };
         let layer: usize = digits.parse().ok()?;
-        // Neither `+1` nor `01`, which Rust would read as numbers.
+        // This refuses `+1` and `01`, which Rust would read as numbers.
         (layer.to_string() == digits).then_some(Self { part, layer, reverse })
     }
 }
@@ -100,33 +100,33 @@ pub(super) fn is_layer_parameter(name: &str) -> bool {
     Name::parse(name).is_some()
 }
 
-/// What stands before the names of each recurrent layer's parameters.
+/// The prefixes of all recurrent layers.
 pub(super) fn prefixes(tensors: &Tensors) -> BTreeSet<String> {
     let parts = tensors.keys().map(|name| split(name));
     parts.filter(|(_, last)| Name::parse(last).is_some()).map(|(prefix, _)| prefix.into()).collect()
 }
 
-/// A name's path, with the last dot, and its last part.
+/// Splits a name into its path, with the last dot, and its last part.
 pub(super) fn split(name: &str) -> (&str, &str) {
     name.split_at(name.rfind('.').map_or(0, |dot| dot + 1))
 }
 
 impl FoundLayer {
-    /// Reads the layer with a prefix off its tensors.
+    /// Finds the layer with this prefix from its tensors.
     ///
     /// # Arguments
     ///
-    /// - `input_forget`: whether three gates are those of an LSTM with coupled gates
+    /// - `input_forget`: whether three gates belong to an LSTM with coupled gates
     ///
     /// # Errors
     ///
-    /// One line with all tensors that are missing, do not belong to the layer, or have a wrong shape or type, with what
-    /// was expected and what was found.
+    /// One line with all tensors that are missing, do not belong to the layer, or have a wrong shape or type. It says
+    /// what was expected and what was found.
     pub fn read(tensors: &Tensors, prefix: &str, input_forget: bool) -> Result<Self, String> {
         let mut own = BTreeMap::new();
         let mut errors = ErrorList::default();
         for (full, array) in tensors {
-            // What has a dot after the prefix belongs to another module.
+            // If a name has another dot after the prefix, it belongs to another module.
             let Some(name) = full.strip_prefix(prefix).filter(|name| !name.contains('.')) else {
                 continue;
             };
@@ -137,7 +137,7 @@ impl FoundLayer {
                     array.element().name()
                 )),
                 Some(parsed) => drop(own.insert(name.to_string(), (parsed, array.shape()))),
-                // A buffer of integers, such as indices; no cell computes with it.
+                // An integer tensor is a buffer, such as indices. No cell computes with it, so it is ignored.
                 None if !array.element().is_float() => {}
                 None => errors.add(format!("{} does not fit a recurrent layer", shown(full))),
             }
@@ -153,7 +153,7 @@ impl FoundLayer {
         }
     }
 
-    /// The sizes, from the first tensors that tell them.
+    /// The sizes, from the first tensors that show them.
     fn sizes(
         own: &BTreeMap<String, (Name, &[usize])>,
         prefix: &str,
@@ -206,8 +206,8 @@ impl FoundLayer {
             ));
         };
         let last = own.values().map(|(name, _)| name.layer).max().unwrap_or(0);
-        // Each layer has two tensors at least. A name with a huge number must not make a message list all that would
-        // be missing.
+        // Each layer has at least two tensors. So a name with a huge layer number is refused here. Otherwise the
+        // message would list all tensors of the layers below it as missing.
         if last >= own.len() {
             return Err(format!("a tensor is named for layer {last}, and there are {}", own.len()));
         }
@@ -238,7 +238,7 @@ impl FoundLayer {
         }
     }
 
-    /// All parameters that the layer has, and their shapes.
+    /// All parameters of the layer, with their shapes.
     fn parameters(&self, input_forget: bool) -> impl Iterator<Item = (Name, Vec<usize>)> + '_ {
         let rows = self.gates(input_forget) * self.d_hidden;
         let state = if self.proj_size > 0 { self.proj_size } else { self.d_hidden };
@@ -259,7 +259,7 @@ impl FoundLayer {
         })
     }
 
-    /// Compares the tensors that exist with those that are expected.
+    /// Compares the tensors in the file with the expected ones.
     fn compare(
         &self,
         own: &BTreeMap<String, (Name, &[usize])>,
@@ -278,7 +278,7 @@ impl FoundLayer {
         }
     }
 
-    /// Whether a name is that of one of its parameters.
+    /// Whether a name is the name of one of its parameters.
     pub(super) fn has(&self, name: &str) -> bool {
         name.strip_prefix(&self.prefix).is_some_and(is_layer_parameter)
     }
@@ -293,8 +293,8 @@ impl FoundLayer {
     }
 }
 
-/// Why a layer of a cell that PyTorch does not have cannot be read or written: the shapes of its tensors do not tell
-/// which cell they are for.
+/// The message for a layer of a cell that PyTorch does not have. Such a layer is not read or written, because the
+/// shapes of its tensors do not show which cell it has.
 pub(super) fn not_in_files(cell: CellKind) -> String {
     format!("its cell is {}, expected one that PyTorch has: rnn, lstm or gru", cell.name())
 }

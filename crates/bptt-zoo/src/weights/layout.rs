@@ -1,7 +1,7 @@
 //! The tensors in a file that belong to no recurrent layer, in Burn's layout and in PyTorch's.
 //!
-//! Burn's own adapters (`burn-store`) ask a module what kind it is. A file of weights does not say this. So the same
-//! changes are made here, in both directions, but only where names and shapes leave no choice:
+//! Burn's own adapters (`burn-store`) know the kind of each module. A file of weights does not say it. So this file
+//! makes the same changes, in both directions, but only where names and shapes leave no doubt:
 //!
 //! | module | Burn | PyTorch |
 //! | --- | --- | --- |
@@ -9,7 +9,7 @@
 //! | norms of layers, batches, groups | `gamma`, `beta` | `weight`, `bias` |
 //! | embedding, convolution | the same | the same |
 //!
-//! Everything else is copied as it is, and the table says so.
+//! Everything else is copied without a change, and the table says so.
 
 use crate::weights::array::Array;
 use crate::weights::contents::Tensors;
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 /// What was done to a tensor.
 pub(super) struct Change {
-    /// Its name afterwards.
+    /// Its name in the result.
     pub(super) to: String,
     /// What was done to it.
     pub(super) how: String,
@@ -28,11 +28,11 @@ pub(super) struct Change {
 
 const AS_IT_IS: &str = "copied as it is: not of a recurrent layer";
 
-/// Puts the tensors that belong to no recurrent layer into the other layout.
+/// Converts the tensors that belong to no recurrent layer to the other layout.
 ///
 /// # Arguments
 ///
-/// - `of_layer`: whether a name is that of a recurrent layer's parameter
+/// - `of_layer`: whether a name is the name of a recurrent layer's parameter
 /// - `linear`: the linear layers without a bias, which otherwise look like embeddings
 ///
 /// # Errors
@@ -111,7 +111,7 @@ fn linear_layer(name: &str, array: &Array, to: Layout) -> (Array, Change) {
     (array.transposed(), Change { to: name.to_string(), how })
 }
 
-/// The name that a norm's parameter has in the other library.
+/// The name of a norm's parameter in the other library.
 fn renamed(tensors: &Tensors, name: &str, to: Layout) -> Option<String> {
     let (path, part) = split(name);
     let sizes = |part: &str| match tensors.get(&format!("{path}{part}"))?.shape() {
@@ -122,7 +122,7 @@ fn renamed(tensors: &Tensors, name: &str, to: Layout) -> Option<String> {
     let new = match (to, part) {
         (Layout::Torch, "gamma") => "weight",
         (Layout::Torch, "beta") if sizes("gamma") == Some(size) => "bias",
-        // A vector with a bias of the same length is a norm's. A vector alone may be an activation's.
+        // A vector with a bias of the same length belongs to a norm. A vector alone may belong to an activation.
         (Layout::Burn, "weight") if sizes("bias") == Some(size) => "gamma",
         (Layout::Burn, "bias") if sizes("weight") == Some(size) => "beta",
         _ => return None,
@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn what_is_not_certain_is_copied() {
-        // A bias that does not fit a linear layer of Burn, a vector without a bias, a name that exists already.
+        // Three odd cases: a bias that does not fit a linear layer of Burn, a vector without a bias, and a name that
+        // already exists.
         let odd = tensors(&[
             ("a.weight", &[2, 3]),
             ("a.bias", &[2]),

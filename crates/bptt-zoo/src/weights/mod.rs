@@ -1,4 +1,4 @@
-//! Weights that travel: PyTorch, SafeTensors, Burn, Keras, Flax.
+//! Reads and writes weights: PyTorch, SafeTensors, Burn, Keras, Flax.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), bptt_zoo::Error> {
@@ -21,13 +21,14 @@
 //! # }
 //! ```
 //!
-//! The central types: a [`WeightFile`] has the tensors of a file as they are. An [`Import`] says which layer of it is
-//! wanted, and has the options that tensors do not tell. A [`FoundLayer`] has what they do tell. A [`Conversion`] turns
-//! one file into another, with a record of where each tensor went. A [`Format`] reads and writes files, by its
-//! [`Codec`]; [`FORMATS`] lists them.
+//! The central types: a [`WeightFile`] has the tensors of a file without a change. An [`Import`] says which layer of
+//! the file is wanted, and has the options that the tensors do not show. A [`FoundLayer`] has what the tensors show. A
+//! [`Conversion`] turns one file into another, with a record of where each tensor went. A [`Format`] reads and writes
+//! files, by its [`Codec`]; [`FORMATS`] lists them.
 //!
-//! Files come from strangers. Nothing in a file is executed. No size that it claims is believed before the bytes are
-//! there. What is not understood is refused in one line. The readers are fuzzed (`fuzz/`).
+//! Files may come from strangers. Nothing in a file is executed. A size that a file claims is not believed before the
+//! bytes are there. A file that is not understood is refused with a message of one line. The readers are fuzzed
+//! (`fuzz/`).
 
 mod array;
 mod build;
@@ -76,13 +77,14 @@ use std::path::Path;
 
 /// Reads a layer from a file of PyTorch, SafeTensors or Burn that holds one.
 ///
-/// The type says what is expected, for instance [`Lstm`](bptt::Lstm) or [`AnyRecurrent`](bptt::AnyRecurrent). If this
-/// project wrote the file, it has all options of the layer. Otherwise those that the tensors do not tell have PyTorch's
-/// defaults: tanh, the reset after the product, inputs `[T, B, I]` (for a `.bpk`, `[B, T, I]`). [`Import`] sets them.
+/// The type says which layer is expected, for instance [`Lstm`](bptt::Lstm) or [`AnyRecurrent`](bptt::AnyRecurrent). If
+/// this project wrote the file, it has all options of the layer. Otherwise the options that the tensors do not show
+/// have PyTorch's defaults: tanh, the reset after the product, inputs `[T, B, I]` (for a `.bpk`, `[B, T, I]`).
+/// [`Import`] sets them.
 ///
 /// # Errors
 ///
-/// One line with everything that is wrong with the file.
+/// One line with all errors of the file.
 pub fn load<C: FileCell>(path: impl AsRef<Path>, device: &Device) -> Result<Recurrent<C>, Error> {
     Import::new().load(path, device)
 }

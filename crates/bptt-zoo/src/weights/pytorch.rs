@@ -1,13 +1,13 @@
 //! What `torch.save` writes: `.pt` and `.pth`.
 //!
-//! There are two containers: since PyTorch 1.6 a zip archive, before that one stream. Both have a pickle with names and
-//! shapes, and the numbers beside it.
+//! There are two containers: a zip archive since PyTorch 1.6, and one stream before. Both have a pickle with names and
+//! shapes, and the numbers in a separate place.
 //!
-//! The reader that Burn's import uses (`pytorch-reader`) does not execute code either, but it reads as much as possible
-//! of a file. A call that it does not know is left out. Of two values with one key the last one counts. A tensor may
-//! claim gigabytes that are one number repeated. A path in the archive may lead anywhere. For files from strangers this
-//! is not strict enough. So the pickle is read here (`pickle/`), as strictly as `torch.load(weights_only=True)` reads
-//! it, and the archive by the `zip` crate, with every check that it has.
+//! The reader of Burn's import (`pytorch-reader`) does not execute code either, but it reads as much of a file as
+//! possible. It ignores unknown calls. If a key occurs twice, it takes the last value. A tensor may claim gigabytes
+//! that are one number repeated. A path in the archive may lead anywhere. This is not strict enough for files from
+//! strangers. So `pickle/` reads the pickle as strictly as `torch.load(weights_only=True)`. The `zip` crate reads the
+//! archive, with all of its checks.
 
 use crate::weights::checkpoint;
 use crate::weights::contents::{Contents, Tensors, UnreadTensors};
@@ -18,14 +18,14 @@ use std::collections::HashMap;
 use std::io::{Cursor, copy, sink};
 use zip::{CompressionMethod, ZipArchive};
 
-/// No pickle of weights is longer than this (64 MiB).
+/// A longer pickle is refused (64 MiB).
 const LONGEST_PICKLE: usize = 1 << 26;
 
 /// The most memory that all tensors may take, as a multiple of the file's length. Two names for one storage are common
-/// (tied weights), and here each of them is a tensor of its own.
+/// (tied weights), and here each name gets its own copy.
 const MOST_SHARING: usize = 4;
 
-/// A stream from before 1.6 begins with this number, pickled.
+/// A stream of PyTorch before 1.6 begins with this number, pickled.
 const MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 
 /// What `torch.save` writes: `.pt`, `.pth`. Read only.
@@ -64,12 +64,12 @@ impl Codec for PyTorch {
     }
 }
 
-/// Reads a file of `torch.save`. Everything in it has to be what a state dict consists of.
+/// Reads a file of `torch.save`. It may hold only values that state dicts have.
 ///
 /// # Arguments
 ///
-/// - `key`: where in a checkpoint the state dict is, such as `model` or `model.encoder`; `None` if
-///   it is the whole
+/// - `key`: where the state dict is in a checkpoint, such as `model` or `model.encoder`; `None` if the whole file is
+///   the state dict
 fn read(bytes: &[u8], key: Option<&str>) -> Result<(Tensors, UnreadTensors), String> {
     if bytes.starts_with(b"PK") {
         read_zip(bytes, key)
@@ -88,10 +88,10 @@ fn is_tar(bytes: &[u8]) -> bool {
     bytes.get(257..262) == Some(b"ustar")
 }
 
-/// Where a stream goes on after its magic number, which may be pickled by any protocol.
+/// Where a stream continues after its magic number, which may be pickled by any protocol.
 fn after_magic(bytes: &[u8]) -> Option<usize> {
     let [0x80, 2..=5, rest @ ..] = bytes else { return None };
-    // From protocol 4 on, there may be a frame around it, which begins with its length.
+    // From protocol 4 on, there may be a frame around the number. A frame begins with its length.
     let rest = if rest.first() == Some(&0x95) { rest.get(9..)? } else { rest };
     rest.starts_with(MAGIC).then(|| bytes.len() - rest.len() + MAGIC.len())
 }
@@ -99,7 +99,7 @@ fn after_magic(bytes: &[u8]) -> Option<usize> {
 fn read_zip(bytes: &[u8], key: Option<&str>) -> Result<(Tensors, UnreadTensors), String> {
     let broken = |error: zip::result::ZipError| format!("not a whole zip archive: {error}");
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
-    // Names that occur twice, entries that overlap, headers that contradict each other.
+    // This refuses names that occur twice, entries that overlap, and headers that contradict each other.
     archive.validate_header_consistency().map_err(broken)?;
 
     let (mut entries, mut packed) = (HashMap::new(), Vec::new());
@@ -116,7 +116,7 @@ fn read_zip(bytes: &[u8], key: Option<&str>) -> Result<(Tensors, UnreadTensors),
         let data = range.and_then(|(start, size)| bytes.get(start..start.checked_add(size)?));
         let data =
             data.ok_or_else(|| format!("the archive's `{name}` lies outside of the file"))?;
-        // A checksum of zero is none: torch.save can leave checksums out.
+        // A checksum of zero means that there is none, because torch.save can leave checksums out.
         let checked = entry.crc32() != 0;
         drop(entry);
         if checked {
@@ -132,7 +132,7 @@ fn read_zip(bytes: &[u8], key: Option<&str>) -> Result<(Tensors, UnreadTensors),
         return Err("its numbers are not little-endian".to_string());
     }
     let pickle = entry("data.pkl").ok_or("the archive's `data.pkl` is compressed")?;
-    // A file of `torch.jit.save` has code beside the pickle.
+    // A file of `torch.jit.save` also has code.
     let is_script = entry("constants.pkl").is_some();
     let code = format!("{root}code/");
     if let Some(name) = packed.iter().find(|name| !is_script || !name.starts_with(&code)) {
@@ -151,7 +151,7 @@ fn read_zip(bytes: &[u8], key: Option<&str>) -> Result<(Tensors, UnreadTensors),
     }
 }
 
-/// What stands before the names of an archive's entries.
+/// The common prefix of the names of an archive's entries.
 fn root<'n>(names: impl Iterator<Item = &'n String> + Clone) -> Result<String, String> {
     let root = |name: &'n String| {
         let root = name.strip_suffix("data.pkl")?;
@@ -170,7 +170,7 @@ fn root<'n>(names: impl Iterator<Item = &'n String> + Clone) -> Result<String, S
     }
 }
 
-/// Whether a path leads out of the folder that an archive is unpacked to.
+/// Checks that a path does not lead out of the folder that an archive is unpacked to.
 fn check_path(name: &str) -> Result<(), String> {
     let climbs = name.split('/').any(|part| part == "..");
     if climbs || name.starts_with('/') || name.contains(['\\', '\0', ':']) {
@@ -190,8 +190,8 @@ fn read_pickle(bytes: &[u8], is_script: bool) -> Result<(Pickle<'_>, usize), Str
     })
 }
 
-/// A stream has, one after the other: a version; what the machine was; the checkpoint; the keys of its storages; and the
-/// storages, each as a count and its elements.
+/// A stream has, in this order: a version, a description of the machine, the checkpoint, the keys of its storages, and
+/// the storages, each as a count and its elements.
 fn read_stream(
     bytes: &[u8],
     mut at: usize,

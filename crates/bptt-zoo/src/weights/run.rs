@@ -13,16 +13,16 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Where the recurrent layers are in each of the zoo's models.
+/// The prefix of the recurrent layers in all models of the zoo.
 const LAYERS: &str = "recurrent.";
 
-/// The options of the layers, by prefix, that `config.json` beside a `model.bpk` has.
+/// The options of the layers, by prefix, from the `config.json` beside a `model.bpk`.
 ///
 /// # Errors
 ///
-/// One line, if it belongs to a run and cannot be read.
+/// One line, if the `config.json` belongs to a run but cannot be read.
 pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, LayerOptions>, Error> {
-    // The folder of a checkpoint is in the folder of its run.
+    // The `model.bpk` of a checkpoint is one folder deeper.
     let in_checkpoint = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
     let config = match in_checkpoint.is_some_and(|name| name.starts_with("checkpoint-")) {
         true => path.with_file_name("../config.json"),
@@ -34,7 +34,7 @@ pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, Layer
     }
     let failed = |why: &dyn std::fmt::Display| Error::file("read", &config, why);
     let bytes = read::file(&config, read::LONGEST_JSON)?;
-    // Many programs write a file of this name. That of a run has one of two keys.
+    // Many programs write a file with this name. The `config.json` of a run has one of two keys.
     let Ok(Value::Object(mut whole)) = serde_json::from_slice(&bytes) else {
         return Ok(BTreeMap::new());
     };
@@ -44,7 +44,7 @@ pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, Layer
             let Ok(model) = serde_json::from_value::<StoredModel>(model) else {
                 return Ok(BTreeMap::new());
             };
-            // A model from elsewhere may have its layers under another name.
+            // A model that another program saved may have its layers under another name.
             let Some(layers) = model.config.get("recurrent") else { return Ok(BTreeMap::new()) };
             AnyRecurrentConfig::deserialize(layers).map_err(|why| failed(&why))?
         }

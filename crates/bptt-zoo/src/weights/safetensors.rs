@@ -1,5 +1,5 @@
-//! `.safetensors`, read by the `safetensors` crate, which checks that the tensors lie one after the
-//! other without a gap or an overlap, and are as long as their shapes say.
+//! `.safetensors`, read by the `safetensors` crate. It checks that the tensors follow each other without a gap or an
+//! overlap, and that their lengths fit their shapes.
 
 use crate::weights::array::{Array, Element};
 use crate::weights::contents::{Contents, Metadata, Tensors, UnreadTensor};
@@ -33,7 +33,7 @@ impl Codec for Safetensors {
     }
 
     fn recognises(&self, bytes: &[u8]) -> bool {
-        // The header comes after its length.
+        // The header follows its length, which has eight bytes.
         bytes.get(8) == Some(&b'{')
     }
 
@@ -51,7 +51,7 @@ impl Codec for Safetensors {
 fn read(bytes: &[u8]) -> Result<Contents, String> {
     let broken = |error| format!("not a whole safetensors file: {error}");
     let (length, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-    // The crate's own reader keeps the last of two tensors with one name.
+    // If a name occurs twice, the reader of the crate silently takes the last tensor.
     serde_json::from_slice::<Unique<IgnoredAny>>(&bytes[8..8 + length])
         .map_err(|error| format!("not a whole safetensors file: {error}"))?;
     let file = SafeTensors::deserialize(bytes).map_err(broken)?;
@@ -75,12 +75,12 @@ fn read(bytes: &[u8]) -> Result<Contents, String> {
 
 /// The bytes of a file with these tensors, which `load_state_dict` of PyTorch takes.
 ///
-/// The header is written here, because the crate's order of metadata differs from run to run, and the same weights have
-/// to give the same bytes.
+/// The header is written here and not by the crate, because the crate's order of metadata differs between runs. The
+/// same weights have to give the same bytes.
 fn write(tensors: &Tensors, metadata: &Metadata) -> Result<Vec<u8>, String> {
     let mut header = Map::new();
     let mut metadata = metadata.clone();
-    // PyTorch's programs write this, and some of them ask for it.
+    // Programs around PyTorch write this key, and some of them need it.
     metadata.insert("format".to_string(), "pt".to_string());
     header.insert("__metadata__".to_string(), json!(metadata));
     // The widest types come first, so that each tensor is aligned.

@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The parameters of `nn.LSTMCell`, `nn.GRUCell` and `nn.RNNCell`.
 const CELL: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
 
-/// What wrappers (`DataParallel`, `torch.compile`) put before all names.
+/// The prefixes that wrappers (`DataParallel`, `torch.compile`) add to all names.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
-/// What stands between the name of a module and the parts of a parametrized parameter.
+/// The text between the name of a module and the parts of a parametrized parameter.
 const PARAMETRIZED: &str = "parametrizations.";
 
-/// Whether a name in a state dict is that of a recurrent layer's parameter, in any form.
+/// Whether a name in a state dict belongs to a parameter of a recurrent layer, in any form.
 pub(super) fn is_parameter(name: &str) -> bool {
     let (path, last) = split(name);
     let base = |name: &str| is_layer_parameter(name) || CELL.contains(&name);
@@ -30,7 +30,7 @@ pub(super) fn is_parameter(name: &str) -> bool {
     whole(last)
 }
 
-/// What a wrapper has put before all of these names: `module.`, `_orig_mod.`, or both.
+/// The prefix that a wrapper has added to all of these names: `module.`, `_orig_mod.`, or both.
 pub(super) fn wrapper<'n>(names: impl Iterator<Item = &'n String> + Clone) -> String {
     let mut found = String::new();
     let Some(first) = names.clone().next() else { return found };
@@ -44,7 +44,7 @@ pub(super) fn wrapper<'n>(names: impl Iterator<Item = &'n String> + Clone) -> St
     found
 }
 
-/// The parameters of recurrent layers under the names that `nn.LSTM`, `nn.GRU` and `nn.RNN` have.
+/// Translates the parameters of recurrent layers to the names of `nn.LSTM`, `nn.GRU` and `nn.RNN`.
 ///
 /// # Errors
 ///
@@ -61,7 +61,7 @@ pub(super) fn translate(tensors: Tensors) -> Result<Translated, String> {
     }
 }
 
-/// The two halves of weights under weight norm, old and new, by the name of the whole.
+/// Finds weights under weight norm, in its old and new form, and computes each weight from its two parts.
 fn weight_norm(done: &mut Translated, errors: &mut ErrorList) {
     let mut halves: BTreeMap<String, [Option<String>; 2]> = BTreeMap::new();
     for name in done.tensors.keys() {
@@ -120,7 +120,7 @@ fn weight_norm(done: &mut Translated, errors: &mut ErrorList) {
     }
 }
 
-/// `g · v / ‖v‖`. `g` has a length for each index of one dimension, or one length for all. The norm is taken over the
+/// `g · v / ‖v‖`. `g` has one length for each index of one dimension, or one length for all. The norm is taken over the
 /// other dimensions.
 fn normed(length: &Array, direction: &Array) -> Result<Array, String> {
     let shape = direction.shape();
@@ -139,7 +139,7 @@ fn normed(length: &Array, direction: &Array) -> Result<Array, String> {
             direction.element().name()
         ));
     }
-    // The length that the element at a place has.
+    // `which` gives the index of the length that belongs to an element.
     let (inner, size) = match along[..] {
         [k] => (shape[k + 1..].iter().product::<usize>().max(1), shape[k].max(1)),
         _ => (1, 1),
@@ -156,8 +156,8 @@ fn normed(length: &Array, direction: &Array) -> Result<Array, String> {
     Array::of_f64(direction.element(), shape.to_vec(), values)
 }
 
-/// AWD-LSTM keeps the weight as `weight_hh_l0_raw`. Under the layer's own name, there or in a module within, is a copy
-/// after dropout.
+/// AWD-LSTM stores the weight as `weight_hh_l0_raw`. The tensor with the layer's own name, in the same module or in a
+/// module within it, is a copy after dropout.
 fn dropped_weights(done: &mut Translated, errors: &mut ErrorList) {
     let raw: Vec<String> = done
         .tensors
@@ -169,7 +169,7 @@ fn dropped_weights(done: &mut Translated, errors: &mut ErrorList) {
         .collect();
     for raw in raw {
         let (path, whole) = split(raw.strip_suffix("_raw").expect("it ends so"));
-        // The layer is the module that has the other parameters.
+        // The layer is the module with the other parameters.
         let inside = |path: &str| {
             done.tensors
                 .keys()
@@ -223,7 +223,7 @@ fn cells(done: &mut Translated, errors: &mut ErrorList) {
                 continue;
             }
             let array = done.tensors.remove(&old).expect("it is there");
-            // A weight that was computed above has a line already; any other needs one.
+            // A weight that was computed above already has an entry in the table. Any other weight needs one.
             let mut was_moved = false;
             for mapping in &mut done.mappings {
                 if mapping.to.as_ref() == Some(&old) {

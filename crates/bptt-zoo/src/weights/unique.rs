@@ -1,13 +1,13 @@
 //! Maps whose keys occur once.
 //!
-//! The crates that read the file formats put names into maps, and keep the last of two entries with one name. Other
-//! programs may keep the first, and so see another model. So such a file is refused.
+//! If a name occurs twice in a file, the crates that read the formats keep the last entry. Other programs may keep the
+//! first, and so read another model. So such a file is refused.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-/// A map that had each key once when it was read.
+/// A map. Reading it fails if a key occurs twice.
 pub(super) struct Unique<V>(pub(super) BTreeMap<String, V>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {

@@ -1,15 +1,15 @@
-//! The numbers of a tensor, copied out of the storage that they lie in.
+//! Copies the numbers of a tensor out of their storage.
 
 use crate::weights::array::Array;
 use crate::weights::pickle::value::View;
 
-/// No tensor has more dimensions than this.
+/// A tensor with more dimensions than this is refused.
 const MOST_DIMENSIONS: usize = 16;
 
 /// The elements of a view, in order.
 ///
-/// A view of `n` elements needs a storage of at least `n`. Otherwise some elements would be in it more than once, and a
-/// small file could ask for any amount of memory.
+/// A view of `n` elements needs a storage of at least `n`. Otherwise the view would have some elements more than once,
+/// and a small file could need any amount of memory.
 pub(super) fn materialize(view: &View, data: &[u8], left: &mut usize) -> Result<Array, String> {
     let View { storage, element, offset, shape, stride } = view;
     let width = element.width();
@@ -25,7 +25,7 @@ pub(super) fn materialize(view: &View, data: &[u8], left: &mut usize) -> Result<
         return Err(format!("{} dimensions with {} strides", shape.len(), stride.len()));
     }
     let outside = || format!("shape {shape:?} with stride {stride:?} lies outside of its storage");
-    // The step of a dimension of size 1 is never taken, and may be anything.
+    // The step of a dimension of size 1 is never used, so it may have any value.
     let steps = shape.iter().zip(stride).map(|(&size, &step)| if size == 1 { 0 } else { step });
     let stride: Vec<usize> = steps.collect();
     let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
@@ -50,7 +50,7 @@ pub(super) fn materialize(view: &View, data: &[u8], left: &mut usize) -> Result<
     let mut at = *offset;
     loop {
         bytes.extend_from_slice(&data[at * width..(at + 1) * width]);
-        // To the next index, the last dimension fastest.
+        // Go to the next index, the last dimension fastest.
         let mut dimension = shape.len();
         loop {
             if dimension == 0 {

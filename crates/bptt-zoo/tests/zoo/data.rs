@@ -1,5 +1,4 @@
-//! Data as people have it: texts of other editors, CSV files of other programs, of which much is
-//! wrong or could be taken in another way.
+//! Data from other programs: texts of other editors, and CSV files, many of them wrong or ambiguous.
 //!
 //! `tests/cases/data`: `open.csv` after BurntSushi/rust-csv#289, a quote that is never closed; `hz.csv`
 //! and `low.csv` after ai2cm/fv3net#1111, the same curve at ten millions and at zero; `bom.txt` and
@@ -31,13 +30,13 @@ fn refused(text: impl AsRef<[u8]>) -> String {
 fn quotes_that_are_left_open_are_named_with_their_line() {
     let message = Series::load(&case("open.csv"), "x").unwrap_err().to_string();
     assert!(message.contains("open.csv, line 22: a quote is opened here and never"), "{message}");
-    // Closed by the quote of another row, which is meant to open.
+    // The quote is closed by a quote of another row, which should open a field.
     let rows = "t,x,note\n0,1,a\n1,2,\"tap half open\n2,3,b\n3,4,\"c, d\"\n4,5,e\n";
     let message = refused(rows);
     assert!(message.starts_with("f.csv, line 5: text behind a closing quote;"), "{message}");
     assert!(message.contains("opened in line 3"), "{message}");
     assert!(refused("x\n\"1\"2\n").contains("line 2: text behind a closing quote; a quote"));
-    // Closed by a stray one: what is in between are rows, whatever the line ends.
+    // The quote is closed by accident. The text in between is rows, with any line ends.
     for end in ["\n", "\r\n", "\r"] {
         let rows = ["t,x,note", "0,1,a", "1,2,\"half", "2,3,b", "3,4,c\"", "4,5,d", ""].join(end);
         let message = refused(rows);
@@ -59,7 +58,7 @@ fn texts_of_several_lines_are_fine_where_their_quotes_are_closed() {
                 2,3,5\" pipe\n3,4,\"length 3, 4, 5\nfoo, 1, 2\"\n4,5,\"\"\n";
     let series = parse(rows).unwrap();
     assert_eq!(series.values, [1.0, 2.0, 3.0, 4.0, 5.0]);
-    // Lines are counted through them.
+    // Line numbers are right after such fields.
     let wrong = rows.to_string() + "5,six,\n";
     assert!(refused(wrong).starts_with("f.csv, line 11: `x` is `six`"));
 }
@@ -101,10 +100,10 @@ fn rows_that_sum_up_others_are_refused() {
         assert!(message.starts_with("f.csv, line 6: "), "{last}: {message}");
         assert!(message.contains("take it out"), "{last}: {message}");
     }
-    // Further up as well, where they are few.
+    // A few such rows are also refused if they are not at the end.
     let many = "t,x\n".to_string() + &"a,1\nb,2\n".repeat(5) + "Total 1,15\n" + &"c,3\n".repeat(5);
     assert!(refused(many).starts_with("f.csv, line 12: `Total 1` looks like a row that sums up"));
-    // What is a label, a gap or on purpose is taken.
+    // Labels, gaps, and summary rows on purpose are accepted.
     for last in ["2005,5,", "2005,5,n/a", "2005-06,5,9", "Total,,", ",,"] {
         parse(rows(last)).unwrap();
     }
@@ -163,13 +162,13 @@ fn files_of_other_programs_are_refused_with_what_would_be_right() {
         let message = refused(text);
         assert!(message.contains(named), "{named}: {message}");
     }
-    // Long lines make no long messages.
+    // Messages about long lines are short.
     let long = "y".repeat(1 << 20);
     refused(format!("{long},{long}\n1,2\n"));
     refused(format!("t,x\n1,{long}\n"));
     refused(format!("t,x\n1,2,{long}\n"));
     refused("y,".repeat(10_000));
-    // What only looks wrong is read.
+    // Data that only looks wrong is read.
     let fine: &[&[u8]] = &[
         b"\xef\xbb\xbfx\n1\n2\n",
         b"\xef\xbb\xbf\"x\"\n1\n2\n",
@@ -198,7 +197,7 @@ fn a_level_changes_nothing_that_is_learned() {
         let settings = settings.with_option("csv", case(name).display().to_string());
         let settings = settings.with_option("column", "hz").with_option("length", 10);
         let (result, lines) = start(&settings, &folder.path().join(name), false).unwrap();
-        // Some millionths, of which the digits are said.
+        // Errors of some millionths are printed with significant digits.
         let said = lines.iter().filter(|line| line.contains("rmse"));
         assert!(said.clone().count() >= 2, "{lines:?}");
         for line in said {
@@ -207,7 +206,7 @@ fn a_level_changes_nothing_that_is_learned() {
         result
     };
     let (low, hz) = (run("low.csv"), run("hz.csv"));
-    // The file's own rounding, f64 at ten millions, is a millionth of the usual change.
+    // The rounding in the file itself, f64 at ten millions, is a millionth of the usual change.
     let ratio = hz.valid_loss / low.valid_loss;
     assert!((0.99..1.01).contains(&ratio), "{} and {}", low.valid_loss, hz.valid_loss);
     assert!(hz.valid_loss < 1e-4, "{}", hz.valid_loss);
@@ -229,7 +228,7 @@ fn many_gaps_and_a_far_horizon_take_no_longer() {
     assert_eq!(parse(one).unwrap().gaps(), rows - 1);
     let settings = Forecast::defaults().with_option("length", 10).with_option("horizon", 1 << 14);
     Forecast::with_series(&settings, parse(full).unwrap()).unwrap();
-    // Some hundredths of a second; a quadratic loop takes minutes.
+    // It takes some hundredths of a second. A quadratic loop would take minutes.
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
@@ -269,7 +268,7 @@ fn what_is_no_file_is_said_at_once() {
         refused(&pipe, "not a file: it is a pipe or a device; give a file, or `-`");
         assert!(bptt_zoo::weights::WeightFile::read(&pipe, None).is_err());
     }
-    // Five GiB of nothing, and one GiB of it.
+    // Sparse files of five GiB and of one GiB.
     let hole = folder.path().join("hole");
     let file = std::fs::File::create(&hole).unwrap();
     file.set_len(5 << 30).unwrap();

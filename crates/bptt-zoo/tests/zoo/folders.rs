@@ -1,4 +1,4 @@
-//! Run folders: what is the run's, and what is somebody else's.
+//! Run folders: which files belong to the run, and which to other programs.
 
 use crate::{alone, start, tiny, tiny_of};
 use bptt::{AnyRecurrentConfig, CellKind};
@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use tempfile::{TempDir, tempdir};
 
-/// What is in a folder, by the path in it; a folder ends in `/`.
+/// The content of a folder, by path. The path of a folder ends in `/`.
 fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -93,7 +93,7 @@ fn what_others_put_into_a_run_folder_stays() {
         fs::create_dir_all(at(name).parent().unwrap()).unwrap();
         fs::write(at(name), text).unwrap();
     }
-    // What a run left that was killed while it wrote.
+    // The unfinished file of a run that was killed while it wrote.
     fs::write(at(".bptt-a1B2c3.unfinished"), "half").unwrap();
     let elsewhere = tempdir().unwrap();
     fs::write(elsewhere.path().join("model.bpk"), "theirs").unwrap();
@@ -117,7 +117,7 @@ fn what_others_put_into_a_run_folder_stays() {
     assert!(!at(".bptt-a1B2c3.unfinished").exists());
     assert_eq!(fs::read_to_string(elsewhere.path().join("model.bpk")).unwrap(), "theirs");
 
-    // Another program took the folder over: its config is not a run's.
+    // Another program now uses the folder: the config is not that of a run.
     fs::write(at("config.json"), "{\"model_type\": \"bert\"}\n").unwrap();
     let before = content(folder.path());
     let message = start(&shorter, folder.path(), false).unwrap_err().to_string();
@@ -153,7 +153,7 @@ fn a_folder_from_before_the_marker_is_gone_on_with() {
     }
 }
 
-/// The files without what a clock says.
+/// The files without their times.
 pub(crate) fn timeless(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let without = |line: &str| {
         let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -201,7 +201,7 @@ fn a_resumed_run_leaves_the_bytes_of_the_whole_one() {
     for task in TASKS {
         let folder = tempdir().unwrap();
         let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
-        // Numbers that have no short form, and points of the curve that are read and written again.
+        // Numbers without a short decimal form, and points of the curve that are read and written again.
         let of = |steps| Settings {
             steps: Some(steps),
             lr: 1.0 / 300.0,

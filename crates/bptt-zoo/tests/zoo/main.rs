@@ -1,4 +1,4 @@
-//! Whole runs, small ones: what is promised of curves, resumed runs, folders and samples.
+//! Whole runs of a small size: curves, resumed runs, folders and samples.
 //!
 //! `cargo test --release -p bptt-zoo --features flex`
 #![cfg(feature = "flex")]
@@ -24,7 +24,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard};
 use tempfile::tempdir;
 
-/// The device's random numbers belong to the whole process: one run at a time.
+/// One run at a time, because the random numbers of the device are shared by the whole process.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -42,7 +42,7 @@ fn tiny<T: Task>() -> Settings {
     tiny_of(&AnyTask::of::<T>())
 }
 
-/// The same for a task of the list: its sizes are at most 12, and its file is a wave.
+/// The same for a task of the list. Its sizes are at most 12, and its data file has a wave.
 fn tiny_of(task: &AnyTask) -> Settings {
     let mut settings = Settings {
         hidden: 8,
@@ -136,7 +136,7 @@ fn a_resumed_run_goes_on_as_the_uninterrupted_one() {
     for task in TASKS {
         let folder = tempdir().unwrap();
         let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
-        // Not at a chunk's or an epoch's border, and with dropout.
+        // The interruption is not at the end of a chunk or an epoch, and there is dropout.
         start(&tiny_of(task), &whole, false).unwrap();
         start(&Settings { steps: Some(9), ..tiny_of(task) }, &parts, false).unwrap();
         let (result, lines) = start(&tiny_of(task), &parts, true).unwrap();
@@ -239,7 +239,7 @@ fn a_short_adding_problem_is_learned() {
     }
     .with_option("length", 6);
     let (result, _) = start(&settings, folder.path(), false).unwrap();
-    // The mean alone is worth 0.167.
+    // A model that always answers the mean has 0.167.
     assert!(result.valid_loss < 0.03, "{result:?}");
 }
 
@@ -280,7 +280,7 @@ fn a_wave_on_a_slope_is_forecast_beyond_what_was_trained_on() {
         lines[1].contains("240 values, 1 of them filled in; windows of 12, 2 ahead"),
         "{lines:?}"
     );
-    // Saying the last value again costs 1 for one step ahead, and more for two.
+    // Repeating the last value has a loss of 1 for one step ahead, and more for two.
     assert!(result.valid_loss < 0.02, "{result:?}");
     let model = RunFolder::new(folder.path()).load::<ForecasterConfig>(&Device::flex()).unwrap();
     let value = |t: usize| 20.0 + 0.1 * t as f64 + 3.0 * (0.4 * t as f64).sin();
@@ -388,7 +388,7 @@ fn broken_folders_are_one_line() {
         std::fs::write(run.model(), &model[..length]).unwrap();
         assert!(complaint().contains("model.bpk"), "{length} bytes");
     }
-    // A whole file of another model.
+    // An undamaged file of another model.
     let other = tempdir().unwrap();
     start(&Settings { hidden: 9, ..tiny::<CharLm>() }, other.path(), false).unwrap();
     std::fs::copy(other.path().join("model.bpk"), run.model()).unwrap();
@@ -399,7 +399,7 @@ fn broken_folders_are_one_line() {
     assert!(complaint().contains("config.json"));
 }
 
-/// Paths may change, data may not: its fingerprint says which it is.
+/// The path of the data may change, but the data must not: its fingerprint is compared.
 #[test]
 fn a_run_goes_on_with_a_file_that_was_moved() {
     let _alone = alone();
@@ -414,10 +414,10 @@ fn a_run_goes_on_with_a_file_that_was_moved() {
     start(&of(&at, 5), &out, false).unwrap();
     std::fs::rename(&at, &to).unwrap();
     assert_eq!(start(&of(&to, 7), &out, true).unwrap().0.steps, 7);
-    // From here on the run has the new place.
+    // From now on the run has the new path.
     let stored: ForecastOptions = RunFolder::new(&out).settings().unwrap().options().unwrap();
     assert_eq!(stored.csv, Some(to.display().to_string()));
-    // Another column is not a place.
+    // Another column is other data.
     let message = start(&of(&to, 9).with_option("column", "time"), &out, true).unwrap_err();
     assert!(
         message.to_string().starts_with("--column \"time\": the run to resume has"),

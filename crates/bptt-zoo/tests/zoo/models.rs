@@ -72,7 +72,7 @@ fn a_folder_that_does_not_fit_is_refused_in_a_line() {
     assert_ne!(huge, text);
     std::fs::write(&config, huge).unwrap();
     assert!(refused().contains("--hidden 999999999999"));
-    // Sizes that make sense, but are not those of the weights.
+    // Sizes that make sense but do not fit the weights.
     std::fs::write(&config, text.replace("\"hidden\": 8", "\"hidden\": 9")).unwrap();
     assert!(refused().contains("weight_ih_l0"));
     std::fs::write(&config, text).unwrap();
@@ -155,12 +155,12 @@ fn every_model_that_is_saved_is_loaded_to_the_bit() {
         let answers = loaded.forecast(&windows, &device);
         assert_eq!(answers.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
         assert_eq!(answers, saved.forecast(&windows, &device));
-        // A window's answer is its own, whoever else is asked.
+        // The forecast of a window does not depend on the other windows.
         assert_eq!(saved.forecast(&windows[..1], &device), answers[..1]);
     }
 }
 
-/// Numbers in the padding change nothing, and a row alone is what it is among longer ones.
+/// Numbers in the padding change nothing, and a row alone gives the same results as in a batch with longer rows.
 #[test]
 fn lengths_are_respected() {
     let _alone = alone();
@@ -194,7 +194,7 @@ fn lengths_are_respected() {
         let loss = tagger.loss(scores.clone(), labels.clone(), Some(&lengths)).into_scalar::<f32>();
         let same = tagger.loss(scores.clone(), elsewhere.clone(), Some(&lengths));
         assert_eq!(same.into_scalar::<f32>(), loss);
-        // The mean over the eight steps that there are.
+        // The mean over the eight valid steps.
         let row = |b: usize, time: usize| {
             let scores = scores.clone().slice([b..b + 1, 0..time]);
             let labels = labels.clone().slice([b..b + 1, 0..time]);

@@ -1,4 +1,4 @@
-//! Tasks with something wrong, which stop the run.
+//! Tasks with an error that has to stop the run.
 
 use crate::{alone, tiny};
 use bptt::{AnyRecurrent, AnyState, Engine};

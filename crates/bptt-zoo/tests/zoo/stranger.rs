@@ -1,5 +1,5 @@
-//! A task that is not of this crate, in one file: with its own options it is trained by our loop into a run folder,
-//! and resumed.
+//! A task that is not part of this crate, in one file. The trainer trains it with its own options, writes a run folder,
+//! and resumes it.
 
 use crate::alone;
 use crate::folders::timeless;
@@ -20,7 +20,7 @@ use tempfile::tempdir;
 const SYMBOLS: usize = 4;
 
 // ANCHOR: options
-/// Says each symbol again, some steps later.
+/// The network has to repeat each symbol, some steps later.
 struct Echo {
     settings: Settings,
     options: EchoOptions,
@@ -191,13 +191,13 @@ fn a_strangers_options_belong_to_its_run() {
     assert!(message.starts_with("--delay 101: has to be 0 to 100"), "{message}");
     let message = refused(settings(6).with_option("delai", 4), false);
     assert!(message.contains("`delai`") && message.contains("delay, length, shift"), "{message}");
-    // Of the folder, which has been edited.
+    // An error about the folder, whose config has been edited.
     let config = folder.path().join("config.json");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace("\"delay\"", "\"delai\"")).unwrap();
     let message = refused(settings(6), true);
     assert!(message.contains("config.json") && message.contains("`delai`"), "{message}");
-    // A task of the list is another one.
+    // A task of the list does not resume the run of another task.
     let adding = AnyTask::of::<bptt_zoo::Adding>().resumed(&run).unwrap_err().to_string();
     assert!(adding.starts_with("adding: the run to resume is one of echo;"), "{adding}");
 }

@@ -1,4 +1,4 @@
-//! Weights that travel: what PyTorch, Keras and Flax wrote is what the layers compute.
+//! Layers with the weights of PyTorch, Keras and Flax compute what these libraries computed.
 
 use bptt::{
     AnyRecurrent, AnyRecurrentConfig, CellKind, Gru, Lstm, LstmConfig, Nonlinearity, Recurrent,
@@ -54,7 +54,7 @@ pub(crate) fn difference(found: &Tensor<3>, expected: &Array) -> f64 {
     })
 }
 
-/// A layer makes of an input what the library did, by another file of that kind.
+/// A layer computes the library's outputs. The input and the outputs are in the files of another case.
 pub(crate) fn agrees_with<C: FileCell>(layer: &Recurrent<C>, expected: &Path, name: &str) {
     let all = WeightFile::read(expected, None).unwrap().tensors;
     let input = tensor(&all[&format!("{name}.input")], &Device::flex());
@@ -63,14 +63,14 @@ pub(crate) fn agrees_with<C: FileCell>(layer: &Recurrent<C>, expected: &Path, na
     assert!(error < 1e-6, "{name}: {error:e}");
 }
 
-/// A layer makes of its input what the library did.
+/// A layer computes the library's outputs.
 fn agrees<C: FileCell>(layer: &Recurrent<C>, name: &str) {
     let input = expected(&format!("{name}.input"));
     let tolerance = if input.element() == Element::F64 { 1e-12 } else { 1e-6 };
     let (output, state) = layer.forward(tensor(&input, &Device::flex()), None);
     let (hidden, memory) = state.into_parts();
     let mut pairs = vec![(output, "output")];
-    // Of Keras and Flax only the outputs are known.
+    // For Keras and Flax, only the outputs are known.
     if !name.starts_with("keras") && !name.starts_with("flax") {
         pairs.push((hidden, "h_n"));
         pairs.extend(memory.map(|memory| (memory, "c_n")));
@@ -94,13 +94,13 @@ fn what_pytorch_wrote_is_what_pytorch_computed() {
     let deep: Lstm = batch_first.load(file("lstm-deep.pt"), &device).unwrap();
     assert_eq!((deep.num_layers(), deep.is_bidirectional(), deep.d_output()), (2, true, 4));
     agrees(&deep, "lstm-deep");
-    // PyTorch's default is time first, and it is here.
+    // Time first is PyTorch's default, and the default here.
     let gru: Gru = weights::load(file("gru-time-first.safetensors"), &device).unwrap();
     assert!(gru.weights[0].bias_ih.is_none());
     agrees(&gru, "gru-time-first");
     let relu = batch_first.clone().with_nonlinearity(Nonlinearity::Relu);
     agrees(&relu.load::<bptt::RnnCell>(file("rnn-relu.pth"), &device).unwrap(), "rnn-relu");
-    // Half precision becomes f32, which has all of its numbers; f64 remains.
+    // Half precision becomes f32, which can represent all of its numbers. f64 remains f64.
     let half: Lstm = batch_first.load(file("lstm-f16.pt"), &device).unwrap();
     agrees(&half, "lstm-f16");
     agrees(
@@ -196,7 +196,7 @@ fn a_form_that_contradicts_the_file_is_refused() {
     let keras = Import::new().with_library(Library::Keras).with_reset_after(true);
     let message = complaint(keras.inspect(&file("keras-gru-before.safetensors")));
     assert!(message.contains("reset_after is true, and the biases of the file are those of false"));
-    // The reset's form is read off the biases.
+    // The form of the reset is found by the shape of the biases.
     let keras = Import::new().with_library(Library::Keras);
     let found = keras.inspect(&file("keras-gru-before.safetensors")).unwrap();
     assert!(!found.options[0].reset_after);
@@ -237,7 +237,7 @@ fn what_is_saved_is_loaded_with_all_its_options() {
             assert_eq!(loaded.is_batch_first(), layer.is_batch_first());
             assert_eq!(loaded.is_reverse(), layer.is_reverse());
             assert_eq!(loaded.dropout.prob, layer.dropout.prob);
-            // The same weights are the same bytes.
+            // The same weights give the same bytes.
             weights::save(&loaded, &path).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), first);
         }
@@ -246,7 +246,7 @@ fn what_is_saved_is_loaded_with_all_its_options() {
     assert!(message.contains(".safetensors") && message.contains(".bpk"), "{message}");
 }
 
-/// A burnpack of ours is one of Burn's, and the other way round.
+/// Burn reads our burnpack files, and we read Burn's.
 #[test]
 fn burn_loads_what_is_converted() {
     let _alone = crate::alone();

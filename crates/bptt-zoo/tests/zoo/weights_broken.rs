@@ -1,4 +1,4 @@
-//! Files of weights that are broken or hostile are refused in a line, and cost nothing.
+//! Broken or hostile files of weights are refused with one line, and need little memory.
 
 use crate::weights::{bytes, complaint, file, folder};
 use bptt_zoo::weights::{
@@ -73,7 +73,7 @@ fn headers_that_lie_are_refused() {
     };
     let both = |a: String, b: String| format!("{{{a},{b}}}");
     let headers = [
-        // A sound one first: the others differ from it in one way each.
+        // A valid file first. Each of the others differs from it in one way.
         (both(one("a", "[2]", "[0,8]"), one("b", "[2]", "[8,16]")), None),
         (both(one("a", "[2]", "[0,8]"), one("b", "[2]", "[4,12]")), Some("offset")),
         (both(one("a", "[2]", "[0,8]"), one("b", "[2]", "[12,20]")), Some("offset")),
@@ -95,15 +95,15 @@ fn headers_that_lie_are_refused() {
             }
         }
     }
-    // Two tensors of one name, of which the last one covers the data.
+    // Two tensors with one name. The last one covers the data.
     for first in [one("a", "[2]", "[0,8]"), one("a", "[4]", "[0,16]")] {
         let header = both(first, one("a", "[2]", "[0,8]"));
         assert!(refused(SAFETENSORS, &safetensors(&header, 8)).contains("`a` occurs twice"));
     }
-    // A name of two lines, in a message of the crate that reads the format.
+    // A name with a line break, in a message of the crate that reads the format.
     let header = both(one("a", "[2]", "[0,8]"), one(r"b\nc", "[2]", "[12,20]"));
     assert!(refused(SAFETENSORS, &safetensors(&header, 16)).contains("b c"));
-    // A header of more bytes than there are anywhere, and one that nests.
+    // A header longer than any file, and a deeply nested one.
     let mut huge = safetensors("{}", 0);
     huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());
     refused(SAFETENSORS, &huge);
@@ -116,11 +116,11 @@ fn headers_that_lie_are_refused() {
 fn burnpacks_that_lie_are_refused() {
     let whole = burnpack();
     let at = |what: &[u8]| whole.windows(what.len()).position(|w| w == what).expect("is there");
-    // Both tensors by one name: the second name is the byte after `0x61`, a text of one letter.
+    // Both tensors get one name. The second name is the byte after `0x61`, a text of one letter.
     let mut twice = whole.clone();
     twice[at(b"\x61b") + 1] = b'a';
     assert!(refused(BURNPACK, &twice).contains("`a` occurs twice"));
-    // The second lies from 256 to 280; moved onto the first.
+    // The second tensor, at 256 to 280, is moved onto the first.
     let mut overlap = whole.clone();
     let offsets = at(b"\x82\x19\x01\x00\x19\x01\x18");
     overlap[offsets + 1..offsets + 7].copy_from_slice(b"\x19\x00\x00\x19\x00\x18");
@@ -148,22 +148,22 @@ fn archives_that_lie_are_refused() {
         assert!(count > 0, "{from:?} is not there");
         changed
     };
-    // Out of the folder, in the local header and the directory alike.
+    // A path that leads out of the folder, both in the local header and in the directory.
     let message = refused(PYTORCH, &swap(b"lstm-f16/version", b"../../f16/versio"));
     assert!(message.contains("a path that leads out of it, `../../f16/versio`"), "{message}");
     let message = refused(PYTORCH, &swap(b"lstm-f16/version", b"/tmp-f16/versio?"));
     assert!(message.contains("a path that leads out of it"), "{message}");
-    // Two entries of one name.
+    // Two entries with one name.
     let message = refused(PYTORCH, &swap(b"lstm-f16/data/1", b"lstm-f16/data/0"));
     assert!(message.contains("duplicate"), "{message}");
-    // Not little-endian: the entry is `little`, and its checksum is no longer right either.
+    // A file that is not little-endian: the entry is `little`. Its checksum is wrong now, too.
     refused(PYTORCH, &swap(b"little", b"big   "));
     // A damaged number.
     let flipped = swap(b"data.pkl", b"data.pkm");
     assert!(refused(PYTORCH, &flipped).contains("without `data.pkl`"));
 }
 
-/// A stream of before 1.6, which has no checksums to be got right.
+/// A stream of PyTorch before 1.6, which has no checksums.
 #[test]
 fn tensors_that_lie_are_refused() {
     let whole = bytes("legacy.pt");
@@ -178,12 +178,12 @@ fn tensors_that_lie_are_refused() {
     };
     assert!(with(shape, b"K\x0dK\x02\x86").contains("lies outside of its storage"));
     assert!(with(stride, b"K\x03K\x01\x86").contains("lies outside of its storage"));
-    // One number, told as often as the shape likes.
+    // One number that is repeated as often as the shape says.
     let mut many = whole.clone();
     many[shape..shape + 5].copy_from_slice(b"K\xffK\xff\x86");
     many[stride..stride + 5].copy_from_slice(b"K\x00K\x00\x86");
     assert!(refused(PYTORCH, &many).contains("lies outside of its storage"));
-    // Some bytes more than the storages are.
+    // More bytes than the storages need.
     assert!(refused(PYTORCH, &[&whole[..], b"more"].concat()).contains("4 bytes follow"));
 }
 
@@ -204,7 +204,7 @@ fn a_failed_conversion_leaves_nothing_behind() {
     }
 }
 
-/// An archive whose entries say that they have no checksum, so that a changed byte is looked at.
+/// An archive whose entries have no checksum, so that a changed byte reaches the reader.
 fn without_checksums(archive: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = archive.starts_with(b"PK").then(|| archive.to_vec())?;
     for at in 0..bytes.len().saturating_sub(20) {
@@ -225,8 +225,8 @@ fn archives_without_checksums_are_read() {
     assert_eq!(read(&unchecked), read(&bytes("lstm-f16.pt")));
 }
 
-/// Every file that a fuzzer found worth keeping, and each of the test files with some bytes changed:
-/// read or refused, but in one line and without a panic.
+/// Every file of the fuzzers' corpus, and each of the test files with some bytes changed, is read or refused, with one
+/// line and without a panic.
 #[test]
 fn damaged_files_are_read_or_refused() {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;

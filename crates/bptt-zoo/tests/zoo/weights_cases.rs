@@ -1,6 +1,6 @@
-//! Files as programs around PyTorch and Keras leave them: what cells, wrappers, weight norm, dropout on
-//! weights and old versions make of names and of the pickle. Written by `tests/cases/weights/make_cases.py`;
-//! the folders there are cases of others, their sources named below.
+//! Files as programs around PyTorch and Keras write them. Cells, wrappers, weight norm, dropout on weights and old
+//! versions change names and the pickle. `tests/cases/weights/make_cases.py` writes the files. They reproduce reports
+//! of other projects, which are named below.
 
 use crate::weights::{agrees_with, complaint, difference, tensor};
 use bptt::{AnyCell, AnyRecurrent};
@@ -22,7 +22,7 @@ fn keras() -> Import {
     Import::new().with_library(Library::Keras)
 }
 
-/// The layer in a file computes what the library did.
+/// The layer in a file computes the library's outputs.
 #[track_caller]
 fn computes(import: &Import, path: &str, name: &str) -> AnyRecurrent {
     let layer: AnyRecurrent =
@@ -35,7 +35,7 @@ fn refused(import: &Import, path: &str) -> String {
     complaint(import.load::<AnyCell>(file(path), &Device::flex()))
 }
 
-/// pytorch/pytorch#23728, mozilla/TTS#686: weights out of `nn.LSTMCell`.
+/// pytorch/pytorch#23728, mozilla/TTS#686: weights of `nn.LSTMCell`.
 #[test]
 fn a_cell_is_a_layer_of_depth_one() {
     for name in ["lstm-cell", "gru-cell", "rnn-cell"] {
@@ -59,7 +59,7 @@ fn weight_norm_is_folded() {
     assert!(message.contains("remove_parametrizations"), "{message}");
 }
 
-/// salesforce/awd-lstm-lm and fastai: the weight itself, and not what dropout left of it.
+/// salesforce/awd-lstm-lm and fastai: the weight itself, and not its copy after dropout.
 #[test]
 fn dropped_weights_are_not_taken() {
     for path in ["awd.pt", "awd-fastai.pt"] {
@@ -145,7 +145,7 @@ fn values_beside_the_weights_are_passed_over() {
     }
 }
 
-/// pytorch/pytorch#5994, #14743, #21743: state dicts of Python 2; and streams of before 0.4.
+/// pytorch/pytorch#5994, #14743, #21743: state dicts of Python 2, and streams of PyTorch before 0.4.
 #[test]
 fn old_versions_are_read() {
     computes(&batch_first().with_key("state_dict"), "old.pt", "old");
@@ -192,7 +192,7 @@ fn go_backwards_is_reverse_and_turned() {
     assert!(error < 1e-6, "{error:e}");
 }
 
-/// keras-team/keras#4338, #8134: an order of names that is none of layers.
+/// keras-team/keras#4338, #8134: the order of names is not the order of layers.
 #[test]
 fn names_that_number_nothing_are_no_stack() {
     for (path, names) in [
@@ -246,7 +246,7 @@ fn linear_layers_have_the_layout_of_their_file() {
     assert!(named(&bpk, "head").is_ok());
     assert!(complaint(named(&bpk, "tail")).contains("no linear layer `tail`"));
     assert!(complaint(named(&back, "head")).contains("the same layout"));
-    // What is read is not written over.
+    // The input file is not overwritten.
     let itself = Conversion::new(&bpk, &bpk, &Import::new()).map(|_| ());
     assert!(complaint(itself).contains("the file that is read"));
 }

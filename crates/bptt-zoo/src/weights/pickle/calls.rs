@@ -126,7 +126,7 @@ impl Machine<'_> {
             if matches!(self.objects[k as usize], Object::Tensor(_) | Object::Odd(_)))
     }
 
-    /// A dictionary, empty or, as Python 2 wrote it, from a list of pairs.
+    /// A dictionary. It is empty, or made from a list of pairs, as Python 2 wrote it.
     fn ordered(&mut self, arguments: Value) -> Result<(), String> {
         let unknown = || "the pickle has an OrderedDict of an unknown form".to_string();
         let mut dict = Vec::new();

@@ -25,7 +25,7 @@ const BYTEARRAY8: u8 = 0x96;
 const BINUNICODE: u8 = b'X';
 const BINBYTES: u8 = b'B';
 const SHORT_BINBYTES: u8 = b'C';
-/// What Python 2 has for its `str`.
+/// The opcode for the `str` of Python 2.
 const BINSTRING: u8 = b'T';
 const SHORT_BINSTRING: u8 = b'U';
 
@@ -38,12 +38,12 @@ pub(super) struct Machine<'a> {
     marks: Vec<u32>,
     /// Values by number. Programs that write pickles count up, so the numbers have few gaps.
     memo: Vec<Option<Value>>,
-    /// How many of them there are.
+    /// How many entries the memo has.
     remembered: usize,
     pub(super) objects: Vec<Object>,
-    /// Items that were copied from one object to another.
+    /// How many items were copied from one object to another.
     pub(super) copied: usize,
-    /// Whether it is TorchScript's.
+    /// Whether the pickle is TorchScript's.
     pub(super) script: bool,
 }
 
@@ -246,7 +246,7 @@ impl<'a> Machine<'a> {
         Ok(self.take(N)?.try_into().expect("as many as were taken"))
     }
 
-    /// A text, bytes, or a long integer: an opcode, a length, and as many bytes.
+    /// A text, bytes, or a long integer: an opcode, a length, and this many bytes.
     fn data(&mut self, at: usize) -> Result<(), String> {
         let data = data(self.bytes, at).ok_or(ENDS)?;
         self.at = at + 1 + length_bytes(self.bytes[at]).expect("it has one") + data.len();

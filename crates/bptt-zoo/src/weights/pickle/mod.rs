@@ -1,4 +1,4 @@
-//! The part of Python's pickle language that checkpoints are written in.
+//! The part of Python's pickle language that checkpoints use.
 //!
 //! A pickle is a program for a stack machine. It may name any function of any Python module and call it. Here nothing
 //! is ever called: the names that checkpoints use are known (`names.rs`), and a pickle with any other name is refused.

@@ -162,7 +162,7 @@ fn dtype(name: &str) -> Option<Kind> {
     Some(Kind::Known(element))
 }
 
-/// The classes of tensors of old files, `FloatTensor` and so on.
+/// Whether a name is a class of tensors in old files, such as `FloatTensor`.
 fn is_tensor_class(name: &str) -> bool {
     name == "Tensor"
         || name

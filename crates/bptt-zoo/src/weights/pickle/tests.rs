@@ -22,7 +22,7 @@ fn calls_are_refused_by_name() {
 
 #[test]
 fn nesting_and_sharing_cost_nothing() {
-    // A list in a list, a million deep, and then a dictionary that holds itself.
+    // Lists nested a million deep, and then a dictionary that contains itself.
     let mut deep = b"\x80\x02".to_vec();
     deep.resize(900_000, b']');
     deep.resize(1_799_000, b'a');
@@ -31,7 +31,7 @@ fn nesting_and_sharing_cost_nothing() {
     let message = complaint(&[b"\x80\x02".as_slice(), &vec![b']'; 1 << 21]].concat());
     assert!(message.contains("objects"), "{message}");
     Pickle::read(b"\x80\x02}q\x00X\x01\x00\x00\x00ah\x00s.").unwrap();
-    // One list of pairs, and a dictionary of it again and again.
+    // One list of pairs, from which many dictionaries are made.
     let pairs = b"U\x01aN\x86".repeat(1000);
     let head = b"\x80\x02ccollections\nOrderedDict\nq\x00](";
     let many = b"0h\x00h\x01\x85R".repeat(1000);
@@ -65,7 +65,7 @@ fn broken_programs_are_refused() {
 #[test]
 fn plain_values_are_passed_over() {
     let values: [&[u8]; 14] = [
-        // set([1]) and frozenset, as protocol 2 and as protocol 4 has them; bytes; a bytearray.
+        // set([1]) and frozenset, as in protocol 2 and in protocol 4; bytes; a bytearray.
         b"c__builtin__\nset\n]K\x01a\x85R",
         b"\x8f(K\x01K\x02\x90",
         b"(K\x01\x91",
@@ -76,10 +76,10 @@ fn plain_values_are_passed_over() {
         b"ccollections\ndefaultdict\nc__builtin__\nlist\n\x85RU\x01aK\x01s",
         b"cargparse\nNamespace\n)\x81}U\x01aK\x01sb",
         b"ctorch\nfloat16\n",
-        // Old checkpoints of Lightning: a class for a key, and a dictionary of a class of its own.
+        // Old checkpoints of Lightning: a class as a key, and a dictionary of its own class.
         b"}cpytorch_lightning.callbacks.model_checkpoint\nModelCheckpoint\nK\x01s",
         b"cpytorch_lightning.utilities.parsing\nAttributeDict\n)\x81(U\x01aK\x01u",
-        // A list and a dictionary by their opcodes of protocol 0; a text of Python 2 that is none.
+        // A list and a dictionary by their opcodes of protocol 0; a `str` of Python 2 that is not text.
         b"(K\x01l0(U\x01aK\x01d",
         b"U\x02\xff\xfe",
     ];

@@ -1,4 +1,4 @@
-//! The values of a pickle: what is on the machine's stack, and what they refer to.
+//! The values of a pickle: those on the machine's stack, and the objects that they refer to.
 
 use crate::weights::array::Element;
 
@@ -28,7 +28,7 @@ pub(in crate::weights) enum Value {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::weights) enum Name {
     OrderedDict,
-    /// Whether the type comes with it, after the hooks.
+    /// Whether the arguments have the type, after the hooks.
     RebuildTensor {
         typed: bool,
     },
@@ -52,7 +52,7 @@ pub(in crate::weights) enum Kind {
     Known(Element),
     /// Bytes; the tensor has their type.
     Untyped,
-    /// A type that is not read: complex and quantized numbers; by its number.
+    /// A type that is not read, such as complex or quantized numbers, by its number.
     Odd(u8),
 }
 
@@ -63,7 +63,7 @@ pub(super) enum Object {
     Dict(Items<(Value, Value)>),
     Storage(Box<Storage>),
     Tensor(Box<View>),
-    /// A tensor that cannot be a parameter.
+    /// A tensor of a kind that cannot be a parameter.
     Odd(Box<OddTensor>),
 }
 
@@ -94,13 +94,13 @@ impl<T> Items<T> {
 /// A tensor that is left out.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::weights) struct OddTensor {
-    /// Its type, or what is odd about it.
+    /// Its type, or the reason why it is not read.
     pub(in crate::weights) what: &'static str,
-    /// Its shape, where it says one in the ordinary way.
+    /// Its shape, if it is stored as for an ordinary tensor.
     pub(in crate::weights) shape: Vec<usize>,
 }
 
-/// A block of numbers that lies elsewhere in the file.
+/// A block of numbers, which is at another place in the file.
 #[derive(Clone, Debug)]
 pub(in crate::weights) struct Storage {
     pub(in crate::weights) kind: Kind,
