@@ -1,4 +1,4 @@
-//! Whole-sequence recurrent operations behind Burn's backend extension.
+//! Whole-sequence recurrent operations on Burn's backends.
 //!
 //! [`recurrent`] runs one layer in one direction over a whole sequence: one call, and on a device with autodiff
 //! one node on the tape. Its parts:
