@@ -1,4 +1,4 @@
-//! What a layer costs: time, work and memory of one run.
+//! Measures what a layer costs: time, work and memory of one run.
 
 mod model;
 mod settings;
@@ -12,7 +12,7 @@ use burn::tensor::{Device, Distribution};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
-/// What was measured.
+/// The result of a measurement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// The cell: `rnn`, `lstm`, `gru`.
@@ -25,7 +25,7 @@ pub struct Report {
     pub device: String,
     /// `train`, `infer` or `step`.
     pub mode: String,
-    /// Threads of the host's pool.
+    /// The number of threads of the host's pool.
     pub threads: usize,
     /// `B`
     pub batch: usize,
@@ -37,23 +37,22 @@ pub struct Report {
     pub hidden: usize,
     /// `L`
     pub layers: usize,
-    /// The median of the runs, in milliseconds; for `step`, of one step.
+    /// The median time of the runs, in milliseconds; for `step`, the time of one step.
     pub median_ms: f64,
     /// The shortest.
     pub min_ms: f64,
     /// The longest.
     pub max_ms: f64,
-    /// Billions of operations a second: those of the matrix products over the median time.
+    /// Billions of operations per second: the operations of the matrix products, divided by the median time.
     pub gflops: f64,
-    /// The most bytes that a run allocates besides the parameters and the input; on host devices only, where
-    /// they can be counted.
+    /// The peak memory of a run in bytes, besides the parameters and the input. It is known on host devices only.
     pub peak_bytes: Option<u64>,
-    /// Measured runs.
+    /// The number of measured runs.
     pub repeats: usize,
 }
 
-/// The speed of the device's own matrix product, in billions of operations a second: the best of
-/// several products of `1024 × 1024` matrices, before and after the layer was measured.
+/// The speed of the device's own matrix product, in billions of operations per second. It is the best of several
+/// products of `1024 × 1024` matrices, before and after the layer was measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Ceiling {
     /// Before.
@@ -69,27 +68,28 @@ impl Ceiling {
     }
 }
 
-/// How the program counts what it allocates: only a program can have a counting allocator.
+/// How the program counts its allocations. The program passes this, because a library cannot install a counting
+/// allocator.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
-    /// Count from here.
+    /// Starts the count.
     pub reset: fn(),
-    /// The most bytes allocated since, above those at the reset.
+    /// The peak of allocated bytes since the reset, minus the bytes that were allocated at the reset.
     pub peak: fn() -> usize,
 }
 
-/// How many runs come before the measured ones. The memory is counted in the first of them.
+/// How many runs come at least before the measured ones. The first of them counts the memory.
 const WARM_UPS: usize = 2;
 
-/// How long they take at least. In the first milliseconds of a program its threads may share a core.
+/// How long these runs take at least. In the first milliseconds of a program, its threads may share a core.
 const WARM_UP: Duration = Duration::from_millis(100);
 
-/// Measures.
+/// Measures a layer.
 ///
 /// # Arguments
 ///
-/// - `threads`: how many the host's pool has, for the report
-/// - `memory`: how to count what is allocated, if the program can
+/// - `threads`: the number of threads of the host's pool, for the report
+/// - `memory`: how to count allocations, if the program can
 ///
 /// # Errors
 ///
@@ -110,7 +110,7 @@ pub fn bench(
     let model = Model::new(settings, &device)?;
     let shape = [settings.batch, settings.time, settings.input];
     let input = Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device);
-    // The rows of one step are used for all steps, so that the measured time has no slicing in it.
+    // All steps use the same input, so that the measured time includes no slicing.
     let row = input.clone().slice([0..settings.batch, 0..1]);
     let row = row.reshape([settings.batch, settings.input]);
     let run = || {
@@ -123,7 +123,7 @@ pub fn bench(
     };
 
     wait(&device)?;
-    // Of the first run: it also allocates the buffers that a kernel keeps for the next run.
+    // The memory of the first run, because it also allocates the buffers that a kernel keeps for later runs.
     memory.inspect(|memory| (memory.reset)());
     run()?;
     let peak_bytes = memory.map(|memory| (memory.peak)() as u64);
@@ -167,7 +167,7 @@ pub fn bench(
     Ok((report, ceiling))
 }
 
-/// The numbers are sorted.
+/// The median of sorted numbers.
 fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
     match sorted.len() % 2 {
@@ -179,11 +179,11 @@ fn median(sorted: &[f64]) -> f64 {
 fn seconds(run: impl FnOnce() -> Result<(), String>) -> Result<f64, String> {
     let start = Instant::now();
     run()?;
-    // Not zero, so that a rate stays finite: at least the clock's smallest step.
+    // At least the clock's resolution, so that a rate stays finite.
     Ok(start.elapsed().as_secs_f64().max(1e-9))
 }
 
-/// The best of several large matrix products, in billions of operations a second.
+/// The best of several large matrix products, in billions of operations per second.
 fn product(device: &Device) -> Result<f64, String> {
     const SIZE: usize = 1024;
     const TIMES: usize = 6;

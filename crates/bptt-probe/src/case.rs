@@ -1,7 +1,8 @@
 //! The case table: every shape and option that is checked, in one place.
 //!
-//! Each cell of [`CellKind::ALL`] is in it. A new option is one entry in [`table`], and one that chooses other
-//! equations one in [`cells`]; each gets every engine, kernel, device, dtype and witness.
+//! The table has each cell of [`CellKind::ALL`]. A new option needs one entry in [`table`]. An option that chooses
+//! other equations needs one entry in [`cells`]. Every engine, kernel, device, dtype and witness then runs the new
+//! cases.
 
 use crate::problem::{Array, InputMode, LayerOptions, Problem};
 use bptt::{CellKind, MaskedOutput, Nonlinearity, SequenceCell};
@@ -17,15 +18,15 @@ pub struct Case {
     pub name: String,
     /// What the layer is.
     pub options: LayerOptions,
-    /// The parameters are normal with deviation `gain / √H`.
+    /// The parameters are normally distributed with standard deviation `gain / √H`.
     pub gain: f64,
-    /// Small enough to take differences at every entry.
+    /// Whether it is small enough for differences at every entry.
     pub tiny: bool,
-    /// Among the few that also run on devices that compile a shader for each new shape.
+    /// Whether it is one of the few cases that also run on devices that compile a shader for each new shape.
     pub brief: bool,
 }
 
-/// The cells by name: each [`CellKind`] with its defaults, and behind it those that one of its options chooses.
+/// The cells by name: each [`CellKind`] with its defaults, followed by the cells that its options choose.
 pub(crate) fn cells() -> Vec<(&'static str, LayerOptions)> {
     let with_options = |kind| {
         let plain = LayerOptions::plain(kind);
@@ -48,7 +49,7 @@ pub fn table() -> Vec<Case> {
     cells().into_iter().flat_map(|(name, options)| of_cell(name, &options)).collect()
 }
 
-/// The case of that name.
+/// The case with this name.
 pub fn find(name: &str) -> Option<Case> {
     table().into_iter().find(|case| case.name == name)
 }
@@ -76,7 +77,7 @@ fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
     cases
 }
 
-/// Adds a variant of the plain case: its name, and what is changed.
+/// Adds a variant of the plain case. The arguments are its name and the change.
 type Add<'a> = &'a mut dyn FnMut(&str, &dyn Fn(&mut Case));
 
 fn directions_and_layers(add: Add<'_>) {
@@ -134,7 +135,7 @@ fn lengths(add: Add<'_>) {
     });
 }
 
-/// Holes anywhere, a row that is always masked, and a step at which all rows are.
+/// Masked steps anywhere, a row that is always masked, and a step at which all rows are masked.
 fn holes(case: &mut Case) {
     let (batch, time) = (4, 6);
     (case.options.batch, case.options.time) = (batch, time);
@@ -165,7 +166,7 @@ fn masks(add: Add<'_>) {
 }
 
 fn budgets(add: Add<'_>) {
-    // So little that an LSTM computes some steps several times.
+    // The budget is so small that an LSTM computes some steps several times.
     add("budget", &|c| {
         (c.options.time, c.options.batch) = (60, 3);
         c.options.trace_budget = Some(2 << 10);
@@ -296,9 +297,9 @@ fn clips(add: Add<'_>) {
 }
 
 impl Case {
-    /// The case with its numbers. They depend on its name alone.
+    /// The case with its numbers. The numbers depend only on the name of the case.
     pub fn problem(&self) -> Problem {
-        // FNV-1a: a seed that is the same in every build, unlike the standard hasher's.
+        // FNV-1a gives the same seed in every build, unlike the standard hasher.
         let seed = self.name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });

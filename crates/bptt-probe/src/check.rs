@@ -1,4 +1,4 @@
-//! A certificate for a cell that somebody else wrote.
+//! A certificate for a cell of your own.
 
 use crate::device;
 use crate::measure::{Outcome, measure_layer, relative_error};
@@ -13,12 +13,12 @@ use rand_distr::{Distribution, StandardNormal};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What [`check`] found; displays as text.
+/// The result of [`check`]. `Display` gives it as text.
 #[derive(Clone, Debug)]
 pub struct Certificate {
     /// The cell's name.
     pub cell: String,
-    /// One line for each derivative of one step, and for each gradient of a layer.
+    /// One entry for each derivative of one step, and for each gradient of a layer.
     pub findings: Vec<Finding>,
     /// What was left out, and why.
     pub skipped: Vec<String>,
@@ -27,7 +27,7 @@ pub struct Certificate {
 /// One comparison.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// What was compared, with what.
+    /// What was compared, and with what.
     pub what: String,
     /// `‖a − b‖₂ / ‖b‖₂`
     pub error: f64,
@@ -86,18 +86,18 @@ impl fmt::Display for Certificate {
     }
 }
 
-/// Checks the hand-written backward of a cell in two parts:
+/// Checks the hand-written backward step of a cell in two parts:
 ///
-/// - one step: `step_backward` (and `gated_hidden_backward`) against dual numbers, operand by operand, so
-///   that a message names the gate whose derivative is wrong
-/// - layers of the cell, stacked, in both directions, with lengths and masks: the fast and the reference
-///   kernel against Burn's autograd and against dual numbers
+/// - one step: `step_backward` (and `gated_hidden_backward`) is compared with dual numbers, operand by operand, so that
+///   a message names the gate whose derivative is wrong
+/// - layers of the cell, stacked, in both directions, with lengths and masks: the fast kernel and the reference kernel
+///   are compared with Burn's autograd and with dual numbers
 ///
-/// The layers need a device in host memory, and are left out in a build that has none.
+/// The layers need a device in host memory. They are left out in a build without such a device.
 ///
 /// # Panics
 ///
-/// If the cell's own code does.
+/// If the cell's own code panics.
 pub fn check<C: Cell>(cell: C) -> Certificate {
     let mut certificate =
         Certificate { cell: C::NAME.to_string(), findings: vec![], skipped: vec![] };
@@ -109,17 +109,17 @@ pub fn check<C: Cell>(cell: C) -> Certificate {
     certificate
 }
 
-/// How many random points one step is checked at.
+/// At how many random points one step is checked.
 const POINTS: usize = 50;
 
-/// What a step is given, in order, and the name of each.
+/// The operands of a step, in order, and their names.
 struct Operands<C>(std::marker::PhantomData<C>);
 
 impl<C: Cell> Operands<C> {
     const GATES: usize = C::GATES;
     const SEPARATE: usize = C::Separate::<f64>::LEN;
     const MEMORIES: usize = C::Memory::<f64>::LEN;
-    /// All gates, the separate products, the memories, the hidden state.
+    /// The number of operands: gates, separate products, memories, and the hidden state.
     const ALL: usize = Self::GATES + Self::SEPARATE + Self::MEMORIES + 1;
 
     fn names() -> Vec<String> {
@@ -130,12 +130,12 @@ impl<C: Cell> Operands<C> {
     }
 }
 
-/// Each derivative of one unit's step, by hand and by dual numbers.
+/// Compares each derivative of one unit's step with dual numbers.
 fn one_step<C: Cell>(cell: C, certificate: &mut Certificate) {
     let mut rng = StdRng::seed_from_u64(1);
     let names = Operands::<C>::names();
     let outputs = 1 + Operands::<C>::MEMORIES;
-    // off[output][operand] and size[output][operand], squared, over all points.
+    // off[output][operand] and size[output][operand]: sums of squares over all points.
     let mut off = vec![vec![0.0; names.len()]; outputs];
     let mut size = off.clone();
     for _ in 0..POINTS {
@@ -156,7 +156,7 @@ fn one_step<C: Cell>(cell: C, certificate: &mut Certificate) {
             m => format!("memory[{}]'", m - 1),
         };
         for (k, name) in names.iter().enumerate() {
-            // Where the derivative is zero, the error is absolute.
+            // If the derivative is zero at all points, the error is absolute.
             let norm = if size[output][k] == 0.0 { 1.0 } else { size[output][k] };
             let what = format!("one step: {name} (dual numbers, from d_{of})");
             certificate.add(what, (off[output][k] / norm).sqrt(), 1e-13);
@@ -179,8 +179,8 @@ fn has_gated<C: Cell>() -> bool {
     C::HIDDEN_TERMS.contains(&HiddenTerm::Gated)
 }
 
-/// The derivatives of one output with respect to all operands, by the cell's own backward. `weight` is
-/// that of the gated hidden state.
+/// The derivatives of one output with respect to all operands, by the cell's `step_backward`. `weight` is the weight of
+/// the gated hidden state.
 fn by_hand<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> Vec<f64> {
     let mut at = at.to_vec();
     let last = C::GATES - 1;
@@ -210,7 +210,7 @@ fn by_hand<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> Vec<f64>
     d_gates.into_vec().into_iter().chain(d_separate.into_vec()).chain(states).collect()
 }
 
-/// The same by dual numbers, forwards.
+/// The same derivatives by dual numbers.
 fn by_dual_numbers<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> Vec<f64> {
     let column = |seeded: usize| {
         let number = |(k, &x): (usize, &f64)| Dual::new(x, [if k == seeded { 1.0 } else { 0.0 }]);
@@ -231,9 +231,9 @@ fn by_dual_numbers<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> 
     (0..Operands::<C>::ALL).map(column).collect()
 }
 
-/// The options that layers of the cell are checked with.
+/// The options with which layers of the cell are checked.
 fn variants<C: Cell>() -> Vec<(&'static str, LayerOptions)> {
-    // The kind only chooses defaults; the cell is the one that is passed.
+    // The kind only chooses defaults here. The layer has the cell that is passed.
     let base = LayerOptions { batch: 3, ..LayerOptions::plain(CellKind::Gru) };
     let mut all = vec![
         ("plain", base.clone()),
@@ -263,7 +263,7 @@ fn variants<C: Cell>() -> Vec<(&'static str, LayerOptions)> {
     all
 }
 
-/// A problem of those options for the cell.
+/// A problem with these options for the cell.
 fn problem<C: Cell>(name: &str, options: LayerOptions) -> Problem {
     let mut rng = StdRng::seed_from_u64(2);
     let deviation = 1.0 / (options.hidden_size as f64).sqrt();

@@ -8,15 +8,15 @@ use burn::tensor::Device;
 pub struct DeviceReport {
     /// The name for `--device`.
     pub name: &'static str,
-    /// What it runs on.
+    /// The hardware and interface that it runs on.
     pub what: &'static str,
     /// Whether this build has it.
     pub compiled: bool,
-    /// Whether a first operation worked here.
+    /// Whether a first operation worked on this machine.
     pub works: bool,
     /// The float types it computes in.
     pub dtypes: Vec<&'static str>,
-    /// What is missing and how to get it; empty if it works.
+    /// What is missing, and how to get it; empty if the device works.
     pub hint: String,
 }
 
@@ -105,13 +105,13 @@ fn make(name: &str) -> Device {
     }
 }
 
-/// Whether a first operation works; the host's own devices always do.
+/// Whether a first operation works. The host's own devices always work.
 fn works(name: &str) -> Result<(), String> {
     if matches!(name, "flex" | "ndarray") {
         return Ok(());
     }
     let name = name.to_string();
-    // If a driver is missing, Burn panics, in this thread or in one that it started.
+    // If a driver is missing, Burn panics, in this thread or in a thread that it started.
     quietly(move || {
         let device = make(&name);
         let one = burn::Tensor::<1>::from_floats([1.0], &device) + 1.0;

@@ -1,4 +1,4 @@
-//! The ways in which a layer is given a problem's sequence.
+//! The input modes: how a layer is given a problem's sequence.
 
 use crate::loaded::{Loaded, Results};
 use crate::problem::{Array, InputMode, LayerOptions, Problem};
@@ -17,8 +17,8 @@ impl<C: SequenceCell> Loaded<C> {
         self.hidden.clone().map(|hidden| C::State::from_parts(hidden, self.cell.clone()))
     }
 
-    /// The results on one tape, by the problem's input mode. Windows have a tape each, and a pool has none:
-    /// for these the layer is given the whole sequence.
+    /// The results on one tape, by the problem's input mode. Each window has its own tape, and a pool has no tape. So
+    /// for these modes the layer is given the whole sequence.
     pub(crate) fn forward(&self, problem: &Problem) -> Results {
         let (state, input) = (self.initial_state(), self.input.clone());
         let options = &problem.options;
@@ -42,15 +42,15 @@ impl<C: SequenceCell> Loaded<C> {
         (output, hidden, memory)
     }
 
-    /// The results, and the gradients of the problem's loss as a list of parts that have to be added up.
+    /// The results, and the gradients of the problem's loss as a list of summands.
     pub(crate) fn differentiated(&self, problem: &Problem) -> (Results, Vec<Gradients>) {
         let results = self.forward(problem);
         let InputMode::Windows(every) = problem.options.input_mode else {
             let gradients = self.loss(problem, results.clone()).backward();
             return (self.seen_from_a_pool(problem, results), vec![gradients]);
         };
-        // A truncated pass gives no final state. The state's part of the loss comes from a pass over the whole
-        // sequence.
+        // A truncated pass gives no final state. So the part of the loss that depends on the state comes from a pass
+        // over the whole sequence.
         let (_, hidden, memory) = results.clone();
         let mut gradients = vec![self.loss_of_state(problem, hidden, memory).backward()];
         let options = &problem.options;
@@ -68,7 +68,7 @@ impl<C: SequenceCell> Loaded<C> {
         ((Tensor::cat(outputs, dim), results.1, results.2), gradients)
     }
 
-    /// In chunks of so many steps, each from the state that the chunk before left.
+    /// Runs the layer in chunks of this many steps. Each chunk begins with the final state of the chunk before.
     fn in_chunks(
         &self,
         steps: usize,
@@ -86,7 +86,7 @@ impl<C: SequenceCell> Loaded<C> {
         (Tensor::cat(outputs, dim), state.expect("a problem has a step"))
     }
 
-    /// In the batches of a data loader with buckets, each padded to its longest row.
+    /// Runs the layer on the batches of a data loader with buckets. Each batch is padded to its longest row.
     fn in_batches(
         &self,
         rows: usize,
@@ -141,7 +141,7 @@ impl<C: SequenceCell> Loaded<C> {
         Tensor::from_data(TensorData::new(all, [count]), &self.device)
     }
 
-    /// The results from the streams of a pool, if that is the input mode and the type is f32.
+    /// If the input mode is a pool and the type is f32, the results of the pool's streams; otherwise `results`.
     fn seen_from_a_pool(&self, problem: &Problem, results: Results) -> Results {
         let options = &problem.options;
         if options.input_mode != InputMode::Pool || self.setting.dtype != DType::F32 {
@@ -193,7 +193,7 @@ impl<C: SequenceCell> Loaded<C> {
     }
 }
 
-/// The row of a sequence that has this step of this row of the batch.
+/// The index, in a sequence, of step `t` of row `b`.
 fn place(options: &LayerOptions, t: usize, b: usize) -> usize {
     if options.batch_first { b * options.time + t } else { t * options.batch + b }
 }
@@ -205,7 +205,7 @@ fn step_of(problem: &Problem, t: usize, b: usize) -> Vec<f32> {
     problem.array("input").values[from..from + width].iter().map(|&x| x as f32).collect()
 }
 
-/// A row's state, layer by layer, out of a state `[L, B, n]`; empty if the problem has none.
+/// The state of a row, layer by layer, from a state `[L, B, n]`; empty if the problem has no such state.
 fn row_of(problem: &Problem, name: &str, b: usize) -> Vec<f32> {
     let Some(Array { shape, values }) = problem.given.get(name) else { return vec![] };
     let layers = (0..shape[0]).flat_map(|layer| {

@@ -1,4 +1,4 @@
-//! The certificate as a page: self-contained, without scripts, readable on paper.
+//! The certificate as an HTML page: self-contained, without scripts, readable when printed.
 
 use crate::report::{Row, Summary, summaries};
 use crate::ulp::Ulps;
@@ -11,11 +11,11 @@ use std::fmt::Write;
 pub struct About {
     /// The command line.
     pub command: String,
-    /// The date, as the system has it.
+    /// The date of the system.
     pub date: String,
-    /// How long it took, in seconds.
+    /// How long the run took, in seconds.
     pub seconds: f64,
-    /// Names and versions: of this program, of Burn, of the compiler, the system.
+    /// Names and versions of this program, of Burn, of the compiler and of the system.
     pub versions: Vec<(String, String)>,
 }
 
@@ -160,7 +160,7 @@ fn in_ulps(all: &[Ulps]) -> String {
     text
 }
 
-/// A picture for each witness and type.
+/// A histogram for each witness and type.
 fn distributions(rows: &[Row]) -> String {
     let mut text = String::from("<h2>How the errors are distributed</h2>\n");
     for witness in WITNESSES {
@@ -180,17 +180,17 @@ fn distributions(rows: &[Row]) -> String {
     text
 }
 
-/// How a histogram counts.
+/// The bins and the axis of a histogram.
 struct Scale {
-    /// A number along the axis for each factor of this.
+    /// The axis has a number at each power of this base.
     base: f64,
-    /// How many bins between two such numbers.
+    /// How many bins are between two such numbers.
     bins: f64,
     /// The unit behind the numbers of the axis.
     unit: &'static str,
 }
 
-/// Bars on a logarithmic axis; errors of exactly zero have a bar of their own at its left.
+/// Draws bars on a logarithmic axis. Errors of exactly zero have a separate bar on the left.
 fn histogram(caption: &str, errors: &[f64], marks: &[(&str, f64)], scale: Scale) -> String {
     const WIDTH: f64 = 400.0;
     const HEIGHT: f64 = 170.0;
@@ -209,7 +209,7 @@ fn histogram(caption: &str, errors: &[f64], marks: &[(&str, f64)], scale: Scale)
         counts[((log(x) - from).max(0.0) as usize).min(bins - 1)] += 1;
     }
     let most = counts.iter().copied().max().unwrap_or(0).max(zeros).max(1);
-    // Room for two bins at the left, for the zeros.
+    // Space for two bins on the left, for the errors of zero.
     let step = (WIDTH - LEFT * 2.0) / (bins as f64 + 2.5);
     let x_of = |log: f64| LEFT + (log - from + 2.5) * step;
     let base = HEIGHT - BOTTOM;
@@ -221,7 +221,7 @@ fn histogram(caption: &str, errors: &[f64], marks: &[(&str, f64)], scale: Scale)
     );
     let mut bar = |x: f64, count: usize, colour: &str| {
         if count > 0 {
-            // At least a line, so that a single error can be seen.
+            // A bar has at least the height of a line, so that a single error is visible.
             let height = (count as f64 / most as f64 * (base - TOP)).max(1.0);
             let _ = writeln!(
                 svg,
@@ -243,7 +243,7 @@ fn histogram(caption: &str, errors: &[f64], marks: &[(&str, f64)], scale: Scale)
     if zeros > 0 {
         label(&mut svg, LEFT + step / 2.0, base + 14.0, "0");
     }
-    // About six numbers along the axis, at whole powers.
+    // About six numbers along the axis, at integer powers.
     let every = ((to - from) / scale.bins / 6.0).ceil().max(1.0) as i32;
     let (first, last) = ((from / scale.bins).ceil() as i32, (to / scale.bins).floor() as i32);
     for power in (first..=last).filter(|power| power % every == 0) {
@@ -304,7 +304,7 @@ fn details(rows: &[Row]) -> String {
 }
 
 fn failures(found: &Verification) -> String {
-    /// The number that fits on a page.
+    /// How many rows fit on a page.
     const MOST: usize = 40;
     let mut all: Vec<_> = found.failures().collect();
     all.sort_by(|a, b| b.error.total_cmp(&a.error));
@@ -329,7 +329,7 @@ fn failures(found: &Verification) -> String {
     list("What failed", &lines)
 }
 
-/// A heading with a list, or nothing.
+/// A heading with a list; nothing if the list is empty.
 fn list(heading: &str, lines: &[String]) -> String {
     if lines.is_empty() {
         return String::new();
@@ -342,7 +342,7 @@ fn list(heading: &str, lines: &[String]) -> String {
     text
 }
 
-/// 1234567 as 1,234,567
+/// Formats 1234567 as 1,234,567.
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();

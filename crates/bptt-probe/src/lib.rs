@@ -1,12 +1,10 @@
-//! Measures gradients, and what they cost. Never trains.
+//! Measures gradients, and what they cost. This crate never trains.
 //!
-//! The central types: a [`Problem`] is one layer with all its numbers, from the case table
-//! ([`case::table`]) or from a PyTorch reference file ([`reference::read_folder`]).
-//! [`measure`] runs it by one [`Setting`] (engine, kernel, device, dtype) and returns an
-//! [`Outcome`]: outputs, final states and every gradient. [`verify`](verify::verify) compares
-//! outcomes by independent [`Witness`]es ([`WITNESSES`](verify::WITNESSES)) and reports a [`Row`] for each
-//! tensor. Apart from these,
-//! [`bench`](bench::bench) measures time and memory.
+//! The central types: a [`Problem`] is one layer with all its numbers, from the case table ([`case::table`]) or from a
+//! PyTorch reference file ([`reference::read_folder`]). [`measure`] runs it by one [`Setting`] (engine, kernel, device,
+//! dtype) and returns an [`Outcome`]: outputs, final states and every gradient. [`verify`](verify::verify) compares
+//! outcomes with those of independent [`Witness`]es ([`WITNESSES`](verify::WITNESSES)) and reports a [`Row`] for each
+//! tensor. Besides, [`bench`](bench::bench) measures time and memory.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {

@@ -7,7 +7,7 @@ use bptt::{Recurrent, SequenceCell};
 use burn::Tensor;
 use std::collections::BTreeMap;
 
-/// Outputs, final states and every gradient, by the names of the reference format.
+/// Outputs, final states and every gradient, with the names of the reference format.
 pub type Outcome = BTreeMap<String, Array>;
 
 /// `‖a − b‖₂ / max(‖b‖₂, tiny)`; infinite if a value is not a number.
@@ -19,7 +19,7 @@ pub fn relative_error(a: &Array, b: &Array) -> f64 {
     if error.is_nan() || a.shape != b.shape { f64::INFINITY } else { error }
 }
 
-/// Below this a norm counts as zero: it would be lost in f32 anyway.
+/// Norms below this count as zero. They would not be exact in f32 anyway.
 const TINY: f64 = 1e-30;
 
 /// Runs the problem: outputs, final states and every gradient.
@@ -49,7 +49,7 @@ pub fn measure_layer<C: SequenceCell>(
         outcome.insert("c_n".into(), array(memory.clone().inner()));
     }
 
-    // A missing gradient is zero: the loss does not depend on that number.
+    // A missing gradient is zero, because the loss does not depend on that operand.
     for (name, array) in problem.given.iter().filter(|(name, _)| !name.starts_with("cotangent.")) {
         let zeros = Array { shape: array.shape.clone(), values: vec![0.0; array.values.len()] };
         outcome.insert(format!("grad.{name}"), zeros);
@@ -83,7 +83,7 @@ pub fn measure_layer<C: SequenceCell>(
     outcome
 }
 
-/// Only the problem's loss: a forward pass without a tape.
+/// Computes only the problem's loss, by a forward pass without a tape.
 ///
 /// # Errors
 ///
@@ -93,7 +93,7 @@ pub fn loss(problem: &Problem, setting: &Setting) -> Result<f64, String> {
     let layer = problem.options.config().try_init(&device).map_err(|error| error.to_string())?;
     let loaded = load(problem, layer, setting, device);
     let results = loaded.forward(problem);
-    // Summed on the host in f64, so that no difference is lost in a device's sum.
+    // The sum is taken on the host in f64, because small differences could be lost in a device's sum.
     let mut sum = 0.0;
     let mut add = |x: Tensor<3>, name: &str| {
         let cotangent = problem.array(&format!("cotangent.{name}"));

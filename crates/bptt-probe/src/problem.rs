@@ -5,16 +5,16 @@ use burn::module::Initializer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Numbers with a shape, in f64, rows first.
+/// Numbers with a shape, in f64, in row-major order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
     /// The shape.
     pub shape: Vec<usize>,
-    /// As many values as the shape says.
+    /// The values. Their number is the product of the shape.
     pub values: Vec<f64>,
 }
 
-/// The options of a layer and the sizes of its input, as a reference file's metadata has them.
+/// The options of a layer and the sizes of its input, as in the metadata of a reference file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerOptions {
     /// Which cell.
@@ -47,11 +47,11 @@ pub struct LayerOptions {
     pub batch: usize,
     /// `T`
     pub time: usize,
-    /// One for each row.
+    /// The length of each row.
     pub lengths: Option<Vec<usize>>,
-    /// Which steps of each row are valid, `[B, T]`; not with lengths.
+    /// Which steps of each row are valid, `[B, T]`; only without lengths.
     pub mask: Option<Vec<bool>>,
-    /// What the output is at masked steps; with a mask.
+    /// What the output is at masked steps; only with a mask.
     #[serde(rename = "skipped")]
     pub masked_output: MaskedOutput,
     /// How much memory the manual engine may keep, in bytes.
@@ -59,29 +59,29 @@ pub struct LayerOptions {
     /// How the layer is given the sequence.
     #[serde(default, rename = "fed")]
     pub input_mode: InputMode,
-    /// Whether the initial state is given (else zeros).
+    /// Whether the initial state is given; otherwise it is zero.
     pub initial_state: bool,
 }
 
-/// How a layer is given its sequence. The numbers do not depend on it.
+/// How a layer is given its sequence. The results must not depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InputMode {
-    /// All at once.
+    /// The whole sequence at once.
     #[default]
     Whole,
-    /// As a [`PackedSequence`](bptt::PackedSequence), where there are lengths.
+    /// As a [`PackedSequence`](bptt::PackedSequence). This needs lengths.
     Packed,
-    /// In chunks of so many steps, each from the state that the chunk before left.
+    /// In chunks of this many steps. Each chunk begins with the final state of the chunk before.
     Chunks(usize),
-    /// In windows of so many outputs. Each has its own backward pass, which reaches back to the first step
-    /// ([`Truncated`](bptt::Truncated)); the gradients are the sums over the windows. There is no initial
-    /// state, because such a pass detaches it. The final state comes from a pass over the whole sequence.
+    /// In windows of this many outputs. Each window has its own backward pass, which reaches back to the first step
+    /// ([`Truncated`](bptt::Truncated)). The gradients are summed over the windows. There is no initial state, because
+    /// such a pass detaches it. The final state comes from a pass over the whole sequence.
     Windows(usize),
-    /// In the batches of so many rows that [`Bucketing`](bptt::Bucketing) makes, where there are lengths.
+    /// In batches of this many rows, made by [`Bucketing`](bptt::Bucketing). This needs lengths.
     Batches(usize),
-    /// By a [`StreamPool`](bptt::StreamPool), step by step, in batches that have different steps of
-    /// different rows. A pool computes outputs and final states in f32: for gradients, and in f64, the
-    /// layer is given the whole sequence.
+    /// By a [`StreamPool`](bptt::StreamPool), step by step, in batches that mix different steps of different rows. A
+    /// pool computes only outputs and final states, in f32. For gradients, and in f64, the layer is given the whole
+    /// sequence.
     Pool,
 }
 
@@ -95,12 +95,13 @@ pub struct Problem {
     pub options: LayerOptions,
     /// The numbers that go in.
     pub given: BTreeMap<String, Array>,
-    /// The results that are known: `output`, `h_n`, `c_n`, `grad.…`; empty if none are.
+    /// The known results: `output`, `h_n`, `c_n`, `grad.…`; may be empty.
     pub expected: BTreeMap<String, Array>,
 }
 
 impl LayerOptions {
-    /// PyTorch's defaults, but batch first; with small sizes that all differ.
+    /// PyTorch's defaults, but batch first. The sizes are small and all different, so that mixed-up dimensions are
+    /// noticed.
     pub(crate) fn plain(cell: CellKind) -> Self {
         Self {
             cell,
@@ -175,7 +176,7 @@ impl LayerOptions {
             .with_bias_initializer(Some(Initializer::Zeros))
     }
 
-    /// The parameters, PyTorch's names and shapes, in PyTorch's order. `None` if a size is absurd.
+    /// The parameters, with PyTorch's names, shapes and order. `None` if a size is too large.
     pub fn parameters(&self) -> Option<Vec<(String, Vec<usize>)>> {
         self.parameters_of(self.gates())
     }
@@ -227,12 +228,12 @@ impl LayerOptions {
         Some(all)
     }
 
-    /// The inputs' names and shapes. `None` if a size is absurd.
+    /// The names and shapes of the inputs. `None` if a size is too large.
     pub fn given(&self) -> Option<Vec<(String, Vec<usize>)>> {
         self.given_of(self.gates(), self.memories())
     }
 
-    /// The same for a cell with other numbers of gates and memories.
+    /// The same for a cell with these numbers of gates and memories.
     pub(crate) fn given_of(
         &self,
         gates: usize,
@@ -255,7 +256,7 @@ impl LayerOptions {
         Some(all)
     }
 
-    /// The results' names and shapes. `None` if a size is absurd.
+    /// The names and shapes of the results. `None` if a size is too large.
     pub fn results(&self) -> Option<Vec<(String, Vec<usize>)>> {
         let width = self.directions().checked_mul(self.state_size())?;
         let mut all = vec![("output".to_string(), self.sequence_shape(width))];
@@ -273,7 +274,7 @@ impl LayerOptions {
 }
 
 impl Problem {
-    /// Rounds every input to f32, and the bound of a memory too.
+    /// Rounds every input to f32, and also the bound of a memory.
     pub fn round_to_f32(&mut self) {
         self.options.clip = self.options.clip.map(|bound| f64::from(bound as f32));
         for array in self.given.values_mut() {
@@ -281,7 +282,7 @@ impl Problem {
         }
     }
 
-    /// The input of this name.
+    /// The input with this name.
     ///
     /// # Panics
     ///
@@ -295,7 +296,7 @@ impl Problem {
 mod tests {
     use super::*;
 
-    /// The names in files stay, whatever the fields and variants are called here.
+    /// The names in files must stay the same, even if fields and variants are renamed.
     #[test]
     fn options_are_read_by_the_names_that_older_files_have() {
         let mut options = LayerOptions::plain(CellKind::Gru);

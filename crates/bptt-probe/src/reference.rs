@@ -1,9 +1,8 @@
 //! PyTorch reference cases: layers with the outputs and gradients that PyTorch computed in f64.
 //!
-//! One `*.safetensors` file is one layer. Its metadata are the layer's options: strings, with numbers,
-//! booleans and lists as JSON. Its tensors are the numbers: inputs, results, and `grad.NAME` for each
-//! input. A few such files are part of this crate
-//! ([`built_in`]); any folder of them can be read.
+//! One `*.safetensors` file is one layer. Its metadata are the layer's options: strings, in which numbers, booleans and
+//! lists are JSON. Its tensors are the inputs, the results, and `grad.NAME` for each input. A few such files are part
+//! of this crate ([`built_in`]). [`read_folder`] reads other files.
 
 use crate::problem::{Array, InputMode, LayerOptions, Problem};
 use bptt::{CellKind, MaskedOutput, Nonlinearity};
@@ -16,10 +15,10 @@ use std::path::Path;
 /// The value of the metadata key `format`.
 pub const FORMAT: &str = "recurrent-reference-1";
 
-/// Larger layers than this are no reference cases; a file that claims one is broken.
+/// Reference cases are smaller than this. A file that claims a larger size is broken.
 const LARGEST: usize = 1 << 20;
 
-/// The longest file that is read: it is held in memory.
+/// The longest file that is read, because it is held in memory.
 const LONGEST: u64 = 1 << 28;
 
 macro_rules! built_in {
@@ -53,16 +52,16 @@ pub fn built_in() -> Vec<Problem> {
     .collect()
 }
 
-/// What a folder of reference cases holds.
+/// The content of a folder of reference cases.
 #[derive(Clone, Debug, Default)]
 pub struct Folder {
-    /// The sound files, by name.
+    /// The valid files, by name.
     pub problems: Vec<Problem>,
-    /// One line for each file that is not: which, and what is wrong with it.
+    /// One line for each broken file: its name, and what is wrong with it.
     pub broken: Vec<String>,
 }
 
-/// Reads all `*.safetensors` of a folder.
+/// Reads all `*.safetensors` files in a folder.
 ///
 /// # Errors
 ///
@@ -89,17 +88,17 @@ pub fn read_folder(folder: &Path) -> Result<Folder, String> {
     Ok(found)
 }
 
-/// A file's bytes, if it is a file and not longer than [`LONGEST`].
+/// The bytes of a file. It is refused if it is not a regular file, or if it is longer than [`LONGEST`].
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let failed = |error| format!("cannot read it: {error}");
-    // Asked before it is opened: to open a pipe waits for whoever writes into it.
+    // This is checked before the file is opened, because opening a pipe waits for a writer.
     let about = std::fs::metadata(path).map_err(failed)?;
     if !about.is_file() {
         return Err("not a file: expected a *.safetensors file".to_string());
     }
     let mut bytes = Vec::new();
     if about.len() <= LONGEST {
-        // One byte more than allowed: a file that grows meanwhile is not cut in silence.
+        // One byte more than allowed, to notice a file that has grown since its length was checked.
         let file = std::fs::File::open(path).map_err(failed)?;
         file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
     }
@@ -132,8 +131,8 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<Problem, String> {
     Ok(Problem { name: name.to_string(), options, given, expected })
 }
 
-/// A problem as the bytes of a reference file. Results that are not known are left out; [`parse`] then names
-/// the first of them as missing.
+/// A problem as the bytes of a reference file. Unknown results are left out. [`parse`] then reports the first of them
+/// as missing.
 ///
 /// # Errors
 ///

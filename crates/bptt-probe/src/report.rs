@@ -1,4 +1,4 @@
-//! What comparisons found, for people and for programs.
+//! The results of comparisons, for people and for programs.
 
 use bptt::{Engine, Kernel};
 use serde::Serialize;
@@ -41,10 +41,10 @@ pub(crate) fn kernel_name(engine: Engine, kernel: Kernel) -> &'static str {
     }
 }
 
-/// All rows of one cell, engine, kernel, device, dtype and witness together.
+/// A summary of all rows with the same cell, engine, kernel, device, dtype and witness.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// The worst of the rows: the one whose error is the largest multiple of its tolerance.
+    /// The row whose error is the largest multiple of its tolerance.
     pub worst: Row,
     /// How many cases.
     pub cases: usize,
@@ -54,7 +54,7 @@ pub struct Summary {
     pub failed: usize,
 }
 
-/// The rows summed up, in the order in which they came.
+/// Summaries of the rows, in the order in which they were added.
 pub fn summaries(rows: &[Row]) -> Vec<Summary> {
     let mut all: Vec<(Summary, Vec<&str>)> = Vec::new();
     for row in rows {

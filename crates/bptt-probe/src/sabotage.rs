@@ -1,12 +1,12 @@
-//! A cell whose backward is wrong on purpose, to see whether the checks notice.
+//! A cell whose backward step is wrong on purpose, to test whether the checks notice.
 
 use crate::measure::Outcome;
 use crate::problem::Problem;
 use crate::setting::Setting;
 use bptt::cells::{Backward, Cell, Components, Rectify, State, Wrapper, wrapper_cell};
 
-/// A cell with the sign of one gate's gradient turned. Its forward step is untouched, so the autograd
-/// engine, which reaches no hand-written backward, gives the true gradients.
+/// A cell with the wrong sign in the gradient of one gate. Its forward step is not changed. So the autograd engine,
+/// which uses no hand-written backward step, gives the true gradients.
 #[derive(Clone, Copy, Debug)]
 pub struct Sabotaged<C> {
     /// The cell.
@@ -39,7 +39,7 @@ impl<C: Cell> Wrapper for Sabotaged<C> {
     }
 }
 
-/// Measures a problem with the sign of this gate turned in the LSTM, where the problem has a plain one.
+/// Measures a problem. If it has a plain LSTM, the sign of this gate's gradient is wrong.
 ///
 /// # Errors
 ///
@@ -60,7 +60,8 @@ pub(crate) fn measure(
     Ok(crate::measure::measure_layer(problem, setting, layer))
 }
 
-/// Refuses: the sabotaged LSTM is another instantiation of every kernel, which few builds need.
+/// Returns an error, because the feature is off. The sabotaged LSTM is another instantiation of every kernel, which few
+/// builds need.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! How a problem is run: by which engine and kernel, where, and in which type.
+//! How a problem is run: by which engine and kernel, on which device, and in which type.
 
 use bptt::{Engine, Kernel};
 use burn::tensor::Device;
@@ -24,7 +24,7 @@ impl DType {
         }
     }
 
-    /// Whether a device computes in it.
+    /// Whether a device supports this type.
     pub fn works_on(self, name: &str, device: &Device) -> bool {
         // Shaders have no f64, even if a driver says that it does.
         let shaders = matches!(name, "wgpu" | "vulkan" | "metal");

@@ -2,35 +2,35 @@
 
 use crate::setting::DType;
 
-/// The distance between two neighbouring numbers of the type at that size.
+/// The distance between two neighbouring numbers of the type near `at`.
 pub fn ulp(dtype: DType, at: f64) -> f64 {
     let (digits, least) = match dtype {
         DType::F64 => (52, f64::MIN_POSITIVE),
         DType::F32 => (23, f64::from(f32::MIN_POSITIVE)),
     };
-    // The stored exponent, because it is exact: a logarithm may round up.
+    // The exponent is read from the bits, which is exact. A logarithm may round up.
     let exponent = ((at.abs().max(least).to_bits() >> 52) & 0x7ff) as i32 - 1023;
-    // In two factors, because the smallest unit of an f64 is not a normal number.
+    // Two factors are used, because the smallest unit of an f64 is subnormal.
     f64::from(exponent).exp2() * f64::from(-digits).exp2()
 }
 
-/// The errors of all entries of one engine, kernel, device and type, in units in the last place. The unit
-/// is that of the true value, or of its tensor's root mean square where that is larger: an entry may be
-/// small because large terms cancel, and cannot be more exact than these terms.
+/// The errors of all entries of one engine, kernel, device and type, in units in the last place. The unit is that of
+/// the true value, or that of the root mean square of its tensor if this is larger. An entry may be small because large
+/// terms cancel, and it cannot be more exact than these terms.
 #[derive(Clone, Debug)]
 pub struct Ulps {
     /// The device, the type, the engine, the kernel.
     pub way: [String; 4],
-    /// All errors, in the order in which they came.
+    /// All errors, in the order in which they were added.
     pub errors: Vec<f64>,
-    /// The largest.
+    /// The largest error.
     pub worst: f64,
-    /// Where: case, tensor, entry.
+    /// Where the largest error is: case, tensor, entry.
     pub at: String,
 }
 
 impl Ulps {
-    /// The errors of this device, type, engine and kernel; a new entry of the list if there are none.
+    /// The entry of the list for this device, type, engine and kernel. It is added if there is none.
     pub(crate) fn of<'a>(all: &'a mut Vec<Self>, way: [&str; 4]) -> &'a mut Self {
         let index = all.iter().position(|ulps| ulps.way == way).unwrap_or_else(|| {
             let way = way.map(str::to_string);
@@ -41,7 +41,7 @@ impl Ulps {
     }
 
     pub(crate) fn add(&mut self, error: f64, at: impl FnOnce() -> String) {
-        // NaN counts as infinitely far off.
+        // NaN counts as an infinite error.
         let error = if error.is_nan() { f64::INFINITY } else { error };
         if error > self.worst {
             (self.worst, self.at) = (error, at());
@@ -49,7 +49,7 @@ impl Ulps {
         self.errors.push(error);
     }
 
-    /// The error that a share of all errors does not exceed; with a share of 1, the largest.
+    /// The quantile of the errors: this share of all errors is not larger. With a share of 1, it is the largest error.
     pub fn quantile(&self, share: f64) -> f64 {
         let mut sorted = self.errors.clone();
         sorted.sort_by(f64::total_cmp);

@@ -30,12 +30,12 @@ pub static WITNESSES: [&dyn Witness; 8] = [
     &rtrl::RealTime,
 ];
 
-/// The witness of that name.
+/// The witness with this name.
 pub fn find(name: &str) -> Option<&'static dyn Witness> {
     WITNESSES.into_iter().find(|witness| witness.name() == name)
 }
 
-/// Verifies.
+/// Runs the witnesses of a request.
 ///
 /// # Errors
 ///

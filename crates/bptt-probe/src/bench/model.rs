@@ -1,4 +1,4 @@
-//! The layers that are measured, ours and those of `burn::nn`, behind one interface.
+//! The layers that are measured, those of bptt and those of `burn::nn`, with one interface.
 
 use crate::bench::settings::{Contender, Settings};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind};
@@ -6,7 +6,7 @@ use burn::Tensor;
 use burn::nn;
 use burn::tensor::Device;
 
-/// A layer of either.
+/// A layer of bptt or of `burn::nn`.
 #[allow(clippy::large_enum_variant, reason = "there is one, on the stack")]
 pub(super) enum Model {
     Ours(AnyRecurrent),
@@ -15,7 +15,7 @@ pub(super) enum Model {
     Gru(nn::Gru),
 }
 
-/// What a [`Model`] carries from step to step.
+/// The state that a [`Model`] carries from step to step.
 enum State {
     Ours(AnyState),
     Rnn(nn::RnnState<2>),
@@ -74,7 +74,7 @@ impl Model {
     }
 
     fn step(&self, input: Tensor<2>, state: Option<State>) -> State {
-        // Burn's layers have no step, so it is a sequence of one step.
+        // Burn's layers have no `step`, so this runs a sequence of one step.
         let one = |input: Tensor<2>| input.unsqueeze_dim::<3>(1);
         match (self, state) {
             (Self::Ours(layer), Some(State::Ours(state))) => {

@@ -3,12 +3,12 @@
 use crate::report::kernel_name;
 use bptt::{CellKind, Engine, Kernel, SequenceCell};
 
-/// Whose layer is measured.
+/// Which project's layer is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contender {
     /// A layer of this project, by one of its engines.
     Ours(Engine),
-    /// The layer of that name in `burn::nn`: one layer, one direction.
+    /// The layer with the same name in `burn::nn`: one layer, one direction.
     BurnNn,
 }
 
@@ -30,8 +30,7 @@ pub enum Mode {
     Train,
     /// Forward on a device without autodiff.
     Infer,
-    /// `T` steps of a stream, the state carried on, on a device without autodiff. Times are those
-    /// of one step.
+    /// `T` steps of a stream with the state carried on, on a device without autodiff. Times are for one step.
     Step,
 }
 
@@ -51,7 +50,7 @@ impl Mode {
 pub struct Settings {
     /// Which cell.
     pub cell: CellKind,
-    /// Whose layer.
+    /// Which project's layer, and by which engine.
     pub engine: Contender,
     /// Which kernel the manual engine runs.
     pub kernel: Kernel,
@@ -71,13 +70,13 @@ pub struct Settings {
     pub layers: usize,
     /// Whether there is a backward direction too.
     pub bidirectional: bool,
-    /// Measured runs.
+    /// The number of measured runs.
     pub repeats: usize,
     /// Whether a large matrix product is measured too.
     pub ceiling: bool,
 }
 
-/// More numbers than this (64 GiB) are a typing error.
+/// Settings with more numbers than this (64 GiB) are probably a typing error.
 const MOST_NUMBERS: usize = 1 << 34;
 
 impl Settings {
@@ -129,7 +128,7 @@ impl Settings {
         if self.bidirectional { 2 } else { 1 }
     }
 
-    /// Numbers in the input, the weights, and the gates of all steps; `None` if it overflows.
+    /// How many numbers the input, the weights and the gates of all steps have; `None` if the count overflows.
     fn numbers(&self) -> Option<usize> {
         let wide = self.directions().checked_mul(self.hidden)?;
         let gates = wide.checked_mul(self.cell.default_cell().gates())?;
@@ -141,8 +140,8 @@ impl Settings {
         weights.checked_add(rows.checked_mul(planes)?)
     }
 
-    /// Multiplications and additions of the matrix products of one run (of one step for
-    /// [`Mode::Step`]). The backward pass has two products for each of the forward pass.
+    /// The number of multiplications and additions in the matrix products of one run, or of one step for
+    /// [`Mode::Step`]. The backward pass has two products for each product of the forward pass.
     pub fn flops(&self) -> f64 {
         let [batch, time, input, hidden] =
             [self.batch, self.time, self.input, self.hidden].map(|size| size as f64);

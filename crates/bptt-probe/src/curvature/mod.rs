@@ -1,11 +1,11 @@
 //! Second derivatives: exact Hessian-vector products by the hand-written backward pass.
 //!
-//! The R-operator, `R{f}(θ) = d/dε f(θ + ε v)` at `ε = 0`, applied to the gradient gives `H v`. So the
-//! forward and the backward pass run once, on dual numbers whose parts are tensors ([`Dual`]): the
-//! values are the loss's gradient, the tangents its Hessian times the direction. In host memory the parts
-//! are the kernels' registers, and a product costs about three to four gradients. The cells' own `step`
-//! and `step_backward` do it, and no second derivative is derived by hand. There is no difference
-//! quotient, and so no step size: the product is as exact as the gradient.
+//! The R-operator is `R{f}(θ) = d/dε f(θ + ε v)` at `ε = 0`. Applied to the gradient, it gives `H v`. So the forward
+//! and the backward pass run once, on dual numbers whose parts are tensors ([`Dual`]). The resulting values are the
+//! gradient of the loss, and the tangents are its Hessian times the direction. In host memory the parts are the
+//! kernels' registers, and a product costs about two to four gradients. The passes call the cells' own `step` and
+//! `step_backward`, so no second derivative is derived by hand. There is no difference quotient and no step size: the
+//! product is as exact as the gradient.
 //!
 //! B. Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6 (1), 1994,
 //! 147–160.
@@ -50,7 +50,7 @@ use bptt::cells::Cell;
 use bptt::{CellVisitor, Kernel, MaskedOutput, Recorded, Recurrent, SequenceCell, SequenceMask};
 use burn::Tensor;
 
-/// Where the loss is looked at: what a layer is given, beside its parameters.
+/// The point at which the derivatives are taken: what a layer is given besides its parameters.
 #[derive(Clone, Debug)]
 pub struct Point {
     /// `[B, T, I]`, or `[T, B, I]` without `batch_first`.
@@ -72,17 +72,17 @@ impl Point {
     }
 }
 
-/// A value for each of the variables that a loss of a layer depends on: a direction, or a gradient.
-/// `None` in a direction stands for zero, and costs nothing.
+/// A value for each of the variables that a loss of a layer depends on: a direction, or a gradient. In a direction,
+/// `None` is zero and costs nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
-    /// Of the input's shape.
+    /// In the shape of the input.
     pub input: Option<Tensor<3>>,
-    /// Of the initial hidden states', `[L·D, B, P]`.
+    /// In the shape of the initial hidden states, `[L·D, B, P]`.
     pub hidden: Option<Tensor<3>>,
-    /// Of the initial memories', `[L·D·M, B, H]`.
+    /// In the shape of the initial memories, `[L·D·M, B, H]`.
     pub memory: Option<Tensor<3>>,
-    /// As [`Recurrent::weights`].
+    /// For each entry of [`Recurrent::weights`].
     pub weights: Vec<WeightVariables>,
 }
 
@@ -103,12 +103,12 @@ pub struct WeightVariables {
 }
 
 impl Variables {
-    /// The direction that leads nowhere.
+    /// The direction of zeros.
     pub fn none<C: SequenceCell>(layer: &Recurrent<C>) -> Self {
         Self { weights: vec![WeightVariables::default(); layer.weights.len()], ..Self::default() }
     }
 
-    /// The sum of products, over all variables that both have.
+    /// The dot product, over all variables that both have.
     pub fn dot(&self, other: &Self) -> f64 {
         fn dot<const D: usize>(a: &Option<Tensor<D>>, b: &Option<Tensor<D>>) -> f64 {
             let (Some(a), Some(b)) = (a, b) else { return 0.0 };
@@ -130,7 +130,7 @@ impl Variables {
     }
 }
 
-/// What comes out of a layer, with its tangents; or dLoss/d of it.
+/// The results of a layer with their tangents, or dLoss/d(results).
 #[derive(Clone, Debug)]
 pub struct LayerResults {
     /// `[B, T, D·P]`, or `[T, B, D·P]` without `batch_first`.
@@ -142,7 +142,7 @@ pub struct LayerResults {
 }
 
 impl LayerResults {
-    /// Zeros of the same shapes: to fill in what the loss depends on.
+    /// Zeros of the same shapes. The caller replaces those on which the loss depends.
     pub fn zeros(&self) -> Self {
         let zeros = |x: &Dual<Tensor<3>>| Dual::constant(x.value.zeros_like());
         Self {
@@ -153,36 +153,35 @@ impl LayerResults {
     }
 }
 
-/// What [`hessian_vector_product`] finds.
+/// What [`hessian_vector_product`] returns.
 #[derive(Clone, Debug)]
 pub struct Curvature {
-    /// What comes out of the layer, and how it changes along the direction: `J v`.
+    /// The results of the layer, and their derivative along the direction, `J v`.
     pub results: LayerResults,
-    /// dLoss/d(variable), of all.
+    /// dLoss/d(variable) for all variables.
     pub gradient: Variables,
-    /// `H v`, of all variables.
+    /// `H v` for all variables.
     pub product: Variables,
 }
 
-/// The Hessian of a loss of the layer's results, times a direction, and the gradient beside it.
+/// Computes the Hessian of a loss of the layer's results times a direction, and the gradient.
 ///
-/// Dropout is off. The layer's engine and trace budget do not matter. In host memory the kernels do
-/// it, in `f32` and `f64`; elsewhere, and with [`Kernel::Reference`], the reference body does it in tensor
-/// operations, on the layer's device without autodiff. Either keeps a trace of all steps, twice as large
-/// as that of the gradient alone.
+/// Dropout is off. The layer's engine and trace budget do not matter. In host memory the kernels run, in `f32` and
+/// `f64`. Elsewhere, and with [`Kernel::Reference`], the reference body runs in tensor operations, on the layer's
+/// device without autodiff. Both keep a trace of all steps, which is twice as large as for the gradient alone.
 ///
 /// # Arguments
 ///
-/// - `layer`: any, of any cell
+/// - `layer`: any layer of any cell
 /// - `at`: input, initial state, mask
-/// - `direction`: `v`; zero where it is `None`
-/// - `loss`: dLoss/d(result) for the results, in dual numbers. A loss that is linear in the results
-///   has constant ones; for another their tangents are its own second derivative, times the tangents
-///   of the results.
+/// - `direction`: `v`; `None` is zero
+/// - `loss`: returns dLoss/d(result) for the results, in dual numbers. If the loss is linear in the results, their
+///   tangents are zero. Otherwise their tangents are the second derivative of the loss times the tangents of the
+///   results.
 ///
 /// # Panics
 ///
-/// If shapes do not fit. Burn's message names them.
+/// If shapes do not fit. The message of Burn names them.
 pub fn hessian_vector_product<C: SequenceCell>(
     layer: &Recurrent<C>,
     at: &Point,
@@ -288,7 +287,7 @@ fn matrix(value: Tensor<2>, tangent: Option<Tensor<2>>) -> Matrix {
     Dual::new(Recorded(value), tangent.map(Recorded))
 }
 
-/// The parameters of one layer in one direction; what else there is among the operands is empty.
+/// The parameters of one layer in one direction. The other operands are empty.
 fn parameters<C: SequenceCell>(layer: &Recurrent<C>, direction: &Variables, k: usize) -> Operands {
     let (weights, along) = (&layer.weights[k], &direction.weights[k]);
     let weight = |value: &Tensor<2>, tangent: &Option<Tensor<2>>| {
@@ -320,9 +319,9 @@ struct Stack {
     /// `P`
     output: usize,
     batch_first: bool,
-    /// Whether sequences are turned to be time first.
+    /// Whether sequences are transposed to be time first.
     swaps: bool,
-    /// For zeros.
+    /// Gives zeros their device and type.
     like: Tensor<3>,
 }
 
@@ -333,7 +332,7 @@ impl Stack {
         let like = plain(&at.input);
         let [a, b, _] = like.dims();
         let (batch, time) = if batch_first { (a, b) } else { (b, a) };
-        // The kernels take either order.
+        // The kernels take both orders.
         let swaps = batch_first && !by_kernels;
         Self {
             time,
@@ -363,7 +362,7 @@ impl Stack {
         planes(&Dual::new(value.as_ref().map_or_else(zeros, plain), tangent.as_ref().map(plain)))
     }
 
-    /// From the layer's layout to `[T·B, width]`.
+    /// Converts the layer's layout to `[T·B, width]`.
     fn sequence_in(&self, x: &Dual<Tensor<3>>) -> Matrix {
         x.linear(|x| {
             let x = plain(x);
@@ -385,7 +384,7 @@ impl Stack {
         })
     }
 
-    /// `[T·B, P]` of one direction, of a sequence `[T·B, D·P]`.
+    /// The part of one direction, `[T·B, P]`, of a sequence `[T·B, D·P]`.
     fn outputs_of(&self, x: &Matrix, direction: usize) -> Matrix {
         if self.directions == 1 {
             return x.clone();
@@ -416,7 +415,7 @@ fn side_by_side(outputs: Vec<Matrix>) -> Matrix {
     matrix(value, is_there.then(|| join(&tangent)))
 }
 
-/// The gradients and their tangents, taken apart.
+/// Splits gradients into their values and their tangents.
 fn collected(
     d_input: &Dual<Tensor<3>>,
     d_all: &[Operands],

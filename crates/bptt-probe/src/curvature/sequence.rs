@@ -24,7 +24,7 @@ pub(super) struct Operands {
     pub(super) memory: Vec<Matrix>,
 }
 
-/// What comes out, or dLoss/d of it.
+/// The results, or dLoss/d(results).
 #[derive(Clone, Debug)]
 pub(super) struct Results {
     /// `[T·B, P]`
@@ -49,7 +49,7 @@ pub(super) struct SequenceSpec {
     pub(super) by_kernels: bool,
 }
 
-/// Whether there are kernels for such numbers, where they are.
+/// Whether there are host kernels for the type and the device of this tensor.
 pub(super) fn have_kernels(x: &Tensor<3>) -> bool {
     kernels::in_host_memory(x) && matches!(x.dtype(), DType::F32 | DType::F64)
 }
@@ -62,10 +62,10 @@ pub(super) struct ForwardPass {
     batch: usize,
 }
 
-/// The pass back, by whichever ran forward.
+/// The backward pass of the kernel that ran forward.
 type Backward = Box<dyn FnOnce(Cotangents<Dual<AnyTensor>>) -> kernels::Operands<Matrix>>;
 
-/// The sequence forward.
+/// Runs the sequence forward.
 pub(super) fn forward<C: Cell>(
     cell: C,
     spec: SequenceSpec,
@@ -105,7 +105,7 @@ pub(super) fn forward<C: Cell>(
 }
 
 impl ForwardPass {
-    /// The sequence backward: dLoss/d(operand), and how that changes along the direction.
+    /// Runs the sequence backward: dLoss/d(operand), and its derivative along the direction.
     pub(super) fn backward(self, d_results: Results) -> Operands {
         let Self { backward, rows, batch } = self;
         let mut d = backward(Cotangents {
@@ -170,7 +170,7 @@ fn of_tensor(x: Dual<AnyTensor>) -> Matrix {
     })
 }
 
-/// The same of data that are not yet on the device.
+/// The same for data that are not yet on the device.
 fn of_data(device: &Device, x: Dual<TensorData>) -> Matrix {
     let matrix = |data: TensorData| {
         let columns = *data.shape().last().expect("a result has a dimension");
@@ -182,7 +182,7 @@ fn of_data(device: &Device, x: Dual<TensorData>) -> Matrix {
     Dual { value: matrix(x.value), tangent: x.tangent.map(matrix) }
 }
 
-/// Matrices of so many rows, which lie under each other in one.
+/// Splits a matrix into matrices of this many rows.
 fn planes(all: &Matrix, rows: usize) -> Vec<Matrix> {
     let [count, _] = all.value.0.dims();
     let plane = |k: usize| all.linear(|x| Recorded(x.0.clone().slice([k * rows..(k + 1) * rows])));

@@ -1,4 +1,4 @@
-//! Matrices in dual numbers, one after the other in one tensor.
+//! Stacks matrices of dual numbers into one tensor.
 
 use bptt::Recorded;
 use bptt::cells::Dual;
@@ -12,7 +12,7 @@ pub(super) fn tangent(x: &Matrix) -> Tensor<2> {
     x.tangent.as_ref().map_or_else(|| x.value.0.zeros_like(), |tangent| tangent.0.clone())
 }
 
-/// Matrices one after the other, `[rows, B, n]`.
+/// Stacks matrices, `[rows, B, n]`.
 pub(super) fn stacked(all: &[Matrix]) -> Dual<Tensor<3>> {
     let value = Tensor::stack(all.iter().map(|x| x.value.0.clone()).collect(), 0);
     let is_there = all.iter().any(|x| x.tangent.is_some());

@@ -1,4 +1,4 @@
-//! A cell on one kind of number, chosen at run time.
+//! A cell for one type of number, chosen at run time.
 
 use crate::problem::LayerOptions;
 use crate::scalar::number::Scalar;
@@ -8,8 +8,8 @@ use bptt::cells::{
 use bptt::{CellVisitor, SequenceCell};
 use std::marker::PhantomData;
 
-/// One unit's step of a cell, with lists in place of the cell's own components. It has no backward step, so
-/// that no witness can reach a hand-written one.
+/// The step of a cell for one unit, with lists in place of the cell's own components. It has no backward step, so that
+/// no witness can use a hand-written one.
 pub trait ScalarCell<N>: Sync {
     /// How the recurrent product of each gate enters.
     fn hidden_terms(&self) -> &'static [HiddenTerm];
@@ -20,25 +20,25 @@ pub trait ScalarCell<N>: Sync {
     /// See [`Cell::gated_hidden`].
     fn gated_hidden(&self, gates: &[N], before: &State<N, Vec<N>>) -> N;
 
-    /// See [`Cell::step`], without what is saved.
+    /// See [`Cell::step`]. This returns no saved values.
     fn step(&self, gates: Vec<N>, separate: Vec<N>, before: &State<N, Vec<N>>) -> State<N, Vec<N>>;
 }
 
-/// A cell of analytic functions, on any number.
+/// A cell of analytic functions, for any number.
 #[derive(Clone, Copy, Debug)]
 pub struct Analytic<C>(
     /// The cell.
     pub C,
 );
 
-/// Any cell, on numbers that have an order.
+/// Any cell, for numbers that have an order.
 #[derive(Clone, Copy, Debug)]
 pub struct Real<C>(
     /// The cell.
     pub C,
 );
 
-/// The two differ only in the trait whose `step` they call.
+/// The two types differ only in the trait whose `step` they call.
 macro_rules! scalar_cell {
     ($Wrapper:ident, $Cell:ident, $Number:ident) => {
         impl<N: $Number, C: $Cell> ScalarCell<N> for $Wrapper<C> {
@@ -80,13 +80,12 @@ fn components<N: Number, C: Layout>(state: &State<N, Vec<N>>) -> State<N, C::Mem
     State { hidden: state.hidden.clone(), memory: C::Memory::from_vec(state.memory.clone()) }
 }
 
-/// The cell that the options name, on numbers that have an order.
+/// The cell of the options, for numbers that have an order.
 pub fn real<N: Scalar + Rectify>(options: &LayerOptions) -> Box<dyn ScalarCell<N>> {
     options.cell().accept(OnReal(PhantomData))
 }
 
-/// The cell that the options name, on any number; `None` if it is not analytic (a rectifier, a
-/// bound).
+/// The cell of the options, for any number; `None` if it is not analytic (because of a rectifier or a bound).
 pub fn analytic<N: Scalar>(options: &LayerOptions) -> Option<Box<dyn ScalarCell<N>>> {
     options.cell().accept(OnAny(PhantomData))
 }
@@ -102,7 +101,7 @@ impl<N: Scalar + Rectify> CellVisitor for OnReal<N> {
     }
 }
 
-/// A cell as [`Analytic`], if it is.
+/// A cell as [`Analytic`], if it is analytic.
 struct OnAny<N>(PhantomData<N>);
 
 impl<N: Scalar> CellVisitor for OnAny<N> {

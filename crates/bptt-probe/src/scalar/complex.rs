@@ -1,8 +1,7 @@
 //! Complex numbers: the complex step.
 //!
-//! For an analytic function, `f(x + i h) = f(x) + i h f'(x) + O(h²)`, so `f'(x) = Im f(x + i h) / h`
-//! with no difference of two close numbers anywhere. With `h = 1e-20` the error term is far below
-//! the last digit.
+//! For an analytic function, `f(x + i h) = f(x) + i h f'(x) + O(h²)`. So `f'(x) = Im f(x + i h) / h`, and no two close
+//! numbers are subtracted. With `h = 1e-20` the error term is far below the last digit.
 //!
 //! W. Squire and G. Trapp, "Using complex variables to estimate derivatives of real functions", SIAM
 //! Review 40 (1998), 110–112.
@@ -35,7 +34,7 @@ impl Number for Complex {
     }
 
     fn sigmoid(&self) -> Self {
-        // Only of a negative real part, whose exponential does not overflow.
+        // The exponential is computed of a negative real part only, because it does not overflow then.
         if self.0.re < 0.0 {
             let e = self.0.exp();
             return Self(e / (1.0 + e));
@@ -44,8 +43,8 @@ impl Number for Complex {
     }
 
     fn tanh(&self) -> Self {
-        // tanh(x) = (1 - e^-2x) / (1 + e^-2x) loses digits near zero. The form with sinh does not, and
-        // it overflows only where tanh is ±1 to the last digit.
+        // tanh(x) = (1 - e^-2x) / (1 + e^-2x) loses digits near zero. The form with sinh loses none, and it overflows
+        // only where tanh is ±1 to the last digit.
         let t = self.0.tanh();
         if t.is_nan() && !self.0.re.is_nan() {
             return Self::constant(self.0.re.signum());

@@ -1,11 +1,11 @@
 //! Numbers of about 32 digits, as the unevaluated sum of two f64.
 //!
-//! The arithmetic is that of T. J. Dekker, "A floating-point technique for extending the available
-//! precision", Numerische Mathematik 18 (1971), 224–242, with a fused multiply-add for the product's
-//! rest; the exponential is reduced by `ln 2` and by halving, as in Y. Hida, X. S. Li and D. H. Bailey,
+//! The arithmetic is that of T. J. Dekker, "A floating-point technique for extending the available precision",
+//! Numerische Mathematik 18 (1971), 224–242, with a fused multiply-add for the rounding error of a product. The
+//! argument of the exponential is reduced by `ln 2` and by halving, as in Y. Hida, X. S. Li and D. H. Bailey,
 //! "Algorithms for quad-double precision floating point arithmetic", ARITH 15 (2001).
 //!
-//! It is our own because the functions have to be right to the last digits, too: the crate `twofloat`
+//! This project has its own type because the functions have to be right to the last digits, too. The crate `twofloat`
 //! (0.8.4) has `e` right to 18 digits.
 
 use crate::scalar::number::Scalar;
@@ -34,7 +34,7 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
     (sum, (a - (sum - part)) + (b - part))
 }
 
-/// `high + low` with `|high| >= |low|`, rounded anew.
+/// Normalises `high + low` with `|high| >= |low|`.
 #[inline]
 fn normal(high: f64, low: f64) -> DoubleDouble {
     let sum = high + low;
@@ -55,7 +55,7 @@ impl DoubleDouble {
         if self.high < 0.0 { -self } else { self }
     }
 
-    /// Multiplied by a power of two, which is exact.
+    /// Multiplies by a power of two, which is exact.
     fn scaled(self, power: f64) -> Self {
         Self { high: self.high * power, low: self.low * power }
     }
@@ -66,7 +66,7 @@ impl DoubleDouble {
         (m1 + Self::ONE).scaled(power)
     }
 
-    /// `e^x - 1` for `x <= 0`, without loss near zero.
+    /// `e^x - 1` for `x <= 0`, without loss of digits near zero.
     fn exp_m1(self) -> Self {
         let (m1, power) = self.reduced();
         m1.scaled(power) + (Self::new(power) - Self::ONE)
@@ -75,14 +75,14 @@ impl DoubleDouble {
     /// `e^y - 1` and a power of two with `e^x = e^y · power` and small `y`, for `x <= 0`.
     fn reduced(self) -> (Self, f64) {
         const HALVINGS: i32 = 9;
-        // e^-700 is 1e-304: below that the low half underflows.
+        // e^-700 is 1e-304. Below that, the low half underflows.
         if self.high < -700.0 {
             return (Self::new(0.0), 0.0);
         }
         let n = (self.high / LN_2.high).round();
         let rest = self - LN_2 * Self::new(n);
         let r = rest.scaled((-f64::from(HALVINGS)).exp2());
-        // r + r²/2! + … with |r| < 0.0007; the first term left out is below 1e-34 of the sum.
+        // r + r²/2! + … with |r| < 0.0007. The first omitted term is below 1e-34 of the sum.
         let mut sum = r;
         let mut term = r;
         for k in 2..=9 {
@@ -111,7 +111,7 @@ operators! { [] DoubleDouble;
         normal(high, rest + (a.high * b.low + a.low * b.high))
     };
     Div div |a, b| {
-        // Three digits of a long division, each an f64.
+        // A long division with three digits, each of which is an f64.
         let first = a.high / b.high;
         let rest = *a - *b * DoubleDouble::new(first);
         let second = rest.high / b.high;
@@ -226,7 +226,7 @@ mod tests {
         }
     }
 
-    /// `1/3 · 3 = 1`, `(1 + 2^-80) - 1 = 2^-80`: what f64 cannot do.
+    /// `1/3 · 3 = 1`, `(1 + 2^-80) - 1 = 2^-80`: f64 cannot represent these.
     #[test]
     fn arithmetic_has_twice_the_digits() {
         let (one, three) = (DoubleDouble::new(1.0), DoubleDouble::new(3.0));

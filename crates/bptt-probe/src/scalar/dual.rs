@@ -1,9 +1,8 @@
-//! Dual numbers: `x + Σ_k d_k ε_k` with `ε_j ε_k = 0`. A function of a dual number gives the function's
-//! value and its derivatives in `K` directions.
+//! Dual numbers: `x + Σ_k d_k ε_k` with `ε_j ε_k = 0`. A function of a dual number gives its value and its derivatives
+//! in `K` directions.
 //!
-//! The slopes of `σ` and `tanh` are written here once more, in another form. They are *not* those of
-//! [`Number`], which the hand-written backward uses: a witness that shared them would share their
-//! errors.
+//! This file has its own slopes of `σ` and `tanh`, in another form. It does *not* use those of [`Number`], which the
+//! hand-written backward step uses. A witness that used them would share their errors.
 //!
 //! W. K. Clifford, "Preliminary sketch of biquaternions", Proceedings of the London Mathematical
 //! Society 4 (1873), 381–395; R. E. Wengert, "A simple automatic derivative evaluation program",

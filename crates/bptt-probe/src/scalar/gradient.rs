@@ -1,4 +1,4 @@
-//! Gradients of the scalar layer, forwards only.
+//! Gradients of the scalar layer, by forward passes only.
 
 use crate::problem::{Array, Problem};
 use crate::scalar::cell::ScalarCell;
@@ -11,19 +11,19 @@ use std::thread::{available_parallelism, scope};
 /// The size of the complex step. Its square is far below the last digit of any value.
 const STEP: f64 = 1e-20;
 
-/// The numbers that go in, as constants.
+/// The inputs as constants.
 pub fn constants<N: Scalar>(problem: &Problem) -> Values<N> {
     let list = |array: &Array| array.values.iter().copied().map(N::constant).collect();
     problem.given.iter().map(|(name, array)| (name.clone(), list(array))).collect()
 }
 
-/// The name and the place of every entry that has a gradient.
+/// The name and the index of every entry that has a gradient.
 fn entries(problem: &Problem) -> Vec<(&str, usize)> {
     let given = problem.given.iter().filter(|(name, _)| !name.starts_with("cotangent."));
     given.flat_map(|(name, array)| (0..array.values.len()).map(|i| (name.as_str(), i))).collect()
 }
 
-/// `grad.NAME` of everything, from the derivatives in the order of [`entries`].
+/// `grad.NAME` for each input, from the derivatives in the order of [`entries`].
 fn by_name<N>(problem: &Problem, derivatives: Vec<N>) -> Values<N> {
     let mut values = Values::new();
     for ((name, _), derivative) in entries(problem).into_iter().zip(derivatives) {
@@ -33,7 +33,7 @@ fn by_name<N>(problem: &Problem, derivatives: Vec<N>) -> Values<N> {
 }
 
 // ANCHOR: complex
-/// All results and all gradients, one run with a step of `1e-20 i` for each entry.
+/// All results and all gradients. For each entry there is one run with a step of `1e-20 i`.
 pub fn complex_step(cell: &dyn ScalarCell<Complex>, problem: &Problem) -> Values<f64> {
     let run = |given: &Values<Complex>| forward(cell, &problem.options, given);
     let mut given = constants::<Complex>(problem);
@@ -53,7 +53,7 @@ pub fn complex_step(cell: &dyn ScalarCell<Complex>, problem: &Problem) -> Values
 // ANCHOR_END: complex
 
 // ANCHOR: dual
-/// All results and all gradients, by dual numbers, `K` columns of the Jacobian a run.
+/// All results and all gradients by dual numbers. Each run gives `K` columns of the Jacobian.
 pub fn columns<N: Scalar + Send + Sync, const K: usize>(
     cell: &dyn ScalarCell<Dual<N, K>>,
     problem: &Problem,
@@ -69,7 +69,7 @@ pub fn columns<N: Scalar + Send + Sync, const K: usize>(
     };
     let entries = entries(problem);
     let chunks: Vec<_> = entries.chunks(K).collect();
-    // The chunks are independent, so threads share them; the results stay in order.
+    // The chunks are independent, so threads share them. The results stay in order.
     let threads = available_parallelism().map_or(1, usize::from);
     let share = chunks.len().div_ceil(threads).max(1);
     let derivatives = scope(|scope| {
@@ -87,7 +87,7 @@ pub fn columns<N: Scalar + Send + Sync, const K: usize>(
 }
 // ANCHOR_END: dual
 
-/// `⟨gradient, v_k⟩` in `K` directions at once, for sizes at which columns are too many.
+/// `⟨gradient, v_k⟩` in `K` directions at once, for layers with too many columns.
 pub fn directions<const K: usize>(
     cell: &dyn ScalarCell<Dual<f64, K>>,
     problem: &Problem,

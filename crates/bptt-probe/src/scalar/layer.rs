@@ -7,18 +7,18 @@ use bptt::MaskedOutput;
 use bptt::cells::{HiddenTerm, State};
 use std::collections::BTreeMap;
 
-/// Numbers by name, each tensor's in a list, rows first.
+/// Tensors by name. Each is a list of its numbers, in row-major order.
 pub type Values<N> = BTreeMap<String, Vec<N>>;
 
 // ANCHOR: forward
-/// Runs a layer: `output`, `h_n` and, for cells with memory, `c_n`.
+/// Runs a layer. Returns `output`, `h_n` and, for cells with memory, `c_n`.
 ///
-/// `options` are the layer's, `given` its parameters, input and initial state by the names of the
+/// `options` are the options of the layer. `given` has its parameters, input and initial state, with the names of the
 /// reference format.
 ///
 /// # Panics
 ///
-/// If a number that the options call for is not given.
+/// If a tensor that the options need is not given.
 pub fn forward<N: Scalar>(
     cell: &dyn ScalarCell<N>,
     options: &LayerOptions,
@@ -39,7 +39,7 @@ pub fn forward<N: Scalar>(
             let weights = Weights::of(options, given, layer, direction);
             let reverse = options.reverse || direction == 1;
             let k = layer * directions + direction;
-            // c_n is [L·D·M, B, H]: the memories of a layer lie in front of its rows.
+            // c_n is [L·D·M, B, H]: the index of the memory comes before that of the row.
             let mut memories_n = vec![vec![]; memories];
             for b in 0..batch {
                 let mut state = State {
@@ -94,7 +94,7 @@ struct Weights<'a, N> {
 }
 
 impl<N: Scalar> Weights<'_, N> {
-    /// One row's step: each unit's products, then the cell, then the projection.
+    /// The step of one row: the products of each unit, then the cell, then the projection.
     fn step(
         &self,
         cell: &dyn ScalarCell<N>,
@@ -107,7 +107,7 @@ impl<N: Scalar> Weights<'_, N> {
             hidden: before.hidden.get(j).cloned().unwrap_or(N::constant(f64::NAN)),
             memory: before.memory.iter().map(|memory| memory[j].clone()).collect(),
         };
-        // Gates as `W x` alone or as `W x + U h`, and the separate products, for each unit.
+        // For each unit: the gates, as `W x` alone or as `W x + U h`, and the separate products.
         let first = |j: usize| {
             let (mut gates, mut separate) = (vec![], vec![]);
             for (g, term) in cell.hidden_terms().iter().enumerate() {

@@ -1,11 +1,11 @@
-//! A layer of any options in plain loops over plain numbers: what the witnesses differentiate.
+//! A layer with any options, in plain loops over plain numbers. Several witnesses differentiate it.
 //!
-//! [`forward`] is small, slow and easy to check by eye: one row, one step and one unit after the other,
-//! and the cell's `step` on single numbers. It never reaches a hand-written backward, and `step` is all
-//! that it shares with the engines. A test compares it with PyTorch's files, so the witnesses
-//! differentiate the right function.
+//! [`forward`] is small, slow and easy to check by reading: it computes one row, one step and one unit after the other,
+//! and calls the cell's `step` on single numbers. It never calls a hand-written backward step. It shares only `step`
+//! and `gated_hidden` with the engines. A test compares it with PyTorch's files, so the witnesses differentiate the
+//! right function.
 //!
-//! The number that it runs on makes it a witness:
+//! The type of the number makes it a witness:
 //!
 //! | number | what it gives |
 //! | --- | --- |

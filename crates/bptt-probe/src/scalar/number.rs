@@ -2,12 +2,12 @@
 
 use bptt::cells::Number;
 
-/// A single number, as opposed to a tensor of them.
+/// A single number, and not a tensor.
 pub trait Scalar: Number + std::fmt::Debug + 'static {
     /// A constant: its derivatives are zero.
     fn constant(value: f64) -> Self;
 
-    /// The value, rounded to f64; of a complex number the real part.
+    /// The value, rounded to f64. For a complex number, its real part.
     fn value(&self) -> f64;
 }
 

@@ -1,6 +1,6 @@
-//! `+ - *` on values and references alike, as [`Number`](bptt::cells::Number) asks.
+//! `+ - *` on values and on references, as [`Number`](bptt::cells::Number) requires.
 
-/// The four forms of each operator, from one on references.
+/// Implements the four forms of each operator by the form on references.
 macro_rules! operators {
     ($generic:tt $Type:ty; $($Op:ident $op:ident |$a:ident, $b:ident| $body:expr;)*) => {
         $($crate::scalar::operators::operators! { @one $generic $Type, $Op, $op, $a, $b, $body })*

@@ -1,4 +1,4 @@
-//! The scalar layer forward against PyTorch, and its numbers against each other.
+//! Compares the scalar layer with PyTorch, and its numbers with each other.
 
 use super::*;
 use crate::{case, reference};
@@ -27,7 +27,8 @@ fn forward_is_pytorchs() {
     }
 }
 
-/// All of the table, forward: the real part is f64's, and so is the first half of a double-double.
+/// Forward, for the whole table: the real part of a complex number and the high half of a double-double are equal to
+/// f64.
 #[test]
 fn all_numbers_give_the_same_outputs() {
     for case in case::table().into_iter().filter(|case| case.options.hidden_size < 10) {
@@ -53,7 +54,7 @@ fn all_numbers_give_the_same_outputs() {
     }
 }
 
-/// PyTorch's gradients, from the forward pass alone.
+/// The forward pass alone gives PyTorch's gradients.
 #[test]
 fn gradients_are_pytorchs() {
     for problem in reference::built_in() {
@@ -65,7 +66,7 @@ fn gradients_are_pytorchs() {
     }
 }
 
-/// A direction is the sum of its columns, and the complex step gives the same columns.
+/// The derivative in a direction is the weighted sum of the columns. The complex step gives the same columns.
 #[test]
 fn complex_step_columns_and_directions_agree() {
     let problem = case::find("gru-reset-before-mask-held").expect("a case").problem();

@@ -11,13 +11,14 @@ use crate::verify::session::{Implementation, Session, Verification};
 use crate::verify::witness::{Comparison, Request, Witness};
 use std::collections::BTreeMap;
 
-/// Each engine, kernel and type against the true value for exactly the numbers that the device is given.
+/// Compares each engine, kernel and type with the true value, computed from exactly the numbers that the device is
+/// given.
 pub struct TrueValue;
 
 /// How many derivatives are computed at once.
 const COLUMNS: usize = 16;
 
-/// True gradients by case and type: they are the same for all devices.
+/// True gradients by case and type. They are kept because they are the same for all devices.
 type Truths = BTreeMap<(String, &'static str), Values<DoubleDouble>>;
 
 impl Witness for TrueValue {
@@ -36,7 +37,7 @@ impl Witness for TrueValue {
     fn tolerance(&self, dtype: DType, device: &str) -> f64 {
         match dtype {
             DType::F64 => 1e-13,
-            // As against PyTorch in f64, whose values are right to many digits.
+            // The same tolerance as for PyTorch in f64, whose values are exact enough to count as true in f32.
             DType::F32 => Pytorch.tolerance(dtype, device),
         }
     }
@@ -75,7 +76,7 @@ fn compare(session: &mut Session<'_>, truths: &mut Truths) -> Result<(), String>
     Ok(())
 }
 
-/// Notes the error of each entry in units in the last place; returns the norm-relative error.
+/// Records the error of each entry in units in the last place. Returns the norm-relative error.
 fn in_ulps(
     session: &mut Session<'_>,
     problem: &Problem,

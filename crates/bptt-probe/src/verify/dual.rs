@@ -1,5 +1,4 @@
-//! The scalar layer on dual numbers, in f64: at every entry of the tiny cases, in random directions in the
-//! others.
+//! The scalar layer on dual numbers, in f64: at every entry of the tiny cases, and in random directions for the others.
 
 use crate::case::Case;
 use crate::problem::Problem;
@@ -17,7 +16,7 @@ pub struct DualNumbers;
 /// How many derivatives are computed at once.
 const COLUMNS: usize = 16;
 
-/// How many random directions stand for a tensor that has too many entries.
+/// How many random directions are used for a tensor with too many entries.
 const DIRECTIONS: usize = 4;
 
 impl Witness for DualNumbers {
@@ -56,15 +55,15 @@ fn compare(session: &mut Session<'_>) -> Result<(), String> {
         let expected = outcome(&problem, &scalar::columns(&*cell, &problem));
         session.compare_all(&problem, &expected)?;
     }
-    // The tolerance is for moderate inputs: `s (1 - s)` of a saturated gate loses digits in f64,
-    // whoever computes it.
+    // The tolerance is for moderate inputs, because `s (1 - s)` of a saturated gate loses digits in f64 in every
+    // implementation.
     let is_saturated = |case: &Case| case.gain > 1.0;
     let (saturated, larger): (Vec<_>, Vec<_>) = larger.into_iter().partition(is_saturated);
     for case in larger {
         let first = session.row_count();
         let problem = case.problem();
         directions(session, &problem)?;
-        // Only long layers are allowed for their condition.
+        // Only long cases may have a tolerance that is widened by their condition number.
         if case.options.time >= 400 {
             session.judge_by_condition(&problem, None, first)?;
         }
@@ -75,8 +74,7 @@ fn compare(session: &mut Session<'_>) -> Result<(), String> {
 
 /// `⟨u, J v⟩ = ⟨Jᵀ u, v⟩`, tensor by tensor, for random normal `v`.
 ///
-/// The mean of `⟨g − g*, v⟩²` over normal `v` is `‖g − g*‖²`, so the reported number is an estimate of
-/// the norm-relative error itself.
+/// The mean of `⟨g − g*, v⟩²` over normal `v` is `‖g − g*‖²`, so the reported number estimates the norm-relative error.
 fn directions(session: &mut Session<'_>, problem: &Problem) -> Result<(), String> {
     let all = session.all_implementations();
     let measured =

@@ -1,4 +1,4 @@
-//! The other engine: Burn's autograd of the same layer, on the same device in the same type.
+//! Compares with the other engine: Burn's autograd of the same layer, on the same device in the same type.
 
 use crate::setting::DType;
 use crate::verify::session::{Session, Verification};

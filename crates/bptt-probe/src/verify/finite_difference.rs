@@ -26,7 +26,8 @@ impl Witness for FiniteDifference {
         "central differences of the loss, step 1e-5"
     }
 
-    /// With this step they are good to about 1e-10 of the loss, which may be larger than a gradient.
+    /// With this step, the differences have an error of about 1e-10 of the loss. The loss may be larger than a
+    /// gradient.
     fn tolerance(&self, _: DType, _: &str) -> f64 {
         1e-7
     }
@@ -51,7 +52,7 @@ fn compare(session: &mut Session<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// The difference at every entry of everything that goes in.
+/// The differences at every entry of every input.
 fn differences(problem: &Problem, setting: &Setting) -> Result<Outcome, String> {
     let mut gradients = Outcome::new();
     let mut at = problem.clone();

@@ -1,4 +1,4 @@
-//! The reference kernel: the same engine, by the reference body, on the same device in the same type.
+//! Compares with the reference kernel: the same engine by the reference body, on the same device in the same type.
 
 use crate::setting::DType;
 use crate::verify::session::{Session, Verification};

@@ -11,7 +11,7 @@ use crate::verify::witness::{Comparison, Request, Witness};
 use bptt::{Engine, MaskedOutput, RecurrentState, Rtrl, RtrlGradients, StateCotangent};
 use burn::Tensor;
 
-/// How many numbers a step may carry in one tensor; and how many all steps together, with those for the
+/// How many numbers a step may carry in one tensor, and how many all steps may carry together, including those for the
 /// gradient of the input.
 const MOST: [usize; 2] = [1 << 22, 1 << 24];
 
@@ -40,10 +40,10 @@ impl Witness for RealTime {
     }
 }
 
-/// `Engine::Rtrl`, in every direction and with the gradient of the input, is compared with all engines that
-/// go backward. Where a layer runs forward only, it is also compared with [`Rtrl`], which carries the
-/// influence through a whole stack from step to step. Long sequences have [`Rtrl`] alone, because the
-/// gradient of the input takes numbers for every past step.
+/// Compares all engines that go backward with `Engine::Rtrl`, in every direction and with the gradient of the input.
+/// Where a layer runs forward only, `Engine::Rtrl` is compared with [`Rtrl`], which carries the influence through a
+/// whole stack from step to step. In long cases the engines are compared with [`Rtrl`] itself, because `Engine::Rtrl`
+/// needs numbers for every past step of the input.
 fn compare(session: &mut Session<'_>) -> Result<(), String> {
     if !session.only_f64("its sums run over all steps, and are compared in f64") {
         return Ok(());
@@ -81,7 +81,7 @@ fn compare(session: &mut Session<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// How many numbers the largest layer carries for each row and gate: for the parameters, and for the input.
+/// How many numbers the largest layer carries, over all rows and gates, for the parameters and for the input.
 fn carried(case: &Case) -> [usize; 2] {
     let options = &case.options;
     let all = options.parameters().expect("the table's sizes are small");
@@ -91,7 +91,7 @@ fn carried(case: &Case) -> [usize; 2] {
     [parameters, inputs].map(|columns| options.batch * columns * gates)
 }
 
-/// Outputs, final states, and the gradients of parameters and initial states, added up step by step.
+/// Outputs, final states, and the gradients of parameters and initial states, summed over the steps.
 fn by_step(problem: &Problem, setting: &Setting) -> Result<Outcome, String> {
     let options = &problem.options;
     let device = setting.device.clone();
@@ -115,7 +115,7 @@ fn by_step(problem: &Problem, setting: &Setting) -> Result<Outcome, String> {
         let width = options.state_size();
         for (b, here) in here.iter().enumerate() {
             if !here && options.masked_output == MaskedOutput::Zero {
-                // The output is zero there, and does not depend on the state.
+                // At a masked step the output is zero and does not depend on the state.
                 out.values[b * width..(b + 1) * width].fill(0.0);
                 d_out.values[b * width..(b + 1) * width].fill(0.0);
             }
@@ -142,7 +142,7 @@ fn by_step(problem: &Problem, setting: &Setting) -> Result<Outcome, String> {
     Ok(outcome)
 }
 
-/// Which row of a sequence in the options' layout.
+/// The index of step `t` of row `b` in a sequence with the options' layout.
 fn row_of(problem: &Problem, t: usize, b: usize) -> usize {
     let options = &problem.options;
     if options.batch_first { b * options.time + t } else { t * options.batch + b }
@@ -156,7 +156,7 @@ fn step_of(problem: &Problem, all: &Array, t: usize) -> Array {
     Array { shape: vec![problem.options.batch, width], values }
 }
 
-/// Adds gradients to those so far; states lie one after the other, layer by layer.
+/// Adds gradients to the sums so far. States are concatenated, layer by layer.
 fn add(outcome: &mut Outcome, states: bool, gradients: Vec<RtrlGradients>) {
     let mut sum = |name: String, part: Array| match outcome.get_mut(&name) {
         None => {

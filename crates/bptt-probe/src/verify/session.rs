@@ -1,4 +1,4 @@
-//! What all witnesses share: what was found, and how a comparison is judged.
+//! What all witnesses share: the results so far, and how a comparison is judged.
 
 use crate::case::{self, Case};
 use crate::device;
@@ -12,18 +12,18 @@ use crate::ulp::Ulps;
 use bptt::{CellKind, Engine, Kernel};
 use burn::tensor::Device;
 
-/// What was found.
+/// The results of a verification.
 #[derive(Clone, Debug, Default)]
 pub struct Verification {
     /// One row for each tensor compared.
     pub rows: Vec<Row>,
     /// What was left out, and why.
     pub skipped: Vec<String>,
-    /// Where a tolerance was widened by a condition number: which, and the number.
+    /// Rows whose tolerance was widened by a condition number, with the number.
     pub conditions: Vec<String>,
     /// Reference files that could not be read, one line each.
     pub broken: Vec<String>,
-    /// The errors in units in the last place, where the true value is known.
+    /// The errors in units in the last place, if the true value is known.
     pub ulps: Vec<Ulps>,
 }
 
@@ -62,11 +62,11 @@ impl From<Kernel> for Implementation {
     }
 }
 
-/// One witness on one device in one type, and what all of them have found so far.
+/// One witness on one device in one type, with the results of all witnesses so far.
 pub struct Session<'a> {
     /// Only this cell.
     pub(super) cell: Option<CellKind>,
-    /// Which gate's sign is turned in the manual backward of the LSTM.
+    /// The gate with the wrong sign in the manual backward step of the LSTM.
     pub(super) sabotage: Option<usize>,
     /// The witness's name.
     pub(super) witness: &'static str,
@@ -87,12 +87,12 @@ impl Session<'_> {
         self.target.dtype
     }
 
-    /// Whether a cell is asked for.
+    /// Whether the request includes this cell.
     pub fn wants(&self, cell: CellKind) -> bool {
         self.cell.is_none_or(|wanted| wanted == cell)
     }
 
-    /// How an engine runs a problem here.
+    /// The setting for an engine, on this device and in this type.
     pub fn setting(&self, engine: Engine) -> Setting {
         Setting {
             engine,
@@ -120,7 +120,8 @@ impl Session<'_> {
         }
     }
 
-    /// The cases of the table: all on the host, the brief ones where each shape costs a shader.
+    /// The cases of the table: all cases on the host, and only the brief ones on devices that compile a shader for each
+    /// shape.
     pub fn cases(&mut self) -> Vec<Case> {
         let full = device::is_host(&self.target.name);
         let wanted = |case: &Case| self.wants(case.options.cell) && (full || case.brief);
@@ -134,7 +135,7 @@ impl Session<'_> {
         cases
     }
 
-    /// The cases that are small enough for every entry to be looked at, and the others.
+    /// The cases that are small enough to check every entry, and the other cases.
     pub fn tiny_and_larger(&mut self) -> (Vec<Case>, Vec<Case>) {
         self.cases().into_iter().partition(|case| case.tiny)
     }
@@ -147,7 +148,7 @@ impl Session<'_> {
         }
     }
 
-    /// All that is measured here: the manual engine by each kernel, and the autograd engine.
+    /// All implementations that are measured here: the manual engine with each kernel, and the autograd engine.
     pub fn all_implementations(&self) -> Vec<Implementation> {
         let manual = self.kernels_here().into_iter().map(Implementation::from);
         manual.chain([Implementation::from(Engine::Autograd)]).collect()
@@ -215,12 +216,12 @@ impl Session<'_> {
         &mut self.found.ulps
     }
 
-    /// Notes what was left out on this device, and why.
+    /// Records what was left out on this device, and why.
     pub fn skip(&mut self, why: &str) {
         self.found.skipped.push(format!("{} on {}: {why}", self.witness, self.target.name));
     }
 
-    /// Whether the type is f64. If it is not, notes why the witness is left out.
+    /// Whether the type is f64. If it is not, records why the witness is left out.
     pub fn only_f64(&mut self, why: &str) -> bool {
         let is_f64 = self.target.dtype == DType::F64;
         if !is_f64 {
@@ -230,7 +231,7 @@ impl Session<'_> {
         is_f64
     }
 
-    /// Notes which cases were left out, and why.
+    /// Records which cases were left out, and why.
     pub fn say_left_out(&mut self, cases: &[Case], why: &str) {
         if !cases.is_empty() {
             let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
@@ -238,15 +239,14 @@ impl Session<'_> {
         }
     }
 
-    /// Judges the failed rows from `first` on once more, and allows for their condition number. This is
-    /// for rows in f32, and against an exact witness (`None`) for rows in f64 too.
+    /// Judges the failed rows from `first` on again, with a tolerance that allows for their condition number. This is
+    /// for rows in f32, and with an exact witness (`None`) also for rows in f64.
     ///
-    /// The condition number of a gradient is its relative change, in f64 and by autograd alone, when
-    /// all inputs are rounded to f32, divided by that rounding (half a unit in the last place). The
-    /// engine is not to blame for an error that rounding the inputs alone would make. The witness in
-    /// f32 may be further than that from itself in f64: the slope of a saturated gate is the
-    /// difference of two numbers that are close to each other. Then twice that distance is allowed,
-    /// because two results may lie on opposite sides of the true one.
+    /// The condition number of a gradient is its relative change, in f64 and by autograd alone, when all inputs are
+    /// rounded to f32, divided by that rounding (half a unit in the last place). An error that rounding the inputs
+    /// alone would cause is not an error of the engine. The difference between the witness in f32 and the witness in
+    /// f64 may be larger than that, because the slope of a saturated gate is the difference of two close numbers. Then
+    /// twice this difference is allowed, because two results may be on opposite sides of the true one.
     ///
     /// # Errors
     ///

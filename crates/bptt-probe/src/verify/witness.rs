@@ -1,4 +1,4 @@
-//! What a witness is, and what is asked for.
+//! The trait of witnesses, and the request to verify.
 
 use crate::setting::DType;
 use crate::verify::session::{Session, Verification};
@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 /// An independent way to get the same gradient.
 ///
-/// A witness of the project is a file beside this one and a line of
-/// [`WITNESSES`](crate::verify::WITNESSES); the book's chapter "Adding a witness" walks through one.
+/// A witness of the project is a file in this folder and a line in [`WITNESSES`](crate::verify::WITNESSES). The book's
+/// chapter "Adding a witness" shows one.
 pub trait Witness: Sync {
     /// The name on the command line and in reports.
     fn name(&self) -> &'static str;
@@ -31,8 +31,8 @@ pub trait Witness: Sync {
     fn begin(&self, request: &Request, found: &mut Verification) -> Result<Comparison, String>;
 }
 
-/// Compares on one device in one type. It is called for each device and type in turn, and owns what it
-/// keeps from one call to the next.
+/// Compares on one device in one type. It is called for each device and type in turn. The closure owns the data that it
+/// keeps between calls.
 pub type Comparison = Box<dyn FnMut(&mut Session<'_>) -> Result<(), String>>;
 
 impl fmt::Debug for dyn Witness {
@@ -54,7 +54,7 @@ pub struct Request {
     pub witnesses: Vec<&'static dyn Witness>,
     /// A folder of PyTorch reference files instead of those of this crate.
     pub reference: Option<PathBuf>,
-    /// Turns the sign of this gate in the manual backward of the LSTM: a test of the checks. Only in builds
-    /// with the feature `sabotage`.
+    /// Changes the sign of this gate's gradient in the manual backward step of the LSTM, to test the checks. Only in
+    /// builds with the feature `sabotage`.
     pub sabotage: Option<usize>,
 }

@@ -1,4 +1,4 @@
-//! Hessian-vector products against differences of gradients, kernel against kernel, and for symmetry.
+//! Compares Hessian-vector products with differences of gradients, compares the kernels, and checks symmetry.
 
 use bptt::{AnyRecurrent, Engine, Kernel, SequenceMask};
 use bptt_probe::curvature::{
@@ -122,7 +122,7 @@ fn product_by(kernel: Kernel, problem: &Problem, along: &Arrays) -> (Curvature, 
 }
 
 fn cases() -> impl Iterator<Item = Problem> {
-    // Large or strongly curved cases show nothing new here, and their differences are not exact enough.
+    // Large or strongly curved cases add nothing here, and their differences are not exact enough.
     let left_out = ["wide", "long", "saturated", "budget"];
     let wanted = move |case: &case::Case| !left_out.iter().any(|name| case.name.contains(name));
     case::table().into_iter().filter(wanted).map(|case| case.problem())
@@ -171,8 +171,8 @@ fn products_are_differences_of_gradients() {
     assert!(count > 600, "only {count} tensors");
 }
 
-/// All cases of the table; along everything, and along one variable at a time, so that tangents are
-/// missing in every place.
+/// All cases of the table, along all variables and along one variable at a time, so that tangents are missing in every
+/// place.
 #[test]
 fn products_by_the_kernels_are_those_of_the_reference_body() {
     for case in case::table() {
@@ -226,7 +226,7 @@ fn the_hessian_is_symmetric() {
     }
 }
 
-/// A loss that is curved itself, `Σ y² / 2`, in the direction of a single matrix.
+/// A loss with a second derivative, `Σ y² / 2`, in the direction of a single matrix.
 #[test]
 fn a_curved_loss_brings_its_own_second_derivative() {
     const STEP: f64 = 1e-5;

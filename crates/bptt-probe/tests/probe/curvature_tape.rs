@@ -1,5 +1,5 @@
-//! Hessian-vector products against an independent way: reverse mode over a tape of scalars, each with its
-//! tangent. It runs `step` alone, in plain loops, and uses nothing else of the crates.
+//! Compares Hessian-vector products with an independent method: reverse mode on a tape of scalars, each with its
+//! tangent. It calls only `step`, in plain loops, and uses nothing else of the crates.
 
 use crate::curvature::{arrays, tensor};
 use bptt::cells::{
@@ -209,7 +209,7 @@ fn loss<C: Cell>(cell: &C, leaves: &BTreeMap<&str, Leaves>, cotangent: &Array) -
         for t in 0..TIME {
             let x: Vec<_> = (0..INPUT).map(|i| leaves["input"].at(b * TIME + t, i)).collect();
             let h: Vec<_> = states.iter().map(|state| state.hidden).collect();
-            // First the gates as far as `h` alone gives them, then the one with a gated hidden state.
+            // First the gates that depend on `h` itself, then the gate with a gated hidden state.
             let mut gates = vec![];
             let mut separate = vec![];
             for j in 0..HIDDEN {

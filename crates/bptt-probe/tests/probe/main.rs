@@ -1,4 +1,4 @@
-//! What the probe measures, and whether its checks would notice.
+//! Tests what the probe measures, and whether its checks notice errors.
 #![cfg(feature = "flex")]
 
 mod curvature;

@@ -1,4 +1,4 @@
-//! A kernel that somebody else wrote: the derivation in plain loops, one number after the other.
+//! A kernel written outside of bptt: the derivation in plain loops, one number after the other.
 //!
 //! It is slow, and short enough to read. It runs on any backend, because it copies the operands to the host.
 
@@ -15,14 +15,15 @@ use burn::tensor::{Shape, TensorData, read_sync};
 #[derive(Clone, Copy, Debug)]
 pub struct Naive;
 
-/// What a valid step of a row leaves for the backward pass.
+/// What the forward pass keeps of a valid step of a row.
 #[derive(Clone, Debug)]
 pub struct RowStep {
     t: usize,
     b: usize,
     /// `h` before the step, `[P]`.
     hidden_before: Vec<f64>,
-    /// For each unit: what the cell saved, the memories before and after, and `h` in front of the projection.
+    /// For each unit: the saved values of the cell, the memories before and after the step, and `h` before the
+    /// projection.
     units: Vec<(Vec<f64>, Vec<f64>, Vec<f64>, f64)>,
 }
 
@@ -218,7 +219,7 @@ impl Layer {
         weight.chunks_exact(own.len()).map(product).collect()
     }
 
-    /// `d_h` is dLoss/dh after the step, and becomes dLoss/dh before it; so with the memories' in `d_c`.
+    /// Replaces dLoss/dh after the step by dLoss/dh before it, in `d_h`, and the same for the memories in `d_c`.
     fn step_backward<C: Cell>(
         &self,
         cell: &C,
@@ -340,7 +341,7 @@ fn tensor<B: Backend>(
     B::float_from_data(data, &device)
 }
 
-/// The kernel gets the layers' whole case table: all cells, stacks, directions, masks, packed and chunked input.
+/// The kernel runs the whole case table: all cells, stacks, directions, masks, packed and chunked input.
 #[test]
 fn a_kernel_of_somebody_else_passes_the_case_table() {
     let device = device::open("flex").expect("it is in the build");
@@ -366,7 +367,7 @@ fn a_kernel_of_somebody_else_passes_the_case_table() {
     assert!(compared > 1000, "{compared} comparisons");
 }
 
-/// The layer says by which kernel it runs, and takes one of bptt's again.
+/// The layer says which kernel it runs, and takes one of bptt's kernels again.
 #[test]
 fn a_layer_names_its_kernel() {
     let device = device::open("flex").expect("it is in the build");

@@ -1,5 +1,5 @@
-//! Properties of every layer of any sizes and options. Each is a relation between two ways to get the same
-//! numbers by the manual engine and its kernels.
+//! Properties that hold for layers of any sizes and options. Each property compares two ways to compute the same
+//! numbers with the manual engine and its kernels.
 //!
 //! A failure shrinks to a small layer, which is written as a reference file (the message says where),
 //! so that PyTorch, `bptt verify --reference` or a debugger can read it.
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 type Checked = Result<(), String>;
 
-/// Cells, sizes, options; what they shrink to is one unit, one step, one row, and no option.
+/// Cells, sizes, options. They shrink to one unit, one step, one row, and no option.
 fn options() -> impl Strategy<Value = LayerOptions> {
     let kinds = prop::sample::select(vec![CellKind::Rnn, CellKind::Lstm, CellKind::Gru]);
     let variant = (kinds, any::<bool>());
@@ -60,7 +60,7 @@ fn options() -> impl Strategy<Value = LayerOptions> {
 }
 
 fn problem(options: LayerOptions) -> Problem {
-    // The numbers depend only on their order: a smaller layer has the first of them.
+    // The numbers depend only on their index, so a smaller layer has the first numbers of a larger one.
     let mut rng = StdRng::seed_from_u64(5);
     let given = options.given().expect("the sizes are small");
     let given = given
@@ -84,7 +84,7 @@ fn run(problem: &Problem) -> Outcome {
 }
 
 fn equal(what: &str, found: &Array, expected: &Array) -> Checked {
-    // Relative to the largest value: a sum of terms that cancel is not more exact than its terms.
+    // The error is relative to the largest value, because a sum of terms that cancel is not more exact than its terms.
     let most = expected.values.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
     let pairs = found.values.iter().zip(&expected.values);
     let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
@@ -94,12 +94,12 @@ fn equal(what: &str, found: &Array, expected: &Array) -> Checked {
     Err(format!("{what}: {:.1e} off", relative_error(found, expected)))
 }
 
-/// Every tensor of one is equal to that of the other.
+/// Every tensor of one outcome is equal to that of the other.
 fn all_equal(found: &Outcome, expected: &Outcome) -> Checked {
     expected.iter().try_for_each(|(name, expected)| equal(name, &found[name], expected))
 }
 
-/// The last dimensions stay together; `index` says where along dimension `dim` each comes from.
+/// Selects entries along dimension `dim`: entry `k` of the result is entry `index[k]` of the array.
 fn taken(array: &Array, dim: usize, index: &[usize]) -> Array {
     let inner: usize = array.shape[dim + 1..].iter().product();
     let outer: usize = array.shape[..dim].iter().product();
@@ -134,7 +134,7 @@ fn sum(a: &Array, b: &Array, [x, y]: [f64; 2]) -> Array {
     Array { shape: a.shape.clone(), values }
 }
 
-/// Which dimension of a sequence is that of the steps.
+/// The dimension of the time steps in a sequence.
 fn time_of(options: &LayerOptions) -> usize {
     if options.batch_first { 1 } else { 0 }
 }
@@ -148,7 +148,7 @@ fn is_state(name: &str) -> bool {
     matches!(stem, "h_0" | "c_0" | "h_n" | "c_n")
 }
 
-/// The same with each sequence and state changed by a function of its dimension of rows.
+/// The same outcome, with each sequence and state changed by a function along its dimension of rows.
 fn with_rows(all: &Outcome, options: &LayerOptions, index: &[usize]) -> Outcome {
     let rows = |(name, array): (&String, &Array)| {
         let array = match name {
@@ -256,7 +256,7 @@ fn a_stack_is_its_layers(problem: &Problem) -> Checked {
     Ok(())
 }
 
-/// Without weights a cell changes its state by its equations alone.
+/// If all weights are zero, a cell changes its state by its equations alone.
 fn without_weights(problem: &Problem) -> Checked {
     let mut options = problem.options.clone();
     (options.num_layers, options.bidirectional, options.proj_size) = (1, false, 0);
@@ -291,11 +291,11 @@ fn without_weights(problem: &Problem) -> Checked {
         equal(name, d, &Array { shape: d.shape.clone(), values: vec![0.0; d.values.len()] })
     };
     nothing("grad.input")?;
-    // The hidden state of an RNN or an LSTM only enters through weights.
+    // The hidden state of an RNN or an LSTM enters only through the weights.
     if options.cell == CellKind::Gru { Ok(()) } else { nothing("grad.h_0") }
 }
 
-/// Masked steps of all rows before the first valid one.
+/// Steps before the first valid one, masked in all rows, change nothing.
 fn later_is_the_same(problem: &Problem) -> Checked {
     const SHIFT: usize = 3;
     let mut options = problem.options.clone();
@@ -309,7 +309,7 @@ fn later_is_the_same(problem: &Problem) -> Checked {
     );
     for (name, array) in &mut later.given {
         if is_sequence(name) {
-            // Any values.
+            // The masked steps may have any values.
             let first = taken(array, dim, &[0; SHIFT]);
             *array = joined(&[&first, array], dim);
         }
@@ -370,7 +370,7 @@ fn chunks_are_the_whole(problem: &Problem) -> Checked {
     Ok(())
 }
 
-/// Looks for a layer for which the property does not hold; the smallest is written to a file.
+/// Looks for a layer for which the property does not hold. The smallest such layer is written to a file.
 fn broken(name: &str, property: impl Fn(&Problem) -> Checked) -> Option<(String, PathBuf)> {
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) };
     let mut runner = TestRunner::new_with_rng(config.clone(), test_rng());
@@ -385,13 +385,13 @@ fn broken(name: &str, property: impl Fn(&Problem) -> Checked) -> Option<(String,
             std::fs::write(&path, bytes).expect("the folder for temporary files takes it");
             format!("{name}: {why}; the layer is in {}", path.display())
         }
-        // The format only has PyTorch's layers; for others the message has the options.
+        // The format has only PyTorch's layers. For other layers, the message has the options.
         Err(_) => format!("{name}: {why}; {options:?}"),
     };
     Some((text, path))
 }
 
-/// The same layers in every run.
+/// Gives the same layers in every run.
 fn test_rng() -> proptest::test_runner::TestRng {
     use proptest::test_runner::{RngAlgorithm, TestRng};
     TestRng::deterministic_rng(RngAlgorithm::ChaCha)
@@ -438,7 +438,7 @@ fn the_gradient_of_chunks_is_that_of_the_whole() {
     holds("chunks", chunks_are_the_whole);
 }
 
-/// A failure leaves a small layer in a file that can be read.
+/// A failure writes a small layer to a file that can be read.
 #[test]
 fn a_failure_is_a_small_reference_file() {
     let wrong = |problem: &Problem| match problem.options.time {

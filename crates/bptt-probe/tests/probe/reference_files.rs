@@ -1,8 +1,8 @@
-//! A folder of reference files may hold anything.
+//! A folder of reference files may also hold broken files.
 
 use bptt_probe::reference::read_folder;
 
-/// A pipe that nobody writes into would be waited for without end.
+/// Reading a pipe without a writer would block for ever.
 #[cfg(unix)]
 #[test]
 fn a_pipe_and_a_folder_are_named_and_not_waited_for() {
@@ -19,7 +19,7 @@ fn a_pipe_and_a_folder_are_named_and_not_waited_for() {
     }
 }
 
-/// Sparse, so that it takes no room.
+/// A sparse file takes no space on the disk.
 #[test]
 fn a_file_that_is_too_long_is_not_read() {
     let folder = tempfile::tempdir().unwrap();
