@@ -1,4 +1,4 @@
-//! Cells with their options, as layers choose them.
+//! Cells with their options, from which layers are made.
 
 use crate::engine::{self, Engine, Sequence, SequenceResult};
 use crate::error::ConfigError;
@@ -8,11 +8,11 @@ use bptt_kernels::CellLayout;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
-/// A cell together with its options: what a [`Recurrent`](crate::Recurrent) layer is made of.
+/// A cell together with its options. A [`Recurrent`](crate::Recurrent) layer is generic over it.
 ///
-/// Each [`Cell`] is one without options. So for a cell of your own, implement
-/// [`AnalyticCell`](bptt_cells::AnalyticCell) or [`Cell`]. Implement this trait for a cell whose equations depend
-/// on options that are known at run time only.
+/// Each [`Cell`] implements this trait as a cell without options. So for a cell of your own, implement
+/// [`AnalyticCell`](bptt_cells::AnalyticCell) or [`Cell`]. Implement this trait only for a cell whose equations depend
+/// on options that are known at run time.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a cell",
     note = "a cell of your own implements `bptt::cells::AnalyticCell` or `bptt::cells::Cell`"
@@ -195,7 +195,7 @@ impl SequenceCell for GruCell {
     }
 }
 
-/// The options that cells have beside those of their layer. The defaults are PyTorch's.
+/// The options of cells, which are not options of every layer. The defaults are PyTorch's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CellOptions {
     pub(crate) nonlinearity: Nonlinearity,
@@ -212,7 +212,7 @@ impl Default for CellOptions {
 }
 
 impl CellOptions {
-    /// The options that are not at their defaults: name and value.
+    /// The options that differ from their defaults, with name and value.
     fn changed(&self) -> impl Iterator<Item = (&'static str, String)> {
         let Self { nonlinearity, reset_after, input_forget, clip } = *self;
         let all = [
@@ -226,15 +226,15 @@ impl CellOptions {
     }
 }
 
-/// A cell that a [`CellKind`](crate::CellKind) names: how it is made of options.
+/// A cell that has a [`CellKind`](crate::CellKind), and can be made from options.
 pub(crate) trait NamedCell: SequenceCell {
-    /// The names of the [`CellOptions`] that it has.
+    /// The names of those [`CellOptions`] that the cell has.
     const OPTIONS: &'static [&'static str];
 
-    /// Makes the cell of its own options.
+    /// Makes the cell from those options that it has.
     fn of(options: &CellOptions) -> Self;
 
-    /// Makes the cell, or says which option it does not have.
+    /// Makes the cell. The error says which option it does not have.
     fn try_of(options: &CellOptions) -> Result<Self, ConfigError> {
         let cell = Self::of(options);
         match options.changed().find(|(name, _)| !Self::OPTIONS.contains(name)) {

@@ -36,7 +36,7 @@ macro_rules! cells {
                 }
             }
 
-            /// What it is, in a few words.
+            /// A description in a few words.
             pub fn description(self) -> &'static str {
                 match self {
                     $($(#[$cfg])? Self::$Variant => $description,)*
@@ -50,7 +50,7 @@ macro_rules! cells {
                 }
             }
 
-            /// The cell with these options, or which of them it does not have.
+            /// The cell with these options. The error says which of them it does not have.
             pub(crate) fn cell(self, options: &CellOptions) -> Result<AnyCell, ConfigError> {
                 match self {
                     $($(#[$cfg])? Self::$Variant => <$Cell>::try_of(options).map(AnyCell::$Variant),)*
@@ -70,7 +70,7 @@ macro_rules! cells {
         }
 
         impl AnyCell {
-            /// Which one it is, whatever its options.
+            /// Its kind, without its options.
             pub fn kind(&self) -> CellKind {
                 match self {
                     $($(#[$cfg])? Self::$Variant(_) => CellKind::$Variant,)*

@@ -1,4 +1,4 @@
-//! What a layer checks of its input, its state and its weights. Each message names both shapes.
+//! The checks that a layer makes of its input, its state and its weights. Each message names both shapes.
 
 use crate::cell::SequenceCell;
 use crate::recurrent::Recurrent;
@@ -33,9 +33,9 @@ impl<C: SequenceCell> Recurrent<C> {
         );
     }
 
-    /// Checks that the sizes can be addressed.
+    /// Checks that the bytes of all tensors can be addressed.
     pub(crate) fn check_sizes(&self, batch: usize, time: usize) {
-        // In the widest type. The kernel checks the available memory.
+        // The check is for the widest type. The kernel checks the available memory.
         let gates = self.cell.gates().saturating_mul(self.options.d_hidden);
         let sizes = [batch, time, gates, size_of::<f64>()];
         let bytes = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));

@@ -13,7 +13,7 @@ use burn::module::Initializer;
 use burn::nn::DropoutConfig;
 use burn::tensor::Device;
 
-/// A config with the options that all layers have, behind those that it alone has.
+/// Declares a config with its own options, followed by the options of all layers.
 macro_rules! config {
     (
         $(#[$meta:meta])*
@@ -48,7 +48,7 @@ macro_rules! config {
             /// Whether there is a backward direction beside the forward one.
             #[config(default = false)]
             pub bidirectional: bool,
-            /// Whether the one direction runs from the last step to the first.
+            /// Whether the layer runs from the last step to the first; only for one direction.
             #[config(default = false)]
             pub reverse: bool,
             /// How the layer is differentiated.
@@ -71,7 +71,7 @@ macro_rules! config {
     };
 }
 
-/// The config of a layer: its cell is made of the options that the config alone has.
+/// Declares the config of a layer. Its cell is made from the config's own options.
 macro_rules! layer_config {
     (
         $(#[$meta:meta])*
@@ -96,8 +96,7 @@ macro_rules! layer_config {
             ///
             /// # Panics
             ///
-            /// If the options do not go together; [`try_init`](Self::try_init) returns that
-            /// instead.
+            /// If the options exclude each other; [`try_init`](Self::try_init) returns this as an error.
             pub fn init(&self, device: &Device) -> Recurrent<$Cell> {
                 self.try_init(device).unwrap_or_else(|error| panic!("{error}"))
             }
@@ -106,7 +105,7 @@ macro_rules! layer_config {
             ///
             /// # Errors
             ///
-            /// One line that says which options do not go together.
+            /// One line that says which options exclude each other.
             pub fn try_init(&self, device: &Device) -> Result<Recurrent<$Cell>, ConfigError> {
                 self.stack().try_init(self.cell()?, device)
             }
@@ -121,7 +120,7 @@ macro_rules! layer_config {
                 cell(self)
             }
 
-            /// The other options: those that layers of all cells have.
+            /// The options that layers of all cells have.
             pub fn stack(&self) -> StackConfig {
                 let projection: fn(&Self) -> Option<usize> = $projection;
                 StackConfig {
@@ -167,7 +166,7 @@ layer_config! {
     /// gates those of K. Greff et al. (2017).
     LstmConfig for LstmCell {
         =>
-        /// The size `P` of a projection behind each step; 0: no projection.
+        /// The size `P` of a projection after each step; 0: no projection.
         #[config(default = 0)]
         proj_size: usize,
         /// Whether the forget gate is `1 - i` (coupled gates): three gates, in the order `i g o`.
@@ -196,7 +195,7 @@ layer_config! {
 
 layer_config! {
     /// Makes an [`AnyRecurrent`](crate::AnyRecurrent): the cell is chosen at run time. An option that this cell does
-    /// not have has to stay at its default.
+    /// not have must keep its default.
     AnyRecurrentConfig for AnyCell {
         /// Which cell.
         kind: CellKind,
@@ -207,7 +206,7 @@ layer_config! {
         /// For a GRU.
         #[config(default = true)]
         reset_after: bool,
-        /// For an LSTM, and other cells behind which a projection may stand; 0: none.
+        /// For an LSTM, and other cells that may have a projection: its size; 0: none.
         #[config(default = 0)]
         proj_size: usize,
         /// For an LSTM: whether the forget gate is `1 - i`.
@@ -226,13 +225,13 @@ layer_config! {
     projection: |config| some(config.proj_size),
 }
 
-/// A projection's size, as PyTorch writes it: 0 is none.
+/// The size of a projection. As in PyTorch, 0 means that there is none.
 fn some(proj_size: usize) -> Option<usize> {
     (proj_size > 0).then_some(proj_size)
 }
 
 config! {
-    /// The options that layers of all cells have. Makes a layer of a cell of your own.
+    /// The options that layers of all cells have. With it you make a layer of your own cell.
     StackConfig {
         =>
         /// The size `P` of a projection behind each step.
@@ -246,7 +245,7 @@ impl StackConfig {
     ///
     /// # Errors
     ///
-    /// If the options do not go together.
+    /// If the options exclude each other.
     pub fn try_init<C: SequenceCell>(
         &self,
         cell: C,
@@ -299,7 +298,7 @@ impl StackConfig {
 
     /// Checks that the parameters fit the memory, because an allocation that fails would end the process.
     fn check_memory(&self, cell: &impl SequenceCell, device: &Device) -> Result<(), ConfigError> {
-        // `u128` and saturating: each of the sizes may be any number.
+        // The product is in `u128` and saturates, because each of the sizes may be any number.
         let product = |sizes: &[usize]| {
             sizes.iter().fold(1_u128, |product, &size| product.saturating_mul(size as u128))
         };
@@ -316,7 +315,7 @@ impl StackConfig {
             product(&[self.num_layers - 1]).saturating_mul(layer(product(&[directions, state])));
         let numbers = layer(self.d_input as u128).saturating_add(above);
         let bytes = numbers.saturating_mul(product(&[directions, size_of::<f32>()]));
-        // A GPU reports an allocation that fails.
+        // This is not checked on a GPU, which reports an allocation that fails.
         let available =
             |need| if is_in_host_memory(device) { available_memory(need) } else { None };
         bptt_kernels::check_memory(bytes, available).map_err(|too_much| {
@@ -347,7 +346,7 @@ impl StackConfig {
         if self.bidirectional && self.reverse {
             return error("bidirectional and reverse exclude each other".to_string());
         }
-        // The first dimension of the weights: Burn computes it without a check.
+        // Burn computes the first dimension of the weights without a check for overflow.
         if cell.gates().checked_mul(self.d_hidden).is_none() {
             return error(format!(
                 "d_hidden is {}, which is more than a tensor can have",

@@ -15,7 +15,7 @@ pub trait LayerKernel<C, Of> {
     fn choice(self) -> KernelChoice<C>;
 }
 
-/// In place of a backend: the kernel comes with bptt.
+/// A marker in place of a backend, for kernels that come with bptt.
 #[derive(Debug)]
 pub struct BuiltIn;
 
@@ -75,7 +75,7 @@ impl<C: SequenceCell, B: DispatchBackend, K: SequenceKernel<B>> LayerKernel<C, B
     }
 }
 
-/// Runs a sequence by a kernel, whichever the cell.
+/// Runs a sequence by a kernel, for any cell.
 struct ByKernel<K, B> {
     kernel: K,
     sequence: Sequence,

@@ -24,7 +24,7 @@ macro_rules! error {
 }
 
 error! {
-    /// Options or sizes that do not go together, in one line.
+    /// Options or sizes that exclude each other, in one line.
     ConfigError
 }
 

@@ -11,7 +11,7 @@ use burn::tensor::Bool;
 
 /// What all recurrent layers share, for models that are generic over the cell.
 ///
-/// Each method is the layer's own of that name; see [`Recurrent`].
+/// Each method calls the method of [`Recurrent`] with the same name.
 pub trait RecurrentLayer: Module {
     /// The layer's state.
     type State: RecurrentState;

@@ -1,13 +1,13 @@
-//! RNN, LSTM and GRU for [Burn](https://burn.dev), whose gradients you can trust, read and afford.
+//! RNN, LSTM and GRU for [Burn](https://burn.dev). You can trust, read and afford their gradients.
 //!
-//! Every layer can be differentiated two ways, side by side, by one setting:
+//! One setting chooses how a layer is differentiated:
 //!
-//! - [`Engine::Manual`] (the default): back-propagation through time derived by hand. One node on
-//!   the tape for a layer's whole sequence, weight gradients as one product over all steps.
-//! - [`Engine::Autograd`]: the same layer as ordinary tensor operations, one step after the other;
-//!   Burn records and differentiates. It is the witness.
+//! - [`Engine::Manual`] (the default): back-propagation through time derived by hand. There is one node on the tape for
+//!   a layer's whole sequence, and each weight gradient is one product over all steps.
+//! - [`Engine::Autograd`]: the same layer as ordinary tensor operations, one step after the other. Burn records and
+//!   differentiates them. This engine is the witness for the first.
 //!
-//! (A third, [`Engine::Rtrl`], carries gradients forwards: for small networks, and as another witness.)
+//! (A third engine, [`Engine::Rtrl`], carries gradients forwards. It is for small networks, and another witness.)
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
@@ -31,11 +31,11 @@
 //! # }
 //! ```
 //!
-//! The central types: a config ([`RnnConfig`], [`LstmConfig`], [`GruConfig`]) makes a layer
-//! ([`Rnn`], [`Lstm`], [`Gru`]), which is a [`Recurrent`] over its cell and an ordinary Burn
-//! module. [`RecurrentLayer`] is what they share, for models that are generic over the cell;
-//! [`AnyRecurrent`] is one type for all, for programs that choose at run time. A cell of your own implements
-//! [`cells::AnalyticCell`]; [`StackConfig`] makes a layer of it. The [`prelude`] has what most programs use.
+//! The central types: a config ([`RnnConfig`], [`LstmConfig`], [`GruConfig`]) makes a layer ([`Rnn`], [`Lstm`],
+//! [`Gru`]), which is a [`Recurrent`] over its cell and an ordinary Burn module. [`RecurrentLayer`] is a trait of all
+//! layers, for models that are generic over the cell. [`AnyRecurrent`] is one type for all cells, for programs that
+//! choose the cell at run time. A cell of your own implements [`cells::AnalyticCell`]; [`StackConfig`] makes a layer of
+//! it. The [`prelude`] has what most programs use.
 //!
 //! Parameters are named and shaped as in PyTorch (`weight_ih_l0 [G·H, I]`, …, suffix `_reverse`),
 //! in PyTorch's gate order, so that a state dict fits one to one.

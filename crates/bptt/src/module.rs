@@ -1,7 +1,7 @@
 //! A layer as a Burn module.
 //!
-//! It is written by hand and not derived, because of the parameters' paths: they are PyTorch's names,
-//! `weight_ih_l0` and so on, directly below the layer.
+//! `Module` is implemented by hand and not derived, because the paths of the parameters are PyTorch's names, such as
+//! `weight_ih_l0`, directly below the layer.
 
 use crate::cell::SequenceCell;
 use crate::recurrent::Recurrent;
@@ -15,7 +15,7 @@ use burn::module::{
 use burn::tensor::Device;
 
 impl Weights {
-    /// Applies a function, by rank, to each parameter that the layer has.
+    /// Applies a function to each parameter of the layer. There is one function for each rank.
     fn convert(
         self,
         matrix: &mut impl FnMut(&'static str, Param<Tensor<2>>) -> Param<Tensor<2>>,
@@ -27,14 +27,13 @@ impl Weights {
             bias_ih: self.bias_ih.map(|bias| own(vector("bias_ih", bias))),
             bias_hh: self.bias_hh.map(|bias| own(vector("bias_hh", bias))),
             weight_hr: self.weight_hr.map(|weight| own(matrix("weight_hr", weight))),
-            // The packed form of the old weights is no longer of use.
+            // The packed form of the old weights is useless for new weights.
             cache: WeightCache::default(),
         }
     }
 }
 
-/// A parameter in memory of its own. One that lies in a file's memory would be copied and packed at every
-/// step.
+/// A parameter in its own memory. A parameter in the memory of a file would be copied and packed at every step.
 fn own<const D: usize>(param: Param<Tensor<D>>) -> Param<Tensor<D>> {
     let value = param.is_initialized().then(|| param.val());
     match value.as_ref().and_then(owned) {
@@ -58,7 +57,7 @@ impl<C: SequenceCell> Recurrent<C> {
     }
 }
 
-/// Runs code between `enter_module` and `exit_module` of a name.
+/// Runs code between `enter_module` and `exit_module` with a name.
 macro_rules! within {
     ($walker:ident, $name:expr, $body:expr) => {{
         let name = $name;
@@ -100,7 +99,8 @@ impl<C: SequenceCell> Module for Recurrent<C> {
     fn valid(&self) -> Self {
         let dropout = self.dropout.valid();
         let weights = self.clone().convert(|w| {
-            // The numbers are the same, so that calls of `valid()` for each step share the packed weights.
+            // The numbers are the same, so the packed weights are kept. Then programs that call `valid()` for each step
+            // do not pack again.
             let cache = w.cache.clone();
             Weights {
                 cache,
@@ -135,7 +135,7 @@ impl<C: SequenceCell> Module for Recurrent<C> {
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
         let mut suffixes = self.suffixes().collect::<Vec<_>>().into_iter();
         let dropout = within!(mapper, "dropout".to_string(), self.dropout.clone().map(mapper));
-        // Both closures of `convert` need the mapper, one after the other.
+        // Both closures of `convert` need the mapper, but never at the same time.
         let mapper = std::cell::RefCell::new(mapper);
         let layer = self.convert(|weights| {
             let suffix = suffixes.next().expect("as many suffixes as weights");

@@ -32,7 +32,7 @@ pub struct PackedSequence {
     batch_sizes: Vec<usize>,
     /// The length of each row, in the batch's own order.
     lengths: Vec<usize>,
-    /// The rows in the order of falling length.
+    /// The rows in the order of decreasing length.
     sorted: Vec<usize>,
 }
 
@@ -71,8 +71,8 @@ impl PackedSequence {
         }
     }
 
-    /// The padded batch, with zeros in the padding, and the lengths: PyTorch's `pad_packed_sequence`. It has as many
-    /// steps as the longest row.
+    /// The padded batch, with zeros in the padding, and the lengths: PyTorch's `pad_packed_sequence`. The number of
+    /// steps is the length of the longest row.
     ///
     /// # Returns
     ///
@@ -81,7 +81,7 @@ impl PackedSequence {
     pub fn pad(&self, batch_first: bool) -> (Tensor<3>, Vec<usize>) {
         let [count, width] = self.data.dims();
         let (time, batch) = (self.batch_sizes.len(), self.lengths.len());
-        // One row of zeros, behind the others, is gathered for all padding.
+        // One row of zeros is added at the end, and is gathered for all padding.
         let zero = Tensor::zeros([1, width], (&self.data.device(), self.data.dtype()));
         let mut from = vec![count; time * batch];
         for (index, (t, b)) in Layout::of(&self.lengths).places.into_iter().enumerate() {
@@ -109,16 +109,16 @@ impl PackedSequence {
         &self.lengths
     }
 
-    /// The rows of the batch by falling length: PyTorch's `sorted_indices`.
+    /// The rows of the batch by decreasing length: PyTorch's `sorted_indices`.
     pub fn sorted_indices(&self) -> &[usize] {
         &self.sorted
     }
 
-    /// The same sequences with other values, such as those of a linear layer.
+    /// The same sequences with other values, such as the outputs of a linear layer.
     ///
     /// # Panics
     ///
-    /// If there is another number of rows.
+    /// If the number of rows differs.
     pub fn with_data(self, data: Tensor<2>) -> Self {
         assert!(
             data.dims()[0] == self.data.dims()[0],
@@ -165,12 +165,12 @@ impl<C: SequenceCell> Recurrent<C> {
     ///
     /// # Arguments
     ///
-    /// - `input`: `I` wide
+    /// - `input`: a packed sequence with `I` numbers for each step
     /// - `state`: the state to start from, its rows in the batch's own order; `None` means zeros
     ///
     /// # Returns
     ///
-    /// - the hidden states of the last layer, `D·P` wide
+    /// - the hidden states of the last layer, `D·P` numbers for each step
     /// - the final state, its rows in the batch's own order
     ///
     /// # Panics

@@ -12,8 +12,8 @@ use burn::tensor::Bool;
 
 /// A recurrent layer: any number of stacked layers of one cell, in one direction or both.
 ///
-/// [`Rnn`](crate::Rnn), [`Lstm`](crate::Lstm) and [`Gru`](crate::Gru) are this, over their cells.
-/// It is a Burn module like any other: save, load, optimise, print.
+/// [`Rnn`](crate::Rnn), [`Lstm`](crate::Lstm) and [`Gru`](crate::Gru) are this type with their cells. It is an ordinary
+/// Burn module: it can be saved, loaded, optimised and printed.
 ///
 /// Shapes: `T` time steps, `B` batch, `I` input size, `H` hidden size, `P` projection size (`H`
 /// without one), `L` layers, `D` directions, `G` gates.
@@ -21,14 +21,14 @@ use burn::tensor::Bool;
 pub struct Recurrent<C> {
     /// The parameters, layer by layer, and in each layer the forward direction first: `L·D` of them.
     pub weights: Box<[Weights]>,
-    /// Between the layers, while training.
+    /// Dropout between the layers, while training.
     pub dropout: Dropout,
     pub(crate) cell: C,
     pub(crate) options: Options,
     pub(crate) custom_kernel: Option<CustomKernel<C>>,
 }
 
-/// What a layer is, besides its cell and its parameters.
+/// The options of a layer, besides its cell and its parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) d_input: usize,
@@ -44,7 +44,7 @@ pub(crate) struct Options {
 }
 
 impl<C: SequenceCell> Recurrent<C> {
-    /// A whole batch of sequences, all of full length.
+    /// Runs a batch of sequences of full length.
     ///
     /// # Arguments
     ///
@@ -58,17 +58,16 @@ impl<C: SequenceCell> Recurrent<C> {
     ///
     /// # Panics
     ///
-    /// If the input or the state has another shape; the message names both shapes. If there is no time step or no
-    /// row (in every method, because an empty batch is a mistake of the caller). If the input is on a backend
-    /// whose feature of this crate is off. And if outputs and trace would not fit the available memory, before
-    /// anything is allocated; the message names a [budget](Self::with_trace_budget) that would do. (The manual
-    /// engine checks this in host memory. On GPUs, and with the autograd engine, only sizes that overflow are
-    /// refused.)
+    /// If the input or the state has another shape; the message names both shapes. If there is no time step or no row
+    /// (in every method, because an empty batch is a mistake of the caller). If the feature of this crate for the
+    /// input's backend is off. Also if outputs and trace do not fit the available memory; nothing has been allocated
+    /// then, and the message names a [budget](Self::with_trace_budget) that would fit. (The manual engine checks this
+    /// in host memory. On GPUs, and with the autograd engine, only sizes that overflow are refused.)
     pub fn forward(&self, input: Tensor<3>, state: Option<C::State>) -> (Tensor<3>, C::State) {
         self.run(input, None, MaskedOutput::Zero, state)
     }
 
-    /// A batch of sequences of different lengths, in any order. The results are those of PyTorch for a packed
+    /// Runs a batch of sequences of different lengths, in any order. The results are those of PyTorch for a packed
     /// sequence.
     ///
     /// Outputs past a row's length are zero. The final state of a row is that after its own last step, and the
@@ -99,8 +98,7 @@ impl<C: SequenceCell> Recurrent<C> {
         self.run(input, Some(SequenceMask::Lengths(lengths.into())), MaskedOutput::Zero, state)
     }
 
-    /// A batch of sequences with holes anywhere: over masked steps a row copies
-    /// its state on.
+    /// Runs a batch of sequences with masked steps anywhere. At a masked step, a row copies its state on.
     ///
     /// The same steps are masked in both directions. The input at masked steps changes no output and no gradient,
     /// and its own gradient is zero. With a mask that is true up to each row's length, this is
@@ -143,7 +141,7 @@ impl<C: SequenceCell> Recurrent<C> {
         self.run(input, Some(SequenceMask::Steps(mask)), masked_output, state)
     }
 
-    /// One step of a stream.
+    /// Runs one step of a stream.
     ///
     /// On a device with autodiff the tape grows with each step until a `backward`. For streaming, use the layer that
     /// [`valid`](burn::module::Module::valid) returns.
@@ -160,8 +158,7 @@ impl<C: SequenceCell> Recurrent<C> {
     ///
     /// # Panics
     ///
-    /// If the layer is bidirectional or reversed (neither has a next step), or as
-    /// [`forward`](Self::forward).
+    /// If the layer is bidirectional or reversed (such a layer has no next step), or as [`forward`](Self::forward).
     pub fn step(
         &self,
         input: Tensor<2>,
@@ -249,22 +246,22 @@ impl<C: SequenceCell> Recurrent<C> {
         self
     }
 
-    /// The engine it runs by.
+    /// The engine that differentiates it.
     pub fn engine(&self) -> Engine {
         self.options.engine
     }
 
-    /// The kernel of its manual engine, unless it has a [kernel of your own](Self::custom_kernel).
+    /// The kernel of its manual engine, unless it has a [custom kernel](Self::custom_kernel).
     pub fn kernel(&self) -> Kernel {
         self.options.kernel
     }
 
-    /// The type's name of the kernel of your own that its manual engine runs, if there is one.
+    /// The name of the type of its custom kernel, if it has one.
     pub fn custom_kernel(&self) -> Option<&'static str> {
         self.custom_kernel.as_ref().map(CustomKernel::name)
     }
 
-    /// The cell it is made of.
+    /// Its cell.
     pub fn cell(&self) -> &C {
         &self.cell
     }
@@ -323,7 +320,7 @@ impl<C: SequenceCell> Recurrent<C> {
         let [batch, time] = self.check_input(&input);
         let batch_first = self.options.batch_first;
         let input = if batch_first { input.swap_dims(0, 1) } else { input };
-        // A mask without a masked step changes nothing.
+        // A mask without a masked step changes nothing, so it is dropped.
         let mask =
             mask.filter(|mask| (0..time).any(|t| (0..batch).any(|b| !mask.is_valid(t, b, batch))));
         // In one direction the kernel can write the outputs in the layer's own layout.
@@ -410,7 +407,7 @@ impl<C: SequenceCell> Recurrent<C> {
     /// The part of a state that belongs to layer and direction `k`: `count` planes.
     fn part(&self, state: &Tensor<3>, k: usize, count: usize) -> Tensor<3> {
         let state = state.clone();
-        // A slice of the whole would cost time that a step of a stream notices.
+        // A slice of the whole tensor would take time, and a step of a stream is short.
         if self.parts() == 1 { state } else { state.slice([k * count..(k + 1) * count]) }
     }
 
@@ -429,8 +426,8 @@ struct LayerResult<S> {
     state: S,
 }
 
-/// Tensors to be concatenated. A single one is stored without a list and returned without a copy, because a step
-/// of a stream is so short that either would be felt.
+/// Tensors to be concatenated. A single tensor is stored without a list and returned without a copy, because both would
+/// take time, and a step of a stream is short.
 #[derive(Default)]
 struct Parts {
     first: Option<Tensor<3>>,

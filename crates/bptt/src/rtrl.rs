@@ -1,4 +1,4 @@
-//! Real-time recurrent learning: the gradient carried forwards, known after every step.
+//! Real-time recurrent learning: the gradient is carried forwards and known after every step.
 
 use crate::cell::{CellVisitor, SequenceCell};
 use crate::error::ConfigError;
@@ -12,14 +12,14 @@ use bptt_kernels::{
 use burn::Tensor;
 use burn::backend::{Dispatch, DispatchTensor};
 
-/// A layer that learns while it runs. After every step it has the exact gradient of any loss of its output, and
-/// never goes back in time.
+/// A layer that learns while it runs. After every step it knows the exact gradient of any loss of its output. It never
+/// goes back in time.
 ///
-/// Besides the state `s` of each layer it carries the *influence* `∂s/∂θ` of the parameters of that layer and of
-/// those below: `∂s'/∂θ = (∂s'/∂s) ∂s/∂θ + ∂s'/∂θ|s`. So memory does not grow with time, and nothing of the past
-/// is kept. The price is `B · N · S` numbers for `N` parameters and `S` numbers of state, and about `N` times the
-/// work of a step. It is for small networks on endless streams. It is also a witness, because it reaches no
-/// hand-written derivative, not even in the cell.
+/// Besides the state `s` of each layer it carries the *influence* `∂s/∂θ` of the parameters of that layer and of those
+/// below: `∂s'/∂θ = (∂s'/∂s) ∂s/∂θ + ∂s'/∂θ|s`. So memory does not grow with time, and nothing of the past is kept. The
+/// price is `B · N · S` numbers for `N` parameters and `S` numbers of state, and about `N` times the work of a step. It
+/// is for small networks on endless streams. It is also a witness, because it uses no hand-written derivative, not even
+/// in the cell.
 ///
 /// The sum of the gradients of all steps is the gradient of the sum of their losses, the same as by
 /// back-propagation through time. If the parameters change in between ([`update`](Self::update)), the influence
@@ -93,8 +93,8 @@ impl<C: SequenceCell> Rtrl<C> {
     ///
     /// # Errors
     ///
-    /// If the layer has two directions, runs in reverse, or drops outputs; or if the influence would not
-    /// fit the memory there is, where the backend is in host memory: the message names the size.
+    /// If the layer has two directions, runs in reverse, or has dropout. On a backend in host memory, also if the
+    /// influence does not fit the available memory; the message names the size.
     ///
     /// # Panics
     ///
@@ -136,8 +136,7 @@ impl<C: SequenceCell> Rtrl<C> {
         self.step_of_rows(input, None)
     }
 
-    /// One step in which only some rows are valid; the masked ones keep their state, and what is returned of
-    /// them is the state that they hold.
+    /// One step in which only some rows are valid. Masked rows keep their state, and their output is this state.
     pub fn step_masked(&mut self, input: Tensor<2>, present: &[bool]) -> Tensor<2> {
         self.step_of_rows(input, present.contains(&false).then_some(present))
     }
@@ -274,7 +273,7 @@ fn check_memory<C: SequenceCell>(
     })
 }
 
-/// Computes how many bytes the influence takes, for whichever cell.
+/// Computes how many bytes the influence takes, for any cell.
 struct Bytes {
     batch: usize,
     columns: usize,
@@ -302,7 +301,7 @@ fn weights_of(weights: &Weights) -> Operands<AnyTensor> {
         .with_optional(Operand::WeightHr, weights.weight_hr.as_ref().map(|w| plain(w.val())))
 }
 
-/// The tensor, off the tape.
+/// The tensor without the tape.
 fn plain<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     if tensor.device().is_autodiff() { tensor.inner() } else { tensor }
 }

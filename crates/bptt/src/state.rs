@@ -2,10 +2,9 @@
 
 use burn::Tensor;
 
-/// What a layer's state can do, whatever the cell.
+/// What the states of all cells have in common.
 pub trait RecurrentState: Clone + std::fmt::Debug + Send + 'static {
-    /// From the hidden states `[L·D, B, P]` and, for cells with memory, the memories
-    /// `[L·D·M, B, H]`.
+    /// Makes a state from the hidden states `[L·D, B, P]` and, for cells with memory, the memories `[L·D·M, B, H]`.
     fn from_parts(hidden: Tensor<3>, memory: Option<Tensor<3>>) -> Self;
 
     /// The reverse of [`from_parts`](Self::from_parts).
@@ -13,14 +12,14 @@ pub trait RecurrentState: Clone + std::fmt::Debug + Send + 'static {
 
     /// The same values, detached from the tape.
     ///
-    /// A state carried from one chunk of a sequence to the next has to be detached: the first
-    /// chunk's tape is gone after its `backward`.
+    /// A state has to be detached before it is carried to the next chunk of a sequence, because `backward` of the first
+    /// chunk consumes its tape.
     fn detach(self) -> Self {
         let (hidden, memory) = self.into_parts();
         Self::from_parts(hidden.detach(), memory.map(Tensor::detach))
     }
 
-    /// The named rows of the batch, in that order.
+    /// These rows of the batch, in this order.
     fn select_rows(self, rows: Tensor<1, burn::tensor::Int>) -> Self {
         let (hidden, memory) = self.into_parts();
         Self::from_parts(

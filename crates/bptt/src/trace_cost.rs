@@ -1,4 +1,4 @@
-//! What a trace budget costs, before anything runs.
+//! The cost of a trace budget, computed before anything runs.
 
 use crate::cell::{CellVisitor, SequenceCell};
 use crate::error::ConfigError;
@@ -6,12 +6,12 @@ use crate::recurrent::{Options, Recurrent};
 use bptt_kernels::TraceCost;
 use burn::tensor::DType;
 
-/// Computes the cost of a trace budget, for whichever cell.
+/// Computes the cost of a trace budget, for any cell.
 struct CostOf {
     sizes: [usize; 2],
     hidden: usize,
     projection: Option<usize>,
-    /// Of one layer in one direction.
+    /// The budget of one layer in one direction.
     budget: Option<usize>,
     dtype: DType,
 }
@@ -26,11 +26,11 @@ impl CellVisitor for CostOf {
 }
 
 impl<C: SequenceCell> Recurrent<C> {
-    /// How much memory the trace of the manual engine takes within the layer's
-    /// [budget](Self::with_trace_budget), and how many forward steps that costs, with the kernels for host
-    /// memory. It is known before anything runs. Forward steps are about a third of a step of training, and only
-    /// they become more. The book's chapter on sequences has measured costs;
-    /// `cargo run --release -p bptt-benches --example trace_budget` measures them.
+    /// How much memory the trace of the manual engine takes within the layer's [budget](Self::with_trace_budget), and
+    /// how many forward steps that costs, with the kernels for host memory. It is known before anything runs. Forward
+    /// steps take about a third of the time of a training step, and a budget increases only their number. The book's
+    /// chapter on sequences has measured costs; `cargo run --release -p bptt-benches --example trace_budget` measures
+    /// them.
     ///
     /// ```
     /// # #[cfg(feature = "flex")] {
@@ -48,7 +48,7 @@ impl<C: SequenceCell> Recurrent<C> {
     ///
     /// # Arguments
     ///
-    /// - `batch` and `time`: `B` and `T`, all rows of full length; with lengths or a mask it takes less
+    /// - `batch` and `time`: `B` and `T`, with all rows of full length; with lengths or a mask the trace takes less
     /// - `dtype`: `f32` or `f64`
     ///
     /// # Returns

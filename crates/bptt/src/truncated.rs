@@ -5,16 +5,15 @@ use crate::state::RecurrentState;
 use burn::Tensor;
 use std::ops::Range;
 
-/// A pass over a sequence that is too long to be differentiated as a whole, or that has no end.
+/// A pass over a sequence that is too long for one backward pass, or that has no end.
 ///
-/// Every `every` steps there is a [`Window`]: the outputs of these steps, whose gradient reaches
-/// back over the last `depth` steps, and no further. This is BPTT(*h*; *h′*) of Williams and Peng
-/// (1990, "An efficient gradient-based algorithm for on-line training of recurrent network
-/// trajectories"), with *h* = `depth` and *h′* = `every`; also known as *k*₁ = `every` and *k*₂ =
-/// `depth`. With `every = depth` the windows lie side by side, which is what most people mean by
-/// truncated BPTT. With `depth > every` they overlap: each step is computed `depth / every` times, and the
-/// gradient is nearer to the whole one. If `depth` is at least the sequence's length, the sum over all windows
-/// *is* the whole gradient, to rounding.
+/// After each `every` steps there is a [`Window`] with the outputs of these steps. Its gradient reaches back over the
+/// last `depth` steps, and no further. This is BPTT(*h*; *h′*) of Williams and Peng (1990, "An efficient gradient-based
+/// algorithm for on-line training of recurrent network trajectories"), with *h* = `depth` and *h′* = `every`; also
+/// known as *k*₁ = `every` and *k*₂ = `depth`. With `every = depth` the windows do not overlap; this is the usual
+/// meaning of truncated BPTT. With `depth > every` they overlap: each step is computed `depth / every` times, and the
+/// gradient is nearer to the whole one. If `depth` is at least the sequence's length, the sum over all windows *is* the
+/// whole gradient, to rounding.
 ///
 /// `Truncated` carries the states and detaches them. The tape of a window is gone after its `backward`, so that
 /// memory does not depend on the length. The caller decides what to do with the gradients: accumulate them
@@ -45,9 +44,9 @@ pub struct Truncated<S> {
     time: usize,
     every: usize,
     depth: usize,
-    /// How many steps the windows so far have output.
+    /// How many steps the windows have output so far.
     done: usize,
-    /// The step before which `state` is.
+    /// `state` is the state before this step.
     start: usize,
     state: Option<S>,
 }
@@ -58,25 +57,25 @@ pub struct Truncated<S> {
 pub struct Window {
     /// The outputs of `steps`, laid out as the layer's are.
     pub outputs: Tensor<3>,
-    /// Which steps these are: as many as `every`, or what is left at the end.
+    /// Which steps these are: `every` steps, or fewer at the end of the sequence.
     pub steps: Range<usize>,
     /// The first step that the gradient reaches.
     pub reach: usize,
 }
 
 impl<S: RecurrentState> Truncated<S> {
-    /// A pass that has not begun.
+    /// Makes a pass that has not begun.
     ///
     /// # Arguments
     ///
     /// - `time`: how many steps the sequence has
     /// - `every`: `k₁`, how many steps lie between two windows
-    /// - `depth`: `k₂`, over how many steps a window's gradient reaches back
+    /// - `depth`: `k₂`, how many steps the gradient of a window reaches back
     /// - `state`: the state to start from; `None` means zeros
     ///
     /// # Panics
     ///
-    /// If `every` is zero, or larger than `depth`: then some outputs would have no gradient.
+    /// If `every` is zero, or larger than `depth`, because some outputs would have no gradient.
     pub fn new(time: usize, every: usize, depth: usize, state: Option<S>) -> Self {
         assert!(
             (1..=depth).contains(&every),
@@ -109,7 +108,7 @@ impl<S: RecurrentState> Truncated<S> {
         let after = |step: usize| step.saturating_add(self.every).min(self.time);
         let steps = self.done..after(self.done);
         let reach = self.start;
-        // The state where the next window begins is kept, so that no step is computed only to find it.
+        // The state at the beginning of the next window is kept, so that no step is computed only for this state.
         let next = after(steps.end).saturating_sub(self.depth).max(reach);
         let axis = if layer.is_batch_first() { 1 } else { 0 };
         let mut outputs = Vec::new();
@@ -136,8 +135,8 @@ impl<S: RecurrentState> Truncated<S> {
         Some(Window { outputs: Tensor::cat(outputs, axis), steps, reach })
     }
 
-    /// The detached state, and the step before which it is. With `every = depth`, after the last window, that is
-    /// the end of the sequence.
+    /// The detached state, and the step that follows it. With `every = depth`, after the last window, it is the state
+    /// at the end of the sequence.
     pub fn state(&self) -> (Option<&S>, usize) {
         (self.state.as_ref(), self.start)
     }

@@ -5,7 +5,7 @@ use burn::Tensor;
 use burn::module::{Initializer, Param};
 use burn::tensor::Device;
 
-/// The parameters of one layer in one direction, PyTorch's names and shapes.
+/// The parameters of one layer in one direction, with PyTorch's names and shapes.
 #[derive(Clone, Debug)]
 pub struct Weights {
     /// `W`, `[G·H, I]`
@@ -18,8 +18,8 @@ pub struct Weights {
     pub bias_hh: Option<Param<Tensor<1>>>,
     /// The projection, `[P, H]`
     pub weight_hr: Option<Param<Tensor<2>>>,
-    /// The packed weights of short calls by the manual engine. They are used only for the tensors that were packed.
-    /// A clone shares them; weights that are mapped, trained or loaded begin without.
+    /// The packed weights of short calls by the manual engine. They are used only for the tensors that were packed. A
+    /// clone shares them. Weights that are mapped, trained or loaded begin without packed weights.
     pub(crate) cache: WeightCache,
 }
 
@@ -51,7 +51,7 @@ impl Weights {
         };
         let vector =
             || bias.then(|| now(initializers.bias.init_with([gates], Some(hidden), None, device)));
-        // In PyTorch's order, so that a seed always gives the same weights.
+        // The values are drawn in PyTorch's order, so that a seed always gives the same weights.
         Self {
             weight_ih: matrix(&initializers.input, [gates, input]),
             weight_hh: matrix(&initializers.recurrent, [gates, projection.unwrap_or(hidden)]),
@@ -63,7 +63,7 @@ impl Weights {
     }
 }
 
-/// Draws the values now, not at first use, because they must not depend on which engine runs first.
+/// Draws the values now and not at first use, because they must not depend on which engine runs first.
 fn now<const D: usize>(param: Param<Tensor<D>>) -> Param<Tensor<D>> {
     let _ = param.val();
     param

@@ -1,7 +1,7 @@
-//! The parameters: one matrix for all gates here, a pair of `Linear` for each gate there.
+//! Converts parameters: bptt has one matrix for all gates, `burn::nn` has a pair of `Linear` for each gate.
 //!
-//! A gate of `burn::nn` computes `x A + a + h B + b` with `A [I, H]` and `B [H, H]`, ours
-//! `W x + b + U h + b_h`: the gates' matrices are transposed and put one below the other.
+//! A gate of `burn::nn` computes `x A + a + h B + b` with `A [I, H]` and `B [H, H]`. A gate of bptt computes
+//! `W x + b + U h + b_h`. So the matrices of the gates are transposed and concatenated.
 
 use crate::burn_nn::refuse::refuse;
 use crate::error::ConversionError;
@@ -11,7 +11,7 @@ use burn::Tensor;
 use burn::module::Param;
 use burn::nn::{GateController, Linear};
 
-/// The gates of one direction, in PyTorch's order, as one set of parameters.
+/// Joins the gates of one direction, in PyTorch's order, to one set of parameters.
 pub(super) fn join(name: &str, gates: &[&GateController]) -> Result<Weights, ConversionError> {
     let inputs: Vec<&Linear> = gates.iter().map(|gate| &gate.input_transform).collect();
     let hiddens: Vec<&Linear> = gates.iter().map(|gate| &gate.hidden_transform).collect();
@@ -80,7 +80,7 @@ fn check_shapes(
     Ok(())
 }
 
-/// A new parameter: the given ones below each other.
+/// A new parameter: the concatenation of the given ones.
 fn join_params<const D: usize>(
     name: &str,
     params: Vec<Param<Tensor<D>>>,
@@ -109,12 +109,12 @@ fn part<const D: usize>(
 }
 
 fn param<const D: usize>(value: Tensor<D>, frozen: bool) -> Param<Tensor<D>> {
-    // Detached last: a tensor that is detached from a parameter is a tracked leaf again, and one that is computed
-    // from such a leaf is no leaf.
+    // The tensor is detached at the end. A tensor that is detached from a parameter is a tracked leaf again, and a
+    // tensor that is computed from such a leaf is not a leaf.
     Param::from_tensor(value.detach()).set_require_grad(!frozen)
 }
 
-/// Burn tells this on a device with autodiff only.
+/// Whether a parameter is frozen. Burn knows this on a device with autodiff only.
 fn is_frozen<const D: usize>(param: &Param<Tensor<D>>) -> bool {
     let value = param.val();
     value.device().is_autodiff() && !value.is_require_grad()

@@ -1,4 +1,4 @@
-//! Conversions of layers, from and to those of `burn::nn`.
+//! Conversions of layers from and to `burn::nn`.
 
 use crate::burn_nn::gates::{join, split};
 use crate::burn_nn::refuse::refuse;
@@ -12,19 +12,19 @@ use burn::nn::{Sigmoid, Tanh};
 
 /// A layer of `burn::nn` in one direction.
 trait Direction: Sized {
-    /// Our cell.
+    /// The cell of bptt.
     type Cell: SequenceCell;
 
     /// The name in messages.
     const NAME: &'static str;
 
-    /// Our cell with its options, if it has them.
+    /// The cell with its options; an error if the cell does not have one of them.
     fn cell(&self) -> Result<Self::Cell, ConversionError>;
 
     /// Its gates in PyTorch's order.
     fn gates(&self) -> Result<Vec<&GateController>, ConversionError>;
 
-    /// Whether inputs are `[B, T, I]`, and whether it runs from the last step to the first.
+    /// Whether inputs are `[B, T, I]`, and whether the layer runs from the last step to the first.
     fn layout(&self) -> Layout;
 
     /// Makes the layer with these gates.
@@ -42,7 +42,7 @@ struct Layout {
     reverse: bool,
 }
 
-/// The layout that both directions of a bidirectional layer must have: the layer itself reverses their inputs.
+/// The layout that both directions of a bidirectional layer must have, because the layer itself reverses their inputs.
 const WITHIN: Layout = Layout { batch_first: true, reverse: false };
 
 fn sigmoid() -> Activation {
@@ -186,7 +186,7 @@ impl Direction for nn::Lstm {
     }
 }
 
-// Burn's equations are the same: `h' = (1 - z) ⊙ n + z ⊙ h`, with a bias for each product in every gate and both
+// Burn's equations are the same: `h' = (1 - z) ⊙ n + z ⊙ h`, with a bias for each product in every gate, and with both
 // forms of the reset.
 impl Direction for nn::Gru {
     type Cell = GruCell;
@@ -237,7 +237,7 @@ fn exactly<const N: usize>(gates: Vec<GateController>) -> [GateController; N] {
     gates.try_into().unwrap_or_else(|_| panic!("as many gates as the cell has"))
 }
 
-/// Our layer of one or two directions.
+/// Makes a layer of bptt from one or two directions of `burn::nn`.
 fn ours<D: Direction>(
     directions: &[&D],
     layout: Layout,
@@ -251,7 +251,7 @@ fn ours<D: Direction>(
     let d_hidden = weights[0].weight_hh.dims()[1];
     let bias = weights[0].bias_ih.is_some();
     if let [forward, reverse] = directions {
-        // The cells' `Debug` output has all of their options.
+        // The cells are compared by their `Debug` output, which has all of their options.
         let same = format!("{cell:?}") == format!("{:?}", reverse.cell()?)
             && sizes == weights[1].weight_ih.dims()
             && bias == weights[1].bias_ih.is_some();
@@ -290,7 +290,7 @@ fn ours<D: Direction>(
     })
 }
 
-/// The directions of our layer, each with this layout.
+/// Makes the directions of `burn::nn` from a layer of bptt, each with this layout.
 fn theirs<D: Direction>(
     layer: &Recurrent<D::Cell>,
     bidirectional: bool,

@@ -1,8 +1,8 @@
-//! To and from the recurrent layers of `burn::nn`.
+//! Conversions from and to the recurrent layers of `burn::nn`.
 //!
-//! Layers are converted by `TryFrom`, both ways: `burn::nn::{Rnn, Lstm, Gru}` are our layers of one
-//! direction, `burn::nn::{BiRnn, BiLstm, BiGru}` those of two. The outputs, the final states and
-//! the gradients are the same, to rounding. States are converted by `From` and `TryFrom`.
+//! `TryFrom` converts layers in both directions. `burn::nn::{Rnn, Lstm, Gru}` become layers of one direction, and
+//! `burn::nn::{BiRnn, BiLstm, BiGru}` layers of two directions. The outputs, the final states and the gradients are the
+//! same, up to rounding. States are converted by `From` and `TryFrom`.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
@@ -20,8 +20,8 @@
 //! # Ok::<(), bptt::burn_nn::ConversionError>(())
 //! ```
 //!
-//! A file that Burn wrote of a whole model with such layers in it is read by [`load_file`] into the
-//! same model with ours in their place.
+//! If Burn saved a whole model with such layers, [`load_file`] reads the file into the same model with layers of bptt
+//! in their place.
 //!
 //! A layer with a feature that the other side lacks is refused, and [`ConversionError`] names the feature:
 //!
@@ -31,9 +31,9 @@
 //! - of ours: more than one layer; a projection; for a GRU of one direction also `reverse`, and
 //!   inputs `[T, B, I]`
 //!
-//! The engine, the kernel and the trace budget do not change what a layer computes. They are lost on the way to
-//! `burn::nn`, and have their defaults on the way back. So is `dropout`, which does nothing in a single layer. The
-//! optimiser's state is not converted, because an optimiser knows parameters by their identity.
+//! The engine, the kernel and the trace budget do not change what a layer computes. They are lost in a conversion to
+//! `burn::nn`, and have their defaults after a conversion from it. So is `dropout`, which does nothing in a single
+//! layer. The optimiser's state is not converted, because an optimiser knows parameters by their identity.
 
 mod gates;
 mod layers;

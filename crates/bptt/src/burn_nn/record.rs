@@ -1,6 +1,6 @@
-//! Files that Burn wrote of a model with recurrent layers of `burn::nn` in it.
+//! Reads files of models with recurrent layers of `burn::nn`.
 //!
-//! Burn's own adapters map one tensor to one tensor, but here the tensors of several gates become one. So the
+//! Burn's own adapters map one tensor to one tensor, but here the tensors of several gates become one tensor. So the
 //! record is rebuilt before the model loads it.
 
 use crate::burn_nn::refuse::refuse;
@@ -15,25 +15,24 @@ use std::path::Path;
 
 type Entries = BTreeMap<String, burn_pack::Tensor>;
 
-/// Reads a file that Burn wrote of a model with layers of `burn::nn` into the same model with ours.
+/// Reads a file, in which Burn saved a model with layers of `burn::nn`, into the same model with layers of bptt.
 ///
-/// "The same model" means the same names of fields: where the one has a `burn::nn::Lstm`, the other
-/// has a [`bptt::Lstm`](crate::Lstm) under the same name, and everything else is as it was. A layer
-/// that is ours in the file as well is read as it is, so that this can stand where `load_file` of
-/// Burn stood.
+/// "The same model" means the same names of fields: a [`bptt::Lstm`](crate::Lstm) takes the place of a `burn::nn::Lstm`
+/// with the same name, and everything else is the same. If the file already has a layer of bptt, it is read without a
+/// change. So this function can replace Burn's `load_file`.
 ///
-/// Options are not in such files, neither Burn's nor ours: the model has to be made with those that
-/// the old one had (`input_forget`, `reset_after`, `reverse`, `batch_first`, `nonlinearity`, `clip`).
+/// Such files have no options, neither Burn's nor those of bptt. So the model has to be made with the options of the
+/// old one (`input_forget`, `reset_after`, `reverse`, `batch_first`, `nonlinearity`, `clip`).
 ///
 /// # Arguments
 ///
-/// - `model`: with any parameters
+/// - `model`: the new model, with any parameters
 /// - `path`: the file; `.bpk` is appended to a name without an extension, as Burn does
 ///
 /// # Errors
 ///
-/// If the file cannot be read, if a layer in it has no such form here, or if names or shapes do not
-/// fit the model: what was expected, and what was found.
+/// If the file cannot be read, if a layer in it cannot be converted, or if names or shapes do not fit the model. The
+/// message says what was expected and what was found.
 pub fn load_file<M: Module>(model: M, path: impl AsRef<Path>) -> Result<M, ConversionError> {
     let path = path.as_ref();
     let at = |reason: &dyn std::fmt::Display| {
@@ -44,21 +43,22 @@ pub fn load_file<M: Module>(model: M, path: impl AsRef<Path>) -> Result<M, Conve
     model.try_load_record(record).map_err(|error| at(&error))
 }
 
-/// Converts a record as [`load_file`] does, for callers that have no file or choose how it is loaded.
+/// Converts a record as [`load_file`] does, for callers without a file, or for those that choose how the record is
+/// loaded.
 ///
 /// # Arguments
 ///
-/// - `record`: of a model with layers of `burn::nn`
-/// - `model`: the same with ours
+/// - `record`: the record of a model with layers of `burn::nn`
+/// - `model`: the same model with layers of bptt
 ///
 /// # Returns
 ///
-/// The record for `model`. How it is loaded (`allow_partial`, `cast_to_module_dtype`, …) is to be
-/// chosen on this one, since Burn does not say what was chosen on the other.
+/// The record for `model`. Choose on this record how it is loaded (`allow_partial`, `cast_to_module_dtype`, …). Choices
+/// on the old record are lost, because Burn does not let us read them.
 ///
 /// # Errors
 ///
-/// If a layer in the record has no such form here.
+/// If a layer in the record cannot be converted.
 pub fn convert_record<M: Module>(
     record: ModuleRecord,
     model: &M,
@@ -77,7 +77,7 @@ fn convert<M: Module>(reader: Reader, model: &M) -> Result<ModuleRecord, Convers
     model.visit(&mut names);
     for layer in names.layers() {
         let two = names.found.contains(&format!("{layer}weight_ih_l0_reverse"));
-        // A user's own field may be called `forward`; the model's names tell the two apart.
+        // A user's own field may be called `forward`. So the names in the model decide whether it is a direction.
         let directions: &[_] = match two {
             true => &[("forward.", "_l0"), ("reverse.", "_l0_reverse")],
             false => &[("", "_l0")],
@@ -124,7 +124,7 @@ impl ModuleVisitor for Names {
     }
 }
 
-/// The gates of each layer of `burn::nn` by their names, in the order that they have here.
+/// The names of the gates of each layer of `burn::nn`, in PyTorch's order.
 const LAYERS: [&[&str]; 4] = [
     &["input_gate", "forget_gate", "cell_gate", "output_gate"],
     &["input_gate", "cell_gate", "output_gate"],
@@ -141,7 +141,8 @@ fn convert_direction(
 ) -> Result<(), ConversionError> {
     let name = |gate: &str, transform: &str, kind: &str| format!("{from}{gate}.{transform}.{kind}");
     let has = |gate: &&str| entries.contains_key(&name(gate, "input_transform", "weight"));
-    // The first list of which all gates are there: coupled gates are three of the four.
+    // The first list whose gates are all there. The longer LSTM list comes first, because coupled gates are three of
+    // its four.
     let Some(gates) = LAYERS.iter().find(|gates| gates.iter().all(has)) else {
         return Ok(()); // Ours already, or missing, which loading will report.
     };
@@ -168,7 +169,7 @@ fn convert_direction(
     Ok(())
 }
 
-/// Puts matrices `[I, H]` one below the other as `[H, I]`, or vectors `[H]` behind each other.
+/// Transposes matrices `[I, H]` to `[H, I]` and concatenates them, or concatenates vectors `[H]`.
 fn join(name: String, parts: Vec<burn_pack::Tensor>) -> Result<burn_pack::Tensor, ConversionError> {
     let dtype = parts[0].dtype;
     let shape = parts[0].shape.to_vec();
@@ -206,11 +207,11 @@ fn join(name: String, parts: Vec<burn_pack::Tensor>) -> Result<burn_pack::Tensor
         [rows, columns] => vec![gates * columns, rows],
         _ => vec![gates * shape[0]],
     };
-    // It is a new parameter, and so has a new id.
+    // It is a new parameter, so it has a new id.
     Ok(burn_pack::Tensor::new(name, dtype, shape, None, Bytes::from_bytes_vec(bytes)))
 }
 
-/// Appends a matrix of so many columns, column by column; a number has `size` bytes.
+/// Appends a matrix with this many columns, column by column. A number has `size` bytes.
 fn transpose(values: &[u8], columns: usize, size: usize, bytes: &mut Vec<u8>) {
     for column in 0..columns {
         for row in values.chunks_exact(columns * size) {

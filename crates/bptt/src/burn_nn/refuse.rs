@@ -1,8 +1,8 @@
-//! A conversion that is refused.
+//! The error of a conversion.
 
 use crate::error::ConversionError;
 
-/// The conversion is refused, for a reason in one line.
+/// Returns an error with a reason of one line.
 pub(super) fn refuse<T>(reason: impl Into<String>) -> Result<T, ConversionError> {
     Err(ConversionError::new(reason))
 }

@@ -1,4 +1,4 @@
-//! The states: `[B, H]` or `[2, B, H]` there, `[L·D, B, H]` here.
+//! Conversions of states: `[B, H]` or `[2, B, H]` in `burn::nn`, `[L·D, B, H]` in bptt.
 
 use crate::burn_nn::refuse::refuse;
 use crate::error::ConversionError;
@@ -50,7 +50,7 @@ impl TryFrom<LstmState> for nn::LstmState<2> {
 
     /// For a `burn::nn::Lstm`; refused unless it is of one layer in one direction.
     fn try_from(state: LstmState) -> Result<Self, ConversionError> {
-        // Not by `new`: that of Burn takes the cell first.
+        // This does not use Burn's `new`, which takes the cell first: fields cannot be mixed up.
         Ok(Self { cell: only(state.cell)?, hidden: only(state.hidden)? })
     }
 }

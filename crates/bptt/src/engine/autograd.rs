@@ -1,9 +1,9 @@
 //! The autograd engine: the layer as ordinary tensor operations, one step after the other.
 //!
-//! Nothing here reaches a hand-written backward: the cell's `step` runs on recorded tensors, and Burn
-//! differentiates. No step slices a tracked tensor of full length, because that would make the backward pass
-//! quadratic in the number of steps (see [`input_products`]). Burn's search through its checkpoints is still
-//! worse than linear.
+//! Nothing here calls a hand-written backward step: the cell's `step` runs on recorded tensors, and Burn differentiates
+//! it. No step slices a tracked tensor of full length, because that would make the backward pass quadratic in the
+//! number of steps (see [`input_products`]). The backward pass is still slower than linear, because Burn searches the
+//! list of its checkpoints.
 
 use crate::engine::sequence::Sequence;
 use bptt_cells::{Cell, Components, HiddenTerm, Number, Rectify, State};
@@ -67,8 +67,7 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> SequenceResult {
     }
 }
 
-/// The input `[T, B, I]` with zeros at masked steps: nothing in the padding, not even a
-/// NaN, reaches a product.
+/// The input `[T, B, I]` with zeros at masked steps, so that nothing in the padding, not even a NaN, reaches a product.
 fn without_padding(input: Tensor<3>, mask: &SequenceMask) -> Tensor<3> {
     let [time, batch, width] = input.dims();
     let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
@@ -80,10 +79,10 @@ fn without_padding(input: Tensor<3>, mask: &SequenceMask) -> Tensor<3> {
 
 /// `W x + b` of each step, `[B, G·H]`, from a sequence `[T, B, I]`.
 ///
-/// The gradient of a slice is a tensor of zeros as large as what was sliced. So a slice for each step of a
-/// tracked sequence costs `O(T²)` in the backward pass, and slices by halves cost `O(T log T)`. There is one
-/// product for each block of [`BLOCK`] steps. Larger pieces are halves of the input, which is narrower; and
-/// fewer products are fewer checkpoints, whose list Burn's backward pass searches once for each of them.
+/// The gradient of a slice is a tensor of zeros as large as the sliced tensor. So a slice for each step of a tracked
+/// sequence costs `O(T²)` in the backward pass, and slices by halves cost `O(T log T)`. There is one product for each
+/// block of [`BLOCK`] steps, for two reasons. Above the block, the narrower input is halved, and not the product. And
+/// fewer products make fewer checkpoints: Burn's backward pass searches their list once for each of them.
 fn input_products(
     input: Tensor<3>,
     weight: &Tensor<2>,
@@ -121,7 +120,7 @@ fn halves(sequence: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
     (sequence.clone().slice([0..time / 2]), sequence.slice([time / 2..time]))
 }
 
-/// The matrices of a layer, transposed and split by what they are multiplied with.
+/// The matrices of a layer, transposed, and split by the operand that they are multiplied with.
 struct Products {
     hidden: usize,
     weight_ih: Tensor<2>,
@@ -153,7 +152,7 @@ impl Products {
         }
     }
 
-    /// `W x + b + U h + b_h`, or the two separately, as the cell wants them.
+    /// `W x + b + U h + b_h`, or the two products separately, as the cell needs them.
     fn pre_activations<C: Cell>(
         &self,
         cell: &C,
@@ -166,7 +165,7 @@ impl Products {
             Recorded(all.clone().slice([0..rows, g * self.hidden..(g + 1) * self.hidden]))
         };
         if C::HIDDEN_TERMS.iter().all(|term| *term == HiddenTerm::Added) {
-            // Slicing the sum takes half as many slices.
+            // Slicing the sum needs half as many slices as slicing both products.
             let sum = wx + uh;
             return (C::Gates::from_fn(|g| gate(&sum, g)), C::Separate::from_vec(Vec::new()));
         }
@@ -205,14 +204,14 @@ fn product(x: Tensor<2>, weight: &Tensor<2>, bias: &Option<Tensor<2>>) -> Tensor
     }
 }
 
-/// A mask of the shape of `like`, true in the rows named.
+/// A mask with the shape of `like`, true in the given rows.
 fn mask(rows: &[bool], like: &Tensor<2>) -> Tensor<2, Bool> {
     let [count, width] = like.dims();
     let data: Vec<bool> = rows.iter().flat_map(|&on| std::iter::repeat_n(on, width)).collect();
     Tensor::from_data(TensorData::new(data, [count, width]), &like.device())
 }
 
-/// `then` in the rows named, `now` in the others.
+/// `then` in the given rows, `now` in the others.
 fn hold(rows: &[bool], now: Recorded, then: &Recorded) -> Recorded {
     let mask = mask(rows, &now.0);
     Recorded(now.0.mask_where(mask, then.0.clone()))
@@ -276,8 +275,8 @@ impl Number for Recorded {
         if x.dtype() != DType::F64 {
             return Self(activation::sigmoid(x));
         }
-        // Burn's default sigmoid computes through f32; 1 / (1 + e^-x) has no finite derivative
-        // once e^-x overflows. This form has neither fault.
+        // Burn's default sigmoid computes through f32; 1 / (1 + e^-x) has no finite derivative once e^-x overflows.
+        // This form avoids both.
         Self(x.mul_scalar(0.5).tanh().mul_scalar(0.5).add_scalar(0.5))
     }
 

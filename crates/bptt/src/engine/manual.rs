@@ -1,5 +1,5 @@
-//! The manual engine: the whole sequence is one operation with a hand-written backward. Real-time recurrent
-//! learning is the same operation, with gradients that are carried forwards.
+//! The manual engine: the whole sequence is one operation with a hand-written backward. Real-time recurrent learning is
+//! the same operation, but gradients are carried forwards.
 
 use crate::engine::sequence::Sequence;
 use bptt_cells::Cell;

@@ -1,4 +1,4 @@
-//! What an engine takes.
+//! The input of an engine.
 
 use bptt_cells::Cell;
 use bptt_kernels::{
@@ -6,7 +6,7 @@ use bptt_kernels::{
 };
 use burn::Tensor;
 
-/// A sequence for one layer in one direction: all that goes in.
+/// Everything that one layer in one direction needs to run a sequence.
 #[derive(Clone, Debug)]
 pub struct Sequence {
     /// `[T, B, I]`

@@ -5,7 +5,7 @@ use burn::tensor::{Device, TensorData};
 use std::iter::Sum;
 use std::ops::Add;
 
-/// How much of a batch, or of many, is padding.
+/// How much of one or more batches is padding.
 ///
 /// ```
 /// use bptt::Padding;
@@ -24,7 +24,7 @@ pub struct Padding {
 }
 
 impl Padding {
-    /// The padding of a batch of these lengths, padded to the longest one.
+    /// The padding of a batch with these lengths, padded to the longest one.
     pub fn of(lengths: &[usize]) -> Self {
         let longest = lengths.iter().copied().max().unwrap_or(0);
         Self { valid: lengths.iter().sum(), total: longest * lengths.len() }
@@ -79,7 +79,7 @@ impl RaggedBatch {
     ///
     /// # Arguments
     ///
-    /// - `rows`: for each sequence its steps one after the other, `[T_b · I]`
+    /// - `rows`: for each sequence, the numbers of its steps, `[T_b · I]`
     /// - `d_input`: `I`
     ///
     /// # Panics
@@ -97,7 +97,7 @@ impl RaggedBatch {
         Self { input: Tensor::from_data(data, device), lengths }
     }
 
-    /// How much of it is padding.
+    /// How much of the batch is padding.
     pub fn padding(&self) -> Padding {
         Padding::of(&self.lengths)
     }

@@ -10,9 +10,9 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use std::sync::Arc;
 
-/// Pads sequences, each a `[T_b · I]` of its steps, to a [`RaggedBatch`].
+/// Pads sequences to a [`RaggedBatch`]. A sequence is a list of the numbers of its steps, `[T_b · I]`.
 ///
-/// For items with targets write a [`Batcher`] of your own around [`RaggedBatch::pad`].
+/// For items with targets, write your own [`Batcher`] around [`RaggedBatch::pad`].
 #[derive(Clone, Copy, Debug)]
 pub struct PadBatcher {
     d_input: usize,
@@ -31,7 +31,7 @@ impl<S: AsRef<[f32]>> Batcher<S, RaggedBatch> for PadBatcher {
     }
 }
 
-/// Makes data loaders whose batches have sequences of about the same length.
+/// Makes data loaders whose batches have sequences of similar lengths.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -55,27 +55,27 @@ impl<S: AsRef<[f32]>> Batcher<S, RaggedBatch> for PadBatcher {
 pub struct Bucketing {
     /// How many sequences a batch has; the last one may have fewer.
     pub batch_size: usize,
-    /// Over how many batches sequences are sorted by length. With more there is less padding; with fewer the batches
-    /// are more random, and fewer items are in memory.
+    /// The size of a window in batches. The sequences of a window are sorted by length. A larger window leaves less
+    /// padding. A smaller window makes the batches more random, and holds fewer items in memory.
     pub window: usize,
     /// The seed with which the data, and the batches of each window, are shuffled anew for each epoch. `None`: the
     /// windows follow the data's order, and the shortest sequences of a window come first.
     pub shuffle: Option<u64>,
-    /// How many threads load data; 0: this one does. Each has a part of the data, and its own windows.
+    /// How many threads load data; 0: the calling thread. Each thread has a part of the data and its own windows.
     pub num_workers: usize,
 }
 
 impl Bucketing {
-    /// Batches of so many sequences, with windows of 100 batches, in order, without threads.
+    /// Batches of this many sequences, with windows of 100 batches, in order, without threads.
     pub fn new(batch_size: usize) -> Self {
         Self { batch_size, window: 100, shuffle: None, num_workers: 0 }
     }
 
     /// Makes a data loader of Burn.
     ///
-    /// Burn's `DataLoaderBuilder` has no place for a [`BatchStrategy`]; this is what it builds, with
-    /// [`Buckets`] for a strategy. (Items sorted by a `Dataset` would go through the builder, but
-    /// its `shuffle` would undo that, and without it all epochs have the same batches.)
+    /// Burn's `DataLoaderBuilder` does not take a [`BatchStrategy`]. So this makes the same loader as the builder, with
+    /// [`Buckets`] as its strategy. (A `Dataset` that sorts its items would work with the builder. But the builder's
+    /// `shuffle` would undo the order, and without `shuffle` all epochs have the same batches.)
     ///
     /// # Arguments
     ///
@@ -116,9 +116,9 @@ pub struct Buckets<I> {
     window: usize,
     shuffle: Option<u64>,
     length: Arc<dyn Fn(&I) -> usize + Send + Sync>,
-    /// The window that fills.
+    /// The window that is being filled.
     items: Vec<(usize, I)>,
-    /// The batches of the window before; the next one is the last.
+    /// The batches of the previous window. They are handed out from the end.
     ready: Vec<Vec<I>>,
 }
 
@@ -143,14 +143,14 @@ impl<I> Buckets<I> {
 
     fn cut(&mut self) {
         let mut items = std::mem::take(&mut self.items);
-        // The order of the items differs from epoch to epoch, and so does the order of the batches.
+        // The order of the items differs between epochs, and so does the order of the batches.
         let seed = self.shuffle.map(|seed| {
             let lengths = items.iter().map(|(length, _)| *length as u64);
             lengths.fold(seed, |seed, length| {
                 seed.wrapping_add(length).wrapping_mul(0x5851_f42d_4c95_7f2d).rotate_left(23)
             })
         });
-        // Stable: items of one length keep their order.
+        // A stable sort: items with the same length keep their order.
         items.sort_by_key(|(length, _)| *length);
         let mut items = items.into_iter().map(|(_, item)| item).peekable();
         while items.peek().is_some() {

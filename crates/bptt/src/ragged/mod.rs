@@ -1,8 +1,8 @@
 //! Batches of sequences of different lengths, with little padding.
 //!
-//! The batches do not need Burn's data loaders. [`PadBatcher`] and [`Bucketing`] do, and are behind the feature
-//! `dataset`, as Burn's own traits are. They are here and not in `bptt-zoo`, because users who train a model of
-//! their own need them together with `forward_lengths`, and need nothing else of the zoo.
+//! [`RaggedBatch`] does not need Burn's data loaders. [`PadBatcher`] and [`Bucketing`] need them. So they are behind
+//! the feature `dataset`, like Burn's own traits. They are here and not in `bptt-zoo`, because users who train a model
+//! of their own need them together with `forward_lengths`, and need nothing else of the zoo.
 
 mod batch;
 #[cfg(feature = "dataset")]

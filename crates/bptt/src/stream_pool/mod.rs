@@ -1,4 +1,4 @@
-//! Live streams, each with a state of its own, whose steps are computed in batches.
+//! Live streams, each with its own state, whose steps are computed in batches.
 
 mod saved;
 mod slots;
@@ -26,9 +26,9 @@ pub struct StreamPoolConfig {
     /// The most rows of a batch. Up to 128, the packed weights are kept from one batch to the next (see
     /// [`Recurrent::step`]).
     pub max_batch: usize,
-    /// How long an input waits at most for a batch to fill.
+    /// The longest time that an input waits until a batch is full.
     pub max_wait: Duration,
-    /// After how long without an input [`evict_idle`](StreamPool::evict_idle) evicts a stream; `None`: never.
+    /// [`evict_idle`](StreamPool::evict_idle) evicts a stream after this time without an input; `None`: never.
     pub max_idle: Option<Duration>,
 }
 
@@ -49,8 +49,8 @@ impl StreamPoolConfig {
     ///
     /// # Errors
     ///
-    /// One line, if a limit is zero, if the layer is bidirectional or reversed (neither has a next
-    /// step), or if it is in f64 (the pool keeps states in f32, in which smaller types are exact).
+    /// One line, if a limit is zero, if the layer is bidirectional or reversed (such a layer has no next step), or if
+    /// it is in f64. (The pool keeps states in f32, which represents smaller types exactly.)
     pub fn init<C: SequenceCell, K: StreamKey>(
         &self,
         layer: &Recurrent<C>,
@@ -67,7 +67,7 @@ impl StreamPoolConfig {
                 "{name}: streams need a layer that runs forward only"
             )));
         }
-        // Off the tape, which would grow with each step.
+        // Without the tape, which would grow with each step.
         let layer = layer.valid();
         let weight = layer.weights[0].weight_ih.val();
         if weight.dtype() == DType::F64 {
@@ -91,19 +91,19 @@ impl StreamPoolConfig {
     }
 }
 
-/// Live streams, each with a state of its own, whose steps are computed in batches.
+/// Live streams, each with its own state, whose steps are computed in batches.
 ///
 /// Streams can be added ([`add`](Self::add)), fed ([`feed`](Self::feed)) and removed ([`remove`](Self::remove),
-/// [`evict_idle`](Self::evict_idle)) at any time. An input waits until `max_batch` inputs wait, or until it has
-/// waited for `max_wait`. Then [`poll`](Self::poll) computes the output, in one step of the layer for all that
-/// wait. A stream has at most one waiting input, so that memory does not grow, however rarely `poll` is called.
+/// [`evict_idle`](Self::evict_idle)) at any time. An input waits until `max_batch` inputs wait, or until it has waited
+/// for `max_wait`. Then [`poll`](Self::poll) computes the output, in one step of the layer for all that wait. A stream
+/// has at most one waiting input. So memory does not grow, even if `poll` is called rarely.
 ///
 /// With the kernels for host memory, a stream's outputs are the same bits as if it were alone. (Elsewhere they are
 /// the same up to rounding, because the order of sums in a product may depend on the number of rows.)
 ///
-/// States and inputs are in plain host memory, a row for each stream. A batch gathers its rows into tensors and
-/// writes the states back. The layer runs off the tape ([`valid`](burn::module::Module::valid)). The pool reads
-/// no clock: the caller passes `now`, so that tests can choose it.
+/// States and inputs are in plain host memory, a row for each stream. A batch gathers its rows into tensors and writes
+/// the states back. The layer runs without a tape ([`valid`](burn::module::Module::valid)). The pool reads no clock:
+/// the caller passes `now`, so that tests can choose it.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {
@@ -168,13 +168,13 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     ///
     /// # Returns
     ///
-    /// The stream that was evicted for it, if the pool was full: of those without a waiting input, the one that was
-    /// fed least recently (or added, if it never was fed).
+    /// The stream that was evicted, if the pool was full: of the streams without a waiting input, the one that was fed
+    /// least recently (or added, if it was never fed).
     ///
     /// # Errors
     ///
-    /// One line, and nothing is changed: if there is such a stream already, or if the pool is full and
-    /// each of its streams has an input that waits.
+    /// One line, and nothing is changed: if the pool already has this stream, or if the pool is full and each stream
+    /// has a waiting input.
     pub fn add(&mut self, key: K, now: Instant) -> Result<Option<Evicted<K>>, StreamError> {
         let state = StreamState {
             hidden: vec![0.0; self.shape.hidden_len()],
@@ -187,7 +187,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     ///
     /// # Errors
     ///
-    /// As [`add`](Self::add), and if the state is one of another layer.
+    /// As [`add`](Self::add), and if the state belongs to another layer.
     pub fn add_from(
         &mut self,
         key: K,
@@ -215,7 +215,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     /// # Arguments
     ///
     /// - `input`: `I` numbers
-    /// - `now`: the time from which on it waits
+    /// - `now`: the time at which the input begins to wait
     ///
     /// # Errors
     ///
@@ -239,12 +239,12 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         Ok(())
     }
 
-    /// Computes what is due: full batches, and inputs that have waited for `max_wait`.
+    /// Computes the outputs that are due: full batches, and inputs that have waited for `max_wait`.
     pub fn poll(&mut self, now: Instant) -> StreamOutputs<K> {
         self.poll_with(now, |outputs| outputs)
     }
 
-    /// As [`poll`](Self::poll), with a head behind the layer.
+    /// As [`poll`](Self::poll), with a head after the layer.
     ///
     /// # Arguments
     ///
@@ -253,7 +253,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     ///
     /// # Panics
     ///
-    /// If the head returns another number of rows. Inputs and states are then as before.
+    /// If the head returns another number of rows. Inputs and states do not change then.
     pub fn poll_with(
         &mut self,
         now: Instant,
@@ -270,8 +270,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         self.flush_with(|outputs| outputs)
     }
 
-    /// As [`flush`](Self::flush), with a head behind the layer; see
-    /// [`poll_with`](Self::poll_with).
+    /// As [`flush`](Self::flush), with a head after the layer; see [`poll_with`](Self::poll_with).
     ///
     /// # Panics
     ///
@@ -280,8 +279,8 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         self.answer(head, |_| true)
     }
 
-    /// The time at which the next input is due, if no other comes; `None` if nothing waits, or if `max_wait` is so
-    /// long (such as [`Duration::MAX`]) that the clock cannot represent the time.
+    /// The time at which the next input is due, if no other input is fed. `None` if no input waits, or if `max_wait` is
+    /// so long (such as [`Duration::MAX`]) that the clock cannot represent the time.
     pub fn due(&self) -> Option<Instant> {
         self.slots.waits_since()?.checked_add(self.config.max_wait)
     }
@@ -326,7 +325,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     ///
     /// # Errors
     ///
-    /// One line, if inputs wait: they would be lost. [`flush`](Self::flush) first.
+    /// One line, if inputs wait, because they would be lost. Call [`flush`](Self::flush) first.
     pub fn snapshot(&self) -> Result<SavedStreams<K>, StreamError> {
         match self.slots.waiting() {
             0 => Ok(SavedStreams { streams: self.slots.all() }),
@@ -340,8 +339,8 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     ///
     /// # Errors
     ///
-    /// One line, and nothing is changed: if there are too many streams, if one of them is in the pool already or in
-    /// the snapshot twice, or if they belong to another layer.
+    /// One line, and nothing is changed: if there are too many streams, if one of them is already in the pool or occurs
+    /// twice in the snapshot, or if they belong to another layer.
     pub fn restore(&mut self, saved: &SavedStreams<K>, now: Instant) -> Result<(), StreamError> {
         let room = self.config.max_streams - self.len();
         if saved.streams.len() > room {
@@ -448,7 +447,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         let outputs = numbers(outputs);
         let (hidden, memory) = state.into_parts();
         let (hidden, memory) = (numbers(hidden), memory.map_or_else(Vec::new, numbers));
-        // The pool changes from here on only, after all that may panic.
+        // The pool changes only from here on, after everything that may panic.
         self.slots.bring_back(&rows, &hidden, &memory);
         answers.keys.extend(rows.iter().map(|&slot| self.slots.key(slot).clone()));
         answers.outputs.extend(outputs);

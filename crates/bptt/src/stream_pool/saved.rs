@@ -1,4 +1,4 @@
-//! Streams in a file.
+//! Saved streams.
 
 use crate::error::StreamError;
 use crate::stream_pool::stream::{StreamKey, StreamState};
@@ -10,19 +10,19 @@ use std::path::Path;
 
 /// The states of all streams of a pool, to be saved by serde in any format, or as a burnpack file.
 ///
-/// In burnpack there are two tensors, `hidden [S, L·P]` and `memory [S, L·M·H]`, with a row for each
-/// of `S` streams, whose names are in the metadata, as JSON.
+/// A burnpack file has two tensors, `hidden [S, L·P]` and `memory [S, L·M·H]`, with a row for each of `S` streams. The
+/// keys of the streams are in the metadata, as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SavedStreams<K> {
-    /// Each stream and its state, the one fed least recently first.
+    /// Each stream and its state. The stream that was fed least recently comes first.
     pub streams: Vec<(K, StreamState)>,
 }
 
-/// The kind of file that its metadata names.
+/// The format name in the metadata.
 const FORMAT: &str = "bptt-streams-1";
 
 impl<K: StreamKey + Serialize + DeserializeOwned> SavedStreams<K> {
-    /// Writes a burnpack file. It replaces an older one once it is whole.
+    /// Writes a burnpack file. An older file is replaced when the new one is complete.
     ///
     /// # Errors
     ///
@@ -39,8 +39,7 @@ impl<K: StreamKey + Serialize + DeserializeOwned> SavedStreams<K> {
     ///
     /// # Errors
     ///
-    /// One line, with the path: if there is no such file, if it is damaged, or if it has something else
-    /// in it.
+    /// One line, with the path: if there is no such file, if it is damaged, or if it has other content.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, StreamError> {
         let path = path.as_ref();
         Reader::from_file_exact(path)
@@ -119,7 +118,7 @@ fn rows(tensor: burn_pack::Tensor, count: usize) -> Result<Vec<Vec<f32>>, String
     Ok((0..count).map(|row| numbers[row * width..][..width].to_vec()).collect())
 }
 
-/// Messages of other crates may span lines; a user gets one line.
+/// Messages of other crates may have several lines, but a user gets one line.
 fn line(error: impl std::fmt::Display) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,10 +1,10 @@
-//! The streams' numbers, and the order in which they were fed. There are no tensors here.
+//! The inputs and states of the streams, and the order in which they were fed. There are no tensors here.
 
 use crate::stream_pool::stream::{Evicted, Shape, StreamKey, StreamState};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
 
-/// A row of numbers for each stream. Free rows are used again, and their memory is never freed.
+/// Stores a row of numbers for each stream. Free rows are used again, and memory is never freed.
 #[derive(Debug)]
 pub(crate) struct Slots<K> {
     shape: Shape,
@@ -14,7 +14,7 @@ pub(crate) struct Slots<K> {
     free: Vec<usize>,
     /// The streams without a waiting input, the one fed least recently first.
     idle: BTreeMap<u64, usize>,
-    /// The streams with one, the one fed least recently first.
+    /// The streams with a waiting input, the one fed least recently first.
     waiting: VecDeque<usize>,
     /// The number of feeds and additions so far.
     count: u64,
@@ -81,7 +81,7 @@ impl<K: StreamKey> Slots<K> {
         self.slot(slot).fed
     }
 
-    /// The time from which on the oldest waiting input waits.
+    /// The time at which the oldest waiting input began to wait.
     pub(crate) fn waits_since(&self) -> Option<Instant> {
         self.waiting.front().map(|&slot| self.fed(slot))
     }
@@ -128,7 +128,7 @@ impl<K: StreamKey> Slots<K> {
         Evicted { key, state }
     }
 
-    /// Adds the input of a stream that has none waiting.
+    /// Adds an input to a stream without a waiting input.
     pub(crate) fn feed(&mut self, slot: usize, input: &[f32], now: Instant) {
         self.count += 1;
         let row = self.slots[slot].as_mut().expect("a stream is there");
@@ -138,7 +138,7 @@ impl<K: StreamKey> Slots<K> {
         self.inputs[slot * self.shape.input..][..self.shape.input].copy_from_slice(input);
     }
 
-    /// The streams that have waited longest, at most so many.
+    /// The streams that have waited longest, at most `most` of them.
     pub(crate) fn first(&self, most: usize) -> Vec<usize> {
         self.waiting.iter().take(most).copied().collect()
     }

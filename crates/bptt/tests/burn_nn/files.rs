@@ -1,4 +1,4 @@
-//! Whole models: what Burn wrote with its layers is read into the same model with ours.
+//! Whole models: a file of a model with Burn's layers is read into the same model with layers of bptt.
 
 use crate::{error, flex, noise};
 use bptt::burn_nn::{convert_record, load_file};
@@ -17,7 +17,7 @@ const DRAWN: Initializer = Initializer::Normal { mean: 0.0, std: 0.5 };
 #[derive(Module, Debug)]
 struct Model<L, G, R> {
     embedding: Embedding,
-    /// Below another module, and two directions of one layer.
+    /// A layer with two directions, below another module.
     encoder: Encoder<L>,
     decoder: Vec<G>,
     rnn: Option<R>,
@@ -100,7 +100,7 @@ fn a_whole_model_that_burn_wrote_is_read_with_our_layers_in_it() {
     let expected = old.forward(words.clone());
     old.clone().save_file(folder.path().join("model.bpk")).expect("saved");
 
-    // Also without the extension, as Burn has it.
+    // Burn also allows a name without the extension.
     for name in ["model.bpk", "model"] {
         let fresh = new(&device);
         assert!(error(&fresh.forward(words.clone()), &expected) > 1e-2);
@@ -108,7 +108,7 @@ fn a_whole_model_that_burn_wrote_is_read_with_our_layers_in_it() {
         assert!(error(&loaded.forward(words.clone()), &expected) < 1e-12);
     }
 
-    // What ours wrote itself is read by the same function, and a record is converted alike.
+    // The same function reads files of the new model, and `convert_record` gives the same result.
     let record = convert_record(old.into_record(), &new(&device)).expect("converted");
     let loaded = new(&device).try_load_record(record).expect("loaded");
     loaded.clone().save_file(folder.path().join("ours.bpk")).expect("saved");
@@ -139,7 +139,7 @@ fn a_file_of_coupled_gates_in_half_precision_at_the_root_of_a_model() {
     let loaded = load_file(config.init(&device), &path).expect("loaded");
     assert_eq!(loaded.weights[0].weight_hh.val().dtype(), DType::F16);
 
-    // The numbers themselves, in the f64 that this device computes in.
+    // The numbers are compared in f64, the type of this device.
     let wide = &mut Cast(DType::F64);
     let (loaded, theirs) = (loaded.map(wide), half.map(wide));
     let input = noise([2, 5, WIDTH], &device);

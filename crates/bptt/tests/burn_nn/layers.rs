@@ -1,4 +1,4 @@
-//! Outputs, final states and gradients, over all options, to and fro.
+//! Compares outputs, final states and gradients, for all options, in both directions of the conversion.
 
 use crate::{devices, error, flex, noise};
 use bptt::burn_nn::ConversionError;
@@ -15,7 +15,7 @@ const TIME: usize = 7;
 const INPUT: usize = 4;
 const HIDDEN: usize = 5;
 
-/// Large enough for gates to differ, and for clips to bite.
+/// Large enough for gates to differ, and for clips to have an effect.
 const DRAWN: Initializer = Initializer::Normal { mean: 0.0, std: 0.7 };
 
 fn input(batch_first: bool, device: &Device) -> Tensor<3> {
@@ -23,10 +23,10 @@ fn input(batch_first: bool, device: &Device) -> Tensor<3> {
     noise(shape, device)
 }
 
-/// What one layer makes of one input, beginning with a given state and with zeros.
+/// Runs a layer on one input, from a given state or from zeros.
 type Run<S> = Box<dyn Fn(Tensor<3>, Option<S>) -> (Tensor<3>, S)>;
 
-/// The layers of `burn::nn`, all run alike.
+/// One interface for all layers of `burn::nn`.
 trait Theirs<S>: Clone + 'static {
     fn run(self) -> Run<S>;
 }
@@ -57,14 +57,14 @@ impl Theirs<GruState> for nn::Gru {
         Box::new(move |input, state| {
             let state = state.map(|state| state.try_into().expect("one row"));
             let output = self.forward(input, state);
-            // It hides its state, which is the last output.
+            // Burn's layer does not return its state, which is the last output.
             let last: Tensor<2> = output.clone().narrow(1, TIME - 1, 1).squeeze_dim(1);
             (output, last.into())
         })
     }
 }
 
-/// There and back, with a state and without: three layers that have to agree.
+/// Converts a layer and converts it back. The three layers have to agree, with a state and without.
 fn agree<C, T>(case: &str, theirs: T, batch_first: bool, device: &Device, tolerance: f64)
 where
     C: SequenceCell,
@@ -107,7 +107,7 @@ fn both() -> impl Iterator<Item = (bool, bool)> {
 fn an_rnn_is_the_same_with_all_its_options() {
     for (device, tolerance) in devices() {
         for activation in [ActivationConfig::Tanh, ActivationConfig::Relu] {
-            // A rectifier's state may be all zero, and then says nothing.
+            // With a rectifier, the state may be all zero, and the comparison would show nothing.
             let mean = if matches!(activation, ActivationConfig::Relu) { 0.2 } else { 0.0 };
             for (bias, batch_first) in both() {
                 for reverse in [false, true] {
@@ -179,7 +179,7 @@ fn a_gru_is_the_same_with_all_its_options() {
     }
 }
 
-/// Burn differentiates its layer, and ours differentiates itself: one more witness.
+/// Burn's layer is differentiated by Burn, and ours by the manual engine. So this is one more witness.
 #[test]
 fn gradients_are_the_same_and_go_to_new_parameters() {
     let device = flex().autodiff();
@@ -187,7 +187,7 @@ fn gradients_are_the_same_and_go_to_new_parameters() {
     let ours = Lstm::try_from(theirs.clone()).expect("plain");
     let back = nn::Lstm::try_from(ours.clone()).expect("plain");
     let x = input(true, &device);
-    // Not a plain sum: each output has a weight of its own.
+    // Each output has its own weight, because a plain sum could hide errors.
     let weight = noise([BATCH, TIME, HIDDEN], &device);
     let gradient = |layer: &nn::Lstm| {
         let grads = (layer.forward(x.clone(), None).0 * weight.clone()).sum().backward();

@@ -1,7 +1,7 @@
-//! Layers of `burn::nn` and ours are the same functions, and files of the one load into the other.
+//! Layers of `burn::nn` and of bptt compute the same functions, and a model with the latter loads files of the former.
 //!
-//! A test crate of its own for one reason: in f64 the layers of `burn::nn` run only on a device whose
-//! default type is f64, and that is chosen once for a whole process.
+//! This is a separate test crate for one reason: in f64 the layers of `burn::nn` run only on a device whose default
+//! type is f64, and the default type is chosen once for a whole process.
 #![cfg(feature = "flex")]
 
 mod files;
@@ -20,7 +20,7 @@ fn flex() -> Device {
     device
 }
 
-/// The devices to test on, and what is rounding on them: f64, and f32 with Burn's own sigmoid.
+/// The devices, and the size of rounding errors on each: f64, and f32 with Burn's own sigmoid.
 fn devices() -> Vec<(Device, f64)> {
     #[allow(unused_mut, reason = "without the feature")]
     let mut devices = vec![(flex(), 1e-12)];

@@ -1,4 +1,4 @@
-//! What cannot be carried over is refused, and the reason is in the line.
+//! Layers that cannot be converted are refused, and the message has the reason.
 
 use crate::flex;
 use bptt::burn_nn::ConversionError;

@@ -1,4 +1,4 @@
-//! The smallest sequences, those that are none, and those that are too large.
+//! The smallest sequences, empty sequences, and sequences that are too large.
 
 use super::{close, complaint, noise, plain, tracked};
 use bptt::{
@@ -9,7 +9,7 @@ use burn::Tensor;
 use burn::tensor::{Bool, DType, Device, TensorData};
 use std::time::{Duration, Instant};
 
-/// Every cell by every engine, with so many units.
+/// Every cell with every engine, with this many units.
 fn layers(d_hidden: usize, device: &Device) -> Vec<AnyRecurrent> {
     let all = CellKind::ALL.into_iter().flat_map(|kind| {
         Engine::ALL.map(|engine| {
@@ -123,17 +123,17 @@ fn there_is_nothing_to_pack_in_an_empty_batch() {
 
 #[test]
 fn what_cannot_fit_is_refused_before_anything_is_allocated() {
-    // One number, seen as a sequence of so many steps.
+    // One number, viewed as a sequence of this many steps.
     let long =
         |time: usize, device: &Device| Tensor::<3>::zeros([1, 1, 3], device).expand([1, time, 3]);
     let device = tracked();
     for layer in layers(64, &device) {
-        // Both engines: more than there are addresses.
+        // Both engines refuse more bytes than there are addresses.
         let message = complaint(|| layer.forward(long(1 << 55, &device), None));
         assert!(message.contains("more memory than there are addresses"), "{message}");
     }
     let layer = AnyRecurrentConfig::new(CellKind::Lstm, 3, 64).init(&device);
-    // Petabytes, which no machine has.
+    // Petabytes, more than any machine has.
     let time = 10_000_000_000_000;
     for budget in [None, Some(1 << 20)] {
         let layer = layer.clone().with_trace_budget(budget);
@@ -142,11 +142,11 @@ fn what_cannot_fit_is_refused_before_anything_is_allocated() {
         assert!(message.starts_with(start), "{message}");
         assert!(message.contains("no trace budget would do"), "{message}");
     }
-    // The reference kernel keeps all, and so refuses as well.
+    // The reference kernel keeps the whole trace, so it refuses too.
     let reference = layer.clone().with_kernel(Kernel::Reference);
     let message = complaint(|| reference.forward(long(time, &device), None));
     assert!(message.contains("no trace budget would do"), "{message}");
-    // A budget too small for anything, and the one that the message names.
+    // A budget that is too small for any schedule, and the budget that the message names.
     let small = layer.clone().with_trace_budget(Some(1000));
     let input = || noise([1, 3000, 3], &device);
     let message = complaint(|| small.forward(input(), None));
@@ -157,7 +157,7 @@ fn what_cannot_fit_is_refused_before_anything_is_allocated() {
     let message = complaint(|| with(least - 1));
     assert!(message.contains("each layer and direction has an equal part"), "{message}");
 
-    // What it costs is known before anything runs, and refused alike.
+    // The cost is known before anything runs, and is refused in the same way.
     let cost = |budget| layer.clone().with_trace_budget(budget).trace_cost(1, 3000, DType::F32);
     let error = cost(Some(least - 1)).expect_err("too small").to_string();
     assert!(message.starts_with(&error), "{message} beside {error}");
@@ -165,7 +165,7 @@ fn what_cannot_fit_is_refused_before_anything_is_allocated() {
         [Some(least), Some(10 * least), None].map(|budget| cost(budget).expect("it fits"));
     assert!(tight.bytes <= least && ample.bytes <= 10 * least && whole.bytes == whole.whole);
     assert!(tight.ratio() > ample.ratio() && ample.ratio() > 1.0 && whole.ratio() == 1.0);
-    // Per unit: four values kept and the memory.
+    // For each unit: four saved values and the memory.
     assert_eq!(whole.whole, 4 * 64 * (3000 * 5 + 1));
 }
 
@@ -199,7 +199,7 @@ fn sizes_that_no_machine_has_are_an_error() {
             assert!(error.to_string().starts_with("lstm: "), "{error}");
         }
     }
-    // That fits no memory, and is a number all the same.
+    // This fits no memory, but the cost is still a number.
     let cost = lstm.trace_cost(1 << 20, usize::MAX, DType::F64).expect("a cost");
     assert_eq!(cost.whole, usize::MAX);
 }
@@ -255,7 +255,7 @@ fn learning_in_real_time_that_cannot_fit_is_refused_beforehand() {
     let error = Rtrl::new(&gru, gru.zero_state(20_000, &Tensor::<1>::zeros([1], &plain())));
     let error = error.expect_err("it cannot fit").to_string();
     assert!(error.contains("expected fewer units, layers or rows"), "{error}");
-    // Without a gradient to be had, nothing is carried.
+    // If no gradient is wanted, no influence is carried.
     let plain = GruConfig::new(3, 64).with_engine(Engine::Rtrl).init(&plain());
     let _ = plain.forward(Tensor::zeros([1000, 1, 3], &super::plain()), None);
 }

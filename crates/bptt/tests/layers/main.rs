@@ -1,4 +1,4 @@
-//! The layers as Burn modules: what their users rely on, beyond the gradients that the probe checks.
+//! The layers as Burn modules: what users rely on, besides the gradients that the probe checks.
 #![cfg(feature = "flex")]
 
 mod limits;
@@ -33,17 +33,17 @@ fn close(a: Tensor<3>, b: Tensor<3>) {
     a.into_data().assert_approx_eq::<f32>(&b.into_data(), Tolerance::absolute(1e-6));
 }
 
-/// The message of a panic that has to happen.
+/// The message of an expected panic.
 fn complaint<T>(act: impl FnOnce() -> T) -> String {
     let panic = catch_unwind(AssertUnwindSafe(act)).err().expect("should panic");
     panic.downcast_ref::<String>().cloned().expect("a formatted message")
 }
 
-/// Whoever measures the memory of this process does so alone.
+/// A lock for tests that measure the memory of this process: only one runs at a time.
 #[cfg(target_os = "linux")]
 static MEMORY: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
-/// How much memory this process has, in bytes.
+/// How much memory this process uses, in bytes.
 #[cfg(target_os = "linux")]
 fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").expect("on Linux");
@@ -248,8 +248,8 @@ fn only_what_is_tracked_gets_a_gradient() {
 
 #[test]
 fn a_loss_may_depend_on_any_part_of_the_results() {
-    // A gradient that nothing asks for must be neither missing nor counted twice; and where the
-    // outputs are a single number, the zero that stands for theirs looks like them.
+    // If the loss does not depend on the outputs, their gradient must be neither missing nor counted twice. If the
+    // outputs are a single number, the single zero in place of this gradient has the same shape as the outputs.
     for [time, batch, width] in [[4, 3, 5], [1, 1, 1]] {
         let device = tracked();
         let config = LstmConfig::new(2, width).with_num_layers(2).with_batch_first(false);
@@ -312,7 +312,7 @@ fn steps_and_chunks_are_the_sequence_bit_by_bit() {
 
 #[test]
 fn a_stream_sees_that_its_weights_have_changed() {
-    // Packed weights are remembered from step to step; a change in place must not go unnoticed.
+    // Packed weights are kept from step to step. A change of the weights in place must be noticed.
     let device = plain();
     let mut layer = RnnConfig::new(3, 4).init(&device);
     let x = Tensor::<2>::ones([1, 3], &device);
@@ -335,8 +335,7 @@ fn a_stream_sees_that_its_weights_have_changed() {
 
 #[test]
 fn a_stream_does_not_take_the_copy_of_a_weight_for_that_of_another() {
-    // Weights that lie transposed are copied before they are packed; memory of a copy that is gone is the next
-    // copy's.
+    // Transposed weights are copied before they are packed. The next copy may get the memory of a freed copy.
     let device = plain();
     let mut layer = RnnConfig::new(3, 4).init(&device);
     let x = Tensor::<2>::ones([1, 3], &device);

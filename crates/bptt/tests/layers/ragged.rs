@@ -1,4 +1,4 @@
-//! Batches of ragged data: what comes out of Burn's data loaders, and how much of it is padding.
+//! Batches of ragged data: the batches of Burn's data loaders, and how much of them is padding.
 
 use super::plain;
 use bptt::{Bucketing, GruConfig, PadBatcher, Padding, RaggedBatch};
@@ -7,7 +7,7 @@ use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::data::dataset::InMemDataset;
 use std::sync::Arc;
 
-/// Of lengths from 1 to 200, in no order. The first number says which one it is.
+/// Sequences with lengths from 1 to 200, in no order. The first number identifies a sequence.
 fn sequences() -> Vec<Vec<f32>> {
     (0..1003).map(|k| vec![k as f32; k * 7919 % 200 + 1]).collect()
 }
@@ -17,10 +17,10 @@ fn bucketed(bucketing: &Bucketing) -> Arc<dyn DataLoader<RaggedBatch>> {
     bucketing.loader(data, PadBatcher::new(1), Vec::len, &plain())
 }
 
-/// Of each batch: which sequences are in it.
+/// For each batch, the sequences in it.
 type Epoch = Vec<Vec<usize>>;
 
-/// An epoch, after a look at each batch.
+/// Runs an epoch, and checks each batch.
 fn epoch(loader: &dyn DataLoader<RaggedBatch>) -> (Epoch, Padding) {
     let (mut all, mut padding) = (Vec::new(), Padding::default());
     for batch in loader.iter() {
@@ -58,7 +58,7 @@ fn bucketing_leaves_little_padding() {
         let (batches, padding) = epoch(&*bucketed(&bucketing));
         assert_eq!(padding.valid, before.valid);
         assert!(padding.share() < most, "{bucketing:?}: {padding:?}");
-        // All of them full but the last one of each worker's windows.
+        // All batches are full except the last one in the windows of each worker.
         let short = batches.iter().filter(|batch| batch.len() < 16).count();
         assert!(short <= num_workers.max(1), "{bucketing:?}: {short} short batches");
     }
@@ -71,14 +71,14 @@ fn epochs_differ_and_a_seed_repeats_them() {
     let (first, second) = (epoch(&*a).0, epoch(&*a).0);
     assert_eq!(first, epoch(&*b).0);
     assert_eq!(second, epoch(&*b).0);
-    // Not only who is in a batch, but also when the short ones come.
+    // Not only the content of the batches differs, but also the order of short and long batches.
     let lengths =
         |epoch: &Epoch| epoch.iter().map(|batch| batch[0] * 7919 % 200).collect::<Vec<_>>();
     assert_ne!(lengths(&first), lengths(&second));
     assert!(!lengths(&first).is_sorted());
     let other = Bucketing { shuffle: Some(4), ..bucketing.clone() };
     assert_ne!(epoch(&*bucketed(&other)).0, first);
-    // Without a seed: always the same, the shortest first.
+    // Without a seed, the order is always the same, the shortest first.
     let still = bucketed(&Bucketing { shuffle: None, ..bucketing });
     let first = epoch(&*still).0;
     assert_eq!(first, epoch(&*still).0);

@@ -1,4 +1,4 @@
-//! Sequences as they come: lengths, masks, windows.
+//! Sequences with lengths, masks and windows.
 
 use super::{noise, plain, tracked};
 use bptt::{
@@ -10,7 +10,7 @@ use burn::module::Module;
 use burn::tensor::{Bool, Device, TensorData};
 use proptest::prelude::*;
 
-/// A layer and what it is given.
+/// A layer and its input.
 #[derive(Clone, Debug)]
 struct Given {
     cell: CellKind,
@@ -69,7 +69,7 @@ impl Given {
         Tensor::from_data(TensorData::new(self.mask.clone(), [batch, time]), device)
     }
 
-    /// As the layer wants it, and back.
+    /// Converts between batch first and the layer's layout.
     fn swap(&self, x: Tensor<3>) -> Tensor<3> {
         if self.batch_first { x } else { x.swap_dims(0, 1) }
     }
@@ -114,12 +114,13 @@ fn close(a: Tensor<3>, b: Tensor<3>) -> bool {
     a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5)
 }
 
-/// As strings: so that a NaN is itself, and a zero has its sign.
+/// The numbers as strings, so that a NaN is equal to itself, and zeros of different sign differ.
 fn bits(all: &[TensorData]) -> String {
     format!("{:?}", all.iter().map(numbers).collect::<Vec<_>>())
 }
 
-/// Outputs, final states and the gradient of the input; those of weights are sums over all rows.
+/// Compares outputs, final states and the gradient of the input. The gradients of weights are sums over all rows, so
+/// they are left out.
 #[test]
 fn a_batch_in_two_has_the_bits_of_the_whole() {
     let device = tracked();
@@ -251,13 +252,12 @@ proptest! {
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let expected = expected.narrow(if given.batch_first { 1 } else { 0 }, 0, longest);
         prop_assert_eq!(again, lengths);
-        // Burn's product takes its sums in an order of its own for each number of rows; that is the
-        // autograd engine's.
+        // The autograd engine uses Burn's product, whose order of summation depends on the number of rows.
         if given.engine == Engine::Autograd {
             prop_assert!(close(outputs, expected) && close(state.hidden, end.hidden));
             return Ok(());
         }
-        // Another number of steps: other tiles, but the same sums.
+        // Another number of steps gives other tiles, but the same sums.
         prop_assert_eq!(bits(&[outputs.into_data()]), bits(&[expected.into_data()]));
         prop_assert_eq!(bits(&[state.hidden.into_data()]), bits(&[end.hidden.into_data()]));
     }
@@ -299,7 +299,8 @@ proptest! {
 
 #[test]
 fn a_window_reaches_back_as_far_as_it_says() {
-    // The gradient of each window is that of the same steps from a state cut off at its reach.
+    // The gradient of each window is the gradient of the same steps, from a state that is detached at the first step
+    // that it reaches.
     let given = Given {
         cell: CellKind::Gru,
         engine: Engine::Manual,
@@ -343,7 +344,7 @@ fn memory_does_not_grow_with_the_number_of_windows() {
     for engine in Engine::BACKWARD {
         let layer = AnyRecurrentConfig::new(CellKind::Lstm, 8, 32).with_engine(engine);
         let layer = layer.init(&tracked());
-        // Of all tapes together 60 MB and more, if they were kept.
+        // If all tapes were kept, they would take 60 MB or more.
         let mut truncated = Truncated::new(10_000, 10, 10, None);
         let mut base = 0;
         let mut count = 0;

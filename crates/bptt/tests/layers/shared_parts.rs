@@ -1,5 +1,5 @@
-//! What stands between parts that are each right alone: weights that share memory, packed weights that are
-//! kept for the next step, types, layers that come and go, threads.
+//! Errors that only occur when several parts work together: weights that share memory, packed weights that are kept for
+//! the next step, types, layers that are made and dropped, threads.
 
 use super::complaint;
 use bptt::{
@@ -40,7 +40,7 @@ fn differ<const D: usize>(a: &Tensor<D>, b: &Tensor<D>) -> f64 {
         .fold(0.0, |worst, d| if d.is_nan() { d } else { worst.max(d) })
 }
 
-/// A short call, whose packed weights are kept, against the reference body, which packs nothing.
+/// Compares a short call, whose packed weights are kept, with the reference body, which packs nothing.
 fn is_right(layer: &Gru, what: &str) {
     let input = noise([1, 10, layer.d_input()], &layer.weights[0].weight_ih.val().device());
     let right = layer.clone().with_kernel(Kernel::Reference).forward(input.clone(), None).0;
@@ -56,7 +56,7 @@ fn is_right(layer: &Gru, what: &str) {
 
 #[test]
 fn loaded_layers_compute_with_their_own_weights() {
-    // Not while others measure: it takes tens of megabytes.
+    // Not while other tests measure memory, because this takes tens of megabytes.
     #[cfg(target_os = "linux")]
     let _alone = super::MEMORY.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = tempfile::tempdir().expect("a folder");
@@ -126,7 +126,7 @@ fn loaded_layers_that_run_in_turn_keep_to_themselves() {
     }
 }
 
-/// An LSTM over three vectors of numbers, seen as matrices of its own sizes.
+/// An LSTM whose weights are views of three vectors.
 fn over(storage: &[Tensor<1>; 3], [hidden, output, input]: [usize; 3]) -> bptt::Lstm {
     let device = storage[0].device();
     let config = LstmConfig::new(input, hidden).with_proj_size(output).with_bias(false);
@@ -156,7 +156,7 @@ fn the_same_storage_in_other_shapes_is_packed_anew() {
                 }
             }
         }
-        // One layer whose weights are exchanged for views of the same storage.
+        // One layer whose weights are replaced by other views of the same storage.
         let mut layer = over(&storage, sizes[0]);
         let square = noise([128 * 16], &device);
         layer.weights[0].weight_hr = Some(Param::from_tensor(square.clone().reshape([16, 128])));
@@ -184,7 +184,7 @@ fn transposed_and_changing_weights_are_right() {
             gru.weights[0].weight_hh = Param::from_tensor(weight * 0.9);
             is_right(&gru, &format!("weights after change {k}"));
         }
-        // Copies that go ways of their own.
+        // Copies whose weights change independently.
         let mut copy = gru.clone();
         copy.weights[0].weight_hh = Param::from_tensor(noise([120, 40], &device));
         for _ in 0..2 {
@@ -195,7 +195,7 @@ fn transposed_and_changing_weights_are_right() {
     }
 }
 
-/// What is packed of a layer is gone with it, and there is one of it, whatever its weights do.
+/// The packed weights of a layer are freed with it, and there is only one copy of them, even if its weights change.
 #[test]
 #[cfg(target_os = "linux")]
 fn packed_weights_do_not_pile_up() {
@@ -203,7 +203,7 @@ fn packed_weights_do_not_pile_up() {
     let _alone = super::MEMORY.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     for device in devices() {
         let x = noise([1, 256], &device);
-        // Packed, 1.5 MiB each; what is free again is kept for others, up to 64 pieces.
+        // Packed weights take 1.5 MiB for each layer. The pool keeps up to 64 freed pieces.
         let grown = |what: &str, act: &mut dyn FnMut()| {
             (0..80).for_each(|_| act());
             let before = super::resident();
@@ -237,7 +237,7 @@ fn threads_that_share_layers_and_weights_get_the_same_bits() {
                 scope.spawn(move || {
                     for round in 0..60 {
                         let k = (thread + round) % layers.len();
-                        // The layer, a copy of it, one with other weights in between.
+                        // In turn: the layer, a copy of it, and a layer with other weights.
                         let found = match round % 3 {
                             0 => layers[k].forward(x.clone(), None).0,
                             1 => layers[k].clone().forward(x.clone(), None).0,
@@ -258,7 +258,7 @@ fn threads_that_share_layers_and_weights_get_the_same_bits() {
     }
 }
 
-/// A layer with everything in another type than one of its operands.
+/// A layer in which one operand has another type than the rest.
 #[test]
 fn types_that_differ_are_refused_by_all_alike() {
     for (k, device) in devices().into_iter().enumerate() {
@@ -287,7 +287,7 @@ fn types_that_differ_are_refused_by_all_alike() {
                 let bias = mixed.weights[0].bias_hh.take().expect("a bias").val().cast(DType::F64);
                 mixed.weights[0].bias_hh = Some(Param::from_tensor(bias));
                 assert_eq!(complaint(|| mixed.forward(x(), None)), expected("bias_hh"));
-                // Half as wide is no better. (Burn's ndarray backend has no such type.)
+                // A type of half the width is refused too. (Burn's ndarray backend has no such type.)
                 if k > 0 {
                     continue;
                 }
@@ -325,7 +325,7 @@ fn a_projection_to_more_than_there_is_is_refused() {
         let expected = "rnn-tanh: a hidden state of size P = 17 beside gates of size H = 1: expected a \
                         projection to at most H";
         assert_eq!(message, expected);
-        // As many as there are is an odd wish, and a right one.
+        // A projection with `P = H` is unusual, but allowed.
         let same = cell.run(engine, sequence(3, 3)).outputs;
         assert!(numbers(&same).iter().all(|x| x.is_finite()));
         let none = complaint(|| cell.run(engine, sequence(0, 0)));
@@ -346,8 +346,8 @@ fn gradients(
     [numbers(&input.grad(&gradients).expect("tracked")), numbers(&d_weight)]
 }
 
-/// Where a rectifier or a bound is shut nothing goes back through it, not even a NaN or an infinity, as
-/// in PyTorch; where it is open, they do.
+/// Where a rectifier outputs zero or a clip is at its bound, nothing goes back through it, not even a NaN or an
+/// infinity, as in PyTorch. Elsewhere a NaN and an infinity go through.
 #[test]
 fn what_is_shut_lets_no_nan_back() {
     const BOUND: f64 = 0.3;
@@ -361,7 +361,8 @@ fn what_is_shut_lets_no_nan_back() {
             let input = Tensor::random([2, 4, 3], Distribution::Normal(0.0, 2.0), &device);
             for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
                 for at_shut in [true, false] {
-                    // The cotangent is `bad` where the last step is shut, or where it is open.
+                    // The cotangent is `bad` in the units where the gradient is blocked at the last step, or in the
+                    // others.
                     let loss = |output: &Tensor<3>, state: &AnyState| {
                         let (hidden, memory) = state.clone().into_parts();
                         let of = memory.unwrap_or(hidden);

@@ -1,4 +1,4 @@
-//! Live streams: the same bits as alone, limits, errors, files, memory.
+//! Live streams: each has the same bits as if it were alone. Also limits, errors, files and memory.
 
 use super::plain;
 use bptt::{
@@ -78,7 +78,8 @@ proptest! {
         for (event, k) in events {
             match event {
                 0..=5 => {
-                    // Fed, if it is there and free; else it comes, or the batch goes first.
+                    // The stream is fed if it is in the pool and has no waiting input. Otherwise it is added, or the
+                    // waiting batch is computed first.
                     if alone[k].is_none() {
                         pool.add(k, now).expect("there was none");
                         alone[k] = Some(Alone::default());
@@ -97,7 +98,7 @@ proptest! {
                         prop_assert_eq!(&state, &alone.state(&layer));
                         away[k] = Some((state, alone));
                     } else if let Some((state, known)) = away[k].take() {
-                        // Back from where it was.
+                        // It comes back with its saved state.
                         pool.add_from(k, &state, now).expect("it was away");
                         alone[k] = Some(known);
                     }
@@ -168,11 +169,11 @@ fn an_input_waits_for_others_and_no_longer_than_it_may() {
     pool.feed(&"b", &[1.0; 3], start + ms(4)).expect("free");
     assert_eq!(pool.due(), Some(start + ms(10)));
     assert!(pool.poll(start + ms(9)).is_empty());
-    // The first one is due, and takes the other along.
+    // The first input is due. The other one is computed in the same batch.
     let answers = pool.poll(start + ms(10));
     assert_eq!(answers.iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["a", "b"]);
     assert!(answers.iter().all(|(_, output)| output.len() == 17));
-    // A full batch does not wait; what is left does.
+    // A full batch does not wait. The remaining inputs wait.
     for key in ["e", "d", "c", "b"] {
         pool.feed(&key, &[0.5; 3], start + ms(20)).expect("free");
     }
@@ -229,7 +230,7 @@ fn what_is_refused_is_one_line_and_changes_nothing() {
     let expected = Alone::default().step(&layer, &input(0, 0));
     let answers = pool.flush();
     assert_eq!(answers.iter().next().map(|(_, output)| bits(output)), Some(bits(&expected)));
-    // With room enough, a name that is twice in a snapshot.
+    // There is enough room, but the snapshot has a key twice.
     pool.remove(&"a").expect("there");
     let error = pool.restore(&saved(&["b", "b"]), now).expect_err("twice");
     assert_eq!(error.to_string(), "stream \"b\" is in the snapshot twice");
@@ -288,7 +289,7 @@ fn the_stream_fed_least_recently_goes_first() {
     assert_eq!(gone.key, "b");
     let gone = pool.add("e", start + ms(50)).expect("new").expect("it was full");
     assert_eq!((gone.key, gone.state), ("c", expected));
-    // One with a waiting input is not lost.
+    // A stream with a waiting input is not evicted.
     pool.feed(&"a", &[1.0; 3], start + ms(60)).expect("free");
     assert_eq!(pool.add("f", start + ms(60)).expect("new").expect("full").key, "d");
     assert!(pool.contains(&"a") && pool.is_waiting(&"a"));
@@ -298,7 +299,7 @@ fn the_stream_fed_least_recently_goes_first() {
     let error = pool.add("g", start + ms(60)).expect_err("no room").to_string();
     assert_eq!(error, "no room for stream \"g\": all of the 3 streams have an input that waits");
     pool.flush();
-    // By idle time.
+    // Eviction by idle time.
     pool.feed(&"f", &[1.0; 3], start + ms(120)).expect("free");
     pool.flush();
     assert!(pool.evict_idle(start + ms(160)).is_empty());
@@ -369,24 +370,24 @@ fn bad_files_are_one_clear_line() {
     let saved = SavedStreams { streams: vec![(1_u64, state.clone()), (2, state.clone())] };
     saved.save(&path).expect("written");
     let whole = std::fs::read(&path).expect("read");
-    // Cut off anywhere.
+    // Files that are cut short.
     for length in [0, 3, 20, whole.len() / 2, whole.len() - 1] {
         std::fs::write(&path, &whole[..length]).expect("written");
         check(load(), "");
     }
     std::fs::write(&path, b"{\"stream\": 1}, which is no burnpack file").expect("written");
     check(load(), "magic number");
-    // A burnpack file of something else.
+    // A burnpack file with other content.
     let layer = layer(CellKind::Gru, &plain());
     let other = folder.path().join("layer.bpk");
     layer.into_record().save(&other).expect("written");
     std::fs::rename(&other, &path).expect("moved");
     check(load(), "not one of streams (bptt-streams-1)");
-    // Names of another kind.
+    // Keys of another type.
     let named = SavedStreams { streams: vec![("a".to_string(), state.clone())] };
     named.save(&path).expect("written");
     check(load(), "names do not read");
-    // States that do not belong together are not even written.
+    // States of different sizes are not written.
     let short = StreamState { hidden: vec![0.5; 399], ..state.clone() };
     let error = SavedStreams { streams: vec![(1_u64, state), (2, short)] }.save(&path);
     let error = error.expect_err("refused").to_string();
@@ -398,7 +399,7 @@ fn bad_files_are_one_clear_line() {
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_does_not_grow_with_the_number_of_steps() {
-    // Were 200 bytes of each step kept, or the streams that have gone, this would see it.
+    // This would notice if each step kept 200 bytes, or if evicted streams were kept.
     let layer = AnyRecurrentConfig::new(CellKind::Lstm, 3, 4).init(&super::tracked());
     let config = StreamPoolConfig { max_streams: 8, max_batch: 4, ..Default::default() };
     let mut pool: Pool<usize> = pool(&layer, config);
@@ -406,7 +407,7 @@ fn memory_does_not_grow_with_the_number_of_steps() {
     let mut base = 0;
     let (mut answered, mut evicted) = (0, 0);
     for step in 0..100_000 {
-        // Every tenth step another stream comes, and the oldest has to go.
+        // Every tenth step a stream is added, and the oldest is evicted.
         let key = step / 10;
         if step % 10 == 0 {
             evicted += usize::from(pool.add(key, now).expect("new").is_some());
