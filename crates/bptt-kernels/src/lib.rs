@@ -3,21 +3,21 @@
 //! [`recurrent`] runs one layer in one direction over a whole sequence: one call, and on a device with autodiff
 //! one node on the tape. Its parts:
 //!
-//! - [`Operands`]: the tensors that go in; [`Plan`]: the cell, the direction, the lengths.
-//!   [`Results`]: those that come out.
-//! - [`SequenceKernel`]: how a backend runs the sequence forward and backward. [`ReferenceKernel`] is the
-//!   reference body in tensor operations (`reference/body.rs`), which reads like the derivation and runs
-//!   everywhere. [`recurrent_by`] takes a kernel of your own.
+//! - [`Operands`]: the tensors that go in; [`Plan`]: the cell, the direction, the lengths; [`Results`]: the tensors
+//!   that come out.
+//! - [`SequenceKernel`]: how a backend runs the sequence forward and backward. [`ReferenceKernel`] is the reference
+//!   body in tensor operations (`reference/body.rs`), which follows the derivation line by line and runs on every
+//!   backend. [`recurrent_by`] takes a kernel of your own.
 //! - `recurrent/autodiff.rs`: the node, with a gradient for each operand that is tracked.
-//! - [`RtrlState`]: real-time recurrent learning, gradients carried forwards instead.
+//! - [`RtrlState`]: real-time recurrent learning, which carries gradients forwards.
 //! - [`Primitive`]: a backend's tensor as a [`Number`](bptt_cells::Number), so that the reference
 //!   body runs the cells' own `step` and `step_backward`.
 //!
 //! This crate chooses no backend. Each feature (`flex`, `ndarray`, `wgpu`, `cuda`, …) turns on
 //! Burn's feature of that name and implements the operation for it.
 //!
-//! Layers that people use are in the crate `bptt`; this one is for whoever writes another layer
-//! on the same operation, or a kernel for another backend.
+//! The layers for users are in the crate `bptt`. This crate is for people who write another layer on the same
+//! operation, or a kernel for another backend.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "host")]
@@ -43,7 +43,7 @@ pub use reference::body::StepTrace;
 pub use reference::primitive::Primitive;
 pub use reference::run::{ReferenceRun, reference_in_duals};
 
-/// How many bytes of memory are available to a caller that needs `need` bytes, if the system tells. If there are
+/// How many bytes of memory are available to a caller that needs `need` bytes, if the system reports it. If there are
 /// too few, the kernels first give back what they keep for later calls.
 pub fn available_memory(need: u128) -> Option<usize> {
     #[cfg(feature = "host")]

@@ -1,9 +1,9 @@
-//! What the kernels know of a cell besides its equations, as values.
+//! What the kernels know about a cell besides its equations, as values.
 
 use bptt_cells::{Cell, Components, HiddenTerm};
 
-/// A cell's [`Layout`](bptt_cells::Layout) as values. Code that needs no equation of the cell takes this, and is
-/// compiled once and not for each cell.
+/// A cell's [`Layout`](bptt_cells::Layout) as values. Code that does not need the equations of the cell takes this. So
+/// it is compiled once, and not for each cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CellLayout {
     /// The name in messages.
@@ -14,7 +14,7 @@ pub struct CellLayout {
     pub memories: usize,
     /// `K`, the number of values that a step saves.
     pub saved: usize,
-    /// Whether a projection may stand behind the cell: then its step does not read the hidden state.
+    /// Whether the cell may have a projection. The step of such a cell does not read the hidden state.
     pub projectable: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Whether a result fits the available memory. It is checked before the memory is allocated, because an allocation
 //! that fails would end the process.
 
-/// Less than this is not checked: to find out how much memory is available takes some 30 µs.
+/// Smaller needs are not checked, because finding out how much memory is available takes about 30 µs.
 const UNCHECKED: u128 = 256 << 20;
 
 /// Something does not fit the available memory.
@@ -15,7 +15,7 @@ pub struct OutOfMemory {
 }
 
 impl std::fmt::Display for OutOfMemory {
-    /// The end of a sentence that begins with what would take the memory.
+    /// The end of a sentence. The caller writes its beginning, which says what needs the memory.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "would take {} bytes, and {} are available", self.need, self.available)
     }
@@ -28,8 +28,8 @@ impl std::error::Error for OutOfMemory {}
 /// # Arguments
 ///
 /// - `need`: how many bytes are needed
-/// - `available`: how many bytes are available to a caller that needs so many, if that is known. In any case
-///   there are no more than `isize::MAX`. It is not called for small needs.
+/// - `available`: returns how many bytes are available to a caller that needs this many, if it is known. It is not
+///   called for small needs. There are never more than `isize::MAX` bytes.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! What a caller asks for: operands and results, the plan of a layer, the schedule of a long trace. Imports
-//! nothing else of this crate.
+//! What a caller asks for: operands and results, the plan of a layer, the schedule of a long trace. This module imports
+//! nothing else of the crate.
 
 pub(crate) mod any_tensor;
 pub(crate) mod cell_layout;

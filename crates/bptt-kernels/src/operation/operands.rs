@@ -1,7 +1,7 @@
 //! The tensors that go into the operation.
 
-/// Names a tensor that goes in. Shapes: `T` time steps, `B` batch, `I` input size, `H` hidden size, `P` output
-/// size (`H` without a projection), `G` gates, `M` memories.
+/// The name of a tensor that goes into the operation. Shapes: `T` time steps, `B` batch, `I` input size, `H` hidden
+/// size, `P` output size (`H` without a projection), `G` gates, `M` memories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operand {
     /// The sequence, `[T, B, I]`.
@@ -53,7 +53,7 @@ impl Operand {
     }
 }
 
-/// A value for each operand that is given: its tensor, its node on the tape, or its gradient.
+/// A value for each operand that is given, such as its tensor, its node on the tape, or its gradient.
 #[derive(Clone, Debug)]
 pub struct Operands<T> {
     slots: [Option<T>; Operand::COUNT],
@@ -66,25 +66,25 @@ impl<T> Default for Operands<T> {
 }
 
 impl<T> Operands<T> {
-    /// Without any operand.
+    /// Makes a list without operands.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With this operand.
+    /// Adds this operand.
     pub fn with(mut self, operand: Operand, value: impl Into<T>) -> Self {
         self.set(operand, Some(value.into()));
         self
     }
 
-    /// Sets or removes an operand in place. Moving all operands would copy so many bytes that a step of a stream
-    /// gets slower.
+    /// Sets or removes an operand in place. Moving all operands would copy many bytes, which makes a step of a stream
+    /// slower.
     #[inline]
     pub fn set(&mut self, operand: Operand, value: Option<T>) {
         self.slots[operand as usize] = value;
     }
 
-    /// With this operand if there is one.
+    /// Adds this operand, if there is one.
     pub fn with_optional(mut self, operand: Operand, value: Option<impl Into<T>>) -> Self {
         self.slots[operand as usize] = value.map(Into::into);
         self
@@ -108,7 +108,7 @@ impl<T> Operands<T> {
     /// Converts each operand.
     #[inline]
     pub fn map<U>(mut self, mut change: impl FnMut(T) -> U) -> Operands<U> {
-        // One by one: moving the whole array would move the absent operands too.
+        // The operands are converted one by one, because moving the whole array would move the absent operands too.
         let mut changed = Operands::new();
         for (slot, to) in self.slots.iter_mut().zip(&mut changed.slots) {
             *to = slot.take().map(&mut change);
@@ -116,7 +116,7 @@ impl<T> Operands<T> {
         changed
     }
 
-    /// Makes a value of each operand, by reference.
+    /// Makes a value from a reference to each operand.
     pub(crate) fn map_ref<'a, U>(&'a self, mut change: impl FnMut(&'a T) -> U) -> Operands<U> {
         let mut changed = Operands::new();
         for (slot, to) in self.slots.iter().zip(&mut changed.slots) {
@@ -135,7 +135,7 @@ impl<T> Operands<T> {
         self.slots.into_iter().flatten()
     }
 
-    /// An operand that has to be given.
+    /// Returns an operand that must be given.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! How one layer is run: the options besides the operands.
+//! How one layer is run: the options, which are not operands.
 
 use crate::operation::any_tensor::AnyTensor;
 use crate::operation::cell_layout::CellLayout;
@@ -33,7 +33,7 @@ impl Kernel {
 /// Which steps of which rows are valid. A masked step computes nothing: it copies the state on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SequenceMask {
-    /// The number of valid steps of each row, its first ones.
+    /// The number of valid steps of each row. These are its first steps.
     Lengths(Arc<[usize]>),
     /// One flag for each step and row, `[T, B]`: true where the step is valid.
     Steps(Arc<[bool]>),
@@ -49,7 +49,7 @@ impl SequenceMask {
         }
     }
 
-    /// How many of the `time` steps are valid, all rows together.
+    /// How many steps are valid, in all rows together.
     #[cfg(feature = "host")]
     pub(crate) fn count(&self, time: usize) -> usize {
         match self {
@@ -71,7 +71,7 @@ pub enum MaskedOutput {
     /// Zero.
     #[default]
     Zero,
-    /// The hidden state as it stands.
+    /// The hidden state, which is held.
     #[serde(rename = "Held")]
     Hold,
 }
@@ -158,9 +158,9 @@ impl<C: Cell> Plan<C> {
         self
     }
 
-    /// Whether gradients are computed by real-time recurrent learning. The backward pass then runs the sequence
-    /// forward once more and carries the influence of the operands along. It reaches no hand-written
-    /// derivative, and the forward pass keeps no trace.
+    /// Whether gradients are computed by real-time recurrent learning. The backward pass then runs the sequence forward
+    /// once more and carries the influence of the operands along. It uses no hand-written derivative, and the forward
+    /// pass keeps no trace.
     pub fn with_real_time(mut self, real_time: bool) -> Self {
         self.options.real_time = real_time;
         self
@@ -237,8 +237,8 @@ impl<C: Cell> Plan<C> {
     ///
     /// # Panics
     ///
-    /// If they do not fit. The message names the operand, its shape and the shape expected; or both types,
-    /// where the operands have two, because nothing is converted silently.
+    /// If they do not fit. The message names the operand, its shape and the expected shape. If the operands have two
+    /// types, it names both, because nothing is converted silently.
     pub fn check(&self, operands: &Operands<AnyTensor>) {
         let layout = CellLayout::of::<C>();
         layout.check_types(|operand| operands.get(operand).map(AnyTensor::dtype));
@@ -251,11 +251,11 @@ impl CellLayout {
     ///
     /// # Panics
     ///
-    /// If they have not.
+    /// If they have different types.
     pub(crate) fn check_types(&self, dtype: impl Fn(Operand) -> Option<DType>) {
         let Some(expected) = dtype(Operand::WeightIh) else { return };
-        // By variant: a float type has nothing besides, and memory checkers take the comparison of what it
-        // has not for one of memory that nobody wrote.
+        // Only the variants are compared. A float type has no other data, and memory checkers would report that `==`
+        // reads uninitialised memory.
         let differs = |dtype: &DType| discriminant(dtype) != discriminant(&expected);
         let other = |operand| Some((operand, dtype(operand).filter(differs)?));
         let Some((operand, found)) = Operand::ALL.into_iter().find_map(other) else { return };
@@ -338,7 +338,7 @@ impl PlanOptions {
              and a cell that can be projected",
             cell.name,
         );
-        // As in PyTorch. Besides, buffers for `H` units have no room for more.
+        // The same rule as in PyTorch. Also, buffers for `H` units have no space for more.
         assert!(
             output <= hidden,
             "{}: a hidden state of size P = {output} beside gates of size H = {hidden}: expected a \
@@ -372,7 +372,7 @@ impl PlanOptions {
 }
 
 impl Sizes {
-    /// The sizes that the operands' shapes say.
+    /// The sizes, from the shapes of the operands.
     pub(crate) fn of(cell: &CellLayout, shape: impl Fn(Operand) -> Shape) -> Self {
         let input = shape(Operand::Input);
         Self {

@@ -1,4 +1,4 @@
-//! Checkpointing: which states of a long sequence to keep, and which steps to compute again.
+//! Checkpointing: which states of a long sequence are kept, and which steps are computed again.
 //!
 //! A. Gruslys, R. Munos, I. Danihelka, M. Lanctot and A. Graves, "Memory-efficient backpropagation
 //! through time" (2016); A. Griewank, "Achieving logarithmic growth of temporal and spatial
@@ -29,8 +29,8 @@ pub fn hidden_state_cost(steps: usize, memory: usize) -> usize {
     }
 }
 
-/// The least number of forward steps where the whole traces of at most `memory` steps are kept (Gruslys et
-/// al.: internal states).
+/// The least number of forward steps, if the whole traces of at most `memory` steps are kept (Gruslys et al.: internal
+/// states).
 ///
 /// `D(t, m) = min over y of y + D(t − y, m − 1) + D(y − 1, m)`, with `D(t, 1) = t (t + 1) / 2`, and
 /// `D(t, m) = t` for `m ≥ t`.
@@ -63,7 +63,7 @@ enum CheckpointKind {
 /// The optimum for all numbers of steps and states up to a bound, by dynamic programming.
 #[derive(Clone, Debug)]
 struct Table {
-    /// `[m][t]`, `m` from 1: the cost, and the first piece's length `y`.
+    /// `[m][t]`, with `m` from 1: the cost, and the length `y` of the first piece.
     best: Vec<Vec<(usize, usize)>>,
 }
 
@@ -78,7 +78,8 @@ impl Table {
         for m in 1..memory {
             let before = &best[m - 1];
             let mut row: Vec<(usize, usize)> = vec![(0, 1), (1, 1)];
-            // The best first piece does not get shorter as the sequence gets longer.
+            // The best first piece does not become shorter when the sequence becomes longer, so the search continues
+            // from the last `y`.
             let mut y = 1;
             for t in 2..=steps {
                 let cost = |y: usize| match kept {
@@ -111,23 +112,23 @@ impl Table {
     }
 }
 
-/// How a sequence is computed with a bounded trace. It is cut into chunks of steps, and only one chunk at a
-/// time has its whole trace. Of some chunks the state at their beginning is kept.
+/// How a sequence is computed with a bounded trace. It is cut into chunks of steps, and only one chunk at a time has
+/// its whole trace. For some chunks, the state at their beginning is kept.
 #[derive(Clone, Debug)]
 pub struct TraceSchedule {
     time: usize,
     /// How many steps a chunk has.
     chunk: usize,
-    /// How many states are kept, with that before the first step.
+    /// How many states are kept, including the state before the first step.
     states: usize,
     step_bytes: usize,
     state_bytes: usize,
-    /// The optimum, where fewer states are kept than there are chunks.
+    /// The optimum, if fewer states are kept than there are chunks.
     table: Option<Table>,
 }
 
 impl TraceSchedule {
-    /// The most chunks: the time of planning grows with their number.
+    /// The largest number of chunks. The time of planning grows with it.
     const CHUNKS: usize = 512;
 
     /// The schedule with the fewest forward steps within the budget.
@@ -142,7 +143,7 @@ impl TraceSchedule {
     ///
     /// # Errors
     ///
-    /// One line, if no schedule fits the budget; it says which budget would do.
+    /// One line, if no schedule fits the budget. It says which budget would fit.
     pub fn new(
         time: usize,
         step_bytes: usize,
@@ -187,13 +188,13 @@ impl TraceSchedule {
         })
     }
 
-    /// About the least budget with which no step runs more than twice, and the least budget of all.
+    /// A budget with which no step runs more than twice (nearly the least such budget), and the least possible budget.
     pub(crate) fn least(time: usize, step_bytes: usize, state_bytes: usize) -> [usize; 2] {
         let bytes = |chunk: usize, states: usize| {
             step_bytes.saturating_mul(chunk).saturating_add(state_bytes.saturating_mul(states))
         };
         let smallest = time.div_ceil(Self::CHUNKS).max(1);
-        // The trace of a chunk, and a state for each chunk: their sum is least where both are equal.
+        // A chunk needs its trace, and each chunk needs a state. The sum is smallest if both are equal.
         let even = (time as f64 * state_bytes as f64 / step_bytes.max(1) as f64).sqrt() as usize;
         let chunks =
             [even, even.saturating_add(1)].map(|chunk| chunk.clamp(smallest, time.max(smallest)));
@@ -217,13 +218,13 @@ impl TraceSchedule {
         self.chunk
     }
 
-    /// The most states that are kept at a time, with that before the first step.
+    /// The largest number of states that are kept at a time, including the state before the first step.
     pub fn states(&self) -> usize {
         self.states
     }
 
-    /// The most bytes that traces and states take. The state before the first step is an operand and does not
-    /// count; the trace of a chunk holds one state more, at its end.
+    /// The largest number of bytes that traces and states take. The state before the first step is an operand and does
+    /// not count. The trace of a chunk has one more state, at its end.
     pub fn bytes(&self) -> usize {
         let traces = self.chunk.saturating_mul(self.step_bytes);
         traces.saturating_add(self.states.saturating_mul(self.state_bytes))
@@ -272,7 +273,7 @@ pub struct TraceCost {
 }
 
 impl TraceCost {
-    /// How often a step runs forward, on average: 1 where the whole trace fits.
+    /// How often a step runs forward, on average. It is 1 if the whole trace fits.
     pub fn ratio(&self) -> f64 {
         self.forward_steps as f64 / self.time.max(1) as f64
     }
@@ -315,7 +316,7 @@ mod tests {
         }
     }
 
-    /// The passes that the kernels do, counted.
+    /// Counts the passes that the kernels run.
     fn counted(schedule: &TraceSchedule) -> (usize, usize) {
         let (mut stack, mut end) = (vec![0], schedule.time);
         let (mut forward, mut most) = (0, 1);

@@ -27,8 +27,8 @@ impl WeightCache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a function takes from the entry, if that is of this type. The lock is held meanwhile, for less
-    /// than to count another reference to the entry would take.
+    /// Calls a function with the entry, if it has this type. The lock is held during the call. This is faster than
+    /// counting another reference to the entry.
     #[cfg(feature = "host")]
     pub(crate) fn find<T: Any, R>(&self, take: impl FnOnce(&T) -> Option<R>) -> Option<R> {
         take(self.entry().as_ref()?.downcast_ref()?)
@@ -38,7 +38,8 @@ impl WeightCache {
     #[cfg(feature = "host")]
     pub(crate) fn put<T: Any + Send + Sync>(&self, entry: T) {
         let before = self.entry().replace(Box::new(entry));
-        // Dropped after the lock is released: freeing megabytes takes time, and others may wait.
+        // The old entry is dropped after the lock is released, because freeing megabytes takes time and other threads
+        // may wait.
         drop(before);
     }
 }

@@ -43,17 +43,18 @@ struct Saved<B: Backend> {
     state: FinalState<B>,
 }
 
-/// dLoss/d(final state): the nodes of the final state write it, the sequence's node reads it.
+/// dLoss/d(final state). The nodes of the final state write it, and the sequence's node reads it.
 type FinalState<B> = Arc<Mutex<Cotangents<FloatTensor<B>>>>;
 
 /// The node of a part of the final state, the hidden state or the memory. Its parent is the sequence's node.
 ///
-/// A node has one output, and the sequence's node has the outputs. If the state were packed with them, a slice
-/// would have to unpack it, and the gradient of a slice is a tensor of zeros as large as the outputs.
+/// A node has one output, and the output of the sequence's node is the layer's outputs. If the state were packed
+/// together with them, a slice would have to unpack it. But the gradient of a slice is a tensor of zeros as large as
+/// the outputs.
 #[derive(Debug)]
 struct StateNode;
 
-/// Where a node of the final state leaves its gradient.
+/// Where a node of the final state stores its gradient.
 #[derive(Clone, Debug)]
 struct StateSlot<B: Backend> {
     is_hidden: bool,
@@ -93,7 +94,7 @@ impl<B: Backend, const N: usize> Backward<B, N> for Bptt {
     ) {
         let d_outputs = grads.consume::<B>(&ops.node);
         let Saved { operands, mut run, state } = ops.state;
-        // Burn runs the nodes of the final state before this one, their parent.
+        // Burn runs the nodes of the final state before this node, because this node is their parent.
         let mut d_results =
             std::mem::take(&mut *state.lock().unwrap_or_else(PoisonError::into_inner));
         // The gradient has the outputs' shape, unless it is the single zero of a node of the final state.

@@ -33,11 +33,11 @@ use burn::backend::Dispatch;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{DispatchTensor, DispatchTensorKind, TensorMetadata};
 
-/// Runs a sequence on the backend of its operands, by the kernel that this crate has for it.
+/// Runs a sequence on the backend of its operands, with the kernel that this crate has for this backend.
 ///
 /// # Panics
 ///
-/// If it has none, because its feature is off.
+/// If the feature of the backend is off, so that there is no kernel.
 pub(super) fn run<C: Cell>(
     operands: Operands<DispatchTensor>,
     plan: Plan<C>,
@@ -67,7 +67,8 @@ pub(super) fn run<C: Cell>(
     }
 }
 
-/// Why the operation is not implemented for a device. Its `Debug` output begins with the name of its backend.
+/// Why the operation is not implemented for a device. The `Debug` output of the device begins with the name of its
+/// backend.
 fn missing_feature(device: &str) -> String {
     let backend = device.split('(').next().unwrap_or_default();
     let (feature, others) = match backend {
@@ -87,9 +88,9 @@ fn missing_feature(device: &str) -> String {
     )
 }
 
-/// The same numbers in memory of their own, where a tensor lies in the memory of the file that it was
-/// loaded from; `None` for all others. Burn's ndarray backend copies such a tensor whenever it is read. A
-/// tensor on the tape is left where it is.
+/// A copy of a tensor in its own memory, if the tensor is in the memory of the file that it was loaded from; `None` for
+/// all other tensors. Burn's ndarray backend copies such a tensor whenever it is read. A tensor on the tape is not
+/// copied.
 pub fn owned<const D: usize>(tensor: &Tensor<D>) -> Option<Tensor<D>> {
     #[cfg(feature = "ndarray")]
     {
@@ -122,8 +123,7 @@ pub fn in_host_memory<const D: usize>(tensor: &Tensor<D>) -> bool {
     of(&tensor.clone().into_dispatch().kind)
 }
 
-/// A float tensor in host memory whose rows lie one after the other without a gap, so that its numbers can be
-/// read in place.
+/// A float tensor in host memory, in row-major order without gaps, so that its numbers can be read in place.
 #[cfg(feature = "host")]
 pub(crate) enum InHost {
     #[cfg(feature = "flex")]

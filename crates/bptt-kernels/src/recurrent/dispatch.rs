@@ -1,4 +1,4 @@
-//! From Burn's dispatch to the backend on which the operands are, and back.
+//! Converts from Burn's dispatch to the backend of the operands, and back.
 
 use crate::operation::operands::{Operand, Operands, Results};
 use crate::operation::plan::Plan;
@@ -15,7 +15,8 @@ use burn::backend::{
     DispatchKindConversion, DispatchTensor, GradientCheckpointingStrategy,
 };
 
-/// A backend that Burn dispatches to, with and without autodiff. All of Burn's own are; nobody implements this.
+/// A backend that Burn dispatches to, with and without autodiff. All of Burn's own backends implement it. Users do not
+/// implement it.
 pub trait DispatchBackend: Backend {
     /// A float tensor of this backend, without autodiff.
     #[doc(hidden)]
@@ -78,7 +79,7 @@ where
     }
 }
 
-/// A tensor for a backend with autodiff. One that has none is a constant.
+/// A tensor for a backend with autodiff. A tensor without autodiff becomes a constant.
 fn differentiable<B: Backend, S: CheckpointStrategy>(
     tensor: DispatchTensor,
 ) -> FloatTensor<Autodiff<B, S>>
@@ -127,7 +128,7 @@ macro_rules! differentiated {
 #[cfg(any(feature = "host", feature = "cube"))]
 pub(super) use differentiated;
 
-/// Runs a sequence on the backend `B`, by a kernel that it has.
+/// Runs a sequence on the backend `B`, by a kernel for this backend.
 pub(super) fn run_on<B: DispatchBackend, K: SequenceKernel<B>, C: Cell>(
     kernel: K,
     operands: Operands<DispatchTensor>,

@@ -1,9 +1,9 @@
 //! One layer in one direction in dual numbers, by the host kernels.
 //!
-//! A batch of `B` rows becomes one of `2·B`, in which each row of values is followed by that of its
-//! tangents. So the kernels are the same: products, blocks, threads and masks deal in rows. Two places differ:
-//! the cell's step takes its numbers from two rows at a time, and a product adds the weight's tangent times
-//! the values to the row of tangents.
+//! A batch of `B` rows becomes a batch of `2·B` rows, in which each row of values is followed by the row of its
+//! tangents. So the same kernels run, because products, blocks, threads and masks work on rows. Two places differ. The
+//! cell's step takes its numbers from two rows at a time. And a product adds the tangent of the weight times the values
+//! to the row of tangents.
 
 #[cfg(feature = "host")]
 use crate::host::step::gates::InDuals;
@@ -31,13 +31,13 @@ pub struct DualRun<C> {
 /// first, the input and its gradient are `[B, T, I]`. The plan's kernel and trace budget are ignored, and the
 /// whole trace is kept. The operands are on no tape.
 ///
-/// Returns `None` where there is no kernel: for types other than `f32` and `f64`, and for tensors that are not in
-/// host memory.
+/// Returns `None` if there is no kernel: for types other than `f32` and `f64`, and for tensors that are not in host
+/// memory.
 ///
 /// # Panics
 ///
-/// If the operands do not fit each other, or a tangent its value (the message names the operand and both
-/// shapes), or if the trace does not fit the memory there is.
+/// If the operands do not fit each other, or if a tangent does not fit its value (the message names the operand and
+/// both shapes). Also if the trace does not fit the available memory.
 pub fn in_duals<C: Cell>(
     plan: &Plan<C>,
     operands: Operands<Dual<AnyTensor>>,
@@ -154,7 +154,7 @@ mod host {
     }
 
     impl AnyRun {
-        /// `None` where there is no kernel.
+        /// `None` if there is no kernel.
         pub(super) fn forward(
             options: &PlanOptions,
             layout: &CellLayout,
@@ -367,7 +367,7 @@ mod host {
         rows
     }
 
-    /// The values and the tangents of such rows, each of this shape.
+    /// Splits such rows into the values and the tangents, each with this shape.
     fn split<T: Float>(rows: &[T], width: usize, shape: Shape) -> Dual<TensorData> {
         let part = |first: usize| {
             let mut numbers = Vec::with_capacity(rows.len() / 2);
@@ -379,7 +379,7 @@ mod host {
         Dual::new(part(0), Some(part(width)))
     }
 
-    /// The values and the tangents of a sequence of such rows, `[T, 2·B, I]`, as `[B, T, I]`.
+    /// Splits a sequence of such rows, `[T, 2·B, I]`, into the values and the tangents, each `[B, T, I]`.
     fn batch_first<T: Float>(
         rows: &[T],
         batch: usize,

@@ -25,13 +25,13 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{DType, Element, Shape, TensorData};
 use std::sync::Arc;
 
-/// The kernels for host memory; for other types than `f32` and `f64`, and where the plan asks for it, the reference
-/// body.
+/// The kernels for host memory. For types other than `f32` and `f64`, and if the plan asks for it, the reference body
+/// runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HostKernel;
 
-/// A backend in host memory, with the kernels compiled for it. What is not generic here is compiled once, and not
-/// for each cell.
+/// A backend in host memory, with the kernels compiled for it. Its methods are not generic over the cell, so they are
+/// compiled once and not for each cell.
 pub trait HostBackend: Backend {
     /// Runs forward, in `f32` or `f64`.
     #[doc(hidden)]
@@ -213,7 +213,7 @@ fn typed_forward<B: HostMemory, T: Float>(
     let layer = layer::<B, T>(options, layout, operands);
     let cache = options.weight_cache.as_ref().filter(|_| !keep && layer.is_few());
     let packed = cache.and_then(|cache| packed_before::<B, T>(cache, layout, operands));
-    // Of these operands only the packed form is read.
+    // If the weights are packed, only the other operands are read.
     let read: &[Operand] = if packed.is_some() { &BESIDE_WEIGHTS } else { &Operand::ALL };
     let copies = copies::<B, T>(operands, read);
     let slices = slices::<B, T>(operands, copies.as_deref(), read);
@@ -291,17 +291,18 @@ fn typed_backward<B: HostMemory, T: Float>(
     tensors
 }
 
-/// The operands that are packed,
+/// The operands that are packed.
 const WEIGHTS: [Operand; 5] =
     [Operand::WeightIh, Operand::WeightHh, Operand::BiasIh, Operand::BiasHh, Operand::WeightHr];
 
-/// and those that are not.
+/// The operands that are not packed.
 const BESIDE_WEIGHTS: [Operand; 3] = [Operand::Input, Operand::Hidden, Operand::Memory];
 
-/// Packed weights, and clones of the tensors that were packed. While the clones are held, nobody can change
-/// these tensors in place, and no other tensor can get their memory; so comparing them is enough.
+/// Packed weights, and clones of the tensors that were packed. While the clones are held, nobody can change these
+/// tensors in place, and no other tensor can get their memory. So it is enough to compare memory, shape, strides and
+/// type.
 struct Packed<B: HostMemory, T> {
-    /// It decides how weights are packed.
+    /// The layout decides how weights are packed.
     cell: CellLayout,
     weights: Operands<FloatTensor<B>>,
     packed: Arc<PackedWeights<T>>,
@@ -353,8 +354,8 @@ fn layer<B: HostMemory, T: Real + Element>(
     Layer::new::<T>(cell, options, &sizes, strides, projected, Isa::detect())
 }
 
-/// Copies, without gaps, of those operands that the kernels cannot read in place. Mostly there are none. (The
-/// input may be batch first.)
+/// Copies, without gaps, of the operands that the kernels cannot read in place. Usually there are none. (An input that
+/// is batch first is read in place.)
 fn copies<B: HostMemory, T: Real + Element>(
     operands: &Operands<FloatTensor<B>>,
     named: &[Operand],
@@ -374,7 +375,7 @@ fn copies<B: HostMemory, T: Real + Element>(
     copies
 }
 
-/// The tensor that is read for an operand: its copy if there is one, else itself.
+/// The tensor that is read for an operand: its copy if there is one, otherwise the operand itself.
 fn read<'a, T>(
     operands: &'a Operands<T>,
     copies: Option<&'a Operands<T>>,
@@ -383,7 +384,7 @@ fn read<'a, T>(
     copies.and_then(|copies| copies.get(operand)).or_else(|| operands.get(operand))
 }
 
-/// The numbers of the operands named.
+/// The numbers of these operands.
 fn slices<'a, B: HostMemory, T: Real + Element>(
     operands: &'a Operands<FloatTensor<B>>,
     copies: Option<&'a Operands<FloatTensor<B>>>,
@@ -418,7 +419,7 @@ pub(super) fn threads() -> usize {
     rayon::current_num_threads()
 }
 
-/// Compiles the kernels for a backend, here and once.
+/// Compiles the kernels for a backend, only once and in this crate.
 macro_rules! host_backend {
     ($Backend:ty) => {
         const _: () = {

@@ -10,23 +10,22 @@ use burn::tensor::Element;
 
 /// A backend whose tensors are in host memory.
 pub(crate) trait HostMemory: Backend<FloatTensorPrimitive: Sync> {
-    /// The same tensor with its rows one after the other, without a gap.
+    /// The same tensor in row-major order without gaps.
     fn contiguous<T: Real + Element>(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// The numbers of a tensor of type `T` without gaps; `None` for another.
+    /// The numbers of a tensor of type `T` without gaps; `None` for other tensors.
     fn numbers_of<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<&[T]>;
 
-    /// The numbers of a tensor that is known to be one.
+    /// The numbers of a tensor that is known to be of type `T` and without gaps.
     fn numbers<T: Real + Element>(tensor: &FloatTensor<Self>) -> &[T] {
         Self::numbers_of(tensor).expect("a contiguous tensor of this type")
     }
 
-    /// Whether two tensors have the same memory, shape, strides and type. If one of them has been held since, they
-    /// also have the same numbers.
+    /// Whether two tensors have the same memory, shape, strides and type. If one of them has been held all the time,
+    /// they also have the same numbers.
     fn is_same(a: &FloatTensor<Self>, b: &FloatTensor<Self>) -> bool;
 
-    /// The numbers of a sequence `[T, B, I]` from its first one on, with the strides of steps and of rows; `None` if
-    /// its rows have gaps.
+    /// The numbers of a sequence `[T, B, I]`, and the strides of steps and of rows; `None` if its rows have gaps.
     fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])>;
 }
 

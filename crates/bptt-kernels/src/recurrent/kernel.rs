@@ -12,14 +12,14 @@ use std::fmt::Debug;
 /// A kernel: how the backend `B` runs a whole sequence, forward and backward.
 ///
 /// Implement it for a type of your own, and give that to a layer's `with_kernel` (or to
-/// [`recurrent_by`](crate::recurrent_by)). The layer checks the operands beforehand, and one node on the tape calls
-/// the kernel: you write neither. A kernel computes what [`ReferenceKernel`] computes; compare them.
+/// [`recurrent_by`](crate::recurrent_by)). You write neither the checks nor the node on the tape: the layer checks the
+/// operands, and the node calls the kernel. A kernel computes the same results as [`ReferenceKernel`]; compare them.
 ///
-/// The operands have the shapes of [`Operand`](crate::Operand), on any strides. The kernel has to follow these
-/// parts of the [`Plan`]: the [order](Plan::order) of the steps, the [mask](Plan::mask), the
-/// [output of masked steps](Plan::masked_output), and the [shape of the outputs](Plan::outputs_shape). It may
-/// ignore the [budget of the trace](Plan::trace_budget). The cell's equations are [`Plan::cell`]; they run on any
-/// [`Number`](bptt_cells::Number): on plain `f64` as well as on whole tensors ([`Primitive`](crate::Primitive)).
+/// The operands have the shapes of [`Operand`](crate::Operand), with any strides. The kernel has to follow these parts
+/// of the [`Plan`]: the [order](Plan::order) of the steps, the [mask](Plan::mask), the [output of masked
+/// steps](Plan::masked_output), and the [shape of the outputs](Plan::outputs_shape). It may ignore the [budget of the
+/// trace](Plan::trace_budget). The cell's equations are [`Plan::cell`]; they run on any [`Number`](bptt_cells::Number):
+/// on plain `f64` as well as on whole tensors ([`Primitive`](crate::Primitive)).
 pub trait SequenceKernel<B: Backend>: Clone + Debug + Send + Sync + 'static {
     /// What the forward pass keeps for the backward pass.
     type Trace: Clone + Debug + Send + 'static;
@@ -66,11 +66,11 @@ pub trait SequenceKernel<B: Backend>: Clone + Debug + Send + Sync + 'static {
 pub struct ReferenceKernel;
 
 impl<B: Backend> SequenceKernel<B> for ReferenceKernel {
-    /// An entry for each step, in the order in which the steps ran.
+    /// One entry for each step, in the order in which the steps ran.
     ///
     /// Beyond the outputs: `T · B · (K + M) · H` numbers, with `K` the number of values that the cell saves (LSTM 4,
-    /// GRU 4 or 3, RNN 0) and `M` its memories (LSTM 1); behind a projection another `T · B · H` for the hidden
-    /// states in front of it. The hidden states are shared with the output where the backend shares slices, else
+    /// GRU 4 or 3, RNN 0) and `M` its memories (LSTM 1); with a projection, another `T · B · H` for the hidden states
+    /// before it. The hidden states share memory with the output if the backend shares slices; otherwise they take
     /// `T · B · P` more.
     type Trace = Vec<StepTrace<FloatTensor<B>>>;
 

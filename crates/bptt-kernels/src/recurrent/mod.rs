@@ -1,5 +1,5 @@
-//! The operation: one recurrent layer in one direction over a whole sequence. A backend runs it by the reference
-//! body, by the kernels for host memory, or by a kernel of somebody else; with autodiff it is a node on the tape.
+//! The operation: one recurrent layer in one direction over a whole sequence. A backend runs it by the reference body,
+//! by the kernels for host memory, or by a kernel of your own. With autodiff it is a node on the tape.
 
 mod autodiff;
 pub(crate) mod backends;
@@ -55,9 +55,8 @@ impl SequenceResult {
 
 /// Runs one layer in one direction over a whole sequence: the manual engine's operation.
 ///
-/// On a device with autodiff this makes one node on the tape, and a small one for each part of the final state,
-/// which passes its gradient on. Back-propagation through time, derived by hand, gives the gradient of each
-/// tracked operand.
+/// On a device with autodiff, this makes one node on the tape, and a small node for each part of the final state, which
+/// passes its gradient on. Back-propagation through time, derived by hand, gives the gradient of each tracked operand.
 ///
 /// # Panics
 ///

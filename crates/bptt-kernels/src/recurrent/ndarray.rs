@@ -1,4 +1,5 @@
-//! The ndarray backend: its tensors in host memory. The deprecated backend stays as long as 0.22 is what people run.
+//! The ndarray backend: its tensors in host memory. The backend is deprecated, but stays as long as Burn 0.22 is
+//! supported.
 #![allow(deprecated, reason = "burn-ndarray is deprecated in Burn 0.22 and gone in 0.23")]
 
 use crate::host::simd::real::Real;
@@ -79,7 +80,7 @@ impl HostMemory for NdArray {
     }
 
     fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])> {
-        // An array that is not in the order of its memory cannot give its memory away.
+        // If an array is not in the order of its memory, its memory cannot be reused.
         let shape = tensor.shape();
         let [_, batch, input] = shape.dims();
         Some((slice(tensor)?, [batch * input, input]))

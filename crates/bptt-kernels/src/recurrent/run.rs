@@ -1,4 +1,4 @@
-//! A sequence with its cell and its kernel, whichever they are: what stands above is compiled once.
+//! A sequence with any cell and any kernel, as a trait object. So the code that uses it is compiled once.
 
 use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operands, Results};
@@ -25,7 +25,7 @@ pub trait SequenceRun<B: Backend>: Debug + Send {
         keep: bool,
     ) -> Results<FloatTensor<B>>;
 
-    /// dLoss/d(operand) for each wanted operand, by the trace that was kept. It is used up.
+    /// dLoss/d(operand) for each wanted operand, from the trace that was kept. The trace is consumed.
     fn backward(
         &mut self,
         operands: &Operands<FloatTensor<B>>,
@@ -33,7 +33,7 @@ pub trait SequenceRun<B: Backend>: Debug + Send {
         wanted: &Operands<()>,
     ) -> Operands<FloatTensor<B>>;
 
-    /// The same by real-time recurrent learning, which needs no trace.
+    /// The same, by real-time recurrent learning, which needs no trace.
     fn in_real_time(
         &self,
         operands: Operands<FloatTensor<B>>,
@@ -44,7 +44,7 @@ pub trait SequenceRun<B: Backend>: Debug + Send {
     /// See [`SequenceKernel::available_memory`].
     fn available_memory(&self, need: u128) -> Option<usize>;
 
-    /// Burn's tape wants to be able to clone what it holds.
+    /// Clones the sequence, because Burn's tape requires that its contents can be cloned.
     fn boxed_clone(&self) -> Box<dyn SequenceRun<B>>;
 }
 
@@ -54,7 +54,7 @@ impl<B: Backend> Clone for Box<dyn SequenceRun<B>> {
     }
 }
 
-/// One cell by one kernel.
+/// One cell with one kernel.
 #[derive(Debug)]
 pub(super) struct Run<B: Backend, K: SequenceKernel<B>, C> {
     kernel: K,

@@ -3,21 +3,21 @@
 use crate::host::sequence::trace as host_trace;
 use crate::reference::body::StepTrace;
 
-/// By the kernel that ran forward.
+/// A trace of the kernel that ran forward.
 #[derive(Clone, Debug)]
 pub enum AnyTrace<T> {
-    /// Of the reference body.
+    /// The trace of the reference body.
     Reference(Vec<StepTrace<T>>),
-    /// Of the host kernels.
+    /// The trace of the host kernels.
     Host(HostTrace<T>),
 }
 
-/// What the host kernels keep, besides the outputs. The trace shares those with their owner.
+/// What the host kernels keep besides the outputs, which the trace shares with their owner.
 ///
-/// With `Hp = H` padded to whole registers (at most 15 more), `K` saved values of the cell, `M` memories
-/// and `N` valid steps of all rows (`T · B` without lengths and masks): `N · K · Hp + (N + B) · M · Hp`
-/// numbers, and `N · Hp` more behind a projection, unless the plan has a budget. An LSTM keeps five
-/// numbers for each unit and valid step, a GRU four, an RNN none.
+/// With `Hp = H` padded to whole registers (at most 15 more), `K` saved values of the cell, `M` memories and `N` valid
+/// steps of all rows (`T · B` without lengths and masks): `N · K · Hp + (N + B) · M · Hp` numbers, and `N · Hp` more
+/// with a projection, unless the plan has a budget. An LSTM keeps five numbers for each unit and valid step, a GRU
+/// four, an RNN none.
 #[derive(Clone, Debug)]
 pub struct HostTrace<T> {
     pub(super) outputs: T,

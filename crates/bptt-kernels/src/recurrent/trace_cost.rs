@@ -23,8 +23,8 @@ impl<C: Cell> Plan<C> {
     ///
     /// # Errors
     ///
-    /// One line, if no schedule fits the budget (it says which budget would do), if there are no kernels for the
-    /// type, or if a size is zero or so large that a step cannot be addressed.
+    /// One line, if no schedule fits the budget (it says which budget would fit), if there are no kernels for the type,
+    /// or if a size is zero or so large that a step cannot be addressed.
     pub fn trace_cost(
         &self,
         [time, batch]: [usize; 2],
@@ -80,7 +80,7 @@ impl PlanOptions {
     }
 }
 
-/// Checks that the sizes are those of a layer, and that a step can be counted in bytes.
+/// Checks that the sizes are valid for a layer, and that the bytes of a step can be counted.
 fn check_addresses(cell: &CellLayout, sizes: &Sizes) -> Result<(), String> {
     let Sizes { time, batch, hidden, output, .. } = *sizes;
     let name = cell.name;
@@ -90,7 +90,7 @@ fn check_addresses(cell: &CellLayout, sizes: &Sizes) -> Result<(), String> {
              each, and P at most H"
         ));
     }
-    // All values of a unit in a step, in the widest type; rows are padded.
+    // All values of a unit in a step, in the widest type. Rows are padded.
     let planes = 2 * cell.gates() + cell.saved + 2 * sizes.memories + 2;
     let unit = (planes * size_of::<f64>()) as u128;
     let bytes = (hidden as u128 + 128).saturating_mul(batch as u128).saturating_mul(unit);

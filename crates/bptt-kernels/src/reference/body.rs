@@ -1,15 +1,15 @@
 //! The reference body: back-propagation through time in plain tensor operations.
 //!
-//! It runs on every backend and reads like the derivation (the book's chapter "Back-propagation
-//! through time"). Fast kernels are held against it. It is generic over what it computes with
-//! ([`TensorNumber`]): a backend's tensors, or dual numbers of them.
+//! It runs on every backend and follows the derivation (the book's chapter "Back-propagation through time") line by
+//! line. Fast kernels are compared with it. It is generic over its number ([`TensorNumber`]): a backend's tensors, or
+//! dual numbers of them.
 
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{MaskedOutput, Plan, Sizes};
 use crate::reference::tensor_number::TensorNumber;
 use bptt_cells::{Backward, Cell, Components, HiddenTerm, Layout, State};
 
-/// What is saved of one step.
+/// What is saved for one step.
 #[derive(Clone, Debug)]
 pub struct StepTrace<T> {
     /// The cell's saved values, `[B, H]` each.
@@ -18,7 +18,7 @@ pub struct StepTrace<T> {
     pub hidden_before: T,
     /// The memories before the step, `[B, H]` each.
     pub memory_before: Vec<T>,
-    /// The step's own hidden state, in front of any projection, `[B, H]`.
+    /// The step's own hidden state, before any projection, `[B, H]`.
     pub hidden_own: T,
     /// The memories after the step, `[B, H]` each.
     pub memory_after: Vec<T>,
@@ -43,17 +43,17 @@ type Step<N, C> = State<N, <C as Layout>::Memory<N>>;
 /// dLoss/d(state) between two steps: `[B, P]`, and a list of `[B, H]`.
 type StateCotangent<N> = State<N, Vec<N>>;
 
-/// The recurrent weights, taken apart by what they are multiplied with.
+/// The recurrent weights, split by the operand that they are multiplied with.
 struct RecurrentWeights<N> {
-    /// For `h`: the gates that are added or separate, `[A·H, P]`.
+    /// The gates that are multiplied with `h`: those that are added or separate, `[A·H, P]`.
     outer: N,
     outer_bias: Option<N>,
-    /// For the gated hidden state: the last gate, `[H, H]`.
+    /// The gate that is multiplied with the gated hidden state: the last one, `[H, H]`.
     gated: Option<(N, Option<N>)>,
 }
 
-/// How many gates are added, and how many have a product of `h` at all. Cells name the added
-/// gates first, then the separate ones, then the gated one.
+/// How many gates are added, and how many have a product with `h`. In a cell, the added gates come first, then the
+/// separate gates, then the gated one.
 struct Counts {
     added: usize,
     outer: usize,
@@ -95,8 +95,8 @@ fn split_memory<N: TensorNumber>(memory: Option<&N>, sizes: &Sizes) -> Vec<N> {
     (0..memories).map(|m| flat.rows(m * batch, (m + 1) * batch)).collect()
 }
 
-/// The input as a matrix, `[T·B, I]`, with zeros at masked steps: nothing in the padding, not
-/// even a NaN, reaches a product.
+/// The input as a matrix, `[T·B, I]`, with zeros at masked steps, so that nothing in the padding, not even a NaN,
+/// reaches a product.
 fn input_rows<N: TensorNumber, C: Cell>(
     plan: &Plan<C>,
     operands: &Operands<N>,
@@ -110,8 +110,8 @@ fn input_rows<N: TensorNumber, C: Cell>(
     x.only(&valid)
 }
 
-/// The sequence forward. Returns the results and, with `keep`, the trace: one entry a step, in the order in
-/// which they were computed.
+/// Runs the sequence forward. Returns the results and, with `keep`, the trace: one entry for each step, in the order in
+/// which the steps were computed.
 pub(crate) fn forward<N: TensorNumber, C: Cell>(
     plan: &Plan<C>,
     operands: &Operands<N>,
@@ -186,7 +186,7 @@ pub(crate) fn forward<N: TensorNumber, C: Cell>(
     (results, keep.then_some(steps))
 }
 
-/// `W x + b + U h + b_h`, or the two separately, as the cell wants them.
+/// `W x + b + U h + b_h`, or the two products separately, as the cell needs them.
 fn pre_activations<N: TensorNumber, C: Cell>(
     cell: &C,
     wx_t: &N,
@@ -229,7 +229,7 @@ fn hold<N: TensorNumber, C: Cell>(
     }
 }
 
-/// The sequence backward: dLoss/d(operand) for each wanted operand.
+/// Runs the sequence backward: dLoss/d(operand) for each wanted operand.
 pub(crate) fn backward<N: TensorNumber, C: Cell>(
     plan: &Plan<C>,
     operands: &Operands<N>,
@@ -246,7 +246,7 @@ pub(crate) fn backward<N: TensorNumber, C: Cell>(
 
     for (t, step) in plan.order(time).rev().zip(trace.into_iter().rev()) {
         let valid = plan.valid_rows(t, batch);
-        // dLoss/dh_t: by this step's output, and by the steps that came after.
+        // dLoss/dh_t has two parts: from this step's output, and from the later steps.
         let d_output_t = d_outputs.rows(t * batch, (t + 1) * batch);
         let State { hidden: d_hidden, memory: mut d_memory } = d_state;
         let mut d_h = d_hidden.clone() + d_output_t;
@@ -267,7 +267,7 @@ pub(crate) fn backward<N: TensorNumber, C: Cell>(
         let (back, gated_hidden) = through_cell(&plan.cell, &step, cotangent, &weights);
         let d_before = through_hidden_terms(back, &weights, t, &mut sums);
 
-        // A masked row hands on the gradient that came to it.
+        // A masked row passes its gradient on without a change.
         d_state = match (&valid, held) {
             (Some(valid), Some(held)) => hand_on(valid, d_before, held),
             _ => d_before,
@@ -281,7 +281,7 @@ pub(crate) fn backward<N: TensorNumber, C: Cell>(
     sums.gradients(plan, operands, wanted, &sizes, d_state)
 }
 
-/// What comes from outside: `[T·B, P]` for the outputs, and for the final state.
+/// The gradients from outside: of the outputs, `[T·B, P]`, and of the final state.
 fn cotangents<N: TensorNumber, C: Cell>(
     plan: &Plan<C>,
     operands: &Operands<N>,
@@ -301,8 +301,8 @@ fn cotangents<N: TensorNumber, C: Cell>(
     (d_outputs.reshape([time * batch, output]), State { hidden: d_hidden, memory: d_memory })
 }
 
-/// One step backward through the cell. Also returns the gated hidden state, for cells that have one: the
-/// weights' gradient needs it.
+/// One step backward through the cell. Also returns the gated hidden state, for cells that have one, because the
+/// gradient of the weights needs it.
 fn through_cell<N: TensorNumber, C: Cell>(
     cell: &C,
     step: &StepTrace<N>,
@@ -326,7 +326,7 @@ fn through_cell<N: TensorNumber, C: Cell>(
     (back, Some(cell.gated_hidden_of_saved(&saved, &before.hidden)))
 }
 
-/// The last gate's gradient, and everything put together again.
+/// Splits off the gradient of the last gate. Also returns all gradients together.
 fn last_gate<N: TensorNumber, C: Cell>(back: Backward<C, N>) -> (N, Backward<C, N>) {
     let Backward { d_gates, d_separate, d_hidden, d_memory } = back;
     let gates = d_gates.into_vec();
@@ -334,8 +334,8 @@ fn last_gate<N: TensorNumber, C: Cell>(back: Backward<C, N>) -> (N, Backward<C, 
     (last, Backward { d_gates: C::Gates::from_vec(gates), d_separate, d_hidden, d_memory })
 }
 
-/// Through `U`: what multiplies `h` is the added gates and the separate ones. Returns dLoss/d(state before
-/// the step), and notes the gates' gradients for the sums over all steps.
+/// The step backward through `U`: the added gates and the separate gates have products with `h`. Returns dLoss/d(state
+/// before the step), and stores the gates' gradients for the sums over all steps.
 fn through_hidden_terms<N: TensorNumber, C: Cell>(
     back: Backward<C, N>,
     weights: &RecurrentWeights<N>,
@@ -359,7 +359,8 @@ fn through_hidden_terms<N: TensorNumber, C: Cell>(
     State { hidden: d_hidden, memory: d_memory.into_vec() }
 }
 
-/// What goes on to the step before: in valid rows what came through the step, in masked ones what they hold.
+/// The gradient for the step before. In valid rows, it is the gradient that came through the step. In masked rows, it
+/// is the gradient of the held state.
 fn hand_on<N: TensorNumber>(
     valid: &[bool],
     d_before: StateCotangent<N>,
@@ -372,10 +373,10 @@ fn hand_on<N: TensorNumber>(
     }
 }
 
-/// What the sums over all steps are made of, gathered step by step, in order of time.
+/// The terms of the sums over all steps, collected step by step, in order of time.
 struct StepSums<N> {
     d_gates: Vec<Option<N>>,
-    /// `None` at each step for cells whose gates are all added: the same as `d_gates`.
+    /// `None` at each step for cells whose gates are all added, because it is equal to `d_gates` there.
     d_outer: Vec<Option<N>>,
     hidden_before: Vec<Option<N>>,
     gated_hidden: Vec<Option<N>>,

@@ -1,5 +1,5 @@
-//! The derivation as code: a sequence forward and backward in a backend's tensor operations. It knows
-//! what is asked for, and nothing of the kernels for host memory.
+//! The derivation as code: a sequence forward and backward in a backend's tensor operations. It imports the module
+//! `operation`, and nothing of the kernels for host memory.
 
 pub(crate) mod body;
 pub(crate) mod ops;

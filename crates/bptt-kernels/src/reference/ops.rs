@@ -1,4 +1,4 @@
-//! The few operations that the reference body is written in, for a backend's tensors.
+//! The few operations that the reference body uses, for a backend's tensors.
 
 use crate::reference::primitive::Primitive;
 use crate::reference::tensor_number::TensorNumber;
@@ -6,7 +6,7 @@ use burn::backend::tensor::{BoolTensor, FloatTensor};
 use burn::backend::{Backend, TensorMetadata, get_device_settings};
 use burn::tensor::{Shape, Slice, TensorData};
 
-/// `a + b`, of one shape or with `b` a row `[1, n]`.
+/// `a + b`. Both have the same shape, or `b` is a row `[1, n]`.
 pub(crate) fn add<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
     B::float_add(a, b)
 }
@@ -79,7 +79,7 @@ pub(crate) fn concatenate<B: Backend>(
     }
 }
 
-/// A `[B, width]` mask that is true in the rows that `active` names.
+/// A `[B, width]` mask that is true in the active rows.
 pub(crate) fn row_mask<B: Backend>(
     active: &[bool],
     width: usize,
@@ -93,8 +93,7 @@ pub(crate) fn row_mask<B: Backend>(
     B::float_greater_elem(ones, 0.5f32.into(), get_device_settings::<B>(&device).bool_dtype)
 }
 
-/// `yes` in the rows that are active, `no` in the others; nothing of the other side gets through,
-/// not even a NaN.
+/// `yes` in the active rows, `no` in the others. The value that is not selected has no effect, even if it is NaN.
 pub(crate) fn select<B: Backend>(
     active: &[bool],
     yes: FloatTensor<B>,

@@ -8,8 +8,8 @@ use std::ops::{Add, Mul, Neg, Sub};
 
 /// A float tensor primitive of the backend `B`, as the cells' [`Number`].
 ///
-/// Nothing is recorded: this is what the manual engine's reference body computes with. All
-/// operands of an operation have one shape.
+/// The manual engine's reference body computes with it, and nothing is recorded. All operands of an operation have the
+/// same shape.
 #[derive(Debug)]
 pub struct Primitive<B: Backend>(pub FloatTensor<B>);
 
@@ -70,7 +70,7 @@ impl<B: Backend> Number for Primitive<B> {
         if x.dtype() != DType::F64 {
             return Self(B::sigmoid(x));
         }
-        // Burn's default sigmoid computes through f32. e^-x may be infinite: 1 / ∞ = 0 is right.
+        // Burn's default sigmoid computes in f32, so it is not used. e^-x may be infinite, and then 1 / ∞ = 0 is right.
         let e = B::float_exp(B::float_neg(x));
         Self(B::float_recip(B::float_add_scalar(e, 1f32.into())))
     }

@@ -1,4 +1,4 @@
-//! The reference body by a backend's tensors, and in dual numbers.
+//! The reference body on a backend's tensors, and on dual numbers.
 
 use crate::operation::any_tensor::AnyTensor;
 use crate::operation::operands::{Cotangents, Operands, Results};
@@ -9,7 +9,7 @@ use bptt_cells::{Cell, Dual};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch};
 
-/// The sequence forward. Returns the results and, with `keep`, the trace.
+/// Runs the sequence forward. Returns the results and, with `keep`, the trace.
 pub(crate) fn forward<B: Backend, C: Cell>(
     plan: &Plan<C>,
     operands: &Operands<FloatTensor<B>>,
@@ -21,7 +21,7 @@ pub(crate) fn forward<B: Backend, C: Cell>(
     (results.map(|x| x.0), trace)
 }
 
-/// The sequence backward: dLoss/d(operand) for each wanted operand.
+/// Runs the sequence backward: dLoss/d(operand) for each wanted operand.
 pub(crate) fn backward<B: Backend, C: Cell>(
     plan: &Plan<C>,
     operands: &Operands<FloatTensor<B>>,
@@ -39,10 +39,10 @@ fn primitives<B: Backend>(operands: &Operands<FloatTensor<B>>) -> Operands<Primi
     operands.map_ref(|x| Primitive(x.clone()))
 }
 
-/// A tensor of any backend, in dual numbers.
+/// A dual number of tensors, on any backend.
 type DualTensor = Dual<Primitive<Dispatch>>;
 
-/// A layer that has run forward in dual numbers by the reference body, with what its backward pass needs.
+/// A layer that has run forward in dual numbers, by the reference body, with what its backward pass needs.
 pub struct ReferenceRun<C> {
     plan: Plan<C>,
     operands: Operands<DualTensor>,
@@ -55,7 +55,7 @@ pub struct ReferenceRun<C> {
 /// Operands and results have the shapes of [`Operand`](crate::Operand) and [`Results`]. The plan's kernel and
 /// trace budget are ignored, and the whole trace is kept. The operands are on no tape.
 ///
-/// [`in_duals`](crate::in_duals) is the same by the kernels for host memory, and faster.
+/// [`in_duals`](crate::in_duals) does the same by the kernels for host memory, which are faster.
 ///
 /// # Panics
 ///

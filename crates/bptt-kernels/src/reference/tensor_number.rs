@@ -1,13 +1,13 @@
-//! What the reference body computes with: a tensor as a number.
+//! The number of the reference body: a tensor.
 
 use bptt_cells::{Dual, Rectify};
 use burn::tensor::Shape;
 
-/// A tensor of one to three dimensions that is a number: elementwise operations come from
-/// [`Rectify`], and these are the few others that the reference body is written in.
+/// A number that is a tensor of one to three dimensions. Elementwise operations come from [`Rectify`]. These are the
+/// few other operations that the reference body uses.
 ///
-/// It is implemented for a backend's tensor (`ops.rs`), and for a dual number of such tensors: so the
-/// same text gives the gradient, and how the gradient changes along a direction.
+/// It is implemented for a backend's tensor (`ops.rs`), and for a dual number of such tensors. So the same code gives
+/// the gradient, and its derivative along a direction.
 pub(crate) trait TensorNumber: Rectify {
     fn shape(&self) -> Shape;
 
@@ -43,11 +43,10 @@ pub(crate) trait TensorNumber: Rectify {
     /// Zeros of the same type and on the same device.
     fn zeros(&self, shape: impl Into<Shape>) -> Self;
 
-    /// `yes` in the rows that are valid, `no` in the others; nothing of the other side gets through,
-    /// not even a NaN.
+    /// `yes` in the valid rows, `no` in the others. The value that is not selected has no effect, even if it is NaN.
     fn select(valid: &[bool], yes: Self, no: Self) -> Self;
 
-    /// The rows that are valid, and zero in the others.
+    /// This tensor in the valid rows, and zero in the others.
     fn only(self, valid: &[bool]) -> Self {
         let zero = self.zeros(self.shape());
         Self::select(valid, self, zero)
@@ -101,7 +100,7 @@ impl<N: TensorNumber> TensorNumber for Dual<N> {
     }
 
     fn plus_row(self, row: Self) -> Self {
-        // A row that changes changes every row of the sum, even where nothing else does.
+        // If `row` has a tangent, every row of the sum has one, even if `self` has none.
         let tangent = match (&self.tangent, row.tangent) {
             (_, Some(row)) => Some(tangent(&self).plus_row(row)),
             (tangent, None) => tangent.clone(),

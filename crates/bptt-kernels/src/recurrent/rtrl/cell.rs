@@ -7,8 +7,8 @@ use bptt_cells::{Cell, Components, State};
 use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
 
-/// A cell whose step runs on tensors with tangents. What a step reads comes in one list: the pre-activations of the
-/// gates, the separate products, the hidden state (where the cell reads it), and the memories.
+/// A cell whose step runs on tensors with tangents. The inputs of a step are one list: the pre-activations of the
+/// gates, the separate products, the hidden state (if the cell reads it), and the memories.
 pub(super) trait TangentCell<B: Backend> {
     fn layout(&self) -> CellLayout;
 

@@ -1,4 +1,4 @@
-//! The columns of a block of influence: which belong to which operand.
+//! The columns of a block of influence, and the operand to which each belongs.
 
 use crate::operation::operands::{Operand, Operands};
 use crate::reference::ops::{columns, concatenate, reshape, sum_rows, zeros_like};
@@ -16,7 +16,7 @@ fn is_of_rows(operand: Operand) -> bool {
     matches!(operand, Operand::Input | Operand::Hidden | Operand::Memory)
 }
 
-/// The number of columns of an operand. Of `[B, …]` and `[·, B, ·]` only those of one row count.
+/// The number of columns of an operand. For `[B, …]` and `[·, B, ·]`, only the numbers of one row count.
 fn size(operand: Operand, shape: &[usize]) -> usize {
     match operand {
         Operand::Input | Operand::Memory => shape[0].saturating_mul(shape[2]),
@@ -44,8 +44,8 @@ impl Columns {
         })
     }
 
-    /// How a part `value`, `[B, W]`, of the operand `of` depends on itself: `[B, N, W]`, ones where the
-    /// operand's columns from `first` on meet it.
+    /// The derivative of a part `value`, `[B, W]`, of the operand `of` with respect to the columns: `[B, N, W]`. It is
+    /// the identity in the columns of this part, which begin at `first` within the operand, and zero in all others.
     pub(super) fn identity<B: Backend>(
         &self,
         of: Operand,
@@ -64,8 +64,8 @@ impl Columns {
         concatenate::<B>(parts.filter(|part| part.shape()[1] > 0).collect(), 1)
     }
 
-    /// How a product `weight · x + bias`, `x` `[B, W]`, depends on its own weight and bias, and on the
-    /// step `t` of the input if `x` is that: `[B, N, O]`, zero in all other columns.
+    /// The direct derivative of a product `weight · x + bias`, `x` `[B, W]`, with respect to its own weight and bias,
+    /// and to the step `t` of the input if `x` is this step: `[B, N, O]`, zero in all other columns.
     pub(super) fn direct<B: Backend>(
         &self,
         (weight, bias): (Operand, Option<Operand>),
@@ -97,13 +97,13 @@ impl Columns {
         concatenate::<B>(parts.filter(|part| part.shape()[1] > 0).collect(), 1)
     }
 
-    /// The gradient of each operand, in its shape, from that of the columns, `[B, N]`.
+    /// The gradient of each operand, in its shape, from the gradient of the columns, `[B, N]`.
     pub(super) fn split<B: Backend>(&self, all: &FloatTensor<B>) -> Operands<FloatTensor<B>> {
         let mut d = Operands::new();
         for (operand, shape, range) in self.parts() {
             let part = columns::<B>(all, range.start, range.end);
             let part = match shape {
-                // Each row has its own, but the rows are not contiguous.
+                // Each row has its own numbers, but the rows are not contiguous.
                 &[outer, batch, width] => {
                     let by_row = reshape::<B>(part, [batch, outer, width]);
                     B::float_swap_dims(by_row, 0, 1)

@@ -1,10 +1,9 @@
 //! Real-time recurrent learning: gradients are carried forwards and known after every step.
 //!
-//! R. J. Williams and D. Zipser, "A learning algorithm for continually running fully recurrent neural
-//! networks", Neural Computation 1 (1989), 270–280: the influence after a step is the step's Jacobian
-//! times the influence before it, plus the direct effect of the parameters in this step. The cell's part of
-//! the Jacobian is elementwise: the cell's `step` runs on [`Tangent`]s, once for each of its inputs. No
-//! hand-written derivative of a cell is here, and none is reached.
+//! R. J. Williams and D. Zipser, "A learning algorithm for continually running fully recurrent neural networks", Neural
+//! Computation 1 (1989), 270–280. The influence after a step is the step's Jacobian times the influence before it, plus
+//! the direct effect of the parameters in this step. The cell's part of the Jacobian is elementwise: the cell's `step`
+//! runs on [`Tangent`]s, once for each of its inputs. No hand-written derivative of a cell is used.
 
 mod cell;
 mod columns;
@@ -25,11 +24,11 @@ use bptt_cells::{Cell, HiddenTerm};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 
-/// A layer's state, and its influence matrices: how each of its numbers depends on each of the
-/// operands.
+/// A layer's state, and its influence matrices: the derivative of each number of the state with respect to each number
+/// of the operands.
 ///
-/// There is a *block* for each layer below and one, the last, for this layer. A block's *columns*, `N` of
-/// them, are the numbers of that layer's operands.
+/// There is a *block* for each layer below, and a last block for this layer. The `N` *columns* of a block are the
+/// numbers of its layer's operands.
 #[derive(Clone, Debug)]
 pub struct RtrlState<B: Backend> {
     /// `W`, `U`, the biases, the projection
@@ -59,8 +58,8 @@ impl<B: Backend> RtrlState<B> {
     ///
     /// # Arguments
     ///
-    /// - `operands`: the layer's weights and the state that it begins with; and an input where the
-    ///   gradient of the input is `wanted`, which costs a column for each of its steps
+    /// - `operands`: the layer's weights and initial state. If the gradient of the input is `wanted`, also the input,
+    ///   which has columns for each of its steps
     /// - `wanted`: the operands whose influence is carried
     /// - `below`: how many columns each layer below has
     pub fn begin(
@@ -73,7 +72,7 @@ impl<B: Backend> RtrlState<B> {
         let hidden = operands.take(Operand::Hidden).expect("a layer has a hidden state");
         let memory = operands.take(Operand::Memory);
         let batch = hidden.shape()[0];
-        // A state depends on itself, and on nothing else so far.
+        // At the beginning, a state depends on itself only.
         let itself = |value: FloatTensor<B>, of: Operand, first: usize| {
             let width = value.shape()[1];
             let none = |n: &usize| zeros_like::<B>(&value, &[batch, *n, width]);
@@ -116,17 +115,17 @@ impl<B: Backend> RtrlState<B> {
         self.weights = weights;
     }
 
-    /// dLoss/d(columns) of each block, `[B, N]`, from the gradient of the hidden state, `[B, P]`.
+    /// dLoss/d(columns) for each block, `[B, N]`, from the gradient of the hidden state, `[B, P]`.
     pub fn through_hidden(&self, d: &FloatTensor<B>) -> Vec<FloatTensor<B>> {
         self.state.hidden.d.iter().map(|influence| through::<B>(d, influence)).collect()
     }
 
-    /// The same from the gradient of the memory `m`, `[B, H]`.
+    /// The same, from the gradient of the memory `m`, `[B, H]`.
     pub fn through_memory(&self, m: usize, d: &FloatTensor<B>) -> Vec<FloatTensor<B>> {
         self.state.memory[m].d.iter().map(|influence| through::<B>(d, influence)).collect()
     }
 
-    /// The gradient of each of this layer's operands, from that of its columns, `[B, N]`.
+    /// The gradient of each of this layer's operands, from the gradient of its columns, `[B, N]`.
     pub fn gradients(&self, d_columns: &FloatTensor<B>) -> Operands<FloatTensor<B>> {
         self.columns.split::<B>(d_columns)
     }
@@ -150,7 +149,7 @@ impl<B: Backend> RtrlState<B> {
         self.step_of(cell, t, input, d_input, active);
     }
 
-    /// As [`step`](Self::step), whichever the cell.
+    /// As [`step`](Self::step), for any cell.
     fn step_of(
         &mut self,
         cell: &dyn TangentCell<B>,
@@ -162,7 +161,7 @@ impl<B: Backend> RtrlState<B> {
         let StateAndInfluence { hidden, memory } = &self.state;
         let layout = cell.layout();
         let mut operands = self.pre_activations(&layout, t, input, d_input);
-        // A cell that may stand before a projection reads nothing of `h` by itself.
+        // The step of a cell that may have a projection does not read `h`.
         if !layout.projectable {
             operands.push(hidden.clone());
         }
@@ -185,7 +184,7 @@ impl<B: Backend> RtrlState<B> {
         self.state = StateAndInfluence { hidden: hold(out, hidden), memory };
     }
 
-    /// `W x + b + U h + b_h`, or the two separately, as the cell wants them.
+    /// `W x + b + U h + b_h`, or the two products separately, as the cell needs them.
     fn pre_activations(
         &self,
         layout: &CellLayout,
@@ -224,7 +223,7 @@ impl<B: Backend> RtrlState<B> {
         operands[g] = operands[g].clone().plus(uq.gate(g, size));
     }
 
-    /// `weight · x + bias`, `[B, O]`, with all its derivatives; `x` is that of the step `t`.
+    /// `weight · x + bias`, `[B, O]`, with all its derivatives, for the step `t`.
     fn product(&self, x: &Plane<B>, weight: Operand, bias: Option<Operand>, t: usize) -> Plane<B> {
         let matrix = self.weights.need(weight);
         let bias = bias.filter(|&bias| self.weights.has(bias));
@@ -237,22 +236,22 @@ impl<B: Backend> RtrlState<B> {
                 let own = d.pop().expect("the last block is the layer's own");
                 d.push(add::<B>(own, direct));
             }
-            // The input depends on the layers below alone.
+            // The input depends only on the layers below.
             false => d.push(direct),
         }
         Plane { value, d }
     }
 }
 
-/// How many bytes real-time recurrent learning takes at most, for one layer in one direction:
-/// `B · N · (S + 4 · G · H)` numbers. `S` numbers of the state carry the influence of `N` columns, and a step
-/// holds the influence on the gates' pre-activations four times (3.4 to 4 times were measured).
+/// How many bytes real-time recurrent learning takes at most, for one layer in one direction. These are
+/// `B · N · (S + 4 · G · H)` numbers: each of the `S` numbers of the state has a derivative for each of `N` columns,
+/// and a step holds the influence on the gates' pre-activations four times (3.4 to 4 times were measured).
 ///
 /// # Arguments
 ///
 /// - `batch`: `B`
-/// - `columns`: `N`, the numbers of all operands whose gradient is wanted, the initial state and (with
-///   `T · I`) the input among them
+/// - `columns`: `N`, the numbers of all operands whose gradient is wanted, including the initial state and the input
+///   (`T · I`)
 /// - `hidden`, `output`: `H`, `P`
 /// - `number`: how many bytes a number has
 pub fn rtrl_bytes<C: Cell>(
@@ -285,7 +284,7 @@ fn influence_bytes(
 ///
 /// # Panics
 ///
-/// If it does not fit the memory that is available, where that is known.
+/// If it does not fit the available memory, if this is known.
 pub(super) fn refuse_what_cannot_fit<B: Backend>(
     layout: &CellLayout,
     operands: &Operands<FloatTensor<B>>,
@@ -317,7 +316,7 @@ pub(super) fn gradients<B: Backend, C: Cell>(
     gradients_of::<B>(&plan.options, &plan.cell, operands, d_results, wanted)
 }
 
-/// As [`gradients`], whichever the cell.
+/// As [`gradients`], for any cell.
 fn gradients_of<B: Backend>(
     options: &PlanOptions,
     cell: &dyn TangentCell<B>,
@@ -412,7 +411,7 @@ impl<B: Backend> Plane<B> {
         Self { value: add::<B>(self.value, other.value), d: sums::<B>(self.d, other.d) }
     }
 
-    /// This plane in the valid rows, `then` in the masked ones.
+    /// This plane in the valid rows, `then` in the masked rows.
     fn held(self, active: &[bool], then: &Self) -> Self {
         let pick = |now: FloatTensor<B>, then: &FloatTensor<B>| {
             let shape = now.shape();

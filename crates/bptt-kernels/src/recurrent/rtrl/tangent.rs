@@ -1,7 +1,7 @@
 //! A tensor and its derivative in one direction, as a number: forward mode, elementwise.
 //!
-//! `bptt_cells::Dual` is the same for any number, and computes slopes from values (`s (1 − s)`), which loses
-//! digits where a gate is saturated. This one is a witness there too, and has forms that lose none.
+//! `bptt_cells::Dual` does the same for any number, but computes slopes from values (`s (1 − s)`), which loses digits
+//! if a gate is saturated. `Tangent` has forms that lose no digits, because it is a witness for saturated gates too.
 
 use crate::reference::primitive::Primitive;
 use bptt_cells::{Number, Rectify};
@@ -15,7 +15,7 @@ pub(super) struct Tangent<B: Backend> {
     pub(super) slope: Primitive<B>,
 }
 
-/// The four forms of an operator, from one on references.
+/// Implements the four forms of an operator by the form on references.
 macro_rules! operators {
     ($($Op:ident $op:ident |$a:ident, $b:ident| $slope:expr;)*) => {$(
         impl<B: Backend> $Op for &Tangent<B> {
