@@ -1,32 +1,32 @@
-//! What a cell is: the traits that it implements, and what its steps take and return.
+//! The traits of a cell, and what its steps take and return.
 
 use std::fmt::Debug;
 
 use crate::components::Components;
 use crate::number::{Number, Rectify};
 
-/// The state between two steps: the hidden state `h`, and what else the cell remembers.
+/// The state between two steps: the hidden state `h`, and the memories of the cell.
 #[derive(Clone, Debug)]
 pub struct State<N, M> {
-    /// `h`, the output of the step. With a projection, the next step has `W_hr h` here.
+    /// `h`, the output of the step. With a projection, the state before the next step has `W_hr h` here.
     pub hidden: N,
-    /// What else is carried from step to step: `[c]` for an LSTM, `[]` for an RNN or a GRU.
+    /// The other values that are carried from step to step: `[c]` for an LSTM, `[]` for an RNN or a GRU.
     pub memory: M,
 }
 
 /// How the recurrent product of one gate, `U h + b_h`, enters the step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HiddenTerm {
-    /// It is added to the input's product: the gate's pre-activation arrives as `W x + U h`.
+    /// It is added to the input's product: the step gets the gate's pre-activation as `W x + U h`.
     Added,
-    /// The step gets it as one of [`Layout::Separate`]; the gate arrives as `W x`.
+    /// The step gets it as one of [`Layout::Separate`], and the gate's pre-activation as `W x`.
     Separate,
     /// It is added like [`Added`](Self::Added), but it is the product of `U` with a gated hidden state,
     /// [`Cell::gated_hidden`], in place of `h`. At most one gate can be of this kind, the last one.
     Gated,
 }
 
-/// What does not depend on the number: the cell's name, its counts, and the types of its components.
+/// The parts of a cell that are not functions: its name, its counts, and the types of its components.
 pub trait Layout: Copy + Debug + Send + Sync + 'static {
     /// The name in tables and messages.
     const NAME: &'static str;
@@ -34,8 +34,8 @@ pub trait Layout: Copy + Debug + Send + Sync + 'static {
     /// How the recurrent product of each gate enters, in the order of the weights' rows.
     const HIDDEN_TERMS: &'static [HiddenTerm];
 
-    /// Whether a projection may stand behind the step. Then `h` has another size than the gates, so the step itself
-    /// must not read the previous `h`.
+    /// Whether the cell may have a projection after the step. With a projection, `h` has another size than the gates.
+    /// So the step itself must not read the previous `h`.
     const PROJECTABLE: bool;
 
     /// Pre-activations, one for each gate.
@@ -44,10 +44,10 @@ pub trait Layout: Copy + Debug + Send + Sync + 'static {
     /// The recurrent products of the gates that are [`HiddenTerm::Separate`], one for each.
     type Separate<N: Number>: Components<N>;
 
-    /// What is carried besides `h`.
+    /// The memories, which are carried besides `h`.
     type Memory<N: Number>: Components<N> + Clone;
 
-    /// What the backward step needs of the forward step, besides the states before and after it.
+    /// What the backward step needs from the forward step, besides the states before and after it.
     type Saved<N: Number>: Components<N> + Clone;
 
     /// `G`, the number of gates.
@@ -63,15 +63,15 @@ pub struct Backward<C: Layout, N: Number> {
     pub d_gates: C::Gates<N>,
     /// With respect to the separate recurrent products.
     pub d_separate: C::Separate<N>,
-    /// With respect to the previous `h`, as far as the step reads it itself; the layer adds the part through `U h`.
-    /// `None` if the step does not read it.
+    /// With respect to the previous `h`, by the direct path: the step itself reads `h`. The layer adds the part through
+    /// `U h`. `None` if the step does not read `h`.
     pub d_hidden: Option<N>,
     /// With respect to the previous memory.
     pub d_memory: C::Memory<N>,
 }
 
-/// The mathematics of one step, for cells of analytic functions. Most cells implement this trait, and are a [`Cell`] by
-/// that.
+/// The mathematics of one step, for cells of analytic functions. Most cells implement this trait, which makes them a
+/// [`Cell`].
 pub trait AnalyticCell: Layout {
     /// See [`Cell::step`].
     fn step<N: Number>(
@@ -133,7 +133,7 @@ pub trait AnalyticVisitor {
 
 /// The mathematics of one step of a recurrent cell, for any real number.
 ///
-/// A cell of analytic functions implements [`AnalyticCell`], and is a `Cell` by that. A cell that needs [`Rectify`]
+/// A cell of analytic functions implements [`AnalyticCell`], which makes it a `Cell`. A cell that needs [`Rectify`]
 /// implements this trait.
 pub trait Cell: Layout {
     /// One step forward.
@@ -160,8 +160,8 @@ pub trait Cell: Layout {
         cotangent: State<N, Self::Memory<N>>,
     ) -> Backward<Self, N>;
 
-    /// The gated hidden state, from the other gates: the [`HiddenTerm::Gated`] gate's product is of it, in place of
-    /// `h`.
+    /// The gated hidden state, from the other gates. In the [`HiddenTerm::Gated`] gate, `U` is multiplied with it in
+    /// place of `h`.
     ///
     /// # Panics
     ///
@@ -176,7 +176,7 @@ pub trait Cell: Layout {
         no_gated_hidden::<Self>()
     }
 
-    /// The gated hidden state once more, from the saved values: the gradient of `U` needs it.
+    /// The gated hidden state again, from the saved values. The gradient of `U` needs it.
     ///
     /// # Panics
     ///

@@ -1,12 +1,12 @@
-//! A memory that stays within bounds.
+//! A cell whose memory is clipped.
 //!
 //! ```text
 //! c' = max(-k, min(k, c'))           c' as the cell has it
 //! h' = o ⊙ tanh(c')
 //! ```
 //!
-//! Backward: where the memory was clipped, it does not depend on anything, so no gradient goes back
-//! through it. The gradient of the gate that reads it out stays as it is.
+//! Backward: a memory that was clipped is constant, so no gradient goes back through it. The gradient of the output
+//! gate does not change.
 //!
 //! ```text
 //! d_c' ⊙= [|c'| < k]
@@ -31,13 +31,13 @@ pub struct Clipped<C> {
     pub bound: f64,
 }
 
-/// What [`Clipped`] needs to know about a cell.
+/// What [`Clipped`] needs from a cell.
 pub trait Clippable: AnalyticCell {
-    /// `h'` of a memory, given what the step saved.
+    /// `h'` from a memory and the saved values.
     fn read_out<N: Number>(saved: &Self::Saved<N>, memory: &Self::Memory<N>) -> N;
 
-    /// Takes out of a backward step what goes back through the memory where `after`, the clipped memory, is
-    /// at one of its bounds.
+    /// Removes the gradients that go back through the memory, where `after`, the clipped memory, is at one of its
+    /// bounds.
     fn through_memory<N: Rectify>(
         back: Backward<Self, N>,
         after: &Self::Memory<N>,

@@ -2,8 +2,8 @@
 
 /// A fixed number of values that belong together: for a layer, each component is `[B, H]`.
 ///
-/// Arrays and the `Saved` structs of the cells have components. So code that stores a trace can treat them as a list,
-/// without their names.
+/// Arrays and the `Saved` structs of the cells implement this trait. So code that stores a trace can handle them as a
+/// list, without their names.
 pub trait Components<N>: Sized {
     /// How many there are.
     const LEN: usize;

@@ -4,8 +4,8 @@
 use crate::number::{Number, Rectify};
 use std::ops::{Add, Mul, Neg, Sub};
 
-/// `a + ε ȧ` with `ε² = 0`: a value and its derivative along a direction, the tangent. Any function of numbers is a
-/// function of dual numbers too, and gives the exact tangent.
+/// `a + ε ȧ` with `ε² = 0`: a value and its derivative along a direction, the tangent. Any function of numbers also
+/// runs on dual numbers, and gives the exact tangent.
 ///
 /// W. K. Clifford, "Preliminary sketch of biquaternions", Proceedings of the London Mathematical
 /// Society 4 (1873), 381–395.
@@ -30,7 +30,7 @@ impl<N> Dual<N> {
         Self { value, tangent }
     }
 
-    /// A linear function, which is applied to value and tangent alike.
+    /// Applies a linear function to the value and to the tangent.
     #[inline(always)]
     pub fn linear<M>(&self, function: impl Fn(&N) -> M) -> Dual<M> {
         Dual { value: function(&self.value), tangent: self.tangent.as_ref().map(function) }
@@ -54,11 +54,11 @@ impl<N> Dual<N> {
     }
 }
 
-// It is written with `match` and not with closures, because a closure may not be inlined. In the kernels, all of it
-// has to be compiled for the instruction set of the machine.
+// This code uses `match` and no closures, because a closure may not be inlined. In the kernels, all of the code has to
+// be compiled for the instruction set of the machine.
 
 impl<N: Number> Dual<N> {
-    /// A function, given by its value and its derivative there.
+    /// Applies a function, given by its value and its derivative at this point.
     #[inline(always)]
     fn chain(&self, value: N, slope: impl FnOnce(&N) -> N) -> Self {
         let tangent = match &self.tangent {

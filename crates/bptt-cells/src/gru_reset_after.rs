@@ -18,8 +18,8 @@
 //! d_h   = d_h' ⊙ z  +  U_rᵀ d_a_r + U_zᵀ d_a_z + U_nᵀ d_u      the products by the layer
 //! ```
 //!
-//! K. Cho et al., "Learning phrase representations using RNN encoder–decoder", EMNLP 2014, in the
-//! form of its first version (arXiv:1406.1078v1) that cuDNN and PyTorch compute.
+//! K. Cho et al., "Learning phrase representations using RNN encoder–decoder", EMNLP 2014, in the form of its first
+//! version (arXiv:1406.1078v1) that cuDNN and PyTorch compute.
 
 use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
 use crate::components::components;

@@ -71,8 +71,8 @@ impl AnalyticCell for GruResetBefore {
         (State { hidden: h, memory: [] }, Saved { r, z, n })
     }
 
-    /// `d_gates[0]` comes without its last factor, `d_q`, which only the product behind can give:
-    /// [`gated_hidden_backward`](AnalyticCell::gated_hidden_backward) multiplies it in.
+    /// `d_gates[0]` does not have its last factor yet. This factor is `d_q`, which the layer computes later by a
+    /// product. Then [`gated_hidden_backward`](AnalyticCell::gated_hidden_backward) multiplies it in.
     #[inline(always)]
     fn step_backward<N: Number>(
         &self,

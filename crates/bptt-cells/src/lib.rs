@@ -1,9 +1,9 @@
 //! One step of a recurrent cell, forward and backward, generic over its number.
 //!
-//! A cell is the pointwise mathematics of one time step and nothing else: it knows no backend, no
-//! time loop, no matrix and no engine. It is written once, over `N:` [`Number`], and runs on
-//! whatever implements that trait: a plain [`f64`] that one can follow on paper, a Burn tensor, a
-//! backend primitive, a SIMD vector, a complex number, or a [`Dual`] number over any of these.
+//! A cell is the pointwise mathematics of one time step and nothing else: it knows no backend, no time loop, no matrix
+//! and no engine. It is written once, for any `N:` [`Number`], and runs on every type that implements this trait: a
+//! plain [`f64`], which one can follow on paper, a Burn tensor, a backend primitive, a SIMD vector, a complex number,
+//! or a [`Dual`] number over any of these.
 //!
 //! | cell | file | gates `G` | memory | recurrent products |
 //! | --- | --- | --- | --- | --- |
@@ -35,9 +35,9 @@
 //!
 //! # How to add a cell
 //!
-//! One file: the equations and their paper at the top, a unit struct, [`Layout`], then
-//! [`AnalyticCell`] (or [`Cell`], if it needs [`Rectify`]) with `step` and, right underneath,
-//! `step_backward`. The book's chapter "Adding a cell" shows one, step by step.
+//! Write one file with the equations and their paper at the top, a unit struct, [`Layout`], then [`AnalyticCell`] (or
+//! [`Cell`], if it needs [`Rectify`]) with `step` followed by `step_backward`. The book's chapter "Adding a cell" shows
+//! one, step by step.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod cell;

@@ -2,8 +2,8 @@
 
 use std::ops::{Add, Mul, Neg, Sub};
 
-/// Lets a supertrait bound say something about a type other than `Self` (here `&Self`). So `N: Number` implies the
-/// operators on references, without a `where` clause.
+/// A supertrait with a bound on a type other than `Self` (here `&Self`). So `N: Number` implies the operators on
+/// references, without a `where` clause.
 pub trait Imply<T>: ImplyIs<T, Is = T> {}
 
 /// The type equality behind [`Imply`].
@@ -69,16 +69,16 @@ pub trait Rectify: Number {
     /// `max(x, 0)`
     fn relu(&self) -> Self;
 
-    /// `d` where the *output* `self` of the rectifier is positive, else `0` (PyTorch's convention for
-    /// the slope at zero). It chooses and does not multiply: where the output is zero, not even an infinite `d` or a
-    /// NaN gets through. Where the output is a NaN, `d` gets through.
+    /// `d` where the *output* `self` of the rectifier is positive, else `0` (PyTorch's convention for the slope at
+    /// zero). It selects and does not multiply: where the output is zero, the result is zero, even if `d` is infinite
+    /// or NaN. Where the output is NaN, the result is `d`.
     fn relu_backward(&self, d: &Self) -> Self;
 
     /// `max(-bound, min(bound, x))`, for a positive bound
     fn clip(&self, bound: f64) -> Self;
 
-    /// `d` where the *output* `self` of [`clip`](Self::clip) is between the bounds, `0` where it is one of them. It
-    /// chooses, as [`relu_backward`](Self::relu_backward) does.
+    /// `d` where the *output* `self` of [`clip`](Self::clip) is between the bounds, `0` where it is at a bound. It
+    /// selects, as [`relu_backward`](Self::relu_backward) does.
     fn clip_backward(&self, bound: f64, d: &Self) -> Self;
 }
 
@@ -104,7 +104,7 @@ macro_rules! float {
         impl Rectify for $float {
             #[inline(always)]
             fn relu(&self) -> Self {
-                // Not `max`: a NaN has to give a NaN.
+                // This does not use `max`, because a NaN has to give a NaN.
                 if *self < 0.0 { 0.0 } else { *self }
             }
 
@@ -115,7 +115,7 @@ macro_rules! float {
 
             #[inline(always)]
             fn clip(&self, bound: f64) -> Self {
-                // Not `min` and `max`: a NaN has to give a NaN.
+                // This does not use `min` and `max`, because a NaN has to give a NaN.
                 let bound = bound as $float;
                 if *self > bound {
                     bound

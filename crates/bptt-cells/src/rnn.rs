@@ -11,7 +11,7 @@
 //! d_h = Uᵀ d_a                       by the layer
 //! ```
 //!
-//! Nothing is saved for the backward step: either slope comes from the state after the step.
+//! Nothing is saved for the backward step, because both slopes are computed from the state after the step.
 //!
 //! J. L. Elman, "Finding structure in time", Cognitive Science 14 (1990), 179–211.
 

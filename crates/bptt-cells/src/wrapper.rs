@@ -9,8 +9,9 @@ type Separate<C, N> = <C as Layout>::Separate<N>;
 type Memory<C, N> = <C as Layout>::Memory<N>;
 type Saved<C, N> = <C as Layout>::Saved<N>;
 
-/// A cell around another, which changes some of its functions. What it does not define is the inner
-/// cell's: the layout always is. [`wrapper_cell!`](crate::wrapper_cell) makes a [`Cell`] of it.
+/// A cell around another cell, which changes some of its functions. The functions that it does not define are those of
+/// the inner cell. The layout is always that of the inner cell. [`wrapper_cell!`](crate::wrapper_cell) implements
+/// [`Cell`] for it.
 pub trait Wrapper: Copy + Debug + Send + Sync + 'static {
     /// The cell inside.
     type Inner: Cell;
@@ -77,8 +78,8 @@ pub trait Wrapper: Copy + Debug + Send + Sync + 'static {
 /// Implements [`Layout`](crate::Layout) and [`Cell`](crate::Cell) for a [`Wrapper`](crate::Wrapper) that is
 /// generic over its inner cell: `wrapper_cell!(Clipped<C: Clippable>);`
 ///
-/// It is a macro because `Cell` is already implemented for every `AnalyticCell`, which leaves no room for
-/// a second implementation for every `Wrapper`.
+/// It is a macro because `Cell` is already implemented for every `AnalyticCell`, and Rust does not allow a second
+/// blanket implementation for every `Wrapper`.
 #[macro_export]
 macro_rules! wrapper_cell {
     ($Wrapper:ident<$C:ident: $bound:path>) => {

@@ -8,7 +8,7 @@ use bptt_cells::{
 /// The weight of the gated hidden state, a scalar, so that a cell with such a state is a function of its gates.
 const GATED_WEIGHT: f64 = 0.7;
 
-/// All that a step depends on, as one list: gates, separate products, hidden state, memory.
+/// Converts one list to everything that a step depends on: gates, separate products, hidden state, memory.
 fn unpack<C: Layout>(all: &[f64]) -> (C::Gates<f64>, C::Separate<f64>, State<f64, C::Memory<f64>>) {
     let mut all = all.iter().copied();
     let mut next = || all.next().expect("the list is long enough");
@@ -150,7 +150,7 @@ fn a_clipped_memory_is_read_out_at_its_bound() {
         let (after, saved) = Cell::step(&clipped, [0.0, 3.0, 0.0, 0.4], [], &before);
         assert_eq!(after.memory, [sign * 0.6]);
         assert_eq!(after.hidden, saved.o * f64::tanh(sign * 0.6));
-        // Only the output gate still matters.
+        // The memory is clipped, so only the output gate has a gradient.
         let d = State { hidden: 1.0, memory: [1.0] };
         let back = Cell::step_backward(&clipped, saved, &before, &after, d);
         assert_eq!(back.d_gates[..3], [0.0; 3]);
