@@ -1,4 +1,4 @@
-//! Tells the command which compiler built it, for its reports.
+//! Records which compiler builds the command, for its reports.
 
 use std::process::Command;
 

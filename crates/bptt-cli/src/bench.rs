@@ -100,10 +100,10 @@ enum ModeArg {
     Step,
 }
 
-/// Measures, prints a few lines.
+/// Measures a layer and prints a few lines.
 pub fn run(args: BenchArgs) -> Result<(), Failure> {
     let settings = args.settings();
-    // Mistakes are reported before anything is computed.
+    // Wrong settings are reported before anything is computed.
     settings.check().map_err(Failure::usage)?;
     output::check(&[args.json.as_ref()])?;
     if let Some(threads) = args.threads {

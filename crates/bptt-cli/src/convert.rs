@@ -14,7 +14,7 @@ use std::path::PathBuf;
 /// Arguments of `bptt convert`.
 #[derive(Args)]
 pub struct ConvertArgs {
-    // Its help text lists the formats.
+    // The help text is made here because it lists the formats.
     #[arg(value_name = "IN", help = format!("What to read: {}", about_read()))]
     input: PathBuf,
     #[arg(value_name = "OUT", help = format!("Where to: {}", about_written()))]
@@ -104,7 +104,7 @@ struct Layer<'a> {
     options: &'a LayerOptions,
 }
 
-/// Converts, prints the layers and a table of the tensors.
+/// Converts a file, and prints the layers and a table of the tensors.
 pub fn run(args: ConvertArgs) -> Result<(), Failure> {
     output::check(&[args.json.as_ref()])?;
     let done = Conversion::new(&args.input, &args.output, &import(&args))?;

@@ -13,7 +13,7 @@ pub struct DevicesArgs {
     json: Option<PathBuf>,
 }
 
-/// Says what is compiled in, what works here, and what is missing.
+/// Prints which devices are compiled in, which of them work, and what is missing.
 pub fn run(args: DevicesArgs) -> Result<(), Failure> {
     output::check(&[args.json.as_ref()])?;
     let report = bptt_probe::device::report();

@@ -5,7 +5,7 @@
 pub struct Failure {
     /// The exit code.
     pub code: u8,
-    /// One line for standard error; empty if it has been printed already.
+    /// One line for standard error; empty if it has already been printed.
     pub message: String,
 }
 

@@ -1,4 +1,4 @@
-//! Ctrl-C, and the other signals that ask the command to end.
+//! Handles Ctrl-C and the other signals that ask the command to end.
 
 use crate::failure::Failure;
 use crate::output;
@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long the thread waits between two checks for a signal: short enough to seem immediate.
+/// The time between two checks for a signal. It is short enough to seem immediate.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Signals that come so soon after the first count as the same one: `timeout` sends a signal to the process
+/// Signals within this time after the first count as the same signal, because `timeout` sends a signal to the process
 /// and to its group.
 const SAME: Duration = Duration::from_millis(200);
 
@@ -22,14 +22,14 @@ pub struct Interrupts {
     stop: Arc<AtomicBool>,
     /// The last signal; 0: none.
     signal: Arc<AtomicUsize>,
-    /// Whether another signal ends the process at once.
+    /// Whether a further signal ends the process at once.
     impatient: Arc<AtomicBool>,
     /// Whether there is a run to be saved.
     begun: Arc<Mutex<bool>>,
 }
 
 impl Interrupts {
-    /// Begins to listen.
+    /// Begins to listen for signals.
     pub fn listen() -> Result<Self, Failure> {
         let listening = Self {
             stop: Arc::default(),
@@ -54,12 +54,12 @@ impl Interrupts {
         &self.stop
     }
 
-    /// Says that there is a run to be saved: from now on a signal does not end the process by itself.
+    /// Is called when there is a run to be saved. From now on a signal does not end the process by itself.
     pub fn begin(&self) {
         *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = true;
     }
 
-    /// How the command ends if a signal came.
+    /// Returns an error with the exit code if there was a signal.
     pub fn end(&self) -> Result<(), Failure> {
         match self.signal.load(Ordering::SeqCst) {
             0 => Ok(()),
@@ -73,7 +73,7 @@ impl Interrupts {
             std::thread::sleep(LOOK);
         }
         let signal = self.signal.load(Ordering::SeqCst);
-        // The lock is held until this is decided, so that no run begins in between.
+        // The lock is held until the process ends or goes on, so that no run begins in between.
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         if !*begun {
             output::note(&format!("bptt: {}: ended before the training began", name(signal)));
@@ -108,7 +108,8 @@ fn signals() -> Vec<i32> {
     vec![SIGINT, SIGTERM]
 }
 
-/// A process that was started with `nohup` goes on when the terminal is gone.
+/// The signals to listen for. A process that was started with `nohup` ignores SIGHUP, so it continues when its terminal
+/// is closed.
 #[cfg(unix)]
 fn signals() -> Vec<i32> {
     use signal_hook::consts::SIGHUP;

@@ -1,8 +1,8 @@
 //! The command `bptt`: recurrent layers for Burn, their gradients verified, models trained.
 //!
-//! The only crate that prints or parses arguments. Exit code 0: done; 1: a check failed; 2: bad
-//! usage or bad input, or output that could not be written, with one line on standard error that
-//! says what, where, and what would be right; 130, 143: a signal ended a run, which was saved.
+//! This is the only crate that prints or parses arguments. The exit code is 0 if all is done, and 1 if a check failed.
+//! It is 2 for bad usage, bad input, or output that could not be written; then one line on standard error says what is
+//! wrong, where, and what would be right. It is 129, 130 or 143 if a signal ended a run, which was saved.
 
 mod bench;
 mod convert;
@@ -67,7 +67,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     }
 }
 
-/// Help and version go out as clap writes them, a mistake as one line.
+/// Help and version are printed as clap formats them. An error is printed as one line.
 fn usage(error: clap::Error) -> Result<(), Failure> {
     use clap::error::ErrorKind;
     match error.kind() {
@@ -76,7 +76,7 @@ fn usage(error: clap::Error) -> Result<(), Failure> {
             return Ok(());
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            // To standard error.
+            // This prints to standard error.
             let _ = error.print();
             return Err(Failure::usage(""));
         }
@@ -85,7 +85,7 @@ fn usage(error: clap::Error) -> Result<(), Failure> {
     let text = error.to_string();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or("bad usage").trim_start_matches("error: ").to_string();
-    // clap puts missing arguments, possible values and tips on lines of their own.
+    // clap puts missing arguments, possible values and tips on separate lines.
     let rest: Vec<_> = lines
         .take_while(|line| !line.starts_with("Usage:"))
         .map(|line| line.trim_matches(|c| c == '[' || c == ']'))

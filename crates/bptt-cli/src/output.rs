@@ -1,8 +1,8 @@
-//! Where results go.
+//! Writes results to standard output and to files.
 //!
-//! Standard output may be a full disk. A failure to write is remembered, and the command fails because of it
-//! at its end. Until then it goes on, so that a run can still be saved. A reader that went away
-//! (`bptt verify | head`) is not a failure.
+//! Writing to standard output may fail, for instance on a full disk. The failure is stored, and the command fails at
+//! its end. Until then it continues, so that a run can still be saved. It is not a failure if the reader of a pipe ends
+//! (`bptt verify | head`).
 
 use crate::failure::Failure;
 use serde::Serialize;
@@ -57,7 +57,7 @@ pub fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Remembers that standard output could not be written.
+/// Stores the failure if standard output could not be written.
 pub fn remember(done: io::Result<()>) {
     if let Err(error) = done
         && error.kind() != ErrorKind::BrokenPipe

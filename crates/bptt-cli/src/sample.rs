@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Characters that one call writes at most.
+/// The largest number of characters that one call writes.
 const LONGEST: usize = 100_000_000;
 
 /// Arguments of `bptt sample`.

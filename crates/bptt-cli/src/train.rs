@@ -8,14 +8,14 @@ use bptt_probe::device;
 use bptt_zoo::{AnyTask, CharLm, Error, RunResult, Session, Task, figure};
 use std::path::{Path, absolute};
 
-/// Trains, prints progress and a summary.
+/// Trains a model, and prints progress and a summary.
 pub fn run(args: TrainArgs) -> Result<(), Failure> {
     let interrupts = Interrupts::listen()?;
     let json = args.shared.json.as_ref();
     let out = args.out();
     output::check(&[json.filter(|json| !is_made_by_run(json, &out))])?;
     let settings = args.settings(&out)?;
-    // Wrong sizes are known at once; opening a device may take a while.
+    // The settings are checked first, because opening a device may take a while.
     args.task.check(&settings)?;
     let device = device::open(&settings.device).map_err(Failure::usage)?;
 

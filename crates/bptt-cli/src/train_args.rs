@@ -1,5 +1,5 @@
-//! The arguments of `bptt train`: those of every run, and those that a task has of its own. Names, help texts and
-//! defaults of the latter come from the list of tasks.
+//! The arguments of `bptt train`: those of every run, and those of single tasks. The latter get their names, help texts
+//! and defaults from the list of tasks.
 
 use crate::failure::Failure;
 use crate::verify::CellArg;
@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 pub struct TrainArgs {
     /// What to learn.
     pub task: &'static AnyTask,
-    /// What every run has.
+    /// The arguments of every run.
     pub shared: SharedArgs,
-    /// The options of tasks that were given, by name.
+    /// The given options of tasks, by name.
     given: Vec<(&'static str, Given)>,
 }
 
-/// What every run has. Defaults are added to the help texts.
+/// The arguments of every run. Defaults are added to the help texts.
 #[derive(Args)]
 // So that `-3` is a bad number, and not an unknown option.
 #[command(allow_negative_numbers = true)]
@@ -115,8 +115,7 @@ impl TrainArgs {
         self.shared.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name))
     }
 
-    /// The task's defaults, or the stored settings of the run to resume, with the options over
-    /// them.
+    /// The task's defaults, or the stored settings of the run to resume. Options that are given replace them.
     pub fn settings(&self, out: &Path) -> Result<Settings, Failure> {
         self.check_task()?;
         let mut settings = match self.shared.resume {
@@ -146,7 +145,7 @@ impl TrainArgs {
         Ok(settings)
     }
 
-    /// Options that the task would not look at are mistakes.
+    /// Refuses options that the task does not have.
     fn check_task(&self) -> Result<(), Failure> {
         let belongs = |flag: &str, has: &dyn Fn(&AnyTask) -> bool| match has(self.task) {
             true => Ok(()),
@@ -209,7 +208,7 @@ impl FromArgMatches for TrainArgs {
     }
 }
 
-/// An option of each name that tasks have, in the order of the list.
+/// One option for each name that tasks have, in the order of the list.
 fn own_options() -> Vec<&'static TaskOption> {
     let mut options = Vec::<&TaskOption>::new();
     for option in TASKS.iter().flat_map(|task| task.options) {
@@ -224,7 +223,7 @@ fn option_of(task: &AnyTask, name: &str) -> Option<&'static TaskOption> {
     task.options.iter().find(|option| option.name == name)
 }
 
-/// The argument for the options of one name.
+/// The argument for the options with one name.
 fn own_argument(option: &'static TaskOption) -> Arg {
     let tasks = TASKS.iter().filter_map(|task| Some((task, option_of(task, option.name)?)));
     let help = tasks.map(|(task, option)| format!("{}: {}", task.name, option.help));
@@ -234,7 +233,7 @@ fn own_argument(option: &'static TaskOption) -> Arg {
         OptionKind::File => value_parser!(PathBuf),
         OptionKind::Text => value_parser!(String),
     };
-    // Clap wants names that live as long as the process, which has one such argument.
+    // Clap needs `'static` names. The name is leaked once for each argument of the process.
     let flag: &'static str = option.flag().leak();
     Arg::new(option.name)
         .long(flag)
@@ -244,7 +243,7 @@ fn own_argument(option: &'static TaskOption) -> Arg {
         .help_heading("Options of one task or some")
 }
 
-/// The argument of every run, with its defaults in the help text.
+/// An argument of every run, with its defaults in the help text.
 fn with_defaults(arg: Arg) -> Arg {
     let name = arg.get_id().as_str();
     let more = match name {
@@ -264,8 +263,8 @@ fn with_defaults(arg: Arg) -> Arg {
     }
 }
 
-/// The defaults of an option, ` [default: 64; char-lm and copy 128]`: first what most tasks have. Nothing, if
-/// there is none.
+/// The defaults of an option, such as ` [default: 64; char-lm and copy 128]`. The default of most tasks comes first.
+/// Empty, if there is no default.
 fn default_of(name: &str) -> String {
     let mut values = Vec::<(String, Vec<&str>)>::new();
     for task in TASKS {
@@ -280,7 +279,7 @@ fn default_of(name: &str) -> String {
             None => values.push((text, vec![task.name])),
         }
     }
-    // The first of those that most tasks have.
+    // The value that most tasks have; if there are several, the first one.
     let Some(most) = values.iter().map(|(_, tasks)| tasks.len()).max() else {
         return String::new();
     };

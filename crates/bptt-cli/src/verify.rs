@@ -69,13 +69,13 @@ enum DTypeArg {
     F64,
 }
 
-/// The names of the witnesses, with what each is.
+/// The names of the witnesses, with their descriptions.
 fn witness_parser() -> impl TypedValueParser<Value = &'static dyn Witness> {
     let names = WITNESSES.map(|witness| PossibleValue::new(witness.name()).help(witness.help()));
     PossibleValuesParser::new(names).map(|name| find(&name).expect("one of the names"))
 }
 
-/// Verifies, prints a table and a summary.
+/// Verifies, and prints a table and a summary.
 pub fn run(args: VerifyArgs) -> Result<(), Failure> {
     let started = Instant::now();
     output::check(&[args.json.as_ref(), args.html.as_ref()])?;
@@ -163,7 +163,7 @@ fn request(args: &VerifyArgs) -> Request {
     }
 }
 
-/// What the page says about this run.
+/// The information about this run, for the page.
 fn about(seconds: f64) -> About {
     let quoted = |argument: String| match argument.contains(char::is_whitespace) {
         true => format!("'{argument}'"),
@@ -188,7 +188,7 @@ fn about(seconds: f64) -> About {
     }
 }
 
-/// The Burn that the workspace asks for.
+/// The version of Burn that the workspace requires.
 const BURN: &str = "~0.22.1";
 
 /// A time in seconds since 1970 as date and time of day, UTC, by the Gregorian calendar.

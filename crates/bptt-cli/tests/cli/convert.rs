@@ -39,7 +39,7 @@ fn a_layer_out_of_a_checkpoint_and_through_every_format() {
     assert!(row("head.weight").join(" ").contains("left out: not under the prefix"));
     assert!(bpk.is_file());
 
-    // What was said of the layer is in the file, and need not be said again.
+    // The options of the layer are in the file, and need not be given again.
     let done = bptt(&["convert", &bpk_name, &back_name, "--json", "-"]);
     assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
     let json: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON alone");
@@ -77,7 +77,7 @@ fn what_cannot_be_converted_is_one_line() {
     let (_, pt) = out(&folder, "out.pt");
     let (broken, broken_name) = out(&folder, "broken.safetensors");
     let sound = std::fs::read(file("gru-bf16.safetensors")).expect("it is there");
-    // Another name for one tensor, as long as the name that it had.
+    // Another name for one tensor, with the same length as before.
     let at = sound.windows(12).position(|w| w == b"weight_hh_l0").expect("its name");
     let renamed = [&sound[..at], b"weight_xx_l0", &sound[at + 12..]].concat();
     std::fs::write(&broken, renamed).expect("the folder can be written");
@@ -102,8 +102,7 @@ fn what_cannot_be_converted_is_one_line() {
     assert_eq!(left, 1, "only the broken file that the test made");
 }
 
-/// What the run's config says of the layers need not be said again, and the linear layer comes out in
-/// PyTorch's layout.
+/// The options in the run's config need not be given again, and the linear layer is written in PyTorch's layout.
 #[test]
 fn the_model_of_a_run_is_converted_by_its_config() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -135,13 +134,13 @@ fn the_model_of_a_run_is_converted_by_its_config() {
         let said = said.expect("metadata")["bptt"].clone();
         assert!(said.contains(r#""batch_first":true"#), "{said}");
 
-        // The model of its checkpoint, too.
+        // The same for the model of its checkpoint.
         let checkpoint = run.join("checkpoint-2/model.bpk");
         let checkpoint = checkpoint.to_str().expect("a plain path");
         let done = bptt(&["convert", checkpoint, &name, "--dry-run"]);
         assert!(stdout(&done).contains("dropout 0.25"), "{} {}", stdout(&done), stderr(&done));
 
-        // The same away from its folder: Burn's files have the configs' default.
+        // The same file outside of its folder: Burn's files have the default of the configs.
         let (_, moved) = out(&folder, &format!("{task}-alone.bpk"));
         std::fs::copy(model, &moved).expect("the folder can be written");
         let done = bptt(&["convert", &moved, &name, "--dry-run"]);

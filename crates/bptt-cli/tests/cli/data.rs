@@ -1,11 +1,11 @@
-//! `bptt train` on data as people have it.
+//! `bptt train` on data of other programs.
 
 use crate::{stderr, stdout};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// Runs the command with some bytes on standard input, as many of them as it reads.
+/// Runs the command with these bytes on standard input. It need not read all of them.
 fn fed(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_bptt"))
         .args(arguments)
@@ -15,7 +15,7 @@ fn fed(arguments: &[&str], input: &[u8]) -> Output {
         .spawn()
         .expect("the command starts");
     let mut stdin = child.stdin.take().expect("it is piped");
-    // A command that has read enough may be gone.
+    // Writing fails if the command has read enough and has ended.
     let _ = stdin.write_all(input);
     drop(stdin);
     child.wait_with_output().expect("it ends")
@@ -45,7 +45,7 @@ fn texts_and_series_come_from_standard_input_and_are_resumed_from_it() {
         assert_eq!(returns, task[1] == "char-lm", "{}", stdout(&done));
         let done = run(&["--steps", "3", "--resume"], &data);
         assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
-        // Nothing comes, or something else.
+        // Standard input is empty, or has other data.
         for (data, named) in [(&data[..0], "empty"), (&data[..data.len() - 40], "not the one")] {
             let done = run(&["--steps", "4", "--resume"], data);
             assert_eq!(done.status.code(), Some(2), "{}", stdout(&done));
@@ -90,7 +90,7 @@ fn a_quote_that_is_left_open_is_one_line_and_exit_code_2() {
     assert!(!out.exists());
 }
 
-/// A run folder keeps paths as Unicode.
+/// A run folder stores paths as Unicode.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_whose_name_is_not_unicode_is_one_line() {

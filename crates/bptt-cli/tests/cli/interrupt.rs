@@ -1,4 +1,4 @@
-//! Runs that are interrupted, and two in one folder.
+//! Runs that are interrupted, and two runs in one folder.
 
 use crate::{bptt, stderr};
 use std::io::{BufRead, BufReader, Read};
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A process that does not outlive its test, however that ends.
+/// A process that is killed at the end of its test, even if the test fails.
 struct Running(Child);
 
 impl Drop for Running {
@@ -30,7 +30,7 @@ fn begin(out: &str, more: &[&str]) -> Running {
         .expect("the command starts")
 }
 
-/// Waits until a file is there.
+/// Waits until a file exists.
 fn wait_for(file: &Path) {
     let start = Instant::now();
     while !file.exists() {
@@ -111,7 +111,7 @@ fn two_trainings_do_not_share_a_folder() {
         assert_eq!(lines.lines().count(), 1, "{lines}");
     }
     assert!(config() == before);
-    // However it ends, the folder is free again.
+    // The folder is free again, even if the run is killed.
     signal(&child, "-KILL", 1);
     ended(child);
     let small = ["--hidden", "4", "--batch", "4", "--steps", "2"];
@@ -134,7 +134,7 @@ fn read_to(lines: &mut BufReader<ChildStderr>, text: &str) {
     }
 }
 
-/// Nobody writes the text to standard input, so the run waits for it, and there is nothing to be saved.
+/// The run waits for its text, because nobody writes to standard input. So there is nothing to be saved.
 #[test]
 fn before_the_training_a_signal_ends_the_command_at_once() {
     for (name, code) in [("INT", 130), ("TERM", 143)] {
@@ -148,7 +148,7 @@ fn before_the_training_a_signal_ends_the_command_at_once() {
             .spawn()
             .map(Running)
             .expect("the command starts");
-        // Open, so that more may come.
+        // Standard input stays open, so the run waits for more.
         let _stdin = child.0.stdin.take().expect("it was asked for");
         std::thread::sleep(Duration::from_millis(500));
         let sent = Instant::now();
@@ -161,7 +161,7 @@ fn before_the_training_a_signal_ends_the_command_at_once() {
     }
 }
 
-/// Nobody reads the result, so the command waits with it.
+/// Nobody reads the result, so the command blocks while it writes it.
 #[test]
 fn a_second_signal_does_not_wait() {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -1,4 +1,4 @@
-//! The command, run as its users run it.
+//! Runs the command as its users run it.
 
 mod convert;
 mod data;
@@ -91,7 +91,7 @@ fn no_condition_number_excuses_a_broken_backward() {
     }
 }
 
-/// Each line is one mistake: exit code 2 and one line that names it.
+/// Each entry is one mistake, which gives exit code 2 and one line that names it.
 #[test]
 fn mistakes_are_one_line_and_exit_code_2() {
     let mistakes: [(&[&str], &str); 4] = [

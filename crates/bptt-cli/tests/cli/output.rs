@@ -1,4 +1,4 @@
-//! Output that cannot be written, and files that are none.
+//! Output that cannot be written, and outputs that are not regular files.
 
 use crate::{bptt, stderr};
 use std::fs::{self, File};
@@ -30,7 +30,7 @@ fn tiny_run<'a>(task: &'a str, out: &'a str) -> Vec<&'a str> {
     vec!["train", task, "--hidden", "4", "--batch", "4", "--steps", "3", "--out", out]
 }
 
-/// Every subcommand in a row, with results as text or JSON on standard output.
+/// The arguments of every subcommand, with results as text or JSON on standard output.
 fn all(out: &str) -> Vec<Vec<&str>> {
     let with = |arguments: &[&'static str], more: &[&'static str]| [arguments, more].concat();
     let sample = ["sample", "--length", "9", "--run", out];
@@ -71,7 +71,7 @@ fn a_full_disk_is_one_line_and_exit_code_2() {
         assert!(last.starts_with(&format!("bptt: {named}")), "{arguments:?}: {lines}");
         assert!(!lines.contains("panicked"), "{arguments:?}: {lines}");
     }
-    // What was trained is there all the same.
+    // The trained model is saved all the same.
     assert!(folder.path().join("run/model.bpk").is_file());
 }
 
@@ -93,7 +93,7 @@ fn a_reader_that_went_away_is_nobodys_fault() {
     }
 }
 
-/// Standard error that cannot be written is no reason to panic.
+/// The command does not panic if standard error cannot be written.
 #[cfg(target_os = "linux")]
 #[test]
 fn mistakes_keep_their_exit_code_where_they_cannot_be_said() {
@@ -108,8 +108,7 @@ fn mistakes_keep_their_exit_code_where_they_cannot_be_said() {
     }
 }
 
-/// Devices of our own, where this user may make some: the system's would be lost to a command that
-/// replaces them.
+/// The test makes its own devices, if this user may, because a faulty command could replace the devices of the system.
 #[cfg(target_os = "linux")]
 #[test]
 fn devices_are_written_into() {
@@ -136,7 +135,7 @@ fn devices_are_written_into() {
     assert!(String::from_utf8_lossy(&done.stdout).contains("\"name\": \"flex\""), "{done:?}");
 }
 
-/// A place for the result that is none is known before the work is done.
+/// A result that cannot be written is reported before the work begins.
 #[test]
 fn results_that_could_not_be_written_are_refused_at_once() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -170,7 +169,7 @@ fn a_result_may_lie_in_the_run_folder() {
     let path = |name: &str| folder.path().join(name).to_str().expect("a plain path").to_string();
     let out = path("runs/one");
     for json in ["runs/one/result.json", "runs/result.json"].map(path) {
-        // The second time the folder is there, and the result of the first is not the run's.
+        // The second time the folder exists, and it has the result of the first time, which is not a file of the run.
         for _ in 0..2 {
             let done = bptt(&[&tiny_run("parity", &out)[..], &["--json", &json]].concat());
             assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));

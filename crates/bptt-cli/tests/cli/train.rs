@@ -2,7 +2,7 @@
 
 use crate::{bptt, stderr, stdout};
 
-/// A file with a series, in a folder that lives as long.
+/// A file with a series. It exists as long as the returned folder.
 fn series() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("series.csv");
@@ -133,7 +133,7 @@ fn a_folder_of_another_program_is_refused_and_not_touched() {
     assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 3);
 }
 
-/// Two processes: what is random in one of them is not the same in the other.
+/// Two processes, because hash maps have another random order in each process.
 #[test]
 fn two_processes_leave_the_same_optimizer() {
     let folder = tempfile::tempdir().expect("a temporary folder");
