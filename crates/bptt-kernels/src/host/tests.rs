@@ -253,7 +253,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         }
     }
 
-    /// The fastest plan for two threads, and all plans for so many threads.
+    /// The fastest plan for two threads, and all plans for this many threads.
     fn thread_plans(&self, counts: &[usize]) -> Vec<ThreadPlan> {
         let mut kinds = vec![Parallelism::Batch, Parallelism::Pipeline];
         if !self.projected && !C::HIDDEN_TERMS.contains(&bptt_cells::HiddenTerm::Gated) {

@@ -16,7 +16,7 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// So many columns side by side, in panels of `panel` columns.
+    /// This many columns side by side, in panels of `panel` columns.
     pub(crate) fn plain(count: usize, panel: usize) -> Self {
         let whole = count - count % panel;
         Self { whole, rest: count - whole, rest_at: whole, padded: false }

@@ -153,8 +153,8 @@ impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
         }
     }
 
-    /// With `L` registers of the last panel. The last of these may hang over the edge of `C`: the columns are
-    /// counted. That is asked when the sums are there, since a loop of its own for each answer would make twice the
+    /// With `L` registers of the last panel. The last register may reach over the edge of `C`, so its columns are
+    /// counted. This is checked after the sums are computed, because a separate loop for each case would double the
     /// code.
     ///
     /// # Safety
@@ -239,7 +239,7 @@ impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
     ///
     /// # Safety
     ///
-    /// The rows of `A` have so many elements, and the panels so many rows.
+    /// How many elements the rows of `A` have, and how many rows the panels have.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "indices, so that all stays in registers")]
     unsafe fn rounds<S: Simd, const R: usize, const P: usize, const L: usize, const N: usize>(

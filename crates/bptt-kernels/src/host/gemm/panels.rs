@@ -57,7 +57,7 @@ pub(crate) struct Source<'a, T> {
 }
 
 impl<T: Real> Panels<T> {
-    /// Memory for a matrix with that inner dimension, and so many planes of columns.
+    /// Memory for a matrix with this inner dimension and this many planes of columns.
     pub(crate) fn new(isa: Isa, inner: Columns, planes: usize, result: Columns) -> Self {
         let columns = NR * isa.lanes::<T>();
         let (depth, count) = (inner.count(), result.panels(columns));

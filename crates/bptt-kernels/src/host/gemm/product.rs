@@ -53,7 +53,7 @@ impl<T: Real> WithSimd for Product<'_, T> {
             let depth = left.min(KC);
             let mut rows = self.rows.clone();
             while !rows.is_empty() {
-                // So many tiles that their part of `A` stays in the second-level cache while all panels pass over it.
+                // The number of tiles whose part of `A` stays in the second-level cache while all panels pass over it.
                 let some = rows.start..rows.end.min(rows.start + MC * mr);
                 self.block::<S>(simd, panels, [k, skip, depth], some.clone());
                 rows.start = some.end;

@@ -22,7 +22,7 @@ pub(crate) struct Tiles {
 }
 
 impl Tiles {
-    /// Tiles of so many columns.
+    /// Tiles of this many columns.
     pub(crate) fn new(isa: Isa, width: usize) -> Self {
         struct Most;
         impl WithSimd for Most {
@@ -208,7 +208,7 @@ mod tests {
                 let mut tiles = Buffer::<f64>::zeros(&[rows, width]);
                 let cut = Cut::new(width, most);
                 let of = Tiles { width, cut };
-                // SAFETY: there is memory for so many rows, and no other thread.
+                // SAFETY: there is memory for this many rows, and no other thread.
                 unsafe { of.pack(Isa::detect(), &[&a, &b], row, rows, tiles.shared()) };
                 let mut expected = vec![0.0; rows * width];
                 let (mut tile_at, mut first) = (KC * width, 0);

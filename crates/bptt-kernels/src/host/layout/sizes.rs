@@ -154,7 +154,7 @@ impl Layer {
         pieces.filter(is_there).map(move |units| (first + columns.from(units.start).0, units))
     }
 
-    /// Memory for so many rows of planes, once or twice, with zeros behind the last plane of each row.
+    /// Memory for this many rows of planes, once or twice, with zeros behind the last plane of each row.
     pub(crate) fn rows_of_planes<T: Real>(&self, rows: usize, two: bool) -> [Buffer<T>; 2] {
         let buffers = Buffer::one_or_two(two, &[rows, self.row]);
         buffers.map(|buffer| buffer.with_padding(self.row, self.planes() * self.hidden))

@@ -23,7 +23,7 @@ impl Layer {
         ThreadPlan { count: if is_tiny { 1 } else { count }, parallelism: None }
     }
 
-    /// The fastest way for `count` threads to share steps of so many rows.
+    /// The fastest way for `count` threads to share steps of this many rows.
     fn parallelism<T: Real>(&self, rows: usize, count: usize) -> Parallelism {
         if count == 1 {
             return Parallelism::Batch;

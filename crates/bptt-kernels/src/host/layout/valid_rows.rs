@@ -166,7 +166,7 @@ impl ValidRows {
         })
     }
 
-    /// Time blocks of at most so many rows, but of at least one step. The number may depend on how many rows the
+    /// Time blocks of at most this many rows, but of at least one step. The number may depend on how many rows the
     /// first step of the block has.
     pub(crate) fn blocks(
         &self,
@@ -215,7 +215,7 @@ impl ValidRows {
         (row_offsets, end)
     }
 
-    /// The batch in so many parts, which have about the same work in some steps.
+    /// The batch in this many parts, which have about the same work in some steps.
     pub(crate) fn parts(&self, steps: &Range<usize>, parts: usize) -> Vec<Range<usize>> {
         let Some(lists) = &self.lists else {
             let part = |index| part(index, parts, self.batch, self.grain);

@@ -74,7 +74,7 @@ impl<E: Send + 'static> Pool<E> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A piece with room for so many elements, with its old content if it was used before; and whether it was.
+    /// A piece with room for this many elements, with its old content if it was used before; and whether it was.
     pub(crate) fn take(&self, len: usize, fresh: impl FnOnce() -> Vec<E>) -> (Vec<E>, bool) {
         if let Some(piece) = self.kept(len) {
             return (piece, true);
@@ -84,7 +84,7 @@ impl<E: Send + 'static> Pool<E> {
         (piece, false)
     }
 
-    /// The smallest piece with room for so many elements, unless it is more than twice as large.
+    /// The smallest piece with room for this many elements, unless it is more than twice as large.
     fn kept(&self, len: usize) -> Option<Vec<E>> {
         let mut kept = self.lock();
         kept.used = true;

@@ -51,7 +51,7 @@ impl<T: Pooled> Values<T> {
             return Bytes::from_elems(take(&mut self.0));
         }
         let len = size_of_val(&*self.0);
-        // SAFETY: the numbers have so many bytes.
+        // SAFETY: the numbers have this many bytes.
         unsafe { Bytes::from_controller(Box::new(self), len) }
     }
 }

@@ -61,7 +61,7 @@ fn pair<T: Gemm>(of: &mut [Buffer<T>; 2]) -> [Shared<'_, T>; 2] {
 }
 
 impl<T: Gemm> BlockBuffers<Buffer<T>> {
-    /// For blocks of at most so many rows, once or twice.
+    /// For blocks of at most this many rows, once or twice.
     pub(super) fn new(layer: &Layer, rows: usize, twice: bool) -> Self {
         let Layer { input, hidden, output, hp, pp, projected, gated, .. } = *layer;
         let two = |width: usize| Buffer::one_or_two(twice, &[rows, width]);

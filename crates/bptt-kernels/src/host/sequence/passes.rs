@@ -18,7 +18,7 @@ use crate::operation::operands::Operand;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// How many rows of pre-activations are computed before the steps use them. They are so many that it is worth the
+/// How many rows of pre-activations are computed before the steps use them. There are enough rows that it is worth the
 /// time to read the input's weights, and so few that they are still in the cache when the steps use them.
 const ROWS: usize = 128;
 

@@ -144,7 +144,7 @@ impl<T: Gemm> Sequence<'_, T> {
         }
     }
 
-    /// The large products of a block of so many rows, and how many pieces each has. Those with the largest pieces
+    /// The large products of a block of this many rows, and how many pieces each has. Those with the largest pieces
     /// come first, so that the threads finish at about the same time.
     fn pieces(&self, rows: usize) -> [(Sum, usize); 6] {
         let Layer { input, output, hidden, gates, gated, panel, parts, .. } = *self.layer;

@@ -9,7 +9,7 @@ use std::ops::Range;
 pub(crate) enum Keep {
     Nothing,
     All,
-    /// At most so many bytes; the backward pass computes the rest again.
+    /// At most this many bytes. The backward pass computes the rest again.
     Within(usize),
 }
 

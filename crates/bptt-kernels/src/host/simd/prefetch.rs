@@ -3,7 +3,7 @@
 /// The size of a cache line, in bytes.
 const LINE: usize = 64;
 
-/// Prefetches all cache lines of so many elements.
+/// Prefetches all cache lines of this many elements.
 #[inline(always)]
 pub(crate) fn send_for<T>(from: *const T, count: usize) {
     for first in (0..count).step_by(LINE / size_of::<T>()) {

@@ -174,7 +174,7 @@ fn worker() -> Option<Arc<Mailbox>> {
 ///
 /// # Panics
 ///
-/// If one of the calls panics, or if the system cannot start so many threads.
+/// If one of the calls panics, or if the system cannot start this many threads.
 pub(super) fn together(count: usize, work: &(dyn Fn(usize) + Sync)) {
     if count == 1 {
         return work(0);
