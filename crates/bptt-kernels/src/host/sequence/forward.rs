@@ -22,7 +22,7 @@ use std::sync::Arc;
 ///
 /// # Panics
 ///
-/// If it does not fit the budget, or the memory that there is.
+/// If it does not fit the budget or the available memory.
 pub(crate) fn forward<T: Gemm>(
     runner: CellRunner<'_, T>,
     layer: &Layer,
