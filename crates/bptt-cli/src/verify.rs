@@ -229,6 +229,6 @@ mod tests {
         let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo says where the package is");
         let workspace = std::path::Path::new(&package).join("../../Cargo.toml");
         let text = std::fs::read_to_string(workspace).expect("the workspace has a manifest");
-        assert!(text.contains(&format!("burn = {{ version = \"={BURN}\"")));
+        assert!(text.contains(&format!("burn = {{ version = \"{BURN}\"")));
     }
 }

@@ -114,7 +114,7 @@ fn layers(d_input: usize) -> impl Iterator<Item = AnyRecurrentConfig> {
         AnyRecurrentConfig::new(kind, d_input, 5)
             .with_num_layers(2)
             .with_bidirectional(bidirectional)
-            .with_reset_after(!bidirectional)
+            .with_reset_after(!bidirectional || kind != CellKind::Gru)
     })
 }
 
