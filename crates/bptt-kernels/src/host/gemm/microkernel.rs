@@ -153,30 +153,89 @@ impl<T: Real, const PACKED: bool> Microkernel<'_, T, PACKED> {
         }
     }
 
-    /// With `L` registers of the last panel. The last register may reach over the edge of `C`, so its columns are
-    /// counted. This is checked after the sums are computed, because a separate loop for each case would double the
-    /// code.
+    /// With `L` SIMD vectors of the last panel. The last of these may extend beyond the edge of `C`; then `columns` says
+    /// how many columns there are. This is decided outside of the innermost loop, because a loop for each case would
+    /// double the code.
     ///
     /// # Safety
     ///
     /// As for [`exactly`](Self::exactly).
     #[inline(always)]
-    #[allow(clippy::needless_range_loop, reason = "indices, so that all stays in registers")]
     unsafe fn work<S: Simd, const R: usize, const P: usize, const L: usize>(self, simd: S) {
+        let whole = ((P - 1) * NR + L) * T::lanes::<S>();
+        let is_partial = self.columns < whole;
         // SAFETY: the caller's promise; a panel's row has `NR` registers, of which `L` are taken.
         unsafe {
-            let lanes = T::lanes::<S>();
-            let whole = ((P - 1) * NR + L) * lanes;
-            let partial = self.columns < whole;
-            let c = self.rows_of_c::<R>(if partial { self.columns } else { whole });
+            // Few tiles have one vector of a second panel, and it is narrow layers that have them.
+            if P > 1 && L < NR {
+                return match is_partial {
+                    true => self.sums_stored::<S, R, P, L, true>(simd, whole),
+                    false => self.sums_stored::<S, R, P, L, false>(simd, whole),
+                };
+            }
+            let c = self.rows_of_c::<R>(whole);
             let sums = self.sums::<S, R, P, L>(simd);
+            match is_partial {
+                true => self.store::<S, R, P, L, true>(simd, &c, &sums),
+                false => self.store::<S, R, P, L, false>(simd, &c, &sums),
+            }
+        }
+    }
+
+    /// The same where it is known beforehand whether the tile is partial: a loop of its own.
+    ///
+    /// # Safety
+    ///
+    /// As for [`work`](Self::work).
+    #[inline(always)]
+    unsafe fn sums_stored<
+        S: Simd,
+        const R: usize,
+        const P: usize,
+        const L: usize,
+        const PARTIAL: bool,
+    >(
+        &self,
+        simd: S,
+        whole: usize,
+    ) {
+        let c = self.rows_of_c::<R>(if PARTIAL { self.columns } else { whole });
+        // SAFETY: the caller's promise.
+        unsafe {
+            let sums = self.sums::<S, R, P, L>(simd);
+            self.store::<S, R, P, L, PARTIAL>(simd, &c, &sums);
+        }
+    }
+
+    /// Stores the sums, or adds them. With `PARTIAL`, the last SIMD vector extends beyond the edge of `C`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`work`](Self::work).
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "indices, so that all stays in registers")]
+    unsafe fn store<
+        S: Simd,
+        const R: usize,
+        const P: usize,
+        const L: usize,
+        const PARTIAL: bool,
+    >(
+        &self,
+        simd: S,
+        c: &[*mut T; R],
+        sums: &[[[T::Register<S>; NR]; P]; R],
+    ) {
+        let lanes = T::lanes::<S>();
+        // SAFETY: the caller's promise.
+        unsafe {
             for r in 0..R {
                 for p in 0..P {
                     for v in 0..registers(p, P, L) {
                         let first = (p * NR + v) * lanes;
                         let c = c[r].wrapping_add(first);
                         let mut sum = sums[r][p][v];
-                        if (p + 1, v + 1) == (P, L) && partial {
+                        if PARTIAL && (p + 1, v + 1) == (P, L) {
                             let c = std::slice::from_raw_parts_mut(c, self.columns - first);
                             if self.add {
                                 sum = T::add(simd, T::load_partial(simd, c), sum);

@@ -28,11 +28,11 @@ pub(crate) struct InValues<'a, C>(pub(crate) &'a C);
 
 impl<C: Cell, T: Real> CellSteps<T> for InValues<'_, C> {
     fn forward(&self, isa: Isa, step: &StepForward<'_, T>) {
-        isa.dispatch(ValueRows(&Forward { cell: self.0, step }));
+        isa.dispatch(ValueRows { cell: self.0, step });
     }
 
     fn backward(&self, isa: Isa, step: &StepBackward<'_, T>) {
-        isa.dispatch(ValueRows(&Backwards { cell: self.0, step }));
+        isa.dispatch(ValueRows { cell: self.0, step });
     }
 }
 
@@ -41,11 +41,11 @@ pub(crate) struct InDuals<'a, C>(pub(crate) &'a C);
 
 impl<C: Cell, T: Real> CellSteps<T> for InDuals<'_, C> {
     fn forward(&self, isa: Isa, step: &StepForward<'_, T>) {
-        isa.dispatch(DualRows(&Forward { cell: self.0, step }));
+        isa.dispatch(DualRows { cell: self.0, step });
     }
 
     fn backward(&self, isa: Isa, step: &StepBackward<'_, T>) {
-        isa.dispatch(DualRows(&Backwards { cell: self.0, step }));
+        isa.dispatch(DualRows { cell: self.0, step });
     }
 }
 
@@ -72,8 +72,9 @@ trait ByRows {
     fn extent(&self) -> (usize, &Range<usize>);
 
     /// Computes some units of the rows from one place on, of as many rows as a number has.
-    fn rows<S: Simd, N: SimdNumber<S, Self::Real>>(
+    fn rows<C: Cell, S: Simd, N: SimdNumber<S, Self::Real>>(
         &self,
+        cell: &C,
         simd: S,
         place: usize,
         units: Range<usize>,
@@ -81,38 +82,45 @@ trait ByRows {
 }
 
 /// A step in plain numbers.
-struct ValueRows<'a, Step>(&'a Step);
+struct ValueRows<'a, C, Step> {
+    cell: &'a C,
+    step: &'a Step,
+}
 
-impl<Step: ByRows> WithSimd for ValueRows<'_, Step> {
+impl<C: Cell, Step: ByRows> WithSimd for ValueRows<'_, C, Step> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self(step) = self;
+        let Self { cell, step } = self;
         let (count, units) = step.extent();
         // With an odd number of vectors, the last vector would be alone in a pair. Then a pair is of two rows.
         let is_odd = units.len().div_ceil(Step::Real::lanes::<S>()) % 2 == 1;
         let together = if is_odd { count - count % 2 } else { 0 };
         for place in (0..together).step_by(2) {
-            step.rows::<S, SimdVecPair<S, Step::Real, 2>>(simd, place, units.clone());
+            step.rows::<C, S, SimdVecPair<S, Step::Real, 2>>(cell, simd, place, units.clone());
         }
         for place in together..count {
-            step.rows::<S, SimdVecPair<S, Step::Real, 1>>(simd, place, units.clone());
+            step.rows::<C, S, SimdVecPair<S, Step::Real, 1>>(cell, simd, place, units.clone());
         }
     }
 }
 
 /// A step in dual numbers.
-struct DualRows<'a, Step>(&'a Step);
+struct DualRows<'a, C, Step> {
+    cell: &'a C,
+    step: &'a Step,
+}
 
-impl<Step: ByRows> WithSimd for DualRows<'_, Step> {
+impl<C: Cell, Step: ByRows> WithSimd for DualRows<'_, C, Step> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (count, units) = self.0.extent();
+        let Self { cell, step } = self;
+        let (count, units) = step.extent();
         for place in (0..count).step_by(2) {
-            self.0.rows::<S, Dual<SimdVec<S, Step::Real>>>(simd, place, units.clone());
+            step.rows::<C, S, Dual<SimdVec<S, Step::Real>>>(cell, simd, place, units.clone());
         }
     }
 }
@@ -158,39 +166,38 @@ pub(crate) enum Part {
     Completion,
 }
 
-/// A step forward of a cell.
-struct Forward<'a, C, T> {
-    cell: &'a C,
-    step: &'a StepForward<'a, T>,
-}
-
-impl<C: Cell, T: Real> ByRows for Forward<'_, C, T> {
+impl<T: Real> ByRows for StepForward<'_, T> {
     type Real = T;
 
     fn extent(&self) -> (usize, &Range<usize>) {
-        (self.step.rows.len(), &self.step.units)
+        (self.rows.len(), &self.units)
     }
 
     #[inline(always)]
-    fn rows<S: Simd, N: SimdNumber<S, T>>(&self, simd: S, place: usize, units: Range<usize>) {
-        let step = self.step;
-        let layer = step.layer;
+    fn rows<C: Cell, S: Simd, N: SimdNumber<S, T>>(
+        &self,
+        cell: &C,
+        simd: S,
+        place: usize,
+        units: Range<usize>,
+    ) {
+        let layer = self.layer;
         let Layer { hp, pp, output, .. } = *layer;
         let memories = C::Memory::<f64>::LEN;
-        let rows = [0, N::ROWS - 1].map(|row| step.rows.row(place + row));
+        let rows = [0, N::ROWS - 1].map(|row| self.rows.row(place + row));
         let b = |row: usize| rows[row];
         let from = |first: usize| move |row: usize| first + place + row;
         // Such a cell does not read `h`, and with a projection `h` has another size.
         let reads_hidden = usize::from(!C::PROJECTABLE);
-        let hidden = Row::new::<S, N>(step.hidden, b, reads_hidden, pp);
-        let hidden_next = Row::new::<S, N>(step.hidden_next, b, 1, pp);
-        let memory_row = |row: usize| (step.memory_before)(b(row));
-        let memory = Row::new::<S, N>(step.memory, memory_row, memories, hp);
-        let memory_next = match step.memory_after {
+        let hidden = Row::new::<S, N>(self.hidden, b, reads_hidden, pp);
+        let hidden_next = Row::new::<S, N>(self.hidden_next, b, 1, pp);
+        let memory_row = |row: usize| (self.memory_before)(b(row));
+        let memory = Row::new::<S, N>(self.memory, memory_row, memories, hp);
+        let memory_next = match self.memory_after {
             None => memory,
-            Some(first) => Row::new::<S, N>(step.memory, from(first), memories, hp),
+            Some(first) => Row::new::<S, N>(self.memory, from(first), memories, hp),
         };
-        let planes = Planes::new::<S, N>(step.planes, step.planes_row + place, layer);
+        let planes = Planes::new::<S, N>(self.planes, self.planes_row + place, layer);
         let units = Units::all::<S, T, N>(layer, units);
         // SAFETY: the rows were checked to be inside of their buffers,
         // planes and units are below the layer's, and rows and units are this thread's own.
@@ -204,31 +211,31 @@ impl<C: Cell, T: Real> ByRows for Forward<'_, C, T> {
             };
             let gates =
                 |unit: Units| C::Gates::from_fn(|gate| planes.load(simd, plane::<C>(gate), unit));
-            if step.part == Part::Inner {
-                let gated = step.gated.expect("a cell with a gated hidden state has room for it");
+            if self.part == Part::Inner {
+                let gated = self.gated.expect("a cell with a gated hidden state has room for it");
                 let gated = Row::new::<S, N>(gated, b, 1, hp);
                 for unit in units {
-                    let x = self.cell.gated_hidden(&gates(unit), &before(unit));
+                    let x = cell.gated_hidden(&gates(unit), &before(unit));
                     gated.store(simd, 0, unit, x);
                 }
                 return;
             }
-            let saved_row = step
+            let saved_row = self
                 .saved
                 .map(|(saved, row)| Row::new::<S, N>(saved, from(row), C::Saved::<f64>::LEN, hp));
-            let own = step.own.map(|(own, row)| Row::new::<S, N>(own, from(row), 1, hp));
-            let first = step.units.start.min(output);
-            let last = step.units.end.min(output);
+            let own = self.own.map(|(own, row)| Row::new::<S, N>(own, from(row), 1, hp));
+            let first = self.units.start.min(output);
+            let last = self.units.end.min(output);
             let mut out: [&mut [T]; 2] = [&mut [], &mut []];
-            if let (None, Some(output)) = (own, step.output) {
+            if let (None, Some(output)) = (own, self.output) {
                 for (row, out) in out.iter_mut().enumerate().take(N::ROWS) {
-                    let at = layer.output_at(step.time, b(row)) + first;
+                    let at = layer.output_at(self.time, b(row)) + first;
                     *out = output.slice_mut(at, last - first);
                 }
             }
             for unit in units {
                 let separate = C::Separate::from_fn(|a| planes.load(simd, C::GATES + a, unit));
-                let (after, saved) = self.cell.step(gates(unit), separate, &before(unit));
+                let (after, saved) = cell.step(gates(unit), separate, &before(unit));
                 after.memory.for_each(|m, x| memory_next.store(simd, m, unit, x));
                 if let Some(row) = saved_row {
                     saved.for_each(|i, x| row.store(simd, i, unit, x));
@@ -289,41 +296,40 @@ pub(crate) struct StepBackward<'a, T> {
     pub(crate) gated: Option<Shared<'a, T>>,
 }
 
-/// A step backward of a cell.
-struct Backwards<'a, 's, C, T> {
-    cell: &'a C,
-    step: &'a StepBackward<'s, T>,
-}
-
-impl<C: Cell, T: Real> ByRows for Backwards<'_, '_, C, T> {
+impl<T: Real> ByRows for StepBackward<'_, T> {
     type Real = T;
 
     fn extent(&self) -> (usize, &Range<usize>) {
-        (self.step.rows.len(), &self.step.units)
+        (self.rows.len(), &self.units)
     }
 
     #[inline(always)]
-    fn rows<S: Simd, N: SimdNumber<S, T>>(&self, simd: S, place: usize, units: Range<usize>) {
-        let step = self.step;
-        let layer = step.layer;
+    fn rows<C: Cell, S: Simd, N: SimdNumber<S, T>>(
+        &self,
+        cell: &C,
+        simd: S,
+        place: usize,
+        units: Range<usize>,
+    ) {
+        let layer = self.layer;
         let Layer { hp, pp, .. } = *layer;
         let memories = C::Memory::<f64>::LEN;
         let zero = N::zero(simd);
-        let rows = [0, N::ROWS - 1].map(|row| step.rows.row(place + row));
+        let rows = [0, N::ROWS - 1].map(|row| self.rows.row(place + row));
         let b = |row: usize| rows[row];
         let from = |first: usize| move |row: usize| first + place + row;
-        let d_hidden = Row::new::<S, N>(step.d_hidden, b, 1, pp);
-        let d_memory = Row::new::<S, N>(step.d_memory, b, memories, hp);
-        let d_planes = Planes::new::<S, N>(step.d_planes, step.d_planes_row + place, layer);
+        let d_hidden = Row::new::<S, N>(self.d_hidden, b, 1, pp);
+        let d_memory = Row::new::<S, N>(self.d_memory, b, memories, hp);
+        let d_planes = Planes::new::<S, N>(self.d_planes, self.d_planes_row + place, layer);
         let units = Units::all::<S, T, N>(layer, units);
-        let gated = step.gated.map(|gated| Row::new::<S, N>(gated, from(step.d_planes_row), 1, hp));
-        let saved = Row::new::<S, N>(step.saved, from(step.saved_row), C::Saved::<f64>::LEN, hp);
-        let memory_row = |row: usize| (step.memory_before)(b(row));
-        let memory = Row::new::<S, N>(step.memory, memory_row, memories, hp);
-        let memory_next = Row::new::<S, N>(step.memory, from(step.memory_after), memories, hp);
+        let gated = self.gated.map(|gated| Row::new::<S, N>(gated, from(self.d_planes_row), 1, hp));
+        let saved = Row::new::<S, N>(self.saved, from(self.saved_row), C::Saved::<f64>::LEN, hp);
+        let memory_row = |row: usize| (self.memory_before)(b(row));
+        let memory = Row::new::<S, N>(self.memory, memory_row, memories, hp);
+        let memory_next = Row::new::<S, N>(self.memory, from(self.memory_after), memories, hp);
         let hidden_before = match C::PROJECTABLE {
             true => [&[][..]; 2],
-            false => rows_of::<S, T, N>(|row| (step.hidden_before)(b(row))),
+            false => rows_of::<S, T, N>(|row| (self.hidden_before)(b(row))),
         };
         // SAFETY: the rows were checked to be inside of their buffers,
         // planes and units are below the layer's, and rows and units are this thread's own.
@@ -339,9 +345,9 @@ impl<C: Cell, T: Real> ByRows for Backwards<'_, '_, C, T> {
                 },
                 memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
             };
-            if step.part == Part::Completion {
+            if self.part == Part::Completion {
                 let d_gated =
-                    step.d_gated.expect("a cell with a gated hidden state has room for it");
+                    self.d_gated.expect("a cell with a gated hidden state has room for it");
                 let d_gated = Row::new::<S, N>(d_gated, b, 1, hp);
                 for unit in units {
                     let so_far = Backward {
@@ -353,9 +359,9 @@ impl<C: Cell, T: Real> ByRows for Backwards<'_, '_, C, T> {
                         d_memory: C::Memory::from_fn(|m| d_memory.load(simd, m, unit)),
                     };
                     let (saved, before) = (saved(unit), before(unit));
-                    let operand = self.cell.gated_hidden_of_saved(&saved, &before.hidden);
+                    let operand = cell.gated_hidden_of_saved(&saved, &before.hidden);
                     let d = d_gated.load(simd, 0, unit);
-                    let back = self.cell.gated_hidden_backward(&saved, &before, d, so_far);
+                    let back = cell.gated_hidden_backward(&saved, &before, d, so_far);
                     let d_h = store_back::<S, T, N, C>(simd, unit, back, d_planes, d_memory);
                     d_hidden.store(simd, 0, unit, d_h);
                     if let Some(gated) = gated {
@@ -364,14 +370,14 @@ impl<C: Cell, T: Real> ByRows for Backwards<'_, '_, C, T> {
                 }
                 return;
             }
-            let outputs_at = rows.map(|b| layer.output_at(step.time, b));
-            let own = |row: usize| match step.own {
+            let outputs_at = rows.map(|b| layer.output_at(self.time, b));
+            let own = |row: usize| match self.own {
                 Some((own, first)) => own.slice((first + place + row) * hp, hp),
-                None => padded_row(step.outputs, outputs_at[row], pp),
+                None => padded_row(self.outputs, outputs_at[row], pp),
             };
             let hidden_own = rows_of::<S, T, N>(own);
-            let d_own = step.d_own.map(|d_own| Row::new::<S, N>(d_own, b, 1, hp));
-            let d_output = rows_of::<S, T, N>(|row| step.d_output.row(outputs_at[row], pp));
+            let d_own = self.d_own.map(|d_own| Row::new::<S, N>(d_own, b, 1, hp));
+            let d_output = rows_of::<S, T, N>(|row| self.d_output.row(outputs_at[row], pp));
             // The step before will be next.
             let ahead = -layer.step_stride(layer.output_stride());
             for unit in units {
@@ -383,16 +389,12 @@ impl<C: Cell, T: Real> ByRows for Backwards<'_, '_, C, T> {
                     Some(d_own) => d_own.load(simd, 0, unit),
                     None => d_hidden.load::<S, N>(simd, 0, unit) + of_rows(d_output, unit),
                 };
-                let after = State {
-                    hidden: of_rows(hidden_own, unit),
-                    memory: C::Memory::from_fn(|m| memory_next.load(simd, m, unit)),
-                };
-                let cotangent = State {
-                    hidden: d_h,
-                    memory: C::Memory::from_fn(|m| d_memory.load(simd, m, unit)),
-                };
+                let memory = C::Memory::from_fn(|m| memory_next.load(simd, m, unit));
+                let after = State { hidden: of_rows(hidden_own, unit), memory };
+                let memory = C::Memory::from_fn(|m| d_memory.load(simd, m, unit));
+                let cotangent = State { hidden: d_h, memory };
                 let before = before(unit);
-                let back = self.cell.step_backward(saved(unit), &before, &after, cotangent);
+                let back = cell.step_backward(saved(unit), &before, &after, cotangent);
                 let d_h = store_back::<S, T, N, C>(simd, unit, back, d_planes, d_memory);
                 if !C::PROJECTABLE {
                     d_hidden.store(simd, 0, unit, d_h);
