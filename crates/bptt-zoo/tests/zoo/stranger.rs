@@ -40,6 +40,7 @@ impl Default for EchoOptions {
 }
 // ANCHOR_END: options
 
+// ANCHOR: data
 impl Echo {
     fn config(&self) -> TaggerConfig {
         TaggerConfig::new(self.settings.recurrent_config(SYMBOLS), SYMBOLS)
@@ -73,6 +74,7 @@ impl Echo {
         (model.loss(scores, labels, None), f64::from(right) / symbols.len() as f64)
     }
 }
+// ANCHOR_END: data
 
 // ANCHOR: task
 impl Task for Echo {
