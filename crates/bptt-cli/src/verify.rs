@@ -71,7 +71,8 @@ enum DTypeArg {
 
 /// The names of the witnesses, with their descriptions.
 fn witness_parser() -> impl TypedValueParser<Value = &'static dyn Witness> {
-    let names = WITNESSES.map(|witness| PossibleValue::new(witness.name()).help(witness.help()));
+    let name = |witness: &&dyn Witness| PossibleValue::new(witness.name()).help(witness.help());
+    let names: Vec<_> = WITNESSES.iter().map(name).collect();
     PossibleValuesParser::new(names).map(|name| find(&name).expect("one of the names"))
 }
 

@@ -1,7 +1,7 @@
 //! The case table: every shape and option that is checked, in one place.
 //!
 //! The table has each cell of [`CellKind::ALL`]. A new option needs one entry in [`table`]. An option that chooses
-//! other equations needs one entry in [`cells`]. Every engine, kernel, device, dtype and witness then runs the new
+//! other equations needs one entry in `cells`. Every engine, kernel, device, dtype and witness then runs the new
 //! cases.
 
 use crate::problem::{Array, InputMode, LayerOptions, Problem};

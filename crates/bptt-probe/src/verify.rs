@@ -19,7 +19,7 @@ use crate::device;
 use crate::verify::session::Target;
 
 /// All witnesses, in the order in which they run. A new one is a file and a line here.
-pub static WITNESSES: [&dyn Witness; 8] = [
+pub static WITNESSES: &[&dyn Witness] = &[
     &engines::Engines,
     &kernels::Kernels,
     &finite_difference::FiniteDifference,
@@ -32,7 +32,7 @@ pub static WITNESSES: [&dyn Witness; 8] = [
 
 /// The witness with this name.
 pub fn find(name: &str) -> Option<&'static dyn Witness> {
-    WITNESSES.into_iter().find(|witness| witness.name() == name)
+    WITNESSES.iter().copied().find(|witness| witness.name() == name)
 }
 
 /// Runs the witnesses of a request.
