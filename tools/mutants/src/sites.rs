@@ -212,8 +212,8 @@ pub const SITES: &[Site] = &[
         ("what comes back through the state not added", "of_rows(d_output, unit)"),
         ("the output's cotangent not added", "{ let _ = d_output; d_hidden.load::<S, N>(simd, 0, unit) }"),
     ]),
-    site(GATES, "None => «padded_row(step.outputs, outputs_at[row], pp)»,", &[
-        ("the hidden state before the step for that after it", "(step.hidden_before)(b(row))"),
+    site(GATES, "None => «padded_row(self.outputs, outputs_at[row], pp)»,", &[
+        ("the hidden state before the step for that after it", "(self.hidden_before)(b(row))"),
     ]),
     site(GATES, "if !C::PROJECTABLE {\n                    d_hidden.store(simd, 0, unit, «d_h»);", &[
         ("the way through h by the step itself dropped", "zero"),
