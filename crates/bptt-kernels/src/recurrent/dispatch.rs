@@ -75,7 +75,10 @@ where
 {
     match <DispatchTensor as DispatchKindConversion<B>>::try_into_backend(tensor) {
         Ok(tensor) => tensor.float(),
-        Err(error) => panic!("all operands have to be on one backend: {error}"),
+        Err(error) => panic!(
+            "an operand is not on the backend of the kernel, {}: {error}",
+            std::any::type_name::<B>(),
+        ),
     }
 }
 

@@ -376,3 +376,13 @@ fn a_layer_names_its_kernel() {
     let layer = layer.with_kernel(Kernel::Reference);
     assert_eq!((layer.custom_kernel(), layer.kernel()), (None, Kernel::Reference));
 }
+
+/// A kernel for one backend does not run on another.
+#[cfg(feature = "ndarray")]
+#[test]
+#[should_panic(expected = "an operand is not on the backend of the kernel, burn_flex")]
+fn an_input_on_another_backend_is_refused() {
+    let device = device::open("ndarray").expect("it is in the build");
+    let layer = bptt::GruConfig::new(2, 3).init(&device).with_kernel::<Flex>(Naive);
+    layer.forward(burn::Tensor::zeros([1, 4, 2], &device), None);
+}
