@@ -8,6 +8,7 @@
 use bptt_zoo::weights::{BURNPACK, PYTORCH, SAFETENSORS};
 use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait};
 use std::alloc::System;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -74,11 +75,9 @@ fn main() {
     let seed = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(1);
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     let mut random = Random(seed);
-    for (format, name) in [
-        (PYTORCH, "pytorch"),
-        (SAFETENSORS, "safetensors"),
-        (BURNPACK, "burnpack"),
-    ] {
+    for (format, name) in
+        [(PYTORCH, "pytorch"), (SAFETENSORS, "safetensors"), (BURNPACK, "burnpack")]
+    {
         let mut seeds = seeds(&corpus.join(name));
         for folder in ["zoo/weights", "cases/weights"] {
             let tests = corpus.join("../../crates/bptt-zoo/tests").join(folder);
@@ -94,7 +93,8 @@ fn main() {
             }
             MEMORY.reset_peak_memory();
             let before = MEMORY.get_peak_memory();
-            let done = std::panic::catch_unwind(|| bptt_fuzz::read(format, &bytes));
+            let done =
+                std::panic::catch_unwind(AssertUnwindSafe(|| bptt_fuzz::read(format, &bytes)));
             let taken = MEMORY.get_peak_memory().saturating_sub(before);
             let allowed = FIXED + PER_BYTE * bytes.len();
             most = most.max(taken as f64 / allowed as f64);
