@@ -1,6 +1,6 @@
 //! What the kernels know about a cell besides its equations, as values.
 
-use bptt_cells::{Cell, Components, HiddenTerm};
+use bptt_cells::{Components, HiddenTerm, Layout};
 
 /// A cell's [`Layout`](bptt_cells::Layout) as values. Code that does not need the equations of the cell takes this. So
 /// it is compiled once, and not for each cell.
@@ -20,7 +20,7 @@ pub struct CellLayout {
 
 impl CellLayout {
     /// The layout of a cell.
-    pub fn of<C: Cell>() -> Self {
+    pub fn of<C: Layout>() -> Self {
         Self {
             name: C::NAME,
             hidden_terms: C::HIDDEN_TERMS,

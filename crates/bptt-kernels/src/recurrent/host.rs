@@ -233,9 +233,10 @@ fn typed_forward<B: HostMemory, T: Float>(
         layer.thread_plan::<T>(threads()),
     );
     let device = operands.need(Operand::Input).device();
-    let Layer { batch, hidden, output, memories, .. } = layer;
+    let Layer { time, batch, input, hidden, output, memories, .. } = layer;
+    let sizes = Sizes { time, batch, input, hidden, output, memories };
     let results = Results {
-        outputs: tensor::<B, T>(results.outputs, outputs_shape(&layer), &device),
+        outputs: tensor::<B, T>(results.outputs, options.outputs_shape(&sizes), &device),
         hidden: tensor::<B, T>(results.hidden, [batch, output], &device),
         memory: results
             .memory
@@ -398,11 +399,6 @@ fn slices<'a, B: HostMemory, T: Real + Element>(
         slices.set(operand, Some(slice));
     }
     slices
-}
-
-/// `[T, B, P]`, or `[B, T, P]`.
-fn outputs_shape(&Layer { time, batch, output, batch_first, .. }: &Layer) -> Shape {
-    Shape::new(if batch_first { [batch, time, output] } else { [time, batch, output] })
 }
 
 fn tensor<B: Backend, T: Float>(

@@ -4,6 +4,7 @@
 //! line. Fast kernels are compared with it. It is generic over its number ([`TensorNumber`]): a backend's tensors, or
 //! dual numbers of them.
 
+use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{MaskedOutput, Plan, Sizes};
 use crate::reference::tensor_number::TensorNumber;
@@ -60,9 +61,9 @@ struct Counts {
 }
 
 fn counts<C: Layout>() -> Counts {
-    let count = |kind| C::HIDDEN_TERMS.iter().filter(|&&r| r == kind).count();
-    let added = count(HiddenTerm::Added);
-    Counts { added, outer: added + count(HiddenTerm::Separate) }
+    let layout = CellLayout::of::<C>();
+    let added = layout.count(HiddenTerm::Added);
+    Counts { added, outer: added + layout.count(HiddenTerm::Separate) }
 }
 
 impl<N: TensorNumber> RecurrentWeights<N> {
