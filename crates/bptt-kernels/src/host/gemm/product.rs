@@ -10,7 +10,7 @@
 use crate::host::gemm::microkernel::{Cut, Microkernel, mr, mr_of_three};
 use crate::host::gemm::panels::{NR, Packed};
 use crate::host::gemm::rows::Rows;
-use crate::host::simd::real::Real;
+use crate::host::simd::real::{Real, is_portable};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -90,8 +90,12 @@ impl<T: Real> Product<'_, T> {
             // With few rows, several whole panels side by side use all registers.
             let whole = (left / wide).min(panels_left);
             // A last SIMD vector alone would wait for its elements of `A`. It is computed with the panel before.
-            let has_last = panels_left == 2 && (wide + 1..=wide + lanes).contains(&left);
+            let has_last = !is_portable::<S>()
+                && panels_left == 2
+                && (wide + 1..=wide + lanes).contains(&left);
             let (together, cut) = match rows.len() {
+                // Little code is worth more there than the last bit of speed.
+                _ if is_portable::<S>() => (1, in_one),
                 1 if whole >= 4 => (4, in_one),
                 2 if whole >= 3 => (3, in_one),
                 1..=3 if whole >= 2 => (2, in_one),

@@ -6,7 +6,7 @@ use crate::host::layout::valid_rows::StepRows;
 use crate::host::memory::buffer::Shared;
 use crate::host::simd::isa::Isa;
 use crate::host::simd::prefetch::prefetch;
-use crate::host::simd::real::Real;
+use crate::host::simd::real::{Real, is_portable};
 use crate::host::simd::vectors::{SimdNumber, SimdVec, SimdVecPair};
 use crate::host::step::planes::{Planes, Row, Units, load_row, rows_of, store_row};
 use bptt_cells::{Backward, Cell, Components as _, Dual, State};
@@ -95,8 +95,9 @@ impl<C: Cell, Step: ByRows> WithSimd for ValueRows<'_, C, Step> {
         let Self { cell, step } = self;
         let (count, units) = step.extent();
         // With an odd number of vectors, the last vector would be alone in a pair. Then a pair is of two rows.
+        // (Not on the portable path, where the time to compile such pairs is worth more.)
         let is_odd = units.len().div_ceil(Step::Real::lanes::<S>()) % 2 == 1;
-        let together = if is_odd { count - count % 2 } else { 0 };
+        let together = if is_odd && !is_portable::<S>() { count - count % 2 } else { 0 };
         for place in (0..together).step_by(2) {
             step.rows::<C, S, SimdVecPair<S, Step::Real, 2>>(cell, simd, place, units.clone());
         }
