@@ -25,6 +25,7 @@ const fn site(
 }
 
 const REFERENCE: &str = "reference/body.rs";
+const STEP_SUMS: &str = "reference/step_sums.rs";
 const NODE: &str = "recurrent/autodiff.rs";
 const BACK_MEMORY: &str = "host/sequence/backward_memory.rs";
 const BACK_STEPS: &str = "host/sequence/backward_steps.rs";
@@ -111,23 +112,29 @@ pub const SITES: &[Site] = &[
         ("h_t for h_{t-1} in the gradient of U", "step.hidden_own.clone()"),
         ("h_0 for h_{t-1} in the gradient of U", "operands.need(Operand::Hidden).clone()"),
     ]),
-    site(REFERENCE, "let d_x = «d_gates.clone().matmul(weight_ih)»;", &[
+    site(STEP_SUMS, "let d_x = «d_gates.clone().matmul(weight_ih)»;", &[
         ("the input's gradient with the other sign", "-d_gates.clone().matmul(weight_ih)"),
     ]),
-    site(REFERENCE, "parts.push(«d_last().transposed_matmul(all(self.gated_hidden))»);", &[
+    site(STEP_SUMS, "parts.push(«d_last().transposed_matmul(all(self.gated_hidden))»);", &[
         ("the gated term's weight gradient transposed", "all(self.gated_hidden).transposed_matmul(d_last())"),
     ]),
-    site(REFERENCE, "let mut parts = vec![«d_outer.sum_rows()»];", &[
+    site(STEP_SUMS, "let mut parts = vec![«d_outer.sum_rows()»];", &[
         ("b_h's gradient that of b", "d_gates.columns(0, d_outer.shape()[1]).sum_rows()"),
     ]),
-    site(REFERENCE, "parts.push(«d_last().sum_rows()»);", &[
+    site(STEP_SUMS, "parts.push(«d_last().sum_rows()»);", &[
         ("the gated term's bias that of another gate", "d_gates.columns(0, hidden).sum_rows()"),
     ]),
-    site(REFERENCE, "d.set(Operand::BiasIh, Some(«d_gates.sum_rows()»));", &[
+    site(STEP_SUMS, "d.set(Operand::BiasIh, Some(«d_gates.sum_rows()»));", &[
         ("the bias forgotten", "d_gates.zeros([d_gates.shape()[1]])"),
     ]),
-    site(REFERENCE, "d.set(Operand::Hidden, Some(«d_state.hidden»));", &[
-        ("the initial state's gradient forgotten", "d_state.hidden.zeros(d_state.hidden.shape())"),
+    site(STEP_SUMS, "d.set(hidden_is, Some(«state.hidden»));", &[
+        ("the initial state's gradient forgotten", "state.hidden.zeros(state.hidden.shape())"),
+    ]),
+    site(REFERENCE, "«d_state = sums.take_reset(&rows, d_state);»", &[
+        ("the gradient crosses a reset", "let _ = &rows;"),
+    ]),
+    site(STEP_SUMS, "hidden: «sum.hidden + taken.hidden»,", &[
+        ("one reset's gradient alone", "{ drop(sum.hidden); taken.hidden }"),
     ]),
 
     // The node on the tape.
@@ -146,9 +153,13 @@ pub const SITES: &[Site] = &[
     site(BACK_MEMORY, "«to.copy_from_slice(&d[(m * batch + b) * hidden..][..hidden]);»", &[
         ("the final memory's cotangent not added", "let _ = (to, d);"),
     ]),
-    site(BACK_SHARED, "None => «padded_row(self.operands.need(Operand::Hidden), b * output, pp)»,", &[
+    site(BACK_SHARED, "Origin::Initial => «padded_row(self.operands.need(Operand::Hidden), b * output, pp)»,", &[
         ("the first output for h_0", "padded_row(self.outputs, 0, pp)"),
     ]),
+    site(BACK_SHARED, "None => «self.zeros»,", &[
+        ("the first output for the reset state", "padded_row(self.outputs, 0, pp)"),
+    ]),
+    site(BACK_STEPS, "«from.fill(T::ZERO);»", &[("the gradient crosses a reset", "{}")]),
     site(BACK_SHARED, "                «padded_row(self.outputs, at, pp)»\n", &[
         ("h_0 for h_{t-1}", "{ let _ = at; padded_row(self.operands.need(Operand::Hidden), b * output, pp) }"),
     ]),
@@ -161,8 +172,8 @@ pub const SITES: &[Site] = &[
         ("the memory after the step for that before it", "self.valid_rows.traced_before(segment.steps.start, k + 1, b)"),
         ("the first memory for that before each step", "b"),
     ]),
-    site(BACK_STEPS, "memory_after: «batch + traced»,", &[
-        ("the memory before the step for that after it", "traced"),
+    site(BACK_STEPS, "memory_after: «batch + self.valid_rows.reset_states() + traced»,", &[
+        ("the memory before the step for that after it", "self.valid_rows.reset_states() + traced"),
     ]),
     site(BACK_STEPS, "time: «t»,\n                d_memory", &[
         ("the direction ignored for the outputs' cotangent", "k"),
@@ -272,7 +283,7 @@ pub const SITES: &[Site] = &[
 pub fn kernels(file: &str) -> &'static [bptt::Kernel] {
     use bptt::Kernel;
     match file {
-        REFERENCE => &[Kernel::Reference],
+        REFERENCE | STEP_SUMS => &[Kernel::Reference],
         NODE => &[Kernel::Auto, Kernel::Reference],
         _ => &[Kernel::Auto],
     }

@@ -19,7 +19,8 @@ use crate::host::simd::real::Real;
 use crate::host::step::gates::{CellRunner, InValues};
 use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
-use crate::operation::plan::{MaskedOutput, Plan, SequenceMask, Sizes};
+use crate::operation::plan::{MaskedOutput, Plan, Sizes};
+use crate::operation::sequence_rows::SequenceMask;
 use crate::operation::schedule::TraceSchedule;
 use crate::reference::run;
 use bptt_cells::{
@@ -96,7 +97,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
                 Operand::WeightHr if projected => output * hidden,
                 Operand::Hidden => batch * output,
                 Operand::Memory if memories > 0 => memories * batch * hidden,
-                Operand::WeightHr | Operand::Memory => continue,
+                _ => continue,
             };
             let mut values = numbers::<T>(size, 1 + operand as u64);
             if matches!(operand, Operand::WeightIh | Operand::WeightHh | Operand::WeightHr) {
@@ -115,6 +116,19 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         Self { plan: Plan::new(cell), sizes, projected, operands, cotangent }
     }
 
+    /// The same with resets here and there, to a state that is given or to zeros.
+    fn with_resets(mut self, is_given: bool) -> Self {
+        let Sizes { time, batch, hidden, output, memories, .. } = self.sizes;
+        let flags = (0..time * batch).map(|i| i * 11 % 7 == 3 || i * 5 % 13 == 1);
+        self.plan = self.plan.with_resets(Some(flags.collect()));
+        if is_given {
+            self.operands.set(Operand::ResetHidden, Some(numbers(batch * output, 96)));
+            let memory = (memories > 0).then(|| numbers(memories * batch * hidden, 95));
+            self.operands.set(Operand::ResetMemory, memory);
+        }
+        self
+    }
+
     /// The output and all gradients by the kernels, in one list.
     fn by_kernels(&self, isa: Isa, threads: ThreadPlan) -> Vec<Vec<T>> {
         let Sizes { batch, input, .. } = self.sizes;
@@ -124,10 +138,10 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         for (operand, values) in self.operands.iter() {
             slices = slices.with(operand, values.as_slice());
         }
-        let mask = self.plan.mask();
+        let rows = &self.plan.options.rows;
         let runner = CellRunner { steps: &InValues(&self.plan.cell), tangents: None };
-        let (results, trace) = forward(runner, &layer, &slices, mask, Keep::All, None, threads);
-        let (without, none) = forward(runner, &layer, &slices, mask, Keep::Nothing, None, threads);
+        let (results, trace) = forward(runner, &layer, &slices, rows, Keep::All, None, threads);
+        let (without, none) = forward(runner, &layer, &slices, rows, Keep::Nothing, None, threads);
         let outputs = results.outputs.to_vec();
         let all = copied(results);
         assert!(none.is_none() && copied(without) == all, "the trace changes the output");
@@ -145,7 +159,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
                 },
             };
             let wanted = self.operands.clone().map(|_| ());
-            backward(runner, &layer, &slices, mask, inputs, &wanted, threads)
+            backward(runner, &layer, &slices, rows, inputs, &wanted, threads)
         };
         let gradients = lists(back(trace));
         for share in [60, 25, 8, 3] {
@@ -155,7 +169,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
                 continue;
             }
             let keep = Keep::Within(budget);
-            let (again, trace) = forward(runner, &layer, &slices, mask, keep, None, threads);
+            let (again, trace) = forward(runner, &layer, &slices, rows, keep, None, threads);
             let trace = trace.expect("it was asked for");
             assert!(trace.bytes() <= budget && copied(again) == all, "{share} %");
             let within = lists(back(trace));
@@ -174,7 +188,8 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
         let worked = steps.filter(|&(t, b)| is_valid(t, b)).count();
         let own = if self.projected { worked * hp } else { 0 };
-        let numbers = worked * saved * hp + (worked + batch) * memories * hp + own;
+        let states = if layer.resets { 2 * batch } else { batch };
+        let numbers = worked * saved * hp + (worked + states) * memories * hp + own;
         assert_eq!(trace.bytes(), numbers * size_of::<T>());
     }
 
@@ -194,8 +209,8 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
                 Operand::WeightHh => vec![rows, output],
                 Operand::BiasIh | Operand::BiasHh => vec![rows],
                 Operand::WeightHr => vec![output, hidden],
-                Operand::Hidden => vec![batch, output],
-                Operand::Memory => vec![memories, batch, hidden],
+                Operand::Hidden | Operand::ResetHidden => vec![batch, output],
+                Operand::Memory | Operand::ResetMemory => vec![memories, batch, hidden],
             };
             operands = operands.with(operand, tensor(values, shape));
         }
@@ -317,7 +332,24 @@ fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
         problem.plan = problem.plan.with_reverse(true).with_batch_first(true);
         problem.check("with a mask, held, in reverse, batch first");
     }
+    for (sizes, is_given) in [([6, 4, 5, 19], false), ([9, 3, 2, 37], true), ([90, 5, 3, 8], true)] {
+        let mut problem = Problem::<C, T>::new(cell, sizes, None).with_resets(is_given);
+        problem.check("with resets");
+        problem.plan = problem.plan.with_reverse(true);
+        problem.check("with resets, in reverse");
+        problem.plan = problem.plan.with_mask(holes(sizes[0], sizes[1]));
+        problem.plan = problem.plan.with_masked_output(MaskedOutput::Hold);
+        problem.check("with resets and a mask, held, in reverse");
+        let lengths = (0..sizes[1]).map(|b| sizes[0] * (b % 3) / 2);
+        problem.plan = problem.plan.with_mask(Some(SequenceMask::Lengths(lengths.collect())));
+        problem.plan = problem.plan.with_reverse(false).with_batch_first(true);
+        problem.check("with resets and lengths, batch first");
+    }
     if C::PROJECTABLE {
+        let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], Some(7)).with_resets(true);
+        problem.check("projected, with resets");
+        problem.plan = problem.plan.with_mask(holes(6, 4)).with_masked_output(MaskedOutput::Hold);
+        problem.check("projected, with resets and a mask, held");
         let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], Some(7));
         problem.plan = problem.plan.with_mask(holes(6, 4)).with_masked_output(MaskedOutput::Hold);
         problem.check("projected, with a mask, held");
@@ -391,9 +423,8 @@ fn the_threads_share_out_each_block_as_is_best_for_it() {
     fn check<C: Cell>(cell: C, sizes: [usize; 4], mask: SequenceMask, expected: &[Parallelism]) {
         let mut problem = Problem::<_, f32>::new(cell, sizes, None);
         problem.plan = problem.plan.with_mask(Some(mask)).with_masked_output(MaskedOutput::Hold);
-        let of_plan = problem.plan.mask();
         let layer = layer::<C, f32>(&problem.plan, &problem.sizes, [0, 0], false, Isa::detect());
-        let valid_rows = ValidRows::new(&layer, of_plan);
+        let valid_rows = ValidRows::new(&layer, &problem.plan.options.rows);
         let threads = ThreadPlan { count: 2, parallelism: None };
         let blocks = valid_rows.blocks(0..layer.time, |_| 128);
         let mut kinds: Vec<_> =

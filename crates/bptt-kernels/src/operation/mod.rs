@@ -7,4 +7,5 @@ pub(crate) mod memory;
 pub(crate) mod operands;
 pub(crate) mod plan;
 pub(crate) mod schedule;
+pub(crate) mod sequence_rows;
 pub(crate) mod weight_cache;

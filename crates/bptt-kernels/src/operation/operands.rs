@@ -20,11 +20,15 @@ pub enum Operand {
     Hidden,
     /// The initial memory, `[M, B, H]`; for cells that have one.
     Memory,
+    /// The hidden state that a reset sets, `[B, P]`; optional, zeros without it.
+    ResetHidden,
+    /// The memory that a reset sets, `[M, B, H]`; beside [`ResetHidden`](Self::ResetHidden), for cells that have one.
+    ResetMemory,
 }
 
 impl Operand {
     /// The number of operands.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 10;
 
     /// All operands, in the order in which [`Operands`] stores them.
     pub const ALL: [Self; Self::COUNT] = [
@@ -36,6 +40,8 @@ impl Operand {
         Self::WeightHr,
         Self::Hidden,
         Self::Memory,
+        Self::ResetHidden,
+        Self::ResetMemory,
     ];
 
     /// The name in messages; for weights, PyTorch's name without the layer's suffix.
@@ -49,6 +55,8 @@ impl Operand {
             Self::WeightHr => "weight_hr",
             Self::Hidden => "h_0",
             Self::Memory => "c_0",
+            Self::ResetHidden => "h_reset",
+            Self::ResetMemory => "c_reset",
         }
     }
 }

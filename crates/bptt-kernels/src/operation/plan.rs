@@ -3,6 +3,7 @@
 use crate::operation::any_tensor::AnyTensor;
 use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Operand, Operands};
+use crate::operation::sequence_rows::{SequenceMask, SequenceRows};
 use crate::operation::weight_cache::WeightCache;
 use bptt_cells::Cell;
 use burn::tensor::{DType, Shape};
@@ -30,41 +31,6 @@ impl Kernel {
     }
 }
 
-/// Which steps of which rows are valid. A masked step computes nothing: it copies the state on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SequenceMask {
-    /// The number of valid steps of each row. These are its first steps.
-    Lengths(Arc<[usize]>),
-    /// One flag for each step and row, `[T, B]`: true where the step is valid.
-    Steps(Arc<[bool]>),
-}
-
-impl SequenceMask {
-    /// Whether step `t` of row `b`, of `batch` rows, is valid.
-    #[inline]
-    pub fn is_valid(&self, t: usize, b: usize, batch: usize) -> bool {
-        match self {
-            Self::Lengths(lengths) => t < lengths[b],
-            Self::Steps(mask) => mask[t * batch + b],
-        }
-    }
-
-    /// How many steps are valid, in all rows together.
-    #[cfg(feature = "host")]
-    pub(crate) fn count(&self, time: usize) -> usize {
-        match self {
-            Self::Lengths(lengths) => lengths.iter().map(|&length| length.min(time)).sum(),
-            Self::Steps(mask) => mask.iter().filter(|&&valid| valid).count(),
-        }
-    }
-
-    /// Which rows are masked at step `t`; `None` if none is.
-    pub fn masked_rows(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
-        let masked: Vec<bool> = (0..batch).map(|b| !self.is_valid(t, b, batch)).collect();
-        masked.contains(&true).then_some(masked)
-    }
-}
-
 /// What the output is at a masked step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MaskedOutput {
@@ -76,7 +42,7 @@ pub enum MaskedOutput {
     Hold,
 }
 
-/// The cell, and how its sequence is run: the direction, the mask, the kernel, the order of the outputs.
+/// The cell, and how its sequence is run: the direction, the mask, the resets, the kernel, the order of the outputs.
 #[derive(Clone, Debug)]
 pub struct Plan<C> {
     pub(crate) cell: C,
@@ -87,7 +53,7 @@ pub struct Plan<C> {
 #[derive(Clone, Debug, Default)]
 pub struct PlanOptions {
     pub(crate) reverse: bool,
-    pub(crate) mask: Option<SequenceMask>,
+    pub(crate) rows: SequenceRows,
     pub(crate) masked_output: MaskedOutput,
     pub(crate) kernel: Kernel,
     pub(crate) batch_first: bool,
@@ -128,7 +94,19 @@ impl<C: Cell> Plan<C> {
     /// Which steps of which rows are valid; `None`: all. With lengths, each row ends at its own length (and in
     /// reverse starts there). The input at masked steps changes no result, even if it is NaN.
     pub fn with_mask(mut self, mask: Option<SequenceMask>) -> Self {
-        self.options.mask = mask;
+        self.options.rows.mask = mask;
+        self
+    }
+
+    /// Where the state of a row is reset, `[T, B]`; `None`: nowhere. Where a flag is true, the state that the step
+    /// reads is the reset state: [`Operand::ResetHidden`] and [`Operand::ResetMemory`], or zeros. No gradient crosses a
+    /// reset.
+    ///
+    /// At step 0 the reset state replaces the given initial state. At a masked step, the state that is held becomes the
+    /// reset state. At or behind a row's length, a flag has no effect. In reverse, the state is reset before step
+    /// `t - 1` is computed, so that both directions see the same segments.
+    pub fn with_resets(mut self, resets: Option<Arc<[bool]>>) -> Self {
+        self.options.rows.resets = resets;
         self
     }
 
@@ -190,7 +168,12 @@ impl<C: Cell> Plan<C> {
 
     /// Which steps of which rows are valid; `None`: all.
     pub fn mask(&self) -> Option<&SequenceMask> {
-        self.options.mask.as_ref()
+        self.options.rows.mask.as_ref()
+    }
+
+    /// The flags of [`with_resets`](Self::with_resets).
+    pub fn resets(&self) -> Option<&[bool]> {
+        self.options.rows.resets.as_deref()
     }
 
     /// What the output is at masked steps.
@@ -221,6 +204,12 @@ impl<C: Cell> Plan<C> {
     /// Which rows are valid at step `t`; `None` if all are.
     pub fn valid_rows(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
         self.options.valid_rows(t, batch)
+    }
+
+    /// Whose state is reset before step `t` is computed, in the direction of the plan and by its lengths; `None` if it
+    /// is no row's.
+    pub fn reset_rows(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
+        self.options.reset_rows(t, batch)
     }
 
     /// The sizes of a sequence, by the shapes of its operands.
@@ -277,8 +266,13 @@ impl PlanOptions {
 
     /// See [`Plan::valid_rows`].
     pub(crate) fn valid_rows(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
-        let masked = self.mask.as_ref()?.masked_rows(t, batch)?;
+        let masked = self.rows.mask.as_ref()?.masked_rows(t, batch)?;
         Some(masked.into_iter().map(|masked| !masked).collect())
+    }
+
+    /// See [`Plan::reset_rows`].
+    pub(crate) fn reset_rows(&self, t: usize, batch: usize) -> Option<Vec<bool>> {
+        self.rows.reset_rows(t, batch, self.reverse)
     }
 
     /// Checks that all shapes fit.
@@ -312,6 +306,8 @@ impl PlanOptions {
             (Operand::WeightHr, Shape::new([output, hidden])),
             (Operand::Hidden, Shape::new([batch, output])),
             (Operand::Memory, Shape::new([memories, batch, hidden])),
+            (Operand::ResetHidden, Shape::new([batch, output])),
+            (Operand::ResetMemory, Shape::new([memories, batch, hidden])),
         ];
         for (operand, expected) in expected {
             if let Some(shape_is) = shapes.get(operand) {
@@ -332,6 +328,14 @@ impl PlanOptions {
             "{}: `c_0` goes with cells that have a memory, and only with those",
             cell.name,
         );
+        let [hidden_reset, memory_reset] =
+            [Operand::ResetHidden, Operand::ResetMemory].map(|operand| shapes.has(operand));
+        assert_eq!(
+            memory_reset,
+            memories > 0 && hidden_reset,
+            "{}: `c_reset` goes with `h_reset` for cells that have a memory, and only with it",
+            cell.name,
+        );
         assert!(
             output == hidden || (shapes.has(Operand::WeightHr) && cell.projectable),
             "{}: a hidden state of size {output} beside gates of size {hidden} needs `weight_hr` \
@@ -345,22 +349,31 @@ impl PlanOptions {
              projection to at most H",
             cell.name,
         );
-        if let Some(SequenceMask::Steps(mask)) = &self.mask {
+        self.check_rows(cell, &sizes, &shape(Operand::Input)[..]);
+    }
+
+    /// Checks that mask, lengths and resets are those of `time` steps of `batch` rows.
+    fn check_rows(&self, cell: &CellLayout, sizes: &Sizes, input: &[usize]) {
+        let (name, Sizes { time, batch, .. }) = (cell.name, *sizes);
+        if let Some(SequenceMask::Steps(mask)) = &self.rows.mask {
             assert!(
-                mask.len() == sizes.time * batch,
-                "{}: a mask of {} flags for an input of shape {:?}: one for each step and row",
-                cell.name,
+                mask.len() == time * batch,
+                "{name}: a mask of {} flags for an input of shape {input:?}: one for each step and row",
                 mask.len(),
-                &shape(Operand::Input)[..],
             );
         }
-        if let Some(SequenceMask::Lengths(lengths)) = &self.mask {
+        if let Some(SequenceMask::Lengths(lengths)) = &self.rows.mask {
             assert!(
-                lengths.len() == batch && lengths.iter().all(|&length| length <= sizes.time),
-                "{}: lengths {lengths:?} for an input of shape {:?}: one for each row, none over \
-                 the number of steps",
-                cell.name,
-                &shape(Operand::Input)[..],
+                lengths.len() == batch && lengths.iter().all(|&length| length <= time),
+                "{name}: lengths {lengths:?} for an input of shape {input:?}: one for each row, none \
+                 over the number of steps",
+            );
+        }
+        if let Some(resets) = &self.rows.resets {
+            assert!(
+                resets.len() == time * batch,
+                "{name}: {} flags of resets for an input of shape {input:?}: one for each step and row",
+                resets.len(),
             );
         }
     }

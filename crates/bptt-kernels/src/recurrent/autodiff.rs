@@ -27,7 +27,9 @@ pub(super) fn recurrent<B: Backend, S: CheckpointStrategy>(
         6 => node::<6, B, S>(operands, run),
         7 => node::<7, B, S>(operands, run),
         8 => node::<8, B, S>(operands, run),
-        count => panic!("the recurrent operation takes 4 to 8 operands, and got {count}"),
+        9 => node::<9, B, S>(operands, run),
+        10 => node::<10, B, S>(operands, run),
+        count => panic!("the recurrent operation takes 4 to 10 operands, and got {count}"),
     }
 }
 

@@ -126,7 +126,8 @@ mod host {
     use crate::host::sequence::{backward, forward, trace as host_trace};
     use crate::host::simd::isa::Isa;
     use crate::host::step::gates::{CellRunner, CellSteps};
-    use crate::operation::plan::{SequenceMask, Sizes};
+    use crate::operation::plan::Sizes;
+    use crate::operation::sequence_rows::SequenceRows;
     use crate::recurrent::backends::InHost;
     use crate::recurrent::host::threads;
     use crate::recurrent::host_memory::Float;
@@ -187,7 +188,7 @@ mod host {
     }
 
     pub(super) struct Run<T: Float> {
-        mask: Option<SequenceMask>,
+        rows: SequenceRows,
         layer: Layer,
         shapes: Operands<Shape>,
         operands: Operands<Numbers<T>>,
@@ -212,8 +213,8 @@ mod host {
                 let width = match operand {
                     Operand::Input if options.batch_first => time * input,
                     Operand::Input => input,
-                    Operand::Hidden => output,
-                    Operand::Memory => hidden,
+                    Operand::Hidden | Operand::ResetHidden => output,
+                    Operand::Memory | Operand::ResetMemory => hidden,
                     _ => {
                         values = values.with(operand, Numbers::Tensor(x.value));
                         tangents = tangents.with_optional(operand, x.tangent);
@@ -230,13 +231,13 @@ mod host {
             let projected = values.has(Operand::WeightHr);
             let layer = Layer::new::<T>(cell, options, &sizes, strides, projected, Isa::detect());
             let layer = layer.in_duals();
-            let mask = options.mask.as_ref().map(twice);
+            let rows = options.rows.in_duals();
             let along = tangents.map_ref(InHost::numbers);
             let (results, trace) = forward::forward(
                 CellRunner { steps, tangents: Some(&along) },
                 &layer,
                 &values.map_ref(Numbers::as_slice),
-                mask.as_ref(),
+                &rows,
                 Keep::All,
                 None,
                 layer.thread_plan::<T>(threads()),
@@ -251,7 +252,7 @@ mod host {
                 memory: results.memory.map(|c| split(&c, hidden, [memories, batch, hidden].into())),
             };
             let trace = trace.expect("it was asked for");
-            let run = Self { mask, layer, shapes, operands: values, tangents, outputs, trace };
+            let run = Self { rows, layer, shapes, operands: values, tangents, outputs, trace };
             Some((results, run))
         }
 
@@ -289,7 +290,7 @@ mod host {
                 CellRunner { steps, tangents: Some(&tangents) },
                 &self.layer,
                 &self.operands.map_ref(Numbers::as_slice),
-                self.mask.as_ref(),
+                &self.rows,
                 BackwardInputs {
                     trace: &mut self.trace,
                     outputs: &self.outputs,
@@ -311,8 +312,8 @@ mod host {
                         batch_first(&numbers, batch, input, shape)
                     }
                     Operand::Input => split(&numbers, input, shape),
-                    Operand::Hidden => split(&numbers, output, shape),
-                    Operand::Memory => split(&numbers, units, shape),
+                    Operand::Hidden | Operand::ResetHidden => split(&numbers, output, shape),
+                    Operand::Memory | Operand::ResetMemory => split(&numbers, units, shape),
                     _ => {
                         let (value, tangent) = numbers.split_at(numbers.len() / 2);
                         let data = |part: &[T]| TensorData::new(part.to_vec(), shape.clone());
@@ -396,16 +397,5 @@ mod host {
             TensorData::new(numbers, shape.clone())
         };
         Dual::new(part(0), Some(part(1)))
-    }
-
-    /// The tangents of a row are valid where its values are.
-    fn twice(mask: &SequenceMask) -> SequenceMask {
-        fn each<T: Copy>(all: &[T]) -> std::sync::Arc<[T]> {
-            all.iter().flat_map(|&x| [x, x]).collect()
-        }
-        match mask {
-            SequenceMask::Lengths(lengths) => SequenceMask::Lengths(each(lengths)),
-            SequenceMask::Steps(mask) => SequenceMask::Steps(each(mask)),
-        }
     }
 }

@@ -223,7 +223,7 @@ fn typed_forward<B: HostMemory, T: Float>(
         CellRunner { steps, tangents: None },
         &layer,
         &slices,
-        options.mask.as_ref(),
+        &options.rows,
         match (keep, options.trace_budget) {
             (false, _) => Keep::Nothing,
             (true, None) => Keep::All,
@@ -276,7 +276,7 @@ fn typed_backward<B: HostMemory, T: Float>(
         CellRunner { steps, tangents: None },
         &layer,
         &slices::<B, T>(operands, copies.as_deref(), &Operand::ALL),
-        options.mask.as_ref(),
+        &options.rows,
         inputs,
         wanted,
         layer.thread_plan::<T>(threads()),
@@ -297,7 +297,13 @@ const WEIGHTS: [Operand; 5] =
     [Operand::WeightIh, Operand::WeightHh, Operand::BiasIh, Operand::BiasHh, Operand::WeightHr];
 
 /// The operands that are not packed.
-const BESIDE_WEIGHTS: [Operand; 3] = [Operand::Input, Operand::Hidden, Operand::Memory];
+const BESIDE_WEIGHTS: [Operand; 5] = [
+    Operand::Input,
+    Operand::Hidden,
+    Operand::Memory,
+    Operand::ResetHidden,
+    Operand::ResetMemory,
+];
 
 /// Packed weights, and clones of the tensors that were packed. While the clones are held, nobody can change these
 /// tensors in place, and no other tensor can get their memory. So it is enough to compare memory, shape, strides and

@@ -7,6 +7,7 @@
 use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{MaskedOutput, Plan, Sizes};
+use crate::reference::step_sums::{StateCotangent, StepSums, input_rows};
 use crate::reference::tensor_number::TensorNumber;
 use bptt_cells::{Backward, Cell, Components, HiddenTerm, Layout, State};
 
@@ -40,9 +41,6 @@ impl<T> StepTrace<T> {
 }
 
 type Step<N, C> = State<N, <C as Layout>::Memory<N>>;
-
-/// dLoss/d(state) between two steps: `[B, P]`, and a list of `[B, H]`.
-type StateCotangent<N> = State<N, Vec<N>>;
 
 /// The recurrent weights, split by the operand that they are multiplied with.
 struct RecurrentWeights<N> {
@@ -96,21 +94,6 @@ fn split_memory<N: TensorNumber>(memory: Option<&N>, sizes: &Sizes) -> Vec<N> {
     (0..memories).map(|m| flat.rows(m * batch, (m + 1) * batch)).collect()
 }
 
-/// The input as a matrix, `[T·B, I]`, with zeros at masked steps, so that nothing in the padding, not even a NaN,
-/// reaches a product.
-fn input_rows<N: TensorNumber, C: Cell>(
-    plan: &Plan<C>,
-    operands: &Operands<N>,
-    sizes: &Sizes,
-) -> N {
-    let Sizes { time, batch, input, .. } = *sizes;
-    let x = operands.need(Operand::Input).clone().reshape([time * batch, input]);
-    let Some(mask) = &plan.options.mask else { return x };
-    let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
-    let valid: Vec<bool> = steps.map(|(t, b)| mask.is_valid(t, b, batch)).collect();
-    x.only(&valid)
-}
-
 /// Runs the sequence forward. Returns the results and, with `keep`, the trace: one entry for each step, in the order in
 /// which the steps were computed.
 pub(crate) fn forward<N: TensorNumber, C: Cell>(
@@ -133,10 +116,14 @@ pub(crate) fn forward<N: TensorNumber, C: Cell>(
         hidden: operands.need(Operand::Hidden).clone(),
         memory: C::Memory::from_vec(split_memory(operands.get(Operand::Memory), &sizes)),
     };
+    let reset = plan.resets().map(|_| reset_state::<N, C>(operands, &sizes));
     let mut outputs = vec![None; time];
     let mut steps = Vec::with_capacity(if keep { time } else { 0 });
 
     for t in plan.order(time) {
+        if let (Some(rows), Some(reset)) = (plan.reset_rows(t, batch), &reset) {
+            before = select_state::<N, C>(&rows, reset.clone(), &before);
+        }
         let wx_t = wx.rows(t * batch, (t + 1) * batch);
         let (gates, separate) = pre_activations(cell, &wx_t, &weights, &before, hidden);
         let (own, saved) = cell.step(gates, separate, &before);
@@ -150,7 +137,7 @@ pub(crate) fn forward<N: TensorNumber, C: Cell>(
             None => after.hidden.clone(),
             Some(valid) => {
                 let zeroed = after.hidden.clone().only(&valid);
-                after = hold::<N, C>(&valid, after, &before);
+                after = select_state::<N, C>(&valid, after, &before);
                 match plan.options.masked_output {
                     MaskedOutput::Zero => zeroed,
                     MaskedOutput::Hold => after.hidden.clone(),
@@ -216,17 +203,33 @@ fn pre_activations<N: TensorNumber, C: Cell>(
     (C::Gates::from_vec(gates), C::Separate::from_vec(separate))
 }
 
-/// `after` in the rows that are valid, `before` in the others.
-fn hold<N: TensorNumber, C: Cell>(
-    valid: &[bool],
-    after: Step<N, C>,
-    before: &Step<N, C>,
+/// `yes` in the rows with a true flag, `no` in the others.
+fn select_state<N: TensorNumber, C: Cell>(
+    flags: &[bool],
+    yes: Step<N, C>,
+    no: &Step<N, C>,
 ) -> Step<N, C> {
-    let memory = after.memory.into_vec().into_iter().zip(before.memory.clone().into_vec());
-    let memory = memory.map(|(yes, no)| N::select(valid, yes, no)).collect();
+    let memory = yes.memory.into_vec().into_iter().zip(no.memory.clone().into_vec());
+    let memory = memory.map(|(yes, no)| N::select(flags, yes, no)).collect();
     State {
-        hidden: N::select(valid, after.hidden, before.hidden.clone()),
+        hidden: N::select(flags, yes.hidden, no.hidden.clone()),
         memory: C::Memory::from_vec(memory),
+    }
+}
+
+/// The state that a reset sets: the one that is given, or zeros.
+fn reset_state<N: TensorNumber, C: Cell>(operands: &Operands<N>, sizes: &Sizes) -> Step<N, C> {
+    let hidden = operands.need(Operand::Hidden);
+    let memory = split_memory(operands.get(Operand::Memory), sizes);
+    match operands.get(Operand::ResetHidden) {
+        Some(hidden) => State {
+            hidden: hidden.clone(),
+            memory: C::Memory::from_vec(split_memory(operands.get(Operand::ResetMemory), sizes)),
+        },
+        None => State {
+            hidden: hidden.zeros(hidden.shape()),
+            memory: C::Memory::from_vec(memory.iter().map(|c| c.zeros(c.shape())).collect()),
+        },
     }
 }
 
@@ -273,6 +276,10 @@ pub(crate) fn backward<N: TensorNumber, C: Cell>(
             (Some(valid), Some(held)) => hand_on(valid, d_before, held),
             _ => d_before,
         };
+        // The gradient goes to the reset state, and not to the steps before.
+        if let Some(rows) = plan.reset_rows(t, batch) {
+            d_state = sums.take_reset(&rows, d_state);
+        }
         sums.hidden_before[t] = Some(step.hidden_before);
         sums.gated_hidden[t] = gated_hidden;
         if weight_hr.is_some() && wanted.has(Operand::WeightHr) {
@@ -371,85 +378,5 @@ fn hand_on<N: TensorNumber>(
     State {
         hidden: N::select(valid, d_before.hidden, held.hidden),
         memory: memory.map(|(d, held)| N::select(valid, d, held)).collect(),
-    }
-}
-
-/// The terms of the sums over all steps, collected step by step, in order of time.
-struct StepSums<N> {
-    d_gates: Vec<Option<N>>,
-    /// `None` at each step for cells whose gates are all added, because it is equal to `d_gates` there.
-    d_outer: Vec<Option<N>>,
-    hidden_before: Vec<Option<N>>,
-    gated_hidden: Vec<Option<N>>,
-    projection: Vec<Option<(N, N)>>,
-}
-
-impl<N: TensorNumber> StepSums<N> {
-    fn new(time: usize) -> Self {
-        Self {
-            d_gates: vec![None; time],
-            d_outer: vec![None; time],
-            hidden_before: vec![None; time],
-            gated_hidden: vec![None; time],
-            projection: vec![None; time],
-        }
-    }
-
-    /// The gradients that are sums over all steps: one product each.
-    fn gradients<C: Cell>(
-        self,
-        plan: &Plan<C>,
-        operands: &Operands<N>,
-        wanted: &Operands<()>,
-        sizes: &Sizes,
-        d_state: StateCotangent<N>,
-    ) -> Operands<N> {
-        let Sizes { time, batch, input, hidden, memories, .. } = *sizes;
-        let all = |steps: Vec<Option<N>>| N::concatenate(steps.into_iter().flatten().collect(), 0);
-        let d_gates = all(self.d_gates);
-        let differs = self.d_outer.iter().any(Option::is_some);
-        let d_outer = if differs { all(self.d_outer) } else { d_gates.clone() };
-        let has_gated = C::HIDDEN_TERMS.contains(&HiddenTerm::Gated);
-        let d_last = || d_gates.columns((C::GATES - 1) * hidden, C::GATES * hidden);
-        let mut d = Operands::new();
-        if wanted.has(Operand::Input) {
-            let weight_ih = operands.need(Operand::WeightIh).clone();
-            let d_x = d_gates.clone().matmul(weight_ih);
-            d.set(Operand::Input, Some(d_x.reshape([time, batch, input])));
-        }
-        if wanted.has(Operand::WeightIh) {
-            let x = input_rows(plan, operands, sizes);
-            d.set(Operand::WeightIh, Some(d_gates.clone().transposed_matmul(x)));
-        }
-        if wanted.has(Operand::WeightHh) {
-            let mut parts = vec![d_outer.clone().transposed_matmul(all(self.hidden_before))];
-            if has_gated {
-                parts.push(d_last().transposed_matmul(all(self.gated_hidden)));
-            }
-            d.set(Operand::WeightHh, Some(N::concatenate(parts, 0)));
-        }
-        if wanted.has(Operand::BiasHh) {
-            let mut parts = vec![d_outer.sum_rows()];
-            if has_gated {
-                parts.push(d_last().sum_rows());
-            }
-            d.set(Operand::BiasHh, Some(N::concatenate(parts, 0)));
-        }
-        if wanted.has(Operand::WeightHr) {
-            let (d_h, own): (Vec<_>, Vec<_>) = self.projection.into_iter().flatten().unzip();
-            let d_weight = N::concatenate(d_h, 0).transposed_matmul(N::concatenate(own, 0));
-            d.set(Operand::WeightHr, Some(d_weight));
-        }
-        if wanted.has(Operand::BiasIh) {
-            d.set(Operand::BiasIh, Some(d_gates.sum_rows()));
-        }
-        if wanted.has(Operand::Hidden) {
-            d.set(Operand::Hidden, Some(d_state.hidden));
-        }
-        if wanted.has(Operand::Memory) {
-            let d_memory = N::concatenate(d_state.memory, 0);
-            d.set(Operand::Memory, Some(d_memory.reshape([memories, batch, hidden])));
-        }
-        d
     }
 }

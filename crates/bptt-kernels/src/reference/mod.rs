@@ -5,4 +5,5 @@ pub(crate) mod body;
 pub(crate) mod ops;
 pub(crate) mod primitive;
 pub(crate) mod run;
+mod step_sums;
 mod tensor_number;

@@ -1,9 +1,19 @@
 //! Numbers in rows without padding, as in tensors: operands, and gradients of outputs.
 
-use crate::operation::operands::Operands;
+use crate::operation::operands::{Operand, Operands};
 
 /// The operands' numbers, row after row.
 pub(crate) type Slices<'a, T> = Operands<&'a [T]>;
+
+/// Row `b` of an operand that may be absent, of `width` numbers.
+pub(crate) fn row_of<'a, T>(
+    operands: &Slices<'a, T>,
+    operand: Operand,
+    b: usize,
+    width: usize,
+) -> Option<&'a [T]> {
+    operands.get(operand).map(|all| &all[b * width..][..width])
+}
 
 /// dLoss/d(outputs), of all rows; or one row of zeros that stands for all.
 #[derive(Clone, Copy)]

@@ -64,6 +64,8 @@ pub(crate) struct Layer {
     pub(crate) batch_first: bool,
     /// Whether the output at a masked step is the held state (else it is zero).
     pub(crate) held: bool,
+    /// Whether states are reset inside of the sequence.
+    pub(crate) resets: bool,
     /// How many rows belong together: 1; in dual numbers 2, the row of values and that of tangents. `batch` counts
     /// both.
     pub(crate) parts: usize,
@@ -113,6 +115,7 @@ impl Layer {
             reverse: options.reverse,
             batch_first: options.batch_first,
             held: options.masked_output == MaskedOutput::Hold,
+            resets: options.rows.resets.is_some(),
             parts: 1,
             isa,
         }
@@ -238,10 +241,11 @@ impl Layer {
     }
 
     /// In bytes: what the trace of a step takes, and what the memories take that are kept to start again from a step.
+    /// (With resets, the memories that a reset sets are counted as well.)
     pub(crate) fn trace<T>(&self) -> [usize; 2] {
         let unit = self.batch.saturating_mul(self.hp).saturating_mul(size_of::<T>());
         let of = |planes| unit.saturating_mul(planes);
-        [of(self.traced()), of(self.memories)]
+        [of(self.traced()), of(self.memories << usize::from(self.resets))]
     }
 
     /// How many values of each unit and step are in the trace.

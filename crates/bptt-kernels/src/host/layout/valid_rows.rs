@@ -1,9 +1,9 @@
-//! Which rows are computed in which step.
+//! Which rows are computed in which step, and where they are reset.
 
 use crate::host::gemm::rows::Rows;
 use crate::host::layout::sizes::Layer;
 use crate::host::threads::team::part;
-use crate::operation::plan::SequenceMask;
+use crate::operation::sequence_rows::SequenceRows;
 use std::ops::Range;
 
 /// Which rows are computed in which step, and where their results lie. The results of a time block lie row after row,
@@ -17,6 +17,28 @@ pub(crate) struct ValidRows {
     /// How many rows of the batch belong together.
     grain: usize,
     lists: Option<Lists>,
+    resets: Option<Resets>,
+}
+
+/// Where rows are reset.
+struct Resets {
+    /// The rows that are reset before each step, step after step.
+    rows: Vec<usize>,
+    /// Where each step begins in `rows`, and the end of `rows`, `[T + 1]`.
+    first: Vec<usize>,
+    /// Whether the state of a row before each step, and after the last, is the reset state, `[T + 1, B]`.
+    is_reset: Vec<bool>,
+}
+
+/// Where the state before a step is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It is the initial state.
+    Initial,
+    /// It is the reset state.
+    Reset,
+    /// It is the state after this step.
+    Step(usize),
 }
 
 /// The lists, if some rows are masked in some steps.
@@ -36,9 +58,9 @@ impl ValidRows {
     /// # Panics
     ///
     /// If there are more steps of all rows than it can number.
-    pub(crate) fn new(layer: &Layer, mask: Option<&SequenceMask>) -> Self {
+    pub(crate) fn new(layer: &Layer, rows: &SequenceRows) -> Self {
         let Layer { time, batch, parts: grain, .. } = *layer;
-        let lists = mask.map(|mask| {
+        let lists = rows.mask.as_ref().map(|mask| {
             assert!(
                 time.checked_mul(batch).is_some_and(|all| u32::try_from(all).is_ok()),
                 "{time} steps of {batch} rows with lengths or a mask: expected at most {} steps of all \
@@ -64,7 +86,59 @@ impl ValidRows {
             before.extend(&last);
             Lists { rows, first, steps, before }
         });
-        Self { batch, grain, lists }
+        let mut all = Self { batch, grain, lists, resets: None };
+        if rows.resets.is_some() {
+            all.resets = Some(all.find_resets(layer, rows));
+        }
+        all
+    }
+
+    fn find_resets(&self, layer: &Layer, all: &SequenceRows) -> Resets {
+        let Layer { time, batch, reverse, .. } = *layer;
+        let (mut rows, mut first) = (Vec::new(), Vec::with_capacity(time + 1));
+        let mut is_reset = Vec::with_capacity((time + 1) * batch);
+        let mut now = vec![false; batch];
+        for k in 0..time {
+            first.push(rows.len());
+            for (b, now) in now.iter_mut().enumerate() {
+                // A masked step hands the reset state on.
+                *now = *now && !self.is_valid(k - 1, b);
+                if all.is_reset(layer.time_of(k), b, [time, batch], reverse) {
+                    rows.push(b);
+                    *now = true;
+                }
+            }
+            is_reset.extend(&now);
+        }
+        first.push(rows.len());
+        is_reset.extend((0..batch).map(|b| now[b] && !self.is_valid(time - 1, b)));
+        Resets { rows, first, is_reset }
+    }
+
+    /// The rows that are reset before step `k`, in order.
+    pub(crate) fn reset_rows(&self, k: usize) -> &[usize] {
+        match &self.resets {
+            None => &[],
+            Some(resets) => &resets.rows[resets.first[k]..resets.first[k + 1]],
+        }
+    }
+
+    /// Those of them that are among some rows of the batch.
+    pub(crate) fn reset_among(&self, k: usize, of: &Range<usize>) -> &[usize] {
+        let rows = self.reset_rows(k);
+        let place = |b: usize| rows.partition_point(|&row| row < b);
+        if rows.is_empty() { rows } else { &rows[place(of.start)..place(of.end)] }
+    }
+
+    /// How many rows buffers of the state have for reset states.
+    pub(crate) fn reset_states(&self) -> usize {
+        if self.resets.is_some() { self.batch } else { 0 }
+    }
+
+    /// Whether the state of a row before step `k` is the reset state.
+    #[inline(always)]
+    pub(crate) fn is_reset(&self, k: usize, b: usize) -> bool {
+        self.resets.as_ref().is_some_and(|resets| resets.is_reset[k * self.batch + b])
     }
 
     /// How many rows some steps have.
@@ -111,27 +185,35 @@ impl ValidRows {
         self.lists.as_ref().is_none_or(|lists| before(lists, k) != before(lists, k + 1))
     }
 
-    /// The last step before `k` in which a row is valid.
+    /// Where a row's state before step `k` is from: the last step in which the row was valid, or a reset after it.
     #[inline(always)]
-    pub(crate) fn before(&self, k: usize, b: usize) -> Option<usize> {
-        match &self.lists {
+    pub(crate) fn before(&self, k: usize, b: usize) -> Origin {
+        if self.is_reset(k, b) {
+            return Origin::Reset;
+        }
+        let step = match &self.lists {
             None => k.checked_sub(1),
             Some(lists) => {
-                let index = (lists.before[k * self.batch + b] as usize).checked_sub(1)?;
-                Some(lists.steps[index] as usize)
+                let index = (lists.before[k * self.batch + b] as usize).checked_sub(1);
+                index.map(|index| lists.steps[index] as usize)
             }
-        }
+        };
+        step.map_or(Origin::Initial, Origin::Step)
     }
 
     /// Where a trace of the steps from `first` on has the memory of a row of the batch before step `k`. The trace
-    /// begins with one row for each row of the batch, and behind them has one for each valid row of each step.
+    /// begins with one row for each row of the batch. If there are resets, the reset state of each row follows. Behind
+    /// them, the trace has one row for each valid row of each step.
     pub(crate) fn traced_before(&self, first: usize, k: usize, b: usize) -> usize {
+        if self.is_reset(k, b) {
+            return self.batch + b;
+        }
         let before = match &self.lists {
             None => (k * self.batch + b).checked_sub(self.batch),
             Some(lists) => (lists.before[k * self.batch + b] as usize).checked_sub(1),
         };
         let since = before.and_then(|before| before.checked_sub(self.count(&(0..first))));
-        since.map_or(b, |since| self.batch + since)
+        since.map_or(b, |since| self.batch + self.reset_states() + since)
     }
 
     /// Step and row of all valid rows in some steps, among some rows of the batch, in order.

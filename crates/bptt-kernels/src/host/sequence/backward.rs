@@ -17,7 +17,7 @@ use crate::host::sequence::weights::Weights;
 use crate::host::step::gates::CellRunner;
 use crate::host::threads::team::team;
 use crate::operation::operands::{Cotangents, Operand, Operands};
-use crate::operation::plan::SequenceMask;
+use crate::operation::sequence_rows::SequenceRows;
 use std::sync::atomic::AtomicUsize;
 
 /// How many rows of gradients a time block has, before the large products use them: as many as a block of the inner
@@ -52,15 +52,15 @@ pub(crate) fn backward<T: Gemm>(
     runner: CellRunner<'_, T>,
     layer: &Layer,
     operands: &Slices<'_, T>,
-    mask: Option<&SequenceMask>,
+    rows: &SequenceRows,
     BackwardInputs { trace, outputs, d_results }: BackwardInputs<'_, T>,
     wanted: &Operands<()>,
     threads: ThreadPlan,
 ) -> Operands<Values<T>> {
     let count = threads.count;
-    let no_output = vec![T::ZERO; layer.pp];
+    let zeros = vec![T::ZERO; layer.pp];
     let d_outputs = DOutputs {
-        numbers: d_results.outputs.unwrap_or(&no_output),
+        numbers: d_results.outputs.unwrap_or(&zeros),
         is_one: d_results.outputs.is_none(),
     };
 
@@ -70,16 +70,16 @@ pub(crate) fn backward<T: Gemm>(
         Some(of(&weights)?.beside(tangents.as_ref().and_then(of)))
     };
 
-    let valid_rows = ValidRows::new(layer, mask);
+    let valid_rows = ValidRows::new(layer, rows);
     let rows_of = |rows_a_step| rows_per_block::<T>(layer, rows_a_step);
     let blocks = valid_rows.blocks(0..layer.time, rows_of);
     let slots = count.min(2);
     let mut buffers = BlockBuffers::new(layer, valid_rows.largest(&blocks), slots > 1);
     let block = |steps| TimeBlock::new::<T>(layer, &valid_rows, threads, steps);
     let blocks: Vec<_> = blocks.into_iter().map(block).collect();
-    let mut state = StateGradient::new(layer, &d_results);
+    let mut state = StateGradient::new(layer, &d_results, wanted);
     let mut totals = Totals::new(layer);
-    let mut gradients = Gradients::new(layer, wanted, mask.is_none());
+    let mut gradients = Gradients::new(layer, wanted, rows.mask.is_none());
 
     let sequence = Sequence {
         runner,
@@ -89,6 +89,7 @@ pub(crate) fn backward<T: Gemm>(
         wanted,
         outputs,
         d_outputs,
+        zeros: &zeros,
         weight_hh: weights.hh.beside(tangents.as_ref().map(|of| &of.hh)),
         weight_ih: packed(|of| of.ih.as_ref()),
         gated: packed(|of| of.gated.as_ref()),
@@ -125,11 +126,6 @@ pub(crate) fn backward<T: Gemm>(
             d = d.with(operand, totals.bias(layer, operand));
         }
     }
-    if wanted.has(Operand::Hidden) {
-        d = d.with(Operand::Hidden, state.hidden(layer));
-    }
-    if wanted.has(Operand::Memory) {
-        d = d.with(Operand::Memory, state.memory(layer));
-    }
+    state.add_to(layer, wanted, &mut d);
     d
 }

@@ -31,6 +31,9 @@ pub(super) struct StateGradient<M> {
     pub(super) d_own: Option<M>,
     /// Of the gated hidden state, `[B, Hp]`.
     pub(super) d_gated: Option<M>,
+    /// Of the reset state, as `d_hidden` and `d_memory`.
+    pub(super) reset_hidden: Option<M>,
+    pub(super) reset_memory: Option<M>,
 }
 
 /// The sums over all steps, transposed. The columns of planes are in the order of a row, padded to whole SIMD
@@ -89,7 +92,11 @@ impl<T: Gemm> BlockBuffers<Buffer<T>> {
 
 impl<T: Gemm> StateGradient<Buffer<T>> {
     /// dLoss/d(final state), in rows that are padded with zeros.
-    pub(super) fn new(layer: &Layer, d_results: &Cotangents<&[T]>) -> Self {
+    pub(super) fn new(
+        layer: &Layer,
+        d_results: &Cotangents<&[T]>,
+        wanted: &Operands<()>,
+    ) -> Self {
         let Layer { batch, hidden, output, memories, hp, pp, projected, gated, .. } = *layer;
         let mut d_hidden = Buffer::zeros(&[batch, pp]);
         let mut d_memory = Buffer::zeros(&[batch, memories, hp]);
@@ -110,6 +117,10 @@ impl<T: Gemm> StateGradient<Buffer<T>> {
             d_memory,
             d_own: projected.then(|| Buffer::zeros(&[batch, hp])),
             d_gated: gated.then(|| Buffer::zeros(&[batch, hp])),
+            reset_hidden: wanted.has(Operand::ResetHidden).then(|| Buffer::zeros(&[batch, pp])),
+            reset_memory: wanted
+                .has(Operand::ResetMemory)
+                .then(|| Buffer::zeros(&[batch, memories, hp])),
         }
     }
 
@@ -119,24 +130,53 @@ impl<T: Gemm> StateGradient<Buffer<T>> {
             d_memory: self.d_memory.shared(),
             d_own: self.d_own.as_mut().map(Buffer::shared),
             d_gated: self.d_gated.as_mut().map(Buffer::shared),
+            reset_hidden: self.reset_hidden.as_mut().map(Buffer::shared),
+            reset_memory: self.reset_memory.as_mut().map(Buffer::shared),
         }
     }
 
-    /// dLoss/d(initial hidden state), without padding.
-    pub(super) fn hidden(&self, layer: &Layer) -> Vec<T> {
-        let Layer { batch, output, pp, .. } = *layer;
-        let rows = self.d_hidden.as_slice().chunks_exact(pp.max(1)).take(batch);
-        rows.flat_map(|row| &row[..output]).copied().collect()
+    /// The gradients of the initial state and of the reset state, if they are wanted, without padding.
+    pub(super) fn add_to(
+        &self,
+        layer: &Layer,
+        wanted: &Operands<()>,
+        d: &mut Operands<Values<T>>,
+    ) {
+        let (hidden, memory) = (Some(&self.d_hidden), Some(&self.d_memory));
+        let states = [
+            (Operand::Hidden, hidden, Operand::Memory, memory),
+            (
+                Operand::ResetHidden,
+                self.reset_hidden.as_ref(),
+                Operand::ResetMemory,
+                self.reset_memory.as_ref(),
+            ),
+        ];
+        for (hidden_is, hidden, memory_is, memory) in states {
+            if let (true, Some(rows)) = (wanted.has(hidden_is), hidden) {
+                d.set(hidden_is, Some(of_hidden(layer, rows).into()));
+            }
+            if let (true, Some(rows)) = (wanted.has(memory_is), memory) {
+                d.set(memory_is, Some(of_memory(layer, rows).into()));
+            }
+        }
     }
+}
 
-    /// dLoss/d(initial memory), without padding.
-    pub(super) fn memory(&self, layer: &Layer) -> Vec<T> {
-        let Layer { batch, hidden, memories, hp, .. } = *layer;
-        let of = self.d_memory.as_slice();
-        let row = |m: usize, b: usize| &of[(b * memories + m) * hp..][..hidden];
-        let all = (0..memories).flat_map(|m| (0..batch).flat_map(move |b| row(m, b)));
-        all.copied().collect()
-    }
+/// `[B, P]`, without padding.
+fn of_hidden<T: Gemm>(layer: &Layer, rows: &Buffer<T>) -> Vec<T> {
+    let Layer { batch, output, pp, .. } = *layer;
+    let rows = rows.as_slice().chunks_exact(pp.max(1)).take(batch);
+    rows.flat_map(|row| &row[..output]).copied().collect()
+}
+
+/// `[M, B, H]`, without padding.
+fn of_memory<T: Gemm>(layer: &Layer, rows: &Buffer<T>) -> Vec<T> {
+    let Layer { batch, hidden, memories, hp, .. } = *layer;
+    let of = rows.as_slice();
+    let row = |m: usize, b: usize| &of[(b * memories + m) * hp..][..hidden];
+    let all = (0..memories).flat_map(|m| (0..batch).flat_map(move |b| row(m, b)));
+    all.copied().collect()
 }
 
 impl<T: Gemm> Totals<Buffer<T>> {

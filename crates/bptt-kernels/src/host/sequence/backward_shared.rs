@@ -5,7 +5,7 @@ use crate::host::gemm::panels::Packed;
 use crate::host::layout::plain_rows::{DOutputs, Slices, padded_row};
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::TimeBlock;
-use crate::host::layout::valid_rows::ValidRows;
+use crate::host::layout::valid_rows::{Origin, ValidRows};
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::sequence::backward_memory::{BlockBuffers, Gradients, StateGradient, Totals};
 use crate::host::sequence::trace_segment::TraceSegment;
@@ -24,6 +24,8 @@ pub(super) struct Sequence<'a, T> {
     /// The outputs of the forward pass, `[T, B, P]`, and dLoss/d(outputs).
     pub(super) outputs: &'a [T],
     pub(super) d_outputs: DOutputs<'a, T>,
+    /// A padded row of zeros.
+    pub(super) zeros: &'a [T],
     /// The packed weights: `U` for `h`, `W` for `x`, the rows of `U` for the gated hidden state, and the projection.
     pub(super) weight_hh: Packed<'a, T>,
     pub(super) weight_ih: Option<Packed<'a, T>>,
@@ -71,8 +73,12 @@ impl<T: Gemm> Sequence<'_, T> {
     pub(super) fn hidden_before(&self, k: usize, b: usize) -> &[T] {
         let Layer { output, pp, .. } = *self.layer;
         match self.valid_rows.before(k, b) {
-            None => padded_row(self.operands.need(Operand::Hidden), b * output, pp),
-            Some(k) => {
+            Origin::Initial => padded_row(self.operands.need(Operand::Hidden), b * output, pp),
+            Origin::Reset => match self.operands.get(Operand::ResetHidden) {
+                Some(hidden) => padded_row(hidden, b * output, pp),
+                None => self.zeros,
+            },
+            Origin::Step(k) => {
                 let at = self.layer.output_at(self.layer.time_of(k), b);
                 padded_row(self.outputs, at, pp)
             }

@@ -9,6 +9,7 @@ use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::{Parallelism, Shard, TimeBlock};
 use crate::host::layout::valid_rows::StepRows;
 use crate::host::memory::buffer::Shared;
+use crate::host::sequence::backward_memory::StateGradient;
 use crate::host::sequence::backward_shared::{Sequence, SharedSegment};
 use crate::host::step::gates::{Part, StepBackward};
 use crate::host::threads::team::Member;
@@ -121,7 +122,7 @@ impl<T: Gemm> Sequence<'_, T> {
                 saved_row: traced,
                 memory: segment.memory,
                 memory_before: &memory_before,
-                memory_after: batch + traced,
+                memory_after: batch + self.valid_rows.reset_states() + traced,
                 hidden_before: &hidden_before,
                 own: segment.own.map(|own| (own, traced)),
                 outputs: self.outputs,
@@ -159,6 +160,31 @@ impl<T: Gemm> Sequence<'_, T> {
             // To what the cell handed on by itself, if it can.
             let add = self.layer.hands_on_hidden;
             product(a, self.weight_hh, panels, of_batch(self.state.d_hidden, pp), add);
+        }
+        self.reset_backward(k, shard);
+    }
+
+    /// For rows that are reset before step `k`: hands the gradient on to the reset state, and not to the steps before.
+    fn reset_backward(&self, k: usize, shard: &Shard) {
+        let Layer { memories, hp, pp, .. } = *self.layer;
+        let units = if self.layer.projected { 0..pp } else { shard.units.clone() };
+        let take = |from: Shared<'_, T>, to: Option<Shared<'_, T>>, at: usize, count: usize| {
+            // SAFETY: these rows and units are this thread's own.
+            let from = unsafe { from.slice_mut(at, count) };
+            if let Some(to) = to {
+                // SAFETY: as above.
+                let to = unsafe { to.slice_mut(at, count) };
+                to.iter_mut().zip(from.iter()).for_each(|(to, &d)| *to = T::plus(*to, d));
+            }
+            from.fill(T::ZERO);
+        };
+        let StateGradient { d_hidden, d_memory, reset_hidden, reset_memory, .. } = self.state;
+        for &b in self.valid_rows.reset_among(k, &shard.rows) {
+            take(d_hidden, reset_hidden, b * pp + units.start, units.len());
+            for m in 0..memories {
+                let at = (b * memories + m) * hp + shard.units.start;
+                take(d_memory, reset_memory, at, shard.units.len());
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use crate::host::sequence::trace::Trace;
 use crate::host::sequence::trace_segment::Keep;
 use crate::host::step::gates::CellRunner;
 use crate::operation::operands::Results;
-use crate::operation::plan::SequenceMask;
+use crate::operation::sequence_rows::SequenceRows;
 use std::sync::Arc;
 
 /// Runs the sequence. Returns its results and, with `keep`, the trace, which is within the budget if there is one.
@@ -27,23 +27,23 @@ pub(crate) fn forward<T: Gemm>(
     runner: CellRunner<'_, T>,
     layer: &Layer,
     operands: &Slices<'_, T>,
-    mask: Option<&SequenceMask>,
+    rows: &SequenceRows,
     keep: Keep,
     packed: Option<Arc<PackedWeights<T>>>,
     threads: ThreadPlan,
 ) -> (Results<Values<T>>, Option<Trace<T>>) {
-    let worked = match mask {
+    let worked = match &rows.mask {
         Some(mask) => mask.count(layer.time),
         None => layer.time.saturating_mul(layer.batch),
     };
     let fits = limits::check::<T>(layer, worked, keep, Keeper::Host, available_for);
     fits.unwrap_or_else(|error| panic!("{error}"));
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
-    let valid_rows = ValidRows::new(layer, mask);
+    let valid_rows = ValidRows::new(layer, rows);
     let forwarder = Forwarder::new(runner, layer, operands, &valid_rows, packed, threads);
     let sizes = [time, batch, output];
     // The outputs of masked steps are not written.
-    let mut outputs = Values::new(&sizes, mask.is_none());
+    let mut outputs = Values::new(&sizes, rows.mask.is_none());
     let mut recompute = match keep {
         Keep::Within(budget) => Recompute::new(layer.name, layer, budget),
         Keep::All | Keep::Nothing => None,

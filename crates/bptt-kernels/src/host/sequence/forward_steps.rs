@@ -4,10 +4,10 @@ use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Packed;
 use crate::host::gemm::product::Product;
 use crate::host::gemm::rows::Rows;
-use crate::host::layout::plain_rows::Slices;
+use crate::host::layout::plain_rows::{Slices, row_of};
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::{Parallelism, Shard};
-use crate::host::layout::valid_rows::ValidRows;
+use crate::host::layout::valid_rows::{Origin, StepRows, ValidRows};
 use crate::host::memory::buffer::Shared;
 use crate::host::sequence::phase::Phase;
 use crate::host::simd::isa::Isa;
@@ -133,11 +133,13 @@ impl<T: Gemm> Forward<'_, T> {
         for k in steps.clone().filter(|&k| !self.valid_rows.is_valid(k, b)) {
             // SAFETY: the outputs of row `b` are this thread's own, and those of two steps do not overlap.
             unsafe {
+                let row = |operand| row_of(self.operands, operand, b, output);
                 let from = match self.valid_rows.before(k, b) {
-                    None => &self.operands.need(Operand::Hidden)[b * output..][..output],
-                    Some(before) => outputs.slice(at(before), output),
+                    Origin::Initial => row(Operand::Hidden),
+                    Origin::Reset => row(Operand::ResetHidden),
+                    Origin::Step(before) => Some(outputs.slice(at(before), output)),
                 };
-                outputs.slice_mut(at(k), output).copy_from_slice(from);
+                set_row(outputs.slice_mut(at(k), output), from);
             }
         }
     }
@@ -190,17 +192,28 @@ impl<T: Gemm> Forward<'_, T> {
 
     /// Computes step `k`. This thread's rows of it begin with row `first` of the planes.
     fn step(&self, k: usize, first: usize, slot: usize, shard: &Shard) {
-        let Layer { batch, output, hp, pp, isa, row, .. } = *self.layer;
-        let t = self.layer.time_of(k);
-        // The index within this pass.
-        let nth = k - self.first;
-        let (before, after) = (self.hidden[nth % 2], self.hidden[(nth + 1) % 2]);
-        let planes = self.planes[slot];
+        let (before, after) = self.hiddens(k);
         let rows = self.valid_rows.step_rows(k, &shard.rows);
         self.carry_masked(k, [before, after], shard);
-        if rows.len() == 0 {
-            return;
+        if rows.len() > 0 {
+            self.step_of_rows(k, first, slot, shard, rows);
         }
+        self.reset_after(k, after, shard);
+    }
+
+    /// The valid rows of step `k`.
+    fn step_of_rows(
+        &self,
+        k: usize,
+        first: usize,
+        slot: usize,
+        shard: &Shard,
+        rows: StepRows<'_>,
+    ) {
+        let Layer { output, hp, pp, isa, row, .. } = *self.layer;
+        let t = self.layer.time_of(k);
+        let (before, after) = self.hiddens(k);
+        let planes = self.planes[slot];
         // These rows in a buffer with a row for each row of the batch.
         let of_batch = |buffer: Shared<'_, T>, row: usize| {
             let (start, rows) = rows.in_batch(row);
@@ -218,7 +231,7 @@ impl<T: Gemm> Forward<'_, T> {
         let traced = self.valid_rows.count(&(self.first..k)) + rows.places.start;
         let memory_before = |b| match self.keep {
             true => self.valid_rows.traced_before(self.first, k, b),
-            false => b,
+            false => self.memory_in_place(k, b),
         };
         let own_row = if self.keep { traced } else { shard.rows.start };
         let gates = |part| {
@@ -233,7 +246,7 @@ impl<T: Gemm> Forward<'_, T> {
                 hidden_next: after,
                 memory: self.memory,
                 memory_before: &memory_before,
-                memory_after: self.keep.then_some(batch + traced),
+                memory_after: self.memory_after(traced),
                 saved: self.saved.map(|saved| (saved, traced)),
                 own: self.own.map(|own| (own, own_row)),
                 gated: self.gated_hidden,
@@ -271,21 +284,85 @@ impl<T: Gemm> Forward<'_, T> {
         }
     }
 
-    /// Copies the `h` of rows that were valid in the step before, and are masked in this one. Rows that were masked
-    /// in the step before have the same `h` in both buffers already.
+    /// `h` before and after step `k`.
+    fn hiddens(&self, k: usize) -> (Shared<'_, T>, Shared<'_, T>) {
+        // The index within this pass.
+        let nth = k - self.first;
+        (self.hidden[nth % 2], self.hidden[(nth + 1) % 2])
+    }
+
+    /// Without a trace: where the memory of a row is before step `k`, among the rows in place and the reset states.
+    fn memory_in_place(&self, k: usize, b: usize) -> usize {
+        let is_reset = self.valid_rows.reset_rows(k).binary_search(&b).is_ok();
+        if is_reset { self.layer.batch + b } else { b }
+    }
+
+    /// With a trace: where the memory after a step begins for rows at this place of the trace.
+    fn memory_after(&self, traced: usize) -> Option<usize> {
+        self.keep.then(|| self.layer.batch + self.valid_rows.reset_states() + traced)
+    }
+
+    /// The units of `h` that this thread has.
+    fn units_of_hidden(&self, shard: &Shard) -> Range<usize> {
+        if self.layer.projected { 0..self.layer.pp } else { shard.units.clone() }
+    }
+
+    /// Copies the `h` of rows that are masked in this step, if they were valid in the step before or were reset. Other
+    /// masked rows have the same `h` in both buffers already.
     fn carry_masked(&self, k: usize, [before, after]: [Shared<'_, T>; 2], shard: &Shard) {
-        if self.valid_rows.rows(k).is_none() || k == self.first {
+        if self.valid_rows.rows(k).is_none() {
             return;
         }
-        let pp = self.layer.pp;
-        let units = if self.layer.projected { 0..pp } else { shard.units.clone() };
-        let worked = self.valid_rows.step_rows(k - 1, &shard.rows);
-        for b in worked.iter().filter(|&b| !self.valid_rows.is_valid(k, b)) {
+        let Layer { memories, hp, pp, batch, .. } = *self.layer;
+        let units = self.units_of_hidden(shard);
+        let reset = self.valid_rows.reset_among(k, &shard.rows);
+        let worked = (k > self.first).then(|| self.valid_rows.step_rows(k - 1, &shard.rows));
+        let worked = worked.iter().flat_map(StepRows::iter);
+        let is_masked = |b: &usize| !self.valid_rows.is_valid(k, *b);
+        for b in worked.chain(reset.iter().copied()).filter(is_masked) {
             let at = b * pp + units.start;
             // SAFETY: these rows and units are this thread's own; the two buffers do not overlap.
             unsafe {
                 after.slice_mut(at, units.len()).copy_from_slice(before.slice(at, units.len()))
             };
         }
+        if self.keep {
+            return;
+        }
+        let (first, count) = (shard.units.start, shard.units.len());
+        for &b in reset.iter().filter(|b| is_masked(b)) {
+            for m in 0..memories {
+                let at = |row: usize| (row * memories + m) * hp + first;
+                // SAFETY: as above; nobody writes to the reset states.
+                unsafe {
+                    let from = self.memory.slice(at(batch + b), count);
+                    self.memory.slice_mut(at(b), count).copy_from_slice(from);
+                }
+            }
+        }
+    }
+
+    /// Replaces the `h` of rows that are reset before the step after `k`.
+    fn reset_after(&self, k: usize, after: Shared<'_, T>, shard: &Shard) {
+        if k + 1 == self.layer.time {
+            return;
+        }
+        let Layer { output, pp, .. } = *self.layer;
+        let units = self.units_of_hidden(shard);
+        let known = units.start.min(output)..units.end.min(output);
+        for &b in self.valid_rows.reset_among(k + 1, &shard.rows) {
+            let row = row_of(self.operands, Operand::ResetHidden, b, output);
+            // SAFETY: these rows and units are this thread's own. (Nothing reads what is behind the outputs.)
+            let to = unsafe { after.slice_mut(b * pp + known.start, known.len()) };
+            set_row(to, row.map(|row| &row[known.clone()]));
+        }
+    }
+}
+
+/// Copies a row; `None` is zeros.
+fn set_row<T: Gemm>(to: &mut [T], from: Option<&[T]>) {
+    match from {
+        Some(from) => to.copy_from_slice(from),
+        None => to.fill(T::ZERO),
     }
 }

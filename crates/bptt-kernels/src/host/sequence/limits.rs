@@ -29,10 +29,11 @@ pub(crate) fn check<T: Real>(
         let number = size_of::<T>() as u128;
         sizes.iter().fold(number, |product, &size| product.saturating_mul(size as u128))
     };
-    let Layer { time, batch, output, hp, memories, .. } = *layer;
+    let Layer { time, batch, output, hp, memories, resets, .. } = *layer;
     let outputs = bytes(&[time, batch, output]);
     let step = bytes(&[batch, hp, layer.traced()]);
-    let state = bytes(&[batch, hp, memories]);
+    // As `Layer::trace` counts it.
+    let state = bytes(&[batch, hp, memories << usize::from(resets)]);
     let whole = bytes(&[worked, hp, layer.traced()]).saturating_add(state);
     let trace = match keep {
         Keep::Nothing => 0,

@@ -2,10 +2,10 @@
 
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Panels;
-use crate::host::layout::plain_rows::Slices;
+use crate::host::layout::plain_rows::{Slices, row_of};
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::{Parallelism, ThreadPlan};
-use crate::host::layout::valid_rows::ValidRows;
+use crate::host::layout::valid_rows::{Origin, ValidRows};
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::sequence::forward_steps::Forward;
 use crate::host::sequence::packed_weights::PackedWeights;
@@ -90,16 +90,23 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
 
     /// The memories before the first step, `[B, M, Hp]`.
     pub(crate) fn first_memory(&self) -> Buffer<T> {
-        let Layer { batch, hidden, memories, hp, .. } = *self.layer;
+        let Layer { batch, memories, hp, .. } = *self.layer;
         let mut memory = Buffer::zeros(&[batch, memories, hp]);
-        for b in 0..batch {
+        self.write_memory(Operand::Memory, memory.as_mut_slice());
+        memory
+    }
+
+    /// Writes the memories of this operand to rows, `[B, M, Hp]`.
+    fn write_memory(&self, of: Operand, to: &mut [T]) {
+        let Layer { batch, hidden, memories, hp, .. } = *self.layer;
+        let Some(from) = self.operands.get(of) else { return to.fill(T::ZERO) };
+        for (b, rows) in to.chunks_exact_mut((memories * hp).max(1)).enumerate() {
             for m in 0..memories {
-                let c_0 = self.operands.need(Operand::Memory);
-                memory.as_mut_slice()[(b * memories + m) * hp..][..hidden]
-                    .copy_from_slice(&c_0[(m * batch + b) * hidden..][..hidden]);
+                let row = &mut rows[m * hp..][..hp];
+                row[..hidden].copy_from_slice(&from[(m * batch + b) * hidden..][..hidden]);
+                row[hidden..].fill(T::ZERO);
             }
         }
-        memory
     }
 
     /// `h` before step `k`, in padded rows.
@@ -109,8 +116,12 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
         let mut hidden = Buffer::zeros(&[batch, pp]);
         for b in 0..batch {
             let from = match self.valid_rows.before(k, b) {
-                None => &h_0[b * output..][..output],
-                Some(k) => {
+                Origin::Initial => &h_0[b * output..][..output],
+                Origin::Reset => match row_of(self.operands, Operand::ResetHidden, b, output) {
+                    Some(row) => row,
+                    None => continue,
+                },
+                Origin::Step(k) => {
                     let at = self.layer.output_at(self.layer.time_of(k), b);
                     &outputs[at..][..output]
                 }
@@ -141,9 +152,12 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
         let mut hiddens = [hidden.clone(), hidden];
         // Each valid row of each step has a row of saved values.
         let worked = if keep { self.valid_rows.count(&steps) } else { 0 };
-        let mut memory = Buffer::scratch(&[batch + worked, memories, hp]);
+        let resets = self.valid_rows.reset_states();
+        let mut memory = Buffer::scratch(&[batch + resets + worked, memories, hp]);
         let state = batch * memories * hp;
-        memory.as_mut_slice()[..state].copy_from_slice(before.as_slice());
+        let (first, rest) = memory.as_mut_slice().split_at_mut(state);
+        first.copy_from_slice(before.as_slice());
+        self.write_memory(Operand::ResetMemory, &mut rest[..resets * memories * hp]);
         let mut saved = keep.then(|| Buffer::scratch(&[worked, layer.saved, hp]));
         let owns = if keep { worked } else { batch };
         let mut own = layer.projected.then(|| Buffer::zeros(&[owns, hp]));

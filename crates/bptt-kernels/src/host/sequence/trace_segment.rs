@@ -21,8 +21,8 @@ pub(crate) struct TraceSegment<T> {
     pub(super) steps: Range<usize>,
     /// `[N, K, Hp]`
     pub(super) saved: Buffer<T>,
-    /// The memories of the whole batch before the steps, and then those of each valid row after its step,
-    /// `[B + N, M, Hp]`.
+    /// The memories of the whole batch before the steps; if there are resets, those that they set; and then those of
+    /// each valid row after its step, `[B + N, M, Hp]` or `[2·B + N, M, Hp]`.
     pub(super) memory: Buffer<T>,
     /// `h` before the projection, `[N, Hp]`.
     pub(super) own: Option<Buffer<T>>,

@@ -18,8 +18,8 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             let seed = 200 + operand as u64;
             let width = match operand {
                 Operand::Input => input,
-                Operand::Hidden => output,
-                Operand::Memory => hidden,
+                Operand::Hidden | Operand::ResetHidden => output,
+                Operand::Memory | Operand::ResetMemory => hidden,
                 // A tangent of zero.
                 Operand::BiasHh => {
                     values = values.with(operand, numbers_of.clone());
@@ -40,14 +40,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             memory: d.memory.as_ref().map(|d| rows(d, hidden, 303)),
         };
         let mut plan = self.plan.clone();
-        fn twice<N: Copy>(all: &[N]) -> Arc<[N]> {
-            all.iter().flat_map(|&x| [x, x]).collect()
-        }
-        let mask = plan.mask().cloned().map(|mask| match mask {
-            SequenceMask::Lengths(lengths) => SequenceMask::Lengths(twice(&lengths)),
-            SequenceMask::Steps(mask) => SequenceMask::Steps(twice(&mask)),
-        });
-        plan = plan.with_mask(mask);
+        plan.options.rows = plan.options.rows.in_duals();
         let sizes = Sizes { batch: 2 * self.sizes.batch, ..self.sizes };
         let projected = self.projected;
         (Self { plan, sizes, projected, operands: values, cotangent }, tangents)
@@ -67,8 +60,8 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         let slices = self.operands.map_ref(Vec::as_slice);
         let tangents = tangents.map_ref(Vec::as_slice);
         let runner = CellRunner { steps: &InDuals(&self.plan.cell), tangents: Some(&tangents) };
-        let mask = self.plan.mask();
-        let (results, trace) = forward(runner, &layer, &slices, mask, Keep::All, None, threads);
+        let rows = &self.plan.options.rows;
+        let (results, trace) = forward(runner, &layer, &slices, rows, Keep::All, None, threads);
         let inputs = BackwardInputs {
             trace: &mut trace.expect("it was asked for"),
             outputs: &results.outputs,
@@ -79,7 +72,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             },
         };
         let wanted = self.operands.clone().map(|_| ());
-        let gradients = backward(runner, &layer, &slices, mask, inputs, &wanted, threads);
+        let gradients = backward(runner, &layer, &slices, rows, inputs, &wanted, threads);
         (results.map(|x| x.to_vec()), gradients.map(|x| x.to_vec()))
     }
 
@@ -100,8 +93,8 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             for (operand, d) in gradients.iter() {
                 values.push(match operand {
                     Operand::Input => of_rows(d.clone(), input),
-                    Operand::Hidden => of_rows(d.clone(), output),
-                    Operand::Memory => of_rows(d.clone(), hidden),
+                    Operand::Hidden | Operand::ResetHidden => of_rows(d.clone(), output),
+                    Operand::Memory | Operand::ResetMemory => of_rows(d.clone(), hidden),
                     _ => d[..d.len() / 2].to_vec(),
                 });
             }
@@ -141,6 +134,7 @@ fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
     problem.check_duals("with a mask");
     problem.plan = problem.plan.with_masked_output(MaskedOutput::Hold);
     problem.check_duals("with a mask, held");
+    problem.with_resets(true).check_duals("with resets and a mask, held");
     if C::PROJECTABLE {
         let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], Some(7));
         problem.check_duals("projected");

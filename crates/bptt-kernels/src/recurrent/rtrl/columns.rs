@@ -13,14 +13,23 @@ pub(super) struct Columns(Vec<(Operand, Vec<usize>)>);
 
 /// Whether each row of the batch has its own part of this operand.
 fn is_of_rows(operand: Operand) -> bool {
-    matches!(operand, Operand::Input | Operand::Hidden | Operand::Memory)
+    matches!(
+        operand,
+        Operand::Input
+            | Operand::Hidden
+            | Operand::Memory
+            | Operand::ResetHidden
+            | Operand::ResetMemory
+    )
 }
 
 /// The number of columns of an operand. For `[B, …]` and `[·, B, ·]`, only the numbers of one row count.
 fn size(operand: Operand, shape: &[usize]) -> usize {
     match operand {
-        Operand::Input | Operand::Memory => shape[0].saturating_mul(shape[2]),
-        Operand::Hidden => shape[1],
+        Operand::Input | Operand::Memory | Operand::ResetMemory => {
+            shape[0].saturating_mul(shape[2])
+        }
+        Operand::Hidden | Operand::ResetHidden => shape[1],
         _ => shape.iter().fold(1, |product, &size| product.saturating_mul(size)),
     }
 }

@@ -35,6 +35,8 @@ pub struct RtrlState<B: Backend> {
     weights: Operands<FloatTensor<B>>,
     columns: Columns,
     state: StateAndInfluence<B>,
+    /// The state that a reset sets, if it is not zero.
+    reset: Option<StateAndInfluence<B>>,
 }
 
 /// The state and its influence matrices, carried from step to step.
@@ -53,13 +55,48 @@ struct Plane<B: Backend> {
     d: Vec<FloatTensor<B>>,
 }
 
+impl<B: Backend> StateAndInfluence<B> {
+    /// A state that depends on itself only.
+    fn itself(
+        columns: &Columns,
+        below: &[usize],
+        (hidden, hidden_is): (FloatTensor<B>, Operand),
+        (memory, memory_is): (Option<FloatTensor<B>>, Operand),
+    ) -> Self {
+        let itself = |value: FloatTensor<B>, of: Operand, first: usize| {
+            let [batch, width] = value.shape().dims();
+            let none = |n: &usize| zeros_like::<B>(&value, &[batch, *n, width]);
+            let mut d: Vec<_> = below.iter().map(none).collect();
+            d.push(columns.identity::<B>(of, first, &value));
+            Plane { value, d }
+        };
+        let memory = memory.map_or_else(Vec::new, |memory| {
+            let [memories, batch, size] = memory.shape().dims();
+            let flat = reshape::<B>(memory, [memories * batch, size]);
+            let one = |m| rows::<B>(&flat, m * batch, (m + 1) * batch);
+            (0..memories).map(|m| itself(one(m), memory_is, m * size)).collect()
+        });
+        Self { hidden: itself(hidden, hidden_is, 0), memory }
+    }
+
+    /// Zeros, which depend on nothing.
+    fn zeros(&self) -> Self {
+        let zeros = |x: &FloatTensor<B>| zeros_like::<B>(x, &x.shape()[..]);
+        let plane = |of: &Plane<B>| Plane {
+            value: zeros(&of.value),
+            d: of.d.iter().map(zeros).collect(),
+        };
+        Self { hidden: plane(&self.hidden), memory: self.memory.iter().map(plane).collect() }
+    }
+}
+
 impl<B: Backend> RtrlState<B> {
     /// Begins from a state that depends on itself alone.
     ///
     /// # Arguments
     ///
-    /// - `operands`: the layer's weights and initial state. If the gradient of the input is `wanted`, also the input,
-    ///   which has columns for each of its steps
+    /// - `operands`: the layer's weights, initial state, and the state that a [`reset`](Self::reset) sets, if it is not
+    ///   zero. If the gradient of the input is `wanted`, also the input, which has columns for each of its steps
     /// - `wanted`: the operands whose influence is carried
     /// - `below`: how many columns each layer below has
     pub fn begin(
@@ -71,23 +108,15 @@ impl<B: Backend> RtrlState<B> {
         let _ = operands.take(Operand::Input);
         let hidden = operands.take(Operand::Hidden).expect("a layer has a hidden state");
         let memory = operands.take(Operand::Memory);
-        let batch = hidden.shape()[0];
-        // At the beginning, a state depends on itself only.
-        let itself = |value: FloatTensor<B>, of: Operand, first: usize| {
-            let width = value.shape()[1];
-            let none = |n: &usize| zeros_like::<B>(&value, &[batch, *n, width]);
-            let mut d: Vec<_> = below.iter().map(none).collect();
-            d.push(columns.identity::<B>(of, first, &value));
-            Plane { value, d }
+        let reset = (operands.take(Operand::ResetHidden), operands.take(Operand::ResetMemory));
+        let state = |(hidden, hidden_is), (memory, memory_is)| {
+            StateAndInfluence::itself(&columns, below, (hidden, hidden_is), (memory, memory_is))
         };
-        let memory = memory.map_or_else(Vec::new, |memory| {
-            let [memories, batch, size] = memory.shape().dims();
-            let flat = reshape::<B>(memory, [memories * batch, size]);
-            let one = |m| rows::<B>(&flat, m * batch, (m + 1) * batch);
-            (0..memories).map(|m| itself(one(m), Operand::Memory, m * size)).collect()
+        let reset = reset.0.map(|hidden| {
+            state((hidden, Operand::ResetHidden), (reset.1, Operand::ResetMemory))
         });
-        let state = StateAndInfluence { hidden: itself(hidden, Operand::Hidden, 0), memory };
-        Self { weights: operands, columns, state }
+        let state = state((hidden, Operand::Hidden), (memory, Operand::Memory));
+        Self { weights: operands, columns, state, reset }
     }
 
     /// The number of columns of its own block.
@@ -128,6 +157,20 @@ impl<B: Backend> RtrlState<B> {
     /// The gradient of each of this layer's operands, from the gradient of its columns, `[B, N]`.
     pub fn gradients(&self, d_columns: &FloatTensor<B>) -> Operands<FloatTensor<B>> {
         self.columns.split::<B>(d_columns)
+    }
+
+    /// Sets the state of some rows back to the reset state. What came before has no influence any more.
+    ///
+    /// # Arguments
+    ///
+    /// - `rows`: one flag for each row of the batch
+    pub fn reset(&mut self, rows: &[bool]) {
+        let reset = self.reset.get_or_insert_with(|| self.state.zeros());
+        let set = |reset: &Plane<B>, plane: &Plane<B>| reset.clone().held(rows, plane);
+        self.state = StateAndInfluence {
+            hidden: set(&reset.hidden, &self.state.hidden),
+            memory: reset.memory.iter().zip(&self.state.memory).map(|(r, m)| set(r, m)).collect(),
+        };
     }
 
     /// Runs one step.
@@ -345,6 +388,9 @@ fn gradients_of<B: Backend>(
     };
     for t in options.order(time) {
         let step = |all: &FloatTensor<B>| rows::<B>(all, t * batch, (t + 1) * batch);
+        if let Some(reset) = options.reset_rows(t, batch) {
+            layer.reset(&reset);
+        }
         let active = options.valid_rows(t, batch);
         layer.step_of(cell, t, &step(&inputs), &[], active.as_deref());
         if let Some(d_outputs) = &d_outputs {

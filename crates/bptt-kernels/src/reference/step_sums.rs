@@ -1,0 +1,134 @@
+//! The sums over all steps of the reference body's backward pass: the gradients of weights, biases, input and states.
+
+use crate::operation::operands::{Operand, Operands};
+use crate::operation::plan::{Plan, Sizes};
+use crate::reference::tensor_number::TensorNumber;
+use bptt_cells::{Cell, HiddenTerm, State};
+
+/// dLoss/d(state) between two steps: `[B, P]`, and a list of `[B, H]`.
+pub(super) type StateCotangent<N> = State<N, Vec<N>>;
+
+/// The input as a matrix, `[T·B, I]`, with zeros at masked steps, so that nothing in the padding, not even a NaN,
+/// reaches a product.
+pub(super) fn input_rows<N: TensorNumber, C: Cell>(
+    plan: &Plan<C>,
+    operands: &Operands<N>,
+    sizes: &Sizes,
+) -> N {
+    let Sizes { time, batch, input, .. } = *sizes;
+    let x = operands.need(Operand::Input).clone().reshape([time * batch, input]);
+    let Some(mask) = plan.mask() else { return x };
+    let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
+    let valid: Vec<bool> = steps.map(|(t, b)| mask.is_valid(t, b, batch)).collect();
+    x.only(&valid)
+}
+
+/// The terms of the sums over all steps, collected step by step, in order of time.
+pub(super) struct StepSums<N> {
+    pub(super) d_gates: Vec<Option<N>>,
+    /// `None` at each step for cells whose gates are all added, because it is equal to `d_gates` there.
+    pub(super) d_outer: Vec<Option<N>>,
+    pub(super) hidden_before: Vec<Option<N>>,
+    pub(super) gated_hidden: Vec<Option<N>>,
+    pub(super) projection: Vec<Option<(N, N)>>,
+    /// dLoss/d(reset state); `None` if nothing was reset.
+    reset: Option<StateCotangent<N>>,
+}
+
+impl<N: TensorNumber> StepSums<N> {
+    pub(super) fn new(time: usize) -> Self {
+        Self {
+            d_gates: vec![None; time],
+            d_outer: vec![None; time],
+            hidden_before: vec![None; time],
+            gated_hidden: vec![None; time],
+            projection: vec![None; time],
+            reset: None,
+        }
+    }
+
+    /// Adds the gradient of the rows that are reset to that of the reset state. Returns that of the other rows.
+    pub(super) fn take_reset(&mut self, reset: &[bool], d: StateCotangent<N>) -> StateCotangent<N> {
+        let others: Vec<bool> = reset.iter().map(|reset| !reset).collect();
+        let only = |d: &StateCotangent<N>, rows: &[bool]| State {
+            hidden: d.hidden.clone().only(rows),
+            memory: d.memory.iter().map(|d| d.clone().only(rows)).collect::<Vec<_>>(),
+        };
+        let taken = only(&d, reset);
+        self.reset = Some(match self.reset.take() {
+            None => taken,
+            Some(sum) => State {
+                hidden: sum.hidden + taken.hidden,
+                memory: sum.memory.into_iter().zip(taken.memory).map(|(a, b)| a + b).collect(),
+            },
+        });
+        only(&d, &others)
+    }
+
+    /// The gradients that are sums over all steps: one product each.
+    pub(super) fn gradients<C: Cell>(
+        self,
+        plan: &Plan<C>,
+        operands: &Operands<N>,
+        wanted: &Operands<()>,
+        sizes: &Sizes,
+        d_state: StateCotangent<N>,
+    ) -> Operands<N> {
+        let Sizes { time, batch, input, hidden, memories, .. } = *sizes;
+        let all = |steps: Vec<Option<N>>| N::concatenate(steps.into_iter().flatten().collect(), 0);
+        let d_gates = all(self.d_gates);
+        let differs = self.d_outer.iter().any(Option::is_some);
+        let d_outer = if differs { all(self.d_outer) } else { d_gates.clone() };
+        let has_gated = C::HIDDEN_TERMS.contains(&HiddenTerm::Gated);
+        let d_last = || d_gates.columns((C::GATES - 1) * hidden, C::GATES * hidden);
+        let mut d = Operands::new();
+        if wanted.has(Operand::Input) {
+            let weight_ih = operands.need(Operand::WeightIh).clone();
+            let d_x = d_gates.clone().matmul(weight_ih);
+            d.set(Operand::Input, Some(d_x.reshape([time, batch, input])));
+        }
+        if wanted.has(Operand::WeightIh) {
+            let x = input_rows(plan, operands, sizes);
+            d.set(Operand::WeightIh, Some(d_gates.clone().transposed_matmul(x)));
+        }
+        if wanted.has(Operand::WeightHh) {
+            let mut parts = vec![d_outer.clone().transposed_matmul(all(self.hidden_before))];
+            if has_gated {
+                parts.push(d_last().transposed_matmul(all(self.gated_hidden)));
+            }
+            d.set(Operand::WeightHh, Some(N::concatenate(parts, 0)));
+        }
+        if wanted.has(Operand::BiasHh) {
+            let mut parts = vec![d_outer.sum_rows()];
+            if has_gated {
+                parts.push(d_last().sum_rows());
+            }
+            d.set(Operand::BiasHh, Some(N::concatenate(parts, 0)));
+        }
+        if wanted.has(Operand::WeightHr) {
+            let (d_h, own): (Vec<_>, Vec<_>) = self.projection.into_iter().flatten().unzip();
+            let d_weight = N::concatenate(d_h, 0).transposed_matmul(N::concatenate(own, 0));
+            d.set(Operand::WeightHr, Some(d_weight));
+        }
+        if wanted.has(Operand::BiasIh) {
+            d.set(Operand::BiasIh, Some(d_gates.sum_rows()));
+        }
+        let reset = self.reset.unwrap_or_else(|| State {
+            hidden: d_state.hidden.zeros(d_state.hidden.shape()),
+            memory: d_state.memory.iter().map(|d| d.zeros(d.shape())).collect(),
+        });
+        for (state, [hidden_is, memory_is]) in [
+            (d_state, [Operand::Hidden, Operand::Memory]),
+            (reset, [Operand::ResetHidden, Operand::ResetMemory]),
+        ] {
+            if wanted.has(hidden_is) {
+                d.set(hidden_is, Some(state.hidden));
+            }
+            if wanted.has(memory_is) {
+                let d_memory = N::concatenate(state.memory, 0);
+                d.set(memory_is, Some(d_memory.reshape([memories, batch, hidden])));
+            }
+        }
+        d
+    }
+}
