@@ -71,13 +71,20 @@ impl<C: SequenceCell> Recurrent<C> {
         }
     }
 
-    pub(crate) fn check_state(&self, hidden: &Tensor<3>, memory: Option<&Tensor<3>>, batch: usize) {
+    /// Checks a state, which is called `what` in messages.
+    pub(crate) fn check_state(
+        &self,
+        what: &str,
+        hidden: &Tensor<3>,
+        memory: Option<&Tensor<3>>,
+        batch: usize,
+    ) {
         let name = self.cell.name();
         let rows = self.parts();
         let expected = [rows, batch, self.d_state()];
         assert!(
             hidden.dims() == expected,
-            "{name}: the state's `hidden` has shape {:?}, expected [L·D, B, P] = {expected:?}",
+            "{name}: the {what}'s `hidden` has shape {:?}, expected [L·D, B, P] = {expected:?}",
             hidden.dims(),
         );
         let memories = self.cell.memories();
@@ -85,7 +92,7 @@ impl<C: SequenceCell> Recurrent<C> {
         let found = memory.map(|memory| memory.dims());
         assert!(
             found == expected,
-            "{name}: the state's `cell` has shape {found:?}, expected [L·D, B, H] = {expected:?}",
+            "{name}: the {what}'s `cell` has shape {found:?}, expected [L·D, B, H] = {expected:?}",
         );
     }
 }

@@ -3,6 +3,7 @@
 use crate::cell::SequenceCell;
 use crate::engine::Engine;
 use crate::recurrent::Recurrent;
+use crate::sequence_options::SequenceOptions;
 use crate::state::RecurrentState;
 use bptt_kernels::MaskedOutput;
 use burn::Tensor;
@@ -33,6 +34,14 @@ pub trait RecurrentLayer: Module {
         input: Tensor<3>,
         mask: Tensor<2, Bool>,
         masked_output: MaskedOutput,
+        state: Option<Self::State>,
+    ) -> (Tensor<3>, Self::State);
+
+    /// See [`Recurrent::forward_with`].
+    fn forward_with(
+        &self,
+        input: Tensor<3>,
+        options: &SequenceOptions<Self::State>,
         state: Option<Self::State>,
     ) -> (Tensor<3>, Self::State);
 
@@ -76,6 +85,15 @@ impl<C: SequenceCell> RecurrentLayer for Recurrent<C> {
         state: Option<C::State>,
     ) -> (Tensor<3>, C::State) {
         self.forward_masked(input, mask, masked_output, state)
+    }
+
+    fn forward_with(
+        &self,
+        input: Tensor<3>,
+        options: &SequenceOptions<C::State>,
+        state: Option<C::State>,
+    ) -> (Tensor<3>, C::State) {
+        self.forward_with(input, options, state)
     }
 
     fn step(&self, input: Tensor<2>, state: Option<C::State>) -> (Tensor<2>, C::State) {

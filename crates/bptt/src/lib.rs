@@ -60,6 +60,7 @@ pub mod prelude;
 mod ragged;
 mod recurrent;
 mod rtrl;
+mod sequence_options;
 mod state;
 mod stream_pool;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
@@ -86,6 +87,7 @@ pub use ragged::{Bucketing, Buckets, PadBatcher};
 pub use ragged::{Padding, RaggedBatch};
 pub use recurrent::Recurrent;
 pub use rtrl::{Rtrl, RtrlGradients, StateCotangent};
+pub use sequence_options::SequenceOptions;
 pub use state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
 pub use stream_pool::{
     Evicted, SavedStreams, StreamKey, StreamOutputs, StreamPool, StreamPoolConfig, StreamState,

@@ -3,6 +3,7 @@
 use crate::cell::SequenceCell;
 use crate::custom_kernel::{CustomKernel, KernelChoice, LayerKernel};
 use crate::engine::{Engine, Sequence};
+use crate::sequence_options::RowOptions;
 use crate::state::RecurrentState;
 use crate::weights::Weights;
 use bptt_kernels::{Kernel, MaskedOutput, SequenceMask, SequenceResult};
@@ -64,7 +65,7 @@ impl<C: SequenceCell> Recurrent<C> {
     /// then, and the message names a [budget](Self::with_trace_budget) that would fit. (The manual engine checks this
     /// in host memory. On GPUs, and with the autograd engine, only sizes that overflow are refused.)
     pub fn forward(&self, input: Tensor<3>, state: Option<C::State>) -> (Tensor<3>, C::State) {
-        self.run(input, None, MaskedOutput::Zero, state)
+        self.run(input, RowOptions::default(), state)
     }
 
     /// Runs a batch of sequences of different lengths, in any order. The results are those of PyTorch for a packed
@@ -95,7 +96,8 @@ impl<C: SequenceCell> Recurrent<C> {
     ) -> (Tensor<3>, C::State) {
         let [batch, time] = self.check_input(&input);
         self.check_lengths(lengths, &input, batch, time);
-        self.run(input, Some(SequenceMask::Lengths(lengths.into())), MaskedOutput::Zero, state)
+        let mask = Some(SequenceMask::Lengths(lengths.into()));
+        self.run(input, RowOptions { mask, ..RowOptions::default() }, state)
     }
 
     /// Runs a batch of sequences with masked steps anywhere. At a masked step, a row copies its state on.
@@ -125,20 +127,8 @@ impl<C: SequenceCell> Recurrent<C> {
         masked_output: MaskedOutput,
         state: Option<C::State>,
     ) -> (Tensor<3>, C::State) {
-        let [batch, time] = self.check_input(&input);
-        assert!(
-            mask.dims() == [batch, time],
-            "{}: the mask has shape {:?} for an input of shape {:?}: expected [B, T] = {:?}",
-            self.cell.name(),
-            mask.dims(),
-            input.dims(),
-            [batch, time],
-        );
-        let flags = mask.into_data();
-        let flags: Vec<bool> = flags.iter::<bool>().collect();
-        let by_time = (0..time).flat_map(|t| (0..batch).map(move |b| (b, t)));
-        let mask = by_time.map(|(b, t)| flags[b * time + t]).collect();
-        self.run(input, Some(SequenceMask::Steps(mask)), masked_output, state)
+        let mask = Some(SequenceMask::Steps(self.flags_by_time(&mask, "mask", &input)));
+        self.run(input, RowOptions { mask, masked_output, ..RowOptions::default() }, state)
     }
 
     /// Runs one step of a stream.
@@ -178,7 +168,7 @@ impl<C: SequenceCell> Recurrent<C> {
             self.options.d_input,
         );
         let input = input.reshape([1, batch, width]);
-        let done = self.run_layers(input, None, MaskedOutput::Zero, state.into(), false);
+        let done = self.run_layers(input, RowOptions::default(), state.into(), false);
         // The output of one step is the hidden state that it leaves.
         (done.last_hidden, done.state)
     }
@@ -310,22 +300,22 @@ impl<C: SequenceCell> Recurrent<C> {
         self.options.proj_size.unwrap_or(self.options.d_hidden)
     }
 
-    fn run(
+    /// Runs a batch of sequences of whichever kind.
+    pub(crate) fn run(
         &self,
         input: Tensor<3>,
-        mask: Option<SequenceMask>,
-        masked_output: MaskedOutput,
+        mut rows: RowOptions,
         state: Option<C::State>,
     ) -> (Tensor<3>, C::State) {
         let [batch, time] = self.check_input(&input);
         let batch_first = self.options.batch_first;
         let input = if batch_first { input.swap_dims(0, 1) } else { input };
         // A mask without a masked step changes nothing, so it is dropped.
-        let mask =
-            mask.filter(|mask| (0..time).any(|t| (0..batch).any(|b| !mask.is_valid(t, b, batch))));
+        let is_masked = |mask: &SequenceMask, t| (0..batch).any(|b| !mask.is_valid(t, b, batch));
+        rows.mask = rows.mask.filter(|mask| (0..time).any(|t| is_masked(mask, t)));
         // In one direction the kernel can write the outputs in the layer's own layout.
         let as_wanted = batch_first && self.directions() == 1;
-        let done = self.run_layers(input, mask, masked_output, state, as_wanted);
+        let done = self.run_layers(input, rows, state, as_wanted);
         let swap = batch_first && !as_wanted;
         (if swap { done.outputs.swap_dims(0, 1) } else { done.outputs }, done.state)
     }
@@ -335,8 +325,7 @@ impl<C: SequenceCell> Recurrent<C> {
     fn run_layers(
         &self,
         input: Tensor<3>,
-        mask: Option<SequenceMask>,
-        masked_output: MaskedOutput,
+        rows: RowOptions,
         state: Option<C::State>,
         batch_first: bool,
     ) -> LayerResult<C::State> {
@@ -345,12 +334,15 @@ impl<C: SequenceCell> Recurrent<C> {
         self.check_weights();
         let state = state.unwrap_or_else(|| self.zero_state(batch, &input));
         let (hidden, memory) = state.into_parts();
-        self.check_state(&hidden, memory.as_ref(), batch);
+        self.check_state("state", &hidden, memory.as_ref(), batch);
 
         let memories = self.cell.memories();
         let size = self.d_state();
         let budget = self.options.trace_budget.map(|bytes| bytes / self.parts());
         let last = self.options.num_layers - 1;
+        let hidden_of = |all: &Tensor<3>, k| self.part(all, k, 1).reshape([batch, size]);
+        let memory_of =
+            |all: &Option<Tensor<3>>, k| all.as_ref().map(|all| self.part(all, k, memories));
         let (mut hidden_n, mut memory_n) = (Parts::default(), Parts::default());
         let mut last_hidden = None;
         let mut x = input;
@@ -365,11 +357,14 @@ impl<C: SequenceCell> Recurrent<C> {
                     bias_ih: weights.bias_ih.as_ref().map(|bias| bias.val()),
                     bias_hh: weights.bias_hh.as_ref().map(|bias| bias.val()),
                     weight_hr: weights.weight_hr.as_ref().map(|weight| weight.val()),
-                    hidden: self.part(&hidden, k, 1).reshape([batch, size]),
-                    memory: memory.as_ref().map(|memory| self.part(memory, k, memories)),
+                    hidden: hidden_of(&hidden, k),
+                    memory: memory_of(&memory, k),
                     reverse: (direction == 1) != self.options.reverse,
-                    mask: mask.clone(),
-                    masked_output,
+                    mask: rows.mask.clone(),
+                    masked_output: rows.masked_output,
+                    resets: rows.resets.clone(),
+                    reset_hidden: rows.reset_hidden.as_ref().map(|hidden| hidden_of(hidden, k)),
+                    reset_memory: memory_of(&rows.reset_memory, k),
                     kernel: self.options.kernel,
                     trace_budget: budget,
                     batch_first: batch_first && layer == last,

@@ -111,7 +111,7 @@ impl<C: SequenceCell> Rtrl<C> {
         let (hidden, memory) = state.into_parts();
         let (hidden, memory) = (plain(hidden), memory.map(plain));
         let [_, batch, output] = hidden.dims();
-        layer.check_state(&hidden, memory.as_ref(), batch);
+        layer.check_state("state", &hidden, memory.as_ref(), batch);
         check_memory(layer, batch, &hidden)?;
         let memories = cell.memories();
         let mut below = Vec::new();
@@ -149,6 +149,25 @@ impl<C: SequenceCell> Rtrl<C> {
             (input, d_input) = (layer.hidden().clone(), layer.influence().to_vec());
         }
         Tensor::from_dispatch(input)
+    }
+
+    /// Sets the state of some rows back to zeros before the next step, as at the beginning of another sequence. What
+    /// came before influences them no more: neither the parameters through earlier steps, nor the initial state.
+    ///
+    /// # Panics
+    ///
+    /// If there is not one flag for each row.
+    pub fn reset(&mut self, rows: &[bool]) {
+        for layer in &mut self.layers {
+            let [batch, _] = Tensor::<2>::from_dispatch(layer.hidden().clone()).dims();
+            assert!(
+                rows.len() == batch,
+                "{}: {} flags to reset {batch} rows: expected one for each",
+                self.cell.name(),
+                rows.len(),
+            );
+            layer.reset(rows);
+        }
     }
 
     /// The gradients of this step's loss, layer by layer and through all steps so far. `d_output`, `[B, P]`, is the

@@ -20,8 +20,8 @@ use crate::host::step::gates::{CellRunner, InValues};
 use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{MaskedOutput, Plan, Sizes};
-use crate::operation::sequence_rows::SequenceMask;
 use crate::operation::schedule::TraceSchedule;
+use crate::operation::sequence_rows::SequenceMask;
 use crate::reference::run;
 use bptt_cells::{
     Cell, Clipped, GruResetAfter, GruResetBefore, Lstm, LstmCoupled, RnnRelu, RnnTanh,
@@ -332,7 +332,8 @@ fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
         problem.plan = problem.plan.with_reverse(true).with_batch_first(true);
         problem.check("with a mask, held, in reverse, batch first");
     }
-    for (sizes, is_given) in [([6, 4, 5, 19], false), ([9, 3, 2, 37], true), ([90, 5, 3, 8], true)] {
+    for (sizes, is_given) in [([6, 4, 5, 19], false), ([9, 3, 2, 37], true), ([90, 5, 3, 8], true)]
+    {
         let mut problem = Problem::<C, T>::new(cell, sizes, None).with_resets(is_given);
         problem.check("with resets");
         problem.plan = problem.plan.with_reverse(true);

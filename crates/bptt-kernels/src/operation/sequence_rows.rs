@@ -68,12 +68,7 @@ impl SequenceRows {
     }
 
     /// Which rows are reset before step `t` is computed; `None` if none is.
-    pub(crate) fn reset_rows(
-        &self,
-        t: usize,
-        batch: usize,
-        reverse: bool,
-    ) -> Option<Vec<bool>> {
+    pub(crate) fn reset_rows(&self, t: usize, batch: usize, reverse: bool) -> Option<Vec<bool>> {
         let time = self.resets.as_ref()?.len() / batch.max(1);
         let is_reset = |b| self.is_reset(t, b, [time, batch], reverse);
         let rows: Vec<bool> = (0..batch).map(is_reset).collect();

@@ -297,13 +297,8 @@ const WEIGHTS: [Operand; 5] =
     [Operand::WeightIh, Operand::WeightHh, Operand::BiasIh, Operand::BiasHh, Operand::WeightHr];
 
 /// The operands that are not packed.
-const BESIDE_WEIGHTS: [Operand; 5] = [
-    Operand::Input,
-    Operand::Hidden,
-    Operand::Memory,
-    Operand::ResetHidden,
-    Operand::ResetMemory,
-];
+const BESIDE_WEIGHTS: [Operand; 5] =
+    [Operand::Input, Operand::Hidden, Operand::Memory, Operand::ResetHidden, Operand::ResetMemory];
 
 /// Packed weights, and clones of the tensors that were packed. While the clones are held, nobody can change these
 /// tensors in place, and no other tensor can get their memory. So it is enough to compare memory, shape, strides and

@@ -6,8 +6,8 @@
 //! list of its checkpoints.
 
 use crate::engine::sequence::Sequence;
-use bptt_cells::{Cell, Components, HiddenTerm, Number, Rectify, State};
-use bptt_kernels::{MaskedOutput, SequenceMask, SequenceResult};
+use bptt_cells::{Cell, Components, HiddenTerm, Layout, Number, Rectify, State};
+use bptt_kernels::{MaskedOutput, Plan, SequenceMask, SequenceResult};
 use burn::Tensor;
 use burn::tensor::{Bool, DType, TensorData, activation};
 use std::ops::{Add, Mul, Neg, Sub};
@@ -19,11 +19,27 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> SequenceResult {
     let weights = Products::of::<C>(&sequence, hidden_size);
     let project = sequence.weight_hr.map(Tensor::transpose);
 
-    let memory: Vec<Recorded> = sequence.memory.map_or_else(Vec::new, |memory| {
-        memory.split(1, 0).into_iter().map(|c| Recorded(c.reshape([batch, hidden_size]))).collect()
-    });
+    let planes = |memory: Tensor<3>| -> Vec<Recorded> {
+        let plane = |c: Tensor<3>| Recorded(c.reshape([batch, hidden_size]));
+        memory.split(1, 0).into_iter().map(plane).collect()
+    };
+    let memory = sequence.memory.map_or_else(Vec::new, planes);
     let mut before =
         State { hidden: Recorded(sequence.hidden), memory: C::Memory::from_vec(memory) };
+    let reset = sequence.resets.as_ref().map(|_| {
+        let zeros = |x: &Recorded| Recorded(x.0.clone().detach().zeros_like());
+        let hidden = sequence.reset_hidden.map(Recorded);
+        let memory = sequence.reset_memory.map(planes);
+        let of_memory = || before.memory.clone().into_vec().iter().map(zeros).collect();
+        State {
+            hidden: hidden.unwrap_or_else(|| zeros(&before.hidden)),
+            memory: C::Memory::from_vec(memory.unwrap_or_else(of_memory)),
+        }
+    });
+    let plan = Plan::new(cell)
+        .with_reverse(sequence.reverse)
+        .with_mask(sequence.mask.clone())
+        .with_resets(sequence.resets);
     let mut outputs = vec![None; time];
     let input = match &sequence.mask {
         Some(mask) => without_padding(sequence.input, mask),
@@ -32,8 +48,10 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> SequenceResult {
     let products = input_products(input, &weights.weight_ih, &weights.bias_ih);
     let mut products: Vec<_> = products.into_iter().map(Some).collect();
 
-    for k in 0..time {
-        let t = if sequence.reverse { time - 1 - k } else { k };
+    for t in plan.order(time) {
+        if let (Some(rows), Some(reset)) = (plan.reset_rows(t, batch), &reset) {
+            before = replace::<C>(&rows, before, reset);
+        }
         let wx = products[t].take().expect("each step is worked once");
         let (gates, separate) = weights.pre_activations(&cell, wx, &before);
         let (mut after, _saved) = cell.step(gates, separate, &before);
@@ -45,10 +63,7 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> SequenceResult {
         let mut out = after.hidden.0.clone();
         let masked = sequence.mask.as_ref().and_then(|mask| mask.masked_rows(t, batch));
         if let Some(masked) = masked {
-            after.hidden = hold(&masked, after.hidden, &before.hidden);
-            let (now, then) = (after.memory.into_vec(), before.memory.clone().into_vec());
-            let held = now.into_iter().zip(&then).map(|(now, then)| hold(&masked, now, then));
-            after.memory = C::Memory::from_vec(held.collect());
+            after = replace::<C>(&masked, after, &before);
             out = match sequence.masked_output {
                 MaskedOutput::Zero => out.clone().mask_fill(mask(&masked, &out), 0.0),
                 MaskedOutput::Hold => after.hidden.0.clone(),
@@ -211,10 +226,19 @@ fn mask(rows: &[bool], like: &Tensor<2>) -> Tensor<2, Bool> {
     Tensor::from_data(TensorData::new(data, [count, width]), &like.device())
 }
 
+type Step<C> = State<Recorded, <C as Layout>::Memory<Recorded>>;
+
 /// `then` in the given rows, `now` in the others.
-fn hold(rows: &[bool], now: Recorded, then: &Recorded) -> Recorded {
-    let mask = mask(rows, &now.0);
-    Recorded(now.0.mask_where(mask, then.0.clone()))
+fn replace<C: Cell>(rows: &[bool], now: Step<C>, then: &Step<C>) -> Step<C> {
+    let replace = |now: Recorded, then: Recorded| {
+        let mask = mask(rows, &now.0);
+        Recorded(now.0.mask_where(mask, then.0))
+    };
+    let memory = now.memory.into_vec().into_iter().zip(then.memory.clone().into_vec());
+    State {
+        hidden: replace(now.hidden, then.hidden.clone()),
+        memory: C::Memory::from_vec(memory.map(|(now, then)| replace(now, then)).collect()),
+    }
 }
 
 /// A Burn tensor as a number. On a device with autodiff, Burn records each operation on the tape.

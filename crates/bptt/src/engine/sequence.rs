@@ -5,6 +5,7 @@ use bptt_kernels::{
     AnyTensor, Kernel, MaskedOutput, Operand, Operands, Plan, SequenceMask, WeightCache,
 };
 use burn::Tensor;
+use std::sync::Arc;
 
 /// Everything that one layer in one direction needs to run a sequence.
 #[derive(Clone, Debug)]
@@ -31,6 +32,12 @@ pub struct Sequence {
     pub mask: Option<SequenceMask>,
     /// What the output is at masked steps.
     pub masked_output: MaskedOutput,
+    /// Where the state of a row is reset, `[T, B]`; `None`: nowhere. See [`Plan::with_resets`].
+    pub resets: Option<Arc<[bool]>>,
+    /// The hidden state that a reset sets, `[B, P]`; `None`: zeros.
+    pub reset_hidden: Option<Tensor<2>>,
+    /// The memory that a reset sets, `[M, B, H]`.
+    pub reset_memory: Option<Tensor<3>>,
     /// Which kernel the manual engine runs.
     pub kernel: Kernel,
     /// How much memory the manual engine's trace may take, in bytes.
@@ -53,10 +60,13 @@ impl Sequence {
         operands.set(Operand::WeightHr, self.weight_hr.map(Into::into));
         operands.set(Operand::Hidden, Some(self.hidden.into()));
         operands.set(Operand::Memory, self.memory.map(Into::into));
+        operands.set(Operand::ResetHidden, self.reset_hidden.map(Into::into));
+        operands.set(Operand::ResetMemory, self.reset_memory.map(Into::into));
         let plan = Plan::new(cell)
             .with_reverse(self.reverse)
             .with_mask(self.mask)
             .with_masked_output(self.masked_output)
+            .with_resets(self.resets)
             .with_kernel(self.kernel)
             .with_batch_first(self.batch_first)
             .with_trace_budget(self.trace_budget)

@@ -92,11 +92,7 @@ impl<T: Gemm> BlockBuffers<Buffer<T>> {
 
 impl<T: Gemm> StateGradient<Buffer<T>> {
     /// dLoss/d(final state), in rows that are padded with zeros.
-    pub(super) fn new(
-        layer: &Layer,
-        d_results: &Cotangents<&[T]>,
-        wanted: &Operands<()>,
-    ) -> Self {
+    pub(super) fn new(layer: &Layer, d_results: &Cotangents<&[T]>, wanted: &Operands<()>) -> Self {
         let Layer { batch, hidden, output, memories, hp, pp, projected, gated, .. } = *layer;
         let mut d_hidden = Buffer::zeros(&[batch, pp]);
         let mut d_memory = Buffer::zeros(&[batch, memories, hp]);
@@ -136,12 +132,7 @@ impl<T: Gemm> StateGradient<Buffer<T>> {
     }
 
     /// The gradients of the initial state and of the reset state, if they are wanted, without padding.
-    pub(super) fn add_to(
-        &self,
-        layer: &Layer,
-        wanted: &Operands<()>,
-        d: &mut Operands<Values<T>>,
-    ) {
+    pub(super) fn add_to(&self, layer: &Layer, wanted: &Operands<()>, d: &mut Operands<Values<T>>) {
         let (hidden, memory) = (Some(&self.d_hidden), Some(&self.d_memory));
         let states = [
             (Operand::Hidden, hidden, Operand::Memory, memory),

@@ -202,14 +202,7 @@ impl<T: Gemm> Forward<'_, T> {
     }
 
     /// The valid rows of step `k`.
-    fn step_of_rows(
-        &self,
-        k: usize,
-        first: usize,
-        slot: usize,
-        shard: &Shard,
-        rows: StepRows<'_>,
-    ) {
+    fn step_of_rows(&self, k: usize, first: usize, slot: usize, shard: &Shard, rows: StepRows<'_>) {
         let Layer { output, hp, pp, isa, row, .. } = *self.layer;
         let t = self.layer.time_of(k);
         let (before, after) = self.hiddens(k);

@@ -82,10 +82,8 @@ impl<B: Backend> StateAndInfluence<B> {
     /// Zeros, which depend on nothing.
     fn zeros(&self) -> Self {
         let zeros = |x: &FloatTensor<B>| zeros_like::<B>(x, &x.shape()[..]);
-        let plane = |of: &Plane<B>| Plane {
-            value: zeros(&of.value),
-            d: of.d.iter().map(zeros).collect(),
-        };
+        let plane =
+            |of: &Plane<B>| Plane { value: zeros(&of.value), d: of.d.iter().map(zeros).collect() };
         Self { hidden: plane(&self.hidden), memory: self.memory.iter().map(plane).collect() }
     }
 }
@@ -112,9 +110,9 @@ impl<B: Backend> RtrlState<B> {
         let state = |(hidden, hidden_is), (memory, memory_is)| {
             StateAndInfluence::itself(&columns, below, (hidden, hidden_is), (memory, memory_is))
         };
-        let reset = reset.0.map(|hidden| {
-            state((hidden, Operand::ResetHidden), (reset.1, Operand::ResetMemory))
-        });
+        let reset = reset
+            .0
+            .map(|hidden| state((hidden, Operand::ResetHidden), (reset.1, Operand::ResetMemory)));
         let state = state((hidden, Operand::Hidden), (memory, Operand::Memory));
         Self { weights: operands, columns, state, reset }
     }
