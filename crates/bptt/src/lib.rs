@@ -83,7 +83,7 @@ pub use error::{ConfigError, ConversionError, StreamError};
 pub use layer::RecurrentLayer;
 pub use packed::PackedSequence;
 #[cfg(feature = "dataset")]
-pub use ragged::{Bucketing, Buckets, PadBatcher};
+pub use ragged::{Bucketing, Buckets, PackBatcher, PadBatcher};
 pub use ragged::{Padding, RaggedBatch};
 pub use recurrent::Recurrent;
 pub use rtrl::{Rtrl, RtrlGradients, StateCotangent};

@@ -2,6 +2,7 @@
 
 use crate::cell::SequenceCell;
 use crate::recurrent::Recurrent;
+use crate::sequence_options::SequenceOptions;
 use burn::Tensor;
 use burn::tensor::{Device, Int, TensorData};
 
@@ -181,8 +182,33 @@ impl<C: SequenceCell> Recurrent<C> {
         input: &PackedSequence,
         state: Option<C::State>,
     ) -> (PackedSequence, C::State) {
+        self.forward_packed_with(input, &SequenceOptions::new(), state)
+    }
+
+    /// As [`forward_packed`](Self::forward_packed), with resets.
+    ///
+    /// # Arguments
+    ///
+    /// - `options`: without lengths or a mask, because the packed sequence has its lengths. Resets are `[B, T]`, with
+    ///   the rows in the batch's own order and `T` the length of the longest row. The outputs have no masked steps
+    ///
+    /// # Panics
+    ///
+    /// As [`forward_with`](Self::forward_with), and if the options have lengths or a mask.
+    pub fn forward_packed_with(
+        &self,
+        input: &PackedSequence,
+        options: &SequenceOptions<C::State>,
+        state: Option<C::State>,
+    ) -> (PackedSequence, C::State) {
+        assert!(
+            !options.has_mask(),
+            "{}: a packed sequence with lengths or a mask beside its own lengths: expected neither",
+            self.cell().name(),
+        );
         let (padded, lengths) = input.pad(self.is_batch_first());
-        let (outputs, state) = self.forward_lengths(padded, &lengths, state);
+        let options = options.clone().with_lengths(&lengths);
+        let (outputs, state) = self.forward_with(padded, &options, state);
         (PackedSequence::pack(outputs, &lengths, self.is_batch_first()), state)
     }
 }

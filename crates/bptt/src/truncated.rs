@@ -1,6 +1,7 @@
 //! Truncated back-propagation through time: a long sequence in windows.
 
 use crate::layer::RecurrentLayer;
+use crate::sequence_options::SequenceOptions;
 use crate::state::RecurrentState;
 use burn::Tensor;
 use std::ops::Range;
@@ -101,6 +102,26 @@ impl<S: RecurrentState> Truncated<S> {
         layer: &R,
         input: impl Fn(Range<usize>) -> Tensor<3>,
     ) -> Option<Window> {
+        self.next_with(layer, |steps| (input(steps), SequenceOptions::new()))
+    }
+
+    /// As [`next`](Self::next), for a sequence with lengths or a mask, or with resets.
+    ///
+    /// # Arguments
+    ///
+    /// - `layer`: the layer as it is now
+    /// - `part`: returns the input of some steps in the layer's layout, and the options of these steps: the lengths
+    ///   that are left to them, or the flags of these steps. A reset at the first of them sets back the state that was
+    ///   carried
+    ///
+    /// # Panics
+    ///
+    /// As [`Recurrent::forward_with`](crate::Recurrent::forward_with).
+    pub fn next_with<R: RecurrentLayer<State = S>>(
+        &mut self,
+        layer: &R,
+        part: impl Fn(Range<usize>) -> (Tensor<3>, SequenceOptions<S>),
+    ) -> Option<Window> {
         if self.done == self.time {
             return None;
         }
@@ -116,18 +137,19 @@ impl<S: RecurrentState> Truncated<S> {
         if next == reach {
             self.state = state.clone();
         }
-        for part in [reach..next, next..steps.end] {
-            if part.is_empty() {
+        for range in [reach..next, next..steps.end] {
+            if range.is_empty() {
                 continue;
             }
-            let (output, after) = layer.forward(input(part.clone()), state);
-            if part.end == next {
+            let (input, options) = part(range.clone());
+            let (output, after) = layer.forward_with(input, &options, state);
+            if range.end == next {
                 self.state = Some(after.clone().detach());
             }
             state = Some(after);
-            if part.end > steps.start {
-                let from = steps.start.max(part.start) - part.start;
-                outputs.push(output.narrow(axis, from, part.len() - from));
+            if range.end > steps.start {
+                let from = steps.start.max(range.start) - range.start;
+                outputs.push(output.narrow(axis, from, range.len() - from));
             }
         }
         self.start = next;

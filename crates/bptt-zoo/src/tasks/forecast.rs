@@ -111,7 +111,7 @@ impl<R: RecurrentLayer> Forecaster<R> {
     pub fn forecast(&self, windows: &[impl AsRef<[f64]>], device: &Device) -> Vec<Vec<f64>> {
         let encode = |window: &_| self.standard.encode(AsRef::<[f64]>::as_ref(window));
         let rows: Vec<_> = windows.iter().map(encode).collect();
-        let RaggedBatch { input, lengths } = RaggedBatch::pad(&rows, 2, device);
+        let RaggedBatch { input, lengths, .. } = RaggedBatch::pad(&rows, 2, device);
         let answer = self.forward(input, Some(&lengths));
         let horizon = answer.dims()[1];
         let numbers: Vec<f64> = answer.into_data().iter::<f64>().collect();

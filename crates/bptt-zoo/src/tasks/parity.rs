@@ -131,7 +131,7 @@ impl Parity {
         (rows, classes): (Vec<Vec<f32>>, Vec<i32>),
         device: &Device,
     ) -> (Tensor<2>, Tensor<1, Int>) {
-        let RaggedBatch { input, lengths } = RaggedBatch::pad(&rows, 1, device);
+        let RaggedBatch { input, lengths, .. } = RaggedBatch::pad(&rows, 1, device);
         let scores = model.forward(input, Some(&lengths));
         (scores, Tensor::from_data(&classes[..], device))
     }

@@ -31,6 +31,26 @@ impl<S: AsRef<[f32]>> Batcher<S, RaggedBatch> for PadBatcher {
     }
 }
 
+/// Packs sequences into rows of at most `time` steps ([`RaggedBatch::pack`]).
+#[derive(Clone, Copy, Debug)]
+pub struct PackBatcher {
+    d_input: usize,
+    time: usize,
+}
+
+impl PackBatcher {
+    /// For sequences of steps of `d_input` numbers, and rows of at most `time` steps.
+    pub fn new(d_input: usize, time: usize) -> Self {
+        Self { d_input, time }
+    }
+}
+
+impl<S: AsRef<[f32]>> Batcher<S, RaggedBatch> for PackBatcher {
+    fn batch(&self, items: Vec<S>, device: &Device) -> RaggedBatch {
+        RaggedBatch::pack(&items, self.d_input, self.time, device)
+    }
+}
+
 /// Makes data loaders whose batches have sequences of similar lengths.
 ///
 /// ```

@@ -10,4 +10,4 @@ mod bucketing;
 
 pub use batch::{Padding, RaggedBatch};
 #[cfg(feature = "dataset")]
-pub use bucketing::{Bucketing, Buckets, PadBatcher};
+pub use bucketing::{Bucketing, Buckets, PackBatcher, PadBatcher};

@@ -176,11 +176,7 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
     /// One line, and nothing is changed: if the pool already has this stream, or if the pool is full and each stream
     /// has a waiting input.
     pub fn add(&mut self, key: K, now: Instant) -> Result<Option<Evicted<K>>, StreamError> {
-        let state = StreamState {
-            hidden: vec![0.0; self.shape.hidden_len()],
-            memory: vec![0.0; self.shape.memory_len()],
-        };
-        self.add_from(key, &state, now)
+        self.add_from(key, &self.shape.zero_state(), now)
     }
 
     /// Adds a stream, with a state that it had before.
@@ -321,6 +317,28 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         Ok(self.slots.state(self.slot(key)?))
     }
 
+    /// Sets the state of a stream back to zeros, as at the beginning of another sequence. The next step of the stream
+    /// reads it, also that of an input that waits already.
+    ///
+    /// # Errors
+    ///
+    /// One line, if there is no such stream.
+    pub fn reset(&mut self, key: &K) -> Result<(), StreamError> {
+        self.set_state(key, &self.shape.zero_state())
+    }
+
+    /// As [`reset`](Self::reset), with a state that is given.
+    ///
+    /// # Errors
+    ///
+    /// One line, and nothing is changed: if there is no such stream, or if the state belongs to another layer.
+    pub fn set_state(&mut self, key: &K, state: &StreamState) -> Result<(), StreamError> {
+        let slot = self.slot(key)?;
+        self.check_state(key, state)?;
+        self.slots.set_state(slot, state);
+        Ok(())
+    }
+
     /// The states of all streams, to be written to a file.
     ///
     /// # Errors
@@ -400,6 +418,11 @@ impl<C: SequenceCell, K: StreamKey> StreamPool<C, K> {
         if self.contains(key) {
             return Err(StreamError::new(format!("there is a stream {key:?} already")));
         }
+        self.check_state(key, state)
+    }
+
+    /// Whether a state belongs to the layer.
+    fn check_state(&self, key: &K, state: &StreamState) -> Result<(), StreamError> {
         let found = [state.hidden.len(), state.memory.len()];
         let expected = [self.shape.hidden_len(), self.shape.memory_len()];
         if found != expected {

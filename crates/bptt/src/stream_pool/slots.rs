@@ -109,6 +109,11 @@ impl<K: StreamKey> Slots<K> {
         self.slots[slot] = Some(row);
         self.places.insert(key, slot);
         self.idle.insert(self.count, slot);
+        self.set_state(slot, state);
+    }
+
+    /// Replaces the state of a stream.
+    pub(crate) fn set_state(&mut self, slot: usize, state: &StreamState) {
         let [hidden, memory] = [self.shape.hidden_len(), self.shape.memory_len()];
         self.hidden[slot * hidden..][..hidden].copy_from_slice(&state.hidden);
         self.memory[slot * memory..][..memory].copy_from_slice(&state.memory);

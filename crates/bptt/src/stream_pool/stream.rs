@@ -28,6 +28,11 @@ impl Shape {
     pub(crate) fn memory_len(&self) -> usize {
         self.memory.iter().product()
     }
+
+    /// A state of zeros.
+    pub(crate) fn zero_state(&self) -> StreamState {
+        StreamState { hidden: vec![0.0; self.hidden_len()], memory: vec![0.0; self.memory_len()] }
+    }
 }
 
 /// The state of one stream.

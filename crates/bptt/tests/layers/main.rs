@@ -4,6 +4,7 @@
 mod limits;
 #[cfg(feature = "dataset")]
 mod ragged;
+mod resets;
 mod sequences;
 mod shared_parts;
 mod stream_pool;

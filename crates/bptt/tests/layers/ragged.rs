@@ -89,7 +89,7 @@ fn epochs_differ_and_a_seed_repeats_them() {
 fn a_batch_is_what_a_layer_takes() {
     let gru = GruConfig::new(2, 3).init(&plain());
     let rows = [vec![0.5; 2], vec![], vec![-0.5; 6]];
-    let RaggedBatch { input, lengths } = RaggedBatch::pad(&rows, 2, &plain());
+    let RaggedBatch { input, lengths, .. } = RaggedBatch::pad(&rows, 2, &plain());
     assert_eq!(lengths, [1, 0, 3]);
     let (_, state) = gru.forward_lengths(input, &lengths, None);
     let (_, alone) = gru.forward(Tensor::full([1, 1, 2], 0.5, &plain()), None);
