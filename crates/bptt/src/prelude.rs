@@ -9,6 +9,7 @@ pub use crate::engine::Engine;
 pub use crate::layer::RecurrentLayer;
 pub use crate::packed::PackedSequence;
 pub use crate::recurrent::Recurrent;
+pub use crate::sequence_options::SequenceOptions;
 pub use crate::state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
 pub use crate::truncated::Truncated;
 pub use crate::{AnyRecurrent, Gru, Lstm, Rnn};
