@@ -29,6 +29,7 @@ mod reference;
 pub use operation::any_tensor::AnyTensor;
 pub use operation::cell_layout::CellLayout;
 pub use operation::memory::{OutOfMemory, check_memory};
+pub use operation::observer::{GradientObserver, StateGradientNorms};
 pub use operation::operands::{Cotangents, Operand, Operands, Results};
 pub use operation::plan::{Kernel, MaskedOutput, Plan, Sizes};
 pub use operation::schedule::{TraceCost, TraceSchedule, hidden_state_cost, internal_state_cost};

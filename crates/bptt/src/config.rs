@@ -281,6 +281,7 @@ impl StackConfig {
             dropout: DropoutConfig::new(self.dropout).init(),
             cell,
             custom_kernel: None,
+            gradient_probe: None,
             options: Options {
                 d_input: self.d_input,
                 d_hidden: self.d_hidden,

@@ -53,6 +53,7 @@ mod config;
 mod custom_kernel;
 mod engine;
 mod error;
+mod gradient_probe;
 mod layer;
 mod module;
 mod packed;
@@ -71,8 +72,8 @@ mod weights;
 pub use bptt_cells as cells;
 pub use bptt_kernels as kernels;
 pub use bptt_kernels::{
-    Kernel, MaskedOutput, SequenceMask, TraceCost, TraceSchedule, available_memory,
-    hidden_state_cost, internal_state_cost, rtrl_bytes,
+    Kernel, MaskedOutput, SequenceMask, StateGradientNorms, TraceCost, TraceSchedule,
+    available_memory, hidden_state_cost, internal_state_cost, rtrl_bytes,
 };
 pub use cell::{CellVisitor, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
 pub use cell_list::{AnyCell, CellKind};
@@ -80,6 +81,7 @@ pub use config::{AnyRecurrentConfig, GruConfig, LstmConfig, RnnConfig, StackConf
 pub use custom_kernel::{BuiltIn, CustomKernel, KernelChoice, LayerKernel};
 pub use engine::{Engine, Recorded, Sequence, SequenceResult};
 pub use error::{ConfigError, ConversionError, StreamError};
+pub use gradient_probe::{GradientProbe, StateGradients};
 pub use layer::RecurrentLayer;
 pub use packed::PackedSequence;
 #[cfg(feature = "dataset")]

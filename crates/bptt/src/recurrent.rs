@@ -3,6 +3,7 @@
 use crate::cell::SequenceCell;
 use crate::custom_kernel::{CustomKernel, KernelChoice, LayerKernel};
 use crate::engine::{Engine, Sequence};
+use crate::gradient_probe::GradientProbe;
 use crate::sequence_options::RowOptions;
 use crate::state::RecurrentState;
 use crate::weights::Weights;
@@ -27,6 +28,7 @@ pub struct Recurrent<C> {
     pub(crate) cell: C,
     pub(crate) options: Options,
     pub(crate) custom_kernel: Option<CustomKernel<C>>,
+    pub(crate) gradient_probe: Option<GradientProbe>,
 }
 
 /// The options of a layer, besides its cell and its parameters.
@@ -368,6 +370,7 @@ impl<C: SequenceCell> Recurrent<C> {
                     kernel: self.options.kernel,
                     trace_budget: budget,
                     batch_first: batch_first && layer == last,
+                    observer: self.gradient_probe.as_ref().map(|probe| probe.of(layer, direction)),
                     weight_cache: Some(weights.cache.clone()),
                 };
                 let done = self.run_sequence(sequence);

@@ -56,8 +56,8 @@ pub const SITES: &[Site] = &[
         ("the outputs' cotangent of the step before", "{ let t = t.saturating_sub(1); d_outputs.rows(t * batch, (t + 1) * batch) }"),
         ("the outputs' cotangent of the step after", "{ let t = (t + 1).min(time - 1); d_outputs.rows(t * batch, (t + 1) * batch) }"),
     ]),
-    site(REFERENCE, "let mut d_h = «d_hidden.clone() + d_output_t»;", &[
-        ("what comes back through the state not added", "d_output_t"),
+    site(REFERENCE, "let mut d_h = «d_hidden.clone() + d_output_t.clone()»;", &[
+        ("what comes back through the state not added", "d_output_t.clone()"),
         ("the output's cotangent not added", "d_hidden.clone()"),
     ]),
     site(REFERENCE, "MaskedOutput::Hold => State { hidden: «d_h.clone()», memory", &[

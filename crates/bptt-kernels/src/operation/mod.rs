@@ -4,6 +4,7 @@
 pub(crate) mod any_tensor;
 pub(crate) mod cell_layout;
 pub(crate) mod memory;
+pub(crate) mod observer;
 pub(crate) mod operands;
 pub(crate) mod plan;
 pub(crate) mod schedule;

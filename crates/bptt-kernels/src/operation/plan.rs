@@ -2,6 +2,7 @@
 
 use crate::operation::any_tensor::AnyTensor;
 use crate::operation::cell_layout::CellLayout;
+use crate::operation::observer::GradientObserver;
 use crate::operation::operands::{Operand, Operands};
 use crate::operation::sequence_rows::{SequenceMask, SequenceRows};
 use crate::operation::weight_cache::WeightCache;
@@ -60,6 +61,7 @@ pub struct PlanOptions {
     pub(crate) trace_budget: Option<usize>,
     pub(crate) real_time: bool,
     pub(crate) weight_cache: Option<WeightCache>,
+    pub(crate) observer: Option<Arc<dyn GradientObserver>>,
 }
 
 /// The sizes of a sequence.
@@ -156,6 +158,13 @@ impl<C: Cell> Plan<C> {
         self
     }
 
+    /// What reads the gradient of the state in the backward pass. Real-time recurrent learning has no backward pass, and
+    /// dual numbers ignore it.
+    pub fn with_observer(mut self, observer: Option<Arc<dyn GradientObserver>>) -> Self {
+        self.options.observer = observer;
+        self
+    }
+
     /// The cell.
     pub fn cell(&self) -> &C {
         &self.cell
@@ -189,6 +198,11 @@ impl<C: Cell> Plan<C> {
     /// Whether the outputs are `[B, T, P]`.
     pub fn is_batch_first(&self) -> bool {
         self.options.batch_first
+    }
+
+    /// What reads the gradient of the state in the backward pass, if anything does.
+    pub fn observer(&self) -> Option<&dyn GradientObserver> {
+        self.options.observer.as_deref()
     }
 
     /// How many bytes the trace may take; `None`: any number.

@@ -299,6 +299,7 @@ mod host {
                         hidden: hidden.as_ref().map(Buffer::as_slice),
                         memory: memory.as_ref().map(Buffer::as_slice),
                     },
+                    observer: None,
                 },
                 &self.shapes.map_ref(|_| ()),
                 self.layer.thread_plan::<T>(threads()),

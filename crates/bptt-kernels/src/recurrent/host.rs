@@ -271,6 +271,7 @@ fn typed_backward<B: HostMemory, T: Float>(
             hidden: d_hidden.as_ref().map(B::numbers),
             memory: d_memory.as_ref().map(B::numbers),
         },
+        observer: options.observer.as_deref(),
     };
     let mut d = backward::backward(
         CellRunner { steps, tangents: None },

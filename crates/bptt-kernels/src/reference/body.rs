@@ -5,6 +5,7 @@
 //! dual numbers of them.
 
 use crate::operation::cell_layout::CellLayout;
+use crate::operation::observer::{PATHS, StateGradientNorms};
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{MaskedOutput, Plan, Sizes};
 use crate::reference::step_sums::{StateCotangent, StepSums, input_rows};
@@ -247,13 +248,20 @@ pub(crate) fn backward<N: TensorNumber, C: Cell>(
     let weight_hr = operands.get(Operand::WeightHr);
     let (d_outputs, mut d_state) = cotangents(plan, operands, d_results, &sizes);
     let mut sums = StepSums::new(time);
+    let mut squares = vec![0.0; if plan.observer().is_some() { time * PATHS } else { 0 }];
 
     for (t, step) in plan.order(time).rev().zip(trace.into_iter().rev()) {
         let valid = plan.valid_rows(t, batch);
         // dLoss/dh_t has two parts: from this step's output, and from the later steps.
         let d_output_t = d_outputs.rows(t * batch, (t + 1) * batch);
         let State { hidden: d_hidden, memory: mut d_memory } = d_state;
-        let mut d_h = d_hidden.clone() + d_output_t;
+        let mut d_h = d_hidden.clone() + d_output_t.clone();
+        if let Some(to) = squares.chunks_exact_mut(PATHS).nth(t) {
+            let valid = valid.clone().unwrap_or_else(|| vec![true; batch]);
+            let square = |x: &N| x.clone().only(&valid).sum_of_squares();
+            let memory = d_memory.iter().map(square).sum();
+            to.copy_from_slice(&[square(&d_output_t), square(&d_hidden), square(&d_h), memory]);
+        }
         let held = valid.as_ref().map(|_| match plan.options.masked_output {
             MaskedOutput::Zero => State { hidden: d_hidden, memory: d_memory.clone() },
             MaskedOutput::Hold => State { hidden: d_h.clone(), memory: d_memory.clone() },
@@ -285,6 +293,9 @@ pub(crate) fn backward<N: TensorNumber, C: Cell>(
         if weight_hr.is_some() && wanted.has(Operand::WeightHr) {
             sums.projection[t] = Some((d_h, step.hidden_own));
         }
+    }
+    if let Some(observer) = plan.observer() {
+        observer.observe(StateGradientNorms::of_squares(&squares, sizes.memories > 0));
     }
     sums.gradients(plan, operands, wanted, &sizes, d_state)
 }

@@ -4,7 +4,7 @@ use crate::reference::primitive::Primitive;
 use crate::reference::tensor_number::TensorNumber;
 use burn::backend::tensor::{BoolTensor, FloatTensor};
 use burn::backend::{Backend, TensorMetadata, get_device_settings};
-use burn::tensor::{Shape, Slice, TensorData};
+use burn::tensor::{Shape, Slice, TensorData, try_read_sync};
 
 /// `a + b`. Both have the same shape, or `b` is a row `[1, n]`.
 pub(crate) fn add<B: Backend>(a: FloatTensor<B>, b: FloatTensor<B>) -> FloatTensor<B> {
@@ -158,6 +158,13 @@ impl<B: Backend> TensorNumber for Primitive<B> {
 
     fn zeros(&self, shape: impl Into<Shape>) -> Self {
         Self(B::float_zeros(shape.into(), &self.0.device(), self.0.dtype().into()))
+    }
+
+    fn sum_of_squares(&self) -> f64 {
+        // Squares of small gradients would be zero in f32.
+        let data = try_read_sync(B::float_into_data(self.0.clone()));
+        let data = data.and_then(Result::ok).expect("the backend reads its tensors at once");
+        data.iter::<f64>().map(|x| x * x).sum()
     }
 
     fn select(valid: &[bool], yes: Self, no: Self) -> Self {

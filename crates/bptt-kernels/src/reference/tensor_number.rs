@@ -52,6 +52,9 @@ pub(crate) trait TensorNumber: Rectify {
         Self::select(valid, self, zero)
     }
 
+    /// The sum of the squares of all elements, in f64; of a dual number, of its value.
+    fn sum_of_squares(&self) -> f64;
+
     /// `x weightᵀ + bias`, with `x [m, k]`, `weight [n, k]` and `bias [n]`.
     fn affine(self, weight: Self, bias: Option<Self>) -> Self {
         let product = self.matmul(weight.transpose());
@@ -133,6 +136,10 @@ impl<N: TensorNumber> TensorNumber for Dual<N> {
 
     fn zeros(&self, shape: impl Into<Shape>) -> Self {
         Self::constant(self.value.zeros(shape))
+    }
+
+    fn sum_of_squares(&self) -> f64 {
+        self.value.sum_of_squares()
     }
 
     fn select(valid: &[bool], yes: Self, no: Self) -> Self {

@@ -275,6 +275,7 @@ fn ours<D: Direction>(
         dropout: DropoutConfig::new(0.0).init(),
         cell,
         custom_kernel: None,
+        gradient_probe: None,
         options: Options {
             d_input: sizes[1],
             d_hidden,

@@ -2,7 +2,8 @@
 
 use bptt_cells::Cell;
 use bptt_kernels::{
-    AnyTensor, Kernel, MaskedOutput, Operand, Operands, Plan, SequenceMask, WeightCache,
+    AnyTensor, GradientObserver, Kernel, MaskedOutput, Operand, Operands, Plan, SequenceMask,
+    WeightCache,
 };
 use burn::Tensor;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub struct Sequence {
     pub trace_budget: Option<usize>,
     /// Whether the outputs are to be `[B, T, P]`.
     pub batch_first: bool,
+    /// What reads the gradient of the state in the manual engine's backward pass.
+    pub observer: Option<Arc<dyn GradientObserver>>,
     /// Where the manual engine may keep packed weights from one short call to the next.
     pub weight_cache: Option<WeightCache>,
 }
@@ -70,7 +73,8 @@ impl Sequence {
             .with_kernel(self.kernel)
             .with_batch_first(self.batch_first)
             .with_trace_budget(self.trace_budget)
-            .with_weight_cache(self.weight_cache);
+            .with_weight_cache(self.weight_cache)
+            .with_observer(self.observer);
         (operands, plan)
     }
 }

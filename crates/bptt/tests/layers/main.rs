@@ -1,6 +1,7 @@
 //! The layers as Burn modules: what users rely on, besides the gradients that the probe checks.
 #![cfg(feature = "flex")]
 
+mod gradient_probe;
 mod limits;
 #[cfg(feature = "dataset")]
 mod ragged;

@@ -321,6 +321,7 @@ fn a_projection_to_more_than_there_is_is_refused() {
             kernel: Kernel::Auto,
             trace_budget: None,
             batch_first: false,
+            observer: None,
             weight_cache: None,
         };
         use bptt::SequenceCell;

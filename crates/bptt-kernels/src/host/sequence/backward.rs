@@ -7,6 +7,7 @@ use crate::host::layout::plain_rows::{DOutputs, Slices};
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::{ThreadPlan, TimeBlock};
 use crate::host::layout::valid_rows::ValidRows;
+use crate::host::memory::buffer::Buffer;
 use crate::host::memory::values::Values;
 use crate::host::sequence::backward_memory::{BlockBuffers, Gradients, StateGradient, Totals};
 use crate::host::sequence::backward_shared::Sequence;
@@ -16,6 +17,7 @@ use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::sequence::weights::Weights;
 use crate::host::step::gates::CellRunner;
 use crate::host::threads::team::team;
+use crate::operation::observer::{GradientObserver, PATHS, StateGradientNorms};
 use crate::operation::operands::{Cotangents, Operand, Operands};
 use crate::operation::sequence_rows::SequenceRows;
 use std::sync::atomic::AtomicUsize;
@@ -35,6 +37,15 @@ fn rows_per_block<T>(layer: &Layer, rows_a_step: usize) -> usize {
         }
 }
 
+/// The norms of the state's gradient, from each thread's sums of squares.
+fn norms(layer: &Layer, of_threads: &[f64]) -> StateGradientNorms {
+    let mut squares = vec![0.0; layer.time * PATHS];
+    for of_thread in of_threads.chunks_exact(squares.len().max(1)) {
+        squares.iter_mut().zip(of_thread).for_each(|(sum, square)| *sum += square);
+    }
+    StateGradientNorms::of_squares(&squares, layer.memories > 0)
+}
+
 /// The size of a second-level cache, in bytes, of processors with AVX-512. Two blocks are in it.
 const CACHE: usize = 1 << 20;
 
@@ -44,6 +55,8 @@ pub(crate) struct BackwardInputs<'a, T> {
     /// The outputs of the forward pass.
     pub(crate) outputs: &'a [T],
     pub(crate) d_results: Cotangents<&'a [T]>,
+    /// What reads the gradient of the state.
+    pub(crate) observer: Option<&'a dyn GradientObserver>,
 }
 
 /// Runs the sequence backward: dLoss/d(operand) for each wanted operand. In dual numbers those of
@@ -53,7 +66,7 @@ pub(crate) fn backward<T: Gemm>(
     layer: &Layer,
     operands: &Slices<'_, T>,
     rows: &SequenceRows,
-    BackwardInputs { trace, outputs, d_results }: BackwardInputs<'_, T>,
+    BackwardInputs { trace, outputs, d_results, observer }: BackwardInputs<'_, T>,
     wanted: &Operands<()>,
     threads: ThreadPlan,
 ) -> Operands<Values<T>> {
@@ -79,6 +92,9 @@ pub(crate) fn backward<T: Gemm>(
     let blocks: Vec<_> = blocks.into_iter().map(block).collect();
     let mut state = StateGradient::new(layer, &d_results, wanted);
     let mut totals = Totals::new(layer);
+    // Each thread has sums of its own.
+    let squares = if observer.is_some() { count * layer.time * PATHS } else { 0 };
+    let mut squares = Buffer::<f64>::zeros(&[squares]);
     let mut gradients = Gradients::new(layer, wanted, rows.mask.is_none());
 
     let sequence = Sequence {
@@ -101,6 +117,7 @@ pub(crate) fn backward<T: Gemm>(
         state: state.shared(),
         totals: totals.shared(),
         gradients: gradients.shared(),
+        squares: observer.is_some().then(|| squares.shared()),
     };
     let over = |mut segment: TraceSegment<T>| {
         let segment = segment.shared();
@@ -114,6 +131,9 @@ pub(crate) fn backward<T: Gemm>(
         }
     }
     team(count, |member| sequence.complete(member));
+    if let Some(observer) = observer {
+        observer.observe(norms(layer, squares.as_slice()));
+    }
 
     let Gradients { input, weight_ih, weight_hh, weight_hr } = gradients;
     let mut d = Operands::new()

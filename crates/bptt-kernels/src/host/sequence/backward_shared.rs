@@ -40,6 +40,8 @@ pub(super) struct Sequence<'a, T> {
     pub(super) state: StateGradient<Shared<'a, T>>,
     pub(super) totals: Totals<Shared<'a, T>>,
     pub(super) gradients: Gradients<Shared<'a, T>>,
+    /// For an observer: sums of squares of the state's gradient, `[threads, T, PATHS]`.
+    pub(super) squares: Option<Shared<'a, f64>>,
 }
 
 /// The trace of some steps, shared.

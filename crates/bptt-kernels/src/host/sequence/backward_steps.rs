@@ -13,6 +13,8 @@ use crate::host::sequence::backward_memory::StateGradient;
 use crate::host::sequence::backward_shared::{Sequence, SharedSegment};
 use crate::host::step::gates::{Part, StepBackward};
 use crate::host::threads::team::Member;
+use crate::operation::observer::PATHS;
+use std::ops::Range;
 
 impl<T: Gemm> Sequence<'_, T> {
     /// What one thread does over the steps of a segment. A block may have its first steps
@@ -78,7 +80,7 @@ impl<T: Gemm> Sequence<'_, T> {
     ) {
         // Where the rows of the step begin in the block, and where this thread's rows begin in the trace.
         let first = self.valid_rows.count(&(block.steps.start..k));
-        let Layer { batch, hp, pp, isa, row, .. } = *self.layer;
+        let Layer { time, batch, hp, pp, isa, row, .. } = *self.layer;
         let t = self.layer.time_of(k);
         let d_planes = self.buffers.d_planes[slot];
         let shard = &block.shards[member.index];
@@ -86,6 +88,9 @@ impl<T: Gemm> Sequence<'_, T> {
         let traced = self.valid_rows.count(&(segment.steps.start..k)) + rows.places.start;
         if self.layer.held {
             self.held_backward(k, shard);
+        }
+        if let Some(squares) = self.squares {
+            self.observe(t, &rows, shard, squares.part((member.index * time + t) * PATHS, PATHS));
         }
         // This thread's valid rows in a buffer with a row for each row of the batch, and their places in the block.
         let of_batch = |buffer: Shared<'_, T>, row: usize| {
@@ -188,6 +193,41 @@ impl<T: Gemm> Sequence<'_, T> {
         }
     }
 
+    /// The units of `h` that this thread has.
+    fn outputs_of(&self, shard: &Shard) -> Range<usize> {
+        let output = self.layer.output;
+        let units = if self.layer.projected { 0..output } else { shard.units.clone() };
+        units.start.min(output)..units.end.min(output)
+    }
+
+    /// Adds the squares of the gradient of the state after step `t`, for this thread's rows and units.
+    fn observe(&self, t: usize, rows: &StepRows<'_>, shard: &Shard, to: Shared<'_, f64>) {
+        let Layer { hidden, memories, hp, pp, .. } = *self.layer;
+        let units = self.outputs_of(shard);
+        let own = shard.units.start.min(hidden)..shard.units.end.min(hidden);
+        let mut sums = [0.0; PATHS];
+        for b in rows.iter() {
+            let d_output = &self.d_outputs.row(self.layer.output_at(t, b), pp)[units.clone()];
+            // SAFETY: these rows and units are this thread's own.
+            let d_hidden = unsafe { self.state.d_hidden.slice(b * pp + units.start, units.len()) };
+            for (output, gates) in d_output.iter().zip(d_hidden) {
+                let (output, gates) = (output.to_f64(), gates.to_f64());
+                sums[0] += output * output;
+                sums[1] += gates * gates;
+                sums[2] += (output + gates) * (output + gates);
+            }
+            for m in 0..memories {
+                let at = (b * memories + m) * hp + own.start;
+                // SAFETY: as above.
+                let d_memory = unsafe { self.state.d_memory.slice(at, own.len()) };
+                sums[3] += d_memory.iter().map(|d| d.to_f64() * d.to_f64()).sum::<f64>();
+            }
+        }
+        // SAFETY: each thread has sums of its own.
+        let to = unsafe { to.slice_mut(0, PATHS) };
+        to.iter_mut().zip(sums).for_each(|(to, sum)| *to += sum);
+    }
+
     /// dLoss/d(`h` behind the projection) of this thread's rows of a step: by its outputs, and by the steps after it.
     fn projected_gradient(&self, t: usize, rows: &StepRows<'_>, first: usize, to: Shared<'_, T>) {
         let Layer { output, pp, .. } = *self.layer;
@@ -221,9 +261,8 @@ impl<T: Gemm> Sequence<'_, T> {
     /// For rows that are masked at step `k` and whose output is the held state: adds the gradient of the output to
     /// that of `h`.
     fn held_backward(&self, k: usize, shard: &Shard) {
-        let Layer { output, pp, .. } = *self.layer;
-        let units = if self.layer.projected { 0..output } else { shard.units.clone() };
-        let units = units.start.min(output)..units.end.min(output);
+        let Layer { pp, .. } = *self.layer;
+        let units = self.outputs_of(shard);
         for b in shard.rows.clone().filter(|&b| !self.valid_rows.is_valid(k, b)) {
             let output_at = self.layer.output_at(self.layer.time_of(k), b);
             let d_output = self.d_outputs.row(output_at, pp);

@@ -19,6 +19,8 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
     fn lanes<S: Simd>() -> usize;
     /// The nearest number.
     fn of(x: f64) -> Self;
+    /// The same number.
+    fn to_f64(self) -> f64;
     /// `a + b`
     fn plus(a: Self, b: Self) -> Self;
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Register<S>;
@@ -185,6 +187,11 @@ macro_rules! real {
             #[inline(always)]
             fn of(x: f64) -> Self {
                 x as $T
+            }
+
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
             }
 
             #[inline(always)]

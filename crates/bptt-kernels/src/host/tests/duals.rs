@@ -70,6 +70,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
                 hidden: self.cotangent.hidden.as_deref(),
                 memory: self.cotangent.memory.as_deref(),
             },
+            observer: None,
         };
         let wanted = self.operands.clone().map(|_| ());
         let gradients = backward(runner, &layer, &slices, rows, inputs, &wanted, threads);
