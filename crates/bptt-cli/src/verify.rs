@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::output;
 use bptt::CellKind;
 use bptt_probe::verify::{Request, WITNESSES, find, verify};
-use bptt_probe::{About, DType, Witness, device, html, table, ulp_table};
+use bptt_probe::{About, DType, Witness, device, device_table, html, table, ulp_table};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -85,6 +85,10 @@ pub fn run(args: VerifyArgs) -> Result<(), Failure> {
     let say = |text: &str| output::say(args.json.as_ref(), text);
 
     say(table(&found.rows).trim_end());
+    let devices = device_table(&found.rows);
+    if !devices.is_empty() {
+        say(&format!("\nEach device against flex in f64, by both engines:\n{devices}"));
+    }
     if !found.ulps.is_empty() {
         say(&format!(
             "\nErrors against the true value, entry by entry:\n{}",

@@ -1,6 +1,6 @@
 //! The certificate as an HTML page: self-contained, without scripts, readable when printed.
 
-use crate::report::{Row, Summary, summaries};
+use crate::report::{Row, Summary, device_summaries, summaries};
 use crate::ulp::Ulps;
 use crate::verify::WITNESSES;
 use crate::verify::session::Verification;
@@ -47,6 +47,7 @@ pub fn html(found: &Verification, about: &About) -> String {
     page.push_str("</table>\n");
     page.push_str(&failures(found));
     page.push_str(&witnesses(&found.rows));
+    page.push_str(&devices(&found.rows));
     page.push_str(&in_ulps(&found.ulps));
     page.push_str(&distributions(&found.rows));
     page.push_str(&details(&found.rows));
@@ -94,10 +95,7 @@ fn witnesses(rows: &[Row]) -> String {
             let mut errors: Vec<_> = all.iter().map(|row| row.error).collect();
             errors.sort_by(f64::total_cmp);
             let failed = all.iter().filter(|row| !row.pass).count();
-            let verdict = match failed {
-                0 => "<td>ok</td>".to_string(),
-                _ => format!("<td class=\"bad\">{failed} failed</td>"),
-            };
+            let verdict = verdict(failed);
             let _ = writeln!(
                 text,
                 "<tr><td>{}&nbsp;{dtype}</td><td class=\"what\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
@@ -117,6 +115,46 @@ fn witnesses(rows: &[Row]) -> String {
          gradient of the input, an initial state, a weight or a bias. The typical error is the median.</p>\n",
     );
     text
+}
+
+/// A row for each pair of device and type that was compared with flex in f64.
+fn devices(rows: &[Row]) -> String {
+    let all = device_summaries(rows);
+    if all.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(
+        "<h2>Devices, each against flex in f64</h2>\n<p>On the same numbers, by both engines. This links the CPU and \
+         the GPU.</p>\n<table><thead><tr><th>device</th><th>type</th>\
+         <th class=\"n\">cases</th><th class=\"n\">tensors</th><th class=\"n\">worst</th><th class=\"n\">allowed</th>\
+         <th></th><th>where</th></tr></thead><tbody>\n",
+    );
+    for Summary { worst, cases, tensors, failed } in all {
+        let _ = writeln!(
+            text,
+            "<tr><td>{}</td><td>{}</td><td class=\"n\">{cases}</td><td class=\"n\">{}</td>\
+             <td class=\"n\">{:.1e}</td><td class=\"n\">{:.0e}</td>{}<td>{} {}, {}</td></tr>",
+            escaped(&worst.device),
+            escaped(&worst.dtype),
+            grouped(tensors),
+            worst.error,
+            worst.tolerance,
+            verdict(failed),
+            escaped(&worst.case),
+            escaped(&worst.tensor),
+            escaped(&worst.engine),
+        );
+    }
+    text.push_str("</tbody></table>\n");
+    text
+}
+
+/// A cell of a table: whether all comparisons passed.
+fn verdict(failed: usize) -> String {
+    match failed {
+        0 => "<td>ok</td>".to_string(),
+        _ => format!("<td class=\"bad\">{failed} failed</td>"),
+    }
 }
 
 fn in_ulps(all: &[Ulps]) -> String {
@@ -279,10 +317,7 @@ fn details(rows: &[Row]) -> String {
          </tr></thead><tbody>\n",
     );
     for Summary { worst, cases, tensors, failed } in summaries(rows) {
-        let verdict = match failed {
-            0 => "<td>ok</td>".to_string(),
-            _ => format!("<td class=\"bad\">{failed} failed</td>"),
-        };
+        let verdict = verdict(failed);
         text.push_str("<tr>");
         for part in
             [&worst.witness, &worst.device, &worst.dtype, &worst.engine, &worst.kernel, &worst.cell]

@@ -1,6 +1,7 @@
 //! Comparison of gradients with independent witnesses.
 
 mod complex_step;
+mod devices;
 mod double_double;
 mod dual;
 mod engines;
@@ -11,6 +12,7 @@ mod rtrl;
 pub(crate) mod session;
 pub(crate) mod witness;
 
+pub use devices::Devices;
 pub use engines::Engines;
 pub use session::{Implementation, Session, Verification};
 pub use witness::{Comparison, Request, Witness};
@@ -28,6 +30,7 @@ pub static WITNESSES: &[&dyn Witness] = &[
     &dual::DualNumbers,
     &double_double::TrueValue,
     &rtrl::RealTime,
+    &devices::Devices,
 ];
 
 /// The witness with this name.

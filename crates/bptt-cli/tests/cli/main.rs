@@ -56,6 +56,7 @@ fn a_broken_backward_is_noticed_by_every_witness_and_leaves_autograd_alone() {
             "dual",
             "rtrl",
             "double-double",
+            "devices",
         ] {
             let failed = |row: &&serde_json::Value| row["pass"] == false;
             let by_witness = rows.iter().filter(|row| row["witness"] == witness);
@@ -80,6 +81,36 @@ fn the_certificate_is_a_page_with_pictures() {
         assert!(page.contains(part), "no {part}");
     }
     assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"));
+}
+
+/// The text and the page have a line for each pair of device and type. In f64 on flex there is the autograd engine alone,
+/// because the manual engine is what all are compared with.
+#[test]
+fn each_device_and_type_is_compared_with_flex_in_f64() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let page = folder.path().join("certificate.html");
+    let path = page.to_str().expect("a plain path");
+    let arguments = ["verify", "--cell", "rnn", "--witness", "devices", "--html", path];
+    let devices: Vec<_> =
+        bptt_probe::device::names().filter(|n| ["flex", "ndarray"].contains(n)).collect();
+    let of_device = devices.iter().flat_map(|name| ["--device", name]);
+    let done = bptt(&arguments.into_iter().chain(of_device).collect::<Vec<_>>());
+    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    let (text, page) =
+        (stdout(&done), std::fs::read_to_string(page).expect("the page was written"));
+    let (_, table) =
+        text.split_once("Each device against flex in f64").expect("a table of devices");
+    for name in devices {
+        for dtype in ["f64", "f32"] {
+            let is_pair = |line: &&str| line.split_whitespace().take(2).eq([name, dtype]);
+            let lines: Vec<_> = table.lines().filter(is_pair).collect();
+            assert!(lines.len() == 1 && lines[0].contains(" ok "), "{name} {dtype}: {table}");
+            assert!(
+                page.contains(&format!("<tr><td>{name}</td><td>{dtype}</td>")),
+                "{name} {dtype}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -87,6 +87,11 @@ impl Session<'_> {
         self.target.dtype
     }
 
+    /// Whether the manual engine has a wrong gate on purpose.
+    pub fn is_sabotaged(&self) -> bool {
+        self.sabotage.is_some()
+    }
+
     /// Whether the request includes this cell.
     pub fn wants(&self, cell: CellKind) -> bool {
         self.cell.is_none_or(|wanted| wanted == cell)
@@ -257,12 +262,32 @@ impl Session<'_> {
         witness: Option<&Outcome>,
         first: usize,
     ) -> Result<(), String> {
-        let f64_there = DType::F64.works_on(&self.target.name, &self.target.device);
-        let all_pass = self.found.rows[first..].iter().all(|row| row.pass);
-        if all_pass || !f64_there || (self.target.dtype != DType::F32 && witness.is_some()) {
+        // Without f64 here, the rows keep their tolerance.
+        if !DType::F64.works_on(&self.target.name, &self.target.device) {
             return Ok(());
         }
-        let setting = Setting { dtype: DType::F64, ..self.setting(Engine::Autograd) };
+        let device = self.target.device.clone();
+        self.judge_by_condition_on(&device, problem, witness, first)
+    }
+
+    /// The same with a condition number from another device, for devices that have no f64.
+    ///
+    /// # Errors
+    ///
+    /// As [`measure`](Self::measure).
+    pub fn judge_by_condition_on(
+        &mut self,
+        device: &Device,
+        problem: &Problem,
+        witness: Option<&Outcome>,
+        first: usize,
+    ) -> Result<(), String> {
+        let all_pass = self.found.rows[first..].iter().all(|row| row.pass);
+        if all_pass || (self.target.dtype != DType::F32 && witness.is_some()) {
+            return Ok(());
+        }
+        let (engine, kernel, device) = (Engine::Autograd, Kernel::Auto, device.clone());
+        let setting = Setting { engine, kernel, device, dtype: DType::F64 };
         let mut rounded = problem.clone();
         rounded.round_to_f32();
         let (exact, moved) = (measure(problem, &setting)?, measure(&rounded, &setting)?);
