@@ -2,14 +2,16 @@
 
 use crate::loaded::{Loaded, Results};
 use crate::problem::{Array, InputMode, LayerOptions, Problem};
+use crate::scalar::is_reset;
 use crate::setting::DType;
 use bptt::{
-    Bucketing, Buckets, PackedSequence, RecurrentState, SequenceCell, StreamPool, StreamPoolConfig,
-    StreamState, Truncated,
+    Bucketing, Buckets, MaskedOutput, PackedSequence, RecurrentState, SequenceCell,
+    SequenceOptions, StreamPool, StreamPoolConfig, StreamState, Truncated,
 };
 use burn::Tensor;
 use burn::data::dataloader::BatchStrategy;
-use burn::tensor::{Gradients, Int, TensorData};
+use burn::tensor::{Bool, Gradients, Int, TensorData};
+use std::ops::Range;
 use std::time::Instant;
 
 impl<C: SequenceCell> Loaded<C> {
@@ -22,24 +24,87 @@ impl<C: SequenceCell> Loaded<C> {
     pub(crate) fn forward(&self, problem: &Problem) -> Results {
         let (state, input) = (self.initial_state(), self.input.clone());
         let options = &problem.options;
+        let held = options.lengths.is_some() && options.masked_output == MaskedOutput::Hold;
         let (output, state) = match (&options.lengths, &options.mask, options.input_mode) {
-            (Some(lengths), _, InputMode::Packed) => {
-                let packed = PackedSequence::pack(input, lengths, options.batch_first);
-                let (outputs, state) = self.layer.forward_packed(&packed, state);
-                (outputs.pad(options.batch_first).0, state)
-            }
+            (Some(lengths), _, InputMode::Packed) => self.packed(lengths, options, state),
             (Some(lengths), _, InputMode::Batches(rows)) => self.in_batches(rows, lengths, options),
+            (None, None, InputMode::Chunks(steps)) => self.in_chunks(steps, options, state),
+            // The short forms are checked too: they run what they have a place for.
+            _ if options.resets.is_some() || held => self.by_options(input, options, state),
             (Some(lengths), ..) => self.layer.forward_lengths(input, lengths, state),
-            (None, Some(mask), _) => {
-                let data = TensorData::new(mask.clone(), [options.batch, options.time]);
-                let mask = Tensor::from_data(data, &self.device);
+            (None, Some(_), _) => {
+                let mask = self.mask(options);
                 self.layer.forward_masked(input, mask, options.masked_output, state)
             }
-            (None, None, InputMode::Chunks(steps)) => self.in_chunks(steps, options, state),
             (None, None, _) => self.layer.forward(input, state),
         };
         let (hidden, memory) = state.into_parts();
         (output, hidden, memory)
+    }
+
+    /// The whole sequence at once, with any combination of options.
+    fn by_options(
+        &self,
+        input: Tensor<3>,
+        options: &LayerOptions,
+        state: Option<C::State>,
+    ) -> (Tensor<3>, C::State) {
+        let rows: Vec<_> = (0..options.batch).collect();
+        let mut sequence = self
+            .resets(options, &rows, 0..options.time)
+            .unwrap_or_default()
+            .with_masked_output(options.masked_output);
+        if let Some(lengths) = &options.lengths {
+            sequence = sequence.with_lengths(lengths);
+        }
+        if options.mask.is_some() {
+            sequence = sequence.with_mask(self.mask(options));
+        }
+        self.layer.forward_with(input, &sequence, state)
+    }
+
+    /// The resets of these rows and steps, with their state; `None` if the problem has none.
+    fn resets(
+        &self,
+        options: &LayerOptions,
+        rows: &[usize],
+        steps: Range<usize>,
+    ) -> Option<SequenceOptions<C::State>> {
+        let flags = options.resets.as_ref()?;
+        let of_row = |&b: &usize| &flags[b * options.time..][steps.clone()];
+        let flags: Vec<bool> = rows.iter().flat_map(of_row).copied().collect();
+        let flags = self.flags(flags, [rows.len(), steps.len()]);
+        let sequence = SequenceOptions::new().with_resets(flags);
+        let Some(hidden) = self.reset_hidden.clone() else { return Some(sequence) };
+        let rows = self.indices(rows);
+        let state = C::State::from_parts(hidden, self.reset_cell.clone()).select_rows(rows);
+        Some(sequence.with_reset_state(state))
+    }
+
+    fn mask(&self, options: &LayerOptions) -> Tensor<2, Bool> {
+        let mask = options.mask.clone().expect("it was asked whether there is one");
+        self.flags(mask, [options.batch, options.time])
+    }
+
+    fn flags(&self, flags: Vec<bool>, shape: [usize; 2]) -> Tensor<2, Bool> {
+        Tensor::from_data(TensorData::new(flags, shape), &self.device)
+    }
+
+    /// The sequence without its padding.
+    fn packed(
+        &self,
+        lengths: &[usize],
+        options: &LayerOptions,
+        state: Option<C::State>,
+    ) -> (Tensor<3>, C::State) {
+        let packed = PackedSequence::pack(self.input.clone(), lengths, options.batch_first);
+        let rows: Vec<_> = (0..options.batch).collect();
+        let longest = packed.batch_sizes().len();
+        let (outputs, state) = match self.resets(options, &rows, 0..longest) {
+            Some(resets) => self.layer.forward_packed_with(&packed, &resets, state),
+            None => self.layer.forward_packed(&packed, state),
+        };
+        (outputs.pad(options.batch_first).0, state)
     }
 
     /// The results, and the gradients of the problem's loss as a list of summands.
@@ -58,9 +123,16 @@ impl<C: SequenceCell> Loaded<C> {
         let d_output: Tensor<3> = self.tensor(problem.array("cotangent.output"));
         let mut truncated = Truncated::new(options.time, every, options.time, self.initial_state());
         let mut outputs = Vec::new();
-        while let Some(window) =
-            truncated.next(&self.layer, |steps| self.input.clone().slice_dim(dim, steps))
-        {
+        let rows: Vec<_> = (0..options.batch).collect();
+        let input = |steps: Range<usize>| self.input.clone().slice_dim(dim, steps);
+        let with_resets = |steps: Range<usize>| {
+            let resets = self.resets(options, &rows, steps.clone());
+            (input(steps), resets.expect("it was asked whether there are some"))
+        };
+        while let Some(window) = match options.resets {
+            Some(_) => truncated.next_with(&self.layer, with_resets),
+            None => truncated.next(&self.layer, input),
+        } {
             let d_window = d_output.clone().slice_dim(dim, window.steps);
             outputs.push(window.outputs.clone());
             gradients.push((window.outputs * d_window).sum().backward());
@@ -78,8 +150,15 @@ impl<C: SequenceCell> Loaded<C> {
         let dim = if options.batch_first { 1 } else { 0 };
         let mut state = state;
         let mut outputs = Vec::new();
+        let rows: Vec<_> = (0..options.batch).collect();
+        let mut done = 0;
         for chunk in self.input.clone().split(steps, dim) {
-            let (output, after) = self.layer.forward(chunk, state);
+            let steps = done..done + chunk.dims()[dim];
+            done = steps.end;
+            let (output, after) = match self.resets(options, &rows, steps) {
+                Some(resets) => self.layer.forward_with(chunk, &resets, state),
+                None => self.layer.forward(chunk, state),
+            };
             outputs.push(output);
             state = Some(after);
         }
@@ -104,13 +183,14 @@ impl<C: SequenceCell> Loaded<C> {
             let lengths: Vec<usize> = of.iter().map(|&b| lengths[b]).collect();
             let longest = lengths.iter().copied().max().unwrap_or(0).max(1);
             let input = self.input.clone().select(batch_dim, rows.clone());
-            let state = self.initial_state().map(|state| {
-                let (hidden, memory) = state.into_parts();
-                let select = |x: Tensor<3>| x.select(1, rows.clone());
-                C::State::from_parts(select(hidden), memory.map(select))
-            });
+            let state = self.initial_state().map(|state| state.select_rows(rows));
             let input = input.narrow(time_dim, 0, longest);
-            let (output, after) = self.layer.forward_lengths(input, &lengths, state);
+            let (output, after) = match self.resets(options, &of, 0..longest) {
+                Some(resets) => {
+                    self.layer.forward_with(input, &resets.with_lengths(&lengths), state)
+                }
+                None => self.layer.forward_lengths(input, &lengths, state),
+            };
             let mut rest = output.dims();
             rest[time_dim] = options.time - longest;
             outputs.push(match rest[time_dim] {
@@ -151,12 +231,12 @@ impl<C: SequenceCell> Loaded<C> {
         let mut pool: StreamPool<C, usize> =
             config.init(&self.layer).expect("an f32 layer that runs forward");
         let (now, all) = (Instant::now(), "the pool has this stream");
-        let state = |b| StreamState {
-            hidden: row_of(problem, "h_0", b),
-            memory: row_of(problem, "c_0", b),
+        let state = |[h, c]: [&str; 2], b| StreamState {
+            hidden: row_of(problem, h, b),
+            memory: row_of(problem, c, b),
         };
         for b in 0..options.batch {
-            pool.add_from(b, &state(b), now).expect("there is room");
+            pool.add_from(b, &state(["h_0", "c_0"], b), now).expect("there is room");
         }
         let mut output = problem.array("cotangent.output").clone();
         output.values.fill(0.0);
@@ -169,6 +249,12 @@ impl<C: SequenceCell> Loaded<C> {
             };
             for b in 0..options.batch {
                 if let Some(t) = step(b) {
+                    match (is_reset(options, t, b, false), options.reset_state) {
+                        (true, true) => pool.set_state(&b, &state(["h_reset", "c_reset"], b)),
+                        (true, false) => pool.reset(&b),
+                        (false, _) => Ok(()),
+                    }
+                    .expect(all);
                     pool.feed(&b, &step_of(problem, t, b), now).expect(all);
                 }
             }

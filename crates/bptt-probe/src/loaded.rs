@@ -16,6 +16,8 @@ pub(crate) struct Loaded<C: SequenceCell> {
     pub(crate) input: Tensor<3>,
     pub(crate) hidden: Option<Tensor<3>>,
     pub(crate) cell: Option<Tensor<3>>,
+    pub(crate) reset_hidden: Option<Tensor<3>>,
+    pub(crate) reset_cell: Option<Tensor<3>>,
     pub(crate) setting: Setting,
     pub(crate) device: Device,
 }
@@ -77,6 +79,8 @@ pub(crate) fn load<C: SequenceCell>(
         input: leaf("input").expect("a problem has an input"),
         hidden: leaf("h_0"),
         cell: leaf("c_0"),
+        reset_hidden: leaf("h_reset"),
+        reset_cell: leaf("c_reset"),
         setting: setting.clone(),
         device,
     }

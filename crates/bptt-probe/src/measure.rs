@@ -74,7 +74,13 @@ pub fn measure_layer<C: SequenceCell>(
             }
         }
         add("input".into(), loaded.input.grad(part).map(array));
-        for (name, state) in [("h_0", &loaded.hidden), ("c_0", &loaded.cell)] {
+        let states = [
+            ("h_0", &loaded.hidden),
+            ("c_0", &loaded.cell),
+            ("h_reset", &loaded.reset_hidden),
+            ("c_reset", &loaded.reset_cell),
+        ];
+        for (name, state) in states {
             if let Some(state) = state {
                 add(name.into(), state.grad(part).map(array));
             }

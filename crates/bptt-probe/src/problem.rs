@@ -51,9 +51,15 @@ pub struct LayerOptions {
     pub lengths: Option<Vec<usize>>,
     /// Which steps of each row are valid, `[B, T]`; only without lengths.
     pub mask: Option<Vec<bool>>,
-    /// What the output is at masked steps; only with a mask.
+    /// What the output is at masked steps; only with a mask or lengths.
     #[serde(rename = "skipped")]
     pub masked_output: MaskedOutput,
+    /// Before which steps of each row the state is set back, `[B, T]`.
+    #[serde(default)]
+    pub resets: Option<Vec<bool>>,
+    /// Whether the state that a reset sets is given; otherwise it is zero. Only with resets.
+    #[serde(default)]
+    pub reset_state: bool,
     /// How much memory the manual engine may keep, in bytes.
     pub trace_budget: Option<usize>,
     /// How the layer is given the sequence.
@@ -72,6 +78,7 @@ pub enum InputMode {
     /// As a [`PackedSequence`](bptt::PackedSequence). This needs lengths.
     Packed,
     /// In chunks of this many steps. Each chunk begins with the final state of the chunk before.
+    /// A reset at the first step of a chunk replaces that state.
     Chunks(usize),
     /// In windows of this many outputs. Each window has its own backward pass, which reaches back to the first step
     /// ([`Truncated`](bptt::Truncated)). The gradients are summed over the windows. There is no initial state, because
@@ -81,12 +88,12 @@ pub enum InputMode {
     Batches(usize),
     /// By a [`StreamPool`](bptt::StreamPool), step by step, in batches that mix different steps of different rows. A
     /// pool computes only outputs and final states, in f32. For gradients, and in f64, the layer is given the whole
-    /// sequence.
+    /// sequence. A reset sets the state of a stream.
     Pool,
 }
 
-/// One layer with all its numbers: parameters, input, initial state and cotangents. The names are those of
-/// the reference format: `input`, `h_0`, `weight_ih_l0`, `cotangent.output`, …
+/// One layer with all its numbers: parameters, input, initial state, reset state and cotangents. The names are those of
+/// the reference format: `input`, `h_0`, `h_reset`, `weight_ih_l0`, `cotangent.output`, …
 #[derive(Clone, Debug)]
 pub struct Problem {
     /// The name in the case table, or the reference file's stem.
@@ -122,6 +129,8 @@ impl LayerOptions {
             lengths: None,
             mask: None,
             masked_output: MaskedOutput::Zero,
+            resets: None,
+            reset_state: false,
             trace_budget: None,
             input_mode: InputMode::Whole,
             initial_state: true,
@@ -241,10 +250,10 @@ impl LayerOptions {
     ) -> Option<Vec<(String, Vec<usize>)>> {
         let width = self.directions().checked_mul(self.state_size())?;
         let mut all = vec![("input".to_string(), self.sequence_shape(self.input_size))];
-        if self.initial_state {
-            all.extend(
-                self.states(memories)?.into_iter().map(|(s, shape)| (format!("{s}_0"), shape)),
-            );
+        let kinds = [(self.initial_state, "0"), (self.reset_state, "reset")];
+        for (_, kind) in kinds.into_iter().filter(|(is_given, _)| *is_given) {
+            let states = self.states(memories)?.into_iter();
+            all.extend(states.map(|(s, shape)| (format!("{s}_{kind}"), shape)));
         }
         all.extend(self.parameters_of(gates)?);
         all.push(("cotangent.output".to_string(), self.sequence_shape(width)));
@@ -304,6 +313,14 @@ mod tests {
         let json = serde_json::to_value(&options).expect("plain data");
         assert_eq!(json["skipped"], "Held");
         assert_eq!(json["fed"]["Chunks"], 4);
-        assert_eq!(serde_json::from_value::<LayerOptions>(json).expect("the same"), options);
+        assert_eq!(
+            serde_json::from_value::<LayerOptions>(json.clone()).expect("the same"),
+            options
+        );
+        // Files from before there were resets have none.
+        let mut older = json;
+        let fields = older.as_object_mut().expect("a struct");
+        assert!(fields.remove("resets").is_some() && fields.remove("reset_state").is_some());
+        assert_eq!(serde_json::from_value::<LayerOptions>(older).expect("no resets"), options);
     }
 }

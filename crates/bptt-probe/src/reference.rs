@@ -12,8 +12,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::Path;
 
-/// The value of the metadata key `format`.
+/// The value of the metadata key `format`, for layers without resets.
 pub const FORMAT: &str = "recurrent-reference-1";
+
+/// The same for layers with resets inside the sequences: the key `resets` has a list of `[row, step]`.
+pub const FORMAT_WITH_RESETS: &str = "recurrent-reference-2";
 
 /// Reference cases are smaller than this. A file that claims a larger size is broken.
 const LARGEST: usize = 1 << 20;
@@ -37,15 +40,23 @@ pub fn built_in() -> Vec<Problem> {
         "gru-lengths-deep"
         "gru-one-step"
         "gru-plain"
+        "gru-resets"
+        "gru-resets-deep-bidirectional"
         "lstm-lengths-deep"
         "lstm-one-unit"
         "lstm-plain"
         "lstm-projection"
+        "lstm-resets"
+        "lstm-resets-deep-bidirectional"
         "rnn-relu-lengths-deep"
         "rnn-relu-plain"
+        "rnn-relu-resets"
+        "rnn-relu-resets-deep-bidirectional"
         "rnn-tanh-l3-bi-bias-bf"
         "rnn-tanh-lengths-deep"
         "rnn-tanh-plain"
+        "rnn-tanh-resets"
+        "rnn-tanh-resets-deep-bidirectional"
     ]
     .into_iter()
     .map(|(name, bytes)| parse(name, bytes).expect("the files of this crate are sound"))
@@ -144,12 +155,14 @@ pub fn serialize(problem: &Problem) -> Result<Vec<u8>, String> {
         && o.clip.is_none()
         && !o.input_forget
         && o.reset_after
+        && !o.reset_state
         && o.trace_budget.is_none();
     if !is_pytorch {
         return Err(format!("{}: the format has no place for the options {o:?}", problem.name));
     }
+    let format = if o.resets.is_some() { FORMAT_WITH_RESETS } else { FORMAT };
     let metadata = [
-        ("format", FORMAT.to_string()),
+        ("format", format.to_string()),
         ("cell", o.cell.name().to_string()),
         ("nonlinearity", if o.nonlinearity == Nonlinearity::Relu { "relu" } else { "tanh" }.into()),
         ("input_size", o.input_size.to_string()),
@@ -165,7 +178,13 @@ pub fn serialize(problem: &Problem) -> Result<Vec<u8>, String> {
         ("initial_state", o.initial_state.to_string()),
         ("source", format!("bptt-probe {}", env!("CARGO_PKG_VERSION"))),
     ];
-    let metadata = metadata.map(|(key, value)| (key.to_string(), value)).into();
+    let mut metadata: HashMap<_, _> = metadata.map(|(key, value)| (key.to_string(), value)).into();
+    if let Some(flags) = &o.resets {
+        let set = (0..flags.len()).filter(|&i| flags[i]);
+        let places: Vec<[usize; 2]> = set.map(|i| [i / o.time, i % o.time]).collect();
+        let text = serde_json::to_string(&places).map_err(|error| error.to_string())?;
+        metadata.insert("resets".to_string(), text);
+    }
     let bytes: Vec<(&String, &Array, Vec<u8>)> = problem
         .given
         .iter()
@@ -242,8 +261,11 @@ fn shortened(text: &str) -> String {
 
 fn options(metadata: Metadata<'_>) -> Result<LayerOptions, String> {
     let format = metadata.text("format")?;
-    if format != FORMAT {
-        return Err(format!("format is '{}', expected '{FORMAT}'", shortened(format)));
+    if ![FORMAT, FORMAT_WITH_RESETS].contains(&format) {
+        return Err(format!(
+            "format is '{}', expected '{FORMAT}' or '{FORMAT_WITH_RESETS}'",
+            shortened(format)
+        ));
     }
     let cell = match metadata.text("cell")? {
         "rnn" => CellKind::Rnn,
@@ -262,6 +284,11 @@ fn options(metadata: Metadata<'_>) -> Result<LayerOptions, String> {
         (CellKind::Rnn, Err(missing)) => return Err(missing),
         _ => Nonlinearity::Tanh,
     };
+    let (batch, time) = (metadata.size("batch", 1)?, metadata.size("time", 1)?);
+    let resets = match format {
+        FORMAT_WITH_RESETS => Some(resets(&metadata, batch, time)?),
+        _ => None,
+    };
     let options = LayerOptions {
         cell,
         nonlinearity,
@@ -276,11 +303,13 @@ fn options(metadata: Metadata<'_>) -> Result<LayerOptions, String> {
         bidirectional: metadata.flag("bidirectional")?,
         reverse: false,
         proj_size: metadata.size("proj_size", 0)?,
-        batch: metadata.size("batch", 1)?,
-        time: metadata.size("time", 1)?,
+        batch,
+        time,
         lengths: metadata.json("lengths", "null or a list of numbers")?,
         mask: None,
         masked_output: MaskedOutput::Zero,
+        resets,
+        reset_state: false,
         trace_budget: None,
         input_mode: InputMode::Whole,
         initial_state: metadata.flag("initial_state")?,
@@ -303,4 +332,22 @@ fn options(metadata: Metadata<'_>) -> Result<LayerOptions, String> {
         ));
     }
     Ok(options)
+}
+
+/// The flags `[B, T]` of a list of `[row, step]`.
+fn resets(metadata: &Metadata<'_>, batch: usize, time: usize) -> Result<Vec<bool>, String> {
+    let places: Vec<[usize; 2]> = metadata.json("resets", "a list of [row, step]")?;
+    // The sizes are only claimed so far. A file that may be read has no space for more steps than this.
+    let count = batch.checked_mul(time).filter(|&count| count as u64 <= LONGEST / 8);
+    let count = count.ok_or_else(|| "the sizes in the metadata are absurd".to_string())?;
+    let mut flags = vec![false; count];
+    for [row, step] in places {
+        if row >= batch || step >= time {
+            return Err(format!(
+                "metadata `resets` has [{row}, {step}], expected a row below {batch} and a step below {time}"
+            ));
+        }
+        flags[row * time + step] = true;
+    }
+    Ok(flags)
 }

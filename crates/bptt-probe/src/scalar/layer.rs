@@ -13,8 +13,8 @@ pub type Values<N> = BTreeMap<String, Vec<N>>;
 // ANCHOR: forward
 /// Runs a layer. Returns `output`, `h_n` and, for cells with memory, `c_n`.
 ///
-/// `options` are the options of the layer. `given` has its parameters, input and initial state, with the names of the
-/// reference format.
+/// `options` are the options of the layer. `given` has its parameters, input, initial state and reset state, with the
+/// names of the reference format.
 ///
 /// # Panics
 ///
@@ -42,17 +42,21 @@ pub fn forward<N: Scalar>(
             // c_n is [L·D·M, B, H]: the index of the memory comes before that of the row.
             let mut memories_n = vec![vec![]; memories];
             for b in 0..batch {
-                let mut state = State {
-                    hidden: initial(given.get("h_0"), k * batch + b, size),
+                let start = |h: &str, c: &str| State {
+                    hidden: row_or_zeros(given.get(h), k * batch + b, size),
                     memory: (0..memories)
                         .map(|m| {
                             let row = (k * memories + m) * batch + b;
-                            initial(given.get("c_0"), row, hidden_size)
+                            row_or_zeros(given.get(c), row, hidden_size)
                         })
                         .collect(),
                 };
+                let mut state = start("h_0", "c_0");
                 for n in 0..time {
                     let t = if reverse { time - 1 - n } else { n };
+                    if is_reset(options, t, b, reverse) {
+                        state = start("h_reset", "c_reset");
+                    }
                     let here = is_valid(options, t, b);
                     if here {
                         state = weights.step(cell, &x[t][b], &state);
@@ -180,8 +184,8 @@ impl<'a, N: Scalar> Weights<'a, N> {
     }
 }
 
-/// A row of an initial state; zeros if it is not given.
-fn initial<N: Scalar>(given: Option<&Vec<N>>, row: usize, width: usize) -> Vec<N> {
+/// A row of a state; zeros if it is not given.
+fn row_or_zeros<N: Scalar>(given: Option<&Vec<N>>, row: usize, width: usize) -> Vec<N> {
     match given {
         Some(all) => all[row * width..(row + 1) * width].to_vec(),
         None => vec![N::constant(0.0); width],
@@ -203,6 +207,17 @@ pub(crate) fn is_valid(options: &LayerOptions, t: usize, b: usize) -> bool {
         (None, Some(mask)) => mask[b * options.time + t],
         (None, None) => true,
     }
+}
+
+/// Whether the state of row `b` is set back before step `t` is computed.
+///
+/// A flag stands in front of its step, so the backward direction comes to it behind that step, before the step in front
+/// of the flag. Both directions see the same segments. Behind a row's length a flag does nothing.
+pub(crate) fn is_reset(options: &LayerOptions, t: usize, b: usize, reverse: bool) -> bool {
+    let flag = if reverse { t + 1 } else { t };
+    let length = options.lengths.as_ref().map_or(options.time, |lengths| lengths[b]);
+    let is_set = |resets: &Vec<bool>| flag < length && resets[b * options.time + flag];
+    options.resets.as_ref().is_some_and(is_set)
 }
 
 /// `Σ cotangent ⊙ result` over all results.

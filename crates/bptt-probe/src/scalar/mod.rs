@@ -29,8 +29,8 @@ pub use complex::Complex;
 pub use double_double::DoubleDouble;
 pub use dual::Dual;
 pub use gradient::{columns, complex_step, constants, directions};
-pub(crate) use layer::is_valid;
 pub use layer::{Values, forward, loss};
+pub(crate) use layer::{is_reset, is_valid};
 pub use number::Scalar;
 
 #[cfg(test)]

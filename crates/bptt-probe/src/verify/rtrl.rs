@@ -4,7 +4,7 @@ use crate::case::Case;
 use crate::loaded::{array, load, tensor};
 use crate::measure::Outcome;
 use crate::problem::{Array, Problem};
-use crate::scalar::is_valid;
+use crate::scalar::{is_reset, is_valid};
 use crate::setting::{DType, Setting};
 use crate::verify::session::{Session, Verification};
 use crate::verify::witness::{Comparison, Request, Witness};
@@ -48,13 +48,18 @@ fn compare(session: &mut Session<'_>) -> Result<(), String> {
     if !session.only_f64("its sums run over all steps, and are compared in f64") {
         return Ok(());
     }
-    let (mut large, mut long) = (vec![], vec![]);
+    let (mut large, mut long, mut set_back) = (vec![], vec![], vec![]);
     for case in session.cases() {
         let problem = case.problem();
         let forward_only = !case.options.bidirectional && !case.options.reverse;
+        // A stream's influence is that of the initial state, and of no state that is given later.
+        let by_steps = forward_only && !case.options.reset_state;
+        if by_steps != forward_only {
+            set_back.push(case.clone());
+        }
         let [parameters, inputs] = carried(&case);
         let whole = (parameters + inputs) * case.options.time <= MOST[1];
-        if parameters > MOST[0] || !(whole || forward_only) {
+        if parameters > MOST[0] || !(whole || by_steps) {
             large.push(case);
             continue;
         }
@@ -62,7 +67,7 @@ fn compare(session: &mut Session<'_>) -> Result<(), String> {
             true => Some(session.measure(&problem, Engine::Rtrl)?),
             false => None,
         };
-        let by_step = match forward_only {
+        let by_step = match by_steps {
             true => Some(by_step(&problem, &session.setting(Engine::Rtrl))?),
             false => None,
         };
@@ -76,6 +81,8 @@ fn compare(session: &mut Session<'_>) -> Result<(), String> {
         }
     }
     session.say_left_out(&large, "what it carries grows with the parameters");
+    let why = "the steps of a stream: it carries no gradient of a state that a reset sets; Engine::Rtrl does";
+    session.say_left_out(&set_back, why);
     let why = "the gradient of the input, which carries numbers for every past step";
     session.say_left_out(&long, why);
     Ok(())
@@ -109,6 +116,11 @@ fn by_step(problem: &Problem, setting: &Setting) -> Result<Outcome, String> {
         let step = |all: &Array| -> Tensor<2> {
             tensor(&step_of(problem, all, t), &device, setting.dtype)
         };
+        let set_back: Vec<bool> =
+            (0..options.batch).map(|b| is_reset(options, t, b, false)).collect();
+        if set_back.contains(&true) {
+            online.reset(&set_back);
+        }
         let here: Vec<bool> = (0..options.batch).map(|b| is_valid(options, t, b)).collect();
         let mut out = array(online.step_masked(step(problem.array("input")), &here));
         let mut d_out = step_of(problem, problem.array("cotangent.output"), t);

@@ -15,10 +15,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::path::PathBuf;
 
-type Checked = Result<(), String>;
+pub(crate) type Checked = Result<(), String>;
 
 /// Cells, sizes, options. They shrink to one unit, one step, one row, and no option.
-fn options() -> impl Strategy<Value = LayerOptions> {
+pub(crate) fn options() -> impl Strategy<Value = LayerOptions> {
     let kinds = prop::sample::select(vec![CellKind::Rnn, CellKind::Lstm, CellKind::Gru]);
     let variant = (kinds, any::<bool>());
     let sizes = (1..5_usize, 2..7_usize, 1..3_usize, 1..5_usize, 1..9_usize);
@@ -52,6 +52,8 @@ fn options() -> impl Strategy<Value = LayerOptions> {
                 .map(|all| all.iter().take(batch).map(|length| length % (time + 1)).collect()),
             mask: None,
             masked_output: MaskedOutput::Zero,
+            resets: None,
+            reset_state: false,
             trace_budget: None,
             input_mode: InputMode::Whole,
             initial_state,
@@ -59,7 +61,7 @@ fn options() -> impl Strategy<Value = LayerOptions> {
     })
 }
 
-fn problem(options: LayerOptions) -> Problem {
+pub(crate) fn problem(options: LayerOptions) -> Problem {
     // The numbers depend only on their index, so a smaller layer has the first numbers of a larger one.
     let mut rng = StdRng::seed_from_u64(5);
     let given = options.given().expect("the sizes are small");
@@ -74,12 +76,12 @@ fn problem(options: LayerOptions) -> Problem {
     Problem { name: "property".into(), options, given, expected: Outcome::new() }
 }
 
-fn run_by(problem: &Problem, engine: Engine) -> Outcome {
+pub(crate) fn run_by(problem: &Problem, engine: Engine) -> Outcome {
     let device = device::open("flex").unwrap();
     measure(problem, &Setting { engine, kernel: Kernel::Auto, device, dtype: DType::F64 }).unwrap()
 }
 
-fn run(problem: &Problem) -> Outcome {
+pub(crate) fn run(problem: &Problem) -> Outcome {
     run_by(problem, Engine::Manual)
 }
 
@@ -95,7 +97,7 @@ fn equal(what: &str, found: &Array, expected: &Array) -> Checked {
 }
 
 /// Every tensor of one outcome is equal to that of the other.
-fn all_equal(found: &Outcome, expected: &Outcome) -> Checked {
+pub(crate) fn all_equal(found: &Outcome, expected: &Outcome) -> Checked {
     expected.iter().try_for_each(|(name, expected)| equal(name, &found[name], expected))
 }
 
@@ -371,11 +373,15 @@ fn chunks_are_the_whole(problem: &Problem) -> Checked {
 }
 
 /// Looks for a layer for which the property does not hold. The smallest such layer is written to a file.
-fn broken(name: &str, property: impl Fn(&Problem) -> Checked) -> Option<(String, PathBuf)> {
+fn broken(
+    name: &str,
+    options: impl Strategy<Value = LayerOptions>,
+    property: impl Fn(&Problem) -> Checked,
+) -> Option<(String, PathBuf)> {
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) };
     let mut runner = TestRunner::new_with_rng(config.clone(), test_rng());
     let result =
-        runner.run(&options(), |options| property(&problem(options)).map_err(TestCaseError::fail));
+        runner.run(&options, |options| property(&problem(options)).map_err(TestCaseError::fail));
     let Err(TestError::Fail(why, options)) = result else { return None };
     let mut small = problem(options.clone());
     small.expected = run_by(&small, Engine::Autograd);
@@ -398,7 +404,16 @@ fn test_rng() -> proptest::test_runner::TestRng {
 }
 
 fn holds(name: &str, property: impl Fn(&Problem) -> Checked) {
-    if let Some((text, _)) = broken(name, property) {
+    holds_for(name, options(), property);
+}
+
+/// The same for these layers.
+pub(crate) fn holds_for(
+    name: &str,
+    options: impl Strategy<Value = LayerOptions>,
+    property: impl Fn(&Problem) -> Checked,
+) {
+    if let Some((text, _)) = broken(name, options, property) {
         panic!("{text}");
     }
 }
@@ -445,7 +460,8 @@ fn a_failure_is_a_small_reference_file() {
         0..3 => Ok(()),
         _ => Err("three steps are too many".to_string()),
     };
-    let (text, path) = broken("on-purpose", wrong).expect("half of the layers have as many");
+    let (text, path) =
+        broken("on-purpose", options(), wrong).expect("half of the layers have as many");
     assert!(text.contains("three steps are too many") && text.contains(path.to_str().unwrap()));
     let bytes = std::fs::read(&path).unwrap();
     let small = reference::parse("small", &bytes).unwrap();
