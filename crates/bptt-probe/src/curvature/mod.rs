@@ -49,6 +49,7 @@ use crate::curvature::stacking::{Matrix, stacked, tangent};
 use bptt::cells::Cell;
 use bptt::{CellVisitor, Kernel, MaskedOutput, Recorded, Recurrent, SequenceCell, SequenceMask};
 use burn::Tensor;
+use std::sync::Arc;
 
 /// The point at which the derivatives are taken: what a layer is given besides its parameters.
 #[derive(Clone, Debug)]
@@ -63,12 +64,27 @@ pub struct Point {
     pub mask: Option<SequenceMask>,
     /// What the output is at masked steps.
     pub masked_output: MaskedOutput,
+    /// Before which steps of which rows the state is set back, `[T, B]`; `None`: nowhere.
+    pub resets: Option<Arc<[bool]>>,
+    /// The hidden states that a reset sets, `[L·D, B, P]`; `None` for zeros.
+    pub reset_hidden: Option<Tensor<3>>,
+    /// The memories that a reset sets, `[L·D·M, B, H]`; `None` for zeros.
+    pub reset_memory: Option<Tensor<3>>,
 }
 
 impl Point {
-    /// Sequences of full length from a state of zeros.
+    /// Sequences of full length from a state of zeros, without resets.
     pub fn new(input: Tensor<3>) -> Self {
-        Self { input, hidden: None, memory: None, mask: None, masked_output: MaskedOutput::Zero }
+        Self {
+            input,
+            hidden: None,
+            memory: None,
+            mask: None,
+            masked_output: MaskedOutput::Zero,
+            resets: None,
+            reset_hidden: None,
+            reset_memory: None,
+        }
     }
 }
 
@@ -82,6 +98,10 @@ pub struct Variables {
     pub hidden: Option<Tensor<3>>,
     /// In the shape of the initial memories, `[L·D·M, B, H]`.
     pub memory: Option<Tensor<3>>,
+    /// In the shape of the hidden states that a reset sets. A gradient has it only if they are given.
+    pub reset_hidden: Option<Tensor<3>>,
+    /// In the shape of the memories that a reset sets. A gradient has it only if they are given.
+    pub reset_memory: Option<Tensor<3>>,
     /// For each entry of [`Recurrent::weights`].
     pub weights: Vec<WeightVariables>,
 }
@@ -126,6 +146,8 @@ impl Variables {
         dot(&self.input, &other.input)
             + dot(&self.hidden, &other.hidden)
             + dot(&self.memory, &other.memory)
+            + dot(&self.reset_hidden, &other.reset_hidden)
+            + dot(&self.reset_memory, &other.reset_memory)
             + weights.sum::<f64>()
     }
 }
@@ -173,7 +195,7 @@ pub struct Curvature {
 /// # Arguments
 ///
 /// - `layer`: any layer of any cell
-/// - `at`: input, initial state, mask
+/// - `at`: input, initial state, mask, resets
 /// - `direction`: `v`; `None` is zero
 /// - `loss`: returns dLoss/d(result) for the results, in dual numbers. If the loss is linear in the results, their
 ///   tangents are zero. Otherwise their tangents are the second derivative of the loss times the tangents of the
@@ -194,6 +216,8 @@ pub fn hessian_vector_product<C: SequenceCell>(
     let hidden = stack.state(&at.hidden, &direction.hidden, layer.weights.len(), stack.output);
     let rows = layer.weights.len() * memories;
     let memory = stack.state(&at.memory, &direction.memory, rows, layer.d_hidden());
+    let reset_hidden = given_planes(&at.reset_hidden, &direction.reset_hidden);
+    let reset_memory = given_planes(&at.reset_memory, &direction.reset_memory);
 
     // Forward, layer by layer.
     let input = Dual::new(at.input.clone(), direction.input.clone());
@@ -209,6 +233,10 @@ pub fn hessian_vector_product<C: SequenceCell>(
                 input: input.expect("there is one until the last direction has it"),
                 hidden: hidden[k].clone(),
                 memory: memory[k * memories..(k + 1) * memories].to_vec(),
+                reset_hidden: reset_hidden.get(k).cloned(),
+                reset_memory: (k * memories..(k + 1) * memories)
+                    .filter_map(|m| reset_memory.get(m).cloned())
+                    .collect(),
                 ..parameters(layer, direction, k)
             };
             let spec = SequenceSpec {
@@ -218,6 +246,7 @@ pub fn hessian_vector_product<C: SequenceCell>(
                 reverse: (k > first) != layer.is_reverse(),
                 mask: at.mask.clone(),
                 masked_output: at.masked_output,
+                resets: at.resets.clone(),
                 by_kernels,
             };
             let (results, pass) = layer.cell().accept(Forward { spec, operands });
@@ -307,7 +336,16 @@ fn parameters<C: SequenceCell>(layer: &Recurrent<C>, direction: &Variables, k: u
         weight_hr: weights.weight_hr.as_ref().map(|w| weight(&w.val(), &along.weight_hr)),
         hidden: none(),
         memory: vec![],
+        reset_hidden: None,
+        reset_memory: vec![],
     }
+}
+
+/// The planes of a state; none if it is not given.
+fn given_planes(value: &Option<Tensor<3>>, tangent: &Option<Tensor<3>>) -> Vec<Matrix> {
+    value.as_ref().map_or_else(Vec::new, |value| {
+        planes(&Dual::new(plain(value), tangent.as_ref().map(plain)))
+    })
 }
 
 /// The sizes of a stack, and how sequences go in and out of it.
@@ -438,10 +476,14 @@ fn collected(
             weight_hr: d.weight_hr.as_ref().map(part),
         });
         let memory = d_all.iter().flat_map(|d| &d.memory).map(part);
+        let reset_hidden: Vec<_> = d_all.iter().flat_map(|d| &d.reset_hidden).map(part).collect();
+        let reset_memory: Vec<_> = d_all.iter().flat_map(|d| &d.reset_memory).map(part).collect();
         Variables {
             input: Some(input),
             hidden: Some(stack(d_all.iter().map(|d| part(&d.hidden)).collect())),
             memory: (memories > 0).then(|| stack(memory.collect())),
+            reset_hidden: (!reset_hidden.is_empty()).then(|| stack(reset_hidden)),
+            reset_memory: (!reset_memory.is_empty()).then(|| stack(reset_memory)),
             weights: weights.collect(),
         }
     };

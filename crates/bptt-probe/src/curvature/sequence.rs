@@ -7,6 +7,7 @@ use bptt::{MaskedOutput, Recorded, SequenceMask};
 use bptt_kernels::{self as kernels, AnyTensor, Cotangents, Operand, Plan};
 use burn::Tensor;
 use burn::tensor::{DType, Device, TensorData};
+use std::sync::Arc;
 
 /// The operands, or their gradients, with tangents. Shapes as in `bptt-kernels`, biases as rows.
 #[derive(Clone, Debug)]
@@ -22,6 +23,10 @@ pub(super) struct Operands {
     pub(super) hidden: Matrix,
     /// `[B, H]` each.
     pub(super) memory: Vec<Matrix>,
+    /// `[B, P]`
+    pub(super) reset_hidden: Option<Matrix>,
+    /// `[B, H]` each; none for zeros.
+    pub(super) reset_memory: Vec<Matrix>,
 }
 
 /// The results, or dLoss/d(results).
@@ -35,7 +40,7 @@ pub(super) struct Results {
     pub(super) memory: Vec<Matrix>,
 }
 
-/// A sequence without its numbers: sizes, direction, mask.
+/// A sequence without its numbers: sizes, direction, mask, resets.
 #[derive(Clone, Debug)]
 pub(super) struct SequenceSpec {
     pub(super) time: usize,
@@ -45,6 +50,8 @@ pub(super) struct SequenceSpec {
     pub(super) reverse: bool,
     pub(super) mask: Option<SequenceMask>,
     pub(super) masked_output: MaskedOutput,
+    /// `[T, B]`
+    pub(super) resets: Option<Arc<[bool]>>,
     /// Whether the kernels for host memory run it.
     pub(super) by_kernels: bool,
 }
@@ -78,7 +85,8 @@ pub(super) fn forward<C: Cell>(
         .with_reverse(spec.reverse)
         .with_batch_first(batch_first)
         .with_mask(spec.mask)
-        .with_masked_output(spec.masked_output);
+        .with_masked_output(spec.masked_output)
+        .with_resets(spec.resets);
     let all = kernels::Operands::new()
         .with(Operand::Input, cube(&operands.input, rows))
         .with(Operand::WeightIh, matrix(&operands.weight_ih))
@@ -87,7 +95,9 @@ pub(super) fn forward<C: Cell>(
         .with_optional(Operand::BiasHh, operands.bias_hh.as_ref().map(vector))
         .with_optional(Operand::WeightHr, operands.weight_hr.as_ref().map(matrix))
         .with(Operand::Hidden, matrix(&operands.hidden))
-        .with_optional(Operand::Memory, stacked(&operands.memory));
+        .with_optional(Operand::Memory, stacked(&operands.memory))
+        .with_optional(Operand::ResetHidden, operands.reset_hidden.as_ref().map(matrix))
+        .with_optional(Operand::ResetMemory, stacked(&operands.reset_memory));
     let (results, backward): (_, Backward) = if by_kernels {
         let (results, run) = kernels::in_duals(&plan, all).expect("`have_kernels` was asked");
         let results = results.map(|x| of_data(&device, x));
@@ -114,6 +124,7 @@ impl ForwardPass {
             memory: stacked(&d_results.memory),
         });
         let mut take = |operand| d.take(operand);
+        let all_planes = |x: Option<Matrix>| x.map_or_else(Vec::new, |x| planes(&x, batch));
         let needed = "each operand has a gradient";
         Operands {
             input: take(Operand::Input).expect(needed),
@@ -123,7 +134,9 @@ impl ForwardPass {
             bias_hh: take(Operand::BiasHh),
             weight_hr: take(Operand::WeightHr),
             hidden: take(Operand::Hidden).expect(needed),
-            memory: take(Operand::Memory).map_or_else(Vec::new, |memory| planes(&memory, batch)),
+            memory: all_planes(take(Operand::Memory)),
+            reset_hidden: take(Operand::ResetHidden),
+            reset_memory: all_planes(take(Operand::ResetMemory)),
         }
     }
 }

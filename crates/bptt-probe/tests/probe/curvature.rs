@@ -35,6 +35,8 @@ fn variables(suffixes: &[String], of: &Arrays) -> Variables {
         input: of.get("input").map(tensor),
         hidden: of.get("h_0").map(tensor),
         memory: of.get("c_0").map(tensor),
+        reset_hidden: of.get("h_reset").map(tensor),
+        reset_memory: of.get("c_reset").map(tensor),
         weights: weights.collect(),
     }
 }
@@ -47,6 +49,8 @@ pub(crate) fn arrays(suffixes: &[String], of: &Variables) -> Arrays {
     add("input".into(), of.input.as_ref().map(array));
     add("h_0".into(), of.hidden.as_ref().map(array));
     add("c_0".into(), of.memory.as_ref().map(array));
+    add("h_reset".into(), of.reset_hidden.as_ref().map(array));
+    add("c_reset".into(), of.reset_memory.as_ref().map(array));
     for (suffix, weights) in suffixes.iter().zip(&of.weights) {
         add(format!("weight_ih{suffix}"), weights.weight_ih.as_ref().map(array));
         add(format!("weight_hh{suffix}"), weights.weight_hh.as_ref().map(array));
@@ -79,11 +83,17 @@ fn point(problem: &Problem) -> Point {
     point.memory = problem.given.get("c_0").map(tensor);
     point.masked_output = options.masked_output;
     point.mask = options.lengths.as_ref().map(|l| SequenceMask::Lengths(l.clone().into()));
-    if let Some(mask) = &options.mask {
-        let (batch, time) = (options.batch, options.time);
+    let (batch, time) = (options.batch, options.time);
+    let time_first = |flags: &Vec<bool>| {
         let places = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
-        point.mask = Some(SequenceMask::Steps(places.map(|(t, b)| mask[b * time + t]).collect()));
+        places.map(|(t, b)| flags[b * time + t]).collect()
+    };
+    if let Some(mask) = &options.mask {
+        point.mask = Some(SequenceMask::Steps(time_first(mask)));
     }
+    point.resets = options.resets.as_ref().map(time_first);
+    point.reset_hidden = problem.given.get("h_reset").map(tensor);
+    point.reset_memory = problem.given.get("c_reset").map(tensor);
     point
 }
 

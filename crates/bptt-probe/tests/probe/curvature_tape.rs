@@ -191,6 +191,11 @@ const BATCH: usize = 2;
 const INPUT: usize = 3;
 const HIDDEN: usize = 3;
 
+/// Whether the state of row `b` is set back before step `t`.
+fn is_reset(t: usize, b: usize) -> bool {
+    (t, b) == (2, 0) || (t, b) == (0, 1)
+}
+
 /// A layer in plain loops over scalars: the loss, which is `Σ outputs ⊙ cotangent.output`.
 fn loss<C: Cell>(cell: &C, leaves: &BTreeMap<&str, Leaves>, cotangent: &Array) -> Var {
     let sum = |terms: Vec<Var>| terms.into_iter().reduce(|a, b| a + b).unwrap();
@@ -200,13 +205,18 @@ fn loss<C: Cell>(cell: &C, leaves: &BTreeMap<&str, Leaves>, cotangent: &Array) -
     };
     let mut terms = vec![];
     for b in 0..BATCH {
-        let mut states: Vec<_> = (0..HIDDEN)
-            .map(|j| State {
-                hidden: leaves["h_0"].at(b, j),
-                memory: C::Memory::<Var>::from_fn(|_| leaves["c_0"].at(b, j)),
-            })
-            .collect();
+        let start = |h: &str, c: &str| -> Vec<_> {
+            let unit = |j| State {
+                hidden: leaves[h].at(b, j),
+                memory: C::Memory::<Var>::from_fn(|_| leaves[c].at(b, j)),
+            };
+            (0..HIDDEN).map(unit).collect()
+        };
+        let mut states = start("h_0", "c_0");
         for t in 0..TIME {
+            if is_reset(t, b) {
+                states = start("h_reset", "c_reset");
+            }
             let x: Vec<_> = (0..INPUT).map(|i| leaves["input"].at(b * TIME + t, i)).collect();
             let h: Vec<_> = states.iter().map(|state| state.hidden).collect();
             // First the gates that depend on `h` itself, then the gate with a gated hidden state.
@@ -264,10 +274,12 @@ fn against_the_tape<C: Cell>(cell: C) {
         values: (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect(),
     };
     let rows = C::GATES * HIDDEN;
-    let shapes: [(&str, Vec<usize>); 7] = [
+    let shapes: [(&str, Vec<usize>); 9] = [
         ("input", vec![BATCH, TIME, INPUT]),
         ("h_0", vec![1, BATCH, HIDDEN]),
         ("c_0", vec![1, BATCH, HIDDEN]),
+        ("h_reset", vec![1, BATCH, HIDDEN]),
+        ("c_reset", vec![1, BATCH, HIDDEN]),
         ("weight_ih", vec![rows, INPUT]),
         ("weight_hh", vec![rows, HIDDEN]),
         ("bias_ih", vec![rows]),
@@ -302,10 +314,16 @@ fn against_the_tape<C: Cell>(cell: C) {
     let mut point = Point::new(tensor(&values["input"]));
     point.hidden = Some(tensor(&values["h_0"]));
     point.memory = has_memory.then(|| tensor(&values["c_0"]));
+    let places = (0..TIME).flat_map(|t| (0..BATCH).map(move |b| is_reset(t, b)));
+    point.resets = Some(places.collect());
+    point.reset_hidden = Some(tensor(&values["h_reset"]));
+    point.reset_memory = has_memory.then(|| tensor(&values["c_reset"]));
     let direction = Variables {
         input: Some(tensor(&along["input"])),
         hidden: Some(tensor(&along["h_0"])),
         memory: has_memory.then(|| tensor(&along["c_0"])),
+        reset_hidden: Some(tensor(&along["h_reset"])),
+        reset_memory: has_memory.then(|| tensor(&along["c_reset"])),
         weights: vec![WeightVariables {
             weight_ih: Some(tensor(&along["weight_ih"])),
             weight_hh: Some(tensor(&along["weight_hh"])),
@@ -322,7 +340,7 @@ fn against_the_tape<C: Cell>(cell: C) {
     let gradient = arrays(&suffixes, &found.gradient);
     let product = arrays(&suffixes, &found.product);
     for (name, leaves) in &leaves {
-        if *name == "c_0" && !has_memory {
+        if name.starts_with("c_") && !has_memory {
             continue;
         }
         let shape = || values[name].shape.clone();
