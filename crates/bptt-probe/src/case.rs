@@ -65,6 +65,8 @@ fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
     directions_and_layers(&mut add);
     lengths(&mut add);
     masks(&mut add);
+    resets(&mut add);
+    resets_by_input_mode(&mut add);
     budgets(&mut add);
     input_modes(&mut add);
     sizes(&mut add);
@@ -129,6 +131,10 @@ fn lengths(add: Add<'_>) {
         ragged(c);
         c.options.lengths = Some(vec![0, 6, 0, 3]);
     });
+    add("lengths-held", &|c| {
+        ragged(c);
+        (c.options.masked_output, c.tiny) = (MaskedOutput::Hold, true);
+    });
     add("lengths-deep-bidirectional", &|c| {
         ragged(c);
         (c.options.num_layers, c.options.bidirectional) = (2, true);
@@ -162,6 +168,119 @@ fn masks(add: Add<'_>) {
     add("mask-deep-bidirectional", &|c| {
         holes(c);
         (c.options.num_layers, c.options.bidirectional) = (2, true);
+    });
+}
+
+/// Resets at these places, each a row and a step.
+fn reset_at(case: &mut Case, places: &[[usize; 2]]) {
+    let LayerOptions { batch, time, .. } = case.options;
+    let mut flags = vec![false; batch * time];
+    places.iter().for_each(|[b, t]| flags[b * time + t] = true);
+    case.options.resets = Some(flags);
+}
+
+/// Neighbouring resets, the last step of a row, the first step of another, and a row without a reset.
+fn set_back(case: &mut Case) {
+    (case.options.batch, case.options.time) = (3, 6);
+    reset_at(case, &[[0, 2], [0, 3], [0, 5], [2, 0], [2, 4]]);
+}
+
+/// The same in rows of different lengths: also at a row's last step, at its length, and behind it.
+fn set_back_ragged(case: &mut Case) {
+    ragged(case);
+    reset_at(case, &[[0, 2], [0, 3], [1, 1], [1, 2], [2, 4], [2, 5], [3, 0], [3, 4]]);
+}
+
+/// Resets at masked steps, in a row that is always masked, and at a step at which all rows are masked.
+fn set_back_in_holes(case: &mut Case) {
+    holes(case);
+    reset_at(case, &[[0, 2], [0, 3], [1, 0], [1, 4], [2, 2], [3, 1], [3, 5]]);
+}
+
+fn resets(add: Add<'_>) {
+    add("resets", &|c| {
+        set_back(c);
+        (c.tiny, c.brief) = (true, true);
+    });
+    add("resets-reverse", &|c| {
+        set_back(c);
+        c.options.reverse = true;
+        c.tiny = true;
+    });
+    add("resets-given-state", &|c| {
+        set_back(c);
+        (c.options.reset_state, c.tiny) = (true, true);
+    });
+    add("resets-first-step", &|c| {
+        c.options.batch = 3;
+        reset_at(c, &[[0, 0], [2, 0]]);
+    });
+    add("resets-everywhere", &|c| {
+        c.options.resets = Some(vec![true; c.options.batch * c.options.time]);
+        c.options.reset_state = true;
+    });
+    add("resets-lengths", &|c| {
+        set_back_ragged(c);
+        c.options.reset_state = true;
+    });
+    add("resets-lengths-deep-bidirectional", &|c| {
+        set_back_ragged(c);
+        (c.options.num_layers, c.options.bidirectional) = (2, true);
+        (c.options.reset_state, c.options.initial_state) = (true, false);
+    });
+    add("resets-mask-held", &|c| {
+        set_back_in_holes(c);
+        (c.options.masked_output, c.options.reset_state) = (MaskedOutput::Hold, true);
+        c.tiny = true;
+    });
+    add("resets-mask-reverse", &|c| {
+        set_back_in_holes(c);
+        (c.options.reverse, c.options.batch_first) = (true, false);
+    });
+    add("resets-deep-bidirectional", &|c| {
+        set_back(c);
+        (c.options.num_layers, c.options.bidirectional) = (2, true);
+        (c.options.batch_first, c.brief) = (false, true);
+    });
+    // As `budget`: an LSTM computes some steps several times, and has to set them back each time.
+    add("resets-budget", &|c| {
+        (c.options.time, c.options.batch) = (60, 3);
+        let places: Vec<_> = (0..60).filter(|t| t % 7 == 3).map(|t| [t % 3, t]).collect();
+        reset_at(c, &places);
+        c.options.trace_budget = Some(2 << 10);
+        c.gain = 0.7;
+    });
+}
+
+fn resets_by_input_mode(add: Add<'_>) {
+    // At the first step, at the first step of a chunk, at the last step of one, and inside.
+    let in_chunks = |c: &mut Case| {
+        c.options.time = 11;
+        reset_at(c, &[[0, 0], [0, 4], [1, 7], [1, 8], [0, 9]]);
+    };
+    add("resets-chunks", &|c| {
+        in_chunks(c);
+        (c.options.input_mode, c.options.reset_state) = (InputMode::Chunks(4), true);
+    });
+    add("resets-windows", &|c| {
+        in_chunks(c);
+        (c.options.input_mode, c.options.initial_state) = (InputMode::Windows(4), false);
+    });
+    add("resets-packed", &|c| {
+        set_back_ragged(c);
+        c.options.input_mode = InputMode::Packed;
+    });
+    add("resets-batches", &|c| {
+        set_back_ragged(c);
+        (c.options.input_mode, c.options.reset_state) = (InputMode::Batches(2), true);
+    });
+    add("resets-pool", &|c| {
+        set_back_ragged(c);
+        c.options.input_mode = InputMode::Pool;
+    });
+    add("resets-pool-given-state", &|c| {
+        set_back_ragged(c);
+        (c.options.input_mode, c.options.reset_state) = (InputMode::Pool, true);
     });
 }
 
@@ -280,6 +399,11 @@ fn projections(add: Add<'_>) {
         holes(c);
         (c.options.hidden_size, c.options.proj_size) = (5, 2);
         c.options.masked_output = MaskedOutput::Hold;
+    });
+    add("projection-resets", &|c| {
+        set_back(c);
+        (c.options.hidden_size, c.options.proj_size) = (5, 2);
+        (c.tiny, c.options.reset_state) = (true, true);
     });
 }
 

@@ -90,8 +90,8 @@ impl fmt::Display for Certificate {
 ///
 /// - one step: `step_backward` (and `gated_hidden_backward`) is compared with dual numbers, operand by operand, so that
 ///   a message names the gate whose derivative is wrong
-/// - layers of the cell, stacked, in both directions, with lengths and masks: the fast kernel and the reference kernel
-///   are compared with Burn's autograd and with dual numbers
+/// - layers of the cell, stacked, in both directions, with lengths, masks and resets: the fast kernel and the reference
+///   kernel are compared with Burn's autograd and with dual numbers
 ///
 /// The layers need a device in host memory. They are left out in a build without such a device.
 ///
@@ -257,6 +257,30 @@ fn variants<C: Cell>() -> Vec<(&'static str, LayerOptions)> {
             },
         ),
     ];
+    // The first step, a step inside, the last step of a row, and one at its length.
+    let resets = |places: [[usize; 2]; 4]| {
+        let is_set = |i: usize| places.contains(&[i / 5, i % 5]);
+        LayerOptions {
+            resets: Some((0..15).map(is_set).collect()),
+            reset_state: true,
+            ..base.clone()
+        }
+    };
+    let ragged = resets([[0, 0], [0, 2], [2, 2], [2, 3]]);
+    let lengths = Some(vec![5, 0, 3]);
+    all.push((
+        "two layers, both directions, lengths, resets",
+        LayerOptions { num_layers: 2, bidirectional: true, lengths, ..ragged },
+    ));
+    let holes = Some((0..15).map(|i| i % 4 != 1).collect());
+    all.push((
+        "holes, held, resets",
+        LayerOptions {
+            mask: holes,
+            masked_output: MaskedOutput::Hold,
+            ..resets([[0, 1], [0, 2], [1, 0], [2, 4]])
+        },
+    ));
     if C::PROJECTABLE {
         all.push(("projection", LayerOptions { proj_size: 2, ..base }));
     }
