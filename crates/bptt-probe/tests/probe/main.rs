@@ -6,3 +6,4 @@ mod curvature_tape;
 mod naive_kernel;
 mod properties;
 mod reference_files;
+mod resets;

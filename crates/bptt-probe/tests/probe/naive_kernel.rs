@@ -10,6 +10,7 @@ use bptt_probe::{DType, Setting, device, measure, measure_layer, relative_error}
 use burn::backend::tensor::{Device, FloatTensor};
 use burn::backend::{Backend, Flex, TensorMetadata};
 use burn::tensor::{Shape, TensorData, read_sync};
+use std::ops::Range;
 
 /// The kernel.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,11 @@ impl<B: Backend> SequenceKernel<B> for Naive {
         let mut outputs = vec![0.0; time * batch * output];
         let mut trace = Vec::new();
         for t in plan.order(time) {
+            for b in layer.reset_rows(plan, t) {
+                let (in_h, in_c) = layer.state_of_row(b);
+                layer.set_back(&mut h, Operand::ResetHidden, in_h);
+                in_c.into_iter().for_each(|at| layer.set_back(&mut c, Operand::ResetMemory, at));
+            }
             for b in 0..batch {
                 let at = layer.output_at(t, b);
                 if layer.is_valid(t, b) {
@@ -100,6 +106,13 @@ impl<B: Backend> SequenceKernel<B> for Naive {
                     layer.step_backward(plan.cell(), &step, of_row, &mut d_c, &mut d);
                 }
             }
+            for b in layer.reset_rows(plan, t) {
+                let (in_h, in_c) = layer.state_of_row(b);
+                move_gradient(&mut d_h, &mut d, Operand::ResetHidden, in_h);
+                for at in in_c {
+                    move_gradient(&mut d_c, &mut d, Operand::ResetMemory, at);
+                }
+            }
         }
         d.set(Operand::Hidden, Some(d_h));
         d.set(Operand::Memory, operands.has(Operand::Memory).then_some(d_c));
@@ -138,6 +151,27 @@ impl Layer {
 
     fn is_valid(&self, t: usize, b: usize) -> bool {
         self.mask.as_ref().is_none_or(|mask| mask.is_valid(t, b, self.sizes.batch))
+    }
+
+    /// The rows whose state is set back before step `t`.
+    fn reset_rows<C: Cell>(&self, plan: &Plan<C>, t: usize) -> Vec<usize> {
+        let rows = plan.reset_rows(t, self.sizes.batch).unwrap_or_default();
+        (0..rows.len()).filter(|&b| rows[b]).collect()
+    }
+
+    /// Where the state of a row is: in `h`, `[B, P]`, and for each memory in `c`, `[M, B, H]`.
+    fn state_of_row(&self, b: usize) -> (Range<usize>, Vec<Range<usize>>) {
+        let Sizes { batch, hidden, output, memories, .. } = self.sizes;
+        let part = |row: usize, width: usize| row * width..(row + 1) * width;
+        (part(b, output), (0..memories).map(|m| part(m * batch + b, hidden)).collect())
+    }
+
+    /// Replaces a part of a state by that of the reset state, which is zero if it is not given.
+    fn set_back(&self, state: &mut [f64], reset: Operand, at: Range<usize>) {
+        match self.operands.get(reset) {
+            Some(reset) => state[at.clone()].copy_from_slice(&reset[at]),
+            None => state[at].fill(0.0),
+        }
     }
 
     fn output_at(&self, t: usize, b: usize) -> usize {
@@ -326,6 +360,20 @@ impl Layer {
     }
 }
 
+/// Moves a part of a state's gradient to that of the reset state, if this is given. Nothing crosses a reset.
+fn move_gradient(
+    d_state: &mut [f64],
+    d: &mut Operands<Vec<f64>>,
+    reset: Operand,
+    at: Range<usize>,
+) {
+    if let Some(mut d_reset) = d.take(reset) {
+        at.clone().for_each(|i| d_reset[i] += d_state[i]);
+        d.set(reset, Some(d_reset));
+    }
+    d_state[at].fill(0.0);
+}
+
 fn numbers<B: Backend>(tensor: FloatTensor<B>) -> Vec<f64> {
     let data = read_sync(B::float_into_data(tensor)).expect("the device answers");
     data.convert::<f64>().try_to_vec().expect("converted to f64")
@@ -341,7 +389,7 @@ fn tensor<B: Backend>(
     B::float_from_data(data, &device)
 }
 
-/// The kernel runs the whole case table: all cells, stacks, directions, masks, packed and chunked input.
+/// The kernel runs the whole case table: all cells, stacks, directions, masks, resets, packed and chunked input.
 #[test]
 fn a_kernel_of_somebody_else_passes_the_case_table() {
     let device = device::open("flex").expect("it is in the build");

@@ -76,7 +76,7 @@ pub(crate) fn problem(options: LayerOptions) -> Problem {
     Problem { name: "property".into(), options, given, expected: Outcome::new() }
 }
 
-pub(crate) fn run_by(problem: &Problem, engine: Engine) -> Outcome {
+fn run_by(problem: &Problem, engine: Engine) -> Outcome {
     let device = device::open("flex").unwrap();
     measure(problem, &Setting { engine, kernel: Kernel::Auto, device, dtype: DType::F64 }).unwrap()
 }
