@@ -1,11 +1,13 @@
 //! `bptt bench`
 
+use crate::bench_text::text;
 use crate::failure::Failure;
 use crate::output;
 use crate::verify::CellArg;
 use bptt::{Engine, Kernel};
-use bptt_probe::bench::{Ceiling, Contender, Memory, Mode, Report, Settings, bench};
-use bptt_probe::device;
+use bptt_probe::bench::{Contender, Load, Memory, Mode, Settings, bench};
+use bptt_probe::{DType, device};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait};
 use std::alloc::System;
@@ -26,12 +28,12 @@ pub struct BenchArgs {
     /// The recurrent cell
     #[arg(long, value_enum)]
     cell: CellArg,
-    /// Sequences side by side
+    /// Sequences side by side; not for a pool
     #[arg(long, value_name = "B")]
-    batch: usize,
-    /// Steps of a sequence
+    batch: Option<usize>,
+    /// Steps of a sequence; not for a pool
     #[arg(long, value_name = "T")]
-    time: usize,
+    time: Option<usize>,
     /// Size of the input
     #[arg(long, value_name = "I")]
     input: usize,
@@ -50,6 +52,9 @@ pub struct BenchArgs {
     /// Which kernel the manual engine runs
     #[arg(long, value_enum, default_value = "auto")]
     kernel: KernelArg,
+    /// The float type of weights and inputs
+    #[arg(long, value_parser = dtype_parser(), value_name = "TYPE", default_value = "f32")]
+    dtype: DType,
     /// Where to run, see `bptt devices` [default: the first of this build]
     #[arg(long, value_name = "D")]
     device: Option<String>,
@@ -59,15 +64,74 @@ pub struct BenchArgs {
     /// Threads of the pool that host devices compute with [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// Measured runs; before them come two that are not measured, or as many as take a tenth of a second
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    repeats: usize,
+    /// Measured runs; before them come two that are not measured, or as many as take a tenth of a second; not for a pool
+    /// [default: 10]
+    #[arg(long, value_name = "N")]
+    repeats: Option<usize>,
+    #[command(flatten)]
+    pool: PoolArgs,
     /// Leave out the machine's own matrix product
     #[arg(long)]
     no_ceiling: bool,
     /// Write the result as JSON to FILE (`-`: standard output, and nothing else there)
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+/// The load of `--mode pool`.
+#[derive(Args)]
+#[command(next_help_heading = "Options of --mode pool")]
+struct PoolArgs {
+    /// Streams that are open all the time [default: 256]
+    #[arg(long, value_name = "N")]
+    streams: Option<usize>,
+    /// Inputs a second over all streams; they arrive at random (Poisson), the same ones each time [default: 10000]
+    #[arg(long, value_name = "R")]
+    rate: Option<f64>,
+    /// An answer later than this is a miss, in milliseconds from the arrival of its input [default: 10]
+    #[arg(long, value_name = "MS")]
+    deadline: Option<f64>,
+    /// The longest time that an input waits for others to make a batch, in milliseconds [default: 2]
+    #[arg(long, value_name = "MS")]
+    max_wait: Option<f64>,
+    /// The most inputs of a batch [default: 128]
+    #[arg(long, value_name = "N")]
+    max_batch: Option<usize>,
+    /// For how long inputs arrive [default: 10]
+    #[arg(long, value_name = "S")]
+    seconds: Option<f64>,
+}
+
+impl PoolArgs {
+    /// The name of an option that was given.
+    fn given(&self) -> Option<&'static str> {
+        let all = [
+            ("--streams", self.streams.is_some()),
+            ("--rate", self.rate.is_some()),
+            ("--deadline", self.deadline.is_some()),
+            ("--max-wait", self.max_wait.is_some()),
+            ("--max-batch", self.max_batch.is_some()),
+            ("--seconds", self.seconds.is_some()),
+        ];
+        all.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+    }
+
+    fn load(&self) -> Load {
+        Load {
+            streams: self.streams.unwrap_or(256),
+            rate: self.rate.unwrap_or(10_000.0),
+            seconds: self.seconds.unwrap_or(10.0),
+            max_wait_ms: self.max_wait.unwrap_or(2.0),
+            deadline_ms: self.deadline.unwrap_or(10.0),
+        }
+    }
+}
+
+/// The types of [`DType`], by name.
+fn dtype_parser() -> impl TypedValueParser<Value = DType> {
+    let find = |name: &str| DType::ALL.into_iter().find(|dtype| dtype.name() == name);
+    PossibleValuesParser::new(DType::ALL.map(DType::name))
+        .map(move |name| find(&name).expect("one of the names"))
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -90,19 +154,21 @@ enum KernelArg {
     Reference,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum ModeArg {
     /// Forward and backward: gradients of the input and all parameters
     Train,
     /// Forward, nothing recorded
     Infer,
-    /// One step of a stream, out of T in a row; times are those of one step
+    /// One step of a stream, out of T in a row; times are those of one step, with percentiles over single steps
     Step,
+    /// A pool of streams whose inputs arrive by themselves; times are from an input's arrival to its answer
+    Pool,
 }
 
 /// Measures a layer and prints a few lines.
 pub fn run(args: BenchArgs) -> Result<(), Failure> {
-    let settings = args.settings();
+    let settings = args.settings()?;
     // Wrong settings are reported before anything is computed.
     settings.check().map_err(Failure::usage)?;
     output::check(&[args.json.as_ref()])?;
@@ -114,13 +180,14 @@ pub fn run(args: BenchArgs) -> Result<(), Failure> {
     }
     let threads = rayon::current_num_threads();
     let (report, ceiling) = bench(&settings, threads, Some(MEMORY)).map_err(Failure::usage)?;
-    output::say(args.json.as_ref(), &text(&settings, &report, ceiling));
+    output::say(args.json.as_ref(), &text(&report, ceiling));
     args.json.as_ref().map_or(Ok(()), |path| output::write_json(path, &report))
 }
 
 impl BenchArgs {
-    fn settings(&self) -> Settings {
-        Settings {
+    fn settings(&self) -> Result<Settings, Failure> {
+        let [batch, time, repeats] = self.sizes()?;
+        Ok(Settings {
             cell: self.cell.into(),
             engine: match self.engine {
                 EngineArg::Manual => Contender::Ours(Engine::Manual),
@@ -133,56 +200,46 @@ impl BenchArgs {
                 KernelArg::Reference => Kernel::Reference,
             },
             device: self.device.clone().unwrap_or_else(|| device::default_name().into()),
+            dtype: self.dtype,
             mode: match self.mode {
                 ModeArg::Train => Mode::Train,
                 ModeArg::Infer => Mode::Infer,
                 ModeArg::Step => Mode::Step,
+                ModeArg::Pool => Mode::Pool(self.pool.load()),
             },
-            batch: self.batch,
-            time: self.time,
+            batch,
+            time,
             input: self.input,
             hidden: self.hidden,
             layers: self.layers,
             bidirectional: self.bidirectional,
-            repeats: self.repeats,
+            repeats,
             ceiling: !self.no_ceiling,
-        }
+        })
     }
-}
 
-fn text(settings: &Settings, report: &Report, ceiling: Option<Ceiling>) -> String {
-    let Report { batch, time, input, hidden, layers, threads, repeats, gflops, .. } = report;
-    let kernel = match report.kernel.as_str() {
-        "-" => String::new(),
-        kernel => format!(", kernel {kernel}"),
-    };
-    let both = if settings.bidirectional { ", both directions" } else { "" };
-    let (whole, unit, scale) = match settings.mode {
-        Mode::Step => (" a step", "µs", 1e3),
-        _ => ("", "ms", 1.0),
-    };
-    let [median, min, max] =
-        [report.median_ms, report.min_ms, report.max_ms].map(|ms| format!("{:.3}", ms * scale));
-    let reached = match ceiling {
-        None => String::new(),
-        Some(ceiling) => format!(
-            ", {:.0} % of what a product of 1024 x 1024 matrices reaches here ({:.1} before, \
-             {:.1} after)",
-            100.0 * gflops / ceiling.best(),
-            ceiling.before,
-            ceiling.after,
-        ),
-    };
-    let peak = report.peak_bytes.map_or_else(
-        || "–".to_string(),
-        |bytes| format!("{:.2} MB above parameters and input", bytes as f64 / 1e6),
-    );
-    format!(
-        "{} B {batch} T {time} I {input} H {hidden}, layers {layers}{both}: {}, engine {}{kernel}, \
-         device {}, threads {threads}\n\
-         time    {median} {unit}{whole} (median of {repeats}; {min} to {max})\n\
-         work    {gflops:.1} GF/s in matrix products{reached}\n\
-         memory  {peak}",
-        report.cell, report.mode, report.engine, report.device,
-    )
+    /// Batch, time and repeats. An option that the mode does not read is refused, because whoever gives it expects that
+    /// it has an effect.
+    fn sizes(&self) -> Result<[usize; 3], Failure> {
+        if self.mode == ModeArg::Pool {
+            let others =
+                [("--batch", self.batch), ("--time", self.time), ("--repeats", self.repeats)];
+            return match others.into_iter().find(|(_, found)| found.is_some()) {
+                Some((name, _)) => Err(Failure::usage(format!(
+                    "{name} is not for --mode pool, which has --streams, --max-batch and --seconds"
+                ))),
+                None => Ok([self.pool.max_batch.unwrap_or(128), 1, 1]),
+            };
+        }
+        if let Some(name) = self.pool.given() {
+            return Err(Failure::usage(format!("{name} is only for --mode pool")));
+        }
+        let needed = |name: &str, found: Option<usize>| {
+            found.ok_or_else(|| {
+                Failure::usage(format!("{name} is missing; only --mode pool goes without it"))
+            })
+        };
+        let batch = needed("--batch", self.batch)?;
+        Ok([batch, needed("--time", self.time)?, self.repeats.unwrap_or(10)])
+    }
 }

@@ -5,6 +5,7 @@
 //! wrong, where, and what would be right. It is 129, 130 or 143 if a signal ended a run, which was saved.
 
 mod bench;
+mod bench_text;
 mod convert;
 mod devices;
 mod failure;

@@ -1,55 +1,22 @@
 //! Measures what a layer costs: time, work and memory of one run.
 
+mod latency;
+mod load;
 mod model;
+mod pool;
+mod report;
 mod settings;
 
-pub use settings::{Contender, Mode, Settings};
+pub use report::{LoadReport, Report};
+pub use settings::{Contender, Load, Mode, Settings};
 
+use crate::bench::latency::{Percentiles, clock};
 use crate::bench::model::{Model, wait};
+use crate::bench::report::Figures;
 use crate::device;
 use burn::Tensor;
 use burn::tensor::{Device, Distribution};
-use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
-
-/// The result of a measurement.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Report {
-    /// The cell: `rnn`, `lstm`, `gru`.
-    pub cell: String,
-    /// `manual`, `autograd` or `burn-nn`.
-    pub engine: String,
-    /// The manual engine's kernel, `auto` or `reference`; `-` for others.
-    pub kernel: String,
-    /// The device's name.
-    pub device: String,
-    /// `train`, `infer` or `step`.
-    pub mode: String,
-    /// The number of threads of the host's pool.
-    pub threads: usize,
-    /// `B`
-    pub batch: usize,
-    /// `T`
-    pub time: usize,
-    /// `I`
-    pub input: usize,
-    /// `H`
-    pub hidden: usize,
-    /// `L`
-    pub layers: usize,
-    /// The median time of the runs, in milliseconds; for `step`, the time of one step.
-    pub median_ms: f64,
-    /// The shortest.
-    pub min_ms: f64,
-    /// The longest.
-    pub max_ms: f64,
-    /// Billions of operations per second: the operations of the matrix products, divided by the median time.
-    pub gflops: f64,
-    /// The peak memory of a run in bytes, besides the parameters and the input. It is known on host devices only.
-    pub peak_bytes: Option<u64>,
-    /// The number of measured runs.
-    pub repeats: usize,
-}
 
 /// The speed of the device's own matrix product, in billions of operations per second. It is the best of several
 /// products of `1024 × 1024` matrices, before and after the layer was measured.
@@ -84,6 +51,12 @@ const WARM_UPS: usize = 2;
 /// How long these runs take at least. In the first milliseconds of a program, its threads may share a core.
 const WARM_UP: Duration = Duration::from_millis(100);
 
+/// How many single steps are timed at least, so that ten of them lie above the 99.9th percentile.
+const SINGLE_STEPS: usize = 10_000;
+
+/// After this time no more single steps are timed, even if there are fewer.
+const SINGLE_STEPS_END: Duration = Duration::from_secs(60);
+
 /// Measures a layer.
 ///
 /// # Arguments
@@ -93,7 +66,7 @@ const WARM_UP: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// One line, if the settings are wrong or the device does not work here.
+/// One line, if the settings are wrong, if the device does not work here, or if it does not have the float type.
 pub fn bench(
     settings: &Settings,
     threads: usize,
@@ -101,15 +74,21 @@ pub fn bench(
 ) -> Result<(Report, Option<Ceiling>), String> {
     settings.check()?;
     let plain = device::open(&settings.device)?;
+    if !settings.dtype.works_on(&settings.device, &plain) {
+        let (device, dtype) = (&settings.device, settings.dtype.name());
+        return Err(format!("device '{device}' has no {dtype}: see bptt devices"));
+    }
     let memory = memory.filter(|_| device::is_host(&settings.device));
     let device = match settings.mode {
         Mode::Train => plain.clone().autodiff(),
         Mode::Infer | Mode::Step => plain.clone(),
+        Mode::Pool(load) => return Ok((pool::bench(settings, &load, threads, memory)?, None)),
     };
     device.seed(1);
     let model = Model::new(settings, &device)?;
     let shape = [settings.batch, settings.time, settings.input];
-    let input = Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+    let kind = (&device, settings.dtype.burn());
+    let input = Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), kind);
     // All steps use the same input, so that the measured time includes no slicing.
     let row = input.clone().slice([0..settings.batch, 0..1]);
     let row = row.reshape([settings.batch, settings.input]);
@@ -117,7 +96,7 @@ pub fn bench(
         match settings.mode {
             Mode::Train => model.train(&input, &device)?,
             Mode::Infer => drop(model.forward(input.clone())),
-            Mode::Step => model.stream(&row, settings.time),
+            Mode::Step | Mode::Pool(_) => model.stream(&row, settings.time),
         }
         wait(&device)
     };
@@ -138,6 +117,14 @@ pub fn bench(
     let mut times = (0..settings.repeats)
         .map(|_| Ok(seconds(run)? * 1e3 / per_run))
         .collect::<Result<Vec<f64>, String>>()?;
+    let (clock_ms, latency) = match settings.mode {
+        Mode::Step => {
+            let clock = clock();
+            let times = single_steps(&model, &row, settings, &device, clock)?;
+            (Some(clock), Some(Percentiles::of(times)))
+        }
+        _ => (None, None),
+    };
     let ceiling = match before {
         Some(before) => Some(Ceiling { before, after: product(&plain)? }),
         None => None,
@@ -145,26 +132,40 @@ pub fn bench(
 
     times.sort_by(f64::total_cmp);
     let median_ms = median(&times);
-    let report = Report {
-        cell: settings.cell.name().into(),
-        engine: settings.engine.name().into(),
-        kernel: settings.kernel_name().into(),
-        device: settings.device.clone(),
-        mode: settings.mode.name().into(),
-        threads,
-        batch: settings.batch,
-        time: settings.time,
-        input: settings.input,
-        hidden: settings.hidden,
-        layers: settings.layers,
+    let figures = Figures {
         median_ms,
         min_ms: times[0],
         max_ms: times[times.len() - 1],
         gflops: settings.flops() / median_ms / 1e6,
         peak_bytes,
         repeats: settings.repeats,
+        latency,
+        clock_ms,
+        load: None,
     };
-    Ok((report, ceiling))
+    Ok((Report::of(settings, threads, figures), ceiling))
+}
+
+/// The times of single steps of one stream, in milliseconds, without the time that the clock takes.
+fn single_steps(
+    model: &Model,
+    row: &Tensor<2>,
+    settings: &Settings,
+    device: &Device,
+    clock: f64,
+) -> Result<Vec<f64>, String> {
+    let steps = SINGLE_STEPS.max(settings.repeats.saturating_mul(settings.time));
+    let mut times = Vec::with_capacity(SINGLE_STEPS);
+    let mut state = None;
+    let begin = Instant::now();
+    while times.is_empty() || (times.len() < steps && begin.elapsed() < SINGLE_STEPS_END) {
+        let time = seconds(|| {
+            state = Some(model.step(row.clone(), state.take()));
+            wait(device)
+        })?;
+        times.push((time * 1e3 - clock).max(0.0));
+    }
+    Ok(times)
 }
 
 /// The median of sorted numbers.
@@ -209,6 +210,7 @@ const F32: burn::tensor::DType = burn::tensor::DType::F32;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setting::DType;
     use bptt::{CellKind, Engine, Kernel};
 
     fn settings() -> Settings {
@@ -217,6 +219,7 @@ mod tests {
             engine: Contender::Ours(Engine::Manual),
             kernel: Kernel::Auto,
             device: "flex".into(),
+            dtype: DType::F32,
             mode: Mode::Infer,
             batch: 2,
             time: 3,
@@ -236,6 +239,54 @@ mod tests {
         assert_eq!(settings().flops(), forward);
         assert_eq!(Settings { mode: Mode::Train, ..settings() }.flops(), 3.0 * forward);
         assert_eq!(Settings { mode: Mode::Step, ..settings() }.flops(), forward / 3.0);
+        let pool = Settings { mode: Mode::Pool(LOAD), ..settings() };
+        assert_eq!(pool.flops(), forward / 3.0 / 2.0);
+    }
+
+    const LOAD: Load =
+        Load { streams: 3, rate: 2000.0, seconds: 0.5, max_wait_ms: 0.5, deadline_ms: 1000.0 };
+
+    fn under(load: Load) -> Settings {
+        Settings { mode: Mode::Pool(load), time: 1, bidirectional: false, ..settings() }
+    }
+
+    #[test]
+    fn a_load_that_makes_no_sense_is_named() {
+        assert_eq!(under(LOAD).check(), Ok(()));
+        let wrong = [
+            (Load { streams: 0, ..LOAD }, "streams is 0"),
+            (Load { rate: 0.0, ..LOAD }, "rate is 0"),
+            (Load { rate: f64::NAN, ..LOAD }, "rate is NaN"),
+            (Load { seconds: -1.0, ..LOAD }, "seconds is -1"),
+            (Load { seconds: f64::INFINITY, ..LOAD }, "seconds is inf"),
+            (Load { deadline_ms: 0.0, ..LOAD }, "deadline is 0"),
+            (Load { max_wait_ms: -0.1, ..LOAD }, "max-wait is -0.1"),
+            (Load { rate: 1e8, seconds: 100.0, ..LOAD }, "too many to draw"),
+            (Load { streams: usize::MAX, ..LOAD }, "too large"),
+        ];
+        for (load, named) in wrong {
+            let line = under(load).check().expect_err(named);
+            assert!(line.contains(named), "{line}");
+        }
+        let both = Settings { bidirectional: true, ..under(LOAD) };
+        assert!(both.check().is_err_and(|line| line.contains("no next step")));
+        let theirs = Settings { engine: Contender::BurnNn, layers: 1, ..under(LOAD) };
+        assert!(theirs.check().is_err_and(|line| line.contains("no pool")));
+    }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn a_pool_answers_all_that_arrives() {
+        let (report, _) = bench(&under(LOAD), 1, None).expect("it can be measured");
+        let load = report.load.expect("of a pool");
+        // The same arrivals for the same seed: about rate times seconds.
+        assert!((900..1100).contains(&load.inputs), "{}", load.inputs);
+        assert_eq!((load.answers, load.misses), (load.inputs, 0));
+        assert!(load.mean_batch >= 1.0 && load.mean_batch <= 2.0, "{}", load.mean_batch);
+        assert!(load.busy > 0.0 && load.busy < 1.0, "{}", load.busy);
+        assert_eq!(report.samples, Some(load.inputs));
+        assert!(report.p50_ms <= report.longest_ms && report.p999_ms.is_none());
+        assert!(report.min_ms > 0.0 && Some(report.max_ms) == report.longest_ms);
     }
 
     #[test]

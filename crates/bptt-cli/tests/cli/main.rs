@@ -1,5 +1,6 @@
 //! Runs the command as its users run it.
 
+mod bench;
 mod convert;
 mod data;
 #[cfg(unix)]
@@ -185,72 +186,4 @@ fn broken_reference_files_are_named_and_the_others_checked() {
 fn wgpu_agrees_with_the_other_engine_and_the_f64_reference() {
     let done = bptt(&["verify", "--device", "wgpu"]);
     assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
-}
-
-/// `bptt bench` of a tiny layer.
-fn tiny_bench(arguments: &[&str]) -> Output {
-    let tiny = ["bench", "--batch", "2", "--time", "3", "--input", "4", "--hidden", "5"];
-    bptt(&[&tiny[..], &["--repeats", "2"], arguments].concat())
-}
-
-#[test]
-fn every_engine_and_mode_is_measured() {
-    for cell in ["rnn", "lstm", "gru"] {
-        for engine in ["manual", "autograd", "burn-nn"] {
-            for mode in ["train", "infer", "step"] {
-                let what = ["--cell", cell, "--engine", engine, "--mode", mode];
-                let done = tiny_bench(&[&what[..], &["--no-ceiling", "--json", "-"]].concat());
-                assert_eq!(done.status.code(), Some(0), "{what:?}: {}", stderr(&done));
-                let report: serde_json::Value =
-                    serde_json::from_slice(&done.stdout).expect("JSON and nothing else");
-                assert_eq!(report["cell"], cell);
-                assert_eq!(report["engine"], engine);
-                assert_eq!(report["mode"], mode);
-                assert!(report["median_ms"].as_f64() > Some(0.0), "{what:?}: {report}");
-                assert!(report["peak_bytes"].as_u64() > Some(0), "{what:?}: {report}");
-            }
-        }
-    }
-}
-
-#[test]
-fn what_cannot_be_measured_is_one_line_and_exit_code_2() {
-    let mistakes: [(&[&str], &str); 8] = [
-        (&["--hidden", "0"], "hidden is 0"),
-        (&["--repeats", "0"], "repeats is 0"),
-        (&["--threads", "0"], "--threads"),
-        (&["--hidden", "99999999999999"], "too large"),
-        (&["--device", "abacus"], "unknown device 'abacus'"),
-        (&["--engine", "burn-nn", "--layers", "2"], "burn-nn has one layer"),
-        (&["--engine", "autograd", "--kernel", "reference"], "no kernels"),
-        (&["--mode", "step", "--bidirectional"], "no next step"),
-    ];
-    for (arguments, named) in mistakes {
-        let given = |name| arguments.contains(&name);
-        let sizes = ["--batch", "--time", "--input", "--hidden"];
-        let rest = sizes.into_iter().filter(|name| !given(name)).flat_map(|name| [name, "3"]);
-        let all = ["bench", "--cell", "lstm"].into_iter().chain(rest);
-        let done = bptt(&all.chain(arguments.iter().copied()).collect::<Vec<_>>());
-        assert_eq!(done.status.code(), Some(2), "{arguments:?}: {}", stderr(&done));
-        assert_eq!(stderr(&done).trim().lines().count(), 1, "{arguments:?}: {}", stderr(&done));
-        assert!(stderr(&done).contains(named), "{arguments:?}: {}", stderr(&done));
-    }
-}
-
-#[test]
-fn a_measurement_has_all_fields_and_readable_lines() {
-    let stack = ["--layers", "2", "--bidirectional", "--kernel", "reference", "--threads", "1"];
-    let done = tiny_bench(&[&["--cell", "lstm"], &stack[..], &["--json", "-"]].concat());
-    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
-    assert!(stderr(&done).contains("product of 1024 x 1024 matrices"), "{}", stderr(&done));
-    let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
-    let sizes = [("batch", 2), ("time", 3), ("input", 4), ("hidden", 5), ("layers", 2)];
-    for (name, expected) in sizes.into_iter().chain([("threads", 1), ("repeats", 2)]) {
-        assert_eq!(report[name], expected, "{name}");
-    }
-    assert_eq!(report["kernel"], "reference");
-    assert_eq!(report["device"], "flex");
-    for name in ["median_ms", "min_ms", "max_ms", "gflops", "peak_bytes"] {
-        assert!(report[name].is_number(), "{name}: {report}");
-    }
 }

@@ -3,8 +3,9 @@
 use crate::bench::settings::{Contender, Settings};
 use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind};
 use burn::Tensor;
+use burn::module::{Module, ModuleMapper, Param};
 use burn::nn;
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 
 /// A layer of bptt or of `burn::nn`.
 #[allow(clippy::large_enum_variant, reason = "there is one, on the stack")]
@@ -16,31 +17,56 @@ pub(super) enum Model {
 }
 
 /// The state that a [`Model`] carries from step to step.
-enum State {
+pub(super) enum State {
     Ours(AnyState),
     Rnn(nn::RnnState<2>),
     Lstm(nn::LstmState<2>),
     Gru(Tensor<2>),
 }
 
+/// The layer of this project.
+pub(super) fn layer(settings: &Settings, device: &Device) -> Result<AnyRecurrent, String> {
+    let Contender::Ours(engine) = settings.engine else {
+        return Err(format!("{} is not a layer of bptt", settings.engine.name()));
+    };
+    let layer = AnyRecurrentConfig::new(settings.cell, settings.input, settings.hidden)
+        .with_num_layers(settings.layers)
+        .with_bidirectional(settings.bidirectional)
+        .with_engine(engine)
+        .with_kernel(settings.kernel)
+        .try_init(device)
+        .map_err(|error| error.to_string())?;
+    Ok(layer.map(&mut Cast(settings.dtype.burn())))
+}
+
+/// Changes the type of all parameters.
+struct Cast(DType);
+
+impl ModuleMapper for Cast {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if param.dtype() == self.0 {
+            return param;
+        }
+        // Detached, so that the parameter is a leaf of the tape and no result of a cast.
+        Param::from_tensor(param.val().detach().cast(self.0))
+    }
+}
+
 impl Model {
     pub(super) fn new(settings: &Settings, device: &Device) -> Result<Self, String> {
         let (input, hidden) = (settings.input, settings.hidden);
+        let mut cast = Cast(settings.dtype.burn());
         Ok(match (settings.engine, settings.cell) {
-            (Contender::Ours(engine), cell) => Self::Ours(
-                AnyRecurrentConfig::new(cell, input, hidden)
-                    .with_num_layers(settings.layers)
-                    .with_bidirectional(settings.bidirectional)
-                    .with_engine(engine)
-                    .with_kernel(settings.kernel)
-                    .try_init(device)
-                    .map_err(|error| error.to_string())?,
-            ),
-            (_, CellKind::Rnn) => Self::Rnn(nn::RnnConfig::new(input, hidden, true).init(device)),
-            (_, CellKind::Lstm) => {
-                Self::Lstm(nn::LstmConfig::new(input, hidden, true).init(device))
+            (Contender::Ours(_), _) => Self::Ours(layer(settings, device)?),
+            (_, CellKind::Rnn) => {
+                Self::Rnn(nn::RnnConfig::new(input, hidden, true).init(device).map(&mut cast))
             }
-            (_, CellKind::Gru) => Self::Gru(nn::GruConfig::new(input, hidden, true).init(device)),
+            (_, CellKind::Lstm) => {
+                Self::Lstm(nn::LstmConfig::new(input, hidden, true).init(device).map(&mut cast))
+            }
+            (_, CellKind::Gru) => {
+                Self::Gru(nn::GruConfig::new(input, hidden, true).init(device).map(&mut cast))
+            }
             (_, other) => {
                 return Err(format!("burn::nn has no layer of the cell {}", other.name()));
             }
@@ -73,7 +99,8 @@ impl Model {
         }
     }
 
-    fn step(&self, input: Tensor<2>, state: Option<State>) -> State {
+    /// One step of a stream.
+    pub(super) fn step(&self, input: Tensor<2>, state: Option<State>) -> State {
         // Burn's layers have no `step`, so this runs a sequence of one step.
         let one = |input: Tensor<2>| input.unsqueeze_dim::<3>(1);
         match (self, state) {

@@ -1,6 +1,7 @@
 //! What is measured, and how.
 
 use crate::report::kernel_name;
+use crate::setting::DType;
 use bptt::{CellKind, Engine, Kernel, SequenceCell};
 
 /// Which project's layer is measured.
@@ -23,7 +24,7 @@ impl Contender {
 }
 
 /// What one run is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
     /// Forward and backward: the gradients of the input and of all parameters, the loss being the
     /// sum of the outputs.
@@ -32,7 +33,59 @@ pub enum Mode {
     Infer,
     /// `T` steps of a stream with the state carried on, on a device without autodiff. Times are for one step.
     Step,
+    /// A pool of streams whose inputs arrive by themselves. Times are from an input's arrival to its answer.
+    Pool(Load),
 }
+
+/// The load on a pool of streams.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Load {
+    /// How many streams there are.
+    pub streams: usize,
+    /// How many inputs arrive in a second, over all streams.
+    pub rate: f64,
+    /// For how many seconds inputs arrive.
+    pub seconds: f64,
+    /// The longest time that an input waits for others, in milliseconds.
+    pub max_wait_ms: f64,
+    /// An answer that takes longer comes too late, in milliseconds.
+    pub deadline_ms: f64,
+}
+
+impl Load {
+    fn check(&self) -> Result<(), String> {
+        if self.streams == 0 {
+            return Err("streams is 0: expected at least 1".into());
+        }
+        let above_zero =
+            [("rate", self.rate), ("seconds", self.seconds), ("deadline", self.deadline_ms)];
+        if let Some((name, found)) =
+            above_zero.into_iter().find(|(_, found)| !(*found > 0.0 && *found < LONGEST))
+        {
+            return Err(format!("{name} is {found}: expected a number above 0, up to {LONGEST:e}"));
+        }
+        if !(0.0..LONGEST).contains(&self.max_wait_ms) {
+            return Err(format!(
+                "max-wait is {}: expected a number of milliseconds from 0 to {LONGEST:e}",
+                self.max_wait_ms,
+            ));
+        }
+        let inputs = self.rate * self.seconds;
+        if inputs > MOST_INPUTS {
+            return Err(format!(
+                "{inputs:.0} inputs are too many to draw beforehand: expected a rate times seconds \
+                 of at most {MOST_INPUTS:.0}",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// More seconds or milliseconds than anybody measures, and few enough for the clock.
+const LONGEST: f64 = 1e9;
+
+/// Their arrivals and latencies take 3 GB.
+const MOST_INPUTS: f64 = 1e8;
 
 impl Mode {
     /// The name on the command line and in reports.
@@ -41,6 +94,7 @@ impl Mode {
             Self::Train => "train",
             Self::Infer => "infer",
             Self::Step => "step",
+            Self::Pool(_) => "pool",
         }
     }
 }
@@ -56,11 +110,13 @@ pub struct Settings {
     pub kernel: Kernel,
     /// The device's name.
     pub device: String,
+    /// The float type of weights and inputs.
+    pub dtype: DType,
     /// What one run is.
     pub mode: Mode,
-    /// `B`
+    /// `B`; of a pool, the most rows of a batch.
     pub batch: usize,
-    /// `T`
+    /// `T`; 1 for a pool.
     pub time: usize,
     /// `I`
     pub input: usize,
@@ -86,8 +142,12 @@ impl Settings {
     ///
     /// One line that says which setting is wrong, and what would be right.
     pub fn check(&self) -> Result<(), String> {
+        let load = match self.mode {
+            Mode::Pool(load) => Some(load),
+            _ => None,
+        };
         let sizes = [
-            ("batch", self.batch),
+            (if load.is_some() { "max-batch" } else { "batch" }, self.batch),
             ("time", self.time),
             ("input", self.input),
             ("hidden", self.hidden),
@@ -96,6 +156,14 @@ impl Settings {
         ];
         if let Some((name, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Err(format!("{name} is 0: expected at least 1"));
+        }
+        if let Some(load) = load {
+            load.check()?;
+            if self.engine == Contender::BurnNn {
+                return Err(
+                    "burn-nn has no pool of streams: take the engine manual or autograd".into()
+                );
+            }
         }
         if self.engine == Contender::BurnNn && (self.layers > 1 || self.bidirectional) {
             return Err("burn-nn has one layer in one direction: leave out --layers and \
@@ -109,7 +177,7 @@ impl Settings {
                 self.engine.name(),
             ));
         }
-        if self.mode == Mode::Step && self.bidirectional {
+        if matches!(self.mode, Mode::Step | Mode::Pool(_)) && self.bidirectional {
             return Err("a bidirectional layer has no next step: leave out --bidirectional, or \
                         take the mode infer"
                 .into());
@@ -132,7 +200,11 @@ impl Settings {
     fn numbers(&self) -> Option<usize> {
         let wide = self.directions().checked_mul(self.hidden)?;
         let gates = wide.checked_mul(self.cell.default_cell().gates())?;
-        let rows = self.batch.checked_mul(self.time)?;
+        let streams = match self.mode {
+            Mode::Pool(load) => load.streams,
+            _ => 0,
+        };
+        let rows = self.batch.checked_mul(self.time)?.max(streams);
         let first = gates.checked_mul(self.input.checked_add(self.hidden)?)?;
         let upper = gates.checked_mul(wide.checked_add(self.hidden)?)?;
         let weights = first.checked_add(upper.checked_mul(self.layers - 1)?)?;
@@ -140,8 +212,8 @@ impl Settings {
         weights.checked_add(rows.checked_mul(planes)?)
     }
 
-    /// The number of multiplications and additions in the matrix products of one run, or of one step for
-    /// [`Mode::Step`]. The backward pass has two products for each product of the forward pass.
+    /// The number of multiplications and additions in the matrix products of one run, of one step for
+    /// [`Mode::Step`], or of one answer for [`Mode::Pool`]. The backward pass has two products for each product of the forward pass.
     pub fn flops(&self) -> f64 {
         let [batch, time, input, hidden] =
             [self.batch, self.time, self.input, self.hidden].map(|size| size as f64);
@@ -153,6 +225,7 @@ impl Settings {
             Mode::Train => 3.0 * time * step,
             Mode::Infer => time * step,
             Mode::Step => step,
+            Mode::Pool(_) => step / batch,
         }
     }
 

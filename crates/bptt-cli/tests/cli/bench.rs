@@ -1,0 +1,163 @@
+//! `bptt bench`
+
+use crate::{bptt, stderr, stdout};
+use std::process::Output;
+
+/// `bptt bench` of a tiny layer.
+fn tiny_bench(arguments: &[&str]) -> Output {
+    let tiny = ["bench", "--batch", "2", "--time", "3", "--input", "4", "--hidden", "5"];
+    bptt(&[&tiny[..], &["--repeats", "2"], arguments].concat())
+}
+
+#[test]
+fn every_engine_and_mode_is_measured() {
+    for cell in ["rnn", "lstm", "gru"] {
+        for engine in ["manual", "autograd", "burn-nn"] {
+            for mode in ["train", "infer", "step"] {
+                let what = ["--cell", cell, "--engine", engine, "--mode", mode];
+                let done = tiny_bench(&[&what[..], &["--no-ceiling", "--json", "-"]].concat());
+                assert_eq!(done.status.code(), Some(0), "{what:?}: {}", stderr(&done));
+                let report: serde_json::Value =
+                    serde_json::from_slice(&done.stdout).expect("JSON and nothing else");
+                assert_eq!(report["cell"], cell);
+                assert_eq!(report["engine"], engine);
+                assert_eq!(report["mode"], mode);
+                assert!(report["median_ms"].as_f64() > Some(0.0), "{what:?}: {report}");
+                assert!(report["peak_bytes"].as_u64() > Some(0), "{what:?}: {report}");
+                // Single steps have percentiles, and whole runs have none.
+                for name in ["p50_ms", "p99_ms", "p999_ms"] {
+                    assert_eq!(report[name].is_number(), mode == "step", "{what:?}: {report}");
+                }
+                assert_eq!(report["load"], serde_json::Value::Null);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_measured_is_one_line_and_exit_code_2() {
+    let mistakes: [(&[&str], &str); 9] = [
+        (&["--hidden", "0"], "hidden is 0"),
+        (&["--repeats", "0"], "repeats is 0"),
+        (&["--threads", "0"], "--threads"),
+        (&["--dtype", "f8"], "f8"),
+        (&["--hidden", "99999999999999"], "too large"),
+        (&["--device", "abacus"], "unknown device 'abacus'"),
+        (&["--engine", "burn-nn", "--layers", "2"], "burn-nn has one layer"),
+        (&["--engine", "autograd", "--kernel", "reference"], "no kernels"),
+        (&["--mode", "step", "--bidirectional"], "no next step"),
+    ];
+    for (arguments, named) in mistakes {
+        let given = |name| arguments.contains(&name);
+        let sizes = ["--batch", "--time", "--input", "--hidden"];
+        let rest = sizes.into_iter().filter(|name| !given(name)).flat_map(|name| [name, "3"]);
+        let all = ["bench", "--cell", "lstm"].into_iter().chain(rest);
+        let done = bptt(&all.chain(arguments.iter().copied()).collect::<Vec<_>>());
+        assert_eq!(done.status.code(), Some(2), "{arguments:?}: {}", stderr(&done));
+        assert_eq!(stderr(&done).trim().lines().count(), 1, "{arguments:?}: {}", stderr(&done));
+        assert!(stderr(&done).contains(named), "{arguments:?}: {}", stderr(&done));
+    }
+}
+
+#[test]
+fn a_measurement_has_all_fields_and_readable_lines() {
+    let stack = ["--layers", "2", "--bidirectional", "--kernel", "reference", "--threads", "1"];
+    let done = tiny_bench(&[&["--cell", "lstm"], &stack[..], &["--json", "-"]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    assert!(stderr(&done).contains("product of 1024 x 1024 matrices"), "{}", stderr(&done));
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let sizes = [("batch", 2), ("time", 3), ("input", 4), ("hidden", 5), ("layers", 2)];
+    for (name, expected) in sizes.into_iter().chain([("threads", 1), ("repeats", 2)]) {
+        assert_eq!(report[name], expected, "{name}");
+    }
+    assert_eq!(report["kernel"], "reference");
+    assert_eq!(report["device"], "flex");
+    assert_eq!(report["dtype"], "f32");
+    assert_eq!(report["bidirectional"], true);
+    for name in ["median_ms", "min_ms", "max_ms", "gflops", "peak_bytes"] {
+        assert!(report[name].is_number(), "{name}: {report}");
+    }
+}
+
+#[test]
+fn single_steps_are_enough_for_the_percentiles() {
+    let done = tiny_bench(&["--cell", "gru", "--mode", "step", "--no-ceiling", "--json", "-"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    assert!(stderr(&done).contains("10000 single steps"), "{}", stderr(&done));
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(report["samples"], 10_000);
+    let [p50, p99, p999, longest] = ["p50_ms", "p99_ms", "p999_ms", "longest_ms"]
+        .map(|name| report[name].as_f64().expect("a number"));
+    assert!(p50 <= p99 && p99 <= p999 && p999 <= longest, "{report}");
+    assert!(report["clock_ms"].as_f64() < Some(p50), "{report}");
+}
+
+#[test]
+fn training_in_f64_is_measured() {
+    let done = tiny_bench(&["--cell", "lstm", "--dtype", "f64", "--no-ceiling", "--json", "-"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(report["dtype"], "f64");
+}
+
+/// `bptt bench --mode pool` of a tiny layer.
+fn pool_bench(arguments: &[&str]) -> Output {
+    let tiny = ["bench", "--cell", "gru", "--mode", "pool", "--input", "4", "--hidden", "5"];
+    bptt(&[&tiny[..], arguments].concat())
+}
+
+#[test]
+fn a_pool_under_load_is_measured() {
+    let load = ["--streams", "16", "--rate", "2000", "--seconds", "1", "--deadline", "500"];
+    let done = pool_bench(&[&load[..], &["--max-batch", "8", "--json", "-"]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    assert!(stderr(&done).contains("from arrival to answer"), "{}", stderr(&done));
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!((&report["mode"], &report["batch"]), (&"pool".into(), &8.into()));
+    let load = &report["load"];
+    assert_eq!((&load["streams"], &load["rate"]), (&16.into(), &2000.0.into()));
+    assert_eq!(load["answers"], load["inputs"]);
+    assert_eq!(report["samples"], load["inputs"]);
+    assert!(load["inputs"].as_u64() > Some(1700), "{report}");
+    assert!(report["p99_ms"].as_f64() >= report["p50_ms"].as_f64(), "{report}");
+    assert!(load["mean_batch"].as_f64() >= Some(1.0), "{report}");
+}
+
+#[test]
+fn a_load_above_what_the_pool_serves_is_said() {
+    // One stream has an answer each 50 ms, and an input each 10 ms.
+    let load = ["--streams", "1", "--rate", "100", "--seconds", "1", "--max-wait", "50"];
+    let done = pool_bench(&load);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let text = stdout(&done);
+    assert!(text.contains("above what the pool serves"), "{text}");
+    assert!(text.contains("smaller --max-wait"), "{text}");
+}
+
+#[test]
+fn loads_that_make_no_sense_are_one_line_and_exit_code_2() {
+    let mistakes: [(&[&str], &str); 8] = [
+        (&["--streams", "0"], "streams is 0"),
+        (&["--max-batch", "0"], "max-batch is 0"),
+        (&["--rate", "-5"], "rate is -5"),
+        (&["--deadline", "nan"], "deadline is NaN"),
+        (&["--seconds", "ten"], "ten"),
+        (&["--batch", "3"], "--batch is not for --mode pool"),
+        (&["--engine", "burn-nn"], "no pool"),
+        (&["--dtype", "f64"], "streams are f32"),
+    ];
+    let other = ["bench", "--cell", "gru", "--input", "4", "--hidden", "5"];
+    let sizes = ["--batch", "2", "--time", "3"];
+    let of_others: [(&[&str], &str); 2] = [
+        (&sizes[..2], "--time is missing"),
+        (&["--batch", "2", "--time", "3", "--rate", "9"], "--rate is only for --mode pool"),
+    ];
+    let pools = mistakes.map(|(arguments, named)| (pool_bench(arguments), named));
+    let others =
+        of_others.map(|(arguments, named)| (bptt(&[&other[..], arguments].concat()), named));
+    for (done, named) in pools.into_iter().chain(others) {
+        assert_eq!(done.status.code(), Some(2), "{named}: {}", stderr(&done));
+        assert_eq!(stderr(&done).trim().lines().count(), 1, "{named}: {}", stderr(&done));
+        assert!(stderr(&done).contains(named), "{named}: {}", stderr(&done));
+    }
+}
