@@ -1,7 +1,7 @@
 //! The model: a recurrent layer, and a linear one behind its last state.
 
 use crate::data::{Shape, WaveBatch};
-use bptt::{Lstm, LstmConfig, LstmState};
+use bptt::{Lstm, LstmConfig, LstmState, SequenceOptions};
 use burn::Tensor;
 use burn::config::Config;
 use burn::module::Module;
@@ -40,14 +40,13 @@ impl ClassifierConfig {
 }
 
 impl Classifier {
-    /// The scores of each class, `[B, 3]`, after each wave's own last sample.
+    /// The scores of each class, `[B, 3]`, after the last sample of each recording.
     ///
-    /// # Arguments
-    ///
-    /// - `samples`: `[B, T, 1]`
-    /// - `lengths`: of each row
-    pub fn forward(&self, samples: Tensor<3>, lengths: &[usize]) -> Tensor<2> {
-        let (_, state) = self.recurrent.forward_lengths(samples, lengths, None);
+    /// The layer forgets what was before the wave: its state is reset there, and no gradient goes further back.
+    pub fn forward(&self, batch: &WaveBatch) -> Tensor<2> {
+        let options =
+            SequenceOptions::new().with_lengths(&batch.lengths).with_resets(batch.resets.clone());
+        let (_, state) = self.recurrent.forward_with(batch.samples.clone(), &options, None);
         self.head.forward(state.hidden.squeeze_dim(0))
     }
 
@@ -56,7 +55,7 @@ impl Classifier {
     /// # Arguments
     ///
     /// - `samples`: the next of each wave, `[B, 1]`
-    /// - `state`: what the call before returned; `None` in the beginning
+    /// - `state`: what the call before returned; `None` where a wave begins
     ///
     /// # Returns
     ///
@@ -68,7 +67,7 @@ impl Classifier {
 
     /// Scores and loss.
     pub fn evaluate(&self, batch: WaveBatch) -> ClassificationOutput {
-        let output = self.forward(batch.samples, &batch.lengths);
+        let output = self.forward(&batch);
         let cross_entropy = CrossEntropyLossConfig::new().init(&output.device());
         let loss = cross_entropy.forward(output.clone(), batch.shapes.clone());
         ClassificationOutput::new(loss, output, batch.shapes)
