@@ -2,17 +2,21 @@
 
 mod latency;
 mod load;
+mod memory;
 mod model;
 mod pool;
 mod report;
 mod settings;
+mod warm_up;
 
+pub use memory::Memory;
 pub use report::{LoadReport, Report};
 pub use settings::{Contender, Load, Mode, Settings};
 
-use crate::bench::latency::{Percentiles, clock};
+use crate::bench::latency::{Percentiles, clock, median};
 use crate::bench::model::{Model, wait};
 use crate::bench::report::Figures;
+use crate::bench::warm_up::warm_up;
 use crate::device;
 use burn::Tensor;
 use burn::tensor::{Device, Distribution};
@@ -34,22 +38,6 @@ impl Ceiling {
         self.before.max(self.after)
     }
 }
-
-/// How the program counts its allocations. The program passes this, because a library cannot install a counting
-/// allocator.
-#[derive(Clone, Copy, Debug)]
-pub struct Memory {
-    /// Starts the count.
-    pub reset: fn(),
-    /// The peak of allocated bytes since the reset, minus the bytes that were allocated at the reset.
-    pub peak: fn() -> usize,
-}
-
-/// How many runs come at least before the measured ones. The first of them counts the memory.
-const WARM_UPS: usize = 2;
-
-/// How long these runs take at least. In the first milliseconds of a program, its threads may share a core.
-const WARM_UP: Duration = Duration::from_millis(100);
 
 /// How many single steps are timed at least, so that ten of them lie above the 99.9th percentile.
 const SINGLE_STEPS: usize = 10_000;
@@ -106,12 +94,7 @@ pub fn bench(
     memory.inspect(|memory| (memory.reset)());
     run()?;
     let peak_bytes = memory.map(|memory| (memory.peak)() as u64);
-    let begin = Instant::now();
-    let mut runs = 1;
-    while runs < WARM_UPS || begin.elapsed() < WARM_UP {
-        run()?;
-        runs += 1;
-    }
+    warm_up(1, run)?;
     let before = settings.ceiling.then(|| product(&plain)).transpose()?;
     let per_run = if settings.mode == Mode::Step { settings.time as f64 } else { 1.0 };
     let mut times = (0..settings.repeats)
@@ -166,15 +149,6 @@ fn single_steps(
         times.push((time * 1e3 - clock).max(0.0));
     }
     Ok(times)
-}
-
-/// The median of sorted numbers.
-fn median(sorted: &[f64]) -> f64 {
-    let middle = sorted.len() / 2;
-    match sorted.len() % 2 {
-        0 => (sorted[middle - 1] + sorted[middle]) / 2.0,
-        _ => sorted[middle],
-    }
 }
 
 fn seconds(run: impl FnOnce() -> Result<(), String>) -> Result<f64, String> {
@@ -294,11 +268,5 @@ mod tests {
         let huge = Settings { hidden: usize::MAX / 2, ..settings() };
         assert!(huge.check().is_err_and(|line| line.contains("too large")));
         assert_eq!(settings().check(), Ok(()));
-    }
-
-    #[test]
-    fn the_median_of_an_even_number_lies_between() {
-        assert_eq!(median(&[1.0, 2.0, 4.0, 8.0]), 3.0);
-        assert_eq!(median(&[1.0, 2.0, 4.0]), 2.0);
     }
 }

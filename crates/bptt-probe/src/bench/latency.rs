@@ -41,6 +41,15 @@ impl Percentiles {
     }
 }
 
+/// The median of sorted numbers.
+pub(super) fn median(sorted: &[f64]) -> f64 {
+    let middle = sorted.len() / 2;
+    match sorted.len() % 2 {
+        0 => (sorted[middle - 1] + sorted[middle]) / 2.0,
+        _ => sorted[middle],
+    }
+}
+
 /// How many milliseconds the two readings of the clock add to a time that is measured with them.
 pub(super) fn clock() -> f64 {
     const READINGS: usize = 1001;
@@ -74,6 +83,12 @@ mod tests {
         assert_eq!(known(of(9_999)), [true, true, false]);
         assert_eq!(known(of(10_000)), [true, true, true]);
         assert_eq!(of(1).longest_ms, 2.0);
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between() {
+        assert_eq!(median(&[1.0, 2.0, 4.0, 8.0]), 3.0);
+        assert_eq!(median(&[1.0, 2.0, 4.0]), 2.0);
     }
 
     #[test]

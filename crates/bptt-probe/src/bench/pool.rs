@@ -1,11 +1,12 @@
 //! A pool of streams under load, by the real clock.
 
-use crate::bench::latency::Percentiles;
+use crate::bench::latency::{Percentiles, median};
 use crate::bench::load::{Clock, Server, arrivals, drive, grew};
+use crate::bench::memory::Memory;
 use crate::bench::model::layer;
 use crate::bench::report::{Figures, LoadReport, Report};
 use crate::bench::settings::{Load, Settings};
-use crate::bench::{Memory, WARM_UP, WARM_UPS};
+use crate::bench::warm_up::warm_up;
 use crate::device;
 use bptt::{AnyCell, StreamPool, StreamPoolConfig};
 use rand::rngs::StdRng;
@@ -50,7 +51,7 @@ pub(super) fn bench(
     };
     let pool = config.init(&layer).map_err(|error| error.to_string())?;
     let mut pool = Pool { pool, start: Instant::now(), input, batches: 0.into(), rows: 0.into() };
-    pool.warm_up(load.streams, settings.batch);
+    pool.warm_up(load.streams, settings.batch)?;
     pool.start = Instant::now();
     let clock = Real(pool.start);
     // Twice as long: a pool that cannot keep up is not waited for until it is through.
@@ -81,7 +82,7 @@ pub(super) fn bench(
     };
     latencies.sort_by(f64::total_cmp);
     let figures = Figures {
-        median_ms: super::median(&latencies),
+        median_ms: median(&latencies),
         min_ms: latencies[0],
         max_ms: latencies[inputs - 1],
         gflops: answers as f64 * settings.flops() / busy / 1e9,
@@ -123,18 +124,17 @@ struct Pool {
 
 impl Pool {
     /// Adds the streams, and runs batches until the layer has packed its weights and its threads have started.
-    fn warm_up(&mut self, streams: usize, batch: usize) {
+    fn warm_up(&mut self, streams: usize, batch: usize) -> Result<(), String> {
         for stream in 0..streams {
             self.pool.add(stream, self.start).expect("a new stream, and there is room");
         }
-        let begin = Instant::now();
-        let mut runs = 0;
-        while runs < WARM_UPS || begin.elapsed() < WARM_UP {
-            let rows = if runs % 2 == 0 { streams.min(batch) } else { 1 };
-            (0..rows).for_each(|stream| self.feed(stream, Duration::ZERO));
-            self.pool.flush();
-            runs += 1;
-        }
+        warm_up(0, || {
+            for rows in [streams.min(batch), 1] {
+                (0..rows).for_each(|stream| self.feed(stream, Duration::ZERO));
+                self.pool.flush();
+            }
+            Ok(())
+        })
     }
 }
 
