@@ -56,6 +56,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     match arguments.next() {
         Some(address) => {
             let listener = TcpListener::bind(address)?;
+            // With the port 0, the system chooses one.
+            eprintln!("listening on {}", listener.local_addr()?);
             std::thread::spawn(move || {
                 for (number, connection) in listener.incoming().flatten().enumerate() {
                     let Ok(writer) = connection.try_clone() else { continue };
@@ -154,6 +156,9 @@ impl Service {
     fn take(&mut self, who: usize, line: &str) -> Result<(), Box<dyn Error>> {
         let (stream, text) = line.split_once(' ').ok_or("expected a number, a blank and a text")?;
         let stream: u64 = stream.parse().map_err(|_| "the stream is not a number")?;
+        if text.is_empty() {
+            return Err("there is no character after the blank".into());
+        }
         let number = |c: char| {
             let found = self.vocabulary.binary_search(&c);
             found.map_err(|_| format!("the model has never seen {c:?}"))
@@ -164,7 +169,7 @@ impl Service {
         if !self.pool.contains(&stream) {
             self.pool.add(stream, now)?;
         }
-        let last = numbers.len().wrapping_sub(1);
+        let last = numbers.len() - 1;
         for (place, number) in numbers.into_iter().enumerate() {
             let queue = self.queues.entry(stream).or_default();
             queue.push_back(Waiting { number, asked_by: (place == last).then_some(who) });
