@@ -1,8 +1,9 @@
 //! Documents packed into rows: no padding, and no document knows of the one before it.
 //!
-//! Shows: `SequenceOptions::with_resets`. Documents of different lengths would leave much padding in a batch with a row
-//! for each. Here several of them lie behind each other in one row, and the state is reset where a document begins.
-//! The loss, and its gradients, are those of the documents run one by one, which this program checks.
+//! Shows: `RaggedBatch::pack`, and the resets in its `SequenceOptions`. Documents of different lengths would leave much
+//! padding in a batch with a row for each. Here several of them lie behind each other in one row, and the state is reset
+//! where a document begins. The loss, and its gradients, are those of the documents run one by one, which this program
+//! checks.
 //!
 //! Command: `cargo run --release --example packed_documents`
 //! (`--features wgpu` runs on another backend)
@@ -10,18 +11,21 @@
 //! What to expect, the losses' last digits apart:
 //!
 //! ```text
-//! 10 documents of 28 to 78 characters: 39 % padding in 10 rows, 15 % in 4 packed rows
+//! 10 documents of 28 to 78 characters: 39 % padding in 10 rows, 5 % in 3 packed rows
 //! before training: 3.2xx nats per character packed, 3.2xx one by one
 //! after 60 steps:  0.xxx nats per character packed, 0.xxx one by one
 //! ```
 
-use bptt::{Gru, GruConfig, SequenceOptions};
+use bptt::{Gru, GruConfig, RaggedBatch};
 use burn::Tensor;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Bool, Device, Int, TensorData};
+use burn::tensor::{Device, Int, TensorData};
+
+/// The most characters of a packed row.
+const LONGEST_ROW: usize = 170;
 
 const DOCUMENTS: [&str; 10] = [
     "a row is one sequence of a batch",
@@ -43,17 +47,14 @@ struct Model {
     head: Linear,
 }
 
-/// Rows of documents.
-struct Packed {
-    /// Each character as a one-hot vector, `[B, T, V]`.
-    input: Tensor<3>,
+/// Documents in rows, and what has to be said after each character.
+struct Documents {
+    /// Each character as a one-hot vector, `[B, T, V]`, with the rows' lengths and resets.
+    rows: RaggedBatch,
     /// The number of the character after each one, `[B, T]`.
     target: Tensor<2, Int>,
     /// One where there is a target, and zero at the last character of each document and in the padding, `[B, T]`.
     weight: Tensor<2>,
-    /// Where documents begin, `[B, T]`.
-    resets: Tensor<2, Bool>,
-    lengths: Vec<usize>,
 }
 
 fn main() {
@@ -69,21 +70,21 @@ fn main() {
 
     let longest = documents.iter().map(Vec::len).max().expect("there are documents");
     let shortest = documents.iter().map(Vec::len).min().expect("there are documents");
-    let rows = in_rows(&documents, 2 * longest);
-    let all = pack(&rows, vocabulary.len(), &device);
+    let all = pack(&documents, LONGEST_ROW, vocabulary.len(), &device);
     // The same documents, each in a row of its own, and each row in a batch of its own.
-    let single = |document: &Vec<usize>| pack(&[vec![document.clone()]], vocabulary.len(), &device);
-    let one_by_one: Vec<Packed> = documents.iter().map(single).collect();
+    let single =
+        |document: &Vec<usize>| pack(std::slice::from_ref(document), longest, vocabulary.len(), &device);
+    let one_by_one: Vec<Documents> = documents.iter().map(single).collect();
 
     let characters: usize = documents.iter().map(Vec::len).sum();
     let padding = |rows: usize, width: usize| 100 - 100 * characters / (rows * width);
+    let [rows, width, _] = all.rows.input.dims();
     println!(
-        "{} documents of {shortest} to {longest} characters: {} % padding in {} rows, {} % in {} packed rows",
+        "{} documents of {shortest} to {longest} characters: {} % padding in {} rows, {} % in {rows} packed rows",
         documents.len(),
         padding(documents.len(), longest),
         documents.len(),
-        padding(rows.len(), all.input.dims()[1]),
-        rows.len(),
+        padding(rows, width),
     );
 
     let gru = GruConfig::new(vocabulary.len(), 64).init(&device);
@@ -98,69 +99,53 @@ fn main() {
     compare(&model, &all, &one_by_one, "after 60 steps: ");
 }
 
-/// Puts each document into the first row that has room for it.
-fn in_rows(documents: &[Vec<usize>], width: usize) -> Vec<Vec<Vec<usize>>> {
-    let mut rows: Vec<Vec<Vec<usize>>> = Vec::new();
-    for document in documents {
-        let fits = |row: &&mut Vec<Vec<usize>>| {
-            row.iter().map(Vec::len).sum::<usize>() + document.len() <= width
-        };
-        match rows.iter_mut().find(fits) {
-            Some(row) => row.push(document.clone()),
-            None => rows.push(vec![document.clone()]),
+/// Puts the documents into rows of at most `time` characters.
+fn pack(documents: &[Vec<usize>], time: usize, vocabulary: usize, device: &Device) -> Documents {
+    let one_hot = |document: &Vec<usize>| {
+        let mut vectors = vec![0.0; document.len() * vocabulary];
+        for (place, character) in document.iter().enumerate() {
+            vectors[place * vocabulary + character] = 1.0;
         }
-    }
-    rows
-}
-
-fn pack(rows: &[Vec<Vec<usize>>], vocabulary: usize, device: &Device) -> Packed {
-    let lengths: Vec<usize> = rows.iter().map(|row| row.iter().map(Vec::len).sum()).collect();
-    let (batch, time) = (rows.len(), lengths.iter().copied().max().unwrap_or(0));
-    let mut input = vec![0.0_f32; batch * time * vocabulary];
+        vectors
+    };
+    let vectors: Vec<Vec<f32>> = documents.iter().map(one_hot).collect();
+    let rows = RaggedBatch::pack(&vectors, vocabulary, time, device);
+    let [batch, time, _] = rows.input.dims();
     let (mut target, mut weight) = (vec![0_i32; batch * time], vec![0.0_f32; batch * time]);
-    let mut resets = vec![false; batch * time];
-    for (b, row) in rows.iter().enumerate() {
-        let mut at = b * time;
-        for document in row {
-            resets[at] = true;
-            for (place, &character) in document.iter().enumerate() {
-                input[at * vocabulary + character] = 1.0;
-                if let Some(&next) = document.get(place + 1) {
-                    (target[at], weight[at]) = (next as i32, 1.0);
-                }
-                at += 1;
-            }
+    for (document, (row, steps)) in documents.iter().zip(&rows.places) {
+        // The last character of a document has none after it: what comes next in the row is another document's.
+        for (step, &next) in steps.clone().zip(&document[1..]) {
+            (target[row * time + step], weight[row * time + step]) = (next as i32, 1.0);
         }
     }
-    Packed {
-        input: Tensor::from_data(TensorData::new(input, [batch, time, vocabulary]), device),
+    Documents {
+        rows,
         target: Tensor::from_data(TensorData::new(target, [batch, time]), device),
         weight: Tensor::from_data(TensorData::new(weight, [batch, time]), device),
-        resets: Tensor::from_data(TensorData::new(resets, [batch, time]), device),
-        lengths,
     }
 }
 
 impl Model {
     /// The cross entropy, summed over all targets.
-    fn sum(&self, rows: &Packed) -> Tensor<1> {
-        let options =
-            SequenceOptions::new().with_lengths(&rows.lengths).with_resets(rows.resets.clone());
+    fn sum(&self, documents: &Documents) -> Tensor<1> {
+        let Documents { rows, target, weight } = documents;
+        // Lengths, and a reset where each document begins.
+        let options = rows.options();
         let (hidden, _) = self.gru.forward_with(rows.input.clone(), &options, None);
         let scores = log_softmax(self.head.forward(hidden), 2);
-        let [batch, time] = rows.target.dims();
-        let chosen = scores.gather(2, rows.target.clone().unsqueeze_dim::<3>(2));
-        (chosen.reshape([batch, time]) * rows.weight.clone()).sum().neg()
+        let [batch, time] = target.dims();
+        let chosen = scores.gather(2, target.clone().unsqueeze_dim::<3>(2));
+        (chosen.reshape([batch, time]) * weight.clone()).sum().neg()
     }
 
     /// In nats per character.
-    fn loss(&self, rows: &Packed) -> Tensor<1> {
-        self.sum(rows) / rows.weight.clone().sum()
+    fn loss(&self, documents: &Documents) -> Tensor<1> {
+        self.sum(documents) / documents.weight.clone().sum()
     }
 }
 
 /// Checks that packing changes neither the loss nor its gradient.
-fn compare(model: &Model, all: &Packed, one_by_one: &[Packed], when: &str) {
+fn compare(model: &Model, all: &Documents, one_by_one: &[Documents], when: &str) {
     let count: f32 = all.weight.clone().sum().into_scalar();
     let packed = model.sum(all) / count;
     let single = one_by_one.iter().map(|document| model.sum(document)).reduce(|a, b| a + b);
