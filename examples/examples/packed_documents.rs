@@ -72,8 +72,9 @@ fn main() {
     let shortest = documents.iter().map(Vec::len).min().expect("there are documents");
     let all = pack(&documents, LONGEST_ROW, vocabulary.len(), &device);
     // The same documents, each in a row of its own, and each row in a batch of its own.
-    let single =
-        |document: &Vec<usize>| pack(std::slice::from_ref(document), longest, vocabulary.len(), &device);
+    let single = |document: &Vec<usize>| {
+        pack(std::slice::from_ref(document), longest, vocabulary.len(), &device)
+    };
     let one_by_one: Vec<Documents> = documents.iter().map(single).collect();
 
     let characters: usize = documents.iter().map(Vec::len).sum();
