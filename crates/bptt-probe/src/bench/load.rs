@@ -106,6 +106,8 @@ pub(super) fn drive(
 ) -> Served {
     let mut queues = Queues(vec![VecDeque::new(); streams]);
     let mut coming = arrivals.iter().enumerate().peekable();
+    // The streams that were answered and have another input.
+    let mut again: Vec<usize> = Vec::new();
     let mut served = Served { answers: 0, busy: Duration::ZERO, end: Duration::ZERO };
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     loop {
@@ -115,6 +117,8 @@ pub(super) fn drive(
                 server.feed(arrival.stream, arrival.at);
             }
         }
+        // After those that arrived meanwhile, so that inputs are fed in the order in which they begin to wait.
+        again.drain(..).for_each(|stream| server.feed(stream, now));
         if now >= latest {
             break;
         }
@@ -135,7 +139,7 @@ pub(super) fn drive(
             let (index, more) = queues.answered(stream);
             latencies[index] = milliseconds(done - arrivals[index].at);
             if more {
-                server.feed(stream, done);
+                again.push(stream);
             }
         }
     }
