@@ -27,6 +27,9 @@ impl HostMemory for Flex {
     }
 
     fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])> {
+        if tensor.dtype() != T::dtype() {
+            return None;
+        }
         let layout = tensor.layout();
         let strides = row_strides(layout.shape().as_slice(), layout.strides())?;
         Some((&tensor.storage()[layout.start_offset()..], strides))

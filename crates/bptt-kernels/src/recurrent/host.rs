@@ -16,6 +16,7 @@ use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{Kernel, Plan, PlanOptions, Sizes};
 use crate::operation::weight_cache::WeightCache;
+use crate::recurrent::half;
 use crate::recurrent::host_memory::{Float, HostMemory};
 use crate::recurrent::kernel::{ReferenceKernel, SequenceKernel};
 use crate::recurrent::trace::{AnyTrace, HostTrace, Numbers};
@@ -25,15 +26,15 @@ use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::{DType, Element, Shape, TensorData};
 use std::sync::Arc;
 
-/// The kernels for host memory. For types other than `f32` and `f64`, and if the plan asks for it, the reference body
-/// runs.
+/// The kernels for host memory. For `bf16` and `f16` they compute in `f32` (`half.rs`). If the plan asks for it, the
+/// reference body runs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HostKernel;
 
 /// A backend in host memory, with the kernels compiled for it. Its methods are not generic over the cell, so they are
 /// compiled once and not for each cell.
 pub trait HostBackend: Backend {
-    /// Runs forward, in `f32` or `f64`.
+    /// Runs forward.
     #[doc(hidden)]
     fn host_forward(
         options: &PlanOptions,
@@ -96,8 +97,7 @@ impl<B: HostBackend> SequenceKernel<B> for HostKernel {
         operands: &Operands<FloatTensor<B>>,
         keep: bool,
     ) -> (Results<FloatTensor<B>>, Option<Self::Trace>) {
-        let dtype = operands.need(Operand::Input).dtype();
-        let has_kernel = matches!(dtype, DType::F32 | DType::F64);
+        let has_kernel = half::has_kernel(operands.need(Operand::Input).dtype());
         if plan.options.kernel == Kernel::Auto && has_kernel {
             let cell = InValues(&plan.cell);
             let (results, trace) = B::host_forward(&plan.options, &cell, operands, keep);
@@ -135,7 +135,7 @@ impl<B: HostBackend> SequenceKernel<B> for HostKernel {
     }
 }
 
-/// The sequence forward, in `f32` or `f64`.
+/// The sequence forward.
 pub(super) fn forward<B: HostMemory>(
     options: &PlanOptions,
     cell: &dyn HostCell,
@@ -144,7 +144,9 @@ pub(super) fn forward<B: HostMemory>(
 ) -> (Results<FloatTensor<B>>, Option<HostTrace<FloatTensor<B>>>) {
     let layout = cell.layout();
     match operands.need(Operand::Input).dtype() {
-        DType::F32 => typed_forward::<B, f32>(options, (&layout, cell.f32()), operands, keep),
+        DType::F32 | DType::BF16 | DType::F16 => {
+            typed_forward::<B, f32>(options, (&layout, cell.f32()), operands, keep)
+        }
         DType::F64 => typed_forward::<B, f64>(options, (&layout, cell.f64()), operands, keep),
         dtype => unreachable!("no kernel for {dtype:?}"),
     }
@@ -185,7 +187,9 @@ pub(super) fn check_reference_fits<B: HostMemory>(
     keep: bool,
 ) {
     match operands.need(Operand::Input).dtype() {
-        DType::F32 => refuse_what_cannot_fit::<B, f32>(options, cell, operands, keep),
+        DType::F32 | DType::BF16 | DType::F16 => {
+            refuse_what_cannot_fit::<B, f32>(options, cell, operands, keep);
+        }
         DType::F64 => refuse_what_cannot_fit::<B, f64>(options, cell, operands, keep),
         _ => {}
     }
@@ -198,9 +202,10 @@ fn refuse_what_cannot_fit<B: HostMemory, T: Float>(
     keep: bool,
 ) {
     let keep = if keep { Keep::All } else { Keep::Nothing };
-    let layer = layer::<B, T>(options, cell, operands);
+    let own = operands.need(Operand::Input).dtype().size();
+    let layer = Layer { bytes: [own; 2], ..layer::<B, T>(options, cell, operands) };
     let worked = layer.time.saturating_mul(layer.batch);
-    let fits = limits::check::<T>(&layer, worked, keep, Keeper::Reference, available_for);
+    let fits = limits::check(&layer, worked, keep, Keeper::Reference, available_for);
     fits.unwrap_or_else(|error| panic!("{error}"));
 }
 
@@ -246,7 +251,8 @@ fn typed_forward<B: HostMemory, T: Float>(
         let outputs = results.outputs.clone();
         HostTrace { outputs, numbers: T::wrap(trace) }
     });
-    (results, trace)
+    let dtype = operands.need(Operand::Input).dtype();
+    (results.map(|result| half::narrowed::<B>(result, dtype)), trace)
 }
 
 fn typed_backward<B: HostMemory, T: Float>(
@@ -261,7 +267,7 @@ fn typed_backward<B: HostMemory, T: Float>(
     let outputs = B::contiguous::<T>(outputs);
     let Cotangents { outputs: d_outputs, hidden: d_hidden, memory: d_memory } = d_results;
     let [d_outputs, d_hidden, d_memory] =
-        [d_outputs, d_hidden, d_memory].map(|d| d.map(B::contiguous::<T>));
+        [d_outputs, d_hidden, d_memory].map(|d| d.map(half::widened::<B, T>));
     let layer = layer::<B, T>(options, layout, operands);
     let inputs = BackwardInputs {
         trace: &mut trace,
@@ -286,8 +292,9 @@ fn typed_backward<B: HostMemory, T: Float>(
     let mut tensors = Operands::new();
     for operand in Operand::ALL {
         if let Some(values) = d.take(operand) {
-            let shape = operands.need(operand).shape();
-            tensors.set(operand, Some(tensor::<B, T>(values, shape, &device)));
+            let like = operands.need(operand);
+            let gradient = tensor::<B, T>(values, like.shape(), &device);
+            tensors.set(operand, Some(half::narrowed::<B>(gradient, like.dtype())));
         }
     }
     tensors
@@ -354,11 +361,12 @@ fn layer<B: HostMemory, T: Real + Element>(
     let strides = B::rows::<T>(operands.need(Operand::Input)).map(|(_, strides)| strides);
     let strides = strides.unwrap_or([sizes.batch * sizes.input, sizes.input]);
     let projected = operands.has(Operand::WeightHr);
-    Layer::new::<T>(cell, options, &sizes, strides, projected, Isa::detect())
+    let layer = Layer::new::<T>(cell, options, &sizes, strides, projected, Isa::detect());
+    Layer { bytes: half::bytes::<T>(operands.need(Operand::Input).dtype()), ..layer }
 }
 
-/// Copies, without gaps, of the operands that the kernels cannot read in place. Usually there are none. (An input that
-/// is batch first is read in place.)
+/// Copies, without gaps and in the type of the kernels, of the operands that the kernels cannot read in place. In
+/// `f32` and `f64` there are usually none. (An input that is batch first is read in place.)
 fn copies<B: HostMemory, T: Real + Element>(
     operands: &Operands<FloatTensor<B>>,
     named: &[Operand],
@@ -371,7 +379,7 @@ fn copies<B: HostMemory, T: Real + Element>(
             _ => B::numbers_of::<T>(tensor).is_some(),
         };
         if !as_it_is {
-            let copy = B::contiguous::<T>(tensor.clone());
+            let copy = half::widened::<B, T>(tensor.clone());
             copies.get_or_insert_with(Box::<Operands<_>>::default).set(operand, Some(copy));
         }
     }

@@ -25,7 +25,8 @@ pub(crate) trait HostMemory: Backend<FloatTensorPrimitive: Sync> {
     /// they also have the same numbers.
     fn is_same(a: &FloatTensor<Self>, b: &FloatTensor<Self>) -> bool;
 
-    /// The numbers of a sequence `[T, B, I]`, and the strides of steps and of rows; `None` if its rows have gaps.
+    /// The numbers of a sequence `[T, B, I]`, and the strides of steps and of rows; `None` if its rows have gaps or
+    /// are of another type.
     fn rows<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<(&[T], [usize; 2])>;
 }
 

@@ -10,6 +10,8 @@ pub(crate) mod duals;
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(feature = "host")]
+mod half;
+#[cfg(feature = "host")]
 mod host;
 #[cfg(feature = "host")]
 mod host_memory;

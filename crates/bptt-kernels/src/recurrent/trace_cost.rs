@@ -19,7 +19,8 @@ impl<C: Cell> Plan<C> {
     /// - `time` and `batch`: `T` and `B`
     /// - `hidden`: `H`
     /// - `projection`: `P`, if there is one
-    /// - `dtype`: `f32` or `f64`
+    /// - `dtype`: the type of the operands; for `bf16` and `f16` the trace is that of `f32`, because the kernels compute
+    ///   in `f32`. They also keep the outputs in `f32`, 4 · `T` · `B` · `P` bytes, which no budget counts.
     ///
     /// # Errors
     ///
@@ -49,9 +50,11 @@ impl PlanOptions {
     ) -> Result<TraceCost, String> {
         check_addresses(cell, sizes)?;
         match dtype {
-            DType::F32 => self.typed_trace_cost::<f32>(cell, sizes, projected),
+            DType::F32 | DType::BF16 | DType::F16 => {
+                self.typed_trace_cost::<f32>(cell, sizes, projected)
+            }
             DType::F64 => self.typed_trace_cost::<f64>(cell, sizes, projected),
-            _ => Err(format!("{}: no kernel for {dtype:?}, expected f32 or f64", cell.name)),
+            _ => Err(format!("{}: no kernel for {dtype:?}, expected f64, f32, bf16 or f16", cell.name)),
         }
     }
 

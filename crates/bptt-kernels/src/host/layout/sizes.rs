@@ -69,6 +69,8 @@ pub(crate) struct Layer {
     /// How many rows belong together: 1; in dual numbers 2, the row of values and that of tangents. `batch` counts
     /// both.
     pub(crate) parts: usize,
+    /// How many bytes a number takes: in the outputs, and in the trace.
+    pub(crate) bytes: [usize; 2],
     pub(crate) isa: Isa,
 }
 
@@ -117,6 +119,7 @@ impl Layer {
             held: options.masked_output == MaskedOutput::Hold,
             resets: options.rows.resets.is_some(),
             parts: 1,
+            bytes: [size_of::<T>(); 2],
             isa,
         }
     }

@@ -36,7 +36,7 @@ pub(crate) fn forward<T: Gemm>(
         Some(mask) => mask.count(layer.time),
         None => layer.time.saturating_mul(layer.batch),
     };
-    let fits = limits::check::<T>(layer, worked, keep, Keeper::Host, available_for);
+    let fits = limits::check(layer, worked, keep, Keeper::Host, available_for);
     fits.unwrap_or_else(|error| panic!("{error}"));
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let valid_rows = ValidRows::new(layer, rows);

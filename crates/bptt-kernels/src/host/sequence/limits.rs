@@ -2,7 +2,6 @@
 
 use crate::host::layout::sizes::Layer;
 use crate::host::sequence::trace_segment::Keep;
-use crate::host::simd::real::Real;
 use crate::operation::memory::{OutOfMemory, check_memory};
 use crate::operation::schedule::TraceSchedule;
 
@@ -18,23 +17,23 @@ use crate::operation::schedule::TraceSchedule;
 /// # Errors
 ///
 /// One line that says how much memory it would take, and which trace budget would do.
-pub(crate) fn check<T: Real>(
+pub(crate) fn check(
     layer: &Layer,
     worked: usize,
     keep: Keep,
     keeper: Keeper,
     available: impl FnOnce(u128) -> Option<usize>,
 ) -> Result<(), String> {
-    let bytes = |sizes: &[usize]| {
-        let number = size_of::<T>() as u128;
-        sizes.iter().fold(number, |product, &size| product.saturating_mul(size as u128))
+    let product = |sizes: &[usize]| {
+        sizes.iter().fold(1_u128, |product, &size| product.saturating_mul(size as u128))
     };
     let Layer { time, batch, output, hp, memories, resets, .. } = *layer;
-    let outputs = bytes(&[time, batch, output]);
-    let step = bytes(&[batch, hp, layer.traced()]);
+    let [of_output, number] = layer.bytes;
+    let outputs = product(&[of_output, time, batch, output]);
+    let step = product(&[number, batch, hp, layer.traced()]);
     // As `Layer::trace` counts it.
-    let state = bytes(&[batch, hp, memories << usize::from(resets)]);
-    let whole = bytes(&[worked, hp, layer.traced()]).saturating_add(state);
+    let state = product(&[number, batch, hp, memories << usize::from(resets)]);
+    let whole = product(&[number, worked, hp, layer.traced()]).saturating_add(state);
     let trace = match keep {
         Keep::Nothing => 0,
         Keep::All => whole,
@@ -99,7 +98,7 @@ mod tests {
 
     /// Nothing is allocated here, so any size is possible.
     fn refused(time: usize, batch: usize, keep: Keep, available: usize) -> Option<String> {
-        check::<f32>(&layer(time, batch), time.saturating_mul(batch), keep, Keeper::Host, |_| {
+        check(&layer(time, batch), time.saturating_mul(batch), keep, Keeper::Host, |_| {
             Some(available)
         })
         .err()
@@ -132,7 +131,7 @@ mod tests {
     #[test]
     fn who_takes_no_budget_names_who_does() {
         let by = |keeper, keep| {
-            check::<f32>(&layer(100_000, 100), 10_000_000, keep, keeper, |_| Some(8 << 30)).err()
+            check(&layer(100_000, 100), 10_000_000, keep, keeper, |_| Some(8 << 30)).err()
         };
         let error = by(Keeper::Reference, Keep::All).expect("15 GB in 8");
         assert!(error.contains("`Kernel::Auto` with a trace budget of "), "{error}");
@@ -152,7 +151,7 @@ mod tests {
     fn sizes_that_overflow_are_refused_too() {
         let keep = Keep::All;
         for (time, batch) in [(usize::MAX, 1), (1 << 40, 1 << 40), (usize::MAX, usize::MAX)] {
-            let error = check::<f32>(
+            let error = check(
                 &layer(time, batch),
                 time.saturating_mul(batch),
                 keep,
@@ -166,6 +165,6 @@ mod tests {
     #[test]
     fn small_sequences_do_not_ask() {
         let asked = |_| panic!("it was asked");
-        assert!(check::<f32>(&layer(1000, 1), 1000, Keep::All, Keeper::Host, asked).is_ok());
+        assert!(check(&layer(1000, 1), 1000, Keep::All, Keeper::Host, asked).is_ok());
     }
 }
