@@ -25,7 +25,7 @@ pub fn run(args: DevicesArgs) -> Result<(), Failure> {
             (false, _) => "not compiled in",
         };
         let dtypes = device.dtypes.join(" ");
-        let line = format!("{:<8} {state:<19} {dtypes:<8} {}", device.name, device.what);
+        let line = format!("{:<8} {state:<19} {dtypes:<16} {}", device.name, device.what);
         say(line.trim_end());
         if !device.hint.is_empty() {
             say(&format!("         {}", device.hint));

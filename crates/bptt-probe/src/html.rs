@@ -1,6 +1,7 @@
 //! The certificate as an HTML page: self-contained, without scripts, readable when printed.
 
 use crate::report::{Row, Summary, device_summaries, summaries};
+use crate::setting::DType;
 use crate::ulp::Ulps;
 use crate::verify::WITNESSES;
 use crate::verify::session::Verification;
@@ -86,7 +87,7 @@ fn witnesses(rows: &[Row]) -> String {
          <th class=\"n\">worst</th><th class=\"n\">allowed</th><th></th></tr></thead><tbody>\n",
     );
     for witness in WITNESSES {
-        for dtype in ["f64", "f32"] {
+        for dtype in DType::ALL.map(DType::name) {
             let of = |row: &&Row| row.witness == witness.name() && row.dtype == dtype;
             let all: Vec<_> = rows.iter().filter(of).collect();
             let worse =
@@ -202,7 +203,7 @@ fn in_ulps(all: &[Ulps]) -> String {
 fn distributions(rows: &[Row]) -> String {
     let mut text = String::from("<h2>How the errors are distributed</h2>\n");
     for witness in WITNESSES {
-        for dtype in ["f64", "f32"] {
+        for dtype in DType::ALL.map(DType::name) {
             let of = |row: &&Row| row.witness == witness.name() && row.dtype == dtype;
             let all: Vec<_> = rows.iter().filter(of).collect();
             if all.is_empty() {

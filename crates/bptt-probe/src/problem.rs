@@ -1,5 +1,6 @@
 //! One layer with all its numbers.
 
+use crate::setting::DType;
 use bptt::{AnyCell, AnyRecurrentConfig, CellKind, MaskedOutput, Nonlinearity, SequenceCell};
 use burn::module::Initializer;
 use serde::{Deserialize, Serialize};
@@ -87,7 +88,7 @@ pub enum InputMode {
     /// In batches of this many rows, made by [`Bucketing`](bptt::Bucketing). This needs lengths.
     Batches(usize),
     /// By a [`StreamPool`](bptt::StreamPool), step by step, in batches that mix different steps of different rows. A
-    /// pool computes only outputs and final states, in f32. For gradients, and in f64, the layer is given the whole
+    /// pool computes only outputs and final states, in f32. For gradients, and in other types, the layer is given the whole
     /// sequence. A reset sets the state of a stream.
     Pool,
 }
@@ -283,11 +284,11 @@ impl LayerOptions {
 }
 
 impl Problem {
-    /// Rounds every input to f32, and also the bound of a memory.
-    pub fn round_to_f32(&mut self) {
-        self.options.clip = self.options.clip.map(|bound| f64::from(bound as f32));
+    /// Rounds every input to a type, and also the bound of a memory.
+    pub fn round_to(&mut self, dtype: DType) {
+        self.options.clip = self.options.clip.map(|bound| dtype.rounded(bound));
         for array in self.given.values_mut() {
-            array.values.iter_mut().for_each(|value| *value = f64::from(*value as f32));
+            array.values.iter_mut().for_each(|value| *value = dtype.rounded(*value));
         }
     }
 

@@ -4,14 +4,10 @@ use crate::setting::DType;
 
 /// The distance between two neighbouring numbers of the type near `at`.
 pub fn ulp(dtype: DType, at: f64) -> f64 {
-    let (digits, least) = match dtype {
-        DType::F64 => (52, f64::MIN_POSITIVE),
-        DType::F32 => (23, f64::from(f32::MIN_POSITIVE)),
-    };
     // The exponent is read from the bits, which is exact. A logarithm may round up.
-    let exponent = ((at.abs().max(least).to_bits() >> 52) & 0x7ff) as i32 - 1023;
+    let exponent = ((at.abs().max(dtype.least()).to_bits() >> 52) & 0x7ff) as i32 - 1023;
     // Two factors are used, because the smallest unit of an f64 is subnormal.
-    f64::from(exponent).exp2() * f64::from(-digits).exp2()
+    f64::from(exponent).exp2() * dtype.epsilon()
 }
 
 /// The errors of all entries of one engine, kernel, device and type, in units in the last place. The unit is that of
@@ -81,6 +77,7 @@ pub fn ulp_table(all: &[Ulps]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::{bf16, f16};
 
     #[test]
     fn a_unit_is_the_distance_to_the_next_number() {
@@ -91,6 +88,15 @@ mod tests {
         for x in [1.0_f32, 0.1, 3e-38, 7e8] {
             let next = f32::from_bits(x.to_bits() + 1);
             assert_eq!(ulp(DType::F32, f64::from(x)), f64::from(next) - f64::from(x), "{x:e}");
+        }
+        for x in [1.0, 0.1, 3e-38, 7e8].map(bf16::from_f64) {
+            let next = bf16::from_bits(x.to_bits() + 1);
+            assert_eq!(ulp(DType::Bf16, x.to_f64()), next.to_f64() - x.to_f64(), "{x:e}");
+        }
+        // The last of them is subnormal.
+        for x in [1.0, 0.1, 6e4, 7e-5, 1e-6].map(f16::from_f64) {
+            let next = f16::from_bits(x.to_bits() + 1);
+            assert_eq!(ulp(DType::F16, x.to_f64()), next.to_f64() - x.to_f64(), "{x:e}");
         }
     }
 

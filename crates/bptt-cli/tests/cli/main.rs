@@ -129,7 +129,7 @@ fn mistakes_are_one_line_and_exit_code_2() {
     let mistakes: [(&[&str], &str); 4] = [
         (&["verify", "--device", "abacus"], "unknown device 'abacus'"),
         (&["verify", "--reference", "no/such/folder"], "no/such/folder"),
-        (&["verify", "--dtype", "f16"], "f16"),
+        (&["verify", "--dtype", "f8"], "f8"),
         (&["verfy"], "verfy"),
     ];
     for (arguments, named) in mistakes {

@@ -54,7 +54,10 @@ impl PlanOptions {
                 self.typed_trace_cost::<f32>(cell, sizes, projected)
             }
             DType::F64 => self.typed_trace_cost::<f64>(cell, sizes, projected),
-            _ => Err(format!("{}: no kernel for {dtype:?}, expected f64, f32, bf16 or f16", cell.name)),
+            _ => Err(format!(
+                "{}: no kernel for {dtype:?}, expected f64, f32, bf16 or f16",
+                cell.name
+            )),
         }
     }
 

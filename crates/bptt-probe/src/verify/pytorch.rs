@@ -28,7 +28,7 @@ impl Witness for Pytorch {
         match dtype {
             DType::F64 => 1e-11,
             DType::F32 if device::is_host(device) => 2e-5,
-            DType::F32 => 1e-4,
+            DType::F32 | DType::Bf16 | DType::F16 => 1e-4,
         }
     }
 
@@ -46,6 +46,10 @@ impl Witness for Pytorch {
 }
 
 fn compare(session: &mut Session<'_>, problems: &[Problem]) -> Result<(), String> {
+    if session.dtype().is_half() {
+        session.skip_dtype("the files' inputs have more digits; double-double rounds them first");
+        return Ok(());
+    }
     for problem in problems {
         if !session.wants(problem.options.cell) {
             continue;

@@ -151,13 +151,10 @@ mod tests {
     fn sizes_that_overflow_are_refused_too() {
         let keep = Keep::All;
         for (time, batch) in [(usize::MAX, 1), (1 << 40, 1 << 40), (usize::MAX, usize::MAX)] {
-            let error = check(
-                &layer(time, batch),
-                time.saturating_mul(batch),
-                keep,
-                Keeper::Host,
-                |_| None,
-            );
+            let error =
+                check(&layer(time, batch), time.saturating_mul(batch), keep, Keeper::Host, |_| {
+                    None
+                });
             assert!(error.expect_err("too large").contains("no trace budget would do"));
         }
     }
