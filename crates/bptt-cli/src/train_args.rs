@@ -2,7 +2,7 @@
 //! and defaults from the list of tasks.
 
 use crate::failure::Failure;
-use crate::verify::CellArg;
+use crate::verify::{CellArg, DTypeArg};
 use bptt::Engine;
 use bptt_probe::device;
 use bptt_zoo::{AnyTask, OptionKind, RunFolder, Settings, TASKS, TaskOption, data_path};
@@ -34,6 +34,9 @@ pub struct SharedArgs {
     /// Where to run, see `bptt devices` [default: the first of this build]
     #[arg(long, value_name = "D")]
     device: Option<String>,
+    /// In which type the recurrent layers compute; the parameters that are trained are f32
+    #[arg(long, value_enum)]
+    dtype: Option<DTypeArg>,
     /// Size of the hidden state
     #[arg(long, value_name = "H")]
     hidden: Option<usize>,
@@ -129,7 +132,7 @@ impl TrainArgs {
                 $(if let Some(value) = self.shared.$option.clone() { settings.$option = value.into(); })*
             };
         }
-        put!(cell device hidden layers batch lr clip dropout seed validate_every);
+        put!(cell device dtype hidden layers batch lr clip dropout seed validate_every);
         settings.bidirectional |= self.shared.bidirectional;
         settings.engine = self.engine().unwrap_or(settings.engine);
         if self.shared.steps.is_some() || self.shared.seconds.is_some() {

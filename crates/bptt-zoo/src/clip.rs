@@ -19,9 +19,14 @@ pub fn clip_global_norm<M: Module>(module: &M, gradients: &mut GradientsParams, 
     module.visit(&mut squares);
     let norm = squares.sum.map_or(0.0, |sum| f64::from(sum.into_scalar::<f32>()).sqrt());
     if norm.is_finite() && norm > max {
-        module.visit(&mut Scale { gradients, factor: max / norm });
+        scale_gradients(module, gradients, max / norm);
     }
     norm
+}
+
+/// Multiplies all gradients of a module by a factor.
+pub(crate) fn scale_gradients<M: Module>(module: &M, gradients: &mut GradientsParams, factor: f64) {
+    module.visit(&mut Scale { gradients, factor });
 }
 
 /// `Σ g²`. It is added up on the device, so that only one number is read back.

@@ -1,5 +1,6 @@
 //! The contents of the files in a run folder.
 
+use crate::loss_scale::LossScale;
 use crate::model_config::ModelConfig;
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
@@ -109,6 +110,9 @@ pub(crate) struct Checkpoint {
     pub(crate) recent: Vec<f32>,
     /// The step, loss and metric of `model.bpk`.
     pub(crate) best: Option<Best>,
+    /// For recurrent layers in `f16`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) loss_scale: Option<LossScale>,
 }
 
 /// The best validation so far.

@@ -42,6 +42,7 @@ mod error;
 mod figure;
 mod folder;
 mod folder_files;
+mod loss_scale;
 mod marker;
 mod memory;
 mod model_config;

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use bptt::{AnyRecurrentConfig, CellKind, Engine};
+use bptt_probe::DType;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -25,6 +26,10 @@ pub struct Settings {
     pub engine: Engine,
     /// The name of the device, which is only recorded. The device itself is in the [`Session`](crate::Session).
     pub device: String,
+    /// In which type the recurrent layers compute. The parameters that are trained are in `f32` in any case, as are the
+    /// rest of the model and the loss.
+    #[serde(with = "dtype_name", default = "single")]
+    pub dtype: DType,
     /// The size of the hidden state, `H`.
     pub hidden: usize,
     /// How many recurrent layers are stacked, `L`.
@@ -73,6 +78,7 @@ impl Settings {
             cell: CellKind::Lstm,
             engine: Engine::Manual,
             device: String::new(),
+            dtype: DType::F32,
             hidden: 64,
             layers: 1,
             bidirectional: false,
@@ -153,6 +159,12 @@ impl Settings {
             return input(format!(
                 "--dropout {}: acts between layers, so it needs --layers 2 or more",
                 self.dropout
+            ));
+        }
+        if self.dtype.is_half() && self.engine == Engine::Rtrl {
+            return input(format!(
+                "--dtype {}: not for --engine rtrl, whose sums run over all steps; take f32",
+                self.dtype.name(),
             ));
         }
         if self.validate_every == 0 {
@@ -236,6 +248,29 @@ mod engine_name {
     }
 }
 
+/// The type of runs from before there was a choice.
+fn single() -> DType {
+    DType::F32
+}
+
+/// Serialises a type as its name on the command line.
+mod dtype_name {
+    use bptt_probe::DType;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(dtype: &DType, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(dtype.name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<DType, D::Error> {
+        let name = String::deserialize(from)?;
+        DType::ALL
+            .into_iter()
+            .find(|dtype| dtype.name() == name)
+            .ok_or_else(|| D::Error::custom(format!("no type is called `{name}`")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,6 +308,8 @@ mod tests {
         assert!(complaint(|s| s.clip = 0.0).starts_with("--clip 0:"));
         assert!(complaint(|s| s.dropout = 1.0).starts_with("--dropout 1:"));
         assert!(complaint(|s| s.dropout = 0.5).contains("--layers 2"));
+        let in_f16 = |s: &mut Settings| (s.dtype, s.engine) = (DType::F16, Engine::Rtrl);
+        assert!(complaint(in_f16).starts_with("--dtype f16: not for --engine rtrl"));
         assert!(complaint(|s| s.steps = Some(0)).starts_with("--steps 0:"));
         assert!(complaint(|s| s.seconds = Some(1.0)).contains("either"));
         assert!(complaint(|s| s.validate_every = 0).starts_with("--validate-every 0:"));
@@ -334,6 +371,7 @@ mod tests {
     fn settings_of_older_folders_are_read() {
         let mut older = fields(&settings());
         older.remove("bidirectional").unwrap();
+        older.remove("dtype").unwrap();
         assert_eq!(serde_json::from_value::<Settings>(older.into()).unwrap(), settings());
     }
 }

@@ -26,9 +26,9 @@ impl Carried {
         Self { hidden: param(hidden, 1), memory: memory.map(|memory| param(memory, 2)) }
     }
 
-    /// Loads a state from a file. It must have the same shape as `like`.
+    /// Loads a state from a file. It must have the same shape and type as `like`.
     pub(crate) fn load(path: &Path, like: AnyState, device: &Device) -> Result<AnyState, Error> {
-        let zeros = |tensor: Tensor<3>| Tensor::zeros(tensor.dims(), device);
+        let zeros = |tensor: Tensor<3>| Tensor::zeros(tensor.dims(), (device, tensor.dtype()));
         let (hidden, memory) = like.into_parts();
         let like = AnyState::from_parts(zeros(hidden), memory.map(zeros));
         let Self { hidden, memory } = load_model(Self::new(like), path)?;

@@ -7,7 +7,7 @@ use crate::settings::Settings;
 use bptt::{AnyState, Engine};
 use burn::Tensor;
 use burn::module::Module;
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,6 +15,10 @@ use serde::de::DeserializeOwned;
 pub trait SequenceModel: Module {
     /// The same model with the same parameters, whose recurrent layers run by another engine.
     fn with_engine(self, engine: Engine) -> Self;
+
+    /// The same model, whose recurrent layers compute in another type ([`bptt::cast`]). The rest of the model keeps its
+    /// type, and the model converts what goes into its recurrent layers and what comes out.
+    fn with_dtype(self, dtype: DType) -> Self;
 }
 
 /// How good a model is on the validation data.

@@ -1,12 +1,13 @@
 //! The one training loop: check, step, validate, save.
 
 use crate::check::{GradientCheck, TOLERANCE, compare_engines};
-use crate::clip::clip_global_norm;
+use crate::clip::{clip_global_norm, scale_gradients};
 use crate::curve::{self, Labels};
 use crate::error::Error;
 use crate::figure::figure;
 use crate::folder::{CURVE, RunFolder};
 use crate::folder_files::{Best, Checkpoint, Config, Point};
+use crate::loss_scale::LossScale;
 use crate::marker::Claim;
 use crate::option::OptionKind;
 use crate::progress::Progress;
@@ -14,12 +15,14 @@ use crate::random::{Purpose, generator};
 use crate::session::{RunResult, Session};
 use crate::settings::Settings;
 use crate::store::{Carried, bytes, load_model, numbered, optimizer_bytes};
-use crate::task::{Scores, Task};
+use crate::task::{Scores, SequenceModel, Task};
 use crate::{memory, task_settings};
 use bptt::{AnyState, RecurrentState};
+use bptt_probe::DType;
+use burn::Tensor;
 use burn::module::Module;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, OptimizerRecord};
-use burn::tensor::{Bytes, Device};
+use burn::tensor::{Bytes, Device, FloatDType};
 use rand::RngExt;
 use std::sync::atomic::Ordering;
 
@@ -65,6 +68,12 @@ pub fn train_task<T: Task>(
 ) -> Result<RunResult, Error> {
     let settings = &task_settings::complete::<T>(settings)?;
     let Session { device, out, resume, stop, begun, say } = session;
+    if !settings.dtype.works_on(&settings.device, &device) {
+        let (dtype, name) = (settings.dtype.name(), &settings.device);
+        return Err(Error::input(format!(
+            "--dtype {dtype}: the device {name} has no such type; `bptt devices` lists them",
+        )));
+    }
     let folder = RunFolder::new(out);
     let claim = folder.claim_existing()?;
     let mut run = Run::start(task, settings, device, folder, resume)?;
@@ -75,11 +84,15 @@ pub fn train_task<T: Task>(
     }
     say(&format!("check: {check}"));
     say(&format!(
-        "{} {}, {} parameters, engine {}: {}",
+        "{} {}, {} parameters, engine {}{}: {}",
         T::NAME,
         settings.cell.name(),
         run.model.num_params(),
         settings.engine.name(),
+        match settings.dtype {
+            DType::F32 => String::new(),
+            dtype => format!(", recurrent layers in {}", dtype.name()),
+        },
         task.describe(),
     ));
     begun();
@@ -125,6 +138,7 @@ struct Run<'a, T: Task> {
     optimizer: ModuleOptimizer,
     /// The state that is carried from one chunk to the next.
     state: Option<AnyState>,
+    loss_scale: Option<LossScale>,
     step: u64,
     seconds: f64,
     /// Seconds of training before the run was resumed.
@@ -157,6 +171,7 @@ impl<'a, T: Task> Run<'a, T> {
             model,
             optimizer,
             state: None,
+            loss_scale: LossScale::new(settings.dtype),
             step: 0,
             seconds: 0.0,
             seconds_before: 0.0,
@@ -201,7 +216,8 @@ impl<'a, T: Task> Run<'a, T> {
         self.optimizer = self.optimizer.clone().load_record(record);
         let path = part("state.bpk");
         if path.is_file() {
-            let (_, like) = self.task.loss(&self.model.valid(), 0, None, &self.plain);
+            let model = self.in_dtype(self.model.valid());
+            let (_, like) = self.task.loss(&model, 0, None, &self.plain);
             let like = like.ok_or_else(|| Error::file("read", &path, "no state is carried"))?;
             self.state = Some(Carried::load(&path, like, &self.device)?);
         }
@@ -212,14 +228,31 @@ impl<'a, T: Task> Run<'a, T> {
         self.seconds = checkpoint.seconds;
         self.recent = checkpoint.recent;
         self.best = checkpoint.best;
+        self.loss_scale = checkpoint.loss_scale.or(self.loss_scale);
         Ok(())
     }
 
-    /// Compares the two engines on this model and the data of the next step.
+    /// The model that computes: its recurrent layers have the type of the settings. Their parameters depend on those of
+    /// the given model, which are the ones that are trained.
+    fn in_dtype(&self, model: T::Model) -> T::Model {
+        match self.settings.dtype {
+            DType::F32 => model,
+            dtype => model.with_dtype(dtype.burn()),
+        }
+    }
+
+    /// Compares the two engines on this model and the data of the next step. They are compared in `f32`: in 16 bits the
+    /// rounding of the autograd engine's operations would hide an error.
     fn check(&self) -> GradientCheck {
+        let wide = |state: AnyState| {
+            let (hidden, memory) = state.into_parts();
+            let cast = |tensor: Tensor<3>| tensor.cast(FloatDType::F32);
+            AnyState::from_parts(cast(hidden), memory.map(cast))
+        };
         compare_engines(&self.model, |model| {
             self.seed_dropout();
-            self.task.loss(model, self.step, self.state.clone(), &self.device).0
+            let state = self.state.clone().map(wide);
+            self.task.loss(model, self.step, state, &self.device).0
         })
     }
 
@@ -244,11 +277,16 @@ impl<'a, T: Task> Run<'a, T> {
     fn train_step(&mut self) -> Result<(), Error> {
         self.seed_dropout();
         let state = self.state.take();
-        let (loss, state) = self.task.loss(&self.model, self.step, state, &self.device);
+        let model = self.in_dtype(self.model.clone());
+        let (loss, state) = self.task.loss(&model, self.step, state, &self.device);
         let value = loss.clone().detach().into_scalar::<f32>();
-        let mut gradients = GradientsParams::from_grads(loss.backward(), &self.model);
-        let norm = clip_global_norm(&self.model, &mut gradients, self.settings.clip);
-        if !value.is_finite() || !norm.is_finite() {
+        let (gradients, norm) = self.gradients(loss);
+        let is_finite = value.is_finite() && norm.is_finite();
+        // If the factor of the loss was too large, the step is left out.
+        let shrunk = value.is_finite()
+            && !norm.is_finite()
+            && self.loss_scale.as_mut().is_some_and(LossScale::shrink);
+        if !is_finite && !shrunk {
             return Err(Error::Check(format!(
                 "step {}: the loss is {value} and its gradient's norm {norm}; take a smaller --lr \
                  or --clip ({} and {} now)",
@@ -257,7 +295,12 @@ impl<'a, T: Task> Run<'a, T> {
                 self.settings.clip,
             )));
         }
-        self.model = self.optimizer.step(self.settings.lr, self.model.clone(), gradients);
+        if is_finite {
+            self.model = self.optimizer.step(self.settings.lr, self.model.clone(), gradients);
+            if let Some(scale) = &mut self.loss_scale {
+                scale.grow();
+            }
+        }
         self.state = state.map(RecurrentState::detach);
         self.step += 1;
         if self.recent.len() == RECENT {
@@ -265,6 +308,21 @@ impl<'a, T: Task> Run<'a, T> {
         }
         self.recent.push(value);
         Ok(())
+    }
+
+    /// The clipped gradients of the parameters, and their norm before clipping.
+    fn gradients(&self, loss: Tensor<1>) -> (GradientsParams, f64) {
+        let of = |loss: Tensor<1>| GradientsParams::from_grads(loss.backward(), &self.model);
+        let mut gradients = match self.loss_scale {
+            None => of(loss),
+            Some(LossScale { factor, .. }) => {
+                let mut gradients = of(loss.mul_scalar(factor));
+                scale_gradients(&self.model, &mut gradients, 1.0 / factor);
+                gradients
+            }
+        };
+        let norm = clip_global_norm(&self.model, &mut gradients, self.settings.clip);
+        (gradients, norm)
     }
 
     /// The mean of the last training losses, at most `count` of them.
@@ -325,6 +383,7 @@ impl<'a, T: Task> Run<'a, T> {
             seconds: self.seconds,
             recent: self.recent.clone(),
             best: self.best,
+            loss_scale: self.loss_scale,
         };
         self.folder.write_metrics(&self.points)?;
         let settings = self.settings;

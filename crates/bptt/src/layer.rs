@@ -8,7 +8,7 @@ use crate::state::RecurrentState;
 use bptt_kernels::MaskedOutput;
 use burn::Tensor;
 use burn::module::Module;
-use burn::tensor::Bool;
+use burn::tensor::{Bool, DType};
 
 /// What all recurrent layers share, for models that are generic over the cell.
 ///
@@ -50,6 +50,9 @@ pub trait RecurrentLayer: Module {
 
     /// See [`Recurrent::with_engine`].
     fn with_engine(self, engine: Engine) -> Self;
+
+    /// See [`Recurrent::dtype`].
+    fn dtype(&self) -> DType;
 
     /// See [`Recurrent::d_input`].
     fn d_input(&self) -> usize;
@@ -102,6 +105,10 @@ impl<C: SequenceCell> RecurrentLayer for Recurrent<C> {
 
     fn with_engine(self, engine: Engine) -> Self {
         self.with_engine(engine)
+    }
+
+    fn dtype(&self) -> DType {
+        self.dtype()
     }
 
     fn d_input(&self) -> usize {

@@ -46,6 +46,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod burn_nn;
+mod cast;
 mod cell;
 mod cell_list;
 mod checks;
@@ -75,6 +76,7 @@ pub use bptt_kernels::{
     Kernel, MaskedOutput, SequenceMask, StateGradientNorms, TraceCost, TraceSchedule,
     available_memory, hidden_state_cost, internal_state_cost, rtrl_bytes,
 };
+pub use cast::cast;
 pub use cell::{CellVisitor, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
 pub use cell_list::{AnyCell, CellKind};
 pub use config::{AnyRecurrentConfig, GruConfig, LstmConfig, RnnConfig, StackConfig};

@@ -12,7 +12,7 @@ use burn::module::{
     Content, DisplaySettings, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper,
     ModuleVisitor, Param,
 };
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 
 impl Weights {
     /// Applies a function to each parameter of the layer. There is one function for each rank.
@@ -50,6 +50,11 @@ impl<C: SequenceCell> Recurrent<C> {
             let reverse = if k % directions == 1 { "_reverse" } else { "" };
             format!("_l{}{reverse}", k / directions)
         })
+    }
+
+    /// The type of the parameters. Input and state have to be of the same type; see [`cast`](crate::cast).
+    pub fn dtype(&self) -> DType {
+        self.weights[0].weight_ih.dtype()
     }
 
     fn convert(self, mut each: impl FnMut(Weights) -> Weights) -> Self {

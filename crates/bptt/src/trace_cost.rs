@@ -49,7 +49,7 @@ impl<C: SequenceCell> Recurrent<C> {
     /// # Arguments
     ///
     /// - `batch` and `time`: `B` and `T`, with all rows of full length; with lengths or a mask the trace takes less
-    /// - `dtype`: `f32` or `f64`
+    /// - `dtype`: the layer's type; `bf16` and `f16` keep what `f32` keeps, and outputs in `f32` beside it
     ///
     /// # Returns
     ///

@@ -63,9 +63,12 @@ impl<R: RecurrentLayer> CharModel<R> {
     /// - the state after the chunk
     pub fn forward(&self, input: Tensor<2, Int>, state: Option<R::State>) -> (Tensor<2>, R::State) {
         let [batch, time] = input.dims();
-        let (output, state) = self.recurrent.forward(self.embedding.forward(input), state);
+        let vectors = self.embedding.forward(input);
+        // The recurrent layers may have another type than the rest.
+        let outer = vectors.dtype();
+        let (output, state) = self.recurrent.forward(vectors.cast(self.recurrent.dtype()), state);
         let output = output.reshape([batch * time, self.recurrent.d_output()]);
-        (self.head.forward(output), state)
+        (self.head.forward(output.cast(outer)), state)
     }
 
     /// Reads one more character in each row and scores the next one: `[B]` -> `[B, V]`.
@@ -73,8 +76,9 @@ impl<R: RecurrentLayer> CharModel<R> {
         let batch = input.dims()[0];
         let vectors = self.embedding.forward(input.reshape([batch, 1]));
         let vectors = vectors.reshape([batch, self.recurrent.d_input()]);
-        let (output, state) = self.recurrent.step(vectors, state);
-        (self.head.forward(output), state)
+        let outer = vectors.dtype();
+        let (output, state) = self.recurrent.step(vectors.cast(self.recurrent.dtype()), state);
+        (self.head.forward(output.cast(outer)), state)
     }
 
     /// The mean cross entropy in nats per character, and the state after the chunk.

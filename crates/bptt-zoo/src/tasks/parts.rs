@@ -32,21 +32,29 @@ macro_rules! sequence_model {
             fn with_engine(self, engine: bptt::Engine) -> Self {
                 Self { recurrent: self.recurrent.with_engine(engine), ..self }
             }
+
+            fn with_dtype(self, dtype: burn::tensor::DType) -> Self {
+                Self { recurrent: bptt::cast(self.recurrent, dtype), ..self }
+            }
         }
     };
 }
 pub(crate) use sequence_model;
 
-/// Runs a layer over sequences `[B, T, I]`. Without `lengths`, all rows have the full length.
+/// Runs a layer over sequences `[B, T, I]`. Without `lengths`, all rows have the full length. The layer may have another
+/// type than the rest of the model; the outputs have that of the input, and the state has that of the layer.
 pub(crate) fn run<R: RecurrentLayer>(
     layer: &R,
     input: Tensor<3>,
     lengths: Option<&[usize]>,
 ) -> (Tensor<3>, R::State) {
-    match lengths {
+    let outer = input.dtype();
+    let input = input.cast(layer.dtype());
+    let (outputs, state) = match lengths {
         Some(lengths) => layer.forward_lengths(input, lengths, None),
         None => layer.forward(input, None),
-    }
+    };
+    (outputs.cast(outer), state)
 }
 
 /// The last layer's hidden state after the last step of each sequence, `[B, D·P]`. For a backward direction, the last
@@ -56,11 +64,12 @@ pub(crate) fn last_hidden<R: RecurrentLayer>(
     input: Tensor<3>,
     lengths: Option<&[usize]>,
 ) -> Tensor<2> {
+    let outer = input.dtype();
     let (hidden, _) = run(layer, input, lengths).1.into_parts();
     let [all, batch, size] = hidden.dims();
     let directions = layer.d_output() / size;
     let last = hidden.slice([all - directions..all]).swap_dims(0, 1);
-    last.reshape([batch, directions * size])
+    last.reshape([batch, directions * size]).cast(outer)
 }
 
 /// The cross entropy of each row in nats: scores `[N, C]` and labels `[N]` to `[N]`.

@@ -8,7 +8,7 @@ use bptt_zoo::{
 };
 use burn::Tensor;
 use burn::module::{Module, Param};
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::AtomicBool;
 use tempfile::tempdir;
@@ -39,6 +39,10 @@ struct SpoiltModel {
 impl SequenceModel for SpoiltModel {
     fn with_engine(self, engine: Engine) -> Self {
         Self { model: self.model.with_engine(engine), ..self }
+    }
+
+    fn with_dtype(self, dtype: DType) -> Self {
+        Self { model: self.model.with_dtype(dtype), ..self }
     }
 }
 

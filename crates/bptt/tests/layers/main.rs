@@ -2,6 +2,7 @@
 #![cfg(feature = "flex")]
 
 mod gradient_probe;
+mod half;
 mod limits;
 #[cfg(feature = "dataset")]
 mod ragged;
