@@ -93,11 +93,29 @@ fn single_steps_are_enough_for_the_percentiles() {
 }
 
 #[test]
-fn training_in_f64_is_measured() {
-    let done = tiny_bench(&["--cell", "lstm", "--dtype", "f64", "--no-ceiling", "--json", "-"]);
-    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
-    let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
-    assert_eq!(report["dtype"], "f64");
+fn every_type_is_measured() {
+    for dtype in ["f64", "f32", "bf16", "f16"] {
+        for mode in ["train", "infer", "step"] {
+            let what = ["--cell", "lstm", "--device", "flex", "--dtype", dtype, "--mode", mode];
+            let done = tiny_bench(&[&what[..], &["--no-ceiling", "--json", "-"]].concat());
+            assert_eq!(done.status.code(), Some(0), "{what:?}: {}", stderr(&done));
+            let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+            assert_eq!((&report["dtype"], &report["mode"]), (&dtype.into(), &mode.into()));
+        }
+    }
+}
+
+/// ndarray has no types of 16 bits.
+#[test]
+fn types_that_a_device_lacks_are_said_in_a_line() {
+    let arguments = ["verify", "--cell", "gru", "--witness", "double-double", "--dtype", "bf16"];
+    let done = bptt(&arguments);
+    assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
+    assert!(stdout(&done).contains("left out: bf16 on ndarray: it has no such type"));
+    assert!(stdout(&done).contains(" 0 failed"), "{}", stdout(&done));
+    let done = tiny_bench(&["--cell", "gru", "--device", "ndarray", "--dtype", "f16"]);
+    assert_eq!(done.status.code(), Some(2), "{}", stdout(&done));
+    assert!(stderr(&done).contains("device 'ndarray' has no f16"), "{}", stderr(&done));
 }
 
 /// `bptt bench --mode pool` of a tiny layer.

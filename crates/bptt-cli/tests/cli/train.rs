@@ -45,7 +45,9 @@ fn every_task_is_trained_and_resumed() {
 #[test]
 fn what_cannot_be_trained_is_one_line_and_exit_code_2() {
     let (_folder, csv) = series();
-    let mistakes: [(&[&str], &str); 9] = [
+    let mistakes: [(&[&str], &str); 11] = [
+        (&["parity", "--device", "ndarray", "--dtype", "bf16"], "ndarray has no such type"),
+        (&["parity", "--engine", "rtrl", "--dtype", "f16"], "not for --engine rtrl"),
         (&["forecast"], "give --csv FILE and --column NAME"),
         (&["forecast", "--csv", &csv], "give --csv FILE and --column NAME"),
         (&["forecast", "--csv", "no/such.csv", "--column", "level"], "cannot read no/such.csv"),
@@ -85,6 +87,8 @@ fn help_has_every_task_with_its_options_and_defaults() {
         "- char-lm: Predict the next character of a text",
         "--cell <CELL> The recurrent cell [default: lstm; copy gru]",
         "--hidden <H> Size of the hidden state [default: 64; char-lm and copy 128]",
+        "--dtype <DTYPE> In which type the recurrent layers compute; the parameters that are trained are f32 \
+         [default: f32]",
         "--lr <X> Learning rate of Adam [default: 0.01; char-lm 0.004]",
         "--clip <X> Scale gradients down to this global norm; `inf` for never [default: 1]",
         "--bidirectional Read each sequence backward as well [not for char-lm]",

@@ -2,6 +2,7 @@
 
 use crate::{alone, start, tiny, tiny_of};
 use bptt::{AnyRecurrentConfig, CellKind};
+use bptt_probe::DType;
 use bptt_zoo::{ModelConfig, Parity, RunFolder, Settings, TASKS, TaggerConfig};
 use burn::tensor::Device;
 use std::collections::BTreeMap;
@@ -198,11 +199,13 @@ fn two_equal_runs_leave_equal_bytes() {
 #[test]
 fn a_resumed_run_leaves_the_bytes_of_the_whole_one() {
     let _alone = alone();
-    for task in TASKS {
+    let dtypes = [DType::F32, DType::Bf16, DType::F16];
+    for (task, dtype) in TASKS.iter().flat_map(|task| dtypes.map(|dtype| (task, dtype))) {
         let folder = tempdir().unwrap();
         let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
         // Numbers without a short decimal form, and points of the curve that are read and written again.
         let of = |steps| Settings {
+            dtype,
             steps: Some(steps),
             lr: 1.0 / 300.0,
             validate_every: 5,

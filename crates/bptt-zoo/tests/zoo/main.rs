@@ -13,6 +13,7 @@ mod weights_broken;
 mod weights_cases;
 
 use bptt::{CellKind, Engine};
+use bptt_probe::DType;
 use bptt_zoo::sample::{SampleOptions, sample};
 use bptt_zoo::{
     Adding, AnyTask, CharLm, CharModel, Error, Forecast, ForecastOptions, ForecasterConfig,
@@ -238,9 +239,40 @@ fn a_short_adding_problem_is_learned() {
         ..tiny::<Adding>()
     }
     .with_option("length", 6);
-    let (result, _) = start(&settings, folder.path(), false).unwrap();
-    // A model that always answers the mean has 0.167.
-    assert!(result.valid_loss < 0.03, "{result:?}");
+    for dtype in DType::ALL {
+        let settings = Settings { dtype, ..settings.clone() };
+        let (result, lines) = start(&settings, folder.path(), false).unwrap();
+        // A model that always answers the mean has 0.167.
+        assert!(result.valid_loss < 0.03, "{result:?}");
+        let said = format!("engine manual, recurrent layers in {}:", dtype.name());
+        assert_eq!(lines[1].contains(&said), dtype != DType::F32, "{lines:?}");
+    }
+}
+
+/// The gradients are so small that all of them are zero in f16, or so large that they are infinite, if the loss has a
+/// factor that does not fit.
+#[test]
+fn the_loss_of_f16_finds_its_factor() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let settings = Settings { dtype: DType::F16, steps: Some(40), ..tiny::<CharLm>() };
+    start(&settings, folder.path(), false).unwrap();
+    let factor = |folder: &Path| {
+        let text = std::fs::read_to_string(folder.join("checkpoint.json")).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        json["loss_scale"]["factor"].as_f64()
+    };
+    let found = factor(folder.path()).expect("f16 has one");
+    assert!((2.0..=65_536.0).contains(&found) && found.log2().fract() == 0.0, "{found}");
+    let message = start(
+        &Settings { dtype: DType::Bf16, steps: Some(60), ..settings.clone() },
+        folder.path(),
+        true,
+    );
+    let message = message.unwrap_err().to_string();
+    assert!(message.starts_with("--dtype \"bf16\": the run to resume has \"f16\""), "{message}");
+    start(&Settings { dtype: DType::Bf16, ..settings }, folder.path(), false).unwrap();
+    assert_eq!(factor(folder.path()), None);
 }
 
 #[test]
