@@ -9,6 +9,7 @@ use crate::settings::Settings;
 use crate::task::SequenceSize;
 use bptt::cells::Cell;
 use bptt::{CellVisitor, Engine, SequenceCell, available_memory, rtrl_bytes};
+use bptt_probe::DType;
 
 /// If a run needs more memory than this, its sizes are probably a mistake.
 const MOST_GIGABYTES: f64 = 64.0;
@@ -16,8 +17,10 @@ const MOST_GIGABYTES: f64 = 64.0;
 /// From this amount on, a run by [`Engine::Rtrl`] prints how much memory it will take.
 const WORTH_SAYING: f64 = 1.0;
 
-/// How many bytes a number has: all training is in f32.
-const NUMBER: usize = 4;
+/// How many bytes a number has. Layers with 16 bits keep for the backward pass what layers in f32 keep.
+fn number(settings: &Settings) -> usize {
+    if settings.dtype == DType::F64 { size_of::<f64>() } else { size_of::<f32>() }
+}
 
 /// Checks that the sizes together do not need more memory than any machine has. Each of them alone may make sense.
 ///
@@ -30,7 +33,7 @@ pub(crate) fn check(settings: &Settings, size: SequenceSize) -> Result<(), Error
     // The weights, their gradients and Adam's two moments; and what a step keeps for the backward pass.
     let weights = 4.0 * 8.0 * width * width * layers as f64;
     let kept = 10.0 * width * layers as f64 * batch as f64 * size.time as f64;
-    let gigabytes = (weights + kept) * NUMBER as f64 / 1e9;
+    let gigabytes = (weights + kept) * number(settings) as f64 / 1e9;
     if gigabytes > MOST_GIGABYTES {
         return Err(Error::input(format!(
             "--hidden {hidden}, --layers {layers}, --batch {batch} and sequences of {} steps need about \
@@ -95,7 +98,7 @@ fn rtrl_gigabytes(settings: &Settings, size: SequenceSize) -> f64 {
     let first = columns(size.input, size.input_has_gradients);
     let above = columns(directions(settings) * hidden, true);
     let columns = if layers > 1 { first.max(above) } else { first };
-    cell.accept(Bytes { batch, columns, hidden }) as f64 / 1e9
+    cell.accept(Bytes { batch, columns, hidden, number: number(settings) }) as f64 / 1e9
 }
 
 fn directions(settings: &Settings) -> usize {
@@ -107,13 +110,14 @@ struct Bytes {
     batch: usize,
     columns: usize,
     hidden: usize,
+    number: usize,
 }
 
 impl CellVisitor for Bytes {
     type Output = u128;
 
     fn visit<C: Cell>(self, _: C) -> u128 {
-        rtrl_bytes::<C>(self.batch, self.columns, [self.hidden; 2], NUMBER)
+        rtrl_bytes::<C>(self.batch, self.columns, [self.hidden; 2], self.number)
     }
 }
 

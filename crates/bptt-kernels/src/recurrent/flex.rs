@@ -7,13 +7,14 @@ use crate::recurrent::host_memory::HostMemory;
 use burn::backend::Flex;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Element;
+use bytemuck::Pod;
 
 impl HostMemory for Flex {
     fn contiguous<T: Real + Element>(tensor: FloatTensor<Self>) -> FloatTensor<Self> {
         tensor.to_contiguous()
     }
 
-    fn numbers_of<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<&[T]> {
+    fn numbers_of<T: Pod + Element>(tensor: &FloatTensor<Self>) -> Option<&[T]> {
         tensor.as_slice()
     }
 

@@ -8,11 +8,15 @@
 //! The backward pass widens the operands a second time. Copies that are kept would take twice their memory, and a
 //! conversion takes little time beside the products.
 
+use crate::host::memory::values::Values;
+use crate::host::simd::half::{narrow_bf16, narrow_f16, widen_bf16, widen_f16};
 use crate::host::simd::real::Real;
 use crate::recurrent::host_memory::HostMemory;
+use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, TensorMetadata};
-use burn::tensor::{DType, Element};
+use burn::tensor::{DType, Element, TensorData, bf16, f16};
+use burn_std::Bytes;
+use bytemuck::cast_slice;
 
 /// Whether the kernels run operands of this type: in the type itself, or in `f32`.
 pub(super) fn has_kernel(dtype: DType) -> bool {
@@ -21,19 +25,37 @@ pub(super) fn has_kernel(dtype: DType) -> bool {
 
 /// The numbers of a tensor in the type of the kernels, in row-major order without gaps.
 pub(super) fn widened<B: HostMemory, T: Real + Element>(tensor: FloatTensor<B>) -> FloatTensor<B> {
-    B::contiguous::<T>(cast::<B>(tensor, T::dtype()))
+    let tensor = B::contiguous::<T>(tensor);
+    let widen: fn(&[u16], &mut [f32]) = match tensor.dtype() {
+        DType::BF16 => widen_bf16,
+        DType::F16 => widen_f16,
+        _ => return tensor,
+    };
+    let (shape, device) = (tensor.shape(), tensor.device());
+    let mut values = Values::<f32>::new(&shape, true);
+    widen(bits::<B>(&tensor), &mut values);
+    B::float_from_data(TensorData::from_bytes(values.into_bytes(), shape, DType::F32), &device)
+}
+
+/// The bits of a tensor with 16 bits, without gaps.
+fn bits<B: HostMemory>(tensor: &FloatTensor<B>) -> &[u16] {
+    match tensor.dtype() {
+        DType::BF16 => cast_slice(B::numbers::<bf16>(tensor)),
+        _ => cast_slice(B::numbers::<f16>(tensor)),
+    }
 }
 
 /// A result in the type of the operands, rounded to nearest, ties to even.
-pub(super) fn narrowed<B: Backend>(tensor: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
-    cast::<B>(tensor, dtype)
-}
-
-fn cast<B: Backend>(tensor: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
-    match tensor.dtype() == dtype {
-        true => tensor,
-        false => B::float_cast(tensor, dtype.into()),
-    }
+pub(super) fn narrowed<B: HostMemory>(tensor: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
+    let narrow: fn(&[f32], &mut [u16]) = match dtype {
+        DType::BF16 => narrow_bf16,
+        DType::F16 => narrow_f16,
+        _ => return tensor,
+    };
+    let (shape, device) = (tensor.shape(), tensor.device());
+    let mut bits = vec![0; shape.num_elements()];
+    narrow(B::numbers::<f32>(&tensor), &mut bits);
+    B::float_from_data(TensorData::from_bytes(Bytes::from_elems(bits), shape, dtype), &device)
 }
 
 /// How many bytes a number takes: in the outputs, and in the trace. The outputs are there in both types.

@@ -7,6 +7,7 @@ use crate::recurrent::trace::Numbers;
 use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Element;
+use bytemuck::Pod;
 
 /// A backend whose tensors are in host memory.
 pub(crate) trait HostMemory: Backend<FloatTensorPrimitive: Sync> {
@@ -14,10 +15,10 @@ pub(crate) trait HostMemory: Backend<FloatTensorPrimitive: Sync> {
     fn contiguous<T: Real + Element>(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// The numbers of a tensor of type `T` without gaps; `None` for other tensors.
-    fn numbers_of<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<&[T]>;
+    fn numbers_of<T: Pod + Element>(tensor: &FloatTensor<Self>) -> Option<&[T]>;
 
     /// The numbers of a tensor that is known to be of type `T` and without gaps.
-    fn numbers<T: Real + Element>(tensor: &FloatTensor<Self>) -> &[T] {
+    fn numbers<T: Pod + Element>(tensor: &FloatTensor<Self>) -> &[T] {
         Self::numbers_of(tensor).expect("a contiguous tensor of this type")
     }
 

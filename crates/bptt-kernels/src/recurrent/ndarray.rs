@@ -11,6 +11,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{BackendTensor, NdArray, TensorMetadata};
 use burn::tensor::{DType, Element, TensorData};
 use burn_ndarray::{NdArrayDevice, NdArrayTensor};
+use bytemuck::Pod;
 
 /// See [`owned`](crate::owned).
 pub(super) fn owned(tensor: BackendTensor<NdArray>) -> Option<BackendTensor<NdArray>> {
@@ -28,7 +29,7 @@ pub(super) fn owned(tensor: BackendTensor<NdArray>) -> Option<BackendTensor<NdAr
 }
 
 /// The tensor's numbers in place, if they are of type `T` and without a gap.
-fn slice<T: Real + Element>(tensor: &FloatTensor<NdArray>) -> Option<&[T]> {
+fn slice<T: Pod + Element>(tensor: &FloatTensor<NdArray>) -> Option<&[T]> {
     match (tensor, T::dtype()) {
         (NdArrayTensor::F32(storage), DType::F32) => {
             storage.view().to_slice().map(bytemuck::cast_slice)
@@ -67,7 +68,7 @@ impl HostMemory for NdArray {
         Self::float_from_data(data, &NdArrayDevice::Cpu)
     }
 
-    fn numbers_of<T: Real + Element>(tensor: &FloatTensor<Self>) -> Option<&[T]> {
+    fn numbers_of<T: Pod + Element>(tensor: &FloatTensor<Self>) -> Option<&[T]> {
         slice(tensor)
     }
 

@@ -131,6 +131,18 @@ fn a_step_is_the_f32_step_rounded_once_to_the_bit() {
 }
 
 #[test]
+fn the_trace_is_that_of_f32() {
+    let config = AnyRecurrentConfig::new(CellKind::Lstm, 5, 9);
+    for budget in [None, Some(20 << 10)] {
+        let lstm = config.clone().with_trace_budget(budget).init(&plain());
+        let cost = |dtype| lstm.trace_cost(3, 200, dtype).expect("it fits");
+        for dtype in HALF {
+            assert_eq!(cost(dtype), cost(DType::F32));
+        }
+    }
+}
+
+#[test]
 fn layers_with_other_types_are_refused() {
     for engine in Engine::ALL {
         for kernel in [Kernel::Auto, Kernel::Reference] {

@@ -128,6 +128,18 @@ mod tests {
         assert!(refused(100_000, 100, Keep::Nothing, 8 << 30).is_none());
     }
 
+    /// The trace of a layer with 16 bits is in f32, and its outputs are there in both types.
+    #[test]
+    fn outputs_with_16_bits_count_twice() {
+        let layer = Layer { bytes: [2 + 4, 4], ..layer(100_000, 100) };
+        let error = check(&layer, 10_000_000, Keep::All, Keeper::Host, |_| Some(8 << 30));
+        let error = error.expect_err("16 GB in 8");
+        assert!(
+            error.contains("16640025600 bytes, 3840000000 for the outputs and 12800025600 for"),
+            "{error}"
+        );
+    }
+
     #[test]
     fn who_takes_no_budget_names_who_does() {
         let by = |keeper, keep| {
