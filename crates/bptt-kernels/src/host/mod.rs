@@ -3,8 +3,8 @@
 //! They compute what the reference body computes (`reference/body.rs`). The layers, from the lowest to the highest:
 //!
 //! - `simd/`: SIMD vectors as a cell's `Number`, so that the cells' own `step` and `step_backward` run here;
-//!   sigmoid and tanh with errors of at most two units in the last place; 16 bits to and from `f32`. `pulp` detects the instruction set at run
-//!   time.
+//!   sigmoid and tanh with errors of at most two units in the last place; 16 bits to and from `f32`. `pulp` detects
+//!   the instruction set at run time.
 //! - `threads/`: a team of threads, and the idle workers from which it is made.
 //! - `memory/`: memory that threads share, memory of results, pools that keep both, and how much the system has.
 //! - `gemm/`: packed matrices, and products with them.
