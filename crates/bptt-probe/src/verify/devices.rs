@@ -5,6 +5,7 @@ use crate::measure::{Outcome, measure};
 use crate::problem::Problem;
 use crate::report::DEVICES;
 use crate::setting::{DType, Setting};
+use crate::verify::engines::COARSE;
 use crate::verify::pytorch::Pytorch;
 use crate::verify::session::{Session, Verification};
 use crate::verify::witness::{Comparison, Request, Witness};
@@ -40,6 +41,8 @@ impl Witness for Devices {
             DType::F64 => 1e-12,
             // As for PyTorch in f64. Both have values that are exact enough to count as true in f32.
             DType::F32 => Pytorch.tolerance(dtype, device),
+            // The autograd engine rounds each of its operations to 16 bits.
+            DType::Bf16 | DType::F16 => COARSE * dtype.epsilon(),
         }
     }
 
@@ -64,8 +67,8 @@ fn compare(
     let dtype = session.dtype();
     for case in session.cases() {
         let mut problem = case.problem();
-        if dtype == DType::F32 {
-            problem.round_to_f32();
+        if dtype != DType::F64 {
+            problem.round_to(dtype);
         }
         let key = (case.name.clone(), dtype.name());
         if !kept.contains_key(&key) {
