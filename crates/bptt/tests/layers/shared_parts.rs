@@ -361,8 +361,25 @@ fn what_is_shut_lets_no_nan_back() {
         let clipped = AnyRecurrentConfig::new(CellKind::Lstm, 3, 20).with_clip(Some(BOUND));
         let coupled = clipped.clone().with_input_forget(true);
         for (name, config) in [("relu", relu), ("clip", clipped), ("coupled, clip", coupled)] {
-            let layer = config.init(&device);
-            let input = Tensor::random([2, 4, 3], Distribution::Normal(0.0, 2.0), &device);
+            let is_shut = |state: &AnyState| {
+                let (hidden, memory) = state.clone().into_parts();
+                let of = memory.unwrap_or(hidden).detach();
+                match name {
+                    "relu" => of.lower_equal_elem(0.0),
+                    _ => of.abs().greater_equal_elem(BOUND),
+                }
+            };
+            // Some layers and inputs of random numbers have too few units of either kind.
+            let drawn = (0..200).map(|_| {
+                let input = Tensor::random([2, 4, 3], Distribution::Normal(0.0, 2.0), &device);
+                (config.init(&device), input)
+            });
+            let mut drawn = drawn.filter(|(layer, input)| {
+                let (_, state) = layer.forward(Tensor::clone(input), None);
+                let share = is_shut(&state).float().mean().into_scalar::<f32>();
+                (0.1..0.9).contains(&share)
+            });
+            let (layer, input) = drawn.next().expect("most draws have enough of both");
             for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
                 for at_shut in [true, false] {
                     // The cotangent is `bad` in the units where the gradient is blocked at the last step, or in the
@@ -370,12 +387,7 @@ fn what_is_shut_lets_no_nan_back() {
                     let loss = |output: &Tensor<3>, state: &AnyState| {
                         let (hidden, memory) = state.clone().into_parts();
                         let of = memory.unwrap_or(hidden);
-                        let shut = match name {
-                            "relu" => of.clone().detach().lower_equal_elem(0.0),
-                            _ => of.clone().detach().abs().greater_equal_elem(BOUND),
-                        };
-                        let share = shut.clone().float().mean().into_scalar::<f32>();
-                        assert!((0.05..0.95).contains(&share), "{name}: {share} of it is shut");
+                        let shut = is_shut(state);
                         let chosen = if at_shut { shut } else { shut.bool_not() };
                         let cotangent =
                             Tensor::<3>::ones(of.dims(), &device).mask_fill(chosen, bad);
