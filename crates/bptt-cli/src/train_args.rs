@@ -70,6 +70,12 @@ pub struct SharedArgs {
     /// Steps between two validations; each also saves
     #[arg(long, value_name = "N")]
     validate_every: Option<u64>,
+    /// Write what a probe reads in the backward pass into the run folder
+    #[arg(long, value_enum, value_name = "WHAT")]
+    probe: Option<ProbeArg>,
+    /// Training steps between two readings of the probe [default: 20]
+    #[arg(long, value_name = "N", requires = "probe")]
+    every: Option<u64>,
     /// The run folder: config, metrics, model and learning curve; a new run takes the place of an
     /// old one, and a folder that is neither a run's nor empty is refused [default:
     /// runs/TASK-CELL-ENGINE]
@@ -91,6 +97,19 @@ enum EngineArg {
     Autograd,
     /// Real-time recurrent learning, gradients carried forwards: for small networks
     Rtrl,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ProbeArg {
+    /// How large the gradient of the state is at every step of a sequence: gradients.jsonl
+    Gradients,
+}
+
+impl SharedArgs {
+    /// How many training steps lie between two readings of the gradients, if they are wanted.
+    pub fn gradients_every(&self) -> Option<u64> {
+        self.probe.map(|ProbeArg::Gradients| self.every.unwrap_or(20))
+    }
 }
 
 /// The value of a task's option.

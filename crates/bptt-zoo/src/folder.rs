@@ -6,6 +6,7 @@
 //! | `config.json` | the settings, what has to be known about the data, and the config of the model |
 //! | `metrics.jsonl` | one line for each point of the curves |
 //! | `model.bpk` | the model with the lowest validation loss (burnpack) |
+//! | `gradients.jsonl` | with a probe: the norms of the gradient of the state, by training step and layer |
 //! | `learning-curve.svg` | training and validation loss against the step |
 //! | `checkpoint.json` | how far the run is, and which of the folders below belongs to it |
 //! | `checkpoint-N/` | model, optimizer and carried state at step N |
@@ -18,6 +19,7 @@
 
 use crate::error::Error;
 use crate::folder_files::{CONFIG, Checkpoint, Config, Point};
+use crate::gradient_log::GradientPoint;
 use crate::marker::{self, Claim, Found};
 use crate::read;
 use crate::settings::Settings;
@@ -37,11 +39,12 @@ pub struct RunFolder {
 const METRICS: &str = "metrics.jsonl";
 const CHECKPOINT: &str = "checkpoint.json";
 const MODEL: &str = "model.bpk";
+const GRADIENTS: &str = "gradients.jsonl";
 pub(crate) const CURVE: &str = "learning-curve.svg";
 
 /// The files that a run writes besides its config and its checkpoints. They are removed in this order, so that a run
 /// that is removed only in part is never taken for a whole one.
-const FILES: [&str; 4] = [CHECKPOINT, METRICS, MODEL, CURVE];
+const FILES: [&str; 5] = [CHECKPOINT, METRICS, MODEL, GRADIENTS, CURVE];
 
 /// What is in a checkpoint's folder.
 const PARTS: [&str; 3] = [MODEL, "optimizer.bpk", "state.bpk"];
@@ -201,16 +204,40 @@ impl RunFolder {
     }
 
     pub(crate) fn write_metrics(&self, points: &[Point]) -> Result<(), Error> {
+        self.write_lines(METRICS, points)
+    }
+
+    pub(crate) fn metrics(&self) -> Result<Vec<Point>, Error> {
+        self.lines(METRICS)
+    }
+
+    pub(crate) fn write_gradients(&self, points: &[GradientPoint]) -> Result<(), Error> {
+        self.write_lines(GRADIENTS, points)
+    }
+
+    /// The lines of `gradients.jsonl`; none, if the run had no probe.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn gradients(&self) -> Result<Vec<GradientPoint>, Error> {
+        match self.path.join(GRADIENTS).exists() {
+            true => self.lines(GRADIENTS),
+            false => Ok(Vec::new()),
+        }
+    }
+
+    fn write_lines(&self, name: &str, points: &[impl Serialize]) -> Result<(), Error> {
         let mut lines = String::new();
         for point in points {
             lines += &to_json(point, false)?;
             lines.push('\n');
         }
-        write_whole(&self.path.join(METRICS), lines.as_bytes())
+        self.write(name, lines.as_bytes())
     }
 
-    pub(crate) fn metrics(&self) -> Result<Vec<Point>, Error> {
-        let path = self.path.join(METRICS);
+    fn lines<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, Error> {
+        let path = self.path.join(name);
         let failed = |error| Error::file("read", &path, error);
         let bytes = read::file(&path, read::LONGEST_DATA)?;
         let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());

@@ -21,6 +21,7 @@
 //!         out: "runs/adding".into(),
 //!         resume: false,
 //!         stop: &stop,
+//!         gradients_every: None,
 //!         begun: &mut || {},
 //!         say: &mut |line| println!("{line}"),
 //!     },
@@ -42,6 +43,7 @@ mod error;
 mod figure;
 mod folder;
 mod folder_files;
+mod gradient_log;
 mod loss_scale;
 mod marker;
 mod memory;
@@ -72,6 +74,7 @@ pub use error::Error;
 pub use figure::figure;
 pub use folder::RunFolder;
 pub use folder_files::{FolderInfo, Point, SeriesInfo, StoredModel, TextInfo};
+pub use gradient_log::GradientPoint;
 pub use model_config::ModelConfig;
 pub use option::{OptionKind, TaskOption};
 pub use random::{Purpose, generator};

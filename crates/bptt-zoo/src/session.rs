@@ -15,6 +15,9 @@ pub struct Session<'a> {
     pub resume: bool,
     /// Another thread sets this to end the run after the current step, so that it is saved.
     pub stop: &'a AtomicBool,
+    /// Write the norms of the gradient of the state into the run folder (`gradients.jsonl`), every so many training
+    /// steps. This needs the manual engine. It changes nothing else.
+    pub gradients_every: Option<u64>,
     /// Called once, before anything is written into the folder. Before this call there is nothing to save, and the
     /// process may simply end. After it, end the run by `stop`, so that it is saved.
     pub begun: &'a mut dyn FnMut(),

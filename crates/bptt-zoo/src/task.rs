@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::folder_files::FolderInfo;
 use crate::option::TaskOption;
 use crate::settings::Settings;
-use bptt::{AnyState, Engine};
+use bptt::{AnyState, Engine, GradientProbe};
 use burn::Tensor;
 use burn::module::Module;
 use burn::tensor::{DType, Device};
@@ -19,6 +19,9 @@ pub trait SequenceModel: Module {
     /// The same model, whose recurrent layers compute in another type ([`bptt::cast`]). The rest of the model keeps its
     /// type, and the model converts what goes into its recurrent layers and what comes out.
     fn with_dtype(self, dtype: DType) -> Self;
+
+    /// The same model, whose recurrent layers have this probe ([`bptt::GradientProbe`]).
+    fn with_gradient_probe(self, probe: Option<GradientProbe>) -> Self;
 }
 
 /// How good a model is on the validation data.

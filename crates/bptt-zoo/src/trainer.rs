@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::figure::figure;
 use crate::folder::{CURVE, RunFolder};
 use crate::folder_files::{Best, Checkpoint, Config, Point};
+use crate::gradient_log::GradientLog;
 use crate::loss_scale::LossScale;
 use crate::marker::Claim;
 use crate::option::OptionKind;
@@ -17,7 +18,7 @@ use crate::settings::Settings;
 use crate::store::{Carried, bytes, load_model, numbered, optimizer_bytes};
 use crate::task::{Scores, SequenceModel, Task};
 use crate::{memory, task_settings};
-use bptt::{AnyState, RecurrentState};
+use bptt::{AnyState, Engine, RecurrentState};
 use bptt_probe::DType;
 use burn::Tensor;
 use burn::module::Module;
@@ -67,7 +68,8 @@ pub fn train_task<T: Task>(
     session: Session<'_>,
 ) -> Result<RunResult, Error> {
     let settings = &task_settings::complete::<T>(settings)?;
-    let Session { device, out, resume, stop, begun, say } = session;
+    let Session { device, out, resume, stop, gradients_every, begun, say } = session;
+    check_probe(gradients_every, settings)?;
     if !settings.dtype.works_on(&settings.device, &device) {
         let (dtype, name) = (settings.dtype.name(), &settings.device);
         return Err(Error::input(format!(
@@ -77,6 +79,7 @@ pub fn train_task<T: Task>(
     let folder = RunFolder::new(out);
     let claim = folder.claim_existing()?;
     let mut run = Run::start(task, settings, device, folder, resume)?;
+    run.log_gradients(gradients_every)?;
 
     let check = run.check();
     if check.error.is_nan() || check.error > TOLERANCE {
@@ -126,6 +129,19 @@ pub fn train_task<T: Task>(
     Ok(run.result())
 }
 
+/// Checks that the gradient of the state can be read.
+fn check_probe(every: Option<u64>, settings: &Settings) -> Result<(), Error> {
+    match every {
+        Some(0) => Err(Error::input("--every 0: has to be at least 1")),
+        Some(_) if settings.engine != Engine::Manual => Err(Error::input(format!(
+            "--probe gradients: the engine {} has no backward pass that it could read; take --engine \
+             manual",
+            settings.engine.name(),
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// A run, while it is trained.
 struct Run<'a, T: Task> {
     task: &'a T,
@@ -147,6 +163,7 @@ struct Run<'a, T: Task> {
     recent: Vec<f32>,
     points: Vec<Point>,
     best: Option<Best>,
+    gradients: Option<GradientLog>,
 }
 
 impl<'a, T: Task> Run<'a, T> {
@@ -178,6 +195,7 @@ impl<'a, T: Task> Run<'a, T> {
             recent: Vec::new(),
             points: Vec::new(),
             best: None,
+            gradients: None,
         };
         if resume {
             run.restore()?;
@@ -256,6 +274,15 @@ impl<'a, T: Task> Run<'a, T> {
         })
     }
 
+    /// Begins to log the gradient of the state, behind what the folder has of the steps so far.
+    fn log_gradients(&mut self, every: Option<u64>) -> Result<(), Error> {
+        let Some(every) = every else { return Ok(()) };
+        let mut before = if self.step > 0 { self.folder.gradients()? } else { Vec::new() };
+        before.retain(|point| point.step < self.step);
+        self.gradients = Some(GradientLog::new(every, before));
+        Ok(())
+    }
+
     /// Writes the config of the run into its folder.
     fn begin(&self, resume: bool, claim: &Claim) -> Result<(), Error> {
         let config = Config { settings: Some(self.settings.clone()), info: self.task.info() };
@@ -277,10 +304,17 @@ impl<'a, T: Task> Run<'a, T> {
     fn train_step(&mut self) -> Result<(), Error> {
         self.seed_dropout();
         let state = self.state.take();
-        let model = self.in_dtype(self.model.clone());
+        let mut model = self.in_dtype(self.model.clone());
+        if let Some(probe) = self.gradients.as_ref().and_then(|log| log.probe(self.step)) {
+            model = model.with_gradient_probe(Some(probe));
+        }
         let (loss, state) = self.task.loss(&model, self.step, state, &self.device);
         let value = loss.clone().detach().into_scalar::<f32>();
         let (gradients, norm) = self.gradients(loss);
+        let factor = self.loss_scale.as_ref().map_or(1.0, |scale| scale.factor);
+        if let Some(log) = &mut self.gradients {
+            log.take(self.step, factor);
+        }
         let is_finite = value.is_finite() && norm.is_finite();
         // If the factor of the loss was too large, the step is left out.
         let shrunk = value.is_finite()
@@ -386,6 +420,9 @@ impl<'a, T: Task> Run<'a, T> {
             loss_scale: self.loss_scale,
         };
         self.folder.write_metrics(&self.points)?;
+        if let Some(log) = &self.gradients {
+            self.folder.write_gradients(log.points())?;
+        }
         let settings = self.settings;
         let title = format!(
             "{}: {} {} x {}, engine {}",

@@ -36,6 +36,10 @@ macro_rules! sequence_model {
             fn with_dtype(self, dtype: burn::tensor::DType) -> Self {
                 Self { recurrent: bptt::cast(self.recurrent, dtype), ..self }
             }
+
+            fn with_gradient_probe(self, probe: Option<bptt::GradientProbe>) -> Self {
+                Self { recurrent: self.recurrent.with_gradient_probe(probe), ..self }
+            }
         }
     };
 }

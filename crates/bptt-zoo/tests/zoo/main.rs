@@ -5,6 +5,7 @@
 
 mod data;
 mod folders;
+mod gradients;
 mod models;
 mod spoilt;
 mod stranger;
@@ -74,12 +75,22 @@ fn tiny_of(task: &AnyTask) -> Settings {
 }
 
 fn start(settings: &Settings, out: &Path, resume: bool) -> Result<(RunResult, Vec<String>), Error> {
+    start_with(settings, out, resume, None)
+}
+
+fn start_with(
+    settings: &Settings,
+    out: &Path,
+    resume: bool,
+    gradients_every: Option<u64>,
+) -> Result<(RunResult, Vec<String>), Error> {
     let stop = AtomicBool::new(false);
     let mut lines = Vec::new();
     let say = &mut |line: &str| lines.push(line.to_string());
     let device = Device::flex();
     let out = out.to_path_buf();
-    let session = Session { device, out, resume, stop: &stop, begun: &mut || {}, say };
+    let begun = &mut || {};
+    let session = Session { device, out, resume, stop: &stop, gradients_every, begun, say };
     train(settings, session).map(|result| (result, lines))
 }
 
@@ -178,6 +189,7 @@ fn a_run_folder_is_complete_and_a_stop_is_clean() {
         out: out.clone(),
         resume: false,
         stop: &stop,
+        gradients_every: None,
         begun: &mut || begun += 1,
         say,
     };

@@ -44,6 +44,10 @@ impl SequenceModel for SpoiltModel {
     fn with_dtype(self, dtype: DType) -> Self {
         Self { model: self.model.with_dtype(dtype), ..self }
     }
+
+    fn with_gradient_probe(self, _: Option<bptt::GradientProbe>) -> Self {
+        self
+    }
 }
 
 impl Task for Spoilt {
@@ -108,6 +112,7 @@ fn start_spoilt(manual: f64, nan: Option<u64>) -> Result<RunResult, Error> {
         out: folder.path().to_path_buf(),
         resume: false,
         stop: &stop,
+        gradients_every: None,
         begun: &mut || {},
         say: &mut |_| {},
     };
