@@ -361,8 +361,9 @@ fn layer<B: HostMemory, T: Real + Element>(
     let strides = B::rows::<T>(operands.need(Operand::Input)).map(|(_, strides)| strides);
     let strides = strides.unwrap_or([sizes.batch * sizes.input, sizes.input]);
     let projected = operands.has(Operand::WeightHr);
-    let layer = Layer::new::<T>(cell, options, &sizes, strides, projected, Isa::detect());
-    Layer { bytes: half::bytes::<T>(operands.need(Operand::Input).dtype()), ..layer }
+    let mut layer = Layer::new::<T>(cell, options, &sizes, strides, projected, Isa::detect());
+    layer.bytes = half::bytes::<T>(operands.need(Operand::Input).dtype());
+    layer
 }
 
 /// Copies, without gaps and in the type of the kernels, of the operands that the kernels cannot read in place. In
