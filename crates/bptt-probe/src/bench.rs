@@ -73,7 +73,7 @@ pub fn bench(
         Mode::Pool(load) => return Ok((pool::bench(settings, &load, threads, memory)?, None)),
     };
     device.seed(1);
-    let model = Model::new(settings, &device)?;
+    let model = Model::new(settings, &plain)?;
     let shape = [settings.batch, settings.time, settings.input];
     let kind = (&device, settings.dtype.burn());
     let input = Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), kind);

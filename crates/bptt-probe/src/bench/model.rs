@@ -1,11 +1,11 @@
 //! The layers that are measured, those of bptt and those of `burn::nn`, with one interface.
 
-use crate::bench::settings::{Contender, Settings};
-use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind};
+use crate::bench::settings::{Contender, Mode, Settings};
+use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, cast};
 use burn::Tensor;
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::Module;
 use burn::nn;
-use burn::tensor::{DType, Device};
+use burn::tensor::Device;
 
 /// A layer of bptt or of `burn::nn`.
 #[allow(clippy::large_enum_variant, reason = "there is one, on the stack")]
@@ -24,48 +24,43 @@ pub(super) enum State {
     Gru(Tensor<2>),
 }
 
-/// The layer of this project.
+/// The layer of this project, in `f32`, on a device without autodiff.
 pub(super) fn layer(settings: &Settings, device: &Device) -> Result<AnyRecurrent, String> {
     let Contender::Ours(engine) = settings.engine else {
         return Err(format!("{} is not a layer of bptt", settings.engine.name()));
     };
-    let layer = AnyRecurrentConfig::new(settings.cell, settings.input, settings.hidden)
+    AnyRecurrentConfig::new(settings.cell, settings.input, settings.hidden)
         .with_num_layers(settings.layers)
         .with_bidirectional(settings.bidirectional)
         .with_engine(engine)
         .with_kernel(settings.kernel)
         .try_init(device)
-        .map_err(|error| error.to_string())?;
-    Ok(layer.map(&mut Cast(settings.dtype.burn())))
-}
-
-/// Changes the type of all parameters.
-struct Cast(DType);
-
-impl ModuleMapper for Cast {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        if param.dtype() == self.0 {
-            return param;
-        }
-        // Detached, so that the parameter is a leaf of the tape and no result of a cast.
-        Param::from_tensor(param.val().detach().cast(self.0))
-    }
+        .map_err(|error| error.to_string())
 }
 
 impl Model {
+    /// The layer that the settings name.
+    ///
+    /// # Arguments
+    ///
+    /// - `device`: without autodiff; for training, the layer is on the device with autodiff then
     pub(super) fn new(settings: &Settings, device: &Device) -> Result<Self, String> {
+        /// In its type before it is on the tape, so that its parameters are leaves there and no results of a cast.
+        fn typed<M: Module>(settings: &Settings, module: M) -> M {
+            let module = cast(module, settings.dtype.burn());
+            if settings.mode == Mode::Train { module.train() } else { module }
+        }
         let (input, hidden) = (settings.input, settings.hidden);
-        let mut cast = Cast(settings.dtype.burn());
         Ok(match (settings.engine, settings.cell) {
-            (Contender::Ours(_), _) => Self::Ours(layer(settings, device)?),
+            (Contender::Ours(_), _) => Self::Ours(typed(settings, layer(settings, device)?)),
             (_, CellKind::Rnn) => {
-                Self::Rnn(nn::RnnConfig::new(input, hidden, true).init(device).map(&mut cast))
+                Self::Rnn(typed(settings, nn::RnnConfig::new(input, hidden, true).init(device)))
             }
             (_, CellKind::Lstm) => {
-                Self::Lstm(nn::LstmConfig::new(input, hidden, true).init(device).map(&mut cast))
+                Self::Lstm(typed(settings, nn::LstmConfig::new(input, hidden, true).init(device)))
             }
             (_, CellKind::Gru) => {
-                Self::Gru(nn::GruConfig::new(input, hidden, true).init(device).map(&mut cast))
+                Self::Gru(typed(settings, nn::GruConfig::new(input, hidden, true).init(device)))
             }
             (_, other) => {
                 return Err(format!("burn::nn has no layer of the cell {}", other.name()));
