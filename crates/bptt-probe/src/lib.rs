@@ -29,6 +29,7 @@ pub mod case;
 mod check;
 pub mod curvature;
 pub mod device;
+pub mod dynamics;
 mod feed;
 mod html;
 mod loaded;

@@ -3,6 +3,8 @@
 
 mod curvature;
 mod curvature_tape;
+mod dynamics;
+mod jacobians;
 mod naive_kernel;
 mod properties;
 mod reference_files;

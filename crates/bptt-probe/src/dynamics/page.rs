@@ -1,0 +1,157 @@
+//! The report as an HTML page: self-contained, without scripts, readable when printed.
+
+use crate::dynamics::plot::Plot;
+use crate::dynamics::random::Report;
+use std::f64::consts::LN_10;
+use std::fmt::Write;
+
+/// The page. It says nothing of when and where it was made: the same report is the same page.
+pub fn page(report: &Report) -> String {
+    let mut page = String::from(HEAD);
+    let Report { cell, hidden, gain, seed, time, .. } = report;
+    let _ = write!(
+        page,
+        "<h1>The dynamics of a random network</h1>\n<p>{cell}, {hidden} hidden units, a state of {} numbers. The \
+         recurrent weights of every gate are drawn from N(0, g²/N) with a gain g of {gain}; no biases, no input; seed \
+         {seed}. {time} steps were measured, after {} in which the network settled.</p>\n<table>\n",
+        report.state_size,
+        report.transient + report.alignment,
+    );
+    for (name, value) in figures(report) {
+        let _ = writeln!(page, "<tr><th>{name}</th><td>{value}</td></tr>");
+    }
+    page.push_str("</table>\n");
+    page.push_str(&spectrum(report));
+    page.push_str(&norms(report));
+    page.push_str(&eigenvalues(report));
+    page.push_str(&convergence(report));
+    page.push_str("</body></html>\n");
+    page
+}
+
+const HEAD: &str = r#"<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>bptt dynamics</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+:root { color-scheme: light dark; --ink: #1b1b1b; --paper: #fff; --quiet: #555; --grid: #e2e2e2; --data: #0072b2; --theory: #d55e00 }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --paper: #16181c; --quiet: #aaa; --grid: #33373d; --data: #56b4e9; --theory: #e69f00 } }
+@media print { :root { --ink: #000; --paper: #fff; --quiet: #444; --grid: #ddd; --data: #0072b2; --theory: #d55e00 } @page { margin: 15mm } }
+body { font: 16px/1.5 Georgia, serif; max-width: 46em; margin: 2em auto; padding: 0 1em; color: var(--ink); background: var(--paper) }
+h1 { font-size: 1.6em; margin-bottom: .3em } h2 { font-size: 1.15em; margin: 1.6em 0 .3em; break-after: avoid }
+table { border-collapse: collapse; font: 14px/1.5 ui-monospace, "DejaVu Sans Mono", monospace }
+th { text-align: left; font-weight: normal; color: var(--quiet) } td, th { padding: .1em 1em .1em 0; vertical-align: top }
+figure { margin: 0; break-inside: avoid } svg { display: block; width: 100%; height: auto }
+svg text { font: 13px ui-sans-serif, "DejaVu Sans", sans-serif; fill: var(--quiet) }
+svg path, svg circle { fill: none; stroke-width: 1.6 } svg .grid { stroke: var(--grid); stroke-width: 1 }
+svg .zero { stroke: var(--quiet); stroke-width: 1.2 } svg .data, svg .bar { stroke: var(--data) } svg .bar { stroke-width: 1.2 }
+svg .theory { stroke: var(--theory); stroke-dasharray: 7 4 } svg .dot { fill: var(--data); fill-opacity: .75 }
+</style></head><body>
+"#;
+
+/// The numbers at the top.
+fn figures(report: &Report) -> Vec<(&'static str, String)> {
+    let known = |number: Option<f64>, unit: &str| match number {
+        Some(number) => format!("{number:.4}{unit}"),
+        None => format!("unknown from {} exponents", report.exponents),
+    };
+    let mut all = vec![
+        (
+            "largest exponent",
+            format!("{:.4} ± {:.4} nats per step", report.lyapunov[0], report.lyapunov_error[0]),
+        ),
+        ("entropy rate", known(report.entropy_rate, " nats per step")),
+        ("Kaplan-Yorke dimension", known(report.kaplan_yorke, "")),
+    ];
+    if let Some(exponent) = report.mean_field {
+        all.insert(1, ("mean field, N → ∞", format!("{exponent:.4} nats per step")));
+    }
+    if let Some(det) = report.sum_log_det {
+        let sum: f64 = report.lyapunov.iter().sum();
+        all.push(("sum of all exponents", format!("{sum:.6} nats per step")));
+        all.push(("mean of ln |det J|", format!("{det:.6} nats per step")));
+    }
+    if let (Some(radius), Some(singular)) = (report.spectral_radius, &report.singular_values) {
+        all.push(("spectral radius", format!("{radius:.4}, of the last Jacobian")));
+        all.push(("largest singular value", format!("{:.4}, of the last Jacobian", singular[0])));
+    }
+    all
+}
+
+fn spectrum(report: &Report) -> String {
+    let points = || (1..).map(f64::from).zip(report.lyapunov.iter().copied());
+    let zero = [(1.0, 0.0)];
+    let mut plot = Plot::new(points().chain(zero), 300.0);
+    plot.level(0.0, "zero");
+    for ((x, y), error) in points().zip(&report.lyapunov_error) {
+        plot.bar(x, y - 2.0 * error..=y + 2.0 * error);
+    }
+    plot.dots(points(), if report.exponents > 60 { 2.0 } else { 3.0 });
+    plot.figure(
+        "Lyapunov spectrum",
+        "exponent, by rank",
+        "λ, nats per step",
+        "Each point is the rate at which one direction of the state space grows or shrinks, in the long run; the bars \
+         are two standard errors. Where a point is above the line at 0, small differences grow: the network is \
+         chaotic, and gradients explode along that direction. Far below the line gradients vanish within a few steps. \
+         Only what is near the line is remembered: a direction with λ = −0.01 keeps its gradient for about 100 steps.",
+    )
+}
+
+fn norms(report: &Report) -> String {
+    let points = || (0..).map(f64::from).zip(report.log10_jacobian_norms.iter().copied());
+    let slope = report.lyapunov[0] / LN_10;
+    let steps = (report.log10_jacobian_norms.len() - 1) as f64;
+    let theory = || [0.0, steps].into_iter().map(|t| (t, slope * t));
+    let mut plot = Plot::new(points().chain(theory()), 260.0);
+    plot.level(0.0, "zero");
+    plot.line(theory(), "theory");
+    plot.line(points(), "data");
+    plot.figure(
+        "A gradient on its way back",
+        "steps that it flowed back over",
+        "log₁₀ of its norm",
+        "The norm of a product of Jacobians, which is what a random gradient is multiplied with on its way back. The \
+         dashed line is what the largest exponent predicts for long times. Up is an exploding gradient, down a \
+         vanishing one; −2 is a hundredth. In the first steps the singular values count, and the two lines differ.",
+    )
+}
+
+fn eigenvalues(report: &Report) -> String {
+    let Some(eigenvalues) = &report.eigenvalues else { return String::new() };
+    let reach = 1.1 * report.spectral_radius.unwrap_or(1.0).max(1.0);
+    let mut plot = Plot::square(reach, 420.0);
+    plot.unit_circle();
+    plot.dots(eigenvalues.iter().copied(), 2.0);
+    plot.figure(
+        "Eigenvalues of the last Jacobian",
+        "real part",
+        "imaginary part",
+        "The derivative of one step, at the last state. A point inside of the dashed circle of radius 1 is a mode that \
+         this step shrinks, a point outside of it one that it grows; the angle is how far it turns. At a fixed point \
+         these moduli are the exponents, ln |z|. Elsewhere each step has other eigenvectors, and the exponents are not \
+         those of any one step.",
+    )
+}
+
+fn convergence(report: &Report) -> String {
+    let blocks = report.convergence.len();
+    let points = |k: usize| {
+        let steps = |n: usize| ((n + 1) * report.time / blocks) as f64;
+        report.convergence.iter().enumerate().map(move |(n, means)| (steps(n), means[k]))
+    };
+    let count = report.convergence[0].len();
+    let mut plot = Plot::new((0..count).flat_map(points).collect::<Vec<_>>().into_iter(), 220.0);
+    for k in 0..count {
+        plot.line(points(k), "data");
+    }
+    if let Some(theory) = report.mean_field {
+        plot.level(theory, "theory");
+    }
+    plot.figure(
+        "Convergence",
+        "measured steps",
+        "λ, nats per step",
+        "The first exponents, had the measurement ended earlier. Lines that are still rising or falling on the right \
+         say that more steps are needed. Where mean field has a prediction, it is dashed, if it lies in this range.",
+    )
+}

@@ -1,0 +1,220 @@
+//! The elementwise part of a layer's step: the cell's equations, unit by unit, with their derivatives.
+
+use crate::dynamics::matrix::Matrix;
+use crate::scalar::{Dual, Real, ScalarCell};
+use bptt::cells::{Cell, HiddenTerm, State};
+use bptt::{CellVisitor, SequenceCell};
+
+/// How many derivatives are computed at once: enough for the operands of every cell of the project.
+const SEEDS: usize = 8;
+
+/// A number of one unit, with its derivatives with respect to some of the operands.
+type Unit = Dual<f64, SEEDS>;
+
+/// A function of a cell.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Function {
+    /// [`Cell::step`], which gives `h` and the memories.
+    Step,
+    /// [`Cell::gated_hidden`].
+    GatedHidden,
+}
+
+/// One of the numbers of a unit that go into the cell's functions.
+#[derive(Clone, Copy)]
+enum Operand {
+    /// The pre-activation of a gate.
+    Gate(usize),
+    /// The separate product of a gate.
+    Separate(usize),
+    Memory(usize),
+    Hidden,
+}
+
+/// What goes into a step, for the state (row 0) and for each direction (the other rows).
+pub(crate) struct Inputs<'a> {
+    /// `W x + b`, `[G·H]`
+    pub(crate) input: &'a [f64],
+    /// In its rows from 1 on, the products of `W` with directions of the layer below.
+    pub(crate) below: Option<&'a Matrix>,
+    /// The states before the step: `h`, then the memories.
+    pub(crate) before: &'a Matrix,
+    /// The products of `U` with `h`, for the gates of which it is a product with `h`.
+    pub(crate) recurrent: Matrix,
+    /// The product of `U` with the gated hidden state, once it is known.
+    pub(crate) gated: Option<Matrix>,
+}
+
+/// The units of a layer.
+pub(crate) struct Units {
+    cell: Box<dyn ScalarCell<Unit>>,
+    hidden: usize,
+    /// Width of `h` in the state, `H` or `P`.
+    width: usize,
+    /// Whether the step may read `h`: with a projection, `h` does not belong to the units.
+    reads_hidden: bool,
+    bias_hh: Vec<f64>,
+    operands: Vec<Operand>,
+}
+
+/// The derivatives of one result with respect to the operands: for each operand, one number for each unit; `None` if it
+/// is zero for all.
+type Slopes = Vec<Option<Vec<f64>>>;
+
+impl Units {
+    pub(crate) fn new<C: SequenceCell>(
+        cell: &C,
+        width: usize,
+        projected: bool,
+        bias_hh: Vec<f64>,
+    ) -> Self {
+        let hidden = bias_hh.len() / cell.gates();
+        let cell = cell.accept(OfCell);
+        let terms = cell.hidden_terms();
+        let separate = terms.iter().enumerate().filter(|(_, term)| **term == HiddenTerm::Separate);
+        let operands = (0..terms.len())
+            .map(Operand::Gate)
+            .chain(separate.map(|(gate, _)| Operand::Separate(gate)))
+            .chain((0..cell.memories()).map(Operand::Memory))
+            .chain([Operand::Hidden])
+            .collect();
+        Self { hidden, width, reads_hidden: !projected, bias_hh, operands, cell }
+    }
+
+    pub(crate) fn hidden(&self) -> usize {
+        self.hidden
+    }
+
+    pub(crate) fn memories(&self) -> usize {
+        self.cell.memories()
+    }
+
+    pub(crate) fn has_gated(&self) -> bool {
+        self.cell.hidden_terms().contains(&HiddenTerm::Gated)
+    }
+
+    /// A function of the cell, for all units, of the state and of all directions.
+    pub(crate) fn apply(&self, function: Function, inputs: &Inputs<'_>) -> Matrix {
+        let results = match function {
+            Function::Step => 1 + self.memories(),
+            Function::GatedHidden => 1,
+        };
+        let values: Vec<_> = self.operands.iter().map(|&o| self.values(o, inputs)).collect();
+        let mut after = Matrix::zeros(inputs.before.rows(), results * self.hidden);
+        let mut slopes: Vec<Slopes> = vec![Slopes::new(); results];
+        for first in (0..values.len()).step_by(SEEDS) {
+            let seeded = first..values.len().min(first + SEEDS);
+            let mut columns = vec![vec![vec![0.0; self.hidden]; seeded.len()]; results];
+            for unit in 0..self.hidden {
+                let number = |(k, values): (usize, &Vec<f64>)| {
+                    let one = |seed: usize| if first + seed == k { 1.0 } else { 0.0 };
+                    Dual::new(values[unit], std::array::from_fn(one))
+                };
+                let operands = values.iter().enumerate().map(number).collect();
+                for (r, result) in self.call(function, operands).into_iter().enumerate() {
+                    after.row_mut(0)[r * self.hidden + unit] = result.value;
+                    for (column, slope) in columns[r].iter_mut().zip(result.slopes) {
+                        column[unit] = slope;
+                    }
+                }
+            }
+            let kept = |column: Vec<f64>| column.iter().any(|x| *x != 0.0).then_some(column);
+            for (slopes, columns) in slopes.iter_mut().zip(columns) {
+                slopes.extend(columns.into_iter().map(kept));
+            }
+        }
+        for row in 1..after.rows() {
+            self.move_direction(&slopes, inputs, row, after.row_mut(row));
+        }
+        after
+    }
+
+    /// Calls a function of the cell with the operands of one unit.
+    fn call(&self, function: Function, mut operands: Vec<Unit>) -> Vec<Unit> {
+        let hidden = operands.pop().expect("h is the last operand");
+        let memory = operands.split_off(operands.len() - self.memories());
+        let separate = operands.split_off(self.cell.hidden_terms().len());
+        let before = State { hidden, memory };
+        match function {
+            Function::GatedHidden => vec![self.cell.gated_hidden(&operands, &before)],
+            Function::Step => {
+                let State { hidden, memory } = self.cell.step(operands, separate, &before);
+                [hidden].into_iter().chain(memory).collect()
+            }
+        }
+    }
+
+    /// The chain rule for one direction: each result's derivatives times the derivatives of the operands.
+    fn move_direction(&self, slopes: &[Slopes], inputs: &Inputs<'_>, row: usize, to: &mut [f64]) {
+        for (slopes, to) in slopes.iter().zip(to.chunks_exact_mut(self.hidden)) {
+            for (operand, slopes) in self.operands.iter().zip(slopes) {
+                let Some(slopes) = slopes else { continue };
+                for part in self.parts(*operand, inputs, row).into_iter().flatten() {
+                    let terms = to.iter_mut().zip(slopes).zip(part);
+                    terms.for_each(|((to, slope), part)| *to += slope * part);
+                }
+            }
+        }
+    }
+
+    /// The value of an operand, for all units.
+    fn values(&self, operand: Operand, inputs: &Inputs<'_>) -> Vec<f64> {
+        let mut sum = match operand {
+            Operand::Hidden if !self.reads_hidden => return vec![f64::NAN; self.hidden],
+            Operand::Gate(gate) => self.of_gate(inputs.input, gate).to_vec(),
+            _ => vec![0.0; self.hidden],
+        };
+        let mut add = |part: &[f64]| sum.iter_mut().zip(part).for_each(|(x, part)| *x += part);
+        self.parts(operand, inputs, 0).into_iter().flatten().for_each(&mut add);
+        match (operand, self.cell.hidden_terms()) {
+            (Operand::Gate(gate), terms) if terms[gate] != HiddenTerm::Separate => {
+                add(self.of_gate(&self.bias_hh, gate));
+            }
+            (Operand::Separate(gate), _) => add(self.of_gate(&self.bias_hh, gate)),
+            _ => {}
+        }
+        sum
+    }
+
+    fn of_gate<'a>(&self, all: &'a [f64], gate: usize) -> &'a [f64] {
+        &all[gate * self.hidden..(gate + 1) * self.hidden]
+    }
+
+    /// The terms of which an operand is the sum, in one row; for the state itself, without the input and the biases.
+    fn parts<'a>(
+        &self,
+        operand: Operand,
+        inputs: &'a Inputs<'_>,
+        row: usize,
+    ) -> [Option<&'a [f64]>; 2] {
+        // The value of what comes from below is in `input`, with the bias.
+        let below = |gate| match row {
+            0 => None,
+            _ => inputs.below.map(|below| self.of_gate(below.row(row), gate)),
+        };
+        let recurrent = |gate| Some(self.of_gate(inputs.recurrent.row(row), gate));
+        let before = |first: usize| Some(&inputs.before.row(row)[first..first + self.hidden]);
+        match operand {
+            Operand::Gate(gate) => match self.cell.hidden_terms()[gate] {
+                HiddenTerm::Added => [recurrent(gate), below(gate)],
+                HiddenTerm::Separate => [None, below(gate)],
+                HiddenTerm::Gated => [inputs.gated.as_ref().map(|x| x.row(row)), below(gate)],
+            },
+            Operand::Separate(gate) => [recurrent(gate), None],
+            Operand::Memory(memory) => [before(self.width + memory * self.hidden), None],
+            Operand::Hidden if self.reads_hidden => [before(0), None],
+            Operand::Hidden => [None, None],
+        }
+    }
+}
+
+/// The cell for numbers with derivatives.
+struct OfCell;
+
+impl CellVisitor for OfCell {
+    type Output = Box<dyn ScalarCell<Unit>>;
+
+    fn visit<C: Cell>(self, cell: C) -> Self::Output {
+        Box::new(Real(cell))
+    }
+}
