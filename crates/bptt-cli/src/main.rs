@@ -8,10 +8,12 @@ mod bench;
 mod bench_text;
 mod convert;
 mod devices;
+mod dynamics;
 mod failure;
 mod interrupt;
 mod output;
 mod sample;
+mod time_left;
 mod train;
 mod train_args;
 mod verify;
@@ -40,6 +42,8 @@ enum Command {
     Train(Box<train_args::TrainArgs>),
     /// Write text with a trained character model
     Sample(sample::SampleArgs),
+    /// Measure the dynamics of a network: Lyapunov spectrum, eigenvalues, how gradients grow or vanish
+    Dynamics(dynamics::DynamicsArgs),
     /// Convert weights between PyTorch, SafeTensors and Burn
     Convert(convert::ConvertArgs),
 }
@@ -64,6 +68,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Bench(args) => bench::run(args),
         Command::Train(args) => train::run(*args),
         Command::Sample(args) => sample::run(args),
+        Command::Dynamics(args) => dynamics::run(args),
         Command::Convert(args) => convert::run(args),
     }
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod convert;
 mod data;
+mod dynamics;
 #[cfg(unix)]
 mod interrupt;
 mod output;

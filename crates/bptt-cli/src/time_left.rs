@@ -1,0 +1,71 @@
+//! Says on standard error how far long work is, and how much time is left.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::time::{Duration, Instant};
+
+/// Says how far the work is: on a terminal every half a second on one line, elsewhere every ten seconds on a line each.
+/// What is done earlier says nothing.
+pub struct TimeLeft {
+    every: Duration,
+    terminal: bool,
+    /// When something was last said, and how much was done then.
+    last: (Instant, usize),
+    said: bool,
+}
+
+impl TimeLeft {
+    /// The work begins.
+    pub fn new() -> Self {
+        let terminal = stderr().is_terminal();
+        let every = Duration::from_millis(if terminal { 500 } else { 10_000 });
+        Self { every, terminal, last: (Instant::now(), 0), said: false }
+    }
+
+    /// So much of the work is done. A failure to write cannot be reported.
+    pub fn tell(&mut self, done: usize, total: usize) {
+        let passed = self.last.0.elapsed();
+        if passed < self.every {
+            return;
+        }
+        // The pace of late counts: the first steps may be cheaper than the others.
+        let left = left(passed, done - self.last.1, total - done);
+        let text = format!("{done} of {total} steps, {left} left");
+        let _ = match self.terminal {
+            true => write!(stderr(), "\r{text}  "),
+            false => writeln!(stderr(), "{text}"),
+        };
+        self.last = (Instant::now(), done);
+        self.said = true;
+    }
+
+    /// The work is done: the line on the terminal goes.
+    pub fn end(&mut self) {
+        if self.terminal && self.said {
+            let _ = write!(stderr(), "\r{:50}\r", "");
+        }
+    }
+}
+
+/// The time for the steps that are left, from the time that the last steps took.
+fn left(passed: Duration, steps: usize, left: usize) -> String {
+    let seconds = passed.as_secs_f64() / steps.max(1) as f64 * left as f64;
+    match seconds.round() as u64 {
+        seconds @ 0..100 => format!("{seconds} s"),
+        seconds @ 100..6000 => format!("{} min", (seconds + 30) / 60),
+        seconds => format!("{} h", (seconds + 1800) / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_that_is_left_follows_from_the_pace() {
+        let two = Duration::from_secs(2);
+        assert_eq!(left(two, 100, 250), "5 s");
+        assert_eq!(left(two, 10, 1000), "3 min");
+        assert_eq!(left(two, 1, 9000), "5 h");
+        assert_eq!(left(two, 0, 3), "6 s");
+    }
+}

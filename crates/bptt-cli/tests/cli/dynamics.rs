@@ -1,0 +1,139 @@
+//! `bptt dynamics`
+
+use super::{bptt, stderr, stdout};
+use serde_json::Value;
+
+const SMALL: [&str; 8] = ["dynamics", "--random", "--hidden", "6", "--gain", "2.5", "--time", "60"];
+
+fn measured(arguments: &[&str]) -> Value {
+    let done = bptt(&[arguments, &["--json", "-"]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    serde_json::from_slice(&done.stdout).expect("standard output is JSON and nothing else")
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    let all = value.as_array().expect("a list").iter();
+    all.map(|x| x.as_f64().expect("a number")).collect()
+}
+
+#[test]
+fn the_json_has_every_field_in_the_documented_shape() {
+    for (cell, memories) in [("rnn", 0), ("lstm", 1), ("gru", 0)] {
+        let found = measured(&[&SMALL[..], &["--cell", cell]].concat());
+        let size = 6 * (1 + memories);
+        let count = |name: &str| found[name].as_array().expect(name).len();
+        assert_eq!(found["cell"], cell);
+        assert_eq!((&found["hidden"], &found["state_size"]), (&6.into(), &size.into()));
+        assert_eq!((&found["gain"], &found["seed"]), (&2.5.into(), &1.into()));
+        assert_eq!((&found["time"], &found["exponents"]), (&60.into(), &size.into()));
+        assert_eq!((&found["transient"], &found["alignment"]), (&100.into(), &100.into()));
+        for name in ["lyapunov", "lyapunov_error", "eigenvalues", "singular_values"] {
+            assert_eq!(count(name), size, "{cell}: {name}");
+        }
+        let exponents = numbers(&found["lyapunov"]);
+        assert!(exponents.is_sorted_by(|a, b| a >= b), "{cell}: {exponents:?}");
+        assert!(numbers(&found["lyapunov_error"]).iter().all(|error| *error >= 0.0));
+        assert!(numbers(&found["singular_values"]).is_sorted_by(|a, b| a >= b));
+        let (sum, det) = (exponents.iter().sum::<f64>(), found["sum_log_det"].as_f64());
+        let det = det.expect("all exponents are measured");
+        assert!((sum - det).abs() < 1e-9 * det.abs(), "{cell}: {sum} and {det}");
+        let largest = numbers(&found["eigenvalues"][0]);
+        let radius = found["spectral_radius"].as_f64().expect("a number");
+        assert!((largest[0].hypot(largest[1]) - radius).abs() < 1e-12);
+        let dimension = found["kaplan_yorke"].as_f64().expect("of the whole spectrum");
+        assert!((0.0..=size as f64).contains(&dimension));
+        assert!(found["entropy_rate"].as_f64().expect("of the whole spectrum") >= 0.0);
+        assert_eq!((count("convergence"), count("log10_jacobian_norms")), (20, 61));
+        assert_eq!(numbers(&found["convergence"][0]).len(), 5);
+        assert_eq!(numbers(&found["log10_jacobian_norms"])[0], 0.0);
+        assert_eq!(found["mean_field"].is_number(), cell == "rnn");
+    }
+}
+
+#[test]
+fn what_was_not_measured_is_null() {
+    let found = measured(&[&SMALL[..], &["--cell", "rnn", "--exponents", "2"]].concat());
+    assert_eq!(found["lyapunov"].as_array().map(Vec::len), Some(2));
+    assert_eq!(found["sum_log_det"], Value::Null);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = |name: &str, seed: &str| {
+        let file = |ending: &str| folder.path().join(format!("{name}.{ending}"));
+        let (json, html) = (file("json"), file("html"));
+        let paths = [json.to_str().expect("a plain path"), html.to_str().expect("a plain path")];
+        let files = ["--cell", "gru", "--seed", seed, "--json", paths[0], "--html", paths[1]];
+        let done = bptt(&[&SMALL[..], &files].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        let read = |path| std::fs::read_to_string(path).expect("the file was written");
+        (stdout(&done), read(&json), read(&html))
+    };
+    let (first, again, other) = (run("first", "1"), run("again", "1"), run("other", "2"));
+    assert_eq!(first, again);
+    assert!(first.0 != other.0 && first.1 != other.1 && first.2 != other.2);
+}
+
+#[test]
+fn the_summary_has_the_numbers_and_a_line_of_bars() {
+    let done = bptt(&[&SMALL[..], &["--cell", "rnn"]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let text = stdout(&done);
+    for part in
+        ["largest exponent", "nats per step", "mean field", "6 of 6", "█", "spectral radius"]
+    {
+        assert!(text.contains(part), "no {part}: {text}");
+    }
+    assert_eq!(stderr(&done), "", "short work says nothing of its progress");
+}
+
+#[test]
+fn the_page_is_self_contained_and_says_how_to_read_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let page = folder.path().join("dynamics.html");
+    let path = page.to_str().expect("a plain path");
+    let done = bptt(&[&SMALL[..], &["--cell", "lstm", "--html", path]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let page = std::fs::read_to_string(page).expect("the page was written");
+    assert_eq!(page.matches("<svg").count(), 4);
+    assert_eq!(page.matches("<figcaption>").count(), 4);
+    assert!(page.contains("prefers-color-scheme: dark") && page.contains("@media print"));
+    for foreign in ["http://", "https://", "<script", "NaN", "inf"] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+}
+
+/// Each entry is one mistake, which gives exit code 2 and one line that names it.
+#[test]
+fn mistakes_are_one_line_and_exit_code_2() {
+    let with = |name: &'static str, value: &'static str| {
+        let mut all = [&SMALL[..], &["--cell", "rnn"]].concat();
+        match all.iter().position(|argument| *argument == name) {
+            Some(at) => all[at + 1] = value,
+            None => all.extend([name, value]),
+        }
+        all
+    };
+    let mistakes = [
+        (with("--gain", "-1"), "a gain of -1"),
+        (with("--gain", "NaN"), "a gain of NaN"),
+        (with("--hidden", "0"), "0 hidden units"),
+        (with("--time", "19"), "19 steps"),
+        (with("--exponents", "0"), "0 exponents"),
+        (with("--exponents", "7"), "no more than 6"),
+        (with("--cell", "perceptron"), "perceptron"),
+        (with("--device", "abacus"), "unknown device 'abacus'"),
+        (with("--json", "no/such/folder/x.json"), "no/such/folder"),
+        (
+            vec!["dynamics", "--cell", "rnn", "--hidden", "6", "--gain", "1", "--time", "60"],
+            "--random",
+        ),
+    ];
+    for (arguments, named) in mistakes {
+        let done = bptt(&arguments);
+        assert_eq!(done.status.code(), Some(2), "{arguments:?}: {}", stderr(&done));
+        assert_eq!(stderr(&done).trim().lines().count(), 1, "{arguments:?}: {}", stderr(&done));
+        assert!(stderr(&done).contains(named), "{arguments:?}: {}", stderr(&done));
+    }
+}
