@@ -134,7 +134,7 @@ struct Run<'a> {
 ///
 /// A block of orthonormal directions moves with the system. Every few steps it is made orthonormal again, and the
 /// logarithms of what is left of each direction are added up: their mean is the exponent. The number of steps between
-/// follows from the growth itself. The directions may differ by a factor of about `e^8` in length, which costs four of
+/// follows from the growth itself. The directions may differ by a factor of about `e^4` in length, which costs two of
 /// their sixteen digits.
 ///
 /// `device` computes the products of large blocks; it has to have f64. `progress` is told the number of steps made, now
@@ -230,7 +230,7 @@ impl Run<'_> {
     /// Chooses the steps until the next orthonormalisation from the growth over the last ones.
     fn adapt(&mut self, made: usize, logs: &[f64]) {
         /// The ratio of the longest and the shortest direction that is wanted, as a logarithm.
-        const SPREAD: f64 = 8.0;
+        const SPREAD: f64 = 4.0;
         const LONGEST: usize = 64;
         let finite = || logs.iter().copied().filter(|log| log.is_finite());
         let largest = finite().fold(f64::NEG_INFINITY, f64::max);

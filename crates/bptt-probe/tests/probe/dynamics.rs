@@ -70,7 +70,7 @@ fn henon() {
     // 0.4192 to four digits, and det J = -0.3 everywhere.
     assert_near(&spectrum, &[0.4192, 0.3_f64.ln() - 0.4192], 3.0, 0.002);
     assert!((spectrum.exponents.iter().sum::<f64>() - 0.3_f64.ln()).abs() < 1e-12);
-    assert_sum(&spectrum, 1e-12);
+    assert_sum(&spectrum, 1e-10);
     let dimension = spectrum.kaplan_yorke().expect("all exponents");
     assert!((dimension - 1.258).abs() < 0.003, "{dimension}");
     let entropy = spectrum.entropy_rate().expect("all exponents");
@@ -122,14 +122,16 @@ impl System for Lorenz {
 
 #[test]
 fn lorenz() {
-    let dt = 0.005;
-    let spectrum = measure(&mut Lorenz { dt }, &[1.0, 1.0, 20.0], 3, 200_000);
-    let per_time: Vec<_> = spectrum.exponents.iter().map(|exponent| exponent / dt).collect();
-    assert!((per_time[0] - 0.9056).abs() < 0.01, "{per_time:?}");
-    assert!(per_time[1].abs() < 0.003, "{per_time:?}");
-    assert!((per_time[2] + 14.572).abs() < 0.01, "{per_time:?}");
-    // The divergence of the flow is -(σ + 1 + β) everywhere.
-    assert!((per_time.iter().sum::<f64>() + 41.0 / 3.0).abs() < 1e-6);
+    let dt = 0.01;
+    let spectrum = measure(&mut Lorenz { dt }, &[1.0, 1.0, 20.0], 3, 600_000);
+    let [first, second, third] = [0, 1, 2].map(|k| spectrum.exponents[k] / dt);
+    // Three standard errors, of a run of 6000 units of time.
+    assert!(spectrum.errors[0] / dt < 0.006, "{:?}", spectrum.errors);
+    assert!((first - 0.9056).abs() < 0.015, "{first}");
+    assert!(second.abs() < 0.001, "{second}");
+    assert!((third + 14.572).abs() < 0.015, "{third}");
+    // The divergence of the flow is -(σ + 1 + β) everywhere; the method of order 4 is off by its own error.
+    assert!((first + second + third + 41.0 / 3.0).abs() < 1e-3);
 }
 
 /// A product of independent Gaussian matrices.
