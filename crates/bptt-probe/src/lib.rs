@@ -4,7 +4,7 @@
 //! PyTorch reference file ([`reference::read_folder`]). [`measure`] runs it by one [`Setting`] (engine, kernel, device,
 //! dtype) and returns an [`Outcome`]: outputs, final states and every gradient. [`verify`](verify::verify) compares
 //! outcomes with those of independent [`Witness`]es ([`WITNESSES`](verify::WITNESSES)) and reports a [`Row`] for each
-//! tensor. Besides, [`bench`](bench::bench) measures time and memory.
+//! tensor. Besides, [`bench`](bench::bench) measures time and memory, and [`dynamics`] how gradients grow and vanish.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
