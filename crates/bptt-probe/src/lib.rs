@@ -32,14 +32,17 @@ pub mod device;
 pub mod dynamics;
 mod feed;
 mod html;
+pub mod landscape;
 mod loaded;
 mod measure;
 mod problem;
+pub mod readout;
 pub mod reference;
 mod report;
 mod sabotage;
 pub mod scalar;
 mod setting;
+pub mod spectrum;
 mod ulp;
 pub mod verify;
 
