@@ -11,6 +11,7 @@ mod devices;
 mod dynamics;
 mod failure;
 mod interrupt;
+mod landscape;
 mod output;
 mod sample;
 mod time_left;
@@ -44,6 +45,8 @@ enum Command {
     Sample(sample::SampleArgs),
     /// Measure the dynamics of a network: Lyapunov spectrum, eigenvalues, how gradients grow or vanish
     Dynamics(dynamics::DynamicsArgs),
+    /// Say how the loss of a trained run lies and bends: on a plane or a line, and by its Hessian
+    Landscape(landscape::LandscapeArgs),
     /// Convert weights between PyTorch, SafeTensors and Burn
     Convert(convert::ConvertArgs),
 }
@@ -69,6 +72,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Train(args) => train::run(*args),
         Command::Sample(args) => sample::run(args),
         Command::Dynamics(args) => dynamics::run(args),
+        Command::Landscape(args) => landscape::run(args),
         Command::Convert(args) => convert::run(args),
     }
 }

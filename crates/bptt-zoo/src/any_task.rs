@@ -2,11 +2,13 @@
 
 use crate::error::Error;
 use crate::folder::RunFolder;
+use crate::landscape::{Landscape, LandscapeOptions, landscape_of};
 use crate::option::TaskOption;
 use crate::session::{RunResult, Session};
 use crate::settings::Settings;
 use crate::task::Task;
 use crate::{task_settings, trainer};
+use burn::tensor::Device;
 
 /// A task that is chosen at run time: its constants, which need no data, and the functions that check, resume and train
 /// it.
@@ -26,6 +28,12 @@ pub struct AnyTask {
     check: fn(&Settings) -> Result<Settings, Error>,
     resumed: fn(&RunFolder) -> Result<Settings, Error>,
     train: fn(&Settings, Session<'_>) -> Result<RunResult, Error>,
+    landscape: fn(
+        &RunFolder,
+        &LandscapeOptions,
+        &Device,
+        &mut dyn FnMut(&str),
+    ) -> Result<Landscape, Error>,
 }
 
 impl AnyTask {
@@ -41,6 +49,7 @@ impl AnyTask {
             check: task_settings::complete_and_given::<T>,
             resumed: task_settings::resumed::<T>,
             train: trainer::train::<T>,
+            landscape: landscape_of::<T>,
         }
     }
 
@@ -76,5 +85,25 @@ impl AnyTask {
     /// If the settings make no sense or the data cannot be used, and as [`train_task`](crate::train_task).
     pub fn train(&self, settings: &Settings, session: Session<'_>) -> Result<RunResult, Error> {
         (self.train)(settings, session)
+    }
+
+    /// The loss around a trained run of this task, and its curvature.
+    ///
+    /// # Arguments
+    ///
+    /// - `say`: is called with each line on how far the work is
+    ///
+    /// # Errors
+    ///
+    /// If the options make no sense, if the folder holds no run of this task, if its data has changed or cannot be
+    /// read, or if the task has no second derivatives ([`Task::readout`]).
+    pub fn landscape(
+        &self,
+        folder: &RunFolder,
+        options: &LandscapeOptions,
+        device: &Device,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Landscape, Error> {
+        (self.landscape)(folder, options, device, say)
     }
 }

@@ -151,7 +151,8 @@ impl RunFolder {
         Ok(path)
     }
 
-    fn with_weights<M: Module>(&self, model: M) -> Result<M, Error> {
+    /// A model with the weights of the folder.
+    pub(crate) fn with_weights<M: Module>(&self, model: M) -> Result<M, Error> {
         load_model(model, &self.has_weights()?)
     }
 }

@@ -4,7 +4,7 @@ use crate::figure::figure;
 use std::time::{Duration, Instant};
 
 /// The least time between two lines: short at the beginning of a run, half a minute later.
-fn pause(elapsed: f64) -> Duration {
+pub(crate) fn pause(elapsed: f64) -> Duration {
     Duration::from_secs_f64((elapsed / 10.0).clamp(2.0, 30.0))
 }
 

@@ -15,6 +15,8 @@ pub enum Purpose {
     Sampling = 3,
     /// Dropout in a training step.
     Dropout = 4,
+    /// The directions, starts and probes of a landscape.
+    Landscape = 5,
 }
 
 /// The generator of random numbers of one step, for one purpose. So a run that is resumed at step 1000 draws the same

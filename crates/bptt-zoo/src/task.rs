@@ -4,7 +4,8 @@ use crate::error::Error;
 use crate::folder_files::FolderInfo;
 use crate::option::TaskOption;
 use crate::settings::Settings;
-use bptt::{AnyState, Engine, GradientProbe};
+use bptt::{AnyCell, AnyState, Engine, GradientProbe};
+use bptt_probe::readout::{Batch, Readout};
 use burn::Tensor;
 use burn::module::Module;
 use burn::tensor::{DType, Device};
@@ -112,6 +113,17 @@ pub trait Task: Sized {
 
     /// The validation scores. The model is on a device without autodiff.
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores;
+
+    /// The model and the validation data in the form that second derivatives need. The loss has to be that of
+    /// [`validate`](Self::validate). `None`: the model is not recurrent layers with one linear layer, or the loss is
+    /// neither the mean squared error nor the cross entropy.
+    fn readout(
+        &self,
+        _model: &Self::Model,
+        _device: &Device,
+    ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
+        None
+    }
 
     /// What a step processes: a count and its unit.
     fn units(&self) -> (usize, &'static str);

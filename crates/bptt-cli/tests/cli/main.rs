@@ -6,6 +6,7 @@ mod data;
 mod dynamics;
 #[cfg(unix)]
 mod interrupt;
+mod landscape;
 mod output;
 mod train;
 

@@ -54,10 +54,9 @@ impl HeatMap<'_> {
         let scale = Scale::new([low, high], true, [TOP + SIDE, TOP]);
         let [x, y] = self.scales();
         let mut svg = begin(height, self.title);
-        let _ = writeln!(
-            svg,
-            "<clipPath id=\"plot\"><rect x=\"{LEFT}\" y=\"{TOP}\" width=\"{SIDE}\" height=\"{SIDE}\"/></clipPath>"
-        );
+        if !self.paths.is_empty() {
+            svg.push_str(&clip());
+        }
         self.cells(&mut svg, &scale, [&x, &y]);
         for k in 1..CONTOURS {
             let share = k as f64 / CONTOURS as f64;
@@ -191,6 +190,12 @@ impl HeatMap<'_> {
     }
 }
 
+/// What cuts off the parts of paths beyond the plot.
+fn clip() -> String {
+    let sizes = format!("x=\"{LEFT}\" y=\"{TOP}\" width=\"{SIDE}\" height=\"{SIDE}\"");
+    format!("<clipPath id=\"plot\"><rect {sizes}/></clipPath>\n")
+}
+
 /// The line on which the surface has this height, by marching squares: a path of short pieces.
 fn contour(surface: &Surface, level: f64, [x, y]: [&Scale; 2]) -> String {
     let mut d = String::new();
@@ -239,10 +244,8 @@ mod tests {
         });
         let plain = Scale::new([0.0, 1.0], false, [0.0, 1000.0]);
         let path = contour(&bowl, 0.25, [&plain, &plain]);
-        let numbers: Vec<f64> = path
-            .split(|c: char| c == 'M' || c == 'L' || c == ' ')
-            .filter_map(|part| part.parse().ok())
-            .collect();
+        let numbers: Vec<f64> =
+            path.split(['M', 'L', ' ']).filter_map(|part| part.parse().ok()).collect();
         assert!(numbers.len() > 100);
         for place in numbers.chunks_exact(2) {
             let radius = place[0].hypot(place[1]);

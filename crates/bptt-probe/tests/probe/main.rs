@@ -7,5 +7,6 @@ mod dynamics;
 mod jacobians;
 mod naive_kernel;
 mod properties;
+mod readout;
 mod reference_files;
 mod resets;

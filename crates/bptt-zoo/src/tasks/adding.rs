@@ -11,8 +11,11 @@ use crate::option::TaskOption;
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
-use crate::tasks::parts::{LONGEST, last_hidden, sequence_model, validated};
-use bptt::{AnyRecurrent, AnyState, RecurrentLayer};
+use crate::tasks::parts::{
+    LONGEST, last_hidden, readout, sequence_model, validated, validation_readout,
+};
+use bptt::{AnyCell, AnyRecurrent, AnyState, RecurrentLayer};
+use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::module::Module;
 use burn::nn::Linear;
@@ -146,6 +149,19 @@ impl Task for Adding {
             let right = errors.iter().filter(|error| error.abs() < RIGHT).count();
             let mean = |sum: f64| sum / batch as f64;
             Scores { loss: mean(squares), metric: mean(right as f64) }
+        })
+    }
+
+    fn readout(
+        &self,
+        model: &Self::Model,
+        device: &Device,
+    ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
+        let model = readout(&model.recurrent, &model.head, Reads::LastHidden);
+        validation_readout(&self.settings, model, |index, batch| {
+            let sums = self.draw(Purpose::Validation, index, batch);
+            let (input, target) = self.tensors(sums, device);
+            Batch::new(Input::Values(input), Target::Values(target.reshape([batch, 1])))
         })
     }
 

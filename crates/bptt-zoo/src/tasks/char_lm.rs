@@ -10,9 +10,10 @@ use crate::option::TaskOption;
 use crate::read::data_name;
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
-use crate::tasks::parts::{LONGEST, cross_entropy, sequence_model, with_notes};
+use crate::tasks::parts::{LONGEST, cross_entropy, readout, sequence_model, with_notes};
 use crate::text::{Streams, Text};
-use bptt::{AnyRecurrent, AnyState, RecurrentLayer};
+use bptt::{AnyCell, AnyRecurrent, AnyState, RecurrentLayer, RecurrentState};
+use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
@@ -172,6 +173,22 @@ impl CharLm {
     }
 }
 
+impl CharLm {
+    /// The chunks of the validation text: characters and the characters after them.
+    fn valid_chunks(
+        &self,
+        device: &Device,
+    ) -> impl Iterator<Item = (Tensor<2, Int>, Tensor<2, Int>)> {
+        let valid = self.text.split().1;
+        let Streams { length, time, .. } = self.valid;
+        (0..length).step_by(time).map(move |start| {
+            // The last chunk has the characters that are left.
+            let time = time.min(length - start);
+            Self::tensors(&self.valid, self.valid.read(valid, start, time), device)
+        })
+    }
+}
+
 impl Task for CharLm {
     const NAME: &'static str = "char-lm";
     const ABOUT: &'static str = "Predict the next character of a text";
@@ -237,21 +254,40 @@ impl Task for CharLm {
     }
 
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
-        let valid = self.text.split().1;
-        let Streams { streams, length, time } = self.valid;
         let (mut sum, mut count, mut state) = (0.0, 0, None);
-        for start in (0..length).step_by(time) {
-            // The last chunk has the characters that are left.
-            let time = time.min(length - start);
-            let read = self.valid.read(valid, start, time);
-            let (input, target) = Self::tensors(&self.valid, read, device);
+        for (input, target) in self.valid_chunks(device) {
+            let characters = target.shape().num_elements();
             let (loss, next) = model.loss(input, target, state.take());
-            sum += f64::from(loss.into_scalar::<f32>()) * (streams * time) as f64;
-            count += streams * time;
+            sum += f64::from(loss.into_scalar::<f32>()) * characters as f64;
+            count += characters;
             state = Some(next);
         }
         let loss = sum / count as f64;
         Scores { loss, metric: loss / std::f64::consts::LN_2 }
+    }
+
+    /// Each chunk begins with the state in which the model left the chunk before, as in the validation. These states are
+    /// constants, as in training.
+    fn readout(
+        &self,
+        model: &Self::Model,
+        device: &Device,
+    ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
+        let mut state: Option<AnyState> = None;
+        let mut batches = Vec::new();
+        for (input, target) in self.valid_chunks(device) {
+            let (_, next) = model.forward(input.clone(), state.clone());
+            let [streams, time] = target.dims();
+            let target = Target::Classes(target.reshape([streams * time]));
+            let (hidden, memory) = state.map(RecurrentState::into_parts).unzip();
+            let share = time as f64 / self.valid.length as f64;
+            let batch = Batch::new(Input::Tokens(input), target);
+            batches.push(Batch { hidden, memory: memory.flatten(), share, ..batch });
+            state = Some(next);
+        }
+        let embedding = Some(model.embedding.weight.val());
+        let read = readout(&model.recurrent, &model.head, Reads::EveryStep);
+        Some((Readout { embedding, ..read }, batches))
     }
 
     fn units(&self) -> (usize, &'static str) {

@@ -13,8 +13,12 @@ use crate::option::TaskOption;
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
-use crate::tasks::parts::{LONGEST, cross_entropy, run, sequence_model, share_right, validated};
-use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, RecurrentLayer};
+use crate::tasks::parts::{
+    LONGEST, cross_entropy, readout, run, sequence_model, share_right, validated,
+    validation_readout,
+};
+use bptt::{AnyCell, AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, RecurrentLayer};
+use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::config::Config;
 use burn::module::Module;
@@ -157,10 +161,9 @@ impl Copying {
         (symbols, labels)
     }
 
-    /// Scores `[B, T + 20, C]` and labels `[B, T + 20]` of a batch.
-    fn batch(
+    /// Inputs `[B, T + 20, 10]` and labels `[B, T + 20]` of a batch.
+    fn tensors(
         &self,
-        model: &Tagger<AnyRecurrent>,
         (symbols, labels): (Vec<usize>, Vec<i32>),
         device: &Device,
     ) -> (Tensor<3>, Tensor<2, Int>) {
@@ -172,6 +175,17 @@ impl Copying {
         }
         let input = Tensor::from_data(TensorData::new(input, [batch, time, GO + 1]), device);
         let labels = Tensor::from_data(TensorData::new(labels, [batch, time]), device);
+        (input, labels)
+    }
+
+    /// Scores `[B, T + 20, C]` and labels `[B, T + 20]` of a batch.
+    fn batch(
+        &self,
+        model: &Tagger<AnyRecurrent>,
+        drawn: (Vec<usize>, Vec<i32>),
+        device: &Device,
+    ) -> (Tensor<3>, Tensor<2, Int>) {
+        let (input, labels) = self.tensors(drawn, device);
         (model.forward(input, None), labels)
     }
 }
@@ -228,6 +242,20 @@ impl Task for Copying {
             let metric = share_right(recalled, expected);
             let loss = model.loss(scores, labels, None).into_scalar::<f32>();
             Scores { loss: loss.into(), metric }
+        })
+    }
+
+    fn readout(
+        &self,
+        model: &Self::Model,
+        device: &Device,
+    ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
+        let model = readout(&model.recurrent, &model.head, Reads::EveryStep);
+        validation_readout(&self.settings, model, |index, batch| {
+            let drawn = self.draw(Purpose::Validation, index, batch);
+            let (input, labels) = self.tensors(drawn, device);
+            let labels = labels.reshape([batch * self.options.time()]);
+            Batch::new(Input::Values(input), Target::Classes(labels))
         })
     }
 

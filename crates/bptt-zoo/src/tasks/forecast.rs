@@ -16,9 +16,10 @@ use crate::series::{Series, Standardization};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parts::{
-    LONGEST, VALIDATION, last_hidden, mean_scores, sequence_model, with_notes,
+    LONGEST, VALIDATION, last_hidden, mean_scores, readout, sequence_model, with_notes,
 };
-use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, RaggedBatch, RecurrentLayer};
+use bptt::{AnyCell, AnyRecurrent, AnyRecurrentConfig, AnyState, RaggedBatch, RecurrentLayer};
+use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::config::Config;
 use burn::module::Module;
@@ -226,6 +227,17 @@ impl Forecast {
         next.iter().map(move |value| ((value - last) / unit) as f32)
     }
 
+    /// The windows that begin at `starts`, `[B, T, 2]`, and what a model should predict, `[B, K]`.
+    fn tensors(&self, starts: &[usize], device: &Device) -> (Tensor<3>, Tensor<2>) {
+        let ForecastOptions { length, horizon, .. } = self.options;
+        let values = |&start: &usize| self.standard.encode(&self.window(start));
+        let input: Vec<f32> = starts.iter().flat_map(values).collect();
+        let target: Vec<f32> = starts.iter().flat_map(|&start| self.target(start)).collect();
+        let input = TensorData::new(input, [starts.len(), length, 2]);
+        let target = TensorData::new(target, [starts.len(), horizon]);
+        (Tensor::from_data(input, device), Tensor::from_data(target, device))
+    }
+
     /// The mean squared error on the windows that begin at `starts`.
     fn error(
         &self,
@@ -233,14 +245,8 @@ impl Forecast {
         starts: &[usize],
         device: &Device,
     ) -> Tensor<1> {
-        let ForecastOptions { length, horizon, .. } = self.options;
-        let values = |&start: &usize| self.standard.encode(&self.window(start));
-        let input: Vec<f32> = starts.iter().flat_map(values).collect();
-        let target: Vec<f32> = starts.iter().flat_map(|&start| self.target(start)).collect();
-        let input = TensorData::new(input, [starts.len(), length, 2]);
-        let target = TensorData::new(target, [starts.len(), horizon]);
-        let answer = model.forward(Tensor::from_data(input, device), None);
-        let error = answer - Tensor::from_data(target, device);
+        let (input, target) = self.tensors(starts, device);
+        let error = model.forward(input, None) - target;
         error.clone().mul(error).mean()
     }
 
@@ -309,6 +315,21 @@ impl Task for Forecast {
         };
         let Scores { loss, .. } = mean_scores(starts.chunks(self.settings.batch).map(scores));
         Scores { loss, metric: loss.sqrt() * self.standard.change }
+    }
+
+    fn readout(
+        &self,
+        model: &Self::Model,
+        device: &Device,
+    ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
+        let starts = self.validated();
+        let batch = |windows: &[usize]| {
+            let (input, target) = self.tensors(windows, device);
+            let share = windows.len() as f64 / starts.len() as f64;
+            Batch { share, ..Batch::new(Input::Values(input), Target::Values(target)) }
+        };
+        let batches = starts.chunks(self.settings.batch).map(batch).collect();
+        Some((readout(&model.recurrent, &model.head, Reads::LastHidden), batches))
     }
 
     fn units(&self) -> (usize, &'static str) {

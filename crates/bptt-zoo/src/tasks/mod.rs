@@ -9,8 +9,11 @@ mod parts;
 
 use crate::any_task::AnyTask;
 use crate::error::Error;
+use crate::folder::RunFolder;
+use crate::landscape::{Landscape, LandscapeOptions};
 use crate::session::{RunResult, Session};
 use crate::settings::Settings;
+use burn::tensor::Device;
 
 /// All tasks, by name. `bptt train`, its help texts and the tests follow this list.
 pub static TASKS: &[AnyTask] = &[
@@ -27,14 +30,29 @@ pub static TASKS: &[AnyTask] = &[
 ///
 /// If there is no task with this name, and as [`AnyTask::train`].
 pub fn train(settings: &Settings, session: Session<'_>) -> Result<RunResult, Error> {
-    match TASKS.iter().find(|task| task.name == settings.task) {
-        Some(task) => task.train(settings, session),
-        None => {
-            let names: Vec<_> = TASKS.iter().map(|task| task.name).collect();
-            let (name, names) = (settings.task.escape_debug(), names.join(", "));
-            Err(Error::input(format!("no task is called `{name}`; there are {names}")))
-        }
-    }
+    find(&settings.task)?.train(settings, session)
+}
+
+/// The loss around a trained run, and its curvature. See [`AnyTask::landscape`].
+///
+/// # Errors
+///
+/// If the folder holds no run of a task of this crate, and as [`AnyTask::landscape`].
+pub fn landscape(
+    folder: &RunFolder,
+    options: &LandscapeOptions,
+    device: &Device,
+    say: &mut dyn FnMut(&str),
+) -> Result<Landscape, Error> {
+    find(&folder.settings()?.task)?.landscape(folder, options, device, say)
+}
+
+fn find(name: &str) -> Result<&'static AnyTask, Error> {
+    TASKS.iter().find(|task| task.name == name).ok_or_else(|| {
+        let names: Vec<_> = TASKS.iter().map(|task| task.name).collect();
+        let (name, names) = (name.escape_debug(), names.join(", "));
+        Error::input(format!("no task is called `{name}`; there are {names}"))
+    })
 }
 
 #[cfg(test)]

@@ -14,9 +14,11 @@ use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parts::{
-    LONGEST, cross_entropy, last_hidden, sequence_model, share_right, validated,
+    LONGEST, cross_entropy, last_hidden, readout, sequence_model, share_right, validated,
+    validation_readout,
 };
-use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, RaggedBatch, RecurrentLayer};
+use bptt::{AnyCell, AnyRecurrent, AnyRecurrentConfig, AnyState, RaggedBatch, RecurrentLayer};
+use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::config::Config;
 use burn::module::Module;
@@ -180,6 +182,20 @@ impl Task for Parity {
             let metric = share_right(scores.clone(), classes.clone());
             let loss = model.loss(scores, classes).into_scalar::<f32>();
             Scores { loss: loss.into(), metric }
+        })
+    }
+
+    fn readout(
+        &self,
+        model: &Self::Model,
+        device: &Device,
+    ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
+        let model = readout(&model.recurrent, &model.head, Reads::LastHidden);
+        validation_readout(&self.settings, model, |index, batch| {
+            let (rows, classes) = self.draw(Purpose::Validation, index, batch);
+            let RaggedBatch { input, lengths, .. } = RaggedBatch::pad(&rows, 1, device);
+            let target = Target::Classes(Tensor::from_data(&classes[..], device));
+            Batch { lengths: Some(lengths), ..Batch::new(Input::Values(input), target) }
         })
     }
 

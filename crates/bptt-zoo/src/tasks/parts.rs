@@ -3,8 +3,10 @@
 use crate::read;
 use crate::settings::Settings;
 use crate::task::Scores;
-use bptt::{RecurrentLayer, RecurrentState};
+use bptt::{AnyCell, AnyRecurrent, RecurrentLayer, RecurrentState};
+use bptt_probe::readout::{Batch, Readout, Reads};
 use burn::Tensor;
+use burn::nn::Linear;
 use burn::tensor::Int;
 use burn::tensor::activation::log_softmax;
 
@@ -91,9 +93,37 @@ pub(crate) fn share_right(scores: Tensor<2>, labels: Tensor<1, Int>) -> f64 {
 
 /// The mean over all validation sequences. `scores` takes the index and the size of a batch, and validates it.
 pub(crate) fn validated(settings: &Settings, scores: impl Fn(u64, usize) -> Scores) -> Scores {
+    let batches = validation_batches(settings);
+    mean_scores(batches.map(|(index, batch)| (scores(index, batch), batch)))
+}
+
+/// The index and the size of each batch of the validation.
+fn validation_batches(settings: &Settings) -> impl Iterator<Item = (u64, usize)> + use<> {
     let batch = settings.batch.min(VALIDATION);
-    let batches = 0..VALIDATION.div_ceil(batch) as u64;
-    mean_scores(batches.map(|index| (scores(index, batch), batch)))
+    (0..VALIDATION.div_ceil(batch) as u64).map(move |index| (index, batch))
+}
+
+/// What [`Task::readout`](crate::task::Task::readout) returns for a task whose validation is [`validated`]. `of` takes
+/// the index and the size of a batch.
+pub(crate) fn validation_readout(
+    settings: &Settings,
+    model: Readout<AnyCell>,
+    of: impl Fn(u64, usize) -> Batch,
+) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
+    let share = 1.0 / validation_batches(settings).count() as f64;
+    let batches = validation_batches(settings).map(|(index, batch)| of(index, batch));
+    Some((model, batches.map(|batch| Batch { share, ..batch }).collect()))
+}
+
+/// Recurrent layers and a linear layer, for second derivatives.
+pub(crate) fn readout(recurrent: &AnyRecurrent, head: &Linear, reads: Reads) -> Readout<AnyCell> {
+    Readout {
+        embedding: None,
+        recurrent: recurrent.clone(),
+        weight: head.weight.val(),
+        bias: head.bias.as_ref().map(|bias| bias.val()),
+        reads,
+    }
 }
 
 /// The mean over batches, weighted by their numbers of sequences.

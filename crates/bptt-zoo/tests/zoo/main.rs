@@ -6,6 +6,7 @@
 mod data;
 mod folders;
 mod gradients;
+mod landscape;
 mod models;
 mod spoilt;
 mod stranger;

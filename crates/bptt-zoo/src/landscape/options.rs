@@ -1,0 +1,136 @@
+//! What to compute.
+
+use crate::error::Error;
+use burn::tensor::DType;
+use std::path::PathBuf;
+
+/// Where the loss is evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaneKind {
+    /// On a plane of two random directions with normalised filters.
+    Random,
+    /// On the plane of the eigenvectors with the two largest eigenvalues.
+    Eigenvectors,
+    /// Along the line to another run.
+    Runs,
+}
+
+impl PlaneKind {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Random => "random",
+            Self::Eigenvectors => "eigenvectors",
+            Self::Runs => "runs",
+        }
+    }
+}
+
+/// What to compute.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LandscapeOptions {
+    /// Where the loss is evaluated.
+    pub plane: PlaneKind,
+    /// The folder of the other run, for [`PlaneKind::Runs`].
+    pub to: Option<PathBuf>,
+    /// The points along each axis of a plane, or along the line.
+    pub points: usize,
+    /// How far a plane goes on either side, in units of its directions; `None`: as far as there is something to see.
+    pub span: Option<f64>,
+    /// The largest number of steps of Lanczos' method for the ends of the spectrum, and the number for each probe.
+    pub steps: usize,
+    /// The random probes for the density and the trace; 0: neither.
+    pub probes: usize,
+    /// How many batches of the validation data the curvature is of; `None`: all.
+    pub batches: Option<usize>,
+    /// The seed of all random numbers.
+    pub seed: u64,
+    /// The type in which the curvature is computed: `F64`, or `F32` on devices without it.
+    pub dtype: DType,
+}
+
+impl Default for LandscapeOptions {
+    fn default() -> Self {
+        Self {
+            plane: PlaneKind::Random,
+            to: None,
+            points: 31,
+            span: None,
+            steps: 60,
+            probes: 6,
+            batches: None,
+            seed: 1,
+            dtype: DType::F64,
+        }
+    }
+}
+
+impl LandscapeOptions {
+    /// Checks that the options make sense together.
+    ///
+    /// # Errors
+    ///
+    /// The first option that is wrong, by its name on the command line.
+    pub fn check(&self) -> Result<(), Error> {
+        let wrong = |message: String| Err(Error::input(message));
+        match (self.plane, &self.to) {
+            (PlaneKind::Runs, None) => {
+                return wrong("--plane runs: give --to DIR, the folder of the other run".into());
+            }
+            (PlaneKind::Random | PlaneKind::Eigenvectors, Some(_)) => {
+                let plane = self.plane.name();
+                return wrong(format!("--to belongs to --plane runs, and this is {plane}"));
+            }
+            _ => {}
+        }
+        let sizes = [
+            ("points", self.points, 2, 2001),
+            ("steps", self.steps, 2, 1000),
+            ("batches", self.batches.unwrap_or(1), 1, usize::MAX),
+        ];
+        for (name, value, least, most) in sizes {
+            if !(least..=most).contains(&value) {
+                return wrong(format!("--{name} {value}: has to be {least} to {most}"));
+            }
+        }
+        if self.probes == 1 || self.probes > 1000 {
+            let probes = self.probes;
+            return wrong(format!("--probes {probes}: has to be 0, or 2 to 1000"));
+        }
+        match self.span {
+            Some(span) if !(span > 0.0 && span <= 1e6) => {
+                wrong(format!("--span {span}: has to be above 0 and at most 1e6"))
+            }
+            Some(_) if self.plane == PlaneKind::Runs => {
+                wrong("--span is the extent of a plane, and --plane runs is a line".into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        let complaint = |change: fn(&mut LandscapeOptions)| {
+            let mut options = LandscapeOptions::default();
+            change(&mut options);
+            options.check().unwrap_err().to_string()
+        };
+        LandscapeOptions::default().check().unwrap();
+        assert!(complaint(|o| o.plane = PlaneKind::Runs).contains("give --to DIR"));
+        assert!(complaint(|o| o.to = Some("x".into())).starts_with("--to belongs to --plane runs"));
+        assert!(complaint(|o| o.points = 1).starts_with("--points 1: has to be 2"));
+        assert!(complaint(|o| o.steps = 1).starts_with("--steps 1:"));
+        assert!(complaint(|o| o.probes = 1).starts_with("--probes 1: has to be 0, or 2"));
+        assert!(complaint(|o| o.batches = Some(0)).starts_with("--batches 0:"));
+        assert!(complaint(|o| o.span = Some(f64::NAN)).starts_with("--span NaN:"));
+        let line = |o: &mut LandscapeOptions| {
+            (o.plane, o.to, o.span) = (PlaneKind::Runs, Some("x".into()), Some(1.0));
+        };
+        assert!(complaint(line).starts_with("--span is the extent of a plane"));
+    }
+}

@@ -1,0 +1,330 @@
+//! Computes the landscape of a run.
+
+use crate::error::Error;
+use crate::folder::RunFolder;
+use crate::landscape::options::{LandscapeOptions, PlaneKind};
+use crate::landscape::result::{DensityCurve, Landscape, LineBetween};
+use crate::landscape::vector::{parameters, with_parameters};
+use crate::landscape::work::{Kind, Work};
+use crate::random::{Purpose, generator};
+use crate::settings::Settings;
+use crate::task::Task;
+use crate::task_settings::stored;
+use bptt::{AnyCell, available_memory};
+use bptt_probe::landscape::{Surface, filter_normalized, line, surface};
+use bptt_probe::readout::{Batch, Derivatives, Readout};
+use bptt_probe::spectrum::{Density, EndOptions, Ends, alignment, density, ends};
+use burn::tensor::Device;
+use rand::RngExt;
+
+/// How many of the largest eigenvalues are reported.
+const TOP: usize = 10;
+/// How many places the curve of the density has.
+const PLACES: usize = 401;
+/// How wide an eigenvalue is in the curve, as a share of the whole spectrum.
+const WIDTH: f64 = 0.01;
+/// How far apart the task's loss in f32 and the curvature's may be, relatively.
+const SAME_LOSS: f64 = 1e-3;
+
+/// Where random numbers are used.
+#[derive(Clone, Copy)]
+enum Draw {
+    Plane = 0,
+    Start = 1,
+    Probes = 2,
+}
+
+/// Computes the landscape of the run in a folder. See [`landscape`](crate::landscape()).
+pub(crate) fn landscape_of<T: Task>(
+    folder: &RunFolder,
+    options: &LandscapeOptions,
+    device: &Device,
+    say: &mut dyn FnMut(&str),
+) -> Result<Landscape, Error> {
+    options.check()?;
+    let settings = stored::<T>(folder)?;
+    let task = T::new(&settings)?;
+    check_data(folder, &task)?;
+    let model = folder.with_weights(task.model(device)?)?;
+    let other =
+        options.to.as_ref().map(|to| other_run(&RunFolder::new(to), &settings, &task, device));
+    let other = other.transpose()?;
+    let at = Center::new(folder, &task, model, options, device)?;
+    let mut work = Work::new(say);
+    at.landscape(&settings, options, other, &mut work, device)
+}
+
+/// Checks that the data is the one with which the run was trained.
+fn check_data<T: Task>(folder: &RunFolder, task: &T) -> Result<(), Error> {
+    match folder.config()?.info.other_data(&task.info()) {
+        None => Ok(()),
+        Some(what) => Err(Error::input(format!(
+            "{}: the {what} of the run is not the same any more; put the one back that it was trained with",
+            folder.path().display(),
+        ))),
+    }
+}
+
+/// The parameters of the other run.
+fn other_run<T: Task>(
+    folder: &RunFolder,
+    settings: &Settings,
+    task: &T,
+    device: &Device,
+) -> Result<Vec<f64>, Error> {
+    let theirs = stored::<T>(folder)?;
+    let sizes = |s: &Settings| {
+        format!(
+            "{}, {} layers of {}{}",
+            s.cell.name(),
+            s.layers,
+            s.hidden,
+            if s.bidirectional { ", in both directions" } else { "" }
+        )
+    };
+    if sizes(&theirs) != sizes(settings) {
+        return Err(Error::input(format!(
+            "{}: {}, and --run has {}: a line needs two models of the same sizes",
+            folder.path().display(),
+            sizes(&theirs),
+            sizes(settings),
+        )));
+    }
+    check_data(folder, task)?;
+    Ok(parameters(&folder.with_weights(task.model(device)?)?))
+}
+
+/// The trained model, with what its derivatives need.
+struct Center<'a, T: Task> {
+    folder: &'a RunFolder,
+    task: &'a T,
+    model: T::Model,
+    /// Its parameters.
+    at: Vec<f64>,
+    readout: Readout<AnyCell>,
+    batches: Vec<Batch>,
+    /// The share of the validation data in the batches.
+    share: f64,
+}
+
+impl<'a, T: Task> Center<'a, T> {
+    fn new(
+        folder: &'a RunFolder,
+        task: &'a T,
+        model: T::Model,
+        options: &LandscapeOptions,
+        device: &Device,
+    ) -> Result<Self, Error> {
+        let Some((readout, mut batches)) = task.readout(&model, device) else {
+            return Err(Error::input(format!(
+                "{}: no second derivatives for the models of `{}`, which are not recurrent layers with one \
+                 linear layer",
+                folder.path().display(),
+                T::NAME,
+            )));
+        };
+        let readout = readout.cast(options.dtype);
+        let at = parameters(&model);
+        if readout.parameters() != at {
+            return Err(Error::input(format!(
+                "{}: `Task::readout` has not the parameters of the model in their order",
+                T::NAME
+            )));
+        }
+        check_memory(at.len(), options.steps)?;
+        batches.truncate(options.batches.unwrap_or(usize::MAX));
+        let share: f64 = batches.iter().map(|batch| batch.share).sum();
+        let rescaled = |batch: Batch| Batch { share: batch.share / share, ..batch };
+        let batches = batches.into_iter().map(|batch| rescaled(batch.cast(options.dtype)));
+        Ok(Self { folder, task, model, at, readout, batches: batches.collect(), share })
+    }
+
+    fn landscape(
+        &self,
+        settings: &Settings,
+        options: &LandscapeOptions,
+        other: Option<Vec<f64>>,
+        work: &mut Work<'_>,
+        device: &Device,
+    ) -> Result<Landscape, Error> {
+        let products = options.steps * (1 + options.probes);
+        let losses = if other.is_some() { options.points + 1 } else { options.points.pow(2) };
+        work.plan("the loss", Kind::Loss, losses + 1);
+        let loss_at = |values: &[f64], work: &mut Work<'_>| {
+            let model = with_parameters(self.model.clone(), values);
+            work.run(Kind::Loss, || self.task.validate(&model, device).loss)
+        };
+        let loss = loss_at(&self.at, work);
+        work.plan("the gradient", Kind::Product, products + 1);
+        let here = work.run(Kind::Product, || self.readout.derivatives(&self.batches, None));
+        self.check_loss(loss, &here, options)?;
+        let ends = self.ends(options, work);
+        let density = (options.probes > 0).then(|| self.density(options, work));
+        let products = work.done(Kind::Product) - 1;
+
+        work.plan("the loss around it", Kind::Loss, losses);
+        let mut loss_at = |values: &[f64]| loss_at(values, work);
+        let (mut surface, mut between) = (None, None);
+        match other {
+            Some(other) => between = Some(self.line(options, loss, &other, &mut loss_at)),
+            None => surface = Some(self.surface(options, &here, &ends, &mut loss_at)),
+        }
+        let values =
+            |of: fn(&bptt_probe::spectrum::Eigenpair) -> f64| ends.top.iter().map(of).collect();
+        Ok(Landscape {
+            run: self.folder.path().display().to_string(),
+            task: T::NAME,
+            cell: settings.cell.name(),
+            parameters: self.at.len(),
+            seed: options.seed,
+            loss_name: T::LOSS,
+            loss,
+            share: self.share,
+            curvature_loss: here.loss,
+            gradient_norm: here.gradient.iter().map(|g| g * g).sum::<f64>().sqrt(),
+            hessian_max: ends.top[0].value,
+            hessian_max_error: ends.top[0].residual,
+            hessian_min: ends.bottom.value,
+            hessian_min_error: ends.bottom.residual,
+            converged: ends.converged,
+            condition: ends.condition,
+            trace: density.as_ref().map(|density| density.trace.value),
+            trace_error: density.as_ref().map(|density| density.trace.error),
+            top_eigenvalues: values(|pair| pair.value),
+            top_errors: values(|pair| pair.residual),
+            gradient_alignment: alignment(&here.gradient, &ends.top),
+            density: density.map(|density| curve(&density, options)),
+            lr: settings.lr,
+            two_over_lr: 2.0 / settings.lr,
+            products,
+            plane: options.plane.name(),
+            surface,
+            line: between,
+        })
+    }
+
+    /// The derivatives have to be those of the task's own loss.
+    fn check_loss(
+        &self,
+        loss: f64,
+        here: &Derivatives,
+        options: &LandscapeOptions,
+    ) -> Result<(), Error> {
+        if !here.loss.is_finite() || here.gradient.iter().any(|g| !g.is_finite()) {
+            return Err(Error::Check(format!(
+                "the loss is {}, or its gradient is not finite",
+                here.loss
+            )));
+        }
+        let differs = (here.loss - loss).abs() > SAME_LOSS * loss.abs();
+        if options.batches.is_none() && differs {
+            return Err(Error::Check(format!(
+                "the loss of `Task::readout` is {}, and that of the task {loss}",
+                here.loss
+            )));
+        }
+        Ok(())
+    }
+
+    fn product(&self, v: &[f64], work: &mut Work<'_>) -> Vec<f64> {
+        work.run(Kind::Product, || self.readout.derivatives(&self.batches, Some(v)).product)
+    }
+
+    fn ends(&self, options: &LandscapeOptions, work: &mut Work<'_>) -> Ends {
+        let later = options.steps * options.probes;
+        work.plan("the ends of the spectrum", Kind::Product, options.steps + later);
+        let mut random = random(options, Draw::Start);
+        let start: Vec<f64> = (0..self.at.len()).map(|_| random.random_range(-1.0..1.0)).collect();
+        let how = EndOptions { steps: options.steps, top: TOP, ..EndOptions::default() };
+        ends(&start, &mut |v| self.product(v, work), &how)
+    }
+
+    fn density(&self, options: &LandscapeOptions, work: &mut Work<'_>) -> Density {
+        let LandscapeOptions { probes, steps, .. } = *options;
+        work.plan("the spectral density", Kind::Product, probes * steps);
+        let mut random = random(options, Draw::Probes);
+        let product = &mut |v: &[f64]| self.product(v, work);
+        density(self.at.len(), product, probes, steps, &mut random)
+    }
+
+    fn surface(
+        &self,
+        options: &LandscapeOptions,
+        here: &Derivatives,
+        ends: &Ends,
+        loss_at: &mut dyn FnMut(&[f64]) -> f64,
+    ) -> Surface {
+        let (axes, span) = match options.plane {
+            PlaneKind::Eigenvectors => {
+                let vector = |k: usize| ends.top[k.min(ends.top.len() - 1)].vector.clone();
+                // Here the quadratic has twice the loss of the center.
+                let doubled = (2.0 * here.loss / ends.top[0].value).sqrt();
+                let far = if doubled.is_finite() && doubled > 0.0 { 4.0 * doubled } else { 1.0 };
+                ([vector(0), vector(1)], far)
+            }
+            PlaneKind::Random | PlaneKind::Runs => {
+                let (blocks, mut random) = (self.readout.blocks(), random(options, Draw::Plane));
+                let mut direction = || filter_normalized(&self.at, &blocks, &mut random);
+                ([direction(), direction()], 1.0)
+            }
+        };
+        let span = options.span.unwrap_or(span);
+        surface(&self.at, [&axes[0], &axes[1]], [span, span], options.points, loss_at)
+    }
+
+    fn line(
+        &self,
+        options: &LandscapeOptions,
+        loss: f64,
+        other: &[f64],
+        loss_at: &mut dyn FnMut(&[f64]) -> f64,
+    ) -> LineBetween {
+        let to_loss = loss_at(other);
+        let found = line([&self.at, other], [-0.5, 1.5], options.points, loss_at);
+        let squares = self.at.iter().zip(other).map(|(a, b)| (a - b).powi(2));
+        let to = options.to.as_ref().map(|to| to.display().to_string());
+        LineBetween {
+            to: to.unwrap_or_default(),
+            to_loss,
+            distance: squares.sum::<f64>().sqrt(),
+            barrier: found.barrier([loss, to_loss]),
+            t: found.t,
+            loss: found.loss,
+        }
+    }
+}
+
+fn random(options: &LandscapeOptions, draw: Draw) -> rand::rngs::StdRng {
+    generator(options.seed, Purpose::Landscape, draw as u64)
+}
+
+/// The vectors of all steps are kept. Checks that they fit.
+fn check_memory(parameters: usize, steps: usize) -> Result<(), Error> {
+    let bytes = (parameters * 8) as u128 * (steps + 2 * TOP) as u128;
+    match available_memory(bytes) {
+        Some(there) if (there as u128) < bytes => Err(Error::input(format!(
+            "--steps {steps}: takes {:.1} GB for {parameters} parameters, and {:.1} GB are there: take fewer",
+            bytes as f64 / 1e9,
+            there as f64 / 1e9,
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The density as a curve over the whole spectrum.
+fn curve(density: &Density, options: &LandscapeOptions) -> DensityCurve {
+    let (low, high) = (density.points[0], density.points[density.points.len() - 1]);
+    // A spectrum of one value has no extent.
+    let extent = (high - low).max(1e-6 * low.abs().max(high.abs())).max(f64::MIN_POSITIVE);
+    let sigma = WIDTH * extent;
+    let (from, to) = (low - 4.0 * sigma, high + 4.0 * sigma);
+    let place = |k: usize| from + (to - from) * k as f64 / (PLACES - 1) as f64;
+    let eigenvalue: Vec<f64> = (0..PLACES).map(place).collect();
+    DensityCurve {
+        density: density.smooth(&eigenvalue, sigma),
+        eigenvalue,
+        sigma,
+        probes: options.probes,
+        steps: options.steps,
+    }
+}
