@@ -34,6 +34,8 @@ fn tiny_run<'a>(task: &'a str, out: &'a str) -> Vec<&'a str> {
 fn all(out: &str) -> Vec<Vec<&str>> {
     let with = |arguments: &[&'static str], more: &[&'static str]| [arguments, more].concat();
     let sample = ["sample", "--length", "9", "--run", out];
+    let few = ["--points", "2", "--steps", "2", "--probes", "0", "--batches", "1"];
+    let landscape = [&["landscape", "--run", out], &few[..]].concat();
     vec![
         vec!["--help"],
         vec!["--version"],
@@ -48,6 +50,8 @@ fn all(out: &str) -> Vec<Vec<&str>> {
         [&tiny_run("char-lm", out)[..], &["--json", "-"]].concat(),
         sample.to_vec(),
         [&sample[..], &["--json", "-"]].concat(),
+        landscape.clone(),
+        [&landscape[..], &["--json", "-"]].concat(),
     ]
 }
 
@@ -151,6 +155,7 @@ fn results_that_could_not_be_written_are_refused_at_once() {
             &BENCH,
             &tiny_run("char-lm", out)[..],
             &["sample", "--run", out],
+            &["landscape", "--run", out],
         ] {
             let done = bptt(&[arguments, &["--json", file]].concat());
             assert_eq!(done.status.code(), Some(2), "{arguments:?}: {}", stderr(&done));

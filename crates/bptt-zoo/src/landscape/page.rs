@@ -4,6 +4,7 @@ use crate::figure::figure;
 use crate::landscape::result::{DensityCurve, Landscape, LineBetween};
 use bptt_probe::landscape::{Chart, Curve, Figure, HeatMap, Mark, Page, Surface};
 use std::f64::consts::TAU;
+use std::path::Path;
 
 impl Landscape {
     /// The landscape as a page of HTML with pictures: self-contained, without scripts, readable on paper.
@@ -142,7 +143,11 @@ impl Landscape {
 
     fn between(&self, line: &LineBetween) -> Figure {
         let points = line.t.iter().zip(&line.loss).map(|(t, loss)| [*t, *loss]).collect();
-        let mark = |at: f64, name: &str| Mark { at, name: name.to_string() };
+        // The last part of a path is enough to tell the folders apart, and short enough for the picture.
+        let mark = |at: f64, path: &str| {
+            let last = Path::new(path).file_name().unwrap_or(path.as_ref());
+            Mark { at, name: last.to_string_lossy().into_owned() }
+        };
         let chart = Chart {
             title: "The loss between two runs",
             axes: ["place on the line (0: the run, 1: the other run)", self.loss_name],
