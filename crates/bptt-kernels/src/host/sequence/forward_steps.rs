@@ -195,6 +195,9 @@ impl<T: Gemm> Forward<'_, T> {
         let (before, after) = self.hiddens(k);
         let rows = self.valid_rows.step_rows(k, &shard.rows);
         self.carry_masked(k, [before, after], shard);
+        if !self.keep {
+            self.reset_memory(k, shard);
+        }
         if rows.len() > 0 {
             self.step_of_rows(k, first, slot, shard, rows);
         }
@@ -224,7 +227,7 @@ impl<T: Gemm> Forward<'_, T> {
         let traced = self.valid_rows.count(&(self.first..k)) + rows.places.start;
         let memory_before = |b| match self.keep {
             true => self.valid_rows.traced_before(self.first, k, b),
-            false => self.memory_in_place(k, b),
+            false => b,
         };
         let own_row = if self.keep { traced } else { shard.rows.start };
         let gates = |part| {
@@ -284,12 +287,6 @@ impl<T: Gemm> Forward<'_, T> {
         (self.hidden[nth % 2], self.hidden[(nth + 1) % 2])
     }
 
-    /// Without a trace: where the memory of a row is before step `k`, among the rows in place and the reset states.
-    fn memory_in_place(&self, k: usize, b: usize) -> usize {
-        let is_reset = self.valid_rows.reset_rows(k).binary_search(&b).is_ok();
-        if is_reset { self.layer.batch + b } else { b }
-    }
-
     /// With a trace: where the memory after a step begins for rows at this place of the trace.
     fn memory_after(&self, traced: usize) -> Option<usize> {
         self.keep.then(|| self.layer.batch + self.valid_rows.reset_states() + traced)
@@ -306,7 +303,7 @@ impl<T: Gemm> Forward<'_, T> {
         if self.valid_rows.rows(k).is_none() {
             return;
         }
-        let Layer { memories, hp, pp, batch, .. } = *self.layer;
+        let pp = self.layer.pp;
         let units = self.units_of_hidden(shard);
         let reset = self.valid_rows.reset_among(k, &shard.rows);
         let worked = (k > self.first).then(|| self.valid_rows.step_rows(k - 1, &shard.rows));
@@ -319,14 +316,16 @@ impl<T: Gemm> Forward<'_, T> {
                 after.slice_mut(at, units.len()).copy_from_slice(before.slice(at, units.len()))
             };
         }
-        if self.keep {
-            return;
-        }
+    }
+
+    /// Without a trace, memories stay in place: replaces those of rows that are reset before step `k`.
+    fn reset_memory(&self, k: usize, shard: &Shard) {
+        let Layer { batch, memories, hp, .. } = *self.layer;
         let (first, count) = (shard.units.start, shard.units.len());
-        for &b in reset.iter().filter(|b| is_masked(b)) {
+        for &b in self.valid_rows.reset_among(k, &shard.rows) {
             for m in 0..memories {
                 let at = |row: usize| (row * memories + m) * hp + first;
-                // SAFETY: as above; nobody writes to the reset states.
+                // SAFETY: these rows and units are this thread's own, and nobody writes to the reset states.
                 unsafe {
                     let from = self.memory.slice(at(batch + b), count);
                     self.memory.slice_mut(at(b), count).copy_from_slice(from);
