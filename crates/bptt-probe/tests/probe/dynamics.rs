@@ -216,6 +216,29 @@ fn below_a_gain_of_1_the_largest_exponent_is_that_of_the_weights() {
 }
 
 #[test]
+fn gated_cells_at_rest_have_the_exponents_of_half_the_state_and_a_quarter_of_the_candidates_weights() {
+    // At h = 0 and c = 0 every gate is 1/2. The state of a GRU then moves by 1/2 + U_n / 4, and so does the memory of an
+    // LSTM, with its U_g. Both are the third gate.
+    let size = 20;
+    for kind in [CellKind::Gru, CellKind::Lstm] {
+        let cell = kind.default_cell();
+        let weights = random_matrix(cell.gates() * size, size, 1.2 / (size as f64).sqrt(), 8);
+        let candidate = weights.rows_of(2 * size..3 * size);
+        let at_rest = Matrix::from_fn(size, size, |row, column| {
+            let kept = if row == column { 0.5 } else { 0.0 };
+            kept + 0.25 * candidate.row(row)[column]
+        });
+        let (re, im) = eigenvalues(&at_rest).expect("they converge")[0];
+        let mut network = network(&cell, weights);
+        let state = random_matrix(1, network.size(), 0.3, 2);
+        let found = measure(&mut network, state.row(0), 1, 10_000).exponents[0];
+        let expected = re.hypot(im).ln();
+        assert!((found - expected).abs() < 1e-3, "{kind:?}: {found}, at rest {expected}");
+        assert!(expected < -0.05, "a network that comes to rest");
+    }
+}
+
+#[test]
 fn the_sum_is_that_of_the_weights_and_the_slopes() {
     let size = 24;
     let weights = random_matrix(size, size, 2.0 / (size as f64).sqrt(), 1);
