@@ -216,7 +216,7 @@ fn below_a_gain_of_1_the_largest_exponent_is_that_of_the_weights() {
 }
 
 #[test]
-fn gated_cells_at_rest_have_the_exponents_of_half_the_state_and_a_quarter_of_the_candidates_weights() {
+fn gated_cells_at_rest_follow_from_the_weights_of_their_candidates() {
     // At h = 0 and c = 0 every gate is 1/2. The state of a GRU then moves by 1/2 + U_n / 4, and so does the memory of an
     // LSTM, with its U_g. Both are the third gate.
     let size = 20;
