@@ -47,6 +47,10 @@ fn the_json_has_every_field_in_the_documented_shape() {
         assert_eq!(numbers(&found["convergence"][0]).len(), 5);
         assert_eq!(numbers(&found["log10_jacobian_norms"])[0], 0.0);
         assert_eq!(found["mean_field"].is_number(), cell == "rnn");
+        match found["jacobian_bound"].as_f64() {
+            Some(bound) => assert!(numbers(&found["singular_values"])[0] <= bound * (1.0 + 1e-12)),
+            None => assert_ne!(cell, "rnn"),
+        }
     }
 }
 

@@ -46,6 +46,6 @@ pub use gram_schmidt::orthonormalise;
 pub use lyapunov::{BLOCKS, Settings, Spectrum, lyapunov};
 pub use matrix::{Factor, Matrix};
 pub use norms::jacobian_norms;
-pub use recurrent::{LayerNumbers, Network};
+pub use recurrent::{LayerNumbers, Network, random_weights};
 pub use singular::singular_values;
 pub use system::{System, jacobian, log_abs_det};

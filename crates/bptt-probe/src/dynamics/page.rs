@@ -74,6 +74,12 @@ fn figures(report: &Report) -> Vec<(&'static str, String)> {
         all.push(("spectral radius", format!("{radius:.4}, of the last Jacobian")));
         all.push(("largest singular value", format!("{:.4}, of the last Jacobian", singular[0])));
     }
+    if let Some(bound) = report.jacobian_bound {
+        all.push((
+            "its bound by the weights",
+            format!("{bound:.4}, γ σ_max(U) of Pascanu et al. (2013)"),
+        ));
+    }
     all
 }
 

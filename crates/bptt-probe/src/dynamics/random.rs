@@ -4,7 +4,7 @@ use crate::dynamics::eigen::eigenvalues;
 use crate::dynamics::lyapunov::{Settings, Spectrum, lyapunov};
 use crate::dynamics::mean_field::tanh_network;
 use crate::dynamics::norms::jacobian_norms;
-use crate::dynamics::recurrent::Network;
+use crate::dynamics::recurrent::{LayerNumbers, Network, random_weights};
 use crate::dynamics::singular::singular_values;
 use crate::dynamics::system::{System, jacobian};
 use bptt::CellKind;
@@ -83,6 +83,11 @@ pub struct Report {
     pub eigenvalues: Option<Vec<(f64, f64)>>,
     /// The singular values of the same Jacobian, descending.
     pub singular_values: Option<Vec<f64>>,
+    /// `γ σ_max(U)`, which no Jacobian's largest singular value exceeds, with the largest slope `γ = 1` of `tanh`; for the
+    /// cell of which it is known (`rnn`). Below 1 it forces gradients to vanish.
+    ///
+    /// R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural networks", ICML 2013, 2.1.
+    pub jacobian_bound: Option<f64>,
     /// See [`jacobian_norms`]; from the last state on.
     pub log10_jacobian_norms: Vec<f64>,
 }
@@ -134,7 +139,9 @@ pub fn random(
 ) -> Result<Report, String> {
     let settings = wanted.settings()?;
     let Random { cell, hidden, gain, seed, .. } = *wanted;
-    let mut network = Network::random(cell, hidden, gain, seed, device);
+    let weights = random_weights(cell, hidden, gain, seed);
+    let numbers = [LayerNumbers::autonomous(weights.clone())];
+    let mut network = Network::from_numbers(&cell.default_cell(), &numbers, None, device);
     // Seeds of their own, so that the state and the directions do not repeat the weights.
     let mut rng = StdRng::seed_from_u64(seed ^ 0x5354_4154_4500_0000);
     let state: Vec<f64> = (0..network.size()).map(|_| StandardNormal.sample(&mut rng)).collect();
@@ -144,6 +151,8 @@ pub fn random(
     let spectrum = lyapunov(&mut network, &state, &settings, device, &mut tell)?;
 
     let formed = network.size() <= LARGEST_JACOBIAN;
+    let bounded = formed && cell == CellKind::Rnn;
+    let bound = bounded.then(|| singular_values(&weights)).transpose()?;
     let last = formed.then(|| jacobian(&mut network, total, &spectrum.state));
     let eigenvalues = last.as_ref().map(eigenvalues).transpose()?;
     let singular_values = last.as_ref().map(singular_values).transpose()?;
@@ -170,6 +179,7 @@ pub fn random(
         spectral_radius: eigenvalues.as_ref().map(|all| all[0].0.hypot(all[0].1)),
         eigenvalues,
         singular_values,
+        jacobian_bound: bound.map(|all| all[0]),
         log10_jacobian_norms: norms,
     })
 }
@@ -211,8 +221,12 @@ impl Report {
             lines.push(format!("sum               {sum:.9}; mean of ln |det J|: {det:.9}"));
         }
         if let (Some(radius), Some(singular)) = (self.spectral_radius, &self.singular_values) {
+            let bound = match self.jacobian_bound {
+                Some(bound) => format!("; bound by the weights: {bound:.4}"),
+                None => String::new(),
+            };
             lines.push(format!(
-                "last Jacobian     spectral radius {radius:.4}, singular values {:.4} to {:.2e}",
+                "last Jacobian     spectral radius {radius:.4}, singular values {:.4} to {:.2e}{bound}",
                 singular[0],
                 singular[singular.len() - 1],
             ));

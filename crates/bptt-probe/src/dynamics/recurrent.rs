@@ -123,18 +123,21 @@ impl Network {
         Self { layers: layers.iter().enumerate().map(layer).collect(), drive }
     }
 
-    /// A network with random recurrent weights, and without input and biases: the rows of every gate are drawn from
-    /// `N(0, gain² / N)`.
+    /// A network with [`random_weights`], and without input and biases.
     pub fn random(cell: CellKind, hidden: usize, gain: f64, seed: u64, device: &Device) -> Self {
-        let cell = cell.default_cell();
-        let mut rng = StdRng::seed_from_u64(seed);
-        let scale = gain / (hidden as f64).sqrt();
-        let weight_hh = Matrix::from_fn(cell.gates() * hidden, hidden, |_, _| {
-            let number: f64 = StandardNormal.sample(&mut rng);
-            scale * number
-        });
-        Self::from_numbers(&cell, &[LayerNumbers::autonomous(weight_hh)], None, device)
+        let numbers = LayerNumbers::autonomous(random_weights(cell, hidden, gain, seed));
+        Self::from_numbers(&cell.default_cell(), &[numbers], None, device)
     }
+}
+
+/// Random recurrent weights, `[G·N, N]`: the rows of every gate are drawn from `N(0, gain² / N)`.
+pub fn random_weights(cell: CellKind, hidden: usize, gain: f64, seed: u64) -> Matrix {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let scale = gain / (hidden as f64).sqrt();
+    Matrix::from_fn(cell.default_cell().gates() * hidden, hidden, |_, _| {
+        let number: f64 = StandardNormal.sample(&mut rng);
+        scale * number
+    })
 }
 
 impl System for Network {
