@@ -333,23 +333,17 @@ fn check_cell<C: Cell, T: Gemm + Element>(cell: C) {
         problem.plan = problem.plan.with_reverse(true).with_batch_first(true);
         problem.check("with a mask, held, in reverse, batch first");
     }
-    for (sizes, is_given) in [([6, 4, 5, 19], false), ([9, 3, 2, 37], true), ([90, 5, 3, 8], true)]
-    {
-        let mut problem = Problem::<C, T>::new(cell, sizes, None).with_resets(is_given);
-        problem.check("with resets");
-        problem.plan = problem.plan.with_reverse(true);
-        problem.check("with resets, in reverse");
-        problem.plan = problem.plan.with_mask(holes(sizes[0], sizes[1]));
-        problem.plan = problem.plan.with_masked_output(MaskedOutput::Hold);
-        problem.check("with resets and a mask, held, in reverse");
-        let lengths = (0..sizes[1]).map(|b| sizes[0] * (b % 3) / 2);
-        problem.plan = problem.plan.with_mask(Some(SequenceMask::Lengths(lengths.collect())));
-        problem.plan = problem.plan.with_reverse(false).with_batch_first(true);
-        problem.check("with resets and lengths, batch first");
-    }
+    let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], None).with_resets(false);
+    problem.check("with resets");
+    problem.plan = problem.plan.with_mask(holes(6, 4)).with_masked_output(MaskedOutput::Hold);
+    problem.plan = problem.plan.with_reverse(true);
+    problem.check("with resets and a mask, held, in reverse");
+    let mut problem = Problem::<C, T>::new(cell, [40, 5, 3, 8], None).with_resets(true);
+    let lengths = SequenceMask::Lengths(Arc::from([40, 3, 0, 22, 40]));
+    problem.plan = problem.plan.with_mask(Some(lengths)).with_batch_first(true);
+    problem.check("with resets to a given state and lengths, batch first");
     if C::PROJECTABLE {
         let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], Some(7)).with_resets(true);
-        problem.check("projected, with resets");
         problem.plan = problem.plan.with_mask(holes(6, 4)).with_masked_output(MaskedOutput::Hold);
         problem.check("projected, with resets and a mask, held");
         let mut problem = Problem::<C, T>::new(cell, [6, 4, 5, 19], Some(7));
