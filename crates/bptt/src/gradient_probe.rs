@@ -1,7 +1,5 @@
 //! Gradients through time: how large the gradient of the state is at every step.
 
-use crate::cell::SequenceCell;
-use crate::recurrent::Recurrent;
 use bptt_kernels::{GradientObserver, StateGradientNorms};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -68,14 +66,5 @@ impl GradientObserver for Part {
         let Self { probe, layer, direction } = self;
         let found = StateGradients { layer: *layer, direction: *direction, norms };
         probe.all.lock().unwrap_or_else(PoisonError::into_inner).push(found);
-    }
-}
-
-impl<C: SequenceCell> Recurrent<C> {
-    /// The same layer with a probe that reads the gradient of the state in each backward pass of the manual engine, or
-    /// without one. The gradients themselves do not change. The other engines ignore it.
-    pub fn with_gradient_probe(mut self, probe: Option<GradientProbe>) -> Self {
-        self.gradient_probe = probe;
-        self
     }
 }

@@ -54,6 +54,7 @@ mod config;
 mod custom_kernel;
 mod engine;
 mod error;
+mod forward_with;
 mod gradient_probe;
 mod layer;
 mod module;

@@ -238,6 +238,13 @@ impl<C: SequenceCell> Recurrent<C> {
         self
     }
 
+    /// The same layer with a probe that reads the gradient of the state in each backward pass of the manual engine, or
+    /// without one. The gradients themselves do not change. The other engines ignore it.
+    pub fn with_gradient_probe(mut self, probe: Option<GradientProbe>) -> Self {
+        self.gradient_probe = probe;
+        self
+    }
+
     /// The engine that differentiates it.
     pub fn engine(&self) -> Engine {
         self.options.engine

@@ -16,7 +16,12 @@ pub(super) fn input_rows<N: TensorNumber, C: Cell>(
     sizes: &Sizes,
 ) -> N {
     let Sizes { time, batch, input, .. } = *sizes;
-    let x = operands.need(Operand::Input).clone().reshape([time * batch, input]);
+    only_valid(plan, operands.need(Operand::Input).clone().reshape([time * batch, input]), sizes)
+}
+
+/// Rows `[T·B, n]`, with zeros at masked steps.
+fn only_valid<N: TensorNumber, C: Cell>(plan: &Plan<C>, x: N, sizes: &Sizes) -> N {
+    let Sizes { time, batch, .. } = *sizes;
     let Some(mask) = plan.mask() else { return x };
     let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
     let valid: Vec<bool> = steps.map(|(t, b)| mask.is_valid(t, b, batch)).collect();
@@ -85,6 +90,8 @@ impl<N: TensorNumber> StepSums<N> {
         if wanted.has(Operand::Input) {
             let weight_ih = operands.need(Operand::WeightIh).clone();
             let d_x = d_gates.clone().matmul(weight_ih);
+            // The state that a masked step holds may be NaN, and zero times NaN is NaN.
+            let d_x = only_valid(plan, d_x, sizes);
             d.set(Operand::Input, Some(d_x.reshape([time, batch, input])));
         }
         if wanted.has(Operand::WeightIh) {
