@@ -159,7 +159,7 @@ impl System for FreshMatrices {
 #[test]
 fn products_of_gaussian_matrices() {
     let size = 12;
-    let spectrum = measure(&mut FreshMatrices { size }, &vec![0.0; size], size, 4000);
+    let spectrum = measure(&mut FreshMatrices { size }, &vec![0.0; size], size, 8000);
     let expected: Vec<_> = (1..=size).map(|i| gaussian_products(size, i)).collect();
     assert_near(&spectrum, &expected, 4.0, 0.02);
     assert_sum(&spectrum, 1e-12);
