@@ -90,15 +90,16 @@ fn a_wishart_matrix_has_the_density_of_marchenko_and_pastur() {
         }
         sum
     };
-    let found = density(N, &mut product, 10, 40, &mut rng);
+    let found = density(N, &mut product, 60, 40, &mut rng);
     let ratio = N as f64 / M as f64;
     let (low, high) = ((1.0 - ratio.sqrt()).powi(2), (1.0 + ratio.sqrt()).powi(2));
     assert!((found.weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
-    // The moments of the law: 1, 1 + r, 1 + 3 r + r².
+    // The moments of the law: 1, 1 + r, 1 + 3 r + r². The standard errors of 60 probes are 0.7, 1.2 and 1.7 %, by the
+    // variance `2 Σ (Aᵏ)ᵢⱼ²` beside the diagonal; four of them are allowed.
     let moments = [1.0, 1.0 + ratio, 1.0 + 3.0 * ratio + ratio * ratio];
-    for (power, expected) in (1..).zip(moments) {
+    for ((power, expected), error) in (1..).zip(moments).zip([0.007, 0.012, 0.017]) {
         let moment = found.mean(|x| x.powi(power));
-        assert!((moment / expected - 1.0).abs() < 0.03, "{power}: {moment} {expected}");
+        assert!((moment / expected - 1.0).abs() < 4.0 * error, "{power}: {moment} {expected}");
     }
     // The density itself, within the interval and not too near to its ends.
     let sigma = 0.05;
