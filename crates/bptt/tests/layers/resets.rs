@@ -2,9 +2,9 @@
 
 use super::{close, complaint, noise, plain, tracked};
 use bptt::{
-    AnyRecurrentConfig, AnyState, CellKind, Engine, GruConfig, LstmConfig, LstmState, MaskedOutput,
-    PackedSequence, RaggedBatch, RecurrentState, SequenceOptions, StreamPool, StreamPoolConfig,
-    Truncated,
+    AnyRecurrentConfig, AnyState, CellKind, Engine, GruConfig, Kernel, LstmConfig, LstmState,
+    MaskedOutput, PackedSequence, RaggedBatch, RecurrentState, SequenceOptions, StreamPool,
+    StreamPoolConfig, Truncated,
 };
 use burn::Tensor;
 use burn::tensor::{Bool, Device, TensorData};
@@ -93,6 +93,23 @@ fn a_nan_stays_on_its_side_of_a_reset() {
             let d: Vec<f32> = input.grad(&grads).expect("tracked").to_data().iter().collect();
             assert!(d[3..].iter().all(|d| d.is_finite() && *d != 0.0), "{engine:?}: {d:?}");
         }
+    }
+}
+
+#[test]
+fn the_gradient_of_padding_is_zero_even_behind_a_nan() {
+    let device = tracked();
+    for (engine, kernel) in [
+        (Engine::Manual, Kernel::Auto),
+        (Engine::Manual, Kernel::Reference),
+        (Engine::Autograd, Kernel::Auto),
+    ] {
+        let gru = GruConfig::new(1, 3).with_engine(engine).init(&device).with_kernel(kernel);
+        let input = Tensor::<3>::from_data([[[f32::NAN], [0.5], [0.5]]], &device).require_grad();
+        let (output, state) = gru.forward_lengths(input.clone(), &[1], None);
+        let grads = (output.sum() + state.hidden.sum()).backward();
+        let d: Vec<f32> = input.grad(&grads).expect("tracked").to_data().iter().collect();
+        assert_eq!(d[1..], [0.0, 0.0], "{engine:?}, {kernel:?}");
     }
 }
 
