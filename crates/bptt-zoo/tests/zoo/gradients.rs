@@ -56,7 +56,7 @@ fn a_resumed_run_goes_on_with_its_lines() {
 fn a_gradient_that_vanishes_is_seen() {
     let _alone = alone();
     let folder = tempdir().unwrap();
-    let options = AddingOptions { length: 60, ..AddingOptions::default() };
+    let options = AddingOptions { length: 60 };
     let base = Settings::new(Adding::NAME, &options);
     let settings = Settings { cell: CellKind::Rnn, hidden: 16, steps: Some(1), ..base };
     start_with(&settings, folder.path(), false, Some(1)).unwrap();
