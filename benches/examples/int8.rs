@@ -66,15 +66,17 @@ fn layers(device: &Device) {
         for (name, scheme) in schemes() {
             let mut quantizer = Quantizer::new(Calibration::MinMax, scheme);
             let lstm = lstm.clone().quantize_weights(&mut quantizer);
-            let expected = std::panic::take_hook();
+            let hook = std::panic::take_hook();
             std::panic::set_hook(Box::new(|_| {}));
             let step = || time(|| lstm.step(input.clone(), state.clone()));
             let found = catch_unwind(AssertUnwindSafe(step));
-            std::panic::set_hook(expected);
+            std::panic::set_hook(hook);
             match found {
                 Ok(time) => println!("step, {name}, engine {}: {time:.1} µs", engine.name()),
                 Err(panic) => {
                     let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+                    // The rest is the whole scheme.
+                    let text = text.split('(').next().unwrap_or_default();
                     println!("step, {name}, engine {}: refused, {text}", engine.name());
                 }
             }

@@ -12,8 +12,8 @@
 //!
 //! ```text
 //! 10 documents of 28 to 78 characters: 39 % padding in 10 rows, 5 % in 3 packed rows
-//! before training: 3.2xx nats per character packed, 3.2xx one by one
-//! after 60 steps:  0.xxx nats per character packed, 0.xxx one by one
+//! before training: 3.312 nats per character packed, 3.312 one by one
+//! after 60 steps:  1.038 nats per character packed, 1.038 one by one
 //! ```
 
 use bptt::{Gru, GruConfig, RaggedBatch};

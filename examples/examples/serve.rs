@@ -18,9 +18,9 @@
 //!
 //! ```text
 //! 3 error: the model has never seen '☃'
-//! 2 expects 'o' with probability 0.98
-//! 1 expects 'e' with probability 1.00
-//! 1 expects 'n' with probability 1.00
+//! 1 expects 'e' with probability 0.98
+//! 1 expects 'n' with probability 0.96
+//! 2 expects 'o' with probability 0.97
 //! ```
 
 use bptt::{AnyCell, AnyRecurrent, SavedStreams, StreamPool, StreamPoolConfig};

@@ -94,7 +94,7 @@ pub struct LoadReport {
     pub misses: usize,
     /// Their share of all inputs.
     pub miss_share: f64,
-    /// Whether latencies grew from the beginning to the end. The pool cannot serve this load then, and the latencies
+    /// Whether latencies grew from the beginning to the end, or some inputs have no answer. The pool cannot serve this load then, and the latencies
     /// depend on the number of seconds.
     pub overloaded: bool,
 }
