@@ -1,17 +1,15 @@
 //! The true value to 30 digits: the scalar layer on dual numbers of double-doubles, at every entry of the
 //! tiny cases.
 
-use crate::device::is_host;
 use crate::problem::{Array, Problem};
 use crate::report::kernel_name;
 use crate::scalar::{self, DoubleDouble, Dual, Scalar, Values};
 use crate::setting::DType;
 use crate::ulp::{Ulps, ulp};
-use crate::verify::engines::COARSE;
+use crate::verify::engines::{COARSE, WHY_NO_RECTIFIER};
 use crate::verify::pytorch::Pytorch;
 use crate::verify::session::{Implementation, Session, Verification};
 use crate::verify::witness::{Comparison, Request, Witness};
-use bptt::{Engine, Kernel};
 use std::collections::BTreeMap;
 
 /// Compares each engine, kernel and type with the true value, computed from exactly the numbers that the device is
@@ -57,6 +55,7 @@ impl Witness for TrueValue {
 fn compare(session: &mut Session<'_>, truths: &mut Truths) -> Result<(), String> {
     let (tiny, larger) = session.tiny_and_larger();
     let dtype = session.dtype();
+    let mut rectified = Vec::new();
     for case in tiny {
         let mut problem = case.problem();
         problem.round_to(dtype);
@@ -66,6 +65,10 @@ fn compare(session: &mut Session<'_>, truths: &mut Truths) -> Result<(), String>
         });
         let first = session.row_count();
         for by in session.all_implementations() {
+            if !session.can_compare(&case, by) {
+                rectified.push(case.clone());
+                continue;
+            }
             session.tolerance = tolerance(session, by);
             let measured = session.measure(&problem, by)?;
             for (tensor, truth) in truth.iter() {
@@ -77,18 +80,18 @@ fn compare(session: &mut Session<'_>, truths: &mut Truths) -> Result<(), String>
             session.judge_by_condition(&case.problem(), None, first)?;
         }
     }
+    rectified.dedup_by(|a, b| a.name == b.name);
+    session.say_left_out(&rectified, WHY_NO_RECTIFIER);
     session.say_left_out(&larger, "it takes too long; dual checks them in f64");
     Ok(())
 }
 
-/// The tolerance of an implementation. With 16 bits only the kernels for host memory compute in f32, and round each
-/// result once. All others round each of their operations.
+/// The tolerance of an implementation.
 fn tolerance(session: &Session<'_>, by: Implementation) -> f64 {
-    let (dtype, device) = (session.dtype(), session.device_name());
-    let rounds_once = is_host(device) && by.engine == Engine::Manual && by.kernel == Kernel::Auto;
-    match dtype.is_half() && !rounds_once {
+    let dtype = session.dtype();
+    match session.rounds_each_operation(by) {
         true => COARSE * dtype.epsilon(),
-        false => TrueValue.tolerance(dtype, device),
+        false => TrueValue.tolerance(dtype, session.device_name()),
     }
 }
 
