@@ -1,7 +1,6 @@
 //! Numbers with 16 bits, to and from `f32`.
 //!
-//! A conversion of one number is a few operations without a branch, so the compiler makes vectors of the loops. (Burn's
-//! own conversions, one number at a time, took half as long as a whole training step.)
+//! A conversion of one number is a few operations without a branch, so the compiler makes vectors of the loops.
 
 use crate::host::simd::isa::Isa;
 use pulp::{Simd, WithSimd};
