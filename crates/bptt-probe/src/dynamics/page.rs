@@ -146,18 +146,20 @@ fn convergence(report: &Report) -> String {
         report.convergence.iter().enumerate().map(move |(n, means)| (steps(n), means[k]))
     };
     let count = report.convergence[0].len();
-    let mut plot = Plot::new((0..count).flat_map(points).collect::<Vec<_>>().into_iter(), 220.0);
+    let theory = report.mean_field.map(|exponent| (report.time as f64, exponent));
+    let all: Vec<_> = (0..count).flat_map(points).chain(theory).collect();
+    let mut plot = Plot::new(all.into_iter(), 220.0);
     for k in 0..count {
         plot.line(points(k), "data");
     }
-    if let Some(theory) = report.mean_field {
-        plot.level(theory, "theory");
+    if let Some((_, exponent)) = theory {
+        plot.level(exponent, "theory");
     }
     plot.figure(
         "Convergence",
         "measured steps",
         "λ, nats per step",
         "The first exponents, had the measurement ended earlier. Lines that are still rising or falling on the right \
-         say that more steps are needed. Where mean field has a prediction, it is dashed, if it lies in this range.",
+         say that more steps are needed. If there is a dashed line, it is the largest exponent of an infinitely large network.",
     )
 }

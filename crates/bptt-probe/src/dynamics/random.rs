@@ -207,15 +207,19 @@ impl Report {
             self.lyapunov[exponents - 1],
         ));
         let positive = self.lyapunov.iter().filter(|exponent| **exponent > 0.0).count();
-        let known = |number: Option<f64>| match number {
-            Some(number) => format!("{number:.3}"),
+        let known = |number: Option<f64>, unit: &str| match number {
+            Some(number) => format!("{number:.3}{unit}"),
             None => format!("unknown: more than {exponents} exponents would have to be measured"),
         };
         lines.push(format!(
-            "entropy rate      {} nats per step ({positive} exponents are positive)",
-            known(self.entropy_rate)
+            "entropy rate      {}",
+            known(
+                self.entropy_rate,
+                &format!(" nats per step ({positive} exponents are positive)")
+            )
         ));
-        lines.push(format!("dimension         {} (Kaplan and Yorke)", known(self.kaplan_yorke)));
+        lines
+            .push(format!("dimension         {}", known(self.kaplan_yorke, " (Kaplan and Yorke)")));
         if let Some(det) = self.sum_log_det {
             let sum: f64 = self.lyapunov.iter().sum();
             lines.push(format!("sum               {sum:.9}; mean of ln |det J|: {det:.9}"));
