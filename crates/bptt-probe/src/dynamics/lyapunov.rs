@@ -98,7 +98,9 @@ impl Spectrum {
     /// step. `None` if more exponents would have to be known.
     pub fn entropy_rate(&self) -> Option<f64> {
         let ends = self.exponents.last().is_some_and(|last| *last <= 0.0);
-        let sum = self.exponents.iter().filter(|exponent| **exponent > 0.0).sum();
+        let positive = self.exponents.iter().filter(|exponent| **exponent > 0.0);
+        // Not `sum`, which is -0 for none.
+        let sum = positive.fold(0.0, |sum, exponent| sum + exponent);
         (ends || self.is_whole()).then_some(sum)
     }
 

@@ -315,6 +315,7 @@ fn a_direction_that_vanishes_has_no_finite_exponent() {
     assert_eq!(spectrum.exponents[1], f64::NEG_INFINITY);
     assert_eq!(spectrum.mean_log_det, Some(f64::NEG_INFINITY));
     assert_eq!(spectrum.kaplan_yorke(), Some(0.0));
+    assert!(spectrum.entropy_rate().is_some_and(|rate| rate.to_bits() == 0), "0, and not -0");
 }
 
 #[test]
