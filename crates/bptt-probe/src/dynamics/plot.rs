@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 /// The size of the drawing, without the axes' texts.
 const WIDTH: f64 = 640.0;
-const LEFT: f64 = 66.0;
+const LEFT: f64 = 82.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 46.0;
 
