@@ -69,6 +69,7 @@ fn the_json_has_the_fields_of_the_book() {
         );
         let density = &json["density"];
         assert_eq!(numbers(&density["density"]), numbers(&density["eigenvalue"]));
+        assert_eq!(numbers(&density["points"]), numbers(&density["weights"]));
         assert!(density["sigma"].as_f64() > Some(0.0));
         assert_eq!((&density["probes"], &density["steps"]), (&2.into(), &6.into()));
         if plane == "runs" {
@@ -103,8 +104,8 @@ fn the_page_has_its_pictures_and_the_same_bytes_again() {
     };
     let (json, page) = written("first");
     assert_eq!((json, page.clone()), written("second"));
-    assert_eq!(page.matches("<svg").count(), 3);
-    assert_eq!(page.matches("<figcaption>").count(), 3);
+    assert_eq!(page.matches("<svg").count(), 4);
+    assert_eq!(page.matches("<figcaption>").count(), 4);
     for part in
         ["prefers-color-scheme: dark", "@media print", "condition number", "nats per sequence"]
     {

@@ -7,6 +7,8 @@ use std::fmt::Write;
 
 const HEIGHT: f64 = 300.0;
 const RIGHT: f64 = 20.0;
+/// The height of a line of the legend.
+const LINE: f64 = 22.0;
 
 /// A curve.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +17,17 @@ pub struct Curve {
     pub points: Vec<[f64; 2]>,
     /// Whether the area below it is filled.
     pub filled: bool,
+    /// Whether the line is dashed.
+    pub dashed: bool,
+    /// Its name in the legend; may be empty.
+    pub name: String,
+}
+
+impl Curve {
+    /// A line without a name.
+    pub fn new(points: Vec<[f64; 2]>) -> Self {
+        Self { points, filled: false, dashed: false, name: String::new() }
+    }
 }
 
 /// A place on the horizontal axis.
@@ -35,8 +48,9 @@ pub struct Chart<'a> {
     pub axes: [&'a str; 2],
     /// The lowest place of the vertical axis; `None`: the lowest number.
     pub floor: Option<f64>,
-    /// Whether the vertical axis is logarithmic. It is linear if a number is not above 0 and there is no floor.
-    pub logarithmic: bool,
+    /// Whether each axis is logarithmic. An axis is linear if a number is not above 0; the vertical one, if there is no
+    /// floor either.
+    pub logarithmic: [bool; 2],
     /// The curves.
     pub curves: &'a [Curve],
     /// Places on the horizontal axis.
@@ -59,10 +73,23 @@ impl Chart<'_> {
         let [lowest, highest] = some(ends(&mut points().map(|point| point[1])));
         let low = self.floor.unwrap_or(lowest);
         let bottom = TOP + HEIGHT;
-        let x = Scale::new(across, false, [LEFT, WIDTH - RIGHT]);
-        let y = Scale::new([low, highest.max(low)], self.logarithmic, [bottom, TOP + 16.0]);
+        let x = Scale::new(across, self.logarithmic[0], [LEFT, WIDTH - RIGHT]);
+        let y = Scale::new([low, highest.max(low)], self.logarithmic[1], [bottom, TOP + 16.0]);
 
-        let mut svg = begin(bottom + BOTTOM, self.title);
+        let named = self.curves.iter().filter(|curve| !curve.name.is_empty());
+        let legend = LINE * named.clone().count() as f64;
+        let mut svg = begin(bottom + BOTTOM + legend, self.title);
+        for (k, curve) in named.enumerate() {
+            let y = bottom + BOTTOM + LINE * k as f64 + 6.0;
+            let _ = writeln!(
+                svg,
+                "<path class=\"curve{}\" d=\"M{LEFT} {y:.1}h44\"/><text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                class(curve),
+                LEFT + 54.0,
+                y + 4.0,
+                escaped(&curve.name),
+            );
+        }
         for mark in self.marks {
             let place = x.place(mark.at);
             let _ = writeln!(
@@ -95,7 +122,7 @@ impl Chart<'_> {
                         "<path class=\"area\" d=\"M{from:.1} {bottom:.1}L{line}L{to:.1} {bottom:.1}Z\"/>"
                     );
                 }
-                let _ = writeln!(svg, "<path class=\"curve\" d=\"M{line}\"/>");
+                let _ = writeln!(svg, "<path class=\"curve{}\" d=\"M{line}\"/>", class(curve));
             }
         }
         let _ =
@@ -105,6 +132,11 @@ impl Chart<'_> {
         svg.push_str("</svg>\n");
         svg
     }
+}
+
+/// The class of a curve beside its own.
+fn class(curve: &Curve) -> &'static str {
+    if curve.dashed { " broken" } else { "" }
 }
 
 /// The parts of a curve that can be drawn.
@@ -129,8 +161,13 @@ mod tests {
             title: "t",
             axes: ["a", "b & c"],
             floor: Some(0.01),
-            logarithmic: true,
-            curves: &[Curve { points, filled: true }],
+            logarithmic: [false, true],
+            curves: &[Curve {
+                filled: true,
+                dashed: true,
+                name: "<it>".into(),
+                ..Curve::new(points)
+            }],
             marks: &[
                 Mark { at: 6.0, name: "<here>".into() },
                 Mark { at: 1.0, name: String::new() },
@@ -138,10 +175,12 @@ mod tests {
         };
         let svg = chart.svg();
         assert_eq!(
-            (svg.matches("class=\"curve\"").count(), svg.matches("class=\"area\"").count()),
-            (3, 3)
+            (svg.matches("class=\"curve broken\"").count(), svg.matches("class=\"area\"").count()),
+            (4, 3)
         );
-        assert!(svg.contains("&lt;here&gt;") && svg.contains("b &amp; c"));
+        assert!(
+            svg.contains("&lt;here&gt;") && svg.contains("&lt;it&gt;") && svg.contains("b &amp; c")
+        );
         assert_eq!(svg.matches("class=\"mark\"").count(), 2);
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
         let empty = Chart { curves: &[], marks: &[], floor: None, ..chart };

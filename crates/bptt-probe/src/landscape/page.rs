@@ -76,7 +76,8 @@ figure { margin: 0; break-inside: avoid } figcaption { font-size: .95em; color: 
 svg { width: 100%; max-width: 720px; height: auto; display: block }
 svg text { font: 13px ui-sans-serif, "DejaVu Sans", sans-serif; fill: var(--soft) } svg text.name { fill: var(--ink) }
 .axis { stroke: var(--axis); fill: none }
-.curve { stroke: var(--curve); stroke-width: 2; fill: none; stroke-linejoin: round } .area { fill: var(--area) }
+.curve { stroke: var(--curve); stroke-width: 2; fill: none; stroke-linejoin: round } .broken { stroke: var(--mark); stroke-dasharray: 7 4 }
+.area { fill: var(--area) }
 .mark { stroke: var(--mark); stroke-dasharray: 4 3 }
 .contour { fill: none; stroke-width: .8; opacity: .6 } .bright { stroke: #fff } .dark { stroke: #000 }
 .halo { stroke: #000; stroke-width: 4.5; fill: none; stroke-linejoin: round; opacity: .8 }

@@ -1,7 +1,7 @@
 //! How the eigenvalues are distributed, and their sum.
 
-use crate::spectrum::lanczos::{Lanczos, Product};
-use crate::spectrum::vector::dot;
+use crate::spectrum::lanczos::{Eigenpair, Lanczos, Product};
+use crate::spectrum::vector::{add_scaled, dot, norm};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use serde::Serialize;
@@ -17,15 +17,19 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    fn of(samples: &[f64]) -> Self {
+    /// The estimate from samples, and an exact number that is added.
+    fn of(samples: &[f64], exact: f64) -> Self {
+        if samples.is_empty() {
+            return Self { value: exact, error: 0.0 };
+        }
         let count = samples.len() as f64;
         let value = samples.iter().sum::<f64>() / count;
         let squares = samples.iter().map(|sample| (sample - value).powi(2)).sum::<f64>();
         let error = match samples.len() {
-            0 | 1 => f64::INFINITY,
+            1 => f64::INFINITY,
             _ => (squares / (count - 1.0) / count).sqrt(),
         };
-        Self { value, error }
+        Self { value: exact + value, error }
     }
 }
 
@@ -36,7 +40,7 @@ pub struct Density {
     pub points: Vec<f64>,
     /// Their weights, whose sum is 1.
     pub weights: Vec<f64>,
-    /// The sum of all eigenvalues, from the same probes as [`trace`] would have it.
+    /// The sum of all eigenvalues by the same probes; see [`trace`].
     pub trace: Estimate,
 }
 
@@ -46,6 +50,9 @@ pub struct Density {
 /// eigenvalues of the tridiagonal matrix and the squared first entries of its eigenvectors are the points and weights of
 /// a Gauss quadrature, which is exact for polynomials `f` up to degree `2 m - 1`.
 ///
+/// Eigenvalues that are known are taken as they are, and the probes see the rest of the matrix. A few large values would
+/// otherwise make most of the error.
+///
 /// S. Ubaru, J. Chen, Y. Saad, "Fast estimation of tr(f(A)) via stochastic Lanczos quadrature", SIAM Journal on Matrix
 /// Analysis and Applications 38 (2017), 1075–1099. B. Ghorbani, S. Krishnan, Y. Xiao, "An investigation into neural net
 /// optimization via Hessian eigenvalue density", ICML 2019.
@@ -54,6 +61,7 @@ pub struct Density {
 ///
 /// - `size`: the size of the matrix
 /// - `product`: the matrix times a vector
+/// - `known`: eigenvalues with their vectors ([`Ends::known`](crate::spectrum::Ends::known)); may be empty
 /// - `probes`, `steps`: how many products there are is `probes · steps`
 ///
 /// # Panics
@@ -62,26 +70,30 @@ pub struct Density {
 pub fn density(
     size: usize,
     product: &mut Product<'_>,
+    known: &[Eigenpair],
     probes: usize,
     steps: usize,
     rng: &mut StdRng,
 ) -> Density {
     assert!(size > 0 && probes > 0 && steps > 0, "a density needs a matrix, probes and steps");
-    let mut all = Vec::new();
+    let mut all: Vec<_> = known.iter().map(|pair| (pair.value, 1.0 / size as f64)).collect();
     let mut forms = Vec::new();
-    for _ in 0..probes {
-        let mut space = Lanczos::new(&signs(size, rng));
-        while space.steps() < steps && space.step(product) {}
+    let rest = size.saturating_sub(known.len());
+    let mut beside = |v: &[f64]| without(product(v), known);
+    for _ in 0..if rest > 0 { probes } else { 0 } {
+        let probe = without(signs(size, rng), known);
+        let mut space = Lanczos::new(&probe);
+        while space.steps() < steps && space.step(&mut beside) {}
         let pairs = space.pairs();
-        let weight = |first: f64| first * first / probes as f64;
+        let share = rest as f64 / (size * probes) as f64;
+        let weight = |first: f64| share * first * first;
         all.extend(pairs.iter().map(|pair| (pair.value, weight(pair.vector[0]))));
-        // The squared length of a probe is `n`.
         let mean = pairs.iter().map(|pair| pair.value * pair.vector[0].powi(2)).sum::<f64>();
-        forms.push(size as f64 * mean);
+        forms.push(norm(&probe).powi(2) * mean);
     }
     all.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (points, weights) = all.into_iter().unzip();
-    Density { points, weights, trace: Estimate::of(&forms) }
+    Density { points, weights, trace: Estimate::of(&forms, sum(known)) }
 }
 
 impl Density {
@@ -105,16 +117,40 @@ impl Density {
 /// M. F. Hutchinson, "A stochastic estimator of the trace of the influence matrix for Laplacian smoothing splines",
 /// Communications in Statistics 19 (1990), 433–450.
 ///
+/// Eigenvalues that are known are added as they are, and the probes see the rest of the matrix.
+///
+/// R. A. Meyer, C. Musco, C. Musco, D. P. Woodruff, "Hutch++: optimal stochastic trace estimation", Symposium on
+/// Simplicity in Algorithms, 2021.
+///
 /// # Panics
 ///
 /// If there is no probe.
-pub fn trace(size: usize, product: &mut Product<'_>, probes: usize, rng: &mut StdRng) -> Estimate {
+pub fn trace(
+    size: usize,
+    product: &mut Product<'_>,
+    known: &[Eigenpair],
+    probes: usize,
+    rng: &mut StdRng,
+) -> Estimate {
     assert!(probes > 0, "a trace needs probes");
     let form = |_| {
-        let probe = signs(size, rng);
+        let probe = without(signs(size, rng), known);
         dot(&product(&probe), &probe)
     };
-    Estimate::of(&(0..probes).map(form).collect::<Vec<_>>())
+    Estimate::of(&(0..probes).map(form).collect::<Vec<_>>(), sum(known))
+}
+
+/// A vector without its part along the known ones.
+fn without(mut v: Vec<f64>, known: &[Eigenpair]) -> Vec<f64> {
+    for pair in known {
+        let along = dot(&v, &pair.vector);
+        add_scaled(&mut v, -along, &pair.vector);
+    }
+    v
+}
+
+fn sum(known: &[Eigenpair]) -> f64 {
+    known.iter().map(|pair| pair.value).sum()
 }
 
 /// A vector of random signs.

@@ -11,7 +11,8 @@ pub type Product<'a> = dyn FnMut(&[f64]) -> Vec<f64> + 'a;
 pub struct Eigenpair {
     /// The value, `θ`.
     pub value: f64,
-    /// `‖A y - θ y‖`: an eigenvalue of `A` lies within this distance of the value.
+    /// `‖A y - θ y‖`: an eigenvalue of `A` lies within this distance of the value. It is at least the rounding of the
+    /// products.
     pub residual: f64,
     /// The vector `y`, of length 1.
     pub vector: Vec<f64>,
@@ -44,7 +45,7 @@ pub struct Ends {
     /// The smallest eigenvalue.
     pub bottom: Eigenpair,
     /// A lower bound of the condition number `max |λ| / min |λ|`. It is the number itself if the matrix is definite and
-    /// both ends have converged, and infinite for a singular matrix only.
+    /// both ends have converged. It is at most `1 / ε`, about 4.5e15: rounding hides what is beyond.
     pub condition: f64,
     /// How many steps were taken.
     pub steps: usize,
@@ -61,12 +62,14 @@ pub(super) struct Lanczos {
     diagonal: Vec<f64>,
     /// The entries beside the diagonal. The last entry belongs to `next`.
     off: Vec<f64>,
+    /// The largest length of a product.
+    size: f64,
 }
 
 impl Lanczos {
     pub(super) fn new(start: &[f64]) -> Self {
         let next = Some(normalized(start));
-        Self { basis: Vec::new(), next, diagonal: Vec::new(), off: Vec::new() }
+        Self { basis: Vec::new(), next, diagonal: Vec::new(), off: Vec::new(), size: 0.0 }
     }
 
     /// One step. Returns whether there was one to take: the space cannot grow beyond an invariant space.
@@ -74,7 +77,7 @@ impl Lanczos {
         let Some(v) = self.next.take() else { return false };
         let mut w = product(&v);
         let along = dot(&w, &v);
-        let size = norm(&w);
+        self.size = self.size.max(norm(&w));
         self.diagonal.push(along);
         self.basis.push(v);
         // In exact arithmetic the last two vectors are enough. With rounding, the others come back, and converged values
@@ -88,7 +91,7 @@ impl Lanczos {
         let left = norm(&w);
         self.off.push(left);
         // What is left of a vector in the space is rounding.
-        let nothing = left <= 4.0 * f64::EPSILON * size * (w.len() as f64).sqrt();
+        let nothing = left <= 4.0 * f64::EPSILON * self.size * (w.len() as f64).sqrt();
         if self.basis.len() < w.len() && !nothing {
             self.next = Some(normalized(&w));
         }
@@ -108,7 +111,8 @@ impl Lanczos {
     fn residual(&self, pair: &Pair) -> f64 {
         // There is nothing beyond an invariant space.
         let beyond = if self.next.is_some() { self.off[self.off.len() - 1] } else { 0.0 };
-        beyond * pair.vector[pair.vector.len() - 1].abs()
+        let residual = beyond * pair.vector[pair.vector.len() - 1].abs();
+        residual.max(f64::EPSILON * self.size)
     }
 
     fn eigenpair(&self, pair: &Pair) -> Eigenpair {
@@ -117,6 +121,18 @@ impl Lanczos {
             add_scaled(&mut vector, *factor, v);
         }
         Eigenpair { value: pair.value, residual: self.residual(pair), vector: normalized(&vector) }
+    }
+}
+
+impl Ends {
+    /// The eigenvalues with their vectors whose residual is at most this share of the largest absolute value.
+    pub fn known(&self, share: f64) -> Vec<Eigenpair> {
+        let largest = f64::max(self.top[0].value.abs(), self.bottom.value.abs());
+        // In a small space, the smallest value may be one of the largest, too.
+        let below = self.top.iter().all(|pair| self.bottom.value < pair.value);
+        let bottom = below.then_some(&self.bottom);
+        let pairs = self.top.iter().chain(bottom);
+        pairs.filter(|pair| pair.residual <= share * largest).cloned().collect()
     }
 }
 

@@ -19,7 +19,7 @@
 //!
 //! // For a diagonal matrix, one probe of random signs is exact.
 //! let mut rng = rand::rngs::StdRng::seed_from_u64(1);
-//! assert_eq!(trace(30, &mut product, 4, &mut rng).value, 465.0);
+//! assert_eq!(trace(30, &mut product, &[], 4, &mut rng).value, 465.0);
 //! ```
 
 mod density;

@@ -90,7 +90,7 @@ fn a_wishart_matrix_has_the_density_of_marchenko_and_pastur() {
         }
         sum
     };
-    let found = density(N, &mut product, 60, 40, &mut rng);
+    let found = density(N, &mut product, &[], 60, 40, &mut rng);
     let ratio = N as f64 / M as f64;
     let (low, high) = ((1.0 - ratio.sqrt()).powi(2), (1.0 + ratio.sqrt()).powi(2));
     assert!((found.weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
@@ -129,12 +129,53 @@ fn the_trace_has_the_error_bar_of_the_formula() {
     let columns: Vec<Vec<f64>> = (0..N).map(|k| product(&unit(k))).collect();
     let beside = |k: usize| dot(&columns[k], &columns[k]) - columns[k][k].powi(2);
     let expected = (2.0 * (0..N).map(beside).sum::<f64>() / PROBES as f64).sqrt();
-    let found = trace(N, &mut |v| product(v), PROBES, &mut StdRng::seed_from_u64(9));
+    let found = trace(N, &mut |v| product(v), &[], PROBES, &mut StdRng::seed_from_u64(9));
     assert!((found.error / expected - 1.0).abs() < 0.2, "{found:?} {expected}");
     let exact = values.iter().sum::<f64>();
     assert!((found.value - exact).abs() < 4.0 * expected, "{found:?} {exact}");
-    let single = trace(N, &mut |v| product(v), 1, &mut StdRng::seed_from_u64(9));
+    let single = trace(N, &mut |v| product(v), &[], 1, &mut StdRng::seed_from_u64(9));
     assert!(single.error.is_infinite());
+}
+
+/// A few large eigenvalues make most of the error of a trace, unless they are known.
+#[test]
+fn what_is_known_makes_no_error() {
+    let mut values: Vec<f64> = (0..300).map(|k| f64::from(k % 7) / 100.0).collect();
+    values.extend([50.0, 80.0, -30.0]);
+    let size = values.len();
+    let exact = values.iter().sum::<f64>();
+    let product = rotated(&values, 12);
+    let start = normal(size, &mut StdRng::seed_from_u64(13));
+    let found = ends(&start, &mut |v| product(v), &EndOptions::default());
+    let known = found.known(1e-9);
+    assert!(known.len() >= 3, "{}", known.len());
+    let mut rng = StdRng::seed_from_u64(14);
+    let plain = trace(size, &mut |v| product(v), &[], 20, &mut rng);
+    let beside = trace(size, &mut |v| product(v), &known, 20, &mut rng);
+    assert!(plain.error > 5.0 && beside.error < 0.1, "{plain:?} {beside:?}");
+    assert!((beside.value - exact).abs() < 4.0 * beside.error.max(1e-9), "{beside:?} {exact}");
+    let density = density(size, &mut |v| product(v), &known, 20, 10, &mut rng);
+    assert!((density.weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    let off = (density.trace.value - exact).abs();
+    assert!(off < 4.0 * density.trace.error.max(1e-9), "{:?} {exact}", density.trace);
+    // Each known value has the weight of one.
+    let above = density.mean(|x| f64::from(x > 1.0)) * size as f64;
+    let below = density.mean(|x| f64::from(x < -1.0)) * size as f64;
+    assert!((above - 2.0).abs() < 1e-9 && (below - 1.0).abs() < 1e-9, "{above} {below}");
+}
+
+/// With all eigenvalues known, nothing is left for the probes.
+#[test]
+fn a_space_that_is_known_needs_no_probes() {
+    let values = [1.0, 2.0, 5.0];
+    let product = rotated(&values, 15);
+    let found = ends(&[0.3, -0.5, 0.9], &mut |v| product(v), &EndOptions::default());
+    let known = found.known(1e-9);
+    assert_eq!(known.len(), 3);
+    let mut rng = StdRng::seed_from_u64(16);
+    let found = density(3, &mut |v| product(v), &known, 5, 5, &mut rng);
+    assert!((found.trace.value - 8.0).abs() < 1e-12 && found.trace.error == 0.0);
+    assert_eq!((found.points.len(), found.weights.len()), (3, 3));
 }
 
 #[test]

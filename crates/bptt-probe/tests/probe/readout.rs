@@ -314,10 +314,10 @@ fn spectra_are_those_of_the_whole_hessian() {
         assert!((found.bottom.value - values[0]).abs() < 1e-9, "{cell:?}: {}", found.bottom.value);
 
         let whole: f64 = values.iter().sum();
-        let by_hutchinson = trace(size, &mut product, 200, &mut rng);
+        let by_hutchinson = trace(size, &mut product, &[], 200, &mut rng);
         let off = (by_hutchinson.value - whole).abs();
         assert!(off < 4.0 * by_hutchinson.error, "{cell:?}: {by_hutchinson:?} {whole}");
-        let density = density(size, &mut product, 200, 12, &mut rng);
+        let density = density(size, &mut product, &[], 200, 12, &mut rng);
         let off = (density.trace.value - whole).abs();
         assert!(off < 4.0 * density.trace.error, "{cell:?}: {:?} {whole}", density.trace);
         let squares = values.iter().map(|value| value * value).sum::<f64>() / size as f64;

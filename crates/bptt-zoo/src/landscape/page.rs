@@ -6,6 +6,11 @@ use bptt_probe::landscape::{Chart, Curve, Figure, HeatMap, Mark, Page, Surface};
 use std::f64::consts::TAU;
 use std::path::Path;
 
+/// The smallest size of an eigenvalue in a picture, as a share of the largest.
+const SMALLEST: f64 = 1e-7;
+/// How many sizes there are between the two.
+const SIZES: usize = 280;
+
 impl Landscape {
     /// The landscape as a page of HTML with pictures: self-contained, without scripts, readable on paper.
     pub fn html(&self) -> String {
@@ -16,7 +21,10 @@ impl Landscape {
             figures.extend(self.profile(surface));
         }
         figures.extend(self.line.as_ref().map(|line| self.between(line)));
-        figures.extend(self.density.as_ref().map(|density| self.spectrum(density)));
+        if let Some(density) = &self.density {
+            figures.push(self.counts(density));
+            figures.push(self.spectrum(density));
+        }
         let page = Page {
             title: format!("The loss around a trained {cell}"),
             summary: format!(
@@ -121,13 +129,13 @@ impl Landscape {
     fn profile(&self, surface: &Surface) -> Option<Figure> {
         let middle = surface.y.iter().position(|y| *y == 0.0)?;
         let points = surface.x.iter().zip(&surface.loss[middle]).map(|(x, loss)| [*x, *loss]);
-        let curve = Curve { points: points.collect(), filled: false };
+        let curve = Curve::new(points.collect());
         let axes = self.axes();
         let chart = Chart {
             title: "The loss along the first axis",
             axes: [&axes[0], self.loss_name],
             floor: None,
-            logarithmic: true,
+            logarithmic: [false, true],
             curves: &[curve],
             marks: &[Mark { at: 0.0, name: "the trained model".to_string() }],
         };
@@ -152,8 +160,8 @@ impl Landscape {
             title: "The loss between two runs",
             axes: ["place on the line (0: the run, 1: the other run)", self.loss_name],
             floor: None,
-            logarithmic: true,
-            curves: &[Curve { points, filled: false }],
+            logarithmic: [false, true],
+            curves: &[Curve::new(points)],
             marks: &[mark(0.0, &self.run), mark(1.0, &line.to)],
         };
         Figure {
@@ -172,6 +180,45 @@ impl Landscape {
         }
     }
 
+    /// How many eigenvalues are beyond a size, on either side of zero.
+    fn counts(&self, density: &DensityCurve) -> Figure {
+        let largest = f64::max(self.hessian_max.abs(), self.hessian_min.abs());
+        let sizes: Vec<f64> =
+            (0..=SIZES).map(|k| largest * SMALLEST.powf(1.0 - k as f64 / SIZES as f64)).collect();
+        let count = |size: f64, sign: f64| {
+            let points = density.points.iter().zip(&density.weights);
+            let beyond = points.filter(|(point, _)| sign * **point >= size * (1.0 - 1e-9));
+            beyond.map(|(_, weight)| weight).sum::<f64>() * self.parameters as f64
+        };
+        let curve = |sign: f64, dashed: bool, name: &str| {
+            let points = sizes.iter().map(|&size| [size, count(size, sign)]).collect();
+            Curve { dashed, name: name.to_string(), ..Curve::new(points) }
+        };
+        let chart = Chart {
+            title: "The number of eigenvalues beyond a size",
+            axes: ["size (logarithmic)", "number of eigenvalues (logarithmic)"],
+            floor: Some(0.5),
+            logarithmic: [true, true],
+            curves: &[
+                curve(1.0, false, "above this size: the loss bends upwards"),
+                curve(-1.0, true, "below minus this size: the loss bends downwards"),
+            ],
+            marks: &[],
+        };
+        Figure {
+            heading: "How many eigenvalues are large".to_string(),
+            svg: chart.svg(),
+            reading: format!(
+                "For each size, how many of the {} eigenvalues of the Hessian are beyond it. On the right is the largest, \
+                 which is one. A long slope to the left means that most directions are nearly flat: there are few steep \
+                 ones, and gradient descent has to be slow for their sake. The dashed line counts directions in which the \
+                 loss bends downwards; at a minimum there are none. Eigenvalues that have converged are counted as they \
+                 are. The others are an estimate from {} random probes with {} steps each.",
+                self.parameters, density.probes, density.steps,
+            ),
+        }
+    }
+
     fn spectrum(&self, density: &DensityCurve) -> Figure {
         let points = density.eigenvalue.iter().zip(&density.density).map(|(x, y)| [*x, *y]);
         let mut marks: Vec<_> =
@@ -186,8 +233,8 @@ impl Landscape {
             title: "The density of the eigenvalues",
             axes: ["eigenvalue of the Hessian", "density (logarithmic)"],
             floor: Some(0.2 * single),
-            logarithmic: true,
-            curves: &[Curve { points: points.collect(), filled: true }],
+            logarithmic: [false, true],
+            curves: &[Curve { filled: true, ..Curve::new(points.collect()) }],
             marks: &marks,
         };
         Figure {

@@ -72,6 +72,10 @@ pub struct DensityCurve {
     pub eigenvalue: Vec<f64>,
     /// The density at each place. Its integral is 1.
     pub density: Vec<f64>,
+    /// The density as points: the eigenvalues that are known, and those of the quadrature, in ascending order.
+    pub points: Vec<f64>,
+    /// The weight of each point. Their sum is 1.
+    pub weights: Vec<f64>,
     /// The standard deviation of the Gaussians.
     pub sigma: f64,
     /// The probes.

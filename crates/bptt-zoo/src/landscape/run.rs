@@ -19,6 +19,8 @@ use rand::RngExt;
 
 /// How many of the largest eigenvalues are reported.
 const TOP: usize = 10;
+/// From which relative residual on an eigenvalue is known, and no matter of the random probes.
+const KNOWN: f64 = 1e-6;
 /// How many places the curve of the density has.
 const PLACES: usize = 401;
 /// How wide an eigenvalue is in the curve, as a share of the whole spectrum.
@@ -159,7 +161,7 @@ impl<'a, T: Task> Center<'a, T> {
         let here = work.run(Kind::Product, || self.readout.derivatives(&self.batches, None));
         self.check_loss(loss, &here, options)?;
         let ends = self.ends(options, work);
-        let density = (options.probes > 0).then(|| self.density(options, work));
+        let density = (options.probes > 0).then(|| self.density(options, &ends, work));
         let products = work.done(Kind::Product) - 1;
 
         work.plan("the loss around it", Kind::Loss, losses);
@@ -193,7 +195,7 @@ impl<'a, T: Task> Center<'a, T> {
             top_eigenvalues: values(|pair| pair.value),
             top_errors: values(|pair| pair.residual),
             gradient_alignment: alignment(&here.gradient, &ends.top),
-            density: density.map(|density| curve(&density, options)),
+            density: density.map(|density| curve(density, options)),
             lr: settings.lr,
             two_over_lr: 2.0 / settings.lr,
             products,
@@ -239,12 +241,12 @@ impl<'a, T: Task> Center<'a, T> {
         ends(&start, &mut |v| self.product(v, work), &how)
     }
 
-    fn density(&self, options: &LandscapeOptions, work: &mut Work<'_>) -> Density {
+    fn density(&self, options: &LandscapeOptions, ends: &Ends, work: &mut Work<'_>) -> Density {
         let LandscapeOptions { probes, steps, .. } = *options;
         work.plan("the spectral density", Kind::Product, probes * steps);
         let mut random = random(options, Draw::Probes);
         let product = &mut |v: &[f64]| self.product(v, work);
-        density(self.at.len(), product, probes, steps, &mut random)
+        density(self.at.len(), product, &ends.known(KNOWN), probes, steps, &mut random)
     }
 
     fn surface(
@@ -312,7 +314,7 @@ fn check_memory(parameters: usize, steps: usize) -> Result<(), Error> {
 }
 
 /// The density as a curve over the whole spectrum.
-fn curve(density: &Density, options: &LandscapeOptions) -> DensityCurve {
+fn curve(density: Density, options: &LandscapeOptions) -> DensityCurve {
     let (low, high) = (density.points[0], density.points[density.points.len() - 1]);
     // A spectrum of one value has no extent.
     let extent = (high - low).max(1e-6 * low.abs().max(high.abs())).max(f64::MIN_POSITIVE);
@@ -323,6 +325,8 @@ fn curve(density: &Density, options: &LandscapeOptions) -> DensityCurve {
     DensityCurve {
         density: density.smooth(&eigenvalue, sigma),
         eigenvalue,
+        points: density.points,
+        weights: density.weights,
         sigma,
         probes: options.probes,
         steps: options.steps,
