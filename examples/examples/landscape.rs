@@ -85,7 +85,10 @@ fn descend(rnn: &Rnn, clip: f64, device: &Device) -> (Vec<[f64; 2]>, f64) {
 /// Our layer has tanh. With `σ(x) = (1 + tanh(x / 2)) / 2` and `h = 2 σ(x) - 1`, the network of the paper is
 /// `h_t = tanh(w / 4 · h_{t-1} + (w / 4 + b / 2))`, and its loss is `(h_50 + 1 - 2 · 0.7)² / 4`.
 fn loss(rnn: &Rnn, [w, b]: [f64; 2], device: &Device) -> (Tensor<1>, [Tensor<1>; 2]) {
-    let parameter = |value: f64| Tensor::<1>::full([1], value, device).require_grad();
+    let parameter = |value: f64| {
+        let leaf = Tensor::<1>::full([1], value, device);
+        if device.is_autodiff() { leaf.require_grad() } else { leaf }
+    };
     let (w, b) = (parameter(w), parameter(b));
     let mut rnn = rnn.clone();
     let weights = &mut rnn.weights[0];
