@@ -160,6 +160,7 @@ fn convergence(report: &Report) -> String {
         "measured steps",
         "λ, nats per step",
         "The first exponents, had the measurement ended earlier. Lines that are still rising or falling on the right \
-         say that more steps are needed. If there is a dashed line, it is the largest exponent of an infinitely large network.",
+         say that more steps are needed. If there is a dashed line, it is the largest exponent \
+         that mean field gives for large networks.",
     )
 }

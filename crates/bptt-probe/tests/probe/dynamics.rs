@@ -239,6 +239,29 @@ fn gated_cells_at_rest_follow_from_the_weights_of_their_candidates() {
 }
 
 #[test]
+fn the_spectrum_of_an_lstm_at_rest_is_known_as_a_whole() {
+    // Its Jacobian has the rank N, because h' is c' / 2: as many exponents are finite.
+    let size = 40;
+    let cell = CellKind::Lstm.default_cell();
+    let weights = random_matrix(4 * size, size, 1.0 / (size as f64).sqrt(), 2);
+    let candidate = weights.rows_of(2 * size..3 * size);
+    let memory = Matrix::from_fn(size, size, |row, column| {
+        let kept = if row == column { 0.5 } else { 0.0 };
+        kept + 0.25 * candidate.row(row)[column]
+    });
+    let expected = eigenvalues(&memory).expect("they converge");
+    let mut network = network(&cell, weights);
+    let state = random_matrix(1, 2 * size, 0.3, 3);
+    let spectrum = measure(&mut network, state.row(0), 2 * size, 2000);
+    for (k, (found, (re, im))) in spectrum.exponents.iter().zip(&expected).enumerate() {
+        let expected = re.hypot(*im).ln();
+        assert!((found - expected).abs() < 0.01, "λ_{}: {found}, at rest {expected}", k + 1);
+    }
+    assert!(spectrum.exponents[size..].iter().all(|x| *x == f64::NEG_INFINITY));
+    assert_eq!(spectrum.mean_log_det, Some(f64::NEG_INFINITY));
+}
+
+#[test]
 fn the_sum_is_that_of_the_weights_and_the_slopes() {
     let size = 24;
     let weights = random_matrix(size, size, 2.0 / (size as f64).sqrt(), 1);

@@ -3,8 +3,8 @@
 use crate::dynamics::random_matrix;
 use bptt::{CellKind, GruConfig, LstmConfig, RecurrentState, RnnConfig, SequenceCell};
 use bptt_probe::dynamics::{
-    Matrix, Network, System, eigenvalues, jacobian, jacobian_norms, log_abs_det, orthonormalise,
-    singular_values,
+    Factor, Matrix, Network, System, eigenvalues, jacobian, jacobian_norms, log_abs_det,
+    orthonormalise, singular_values,
 };
 use burn::Tensor;
 use burn::module::{Module, ModuleMapper, Param};
@@ -138,6 +138,24 @@ fn orthonormal_rows_are_orthonormal_and_their_logarithms_are_the_determinant() {
         if rows == columns {
             let det = log_abs_det(before);
             assert!((logs.iter().sum::<f64>() - det).abs() < 1e-6 * det.abs().max(1.0));
+        }
+    }
+}
+
+#[test]
+fn rows_of_which_nothing_is_left_are_replaced_and_spoil_no_other() {
+    // Products of a matrix of rank 30: from row 30 on there is only rounding.
+    let (rank, size) = (30, 80);
+    let (left, right) = (random_matrix(size, rank, 1.0, 1), random_matrix(rank, size, 1.0, 2));
+    let mut block = Factor::new(&right.transposed(), &Device::flex()).times(left);
+    let logs = orthonormalise(&mut block, &Device::flex());
+    assert!(logs[..rank].iter().all(|log| log.is_finite()), "{logs:?}");
+    assert!(logs[rank..].iter().all(|log| *log == f64::NEG_INFINITY), "{logs:?}");
+    for a in 0..size {
+        for b in 0..=a {
+            let dot: f64 = block.row(a).iter().zip(block.row(b)).map(|(x, y)| x * y).sum();
+            let expected = if a == b { 1.0 } else { 0.0 };
+            assert!((dot - expected).abs() < 1e-13, "{a} {b} {dot}");
         }
     }
 }
