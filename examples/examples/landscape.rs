@@ -12,7 +12,9 @@
 //! What to expect (in f64):
 //!
 //! ```text
-//! EXPECTED
+//! without clipping          steepest gradient 143, ends at w = 12.1, b =  9.8 with loss 0.09
+//! clipped to a norm of 0.5  steepest gradient 118, ends at w =  4.4, b = -2.2 with loss 0.00
+//! landscape.html
 //! ```
 
 use bptt::{Rnn, RnnConfig, RnnState};
@@ -55,9 +57,9 @@ fn main() {
         let [w, b] = points[STEPS];
         let end = loss(&[w, b]);
         println!(
-            "{name:<25} steepest gradient {steepest:6.1}, ends at w = {w:6.2}, b = {b:6.2} with loss {end:.5}"
+            "{name:<25} steepest gradient {steepest:3.0}, ends at w = {w:4.1}, b = {b:4.1} with loss {end:.2}"
         );
-        let name = format!("gradient descent {name}: ends with loss {end:.5}");
+        let name = format!("gradient descent {name}: ends with loss {end:.2}");
         paths.push(Path { name, points, dashed: clip == f64::INFINITY });
     }
     std::fs::write("landscape.html", page(&map, &paths)).expect("the folder can be written");

@@ -134,8 +134,13 @@ impl<'a, T: Task> Center<'a, T> {
             )));
         }
         check_memory(at.len(), options.steps)?;
-        batches.truncate(options.batches.unwrap_or(usize::MAX));
-        let share: f64 = batches.iter().map(|batch| batch.share).sum();
+        let all = batches.len();
+        batches.truncate(options.batches.unwrap_or(all));
+        let share = match batches.len() == all {
+            // Without the rounding of a sum.
+            true => 1.0,
+            false => batches.iter().map(|batch| batch.share).sum(),
+        };
         let rescaled = |batch: Batch| Batch { share: batch.share / share, ..batch };
         let batches = batches.into_iter().map(|batch| rescaled(batch.cast(options.dtype)));
         Ok(Self { folder, task, model, at, readout, batches: batches.collect(), share })

@@ -31,7 +31,7 @@ fn every_task_has_a_landscape() {
         let same = |a: f64, b: f64| (a - b).abs() < 1e-5 * b.abs();
         assert!(same(found.loss, run.valid_loss), "{}: {}", task.name, found.loss);
         assert!(same(found.curvature_loss, found.loss), "{}: {}", task.name, found.curvature_loss);
-        assert!((found.share - 1.0).abs() < 1e-12 && found.products >= 16 + 3, "{}", task.name);
+        assert!(found.share == 1.0 && found.products >= 16 + 3, "{}", task.name);
         assert!(found.hessian_max > 0.0 && found.hessian_max >= found.hessian_min);
         assert!(found.gradient_norm > 0.0);
         assert!(found.gradient_alignment.iter().sum::<f64>() <= 1.0 + 1e-9, "{}", task.name);
