@@ -120,12 +120,12 @@ fn page(map: &bptt_probe::landscape::Surface, paths: &[Path]) -> String {
         center: false,
         paths,
     };
-    let reading = "Brighter is a higher loss, on a logarithmic scale. The bright region on the left and the plain on the \
-                   right are nearly flat, and between them is a wall, because on either side of it the network settles in \
-                   another fixed point. Both paths come from the right and slide along the wall, in the valley at its \
-                   foot. Where the path without clipping (dashed) touches the wall, the gradient is hundreds of times as \
-                   long as before, and one step throws it out of the picture. The clipped path (solid) makes a small step \
-                   in the same direction, and stays in the valley.";
+    let reading = "Brighter is a higher loss, on a logarithmic scale. The region below on the left and the plain on the right \
+                   are nearly flat, and between them is a wall, because on either side of it the network settles in another \
+                   fixed point. Both paths begin on the right, and are the same down to the wall. There the gradient is \
+                   hundreds of times as long as before. Without clipping (dashed), one step throws the network out of the \
+                   picture, to where the loss is flat. Clipped (solid), the step is short, and the path goes to and fro along \
+                   the foot of the wall, down into the dark valley.";
     let page = Page {
         title: "The cliff".to_string(),
         summary: "A recurrent network with a single unit has a loss surface with a wall, and gradient descent has to be \
