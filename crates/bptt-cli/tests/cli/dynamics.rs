@@ -97,9 +97,13 @@ fn the_page_is_self_contained_and_says_how_to_read_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let page = folder.path().join("dynamics.html");
     let path = page.to_str().expect("a plain path");
-    let done = bptt(&[&SMALL[..], &["--cell", "lstm", "--html", path]].concat());
+    // At rest, half of an LSTM's exponents are -∞.
+    let rest = ["dynamics", "--random", "--hidden", "6", "--gain", "0.5", "--time", "60"];
+    let done = bptt(&[&rest[..], &["--cell", "lstm", "--html", path]].concat());
     assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    assert!(stdout(&done).contains("to −∞, 12 of 12"), "{}", stdout(&done));
     let page = std::fs::read_to_string(page).expect("the page was written");
+    assert!(page.contains("−∞ nats per step"));
     assert_eq!(page.matches("<svg").count(), 4);
     assert_eq!(page.matches("<figcaption>").count(), 4);
     assert!(page.contains("prefers-color-scheme: dark") && page.contains("@media print"));

@@ -18,6 +18,7 @@ pub fn page(report: &Report) -> String {
         report.transient + report.alignment,
     );
     for (name, value) in figures(report) {
+        let value = value.replace("-inf", "−∞");
         let _ = writeln!(page, "<tr><th>{name}</th><td>{value}</td></tr>");
     }
     page.push_str("</table>\n");

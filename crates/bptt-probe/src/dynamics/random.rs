@@ -242,7 +242,7 @@ impl Report {
             norms[norms.len() - 1],
             norms.len() - 1,
         ));
-        lines.join("\n")
+        lines.join("\n").replace("-inf", "−∞")
     }
 }
 
