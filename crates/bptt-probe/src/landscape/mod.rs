@@ -1,6 +1,6 @@
 //! A loss on a plane or along a line through the parameters, and pictures of it.
 //!
-//! [`surface`] and [`line`] evaluate any loss of a vector. [`filter_normalized`] makes directions that can be compared
+//! [`surface`] and [`line()`] evaluate any loss of a vector. [`filter_normalized`] makes directions that can be compared
 //! between networks. [`HeatMap`] and [`Chart`] draw SVG, and [`Page`] puts them into one HTML page that needs no network.
 
 mod chart;
