@@ -57,14 +57,26 @@ impl SequenceRows {
         [time, batch]: [usize; 2],
         reverse: bool,
     ) -> bool {
-        let Some(resets) = &self.resets else { return false };
-        // In reverse, the edge between the steps `t` and `t + 1` has the flag of the later one.
-        let edge = if reverse { t + 1 } else { t };
         let end = match &self.mask {
             Some(SequenceMask::Lengths(lengths)) => lengths[b],
             _ => time,
         };
-        edge < end && resets[edge * batch + b]
+        let edge = if reverse { t + 1 } else { t };
+        edge < end && self.flags(t, [time, batch], reverse).is_some_and(|flags| flags[b])
+    }
+
+    /// The flags of all rows before step `t` is computed, whatever their lengths are; `None` if there are none.
+    #[inline]
+    pub(crate) fn flags(
+        &self,
+        t: usize,
+        [time, batch]: [usize; 2],
+        reverse: bool,
+    ) -> Option<&[bool]> {
+        // In reverse, the edge between the steps `t` and `t + 1` has the flag of the later one.
+        let edge = if reverse { t + 1 } else { t };
+        let resets = self.resets.as_ref().filter(|_| edge < time)?;
+        Some(&resets[edge * batch..][..batch])
     }
 
     /// Which rows are reset before step `t` is computed; `None` if none is.

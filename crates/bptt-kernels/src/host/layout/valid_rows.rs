@@ -100,6 +100,14 @@ impl ValidRows {
         let mut now = vec![false; batch];
         for k in 0..time {
             first.push(rows.len());
+            if self.lists.is_none() {
+                // Many short steps would notice more than this.
+                let flags = all.flags(layer.time_of(k), [time, batch], reverse);
+                let flags = flags.unwrap_or(&now);
+                rows.extend((0..batch).filter(|&b| flags[b]));
+                is_reset.extend_from_slice(flags);
+                continue;
+            }
             for (b, now) in now.iter_mut().enumerate() {
                 // A masked step hands the reset state on.
                 *now = *now && !self.is_valid(k - 1, b);
