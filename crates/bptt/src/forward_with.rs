@@ -73,12 +73,7 @@ impl<C: SequenceCell> Recurrent<C> {
     }
 
     /// Flags `[B, T]` in the order of time, `[T, B]`.
-    pub(crate) fn flags_by_time(
-        &self,
-        flags: &Tensor<2, Bool>,
-        what: &str,
-        input: &Tensor<3>,
-    ) -> Arc<[bool]> {
+    fn flags_by_time(&self, flags: &Tensor<2, Bool>, what: &str, input: &Tensor<3>) -> Arc<[bool]> {
         let [batch, time] = self.check_input(input);
         assert!(
             flags.dims() == [batch, time],

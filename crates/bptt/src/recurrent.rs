@@ -4,7 +4,7 @@ use crate::cell::SequenceCell;
 use crate::custom_kernel::{CustomKernel, KernelChoice, LayerKernel};
 use crate::engine::{Engine, Sequence};
 use crate::gradient_probe::GradientProbe;
-use crate::sequence_options::RowOptions;
+use crate::sequence_options::{RowOptions, SequenceOptions};
 use crate::state::RecurrentState;
 use crate::weights::Weights;
 use bptt_kernels::{Kernel, MaskedOutput, SequenceMask, SequenceResult};
@@ -96,10 +96,7 @@ impl<C: SequenceCell> Recurrent<C> {
         lengths: &[usize],
         state: Option<C::State>,
     ) -> (Tensor<3>, C::State) {
-        let [batch, time] = self.check_input(&input);
-        self.check_lengths(lengths, &input, batch, time);
-        let mask = Some(SequenceMask::Lengths(lengths.into()));
-        self.run(input, RowOptions { mask, ..RowOptions::default() }, state)
+        self.forward_with(input, &SequenceOptions::new().with_lengths(lengths), state)
     }
 
     /// Runs a batch of sequences with masked steps anywhere. At a masked step, a row copies its state on.
@@ -129,8 +126,8 @@ impl<C: SequenceCell> Recurrent<C> {
         masked_output: MaskedOutput,
         state: Option<C::State>,
     ) -> (Tensor<3>, C::State) {
-        let mask = Some(SequenceMask::Steps(self.flags_by_time(&mask, "mask", &input)));
-        self.run(input, RowOptions { mask, masked_output, ..RowOptions::default() }, state)
+        let options = SequenceOptions::new().with_mask(mask).with_masked_output(masked_output);
+        self.forward_with(input, &options, state)
     }
 
     /// Runs one step of a stream.
