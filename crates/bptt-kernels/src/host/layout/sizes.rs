@@ -244,16 +244,16 @@ impl Layer {
     }
 
     /// In bytes: what the trace of a step takes, and what the memories take that are kept to start again from a step.
-    /// (With resets, the memories that a reset sets are counted as well.)
     pub(crate) fn trace<T>(&self) -> [usize; 2] {
         let unit = self.batch.saturating_mul(self.hp).saturating_mul(size_of::<T>());
-        let of = |planes| unit.saturating_mul(planes);
-        [of(self.traced()), of(self.memories << usize::from(self.resets))]
+        self.trace_planes().map(|planes| unit.saturating_mul(planes))
     }
 
-    /// How many values of each unit and step are in the trace.
-    pub(crate) fn traced(&self) -> usize {
-        self.saved + self.memories + usize::from(self.projected)
+    /// How many values of each unit are in the trace of a step, and how many are kept to start again from a step.
+    /// (With resets, the memories that a reset sets are counted as well.)
+    pub(crate) fn trace_planes(&self) -> [usize; 2] {
+        let traced = self.saved + self.memories + usize::from(self.projected);
+        [traced, self.memories << usize::from(self.resets)]
     }
 }
 

@@ -27,13 +27,13 @@ pub(crate) fn check(
     let product = |sizes: &[usize]| {
         sizes.iter().fold(1_u128, |product, &size| product.saturating_mul(size as u128))
     };
-    let Layer { time, batch, output, hp, memories, resets, .. } = *layer;
+    let Layer { time, batch, output, hp, .. } = *layer;
     let [of_output, number] = layer.bytes;
     let outputs = product(&[of_output, time, batch, output]);
-    let step = product(&[number, batch, hp, layer.traced()]);
-    // As `Layer::trace` counts it.
-    let state = product(&[number, batch, hp, memories << usize::from(resets)]);
-    let whole = product(&[number, worked, hp, layer.traced()]).saturating_add(state);
+    let [traced, kept] = layer.trace_planes();
+    let step = product(&[number, batch, hp, traced]);
+    let state = product(&[number, batch, hp, kept]);
+    let whole = product(&[number, worked, hp, traced]).saturating_add(state);
     let trace = match keep {
         Keep::Nothing => 0,
         Keep::All => whole,
