@@ -18,7 +18,8 @@
 //! ```
 
 use bptt::{Rnn, RnnConfig, RnnState};
-use bptt_probe::landscape::{Figure, HeatMap, Page, Path, surface};
+use bptt_probe::landscape::surface;
+use bptt_probe::picture::{Figure, HeatMap, Page, Path};
 use burn::Tensor;
 use burn::module::{Param, ParamId};
 use burn::tensor::{DType, Device, FloatDType};
@@ -114,9 +115,11 @@ fn number(x: Tensor<1>) -> f64 {
 fn page(map: &bptt_probe::landscape::Surface, paths: &[Path]) -> String {
     let svg = HeatMap {
         title: "The loss of a network with one unit, and two paths of gradient descent",
-        surface: map,
+        x: &map.x,
+        y: &map.y,
+        height: &map.loss,
         axes: ["recurrent weight w", "bias b"],
-        loss: "loss after 50 steps",
+        height_name: "loss after 50 steps",
         center: false,
         paths,
     };

@@ -1,5 +1,6 @@
 //! The certificate as an HTML page: self-contained, without scripts, readable when printed.
 
+use crate::picture::{END, escaped, wide_head};
 use crate::report::{Row, Summary, device_summaries, summaries};
 use crate::setting::DType;
 use crate::ulp::Ulps;
@@ -24,7 +25,7 @@ pub struct About {
 pub fn html(found: &Verification, about: &About) -> String {
     let failed = found.failures().count();
     let numbers: usize = found.rows.iter().map(|row| row.entries).sum();
-    let mut page = String::from(HEAD);
+    let mut page = wide_head("bptt verify");
     let verdict = match failed {
         0 => format!("All {} comparisons passed.", grouped(found.rows.len())),
         _ => format!("{failed} of {} comparisons FAILED.", grouped(found.rows.len())),
@@ -55,30 +56,9 @@ pub fn html(found: &Verification, about: &About) -> String {
     page.push_str(&list("Condition numbers", &found.conditions));
     page.push_str(&list("Left out", &found.skipped));
     page.push_str(&list("Files that could not be read", &found.broken));
-    page.push_str("</body></html>\n");
+    page.push_str(END);
     page
 }
-
-const HEAD: &str = r#"<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>bptt verify</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body { font: 15px/1.5 Georgia, serif; max-width: 62em; margin: 2em auto; padding: 0 1em; color: #1b1b1b; background: #fff }
-h1 { font-size: 1.6em; margin-bottom: .3em } h2 { font-size: 1.2em; margin-top: 2em }
-table { border-collapse: collapse; font: 13px/1.4 ui-monospace, "DejaVu Sans Mono", monospace }
-th { text-align: left; font-weight: normal; color: #555 } td, th { padding: .12em .9em .12em 0; vertical-align: top }
-thead th { border-bottom: 1px solid #999 } td:first-child { white-space: nowrap } td.what { font: 13px/1.4 Georgia, serif }
-td.n, th.n { text-align: right; white-space: nowrap }
-.verdict { font-size: 1.15em; padding: .4em .8em; border-left: 6px solid }
-.ok { border-color: #1a7f4b; background: #eef7f1 } .bad { border-color: #b3261e; background: #fbeceb }
-td.bad { color: #b3261e; font-weight: bold; background: none }
-figure { display: inline-block; margin: .5em 1em .5em 0; break-inside: avoid }
-figcaption { font-size: .9em; color: #333 } svg text { font: 11px ui-sans-serif, "DejaVu Sans", sans-serif; fill: #444 }
-ul { font-size: .88em; color: #444; overflow-wrap: anywhere }
-tr { break-inside: avoid } h2 { break-after: avoid }
-@media print { body { font-size: 10pt; margin: 0; max-width: none } table { font-size: 8pt } @page { margin: 15mm } }
-</style></head><body>
-"#;
 
 fn witnesses(rows: &[Row]) -> String {
     let mut text = String::from(
@@ -253,32 +233,28 @@ fn histogram(caption: &str, errors: &[f64], marks: &[(&str, f64)], scale: Scale)
     let x_of = |log: f64| LEFT + (log - from + 2.5) * step;
     let base = HEIGHT - BOTTOM;
     let mut svg = format!(
-        "<figure><figcaption>{}: {} errors</figcaption>\
-         <svg width=\"{WIDTH}\" height=\"{HEIGHT}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n",
+        "<figure class=\"small\"><figcaption>{}: {} errors</figcaption>\
+         <svg style=\"width:{WIDTH}px\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n",
         escaped(caption),
         grouped(errors.len()),
     );
-    let mut bar = |x: f64, count: usize, colour: &str| {
+    let mut bar = |x: f64, count: usize, class: &str| {
         if count > 0 {
             // A bar has at least the height of a line, so that a single error is visible.
             let height = (count as f64 / most as f64 * (base - TOP)).max(1.0);
             let _ = writeln!(
                 svg,
-                "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\" fill=\"{colour}\"/>",
+                "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\" class=\"column {class}\"/>",
                 base - height,
                 (step - 0.6).max(0.6),
             );
         }
     };
-    bar(LEFT, zeros, "#9db4c0");
+    bar(LEFT, zeros, "none");
     for (k, count) in counts.into_iter().enumerate() {
-        bar(x_of(from + k as f64), count, "#3b6ea5");
+        bar(x_of(from + k as f64), count, "data");
     }
-    let _ = writeln!(
-        svg,
-        "<line x1=\"{LEFT}\" y1=\"{base}\" x2=\"{}\" y2=\"{base}\" stroke=\"#888\"/>",
-        WIDTH - LEFT
-    );
+    let _ = writeln!(svg, "<path class=\"axis\" d=\"M{LEFT} {base}H{}\"/>", WIDTH - LEFT);
     if zeros > 0 {
         label(&mut svg, LEFT + step / 2.0, base + 14.0, "0");
     }
@@ -296,10 +272,7 @@ fn histogram(caption: &str, errors: &[f64], marks: &[(&str, f64)], scale: Scale)
     for (name, at) in marks {
         let x = x_of(log(*at));
         label(&mut svg, x.min(WIDTH - 22.0), 11.0, name);
-        let _ = writeln!(
-            svg,
-            "<line x1=\"{x:.1}\" y1=\"15\" x2=\"{x:.1}\" y2=\"{base}\" stroke=\"#b3261e\" stroke-dasharray=\"4 3\"/>"
-        );
+        let _ = writeln!(svg, "<path class=\"line mark\" d=\"M{x:.1} 15V{base}\"/>");
     }
     svg.push_str("</svg></figure>\n");
     svg
@@ -389,10 +362,6 @@ fn grouped(number: usize) -> String {
         text.push(digit);
     }
     text
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ mod html;
 pub mod landscape;
 mod loaded;
 mod measure;
+pub mod picture;
 mod problem;
 pub mod readout;
 pub mod reference;

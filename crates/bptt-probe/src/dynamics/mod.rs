@@ -33,7 +33,6 @@ mod matrix;
 pub mod mean_field;
 mod norms;
 pub mod page;
-mod plot;
 pub mod random;
 mod recurrent;
 mod reflector;

@@ -1,53 +1,35 @@
 //! The report as an HTML page: self-contained, without scripts, readable when printed.
 
-use crate::dynamics::plot::Plot;
 use crate::dynamics::random::Report;
+use crate::picture::{Figure, Page, Plot};
 use std::f64::consts::LN_10;
-use std::fmt::Write;
 
 /// The page. It says nothing of when and where it was made: the same report is the same page.
 pub fn page(report: &Report) -> String {
-    let mut page = String::from(HEAD);
     let Report { cell, hidden, gain, seed, time, .. } = report;
-    let _ = write!(
-        page,
-        "<h1>The dynamics of a random network</h1>\n<p>{cell}, {hidden} hidden units, a state of {} numbers. The \
-         recurrent weights of every gate are drawn from N(0, g²/N) with a gain g of {gain}; no biases, no input; seed \
-         {seed}. {time} steps were measured, after {} in which the network settled.</p>\n<table>\n",
-        report.state_size,
-        report.transient + report.alignment,
-    );
-    for (name, value) in figures(report) {
-        let value = value.replace("-inf", "−∞");
-        let _ = writeln!(page, "<tr><th>{name}</th><td>{value}</td></tr>");
-    }
-    page.push_str("</table>\n");
-    page.push_str(&spectrum(report));
-    page.push_str(&norms(report));
-    page.push_str(&eigenvalues(report));
-    page.push_str(&convergence(report));
-    page.push_str("</body></html>\n");
-    page
+    let facts = figures(report).into_iter();
+    let page = Page {
+        title: "The dynamics of a random network".to_string(),
+        summary: format!(
+            "{cell}, {hidden} hidden units, a state of {} numbers. The recurrent weights of every gate are drawn from \
+             N(0, g²/N) with a gain g of {gain}; no biases, no input; seed {seed}. {time} steps were measured, after {} \
+             in which the network settled.",
+            report.state_size,
+            report.transient + report.alignment,
+        ),
+        facts: facts.map(|(name, value)| (name.to_string(), value.replace("-inf", "−∞"))).collect(),
+        figures: [
+            Some(spectrum(report)),
+            Some(norms(report)),
+            eigenvalues(report),
+            Some(convergence(report)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+    };
+    page.html()
 }
-
-const HEAD: &str = r#"<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>bptt dynamics</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-:root { color-scheme: light dark; --ink: #1b1b1b; --paper: #fff; --quiet: #555; --grid: #e2e2e2; --data: #0072b2; --theory: #d55e00 }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --paper: #16181c; --quiet: #aaa; --grid: #33373d; --data: #56b4e9; --theory: #e69f00 } }
-@media print { :root { --ink: #000; --paper: #fff; --quiet: #444; --grid: #ddd; --data: #0072b2; --theory: #d55e00 } @page { margin: 15mm } }
-body { font: 16px/1.5 Georgia, serif; max-width: 46em; margin: 2em auto; padding: 0 1em; color: var(--ink); background: var(--paper) }
-h1 { font-size: 1.6em; margin-bottom: .3em } h2 { font-size: 1.15em; margin: 1.6em 0 .3em; break-after: avoid }
-table { border-collapse: collapse; font: 14px/1.5 ui-monospace, "DejaVu Sans Mono", monospace }
-th { text-align: left; font-weight: normal; color: var(--quiet) } td, th { padding: .1em 1em .1em 0; vertical-align: top }
-figure { margin: 0; break-inside: avoid } svg { display: block; width: 100%; height: auto }
-svg text { font: 13px ui-sans-serif, "DejaVu Sans", sans-serif; fill: var(--quiet) }
-svg path, svg circle { fill: none; stroke-width: 1.6 } svg .grid { stroke: var(--grid); stroke-width: 1 }
-svg .zero { stroke: var(--quiet); stroke-width: 1.2 } svg .data, svg .bar { stroke: var(--data) } svg .bar { stroke-width: 1.2 }
-svg .theory { stroke: var(--theory); stroke-dasharray: 7 4 } svg .dot { fill: var(--data); fill-opacity: .75 }
-</style></head><body>
-"#;
 
 /// The numbers at the top.
 fn figures(report: &Report) -> Vec<(&'static str, String)> {
@@ -84,7 +66,7 @@ fn figures(report: &Report) -> Vec<(&'static str, String)> {
     all
 }
 
-fn spectrum(report: &Report) -> String {
+fn spectrum(report: &Report) -> Figure {
     let points = || (1..).map(f64::from).zip(report.lyapunov.iter().copied());
     let zero = [(1.0, 0.0)];
     let mut plot = Plot::new(points().chain(zero), 300.0);
@@ -104,7 +86,7 @@ fn spectrum(report: &Report) -> String {
     )
 }
 
-fn norms(report: &Report) -> String {
+fn norms(report: &Report) -> Figure {
     let points = || (0..).map(f64::from).zip(report.log10_jacobian_norms.iter().copied());
     let slope = report.lyapunov[0] / LN_10;
     let steps = (report.log10_jacobian_norms.len() - 1) as f64;
@@ -123,13 +105,13 @@ fn norms(report: &Report) -> String {
     )
 }
 
-fn eigenvalues(report: &Report) -> String {
-    let Some(eigenvalues) = &report.eigenvalues else { return String::new() };
+fn eigenvalues(report: &Report) -> Option<Figure> {
+    let eigenvalues = report.eigenvalues.as_ref()?;
     let reach = 1.1 * report.spectral_radius.unwrap_or(1.0).max(1.0);
     let mut plot = Plot::square(reach, 420.0);
     plot.unit_circle();
     plot.dots(eigenvalues.iter().copied(), 2.0);
-    plot.figure(
+    Some(plot.figure(
         "Eigenvalues of the last Jacobian",
         "real part",
         "imaginary part",
@@ -137,10 +119,10 @@ fn eigenvalues(report: &Report) -> String {
          this step shrinks, a point outside of it one that it grows; the angle is how far it turns. At a fixed point \
          these moduli are the exponents, ln |z|. Elsewhere each step has other eigenvectors, and the exponents are not \
          those of any one step.",
-    )
+    ))
 }
 
-fn convergence(report: &Report) -> String {
+fn convergence(report: &Report) -> Figure {
     let blocks = report.convergence.len();
     let points = |k: usize| {
         let steps = |n: usize| ((n + 1) * report.time / blocks) as f64;

@@ -7,6 +7,7 @@ use crate::dynamics::norms::jacobian_norms;
 use crate::dynamics::recurrent::{LayerNumbers, Network, random_weights};
 use crate::dynamics::singular::singular_values;
 use crate::dynamics::system::{System, jacobian};
+use crate::picture::sparkline;
 use bptt::CellKind;
 use burn::tensor::Device;
 use rand::SeedableRng;
@@ -243,35 +244,5 @@ impl Report {
             norms.len() - 1,
         ));
         lines.join("\n").replace("-inf", "−∞")
-    }
-}
-
-/// Numbers as a line of bars, of at most 40 signs.
-fn sparkline(numbers: &[f64]) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let width = numbers.len().min(40);
-    let at = |k: usize| numbers[k * (numbers.len() - 1) / (width - 1).max(1)];
-    let finite = || numbers.iter().copied().filter(|x| x.is_finite());
-    let low = finite().fold(f64::INFINITY, f64::min);
-    let range = finite().fold(f64::NEG_INFINITY, f64::max) - low;
-    let bar = |x: f64| match range > 0.0 && x.is_finite() {
-        true => BARS[((x - low) / range * 7.0).round() as usize],
-        false => BARS[0],
-    };
-    (0..width).map(|k| bar(at(k))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_of_bars_goes_from_the_first_number_to_the_last() {
-        assert_eq!(sparkline(&[0.0, 7.0, f64::NEG_INFINITY, 3.0]), "▁█▁▄");
-        let many: Vec<_> = (0..1000).map(f64::from).collect();
-        let line = sparkline(&many);
-        assert_eq!(line.chars().count(), 40);
-        assert!(line.starts_with('▁') && line.ends_with('█'));
-        assert_eq!(sparkline(&[2.0]), "▁");
     }
 }

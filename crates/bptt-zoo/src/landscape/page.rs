@@ -2,7 +2,8 @@
 
 use crate::figure::figure;
 use crate::landscape::result::{DensityCurve, Landscape, LineBetween};
-use bptt_probe::landscape::{Chart, Curve, Figure, HeatMap, Mark, Page, Surface};
+use bptt_probe::landscape::Surface;
+use bptt_probe::picture::{Chart, Curve, Figure, HeatMap, Mark, Page};
 use std::f64::consts::TAU;
 use std::path::Path;
 
@@ -96,9 +97,11 @@ impl Landscape {
         let axes = self.axes();
         let map = HeatMap {
             title: "The loss on a plane",
-            surface,
+            x: &surface.x,
+            y: &surface.y,
+            height: &surface.loss,
             axes: [&axes[0], &axes[1]],
-            loss: self.loss_name,
+            height_name: self.loss_name,
             center: true,
             paths: &[],
         };
