@@ -7,6 +7,8 @@ use crate::verify::CellArg;
 use bptt_probe::device;
 use bptt_probe::dynamics::page::page;
 use bptt_probe::dynamics::random::{Random, random};
+use bptt_zoo::{DynamicsOptions, RunFolder, dynamics, dynamics_page};
+use burn::tensor::Device;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -15,22 +17,27 @@ use std::path::PathBuf;
 // So that `-3` is a bad number, and not an unknown option.
 #[command(allow_negative_numbers = true)]
 pub struct DynamicsArgs {
+    /// Measure the trained network of a `bptt train` on its own validation data; several times: all of them, on one
+    /// page
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["random", "cell", "hidden", "gain"])]
+    run: Vec<PathBuf>,
     /// Measure a random network, without input. Its recurrent weights are drawn from N(0, g²/N) in every gate; its
     /// biases are zero
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "run")]
     random: bool,
-    /// The recurrent cell
-    #[arg(long, value_enum)]
-    cell: CellArg,
-    /// Hidden units
-    #[arg(long, value_name = "N")]
-    hidden: usize,
+    /// The recurrent cell of a random network
+    #[arg(long, value_enum, required_unless_present = "run")]
+    cell: Option<CellArg>,
+    /// Hidden units of a random network
+    #[arg(long, value_name = "N", required_unless_present = "run")]
+    hidden: Option<usize>,
     /// The gain g: recurrent weights are drawn from N(0, g²/N), for LSTM and GRU in every gate; biases are zero
-    #[arg(long, value_name = "G")]
-    gain: f64,
+    #[arg(long, value_name = "G", required_unless_present = "run")]
+    gain: Option<f64>,
     /// Measured steps; before them come a fifth as many (at least 200) in which the network settles
-    #[arg(long, value_name = "T")]
-    time: usize,
+    /// [default of --run: 2000]
+    #[arg(long, value_name = "T", required_unless_present = "run")]
+    time: Option<usize>,
     /// Lyapunov exponents, the largest first [default: all, but not more than 100]
     #[arg(long, value_name = "K")]
     exponents: Option<usize>,
@@ -50,27 +57,23 @@ pub struct DynamicsArgs {
 
 /// Measures the dynamics of a network, and prints a summary.
 pub fn run(args: DynamicsArgs) -> Result<(), Failure> {
-    let wanted = Random {
-        cell: args.cell.into(),
-        hidden: args.hidden,
-        gain: args.gain,
-        time: args.time,
-        exponents: args.exponents,
-        seed: args.seed,
-    };
+    match (args.cell, args.hidden, args.gain, args.time) {
+        (Some(cell), Some(hidden), Some(gain), Some(time)) => {
+            let (exponents, seed) = (args.exponents, args.seed);
+            let wanted = Random { cell: cell.into(), hidden, gain, time, exponents, seed };
+            of_random(&args, &wanted)
+        }
+        // clap has made sure that there is a run.
+        _ => of_runs(&args),
+    }
+}
+
+fn of_random(args: &DynamicsArgs, wanted: &Random) -> Result<(), Failure> {
     // Wrong settings are reported before anything is computed.
     wanted.settings().map_err(Failure::usage)?;
-    output::check(&[args.json.as_ref(), args.html.as_ref()])?;
-    let name = args.device.as_deref().unwrap_or_else(|| device::default_name());
-    let device = device::open(name).map_err(Failure::usage)?;
-    if !device::is_host(name) {
-        return Err(Failure::usage(format!(
-            "device '{name}' is not in host memory: expected flex or ndarray, which compute in f64"
-        )));
-    }
-
+    let device = open(args)?;
     let mut time_left = TimeLeft::new();
-    let report = random(&wanted, &device, &mut |progress| {
+    let report = random(wanted, &device, &mut |progress| {
         time_left.tell(progress.done, progress.total);
     });
     time_left.end();
@@ -80,4 +83,50 @@ pub fn run(args: DynamicsArgs) -> Result<(), Failure> {
         bptt_zoo::write_whole(path, page(&report).as_bytes())?;
     }
     args.json.as_ref().map_or(Ok(()), |path| output::write_json(path, &report))
+}
+
+fn of_runs(args: &DynamicsArgs) -> Result<(), Failure> {
+    let usual = DynamicsOptions::default();
+    let time = args.time.unwrap_or(usual.time);
+    let options = DynamicsOptions { time, exponents: args.exponents, seed: args.seed };
+    options.check()?;
+    let device = open(args)?;
+    let mut all = Vec::new();
+    for run in &args.run {
+        let mut time_left = TimeLeft::new();
+        let mut stage = "";
+        let found = dynamics(&RunFolder::new(run), &options, &device, &mut |progress| {
+            if progress.stage != stage {
+                stage = progress.stage;
+                time_left.end();
+                time_left = TimeLeft::of(stage);
+            }
+            time_left.tell(progress.done, progress.total);
+        });
+        time_left.end();
+        let found = found?;
+        output::say(args.json.as_ref(), &found.summary());
+        all.push(found);
+    }
+    if let Some(path) = &args.html {
+        bptt_zoo::write_whole(path, dynamics_page(&all).as_bytes())?;
+    }
+    match (&args.json, &all[..]) {
+        (None, _) => Ok(()),
+        (Some(path), [one]) => output::write_json(path, one),
+        (Some(path), several) => output::write_json(path, &several),
+    }
+}
+
+/// The device, after a check that the files for the results can be written.
+fn open(args: &DynamicsArgs) -> Result<Device, Failure> {
+    output::check(&[args.json.as_ref(), args.html.as_ref()])?;
+    let name = args.device.as_deref().unwrap_or_else(|| device::default_name());
+    let device = device::open(name).map_err(Failure::usage)?;
+    match device::is_host(name) {
+        true => Ok(device),
+        false => Err(Failure::usage(format!(
+            "device '{name}' is not in host memory: expected flex or ndarray, which compute in f64"
+        ))),
+    }
 }

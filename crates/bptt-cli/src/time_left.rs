@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 pub struct TimeLeft {
     every: Duration,
     terminal: bool,
+    /// What the work is, if there is more than one kind.
+    stage: &'static str,
     /// When something was last said, and how much was done then.
     last: (Instant, usize),
     said: bool,
@@ -18,7 +20,12 @@ impl TimeLeft {
     pub fn new() -> Self {
         let terminal = stderr().is_terminal();
         let every = Duration::from_millis(if terminal { 500 } else { 10_000 });
-        Self { every, terminal, last: (Instant::now(), 0), said: false }
+        Self { every, terminal, stage: "", last: (Instant::now(), 0), said: false }
+    }
+
+    /// One of several kinds of work begins.
+    pub fn of(stage: &'static str) -> Self {
+        Self { stage, ..Self::new() }
     }
 
     /// So much of the work is done. A failure to write cannot be reported.
@@ -29,7 +36,10 @@ impl TimeLeft {
         }
         // The pace of late counts: the first steps may be cheaper than the others.
         let left = left(passed, done - self.last.1, total - done);
-        let text = format!("{done} of {total} steps, {left} left");
+        let text = match self.stage {
+            "" => format!("{done} of {total} steps, {left} left"),
+            stage => format!("{stage}: {done} of {total}, {left} left"),
+        };
         let _ = match self.terminal {
             true => write!(stderr(), "\r{text}  "),
             false => writeln!(stderr(), "{text}"),

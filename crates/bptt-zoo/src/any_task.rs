@@ -1,5 +1,6 @@
 //! A task that is chosen at run time.
 
+use crate::dynamics::{DynamicsOptions, DynamicsProgress, RunDynamics, dynamics_of};
 use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::landscape::{Landscape, LandscapeOptions, landscape_of};
@@ -34,6 +35,12 @@ pub struct AnyTask {
         &Device,
         &mut dyn FnMut(&str),
     ) -> Result<Landscape, Error>,
+    dynamics: fn(
+        &RunFolder,
+        &DynamicsOptions,
+        &Device,
+        &mut dyn FnMut(DynamicsProgress),
+    ) -> Result<RunDynamics, Error>,
 }
 
 impl AnyTask {
@@ -50,6 +57,7 @@ impl AnyTask {
             resumed: task_settings::resumed::<T>,
             train: trainer::train::<T>,
             landscape: landscape_of::<T>,
+            dynamics: dynamics_of::<T>,
         }
     }
 
@@ -105,5 +113,27 @@ impl AnyTask {
         say: &mut dyn FnMut(&str),
     ) -> Result<Landscape, Error> {
         (self.landscape)(folder, options, device, say)
+    }
+
+    /// The dynamics of a trained run of this task, on its own validation data.
+    ///
+    /// # Arguments
+    ///
+    /// - `device`: has to have f64
+    /// - `progress`: is told how far the work is, often
+    ///
+    /// # Errors
+    ///
+    /// If the options make no sense, if the folder holds no run of this task, if its data has changed or cannot be
+    /// read, or if its model is no dynamical system: if its layers have a backward direction, or if there is more than
+    /// recurrent layers and one linear layer ([`Task::readout`]).
+    pub fn dynamics(
+        &self,
+        folder: &RunFolder,
+        options: &DynamicsOptions,
+        device: &Device,
+        progress: &mut dyn FnMut(DynamicsProgress),
+    ) -> Result<RunDynamics, Error> {
+        (self.dynamics)(folder, options, device, progress)
     }
 }

@@ -78,3 +78,14 @@ pub(crate) fn check_resume<T: Task>(settings: &Settings, folder: &RunFolder) -> 
     let files: Vec<_> = files.map(|option| option.name).collect();
     settings.check_resume(&resumed::<T>(folder)?, &files)
 }
+
+/// Checks that the data is the one with which the run was trained.
+pub(crate) fn check_data<T: Task>(folder: &RunFolder, task: &T) -> Result<(), Error> {
+    match folder.config()?.info.other_data(&task.info()) {
+        None => Ok(()),
+        Some(what) => Err(Error::input(format!(
+            "{}: the {what} of the run is not the same any more; put the one back that it was trained with",
+            folder.path().display(),
+        ))),
+    }
+}

@@ -9,7 +9,7 @@ use crate::landscape::work::{Kind, Work};
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::Task;
-use crate::task_settings::stored;
+use crate::task_settings::{check_data, stored};
 use bptt::{AnyCell, available_memory};
 use bptt_probe::landscape::{Surface, filter_normalized, line, surface};
 use bptt_probe::readout::{Batch, Derivatives, Readout};
@@ -54,17 +54,6 @@ pub(crate) fn landscape_of<T: Task>(
     let at = Center::new(folder, &task, model, options, device)?;
     let mut work = Work::new(say);
     at.landscape(&settings, options, other, &mut work, device)
-}
-
-/// Checks that the data is the one with which the run was trained.
-fn check_data<T: Task>(folder: &RunFolder, task: &T) -> Result<(), Error> {
-    match folder.config()?.info.other_data(&task.info()) {
-        None => Ok(()),
-        Some(what) => Err(Error::input(format!(
-            "{}: the {what} of the run is not the same any more; put the one back that it was trained with",
-            folder.path().display(),
-        ))),
-    }
 }
 
 /// The parameters of the other run.

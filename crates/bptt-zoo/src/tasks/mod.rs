@@ -8,6 +8,7 @@ pub(crate) mod parity;
 mod parts;
 
 use crate::any_task::AnyTask;
+use crate::dynamics::{DynamicsOptions, DynamicsProgress, RunDynamics};
 use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::landscape::{Landscape, LandscapeOptions};
@@ -45,6 +46,20 @@ pub fn landscape(
     say: &mut dyn FnMut(&str),
 ) -> Result<Landscape, Error> {
     find(&folder.settings()?.task)?.landscape(folder, options, device, say)
+}
+
+/// The dynamics of a trained run on its own validation data. See [`AnyTask::dynamics`].
+///
+/// # Errors
+///
+/// If the folder holds no run of a task of this crate, and as [`AnyTask::dynamics`].
+pub fn dynamics(
+    folder: &RunFolder,
+    options: &DynamicsOptions,
+    device: &Device,
+    progress: &mut dyn FnMut(DynamicsProgress),
+) -> Result<RunDynamics, Error> {
+    find(&folder.settings()?.task)?.dynamics(folder, options, device, progress)
 }
 
 fn find(name: &str) -> Result<&'static AnyTask, Error> {

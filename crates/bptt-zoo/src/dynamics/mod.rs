@@ -1,0 +1,26 @@
+//! The dynamics of a trained run on its own validation data.
+//!
+//! [`dynamics`](crate::dynamics()) loads a run and measures it by `bptt_probe::dynamics`. What it finds is made of
+//! [`Section`](section::Section)s. Each is a file with a struct, which has its fields in the JSON, its lines in the
+//! terminal and its pictures on the page:
+//!
+//! | section | file |
+//! | --- | --- |
+//! | Lyapunov exponents | `spectrum.rs` |
+//!
+//! A new section is such a file, a field of [`RunDynamics`], a line where `run.rs` measures it, and one each in
+//! `result.rs` and `page.rs`. If it has an option, this is a field of [`DynamicsOptions`].
+
+mod options;
+mod page;
+mod result;
+mod run;
+mod section;
+mod spectrum;
+mod trained;
+
+pub use options::{DynamicsOptions, DynamicsProgress};
+pub use page::dynamics_page;
+pub use result::RunDynamics;
+pub(crate) use run::dynamics_of;
+pub use spectrum::DrivenSpectrum;

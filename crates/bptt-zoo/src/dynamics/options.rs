@@ -1,0 +1,68 @@
+//! What to measure.
+
+use crate::error::Error;
+
+/// What to measure of a trained run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DynamicsOptions {
+    /// The number of steps over which Lyapunov exponents are measured.
+    pub time: usize,
+    /// How many Lyapunov exponents; `None`: all, but not more than 100.
+    pub exponents: Option<usize>,
+    /// The seed of all random numbers.
+    pub seed: u64,
+}
+
+impl Default for DynamicsOptions {
+    fn default() -> Self {
+        Self { time: 2000, exponents: None, seed: 1 }
+    }
+}
+
+impl DynamicsOptions {
+    /// Checks that the options make sense together, as far as no run has to be known for it.
+    ///
+    /// # Errors
+    ///
+    /// The first option that is wrong, by its name on the command line.
+    pub fn check(&self) -> Result<(), Error> {
+        let least = bptt_probe::dynamics::BLOCKS;
+        if self.time < least {
+            let time = self.time;
+            return Err(Error::input(format!(
+                "--time {time}: has to be at least {least}, one step for each block of the error bars"
+            )));
+        }
+        match self.exponents {
+            Some(0) => Err(Error::input("--exponents 0: has to be at least 1")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How far the work is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DynamicsProgress {
+    /// What is measured.
+    pub stage: &'static str,
+    /// How much of it is done.
+    pub done: usize,
+    /// How much it is in all.
+    pub total: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        let complaint = |options: DynamicsOptions| options.check().unwrap_err().to_string();
+        let usual = DynamicsOptions::default;
+        usual().check().unwrap();
+        let short = DynamicsOptions { time: 19, ..usual() };
+        assert!(complaint(short).starts_with("--time 19: has to be at least 20"));
+        let none = DynamicsOptions { exponents: Some(0), ..usual() };
+        assert!(complaint(none).starts_with("--exponents 0:"));
+    }
+}

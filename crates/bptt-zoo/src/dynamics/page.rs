@@ -1,0 +1,53 @@
+//! The report as a page.
+
+use crate::dynamics::result::RunDynamics;
+use crate::dynamics::section::Section;
+use crate::figure::figure;
+use bptt_probe::landscape::{Figure, Page};
+use std::path::Path;
+
+/// The dynamics of one or several runs as a page of HTML with pictures: self-contained, without scripts, readable on
+/// paper. Several runs are drawn with the same axes.
+pub fn dynamics_page(runs: &[RunDynamics]) -> String {
+    let names: Vec<_> = runs.iter().map(name).collect();
+    let figures = sections(runs, &names, |run| Some(&run.spectrum));
+    let one = |(run, name): (&RunDynamics, &String)| {
+        let text = format!(
+            "{} {}, {} x {} units: validation loss {} {}",
+            run.task,
+            run.cell,
+            run.layers,
+            run.hidden,
+            figure(run.loss),
+            run.loss_name
+        );
+        (name.clone(), text)
+    };
+    let page = Page {
+        title: match runs {
+            [run] => format!("The dynamics of a trained {}", run.cell),
+            _ => "The dynamics of trained networks".to_string(),
+        },
+        summary: "How gradients flow through trained networks on their own validation data.".into(),
+        facts: runs.iter().zip(&names).map(one).collect(),
+        figures,
+    };
+    page.html()
+}
+
+/// The pictures of one section of all runs that have it.
+fn sections<S: Section>(
+    runs: &[RunDynamics],
+    names: &[String],
+    of: impl Fn(&RunDynamics) -> Option<&S>,
+) -> Vec<Figure> {
+    let named = runs.iter().zip(names).filter_map(|(run, name)| Some((name.as_str(), of(run)?)));
+    let named: Vec<_> = named.collect();
+    if named.is_empty() { Vec::new() } else { S::figures(&named) }
+}
+
+/// The name of a run in the pictures: the last part of its path.
+fn name(run: &RunDynamics) -> String {
+    let last = Path::new(&run.run).file_name().unwrap_or(run.run.as_ref());
+    last.to_string_lossy().into_owned()
+}

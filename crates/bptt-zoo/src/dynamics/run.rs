@@ -1,0 +1,36 @@
+//! Measures the dynamics of a run.
+
+use crate::dynamics::options::{DynamicsOptions, DynamicsProgress};
+use crate::dynamics::result::{Head, RunDynamics};
+use crate::dynamics::spectrum::DrivenSpectrum;
+use crate::dynamics::trained::Trained;
+use crate::error::Error;
+use crate::folder::RunFolder;
+use crate::task::Task;
+use burn::tensor::Device;
+
+/// Measures the dynamics of the run in a folder. See [`dynamics`](crate::dynamics()).
+pub(crate) fn dynamics_of<T: Task>(
+    folder: &RunFolder,
+    options: &DynamicsOptions,
+    device: &Device,
+    progress: &mut dyn FnMut(DynamicsProgress),
+) -> Result<RunDynamics, Error> {
+    options.check()?;
+    let trained = Trained::load::<T>(folder, device)?;
+    let Head { cell, state_size } = Head::of(&trained)?;
+    Ok(RunDynamics {
+        run: trained.run.clone(),
+        task: trained.task,
+        cell,
+        layers: trained.settings.layers,
+        hidden: trained.settings.hidden,
+        state_size,
+        seed: options.seed,
+        loss_name: trained.loss_name,
+        loss: trained.scores.loss,
+        metric_name: trained.metric_name,
+        metric: trained.scores.metric,
+        spectrum: DrivenSpectrum::measure(&trained, options, progress)?,
+    })
+}
