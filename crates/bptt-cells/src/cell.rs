@@ -38,13 +38,21 @@ pub trait Layout: Copy + Debug + Send + Sync + 'static {
     /// So the step itself must not read the previous `h`.
     const PROJECTABLE: bool;
 
+    /// `V`, the number of diagonal weights: parameters that are one number for each unit, such as the peepholes of an
+    /// LSTM. The layer owns them, `[V, H]`, and they are the same in all rows and steps.
+    ///
+    /// The step gets them as the last `V` components of [`Memory`](Self::Memory), and returns them as they are. So the
+    /// backward step has their gradient as it has that of a memory: what comes from the next step, plus the part of
+    /// this step.
+    const DIAGONAL_WEIGHTS: usize = 0;
+
     /// Pre-activations, one for each gate.
     type Gates<N: Number>: Components<N>;
 
     /// The recurrent products of the gates that are [`HiddenTerm::Separate`], one for each.
     type Separate<N: Number>: Components<N>;
 
-    /// The memories, which are carried besides `h`.
+    /// The memories, which are carried besides `h`. Behind them stand the [diagonal weights](Self::DIAGONAL_WEIGHTS).
     type Memory<N: Number>: Components<N> + Clone;
 
     /// What the backward step needs from the forward step, besides the states before and after it.

@@ -10,8 +10,11 @@
 //! | [`RnnTanh`], [`RnnRelu`] | `rnn.rs` | 1 | – | added |
 //! | [`Lstm`] | `lstm.rs` | 4: `i f g o` | `c` | added |
 //! | [`LstmCoupled`] | `lstm_coupled.rs` | 3: `i g o` | `c` | added |
+//! | [`LstmPeephole`] | `lstm_peephole.rs` | 4: `i f g o` | `c` | added |
 //! | [`GruResetAfter`] | `gru_reset_after.rs` | 3: `r z n` | – | `n` separate |
 //! | [`GruResetBefore`] | `gru_reset_before.rs` | 3: `r z n` | – | `n` of `r ⊙ h` |
+//! | [`Mgu`] | `mgu.rs` | 2: `f n` | – | `n` of `f ⊙ h` |
+//! | [`Rhn`] | `rhn.rs` | 2: `n t` | – | added |
 //!
 //! [`Clipped`] (`clipped.rs`) bounds the memory of an LSTM. It is a [`Wrapper`]: a cell around another.
 //!
@@ -48,7 +51,10 @@ mod gru_reset_after;
 mod gru_reset_before;
 mod lstm;
 mod lstm_coupled;
+mod lstm_peephole;
+mod mgu;
 mod number;
+mod rhn;
 mod rnn;
 mod wrapper;
 
@@ -60,7 +66,10 @@ pub use gru_reset_after::GruResetAfter;
 pub use gru_reset_before::GruResetBefore;
 pub use lstm::Lstm;
 pub use lstm_coupled::LstmCoupled;
+pub use lstm_peephole::LstmPeephole;
+pub use mgu::Mgu;
 pub use number::{Imply, ImplyIs, Number, Rectify};
+pub use rhn::Rhn;
 pub use rnn::{RnnRelu, RnnTanh};
 pub use wrapper::Wrapper;
 
@@ -70,6 +79,9 @@ pub mod saved {
     pub use crate::gru_reset_before::Saved as GruResetBefore;
     pub use crate::lstm::Saved as Lstm;
     pub use crate::lstm_coupled::Saved as LstmCoupled;
+    pub use crate::lstm_peephole::Saved as LstmPeephole;
+    pub use crate::mgu::Saved as Mgu;
+    pub use crate::rhn::Saved as Rhn;
 }
 
 /// Compiles the example of the README.

@@ -87,6 +87,7 @@ macro_rules! wrapper_cell {
             const NAME: &'static str = $C::NAME;
             const HIDDEN_TERMS: &'static [$crate::HiddenTerm] = $C::HIDDEN_TERMS;
             const PROJECTABLE: bool = $C::PROJECTABLE;
+            const DIAGONAL_WEIGHTS: usize = $C::DIAGONAL_WEIGHTS;
             type Gates<N: $crate::Number> = $C::Gates<N>;
             type Separate<N: $crate::Number> = $C::Separate<N>;
             type Memory<N: $crate::Number> = $C::Memory<N>;

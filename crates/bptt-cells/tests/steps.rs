@@ -2,7 +2,7 @@
 
 use bptt_cells::{
     Backward, Cell, Clipped, Components, GruResetAfter, GruResetBefore, HiddenTerm, Layout, Lstm,
-    LstmCoupled, RnnRelu, RnnTanh, State,
+    LstmCoupled, LstmPeephole, Mgu, Rhn, RnnRelu, RnnTanh, State,
 };
 
 /// The weight of the gated hidden state, a scalar, so that a cell with such a state is a function of its gates.
@@ -78,7 +78,7 @@ fn check<C: Cell>(cell: C) {
     let value = |k: usize| (k as f64 * 0.618_033_988_749_895 + 0.3).fract() * 3.0 - 1.55;
     for point in 0..50 {
         let all: Vec<f64> = (0..size::<C>()).map(|k| value(point * 11 + k)).collect();
-        let cotangent: Vec<f64> = (0..2).map(|k| value(point * 7 + k + 5)).collect();
+        let cotangent: Vec<f64> = (0..1 + C::Memory::<f64>::LEN).map(|k| value(point * 7 + k + 5)).collect();
         let by_hand = gradient(&cell, &all, &cotangent);
         for k in 0..all.len() {
             let h = 1e-5;
@@ -109,6 +109,9 @@ fn step_backward_is_the_transposed_jacobian_of_step() {
     check(Clipped { cell: LstmCoupled, bound: 0.6 });
     check(GruResetAfter);
     check(GruResetBefore);
+    check(LstmPeephole);
+    check(Mgu);
+    check(Rhn);
 }
 
 #[test]
@@ -118,6 +121,7 @@ fn layouts_agree_with_their_planes() {
         let count = |kind| C::HIDDEN_TERMS.iter().filter(|&&r| r == kind).count();
         assert_eq!(count(HiddenTerm::Separate), C::Separate::<f64>::LEN, "{}", C::NAME);
         assert!(count(HiddenTerm::Gated) <= 1, "{}", C::NAME);
+        assert!(C::DIAGONAL_WEIGHTS <= C::Memory::<f64>::LEN, "{}", C::NAME);
         if has_gated::<C>() {
             assert_eq!(C::HIDDEN_TERMS.last(), Some(&HiddenTerm::Gated), "{}", C::NAME);
         }
@@ -129,6 +133,36 @@ fn layouts_agree_with_their_planes() {
     agree::<Clipped<Lstm>>();
     agree::<GruResetAfter>();
     agree::<GruResetBefore>();
+    agree::<LstmPeephole>();
+    agree::<Mgu>();
+    agree::<Rhn>();
+}
+
+/// A layer hands diagonal weights on from step to step, so a step must not change them.
+#[test]
+fn a_step_returns_its_diagonal_weights_as_they_are() {
+    fn holds<C: Cell>(cell: C) {
+        let all: Vec<f64> = (0..size::<C>()).map(|k| 0.1 + k as f64).collect();
+        let (gates, separate, before) = unpack::<C>(&all);
+        let (after, _) = cell.step(gates, separate, &before);
+        let [before, after] = [before.memory, after.memory].map(|memory| memory.into_vec());
+        let first = before.len() - C::DIAGONAL_WEIGHTS;
+        assert!(first < before.len(), "{}", C::NAME);
+        assert_eq!(before[first..], after[first..], "{}", C::NAME);
+    }
+    holds(LstmPeephole);
+}
+
+#[test]
+fn peepholes_follow_their_equations() {
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let before = State { hidden: 0.0, memory: [0.5, 0.6, -0.7, 0.8] };
+    let (after, _) = Cell::step(&LstmPeephole, [0.1, 0.2, 0.3, 0.4], [], &before);
+    // The input gate and the forget gate see the memory before the step, the output gate the one after it.
+    let (i, f) = (sigmoid(0.1 + 0.6 * 0.5), sigmoid(0.2 - 0.7 * 0.5));
+    let c = f * 0.5 + i * 0.3_f64.tanh();
+    assert!((after.memory[0] - c).abs() < 1e-15);
+    assert!((after.hidden - sigmoid(0.4 + 0.8 * c) * c.tanh()).abs() < 1e-15);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::scalar::{Dual, Real, Values, columns};
 use crate::setting::{DType, Setting};
 use bptt::cells::{Backward, Cell, Components, HiddenTerm, State};
 use bptt::{CellKind, Engine, Kernel, MaskedOutput};
+use bptt_kernels::CellLayout;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -291,7 +292,7 @@ fn variants<C: Cell>() -> Vec<(&'static str, LayerOptions)> {
 fn problem<C: Cell>(name: &str, options: LayerOptions) -> Problem {
     let mut rng = StdRng::seed_from_u64(2);
     let deviation = 1.0 / (options.hidden_size as f64).sqrt();
-    let shapes = options.given_of(C::GATES, C::Memory::<f64>::LEN).expect("small sizes");
+    let shapes = options.given_of(&CellLayout::of::<C>()).expect("small sizes");
     let mut given = BTreeMap::new();
     for (name, shape) in shapes {
         let parameter = name.starts_with("weight") || name.starts_with("bias");

@@ -64,6 +64,10 @@ pub(crate) fn load<C: SequenceCell>(
         if problem.options.proj_size > 0 {
             weights.weight_hr = Some(matrix(problem, format!("weight_hr{suffix}"), &device, dtype));
         }
+        if weights.weight_diag.is_some() {
+            let name = format!("weight_diag{suffix}");
+            weights.weight_diag = Some(matrix(problem, name, &device, dtype));
+        }
     }
     let leaf = |name: &str| {
         let leaf = tensor::<3>(problem.given.get(name)?, &device, dtype);

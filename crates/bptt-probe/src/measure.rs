@@ -72,6 +72,9 @@ pub fn measure_layer<C: SequenceCell>(
             if let Some(weight) = &weights.weight_hr {
                 add(name("weight_hr"), weight.grad(part).map(array));
             }
+            if let Some(weight) = &weights.weight_diag {
+                add(name("weight_diag"), weight.grad(part).map(array));
+            }
         }
         add("input".into(), loaded.input.grad(part).map(array));
         let states = [

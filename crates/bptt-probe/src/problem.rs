@@ -2,6 +2,7 @@
 
 use crate::setting::DType;
 use bptt::{AnyCell, AnyRecurrentConfig, CellKind, MaskedOutput, Nonlinearity, SequenceCell};
+use bptt_kernels::CellLayout;
 use burn::module::Initializer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -186,13 +187,14 @@ impl LayerOptions {
             .with_bias_initializer(Some(Initializer::Zeros))
     }
 
-    /// The parameters, with PyTorch's names, shapes and order. `None` if a size is too large.
+    /// The parameters, with PyTorch's names, shapes and order; `weight_diag`, which PyTorch does not have, is `[V, H]`.
+    /// `None` if a size is too large.
     pub fn parameters(&self) -> Option<Vec<(String, Vec<usize>)>> {
-        self.parameters_of(self.gates())
+        self.parameters_of(&self.cell().layout())
     }
 
-    fn parameters_of(&self, gates: usize) -> Option<Vec<(String, Vec<usize>)>> {
-        let gates = gates.checked_mul(self.hidden_size)?;
+    fn parameters_of(&self, cell: &CellLayout) -> Option<Vec<(String, Vec<usize>)>> {
+        let gates = cell.gates().checked_mul(self.hidden_size)?;
         let above = self.directions().checked_mul(self.state_size())?;
         let mut all = Vec::new();
         for layer in 0..self.num_layers {
@@ -209,6 +211,9 @@ impl LayerOptions {
                 }
                 if self.proj_size > 0 {
                     add("weight_hr", vec![self.proj_size, self.hidden_size]);
+                }
+                if cell.diagonal_weights > 0 {
+                    add("weight_diag", vec![cell.diagonal_weights, self.hidden_size]);
                 }
             }
         }
@@ -240,15 +245,12 @@ impl LayerOptions {
 
     /// The names and shapes of the inputs. `None` if a size is too large.
     pub fn given(&self) -> Option<Vec<(String, Vec<usize>)>> {
-        self.given_of(self.gates(), self.memories())
+        self.given_of(&self.cell().layout())
     }
 
-    /// The same for a cell with these numbers of gates and memories.
-    pub(crate) fn given_of(
-        &self,
-        gates: usize,
-        memories: usize,
-    ) -> Option<Vec<(String, Vec<usize>)>> {
+    /// The same for another cell.
+    pub(crate) fn given_of(&self, cell: &CellLayout) -> Option<Vec<(String, Vec<usize>)>> {
+        let memories = cell.states();
         let width = self.directions().checked_mul(self.state_size())?;
         let mut all = vec![("input".to_string(), self.sequence_shape(self.input_size))];
         let kinds = [(self.initial_state, "0"), (self.reset_state, "reset")];
@@ -256,7 +258,7 @@ impl LayerOptions {
             let states = self.states(memories)?.into_iter();
             all.extend(states.map(|(s, shape)| (format!("{s}_{kind}"), shape)));
         }
-        all.extend(self.parameters_of(gates)?);
+        all.extend(self.parameters_of(cell)?);
         all.push(("cotangent.output".to_string(), self.sequence_shape(width)));
         all.extend(
             self.states(memories)?

@@ -50,7 +50,12 @@ pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
 
     /// `M`, the number of memories beside the hidden state.
     fn memories(&self) -> usize {
-        self.layout().memories
+        self.layout().states()
+    }
+
+    /// `V`, the number of diagonal weights.
+    fn diagonal_weights(&self) -> usize {
+        self.layout().diagonal_weights
     }
 
     /// Whether a projection may stand behind the cell.

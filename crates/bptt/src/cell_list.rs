@@ -106,6 +106,12 @@ cells! {
     Rnn(RnnCell), "rnn", "Elman's network";
     Lstm(LstmCell), "lstm", "Long short-term memory";
     Gru(GruCell), "gru", "Gated recurrent unit";
+    #[cfg(feature = "lstm-variants")]
+    LstmPeephole(bptt_cells::LstmPeephole), "lstm-peephole", "LSTM with peepholes";
+    #[cfg(feature = "gated-cells")]
+    Mgu(bptt_cells::Mgu), "mgu", "Minimal gated unit";
+    #[cfg(feature = "gated-cells")]
+    Rhn(bptt_cells::Rhn), "rhn", "Recurrent highway network of depth 1";
 }
 
 #[cfg(test)]

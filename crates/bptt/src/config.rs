@@ -63,7 +63,7 @@ macro_rules! config {
             pub trace_budget: Option<usize>,
             /// The input weights' initializer; `None` is PyTorch's `U(-1/√H, 1/√H)`.
             pub input_initializer: Option<Initializer>,
-            /// The recurrent (and projection) weights' initializer; `None` is PyTorch's.
+            /// The recurrent (and projection, and diagonal) weights' initializer; `None` is PyTorch's.
             pub recurrent_initializer: Option<Initializer>,
             /// The biases' initializer; `None` is PyTorch's.
             pub bias_initializer: Option<Initializer>,
@@ -271,6 +271,7 @@ impl StackConfig {
                     input: if first { self.d_input } else { directions * d_state },
                     hidden: self.d_hidden,
                     projection: self.proj_size,
+                    diagonal: cell.diagonal_weights(),
                     bias: self.bias,
                 };
                 Weights::init(&sizes, &initializers, device)
@@ -310,7 +311,8 @@ impl StackConfig {
             let rows = product(&[gates, hidden]);
             let columns = input.saturating_add(state as u128).saturating_add(2);
             let projection = self.proj_size.map_or(0, |size| product(&[size, hidden]));
-            rows.saturating_mul(columns).saturating_add(projection)
+            let diagonal = product(&[cell.diagonal_weights(), hidden]);
+            rows.saturating_mul(columns).saturating_add(projection).saturating_add(diagonal)
         };
         let above =
             product(&[self.num_layers - 1]).saturating_mul(layer(product(&[directions, state])));

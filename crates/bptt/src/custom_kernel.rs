@@ -1,9 +1,11 @@
 //! Kernels of your own.
 
 use crate::cell::{CellVisitor, SequenceCell};
-use crate::engine::Sequence;
+use crate::engine::{Sequence, without_diagonal};
 use bptt_cells::Cell;
-use bptt_kernels::{DispatchBackend, Kernel, SequenceKernel, SequenceResult, recurrent_by};
+use bptt_kernels::{
+    CellLayout, DispatchBackend, Kernel, SequenceKernel, SequenceResult, recurrent_by,
+};
 use std::fmt::{Debug, Formatter};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -86,8 +88,11 @@ struct ByKernel<K, B> {
 impl<B: DispatchBackend, K: SequenceKernel<B>> CellVisitor for ByKernel<K, B> {
     type Output = SequenceResult;
 
-    fn visit<C: Cell>(self, cell: C) -> SequenceResult {
+    fn visit<C: Cell>(mut self, cell: C) -> SequenceResult {
+        let layout = CellLayout::of::<C>();
+        self.sequence.diagonal_as_memory(&layout);
         let (operands, plan) = self.sequence.into_operands(cell);
-        recurrent_by::<B, K, C>(self.kernel, operands, plan.with_real_time(self.real_time))
+        let plan = plan.with_real_time(self.real_time);
+        without_diagonal(recurrent_by::<B, K, C>(self.kernel, operands, plan), &layout)
     }
 }

@@ -27,6 +27,7 @@ impl Weights {
             bias_ih: self.bias_ih.map(|bias| own(vector("bias_ih", bias))),
             bias_hh: self.bias_hh.map(|bias| own(vector("bias_hh", bias))),
             weight_hr: self.weight_hr.map(|weight| own(matrix("weight_hr", weight))),
+            weight_diag: self.weight_diag.map(|weight| own(matrix("weight_diag", weight))),
             // The packed form of the old weights is useless for new weights.
             cache: WeightCache::default(),
         }
@@ -81,6 +82,7 @@ impl<C: SequenceCell> Module for Recurrent<C> {
             devices = weights.bias_ih.collect_devices(devices);
             devices = weights.bias_hh.collect_devices(devices);
             devices = weights.weight_hr.collect_devices(devices);
+            devices = weights.weight_diag.collect_devices(devices);
         }
         devices
     }
@@ -132,6 +134,9 @@ impl<C: SequenceCell> Module for Recurrent<C> {
             }
             if let Some(weight) = &weights.weight_hr {
                 within!(visitor, path("weight_hr"), weight.visit(visitor));
+            }
+            if let Some(weight) = &weights.weight_diag {
+                within!(visitor, path("weight_diag"), weight.visit(visitor));
             }
         }
         within!(visitor, "dropout".to_string(), self.dropout.visit(visitor));

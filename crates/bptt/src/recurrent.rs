@@ -363,6 +363,7 @@ impl<C: SequenceCell> Recurrent<C> {
                     bias_ih: weights.bias_ih.as_ref().map(|bias| bias.val()),
                     bias_hh: weights.bias_hh.as_ref().map(|bias| bias.val()),
                     weight_hr: weights.weight_hr.as_ref().map(|weight| weight.val()),
+                    weight_diag: weights.weight_diag.as_ref().map(|weight| weight.val()),
                     hidden: hidden_of(&hidden, k),
                     memory: memory_of(&memory, k),
                     reverse: (direction == 1) != self.options.reverse,

@@ -68,6 +68,8 @@ pub struct RtrlGradients {
     pub bias_hh: Option<Tensor<1>>,
     /// `[P, H]`
     pub weight_hr: Option<Tensor<2>>,
+    /// `[V, H]`
+    pub weight_diag: Option<Tensor<2>>,
     /// Of the initial hidden state, `[B, P]`
     pub hidden: Tensor<2>,
     /// Of the initial memory, `[M, B, H]`
@@ -120,9 +122,7 @@ impl<C: SequenceCell> Rtrl<C> {
             let hidden = hidden.clone().slice([k..k + 1]).reshape([batch, output]);
             let memory =
                 memory.as_ref().map(|all| all.clone().slice([k * memories..(k + 1) * memories]));
-            let operands = weights_of(weights)
-                .with(Operand::Hidden, hidden)
-                .with_optional(Operand::Memory, memory);
+            let operands = with_state(weights, hidden, memory);
             let all = Operand::ALL.into_iter().fold(Operands::new(), |all, o| all.with(o, ()));
             let layer = RtrlState::begin(operands.map(AnyTensor::into_dispatch), &all, &below);
             below.push(layer.columns());
@@ -207,8 +207,14 @@ impl<C: SequenceCell> Rtrl<C> {
 
     /// Replaces the parameters by the layer's current ones.
     pub fn update(&mut self, layer: &Recurrent<C>) {
+        let memories = self.cell.memories();
         for (layer, weights) in self.layers.iter_mut().zip(&layer.weights) {
             layer.set_weights(weights_of(weights).map(AnyTensor::into_dispatch));
+            let Some(weight) = &weights.weight_diag else { continue };
+            let [batch, _] = Tensor::<2>::from_dispatch(layer.hidden().clone()).dims();
+            for (v, row) in plain(weight.val()).split(1, 0).into_iter().enumerate() {
+                layer.set_memory(memories + v, row.repeat_dim(0, batch).into_dispatch());
+            }
         }
     }
 
@@ -216,28 +222,36 @@ impl<C: SequenceCell> Rtrl<C> {
     pub fn state(&self) -> C::State {
         let tensor = |x: &DispatchTensor| Tensor::<2>::from_dispatch(x.clone());
         let hidden = self.layers.iter().map(|layer| tensor(layer.hidden())).collect();
-        let memory: Vec<_> =
-            self.layers.iter().flat_map(|layer| layer.memory().map(tensor)).collect();
+        let memories = self.cell.memories();
+        let of_layer = |layer: &RtrlState<Dispatch>| -> Vec<_> {
+            layer.memory().take(memories).map(tensor).collect()
+        };
+        let memory: Vec<_> = self.layers.iter().flat_map(of_layer).collect();
         let memory = (!memory.is_empty()).then(|| Tensor::stack(memory, 0));
         C::State::from_parts(Tensor::stack(hidden, 0), memory)
     }
 
     /// The gradients of each block's columns, by operand.
     fn split(&self, blocks: Vec<DispatchTensor>) -> Vec<RtrlGradients> {
+        let memories = self.cell.memories();
         let of = |(layer, block): (&RtrlState<Dispatch>, DispatchTensor)| {
             let mut d = layer.gradients(&block);
             fn tensor<const D: usize>(x: Option<DispatchTensor>) -> Option<Tensor<D>> {
                 x.map(Tensor::from_dispatch)
             }
             let needed = "a layer has it";
+            let memory: Option<Tensor<3>> = tensor(d.take(Operand::Memory));
+            let reset_memory: Option<Tensor<3>> = tensor(d.take(Operand::ResetMemory));
+            let (memory, weight_diag) = split_memory(memory, reset_memory, memories);
             RtrlGradients {
                 weight_ih: tensor(d.take(Operand::WeightIh)).expect(needed),
                 weight_hh: tensor(d.take(Operand::WeightHh)).expect(needed),
                 bias_ih: tensor(d.take(Operand::BiasIh)),
                 bias_hh: tensor(d.take(Operand::BiasHh)),
                 weight_hr: tensor(d.take(Operand::WeightHr)),
+                weight_diag,
                 hidden: tensor(d.take(Operand::Hidden)).expect(needed),
-                memory: tensor(d.take(Operand::Memory)),
+                memory,
             }
         };
         self.layers.iter().zip(blocks).map(of).collect()
@@ -270,7 +284,11 @@ fn check_memory<C: SequenceCell>(
     let output = layer.options.proj_size.unwrap_or(hidden);
     let of_layer = |weights: &Weights| {
         let operands = weights_of(weights);
-        let state = output.saturating_add(layer.cell.memories().saturating_mul(hidden));
+        // Diagonal weights are columns of each row twice: of the initial state and of that after a reset.
+        let (memories, diagonal) = (layer.cell.memories(), layer.cell.diagonal_weights());
+        let resets = if diagonal > 0 { 2 } else { 1 };
+        let planes = memories.saturating_add(diagonal).saturating_mul(hidden);
+        let state = output.saturating_add(planes).saturating_mul(resets);
         operands.iter().map(|(_, x)| x.len()).fold(state, usize::saturating_add)
     };
     // A layer also carries the influence of all layers below it.
@@ -318,6 +336,52 @@ fn weights_of(weights: &Weights) -> Operands<AnyTensor> {
         .with_optional(Operand::BiasIh, weights.bias_ih.as_ref().map(vector))
         .with_optional(Operand::BiasHh, weights.bias_hh.as_ref().map(vector))
         .with_optional(Operand::WeightHr, weights.weight_hr.as_ref().map(|w| plain(w.val())))
+}
+
+/// A layer's parameters and its initial state. Its diagonal weights are memories that do not change, also those that
+/// a reset sets.
+fn with_state(
+    weights: &Weights,
+    hidden: Tensor<2>,
+    memory: Option<Tensor<3>>,
+) -> Operands<AnyTensor> {
+    let operands = weights_of(weights);
+    let Some(weight) = &weights.weight_diag else {
+        return operands.with(Operand::Hidden, hidden).with_optional(Operand::Memory, memory);
+    };
+    let weight = plain(weight.val());
+    let ([count, units], [batch, _]) = (weight.dims(), hidden.dims());
+    let planes = weight.reshape([count, 1, units]).repeat_dim(1, batch);
+    let behind = |memory: Option<Tensor<3>>| match memory {
+        Some(memory) => Tensor::cat(vec![memory, planes.clone()], 0),
+        None => planes.clone(),
+    };
+    operands
+        .with(Operand::ResetHidden, hidden.zeros_like())
+        .with(Operand::ResetMemory, behind(memory.as_ref().map(Tensor::zeros_like)))
+        .with(Operand::Hidden, hidden)
+        .with(Operand::Memory, behind(memory))
+}
+
+/// Splits the gradient of the memories into that of the memories that change, and that of the diagonal weights, which
+/// are the last memories of each row, from the beginning and after a reset.
+fn split_memory(
+    memory: Option<Tensor<3>>,
+    reset_memory: Option<Tensor<3>>,
+    memories: usize,
+) -> (Option<Tensor<3>>, Option<Tensor<2>>) {
+    let Some(memory) = memory else { return (None, None) };
+    let [all, _, hidden] = memory.dims();
+    if all == memories {
+        return (Some(memory), None);
+    }
+    let own = (memories > 0).then(|| memory.clone().slice([0..memories]));
+    let sum = match reset_memory {
+        Some(reset) => memory + reset,
+        None => memory,
+    };
+    let diagonal = sum.slice([memories..all]).sum_dim(1).reshape([all - memories, hidden]);
+    (own, Some(diagonal))
 }
 
 /// The tensor without the tape.

@@ -18,6 +18,8 @@ pub struct Weights {
     pub bias_hh: Option<Param<Tensor<1>>>,
     /// The projection, `[P, H]`
     pub weight_hr: Option<Param<Tensor<2>>>,
+    /// The diagonal weights, `[V, H]`: parameters that are one number for each unit, such as peepholes.
+    pub weight_diag: Option<Param<Tensor<2>>>,
     /// The packed weights of short calls by the manual engine. They are used only for the tensors that were packed. A
     /// clone shares them. Weights that are mapped, trained or loaded begin without packed weights.
     pub(crate) cache: WeightCache,
@@ -33,6 +35,8 @@ pub(crate) struct Sizes {
     pub(crate) hidden: usize,
     /// `P` if there is a projection.
     pub(crate) projection: Option<usize>,
+    /// `V`
+    pub(crate) diagonal: usize,
     pub(crate) bias: bool,
 }
 
@@ -45,7 +49,7 @@ pub(crate) struct Initializers {
 
 impl Weights {
     pub(crate) fn init(sizes: &Sizes, initializers: &Initializers, device: &Device) -> Self {
-        let Sizes { gates, input, hidden, projection, bias } = *sizes;
+        let Sizes { gates, input, hidden, projection, diagonal, bias } = *sizes;
         let matrix = |initializer: &Initializer, shape: [usize; 2]| {
             now(initializer.init_with(shape, Some(shape[1]), Some(shape[0]), device))
         };
@@ -58,6 +62,8 @@ impl Weights {
             bias_ih: vector(),
             bias_hh: vector(),
             weight_hr: projection.map(|p| matrix(&initializers.recurrent, [p, hidden])),
+            weight_diag: (diagonal > 0)
+                .then(|| matrix(&initializers.recurrent, [diagonal, hidden])),
             cache: WeightCache::default(),
         }
     }

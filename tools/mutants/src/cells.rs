@@ -4,7 +4,8 @@ use crate::cell::{Mutated, Mutation, mutations};
 use crate::suite::{Catch, Suite, Verdict};
 use bptt::Kernel;
 use bptt::cells::{
-    Cell, Clipped, GruResetAfter, GruResetBefore, Lstm, LstmCoupled, RnnRelu, RnnTanh,
+    Cell, Clipped, GruResetAfter, GruResetBefore, Lstm, LstmCoupled, LstmPeephole, Mgu, Rhn,
+    RnnRelu, RnnTanh,
 };
 use bptt_probe::measure_layer;
 use burn::tensor::Device;
@@ -35,6 +36,9 @@ pub fn of_cells(device: &Device, tiny: bool) -> Result<Vec<Verdict>, String> {
     mutate(cell, "lstm-coupled, clipped", of("lstm-coupled", Some(clip)), &mut all)?;
     mutate(GruResetAfter, "gru", of("gru", None), &mut all)?;
     mutate(GruResetBefore, "gru-reset-before", of("gru-reset-before", None), &mut all)?;
+    mutate(LstmPeephole, "lstm-peephole", of("lstm-peephole", None), &mut all)?;
+    mutate(Mgu, "mgu", of("mgu", None), &mut all)?;
+    mutate(Rhn, "rhn", of("rhn", None), &mut all)?;
     Ok(all)
 }
 

@@ -10,8 +10,10 @@ pub struct CellLayout {
     pub name: &'static str,
     /// How the hidden state enters each gate.
     pub hidden_terms: &'static [HiddenTerm],
-    /// `M`, the number of memories.
+    /// The number of memories, with the diagonal weights behind them.
     pub memories: usize,
+    /// `V`, the number of diagonal weights: the last memories, which do not change.
+    pub diagonal_weights: usize,
     /// `K`, the number of values that a step saves.
     pub saved: usize,
     /// Whether the cell may have a projection. The step of such a cell does not read the hidden state.
@@ -25,6 +27,7 @@ impl CellLayout {
             name: C::NAME,
             hidden_terms: C::HIDDEN_TERMS,
             memories: C::Memory::<f64>::LEN,
+            diagonal_weights: C::DIAGONAL_WEIGHTS,
             saved: C::Saved::<f64>::LEN,
             projectable: C::PROJECTABLE,
         }
@@ -33,6 +36,11 @@ impl CellLayout {
     /// `G`, the number of gates.
     pub fn gates(&self) -> usize {
         self.hidden_terms.len()
+    }
+
+    /// `M`, the number of memories that change from step to step.
+    pub fn states(&self) -> usize {
+        self.memories - self.diagonal_weights
     }
 
     /// How many gates have a hidden term of this kind.

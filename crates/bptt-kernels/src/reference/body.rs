@@ -248,6 +248,7 @@ pub(crate) fn backward<N: TensorNumber, C: Cell>(
     let weight_hr = operands.get(Operand::WeightHr);
     let (d_outputs, mut d_state) = cotangents(plan, operands, d_results, &sizes);
     let mut sums = StepSums::new(time);
+    let layout = CellLayout::of::<C>();
     let mut squares = vec![0.0; if plan.observer().is_some() { time * PATHS } else { 0 }];
 
     for (t, step) in plan.order(time).rev().zip(trace.into_iter().rev()) {
@@ -259,7 +260,7 @@ pub(crate) fn backward<N: TensorNumber, C: Cell>(
         if let Some(to) = squares.chunks_exact_mut(PATHS).nth(t) {
             let valid = valid.clone().unwrap_or_else(|| vec![true; batch]);
             let square = |x: &N| x.clone().only(&valid).sum_of_squares();
-            let memory = d_memory.iter().map(square).sum();
+            let memory = d_memory.iter().take(layout.states()).map(square).sum();
             to.copy_from_slice(&[square(&d_output_t), square(&d_hidden), square(&d_h), memory]);
         }
         let held = valid.as_ref().map(|_| match plan.options.masked_output {
@@ -295,7 +296,7 @@ pub(crate) fn backward<N: TensorNumber, C: Cell>(
         }
     }
     if let Some(observer) = plan.observer() {
-        observer.observe(StateGradientNorms::of_squares(&squares, sizes.memories > 0));
+        observer.observe(StateGradientNorms::of_squares(&squares, layout.states() > 0));
     }
     sums.gradients(plan, operands, wanted, &sizes, d_state)
 }

@@ -37,6 +37,7 @@
 //! # }
 //! ```
 
+mod diagonal;
 mod sequence;
 mod stacking;
 
@@ -120,6 +121,8 @@ pub struct WeightVariables {
     pub bias_hh: Option<Tensor<1>>,
     /// `[P, H]`
     pub weight_hr: Option<Tensor<2>>,
+    /// `[V, H]`
+    pub weight_diag: Option<Tensor<2>>,
 }
 
 impl Variables {
@@ -142,6 +145,7 @@ impl Variables {
                 + dot(&a.bias_ih, &b.bias_ih)
                 + dot(&a.bias_hh, &b.bias_hh)
                 + dot(&a.weight_hr, &b.weight_hr)
+                + dot(&a.weight_diag, &b.weight_diag)
         });
         dot(&self.input, &other.input)
             + dot(&self.hidden, &other.hidden)
@@ -334,6 +338,7 @@ fn parameters<C: SequenceCell>(layer: &Recurrent<C>, direction: &Variables, k: u
         bias_ih: weights.bias_ih.as_ref().map(|b| bias(&b.val(), &along.bias_ih)),
         bias_hh: weights.bias_hh.as_ref().map(|b| bias(&b.val(), &along.bias_hh)),
         weight_hr: weights.weight_hr.as_ref().map(|w| weight(&w.val(), &along.weight_hr)),
+        weight_diag: weights.weight_diag.as_ref().map(|w| weight(&w.val(), &along.weight_diag)),
         hidden: none(),
         memory: vec![],
         reset_hidden: None,
@@ -474,6 +479,7 @@ fn collected(
             bias_ih: bias(&d.bias_ih),
             bias_hh: bias(&d.bias_hh),
             weight_hr: d.weight_hr.as_ref().map(part),
+            weight_diag: d.weight_diag.as_ref().map(part),
         });
         let memory = d_all.iter().flat_map(|d| &d.memory).map(part);
         let reset_hidden: Vec<_> = d_all.iter().flat_map(|d| &d.reset_hidden).map(part).collect();

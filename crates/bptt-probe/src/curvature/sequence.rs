@@ -1,6 +1,7 @@
 //! One layer in one direction, forward and backward in dual numbers: by the kernels for host memory, or by
 //! the reference body. Both run the cell's own `step` and `step_backward`.
 
+use crate::curvature::diagonal::{Diagonal, States};
 use crate::curvature::stacking::{self, Matrix};
 use bptt::cells::{Cell, Dual};
 use bptt::{MaskedOutput, Recorded, SequenceMask};
@@ -19,6 +20,8 @@ pub(super) struct Operands {
     pub(super) bias_ih: Option<Matrix>,
     pub(super) bias_hh: Option<Matrix>,
     pub(super) weight_hr: Option<Matrix>,
+    /// `[V, H]`
+    pub(super) weight_diag: Option<Matrix>,
     /// `[B, P]`
     pub(super) hidden: Matrix,
     /// `[B, H]` each.
@@ -27,6 +30,13 @@ pub(super) struct Operands {
     pub(super) reset_hidden: Option<Matrix>,
     /// `[B, H]` each; none for zeros.
     pub(super) reset_memory: Vec<Matrix>,
+}
+
+impl Operands {
+    fn states(&mut self) -> States<'_> {
+        let Self { hidden, memory, reset_hidden, reset_memory, .. } = self;
+        States { hidden, memory, reset_hidden, reset_memory }
+    }
 }
 
 /// The results, or dLoss/d(results).
@@ -67,6 +77,7 @@ pub(super) struct ForwardPass {
     /// The first two dimensions of a sequence: `[T, B]`, or `[B, T]`.
     rows: [usize; 2],
     batch: usize,
+    diagonal: Diagonal,
 }
 
 /// The backward pass of the kernel that ran forward.
@@ -76,8 +87,10 @@ type Backward = Box<dyn FnOnce(Cotangents<Dual<AnyTensor>>) -> kernels::Operands
 pub(super) fn forward<C: Cell>(
     cell: C,
     spec: SequenceSpec,
-    operands: Operands,
+    mut operands: Operands,
 ) -> (Results, ForwardPass) {
+    let weight = operands.weight_diag.take();
+    let diagonal = Diagonal::add(weight, spec.resets.is_some(), operands.states());
     let SequenceSpec { time, batch, batch_first, by_kernels, .. } = spec;
     let rows = if batch_first { [batch, time] } else { [time, batch] };
     let device = operands.input.value.0.device();
@@ -109,35 +122,41 @@ pub(super) fn forward<C: Cell>(
     let results = Results {
         outputs: results.outputs,
         hidden: results.hidden,
-        memory: results.memory.map_or_else(Vec::new, |memory| planes(&memory, batch)),
+        memory: diagonal
+            .without(results.memory.map_or_else(Vec::new, |memory| planes(&memory, batch))),
     };
-    (results, ForwardPass { backward, rows, batch })
+    (results, ForwardPass { backward, rows, batch, diagonal })
 }
 
 impl ForwardPass {
     /// Runs the sequence backward: dLoss/d(operand), and its derivative along the direction.
     pub(super) fn backward(self, d_results: Results) -> Operands {
-        let Self { backward, rows, batch } = self;
+        let Self { backward, rows, batch, diagonal } = self;
+        // The loss does not depend on the final diagonal weights.
+        let memory = diagonal.with_zeros(d_results.memory);
         let mut d = backward(Cotangents {
             outputs: Some(cube(&d_results.outputs, rows)),
             hidden: Some(matrix(&d_results.hidden)),
-            memory: stacked(&d_results.memory),
+            memory: stacked(&memory),
         });
         let mut take = |operand| d.take(operand);
         let all_planes = |x: Option<Matrix>| x.map_or_else(Vec::new, |x| planes(&x, batch));
         let needed = "each operand has a gradient";
-        Operands {
+        let mut all = Operands {
             input: take(Operand::Input).expect(needed),
             weight_ih: take(Operand::WeightIh).expect(needed),
             weight_hh: take(Operand::WeightHh).expect(needed),
             bias_ih: take(Operand::BiasIh),
             bias_hh: take(Operand::BiasHh),
             weight_hr: take(Operand::WeightHr),
+            weight_diag: None,
             hidden: take(Operand::Hidden).expect(needed),
             memory: all_planes(take(Operand::Memory)),
             reset_hidden: take(Operand::ResetHidden),
             reset_memory: all_planes(take(Operand::ResetMemory)),
-        }
+        };
+        all.weight_diag = diagonal.take(all.states());
+        all
     }
 }
 

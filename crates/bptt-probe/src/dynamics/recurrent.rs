@@ -23,15 +23,17 @@ pub struct LayerNumbers {
     pub bias_hh: Vec<f64>,
     /// The projection, `[P, H]`
     pub weight_hr: Option<Matrix>,
+    /// The diagonal weights, `[V, H]`; `None` for zeros.
+    pub weight_diag: Option<Matrix>,
 }
 
 impl LayerNumbers {
-    /// A layer without input and with biases of zero.
+    /// A layer without input, with biases and diagonal weights of zero.
     pub fn autonomous(weight_hh: Matrix) -> Self {
         let rows = weight_hh.rows();
         let (bias_ih, bias_hh) = (vec![0.0; rows], vec![0.0; rows]);
         let weight_ih = Matrix::zeros(rows, 0);
-        Self { weight_ih, weight_hh, bias_ih, bias_hh, weight_hr: None }
+        Self { weight_ih, weight_hh, bias_ih, bias_hh, weight_hr: None, weight_diag: None }
     }
 }
 
@@ -91,6 +93,7 @@ impl Network {
                 bias_ih: bias(&weights.bias_ih),
                 bias_hh: bias(&weights.bias_hh),
                 weight_hr: weights.weight_hr.as_ref().map(|w| Matrix::from_tensor(w.val())),
+                weight_diag: weights.weight_diag.as_ref().map(|w| Matrix::from_tensor(w.val())),
                 weight_hh,
             }
         };
@@ -179,10 +182,12 @@ impl Layer {
         above: bool,
         device: &Device,
     ) -> Self {
-        let LayerNumbers { weight_ih, weight_hh, bias_ih, bias_hh, weight_hr } = numbers;
+        let LayerNumbers { weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, weight_diag } =
+            numbers;
         let hidden = weight_hh.rows() / cell.gates();
         let width = weight_hh.columns();
-        let units = Units::new(cell, width, weight_hr.is_some(), bias_hh.clone());
+        let is_projected = weight_hr.is_some();
+        let units = Units::new(cell, width, is_projected, bias_hh.clone(), weight_diag.as_ref());
         // The last gate is the only one that may be gated.
         let rows = weight_hh.rows();
         let with_h = if units.has_gated() { rows - hidden } else { rows };

@@ -28,6 +28,8 @@ enum Operand {
     /// The separate product of a gate.
     Separate(usize),
     Memory(usize),
+    /// A diagonal weight.
+    Diagonal(usize),
     Hidden,
 }
 
@@ -54,6 +56,8 @@ pub(crate) struct Units {
     /// Whether the step may read `h`: with a projection, `h` does not belong to the units.
     reads_hidden: bool,
     bias_hh: Vec<f64>,
+    /// The diagonal weights, `[V, H]`.
+    diagonal: Vec<f64>,
     operands: Vec<Operand>,
 }
 
@@ -67,6 +71,7 @@ impl Units {
         width: usize,
         projected: bool,
         bias_hh: Vec<f64>,
+        diagonal: Option<&Matrix>,
     ) -> Self {
         let hidden = bias_hh.len() / cell.gates();
         let cell = cell.accept(OfCell);
@@ -76,9 +81,14 @@ impl Units {
             .map(Operand::Gate)
             .chain(separate.map(|(gate, _)| Operand::Separate(gate)))
             .chain((0..cell.memories()).map(Operand::Memory))
+            .chain((0..cell.diagonal_weights()).map(Operand::Diagonal))
             .chain([Operand::Hidden])
             .collect();
-        Self { hidden, width, reads_hidden: !projected, bias_hh, operands, cell }
+        let diagonal = match diagonal {
+            Some(weights) => weights.values().to_vec(),
+            None => vec![0.0; cell.diagonal_weights() * hidden],
+        };
+        Self { hidden, width, reads_hidden: !projected, bias_hh, diagonal, operands, cell }
     }
 
     pub(crate) fn hidden(&self) -> usize {
@@ -132,14 +142,15 @@ impl Units {
     /// Calls a function of the cell with the operands of one unit.
     fn call(&self, function: Function, mut operands: Vec<Unit>) -> Vec<Unit> {
         let hidden = operands.pop().expect("h is the last operand");
-        let memory = operands.split_off(operands.len() - self.memories());
+        let memories = self.memories() + self.cell.diagonal_weights();
+        let memory = operands.split_off(operands.len() - memories);
         let separate = operands.split_off(self.cell.hidden_terms().len());
         let before = State { hidden, memory };
         match function {
             Function::GatedHidden => vec![self.cell.gated_hidden(&operands, &before)],
             Function::Step => {
                 let State { hidden, memory } = self.cell.step(operands, separate, &before);
-                [hidden].into_iter().chain(memory).collect()
+                [hidden].into_iter().chain(memory).take(1 + self.memories()).collect()
             }
         }
     }
@@ -162,6 +173,7 @@ impl Units {
         let mut sum = match operand {
             Operand::Hidden if !self.reads_hidden => return vec![f64::NAN; self.hidden],
             Operand::Gate(gate) => self.of_gate(inputs.input, gate).to_vec(),
+            Operand::Diagonal(row) => self.of_gate(&self.diagonal, row).to_vec(),
             _ => vec![0.0; self.hidden],
         };
         let mut add = |part: &[f64]| sum.iter_mut().zip(part).for_each(|(x, part)| *x += part);
@@ -203,7 +215,7 @@ impl Units {
             Operand::Separate(gate) => [recurrent(gate), None],
             Operand::Memory(memory) => [before(self.width + memory * self.hidden), None],
             Operand::Hidden if self.reads_hidden => [before(0), None],
-            Operand::Hidden => [None, None],
+            Operand::Hidden | Operand::Diagonal(_) => [None, None],
         }
     }
 }

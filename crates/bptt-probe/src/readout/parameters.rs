@@ -31,7 +31,7 @@ pub enum Filters {
         /// The columns.
         columns: usize,
     },
-    /// A bias: it has no filters.
+    /// A bias, or diagonal weights: they have no filters.
     Bias,
 }
 
@@ -68,6 +68,10 @@ pub(super) fn blocks<C: SequenceCell>(
             let (size, filters) = rows(&weight.val());
             add(path("weight_hr"), size, filters);
         }
+        if let Some(weight) = &weights.weight_diag {
+            // As a bias: each unit has one number of each row.
+            add(path("weight_diag"), rows(&weight.val()).0, Filters::Bias);
+        }
     }
     let [inputs, columns] = weight.dims();
     add("head.weight".to_string(), inputs * columns, Filters::Columns { columns });
@@ -95,6 +99,7 @@ pub(super) fn extend_weights(all: &mut Vec<f64>, weights: &Weights) {
     all.extend(weights.bias_ih.iter().flat_map(|bias| entries(&bias.val())));
     all.extend(weights.bias_hh.iter().flat_map(|bias| entries(&bias.val())));
     all.extend(weights.weight_hr.iter().flat_map(|weight| entries(&weight.val())));
+    all.extend(weights.weight_diag.iter().flat_map(|weight| entries(&weight.val())));
 }
 
 pub(super) fn extend(all: &mut Vec<f64>, weights: &WeightVariables) {
@@ -103,6 +108,7 @@ pub(super) fn extend(all: &mut Vec<f64>, weights: &WeightVariables) {
     all.extend(weights.bias_ih.iter().flat_map(entries));
     all.extend(weights.bias_hh.iter().flat_map(entries));
     all.extend(weights.weight_hr.iter().flat_map(entries));
+    all.extend(weights.weight_diag.iter().flat_map(entries));
 }
 
 pub(super) fn cast(weights: &mut Weights, dtype: DType) {
@@ -114,6 +120,7 @@ pub(super) fn cast(weights: &mut Weights, dtype: DType) {
     weights.bias_ih.iter_mut().for_each(|bias| param(bias, dtype));
     weights.bias_hh.iter_mut().for_each(|bias| param(bias, dtype));
     weights.weight_hr.iter_mut().for_each(|weight| param(weight, dtype));
+    weights.weight_diag.iter_mut().for_each(|weight| param(weight, dtype));
 }
 
 /// Takes tensors from a direction, one after the other.
@@ -141,6 +148,7 @@ impl<'a> Cursor<'a> {
             bias_ih: weights.bias_ih.as_ref().and_then(|bias| self.take_like(&bias.val())),
             bias_hh: weights.bias_hh.as_ref().and_then(|bias| self.take_like(&bias.val())),
             weight_hr: weights.weight_hr.as_ref().and_then(|w| self.take_like(&w.val())),
+            weight_diag: weights.weight_diag.as_ref().and_then(|w| self.take_like(&w.val())),
         }
     }
 }

@@ -14,13 +14,16 @@ pub trait ScalarCell<N>: Sync {
     /// How the recurrent product of each gate enters.
     fn hidden_terms(&self) -> &'static [HiddenTerm];
 
-    /// How many memories a unit has.
+    /// How many memories a unit has, without its diagonal weights.
     fn memories(&self) -> usize;
+
+    /// How many diagonal weights a unit has. The cell gets them behind the memories.
+    fn diagonal_weights(&self) -> usize;
 
     /// See [`Cell::gated_hidden`].
     fn gated_hidden(&self, gates: &[N], before: &State<N, Vec<N>>) -> N;
 
-    /// See [`Cell::step`]. This returns no saved values.
+    /// See [`Cell::step`]. This returns no saved values, and the diagonal weights behind the memories.
     fn step(&self, gates: Vec<N>, separate: Vec<N>, before: &State<N, Vec<N>>) -> State<N, Vec<N>>;
 }
 
@@ -47,7 +50,11 @@ macro_rules! scalar_cell {
             }
 
             fn memories(&self) -> usize {
-                C::Memory::<N>::LEN
+                C::Memory::<N>::LEN - C::DIAGONAL_WEIGHTS
+            }
+
+            fn diagonal_weights(&self) -> usize {
+                C::DIAGONAL_WEIGHTS
             }
 
             fn gated_hidden(&self, gates: &[N], before: &State<N, Vec<N>>) -> N {

@@ -36,7 +36,7 @@ pub fn forward<N: Scalar>(
     for layer in 0..options.num_layers {
         let mut out = vec![vec![vec![]; batch]; time];
         for direction in 0..directions {
-            let weights = Weights::of(options, given, layer, direction);
+            let weights = Weights::of(cell, options, given, layer, direction);
             let reverse = options.reverse || direction == 1;
             let k = layer * directions + direction;
             // c_n is [L·D·M, B, H]: the index of the memory comes before that of the row.
@@ -95,6 +95,8 @@ struct Weights<'a, N> {
     weight_hh: &'a [N],
     biases: Option<[&'a [N]; 2]>,
     weight_hr: Option<&'a [N]>,
+    /// `[V, H]`; empty for a cell without diagonal weights.
+    weight_diag: &'a [N],
 }
 
 impl<N: Scalar> Weights<'_, N> {
@@ -109,7 +111,7 @@ impl<N: Scalar> Weights<'_, N> {
         let of_unit = |j: usize| State {
             // With a projection there may be no h_j; a cell that can be projected does not read it.
             hidden: before.hidden.get(j).cloned().unwrap_or(N::constant(f64::NAN)),
-            memory: before.memory.iter().map(|memory| memory[j].clone()).collect(),
+            memory: memories_and_weights(&before.memory, self.weight_diag, self.hidden, j),
         };
         // For each unit: the gates, as `W x` alone or as `W x + U h`, and the separate products.
         let first = |j: usize| {
@@ -168,10 +170,27 @@ fn dot<N: Scalar>(matrix: &[N], row: usize, x: &[N]) -> N {
     let weights = &matrix[row * x.len()..(row + 1) * x.len()];
     weights.iter().zip(x).fold(N::constant(0.0), |sum, (w, x)| sum + w * x)
 }
+
+/// The memories of unit `j`, and behind them its diagonal weights.
+fn memories_and_weights<N: Scalar>(
+    memory: &[Vec<N>],
+    weight_diag: &[N],
+    hidden: usize,
+    j: usize,
+) -> Vec<N> {
+    let rows = memory.iter().map(Vec::as_slice).chain(weight_diag.chunks_exact(hidden));
+    rows.map(|row| row[j].clone()).collect()
+}
 // ANCHOR_END: forward
 
 impl<'a, N: Scalar> Weights<'a, N> {
-    fn of(options: &LayerOptions, given: &'a Values<N>, layer: usize, direction: usize) -> Self {
+    fn of(
+        cell: &dyn ScalarCell<N>,
+        options: &LayerOptions,
+        given: &'a Values<N>,
+        layer: usize,
+        direction: usize,
+    ) -> Self {
         let suffix = format!("_l{layer}{}", if direction == 1 { "_reverse" } else { "" });
         let tensor = |name: &str| given[&format!("{name}{suffix}")].as_slice();
         Self {
@@ -180,6 +199,7 @@ impl<'a, N: Scalar> Weights<'a, N> {
             weight_hh: tensor("weight_hh"),
             biases: options.bias.then(|| [tensor("bias_ih"), tensor("bias_hh")]),
             weight_hr: (options.proj_size > 0).then(|| tensor("weight_hr")),
+            weight_diag: if cell.diagonal_weights() > 0 { tensor("weight_diag") } else { &[] },
         }
     }
 }

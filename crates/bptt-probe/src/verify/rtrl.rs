@@ -188,6 +188,9 @@ fn add(outcome: &mut Outcome, states: bool, gradients: Vec<RtrlGradients>) {
         if let Some(weight) = layer.weight_hr {
             sum(format!("grad.weight_hr_l{k}"), array(weight));
         }
+        if let Some(weight) = layer.weight_diag {
+            sum(format!("grad.weight_diag_l{k}"), array(weight));
+        }
         hidden.push(layer.hidden);
         memory.extend(layer.memory);
     }

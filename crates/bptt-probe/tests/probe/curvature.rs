@@ -30,6 +30,7 @@ fn variables(suffixes: &[String], of: &Arrays) -> Variables {
         bias_ih: of.get(&format!("bias_ih{suffix}")).map(tensor),
         bias_hh: of.get(&format!("bias_hh{suffix}")).map(tensor),
         weight_hr: of.get(&format!("weight_hr{suffix}")).map(tensor),
+        weight_diag: of.get(&format!("weight_diag{suffix}")).map(tensor),
     });
     Variables {
         input: of.get("input").map(tensor),
@@ -57,6 +58,7 @@ pub(crate) fn arrays(suffixes: &[String], of: &Variables) -> Arrays {
         add(format!("bias_ih{suffix}"), weights.bias_ih.as_ref().map(array));
         add(format!("bias_hh{suffix}"), weights.bias_hh.as_ref().map(array));
         add(format!("weight_hr{suffix}"), weights.weight_hr.as_ref().map(array));
+        add(format!("weight_diag{suffix}"), weights.weight_diag.as_ref().map(array));
     }
     all
 }
@@ -72,6 +74,7 @@ fn layer(problem: &Problem) -> (AnyRecurrent, Vec<String>) {
         weights.bias_ih = given.bias_ih.map(Param::from_tensor);
         weights.bias_hh = given.bias_hh.map(Param::from_tensor);
         weights.weight_hr = given.weight_hr.map(Param::from_tensor);
+        weights.weight_diag = given.weight_diag.map(Param::from_tensor);
     }
     (layer, suffixes)
 }

@@ -330,6 +330,7 @@ fn against_the_tape<C: Cell>(cell: C) {
             bias_ih: Some(tensor(&along["bias_ih"])),
             bias_hh: Some(tensor(&along["bias_hh"])),
             weight_hr: None,
+            weight_diag: None,
         }],
     };
     let found = hessian_vector_product(&layer, &point, &direction, |results| LayerResults {

@@ -34,6 +34,7 @@ pub(super) fn join(name: &str, gates: &[&GateController]) -> Result<Weights, Con
         bias_ih: bias(&inputs)?,
         bias_hh: bias(&hiddens)?,
         weight_hr: None,
+        weight_diag: None,
         cache: WeightCache::default(),
     };
     if weights.bias_ih.is_some() != weights.bias_hh.is_some() {

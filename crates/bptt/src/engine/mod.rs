@@ -7,8 +7,10 @@ mod sequence;
 pub use autograd::Recorded;
 pub use bptt_kernels::SequenceResult;
 pub use sequence::Sequence;
+pub(crate) use sequence::without_diagonal;
 
 use bptt_cells::Cell;
+use bptt_kernels::CellLayout;
 use serde::{Deserialize, Serialize};
 
 /// How a layer is differentiated.
@@ -50,8 +52,10 @@ impl Engine {
 /// # Panics
 ///
 /// If the operands do not fit each other, with any engine: see [`Plan::check`](bptt_kernels::Plan::check).
-pub(crate) fn run<C: Cell>(cell: C, engine: Engine, sequence: Sequence) -> SequenceResult {
-    match engine {
+pub(crate) fn run<C: Cell>(cell: C, engine: Engine, mut sequence: Sequence) -> SequenceResult {
+    let layout = CellLayout::of::<C>();
+    sequence.diagonal_as_memory(&layout);
+    let result = match engine {
         Engine::Manual => manual::run(cell, sequence, false),
         Engine::Autograd => {
             let (operands, plan) = sequence.clone().into_operands(cell);
@@ -59,5 +63,6 @@ pub(crate) fn run<C: Cell>(cell: C, engine: Engine, sequence: Sequence) -> Seque
             autograd::run(cell, sequence)
         }
         Engine::Rtrl => manual::run(cell, sequence, true),
-    }
+    };
+    without_diagonal(result, &layout)
 }

@@ -2,8 +2,8 @@
 
 use bptt_cells::Cell;
 use bptt_kernels::{
-    AnyTensor, GradientObserver, Kernel, MaskedOutput, Operand, Operands, Plan, SequenceMask,
-    WeightCache,
+    AnyTensor, CellLayout, GradientObserver, Kernel, MaskedOutput, Operand, Operands, Plan,
+    SequenceMask, SequenceResult, WeightCache,
 };
 use burn::Tensor;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ pub struct Sequence {
     pub bias_hh: Option<Tensor<1>>,
     /// The projection, `[P, H]`
     pub weight_hr: Option<Tensor<2>>,
+    /// The diagonal weights, `[V, H]`
+    pub weight_diag: Option<Tensor<2>>,
     /// The initial hidden state, `[B, P]`
     pub hidden: Tensor<2>,
     /// The initial memory, `[M, B, H]`
@@ -52,6 +54,44 @@ pub struct Sequence {
 }
 
 impl Sequence {
+    /// Hands the diagonal weights to the cell as memories that do not change, behind the others, for every row; also
+    /// behind those that a reset sets. Kernels, engines and real-time learning then treat them as memories, and Burn
+    /// sums their gradient over the rows. [`without_diagonal`] takes them from the result.
+    ///
+    /// # Panics
+    ///
+    /// If the weights do not have the shape `[V, H]`.
+    pub(crate) fn diagonal_as_memory(&mut self, layout: &CellLayout) {
+        let [rows, _] = self.weight_ih.dims();
+        let expected = [layout.diagonal_weights, rows / layout.gates()];
+        let found = self.weight_diag.as_ref().map(|weight| weight.dims());
+        assert!(
+            found == (layout.diagonal_weights > 0).then_some(expected),
+            "{}: `weight_diag` has shape {found:?}, expected [V, H] = {expected:?}",
+            layout.name,
+        );
+        let Some(weight) = self.weight_diag.take() else { return };
+        let [count, hidden] = weight.dims();
+        let [batch, _] = self.hidden.dims();
+        let planes = weight.reshape([count, 1, hidden]).repeat_dim(1, batch);
+        let behind = |memory: Option<Tensor<3>>| match memory {
+            Some(memory) => Tensor::cat(vec![memory, planes.clone()], 0),
+            None => planes.clone(),
+        };
+        self.memory = Some(behind(self.memory.take()));
+        if self.resets.is_none() && self.reset_hidden.is_none() {
+            return;
+        }
+        let options = (&self.hidden.device(), self.hidden.dtype());
+        let states = layout.states();
+        if self.reset_hidden.is_none() {
+            self.reset_hidden = Some(Tensor::zeros(self.hidden.dims(), options));
+            self.reset_memory =
+                (states > 0).then(|| Tensor::zeros([states, batch, hidden], options));
+        }
+        self.reset_memory = Some(behind(self.reset_memory.take()));
+    }
+
     /// The operands and the plan for the kernels.
     pub(crate) fn into_operands<C: Cell>(self, cell: C) -> (Operands<AnyTensor>, Plan<C>) {
         let mut operands = Operands::<AnyTensor>::new();
@@ -77,4 +117,15 @@ impl Sequence {
             .with_observer(self.observer);
         (operands, plan)
     }
+}
+
+/// The result without the diagonal weights among the final memories.
+pub(crate) fn without_diagonal(mut result: SequenceResult, layout: &CellLayout) -> SequenceResult {
+    if layout.diagonal_weights > 0 {
+        let memory = result.memory.take();
+        result.memory = memory
+            .filter(|_| layout.states() > 0)
+            .map(|memory| memory.slice([0..layout.states()]));
+    }
+    result
 }

@@ -310,6 +310,7 @@ fn a_projection_to_more_than_there_is_is_refused() {
             bias_ih: None,
             bias_hh: None,
             weight_hr: Some(Tensor::ones([output, hidden], &device)),
+            weight_diag: None,
             hidden: Tensor::ones([1, output], &device),
             memory: None,
             reverse: false,

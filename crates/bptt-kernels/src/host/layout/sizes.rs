@@ -34,6 +34,8 @@ pub(crate) struct Layer {
     /// `P`
     pub(crate) output: usize,
     pub(crate) memories: usize,
+    /// How many of the memories are diagonal weights, which do not change: the last ones.
+    pub(crate) diagonal_weights: usize,
     /// How many values the cell saves for its backward step.
     pub(crate) saved: usize,
     /// `G`
@@ -100,6 +102,7 @@ impl Layer {
             hidden,
             output,
             memories,
+            diagonal_weights: cell.diagonal_weights,
             saved: cell.saved,
             gates,
             added: cell.count(HiddenTerm::Added),

@@ -43,7 +43,7 @@ fn norms(layer: &Layer, of_threads: &[f64]) -> StateGradientNorms {
     for of_thread in of_threads.chunks_exact(squares.len().max(1)) {
         squares.iter_mut().zip(of_thread).for_each(|(sum, square)| *sum += square);
     }
-    StateGradientNorms::of_squares(&squares, layer.memories > 0)
+    StateGradientNorms::of_squares(&squares, layer.memories > layer.diagonal_weights)
 }
 
 /// The size of a second-level cache, in bytes, of processors with AVX-512. Two blocks are in it.

@@ -202,7 +202,7 @@ impl<T: Gemm> Sequence<'_, T> {
 
     /// Adds the squares of the gradient of the state after step `t`, for this thread's rows and units.
     fn observe(&self, t: usize, rows: &StepRows<'_>, shard: &Shard, to: Shared<'_, f64>) {
-        let Layer { hidden, memories, hp, pp, .. } = *self.layer;
+        let Layer { hidden, memories, diagonal_weights, hp, pp, .. } = *self.layer;
         let units = self.outputs_of(shard);
         let own = shard.units.start.min(hidden)..shard.units.end.min(hidden);
         let mut sums = [0.0; PATHS];
@@ -216,7 +216,7 @@ impl<T: Gemm> Sequence<'_, T> {
                 sums[1] += gates * gates;
                 sums[2] += (output + gates) * (output + gates);
             }
-            for m in 0..memories {
+            for m in 0..memories - diagonal_weights {
                 let at = (b * memories + m) * hp + own.start;
                 // SAFETY: as above.
                 let d_memory = unsafe { self.state.d_memory.slice(at, own.len()) };

@@ -142,6 +142,15 @@ impl<B: Backend> RtrlState<B> {
         self.weights = weights;
     }
 
+    /// Replaces the values of the memory `m`, `[B, H]`, now and after a reset. Its influence stays. It is for a memory
+    /// that is a parameter, and so does not change from step to step.
+    pub fn set_memory(&mut self, m: usize, value: FloatTensor<B>) {
+        if let Some(reset) = &mut self.reset {
+            reset.memory[m].value = value.clone();
+        }
+        self.state.memory[m].value = value;
+    }
+
     /// dLoss/d(columns) for each block, `[B, N]`, from the gradient of the hidden state, `[B, P]`.
     pub fn through_hidden(&self, d: &FloatTensor<B>) -> Vec<FloatTensor<B>> {
         self.state.hidden.d.iter().map(|influence| through::<B>(d, influence)).collect()
