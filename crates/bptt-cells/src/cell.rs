@@ -24,6 +24,9 @@ pub enum HiddenTerm {
     /// It is added like [`Added`](Self::Added), but it is the product of `U` with a gated hidden state,
     /// [`Cell::gated_hidden`], in place of `h`. At most one gate can be of this kind, the last one.
     Gated,
+    /// There is none: the gate's pre-activation is `W x + b`. Either all gates of a cell are of this kind, or none of
+    /// them is. Such a cell has no `U` and no `b_h`; its units do not see each other within a layer.
+    None,
 }
 
 /// The parts of a cell that are not functions: its name, its counts, and the types of its components.

@@ -170,6 +170,30 @@ impl<N: Number> Number for Dual<N> {
     fn tanh(&self) -> Self {
         self.chain(self.value.tanh(), N::tanh_slope)
     }
+
+    #[inline(always)]
+    fn exp(&self) -> Self {
+        self.chain(self.value.exp(), N::clone)
+    }
+
+    #[inline(always)]
+    fn log_sigmoid(&self) -> Self {
+        let tangent = match &self.tangent {
+            Some(tangent) => Some((-self.value.clone()).sigmoid() * tangent),
+            None => None,
+        };
+        Self { value: self.value.log_sigmoid(), tangent }
+    }
+
+    #[inline(always)]
+    fn recip(&self) -> Self {
+        let value = self.value.recip();
+        let tangent = match &self.tangent {
+            Some(tangent) => Some(-(&value * &value) * tangent),
+            None => None,
+        };
+        Self { value, tangent }
+    }
 }
 
 // The slopes of these functions are step functions. Their own derivative is zero wherever it exists.

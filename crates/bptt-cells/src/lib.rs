@@ -15,6 +15,8 @@
 //! | [`GruResetBefore`] | `gru_reset_before.rs` | 3: `r z n` | – | `n` of `r ⊙ h` |
 //! | [`Mgu`] | `mgu.rs` | 2: `f n` | – | `n` of `f ⊙ h` |
 //! | [`Rhn`] | `rhn.rs` | 2: `n t` | – | added |
+//! | [`IndRnnTanh`], [`IndRnnRelu`] | `indrnn.rs` | 1 | – | none: `u ⊙ h` |
+//! | [`Slstm`] | `slstm.rs` | 4: `i f z o` | `c n m` | added |
 //!
 //! [`Clipped`] (`clipped.rs`) bounds the memory of an LSTM. It is a [`Wrapper`]: a cell around another.
 //!
@@ -49,6 +51,7 @@ mod components;
 mod dual;
 mod gru_reset_after;
 mod gru_reset_before;
+mod indrnn;
 mod lstm;
 mod lstm_coupled;
 mod lstm_peephole;
@@ -56,6 +59,7 @@ mod mgu;
 mod number;
 mod rhn;
 mod rnn;
+mod slstm;
 mod wrapper;
 
 pub use cell::{AnalyticCell, AnalyticVisitor, Backward, Cell, Forward, HiddenTerm, Layout, State};
@@ -64,6 +68,7 @@ pub use components::Components;
 pub use dual::Dual;
 pub use gru_reset_after::GruResetAfter;
 pub use gru_reset_before::GruResetBefore;
+pub use indrnn::{IndRnnRelu, IndRnnTanh};
 pub use lstm::Lstm;
 pub use lstm_coupled::LstmCoupled;
 pub use lstm_peephole::LstmPeephole;
@@ -71,6 +76,7 @@ pub use mgu::Mgu;
 pub use number::{Imply, ImplyIs, Number, Rectify};
 pub use rhn::Rhn;
 pub use rnn::{RnnRelu, RnnTanh};
+pub use slstm::Slstm;
 pub use wrapper::Wrapper;
 
 /// What each cell saves from its forward step for its backward step.
@@ -82,6 +88,7 @@ pub mod saved {
     pub use crate::lstm_peephole::Saved as LstmPeephole;
     pub use crate::mgu::Saved as Mgu;
     pub use crate::rhn::Saved as Rhn;
+    pub use crate::slstm::Saved as Slstm;
 }
 
 /// Compiles the example of the README.

@@ -19,7 +19,7 @@ impl<S, T> ImplyIs<T> for S {
 impl<S, T> Imply<T> for S {}
 
 /// A number with the operations that a cell's equations may use: `+ - *` on values and on references, `sigmoid`,
-/// `tanh`, and the slopes of both from their outputs.
+/// `tanh`, the slopes of both from their outputs, `e^x`, `log σ(x)` and `1 / x`.
 ///
 /// It may be a whole tensor: every operation is elementwise, and a clone is cheap.
 pub trait Number:
@@ -49,6 +49,15 @@ pub trait Number:
 
     /// `tanh(x)`
     fn tanh(&self) -> Self;
+
+    /// `e^x`
+    fn exp(&self) -> Self;
+
+    /// `log σ(x) = -log(1 + e^-x)`, which does not overflow
+    fn log_sigmoid(&self) -> Self;
+
+    /// `1 / x`
+    fn recip(&self) -> Self;
 
     /// `σ'(x) = s (1 - s)`, where `self` is the *output* `s = σ(x)`.
     #[inline(always)]
@@ -98,6 +107,23 @@ macro_rules! float {
             #[inline(always)]
             fn tanh(&self) -> Self {
                 <$float>::tanh(*self)
+            }
+
+            #[inline(always)]
+            fn exp(&self) -> Self {
+                <$float>::exp(*self)
+            }
+
+            #[inline(always)]
+            fn log_sigmoid(&self) -> Self {
+                // e^-|x| does not overflow. This does not use `min`, because a NaN has to give a NaN.
+                let below = if *self < 0.0 { *self } else { 0.0 };
+                below - (-self.abs()).exp().ln_1p()
+            }
+
+            #[inline(always)]
+            fn recip(&self) -> Self {
+                1.0 / self
             }
         }
 

@@ -1,8 +1,9 @@
 //! Compares each cell's `step_backward` with central differences of its `step`, in plain f64.
 
 use bptt_cells::{
-    Backward, Cell, Clipped, Components, GruResetAfter, GruResetBefore, HiddenTerm, Layout, Lstm,
-    LstmCoupled, LstmPeephole, Mgu, Rhn, RnnRelu, RnnTanh, State,
+    Backward, Cell, Clipped, Components, Dual, GruResetAfter, GruResetBefore, HiddenTerm, IndRnnRelu,
+    IndRnnTanh, Layout, Lstm, LstmCoupled, LstmPeephole, Mgu, Number, Rhn, RnnRelu, RnnTanh, Slstm,
+    State,
 };
 
 /// The weight of the gated hidden state, a scalar, so that a cell with such a state is a function of its gates.
@@ -74,10 +75,16 @@ fn gradient<C: Cell>(cell: &C, all: &[f64], cotangent: &[f64]) -> Vec<f64> {
 }
 
 fn check<C: Cell>(cell: C) {
+    check_in(cell, |_| ());
+}
+
+/// Checks a cell at points that are moved into its domain.
+fn check_in<C: Cell>(cell: C, into_domain: impl Fn(&mut [f64])) {
     // A fixed low-discrepancy sequence. Its points are generic, and away from the rectifier's kink.
     let value = |k: usize| (k as f64 * 0.618_033_988_749_895 + 0.3).fract() * 3.0 - 1.55;
     for point in 0..50 {
-        let all: Vec<f64> = (0..size::<C>()).map(|k| value(point * 11 + k)).collect();
+        let mut all: Vec<f64> = (0..size::<C>()).map(|k| value(point * 11 + k)).collect();
+        into_domain(&mut all);
         let cotangent: Vec<f64> = (0..1 + C::Memory::<f64>::LEN).map(|k| value(point * 7 + k + 5)).collect();
         let by_hand = gradient(&cell, &all, &cotangent);
         for k in 0..all.len() {
@@ -112,6 +119,10 @@ fn step_backward_is_the_transposed_jacobian_of_step() {
     check(LstmPeephole);
     check(Mgu);
     check(Rhn);
+    check(IndRnnTanh);
+    check(IndRnnRelu);
+    // The normaliser is a sum of positive numbers. It is behind four gates, `h` and `c`.
+    check_in(Slstm, |all| all[6] = 0.5 + all[6].abs());
 }
 
 #[test]
@@ -122,6 +133,7 @@ fn layouts_agree_with_their_planes() {
         assert_eq!(count(HiddenTerm::Separate), C::Separate::<f64>::LEN, "{}", C::NAME);
         assert!(count(HiddenTerm::Gated) <= 1, "{}", C::NAME);
         assert!(C::DIAGONAL_WEIGHTS <= C::Memory::<f64>::LEN, "{}", C::NAME);
+        assert!([0, C::GATES].contains(&count(HiddenTerm::None)), "{}", C::NAME);
         if has_gated::<C>() {
             assert_eq!(C::HIDDEN_TERMS.last(), Some(&HiddenTerm::Gated), "{}", C::NAME);
         }
@@ -136,6 +148,9 @@ fn layouts_agree_with_their_planes() {
     agree::<LstmPeephole>();
     agree::<Mgu>();
     agree::<Rhn>();
+    agree::<IndRnnTanh>();
+    agree::<IndRnnRelu>();
+    agree::<Slstm>();
 }
 
 /// A layer hands diagonal weights on from step to step, so a step must not change them.
@@ -151,6 +166,54 @@ fn a_step_returns_its_diagonal_weights_as_they_are() {
         assert_eq!(before[first..], after[first..], "{}", C::NAME);
     }
     holds(LstmPeephole);
+    holds(IndRnnTanh);
+    holds(IndRnnRelu);
+}
+
+/// The stabiliser changes nothing: a sequence by the plain equations has the same `h`.
+#[test]
+fn the_stabiliser_of_an_slstm_changes_no_output() {
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let (mut c, mut n) = (0.0, 0.0);
+    let mut state = State { hidden: 0.0, memory: [0.0; 3] };
+    for t in 0..40 {
+        let a = |k: usize| ((4 * t + k) as f64 * 0.618_033_988_749_895).fract() * 8.0 - 4.0;
+        let gates = [a(0), a(1), a(2), a(3)];
+        let (i, f) = (gates[0].exp(), sigmoid(gates[1]));
+        c = f * c + i * gates[2].tanh();
+        n = f * n + i;
+        (state, _) = Cell::step(&Slstm, gates, [], &state);
+        let h = sigmoid(gates[3]) * c / n;
+        assert!((state.hidden - h).abs() < 1e-14 * h.abs().max(1e-3), "{t}: {}, {h}", state.hidden);
+    }
+    // The plain equations overflow here.
+    for a_i in [800.0, -500.0, 900.0] {
+        let (after, saved) = Cell::step(&Slstm, [a_i, 1.0, 0.5, 0.3], [], &state);
+        let d = State { hidden: 1.0, memory: [0.1, 0.2, 0.3] };
+        let back = Cell::step_backward(&Slstm, saved, &state, &after, d);
+        assert!(after.hidden.is_finite() && back.d_gates.iter().all(|d| d.is_finite()));
+        state = after;
+    }
+}
+
+#[test]
+fn functions_and_their_derivatives_agree() {
+    type Function = fn(Dual<f64>) -> Dual<f64>;
+    let functions: [(&str, Function); 3] =
+        [("exp", |x| x.exp()), ("log_sigmoid", |x| x.log_sigmoid()), ("recip", |x| x.recip())];
+    for (name, function) in functions {
+        for x in [-30.0, -1.5, -0.2, 0.3, 2.0, 30.0] {
+            let of = |x: f64| function(Dual::new(x, Some(1.0)));
+            let slope = of(x).tangent.expect("the input has one");
+            let h = 1e-4;
+            let differences = 8.0 * (of(x + h).value - of(x - h).value)
+                - (of(x + 2.0 * h).value - of(x - 2.0 * h).value);
+            let off = slope - differences / (12.0 * h);
+            assert!(off.abs() < 1e-9 * of(x).value.abs().max(1.0), "{name} at {x}: {off}");
+        }
+    }
+    assert_eq!((-800.0_f64).log_sigmoid(), -800.0);
+    assert!(f64::NAN.log_sigmoid().is_nan());
 }
 
 #[test]

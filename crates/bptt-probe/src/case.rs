@@ -34,6 +34,10 @@ pub(crate) fn cells() -> Vec<(&'static str, LayerOptions)> {
             CellKind::Rnn => {
                 Some(LayerOptions { nonlinearity: Nonlinearity::Relu, ..plain.clone() })
             }
+            #[cfg(feature = "diagonal-cells")]
+            CellKind::IndRnn => {
+                Some(LayerOptions { nonlinearity: Nonlinearity::Relu, ..plain.clone() })
+            }
             CellKind::Lstm => Some(LayerOptions { input_forget: true, ..plain.clone() }),
             CellKind::Gru => Some(LayerOptions { reset_after: false, ..plain.clone() }),
             _ => None,
@@ -438,7 +442,25 @@ impl Case {
             let values = (0..count).map(|_| -> f64 { deviation * normal(&mut rng) }).collect();
             given.insert(name, Array { shape, values });
         }
+        into_domain(options.cell_name(), &mut given);
         Problem { name: self.name.clone(), options, given, expected: BTreeMap::new() }
+    }
+}
+
+/// Makes random memories such as the cell can have. The normaliser `n` of an sLSTM is a sum of positive numbers, and `h`
+/// is divided by it.
+pub(crate) fn into_domain(cell: &str, given: &mut BTreeMap<String, Array>) {
+    if cell != "slstm" {
+        return;
+    }
+    for name in ["c_0", "c_reset"] {
+        let Some(Array { shape, values }) = given.get_mut(name) else { continue };
+        let plane = shape[1] * shape[2];
+        for (k, plane) in values.chunks_exact_mut(plane).enumerate() {
+            if k % 3 == 1 {
+                plane.iter_mut().for_each(|n| *n = 0.5 + n.abs());
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A certificate for a cell of your own.
 
+use crate::case::into_domain;
 use crate::device;
 use crate::measure::{Outcome, measure_layer, relative_error};
 use crate::problem::{Array, LayerOptions, Problem};
@@ -301,6 +302,7 @@ fn problem<C: Cell>(name: &str, options: LayerOptions) -> Problem {
         let values = (0..shape.iter().product()).map(|_| scale * normal()).collect();
         given.insert(name, Array { shape, values });
     }
+    into_domain(C::NAME, &mut given);
     Problem { name: name.to_string(), options, given, expected: BTreeMap::new() }
 }
 

@@ -59,6 +59,8 @@ pub(crate) fn load<C: SequenceCell>(
         weights.weight_hh = matrix(problem, format!("weight_hh{suffix}"), &device, dtype);
         if problem.options.bias {
             weights.bias_ih = Some(vector(problem, format!("bias_ih{suffix}"), &device, dtype));
+        }
+        if weights.bias_hh.is_some() {
             weights.bias_hh = Some(vector(problem, format!("bias_hh{suffix}"), &device, dtype));
         }
         if problem.options.proj_size > 0 {

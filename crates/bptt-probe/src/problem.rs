@@ -196,6 +196,7 @@ impl LayerOptions {
     fn parameters_of(&self, cell: &CellLayout) -> Option<Vec<(String, Vec<usize>)>> {
         let gates = cell.gates().checked_mul(self.hidden_size)?;
         let above = self.directions().checked_mul(self.state_size())?;
+        let is_recurrent = cell.has_recurrent_weights();
         let mut all = Vec::new();
         for layer in 0..self.num_layers {
             let input = if layer == 0 { self.input_size } else { above };
@@ -204,15 +205,20 @@ impl LayerOptions {
                     all.push((format!("{name}_l{layer}{reverse}"), shape));
                 };
                 add("weight_ih", vec![gates, input]);
-                add("weight_hh", vec![gates, self.state_size()]);
+                add("weight_hh", match is_recurrent {
+                    true => vec![gates, self.state_size()],
+                    false => vec![cell.diagonal_weights, self.hidden_size],
+                });
                 if self.bias {
                     add("bias_ih", vec![gates]);
+                }
+                if self.bias && is_recurrent {
                     add("bias_hh", vec![gates]);
                 }
                 if self.proj_size > 0 {
                     add("weight_hr", vec![self.proj_size, self.hidden_size]);
                 }
-                if cell.diagonal_weights > 0 {
+                if cell.diagonal_weights > 0 && is_recurrent {
                     add("weight_diag", vec![cell.diagonal_weights, self.hidden_size]);
                 }
             }

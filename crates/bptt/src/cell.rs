@@ -142,6 +142,30 @@ impl SequenceCell for RnnCell {
     }
 }
 
+/// The independently recurrent cell with its nonlinearity.
+#[cfg(feature = "diagonal-cells")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IndRnnCell(
+    /// The function of the hidden state.
+    pub Nonlinearity,
+);
+
+#[cfg(feature = "diagonal-cells")]
+impl SequenceCell for IndRnnCell {
+    type State = AnyState;
+
+    fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {
+        match self.0 {
+            Nonlinearity::Tanh => visitor.visit(cells::IndRnnTanh),
+            Nonlinearity::Relu => visitor.visit(cells::IndRnnRelu),
+        }
+    }
+
+    fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
+        self.accept(Run(engine, sequence))
+    }
+}
+
 /// The LSTM cell with its options.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LstmCell {
@@ -253,6 +277,15 @@ pub(crate) trait NamedCell: SequenceCell {
 }
 
 impl NamedCell for RnnCell {
+    const OPTIONS: &'static [&'static str] = &["nonlinearity"];
+
+    fn of(options: &CellOptions) -> Self {
+        Self(options.nonlinearity)
+    }
+}
+
+#[cfg(feature = "diagonal-cells")]
+impl NamedCell for IndRnnCell {
     const OPTIONS: &'static [&'static str] = &["nonlinearity"];
 
     fn of(options: &CellOptions) -> Self {

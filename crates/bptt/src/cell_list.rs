@@ -1,6 +1,8 @@
 //! The list of this project's cells. [`CellKind`], [`AnyCell`], the command's `--cell` and the case table follow
 //! from it.
 
+#[cfg(feature = "diagonal-cells")]
+use crate::cell::IndRnnCell;
 use crate::cell::{CellOptions, CellVisitor, GruCell, LstmCell, NamedCell, RnnCell, SequenceCell};
 use crate::engine::{Engine, Sequence, SequenceResult};
 use crate::error::ConfigError;
@@ -112,6 +114,10 @@ cells! {
     Mgu(bptt_cells::Mgu), "mgu", "Minimal gated unit";
     #[cfg(feature = "gated-cells")]
     Rhn(bptt_cells::Rhn), "rhn", "Recurrent highway network of depth 1";
+    #[cfg(feature = "diagonal-cells")]
+    IndRnn(IndRnnCell), "indrnn", "Independently recurrent network";
+    #[cfg(feature = "lstm-variants")]
+    Slstm(bptt_cells::Slstm), "slstm", "LSTM with exponential gates (sLSTM)";
 }
 
 #[cfg(test)]

@@ -200,7 +200,7 @@ layer_config! {
         /// Which cell.
         kind: CellKind,
         =>
-        /// For an RNN.
+        /// For an RNN or an IndRNN.
         #[config(default = "Nonlinearity::Tanh")]
         nonlinearity: Nonlinearity,
         /// For a GRU.
@@ -272,6 +272,7 @@ impl StackConfig {
                     hidden: self.d_hidden,
                     projection: self.proj_size,
                     diagonal: cell.diagonal_weights(),
+                    recurrent: cell.layout().has_recurrent_weights(),
                     bias: self.bias,
                 };
                 Weights::init(&sizes, &initializers, device)
@@ -309,6 +310,7 @@ impl StackConfig {
         let state = self.proj_size.unwrap_or(hidden);
         let layer = |input: u128| {
             let rows = product(&[gates, hidden]);
+            let state = if cell.layout().has_recurrent_weights() { state } else { 0 };
             let columns = input.saturating_add(state as u128).saturating_add(2);
             let projection = self.proj_size.map_or(0, |size| product(&[size, hidden]));
             let diagonal = product(&[cell.diagonal_weights(), hidden]);
@@ -355,6 +357,10 @@ impl StackConfig {
                 "d_hidden is {}, which is more than a tensor can have",
                 self.d_hidden
             ));
+        }
+        let layout = cell.layout();
+        if !layout.has_recurrent_weights() && layout.diagonal_weights == 0 {
+            return error("a cell without recurrent products needs diagonal weights".to_string());
         }
         match self.proj_size {
             Some(_) if !cell.projectable() => {

@@ -78,6 +78,8 @@ pub use bptt_kernels::{
     available_memory, hidden_state_cost, internal_state_cost, rtrl_bytes,
 };
 pub use cast::cast;
+#[cfg(feature = "diagonal-cells")]
+pub use cell::IndRnnCell;
 pub use cell::{CellVisitor, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
 pub use cell_list::{AnyCell, CellKind};
 pub use config::{AnyRecurrentConfig, GruConfig, LstmConfig, RnnConfig, StackConfig};

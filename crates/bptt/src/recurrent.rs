@@ -359,7 +359,7 @@ impl<C: SequenceCell> Recurrent<C> {
                 let sequence = Sequence {
                     input: x.clone(),
                     weight_ih: weights.weight_ih.val(),
-                    weight_hh: weights.weight_hh.val(),
+                    weight_hh: Some(weights.weight_hh.val()),
                     bias_ih: weights.bias_ih.as_ref().map(|bias| bias.val()),
                     bias_hh: weights.bias_hh.as_ref().map(|bias| bias.val()),
                     weight_hr: weights.weight_hr.as_ref().map(|weight| weight.val()),

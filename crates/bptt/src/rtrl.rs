@@ -11,6 +11,7 @@ use bptt_kernels::{
 };
 use burn::Tensor;
 use burn::backend::{Dispatch, DispatchTensor};
+use burn::module::Param;
 
 /// A layer that learns while it runs. After every step it knows the exact gradient of any loss of its output. It never
 /// goes back in time.
@@ -60,7 +61,7 @@ pub struct Rtrl<C: SequenceCell> {
 pub struct RtrlGradients {
     /// `[G·H, I]`
     pub weight_ih: Tensor<2>,
-    /// `[G·H, P]`
+    /// As [`Weights::weight_hh`], `[G·H, P]`
     pub weight_hh: Tensor<2>,
     /// `[G·H]`
     pub bias_ih: Option<Tensor<1>>,
@@ -122,7 +123,7 @@ impl<C: SequenceCell> Rtrl<C> {
             let hidden = hidden.clone().slice([k..k + 1]).reshape([batch, output]);
             let memory =
                 memory.as_ref().map(|all| all.clone().slice([k * memories..(k + 1) * memories]));
-            let operands = with_state(weights, hidden, memory);
+            let operands = with_state(&cell, weights, hidden, memory);
             let all = Operand::ALL.into_iter().fold(Operands::new(), |all, o| all.with(o, ()));
             let layer = RtrlState::begin(operands.map(AnyTensor::into_dispatch), &all, &below);
             below.push(layer.columns());
@@ -209,8 +210,8 @@ impl<C: SequenceCell> Rtrl<C> {
     pub fn update(&mut self, layer: &Recurrent<C>) {
         let memories = self.cell.memories();
         for (layer, weights) in self.layers.iter_mut().zip(&layer.weights) {
-            layer.set_weights(weights_of(weights).map(AnyTensor::into_dispatch));
-            let Some(weight) = &weights.weight_diag else { continue };
+            layer.set_weights(weights_of(&self.cell, weights).map(AnyTensor::into_dispatch));
+            let Some(weight) = diagonal_of(&self.cell, weights) else { continue };
             let [batch, _] = Tensor::<2>::from_dispatch(layer.hidden().clone()).dims();
             for (v, row) in plain(weight.val()).split(1, 0).into_iter().enumerate() {
                 layer.set_memory(memories + v, row.repeat_dim(0, batch).into_dispatch());
@@ -242,10 +243,16 @@ impl<C: SequenceCell> Rtrl<C> {
             let needed = "a layer has it";
             let memory: Option<Tensor<3>> = tensor(d.take(Operand::Memory));
             let reset_memory: Option<Tensor<3>> = tensor(d.take(Operand::ResetMemory));
-            let (memory, weight_diag) = split_memory(memory, reset_memory, memories);
+            let (memory, diagonal) = split_memory(memory, reset_memory, memories);
+            let weight_hh = tensor(d.take(Operand::WeightHh));
+            // Without recurrent products, `weight_hh` is the diagonal weights.
+            let (weight_hh, weight_diag) = match weight_hh {
+                Some(weight_hh) => (weight_hh, diagonal),
+                None => (diagonal.expect(needed), None),
+            };
             RtrlGradients {
                 weight_ih: tensor(d.take(Operand::WeightIh)).expect(needed),
-                weight_hh: tensor(d.take(Operand::WeightHh)).expect(needed),
+                weight_hh,
                 bias_ih: tensor(d.take(Operand::BiasIh)),
                 bias_hh: tensor(d.take(Operand::BiasHh)),
                 weight_hr: tensor(d.take(Operand::WeightHr)),
@@ -283,7 +290,7 @@ fn check_memory<C: SequenceCell>(
     let hidden = layer.options.d_hidden;
     let output = layer.options.proj_size.unwrap_or(hidden);
     let of_layer = |weights: &Weights| {
-        let operands = weights_of(weights);
+        let operands = weights_of(&layer.cell, weights);
         // Diagonal weights are columns of each row twice: of the initial state and of that after a reset.
         let (memories, diagonal) = (layer.cell.memories(), layer.cell.diagonal_weights());
         let resets = if diagonal > 0 { 2 } else { 1 };
@@ -327,12 +334,25 @@ impl CellVisitor for Bytes {
     }
 }
 
-/// A layer's parameters, untracked.
-fn weights_of(weights: &Weights) -> Operands<AnyTensor> {
-    let vector = |bias: &burn::module::Param<Tensor<1>>| plain(bias.val());
+/// The diagonal weights, if the cell has any.
+fn diagonal_of<'a>(
+    cell: &impl SequenceCell,
+    weights: &'a Weights,
+) -> Option<&'a Param<Tensor<2>>> {
+    match cell.layout().has_recurrent_weights() {
+        true => weights.weight_diag.as_ref(),
+        false => Some(&weights.weight_hh),
+    }
+}
+
+/// A layer's parameters without its diagonal weights, untracked.
+fn weights_of(cell: &impl SequenceCell, weights: &Weights) -> Operands<AnyTensor> {
+    let vector = |bias: &Param<Tensor<1>>| plain(bias.val());
+    let weight_hh =
+        cell.layout().has_recurrent_weights().then(|| plain(weights.weight_hh.val()));
     Operands::new()
         .with(Operand::WeightIh, plain(weights.weight_ih.val()))
-        .with(Operand::WeightHh, plain(weights.weight_hh.val()))
+        .with_optional(Operand::WeightHh, weight_hh)
         .with_optional(Operand::BiasIh, weights.bias_ih.as_ref().map(vector))
         .with_optional(Operand::BiasHh, weights.bias_hh.as_ref().map(vector))
         .with_optional(Operand::WeightHr, weights.weight_hr.as_ref().map(|w| plain(w.val())))
@@ -341,12 +361,13 @@ fn weights_of(weights: &Weights) -> Operands<AnyTensor> {
 /// A layer's parameters and its initial state. Its diagonal weights are memories that do not change, also those that
 /// a reset sets.
 fn with_state(
+    cell: &impl SequenceCell,
     weights: &Weights,
     hidden: Tensor<2>,
     memory: Option<Tensor<3>>,
 ) -> Operands<AnyTensor> {
-    let operands = weights_of(weights);
-    let Some(weight) = &weights.weight_diag else {
+    let operands = weights_of(cell, weights);
+    let Some(weight) = diagonal_of(cell, weights) else {
         return operands.with(Operand::Hidden, hidden).with_optional(Operand::Memory, memory);
     };
     let weight = plain(weight.val());

@@ -10,15 +10,17 @@ use burn::tensor::Device;
 pub struct Weights {
     /// `W`, `[G·H, I]`
     pub weight_ih: Param<Tensor<2>>,
-    /// `U`, `[G·H, P]`
+    /// `U`, `[G·H, P]`; for a cell without recurrent products ([`HiddenTerm::None`](bptt_cells::HiddenTerm::None)) its
+    /// diagonal weights, `[V, H]`
     pub weight_hh: Param<Tensor<2>>,
     /// `b`, `[G·H]`
     pub bias_ih: Option<Param<Tensor<1>>>,
-    /// `b_h`, `[G·H]`
+    /// `b_h`, `[G·H]`; for cells with recurrent products
     pub bias_hh: Option<Param<Tensor<1>>>,
     /// The projection, `[P, H]`
     pub weight_hr: Option<Param<Tensor<2>>>,
-    /// The diagonal weights, `[V, H]`: parameters that are one number for each unit, such as peepholes.
+    /// The diagonal weights, `[V, H]`: parameters that are one number for each unit, such as peepholes; for cells that
+    /// also have recurrent products
     pub weight_diag: Option<Param<Tensor<2>>>,
     /// The packed weights of short calls by the manual engine. They are used only for the tensors that were packed. A
     /// clone shares them. Weights that are mapped, trained or loaded begin without packed weights.
@@ -37,6 +39,8 @@ pub(crate) struct Sizes {
     pub(crate) projection: Option<usize>,
     /// `V`
     pub(crate) diagonal: usize,
+    /// Whether the cell has recurrent products.
+    pub(crate) recurrent: bool,
     pub(crate) bias: bool,
 }
 
@@ -49,20 +53,25 @@ pub(crate) struct Initializers {
 
 impl Weights {
     pub(crate) fn init(sizes: &Sizes, initializers: &Initializers, device: &Device) -> Self {
-        let Sizes { gates, input, hidden, projection, diagonal, bias } = *sizes;
+        let Sizes { gates, input, hidden, projection, diagonal, recurrent, bias } = *sizes;
         let matrix = |initializer: &Initializer, shape: [usize; 2]| {
             now(initializer.init_with(shape, Some(shape[1]), Some(shape[0]), device))
         };
-        let vector =
-            || bias.then(|| now(initializers.bias.init_with([gates], Some(hidden), None, device)));
+        let vector = |is_there: bool| {
+            is_there.then(|| now(initializers.bias.init_with([gates], Some(hidden), None, device)))
+        };
+        let recurrent_shape = match recurrent {
+            true => [gates, projection.unwrap_or(hidden)],
+            false => [diagonal, hidden],
+        };
         // The values are drawn in PyTorch's order, so that a seed always gives the same weights.
         Self {
             weight_ih: matrix(&initializers.input, [gates, input]),
-            weight_hh: matrix(&initializers.recurrent, [gates, projection.unwrap_or(hidden)]),
-            bias_ih: vector(),
-            bias_hh: vector(),
+            weight_hh: matrix(&initializers.recurrent, recurrent_shape),
+            bias_ih: vector(bias),
+            bias_hh: vector(bias && recurrent),
             weight_hr: projection.map(|p| matrix(&initializers.recurrent, [p, hidden])),
-            weight_diag: (diagonal > 0)
+            weight_diag: (diagonal > 0 && recurrent)
                 .then(|| matrix(&initializers.recurrent, [diagonal, hidden])),
             cache: WeightCache::default(),
         }

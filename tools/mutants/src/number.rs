@@ -21,6 +21,12 @@ pub enum Operation {
     Sigmoid,
     /// `tanh(a)`
     Tanh,
+    /// `e^a`
+    Exp,
+    /// `log σ(a)`
+    LogSigmoid,
+    /// `1 / a`
+    Recip,
     /// `a (1 - a)`
     SigmoidSlope,
     /// `1 - a²`
@@ -63,6 +69,9 @@ impl Operation {
             Self::OneMinus => "1 - a",
             Self::Sigmoid => "σ(a)",
             Self::Tanh => "tanh(a)",
+            Self::Exp => "e^a",
+            Self::LogSigmoid => "log σ(a)",
+            Self::Recip => "1 / a",
             Self::SigmoidSlope => "σ' = a (1 - a)",
             Self::TanhSlope => "tanh' = 1 - a²",
             Self::Relu => "relu(a)",
@@ -83,7 +92,9 @@ impl Operation {
             Self::Sigmoid | Self::Tanh => &[First, Exchanged],
             Self::SigmoidSlope => &[First, Negated, Exchanged],
             Self::TanhSlope => &[First, Negated, Exchanged, Unsquared],
-            Self::Relu | Self::Clip => &[First, Negated],
+            Self::Relu | Self::Clip | Self::Exp | Self::LogSigmoid | Self::Recip => {
+                &[First, Negated]
+            }
         }
     }
 }
@@ -256,6 +267,18 @@ impl<N: Number> Number for Mutant<N> {
 
     fn tanh(&self) -> Self {
         self.unary(Operation::Tanh, N::tanh, N::sigmoid)
+    }
+
+    fn exp(&self) -> Self {
+        self.unary(Operation::Exp, N::exp, N::exp)
+    }
+
+    fn log_sigmoid(&self) -> Self {
+        self.unary(Operation::LogSigmoid, N::log_sigmoid, N::log_sigmoid)
+    }
+
+    fn recip(&self) -> Self {
+        self.unary(Operation::Recip, N::recip, N::recip)
     }
 
     fn sigmoid_slope(&self) -> Self {

@@ -89,15 +89,15 @@ pub const SITES: &[Site] = &[
     site(REFERENCE, "«d_outer.extend(d_separate);»", &[
         ("the gate's gradient for that of its separate product", "let _ = d_separate; d_outer.extend_from_slice(&d_gates[added..]);"),
     ]),
-    site(REFERENCE, "let mut d_hidden = «d_outer.clone().matmul(weights.outer.clone())»;", &[
-        ("the product with U dropped", "{ let d = d_outer.clone().matmul(weights.outer.clone()); d.zeros(d.shape()) }"),
-        ("a square U not transposed", "{ let u = weights.outer.clone(); d_outer.clone().matmul(if u.shape()[0] == u.shape()[1] { u.transpose() } else { u }) }"),
+    site(REFERENCE, "let mut d_hidden = «d_outer.clone().matmul(outer.clone())»;", &[
+        ("the product with U dropped", "{ let d = d_outer.clone().matmul(outer.clone()); d.zeros(d.shape()) }"),
+        ("a square U not transposed", "{ let u = outer.clone(); d_outer.clone().matmul(if u.shape()[0] == u.shape()[1] { u.transpose() } else { u }) }"),
     ]),
     site(REFERENCE, "d_hidden = «d_hidden + direct»;", &[
         ("the way through h by the step itself dropped", "d_hidden"),
         ("the way through U dropped beside another", "direct"),
     ]),
-    site(REFERENCE, "memory: «d_memory.into_vec()» }", &[
+    site(REFERENCE, "let memory = «d_memory.into_vec()»;", &[
         ("the memory's gradient not carried to the step before", "d_memory.into_vec().into_iter().map(|d| d.zeros(d.shape())).collect()"),
     ]),
     site(REFERENCE, "hidden: «N::select(valid, d_before.hidden, held.hidden)»,", &[

@@ -43,6 +43,11 @@ impl CellLayout {
         self.memories - self.diagonal_weights
     }
 
+    /// Whether there are recurrent matrices, `U`.
+    pub fn has_recurrent_weights(&self) -> bool {
+        !self.hidden_terms.contains(&HiddenTerm::None)
+    }
+
     /// How many gates have a hidden term of this kind.
     pub fn count(&self, kind: HiddenTerm) -> usize {
         self.hidden_terms.iter().filter(|&&term| term == kind).count()

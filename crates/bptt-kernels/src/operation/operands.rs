@@ -8,7 +8,7 @@ pub enum Operand {
     Input,
     /// `W`, `[G·H, I]`.
     WeightIh,
-    /// `U`, `[G·H, P]`.
+    /// `U`, `[G·H, P]`; for cells that have a recurrent product.
     WeightHh,
     /// `b`, `[G·H]`; optional.
     BiasIh,

@@ -337,6 +337,15 @@ impl PlanOptions {
             }
         }
         assert_eq!(
+            (shapes.has(Operand::WeightHh), shapes.has(Operand::BiasHh)),
+            match cell.has_recurrent_weights() {
+                true => (true, shapes.has(Operand::BiasHh)),
+                false => (false, false),
+            },
+            "{}: `weight_hh` and `bias_hh` go with cells that have a recurrent product, and only with those",
+            cell.name,
+        );
+        assert_eq!(
             shapes.has(Operand::Memory),
             memories > 0,
             "{}: `c_0` goes with cells that have a memory, and only with those",

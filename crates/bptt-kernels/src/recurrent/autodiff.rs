@@ -22,6 +22,7 @@ pub(super) fn recurrent<B: Backend, S: CheckpointStrategy>(
 ) -> Results<FloatTensor<Autodiff<B, S>>> {
     // A node's number of parents is part of its type.
     match operands.iter().count() {
+        3 => node::<3, B, S>(operands, run),
         4 => node::<4, B, S>(operands, run),
         5 => node::<5, B, S>(operands, run),
         6 => node::<6, B, S>(operands, run),
@@ -29,7 +30,7 @@ pub(super) fn recurrent<B: Backend, S: CheckpointStrategy>(
         8 => node::<8, B, S>(operands, run),
         9 => node::<9, B, S>(operands, run),
         10 => node::<10, B, S>(operands, run),
-        count => panic!("the recurrent operation takes 4 to 10 operands, and got {count}"),
+        count => panic!("the recurrent operation takes 3 to 10 operands, and got {count}"),
     }
 }
 

@@ -45,8 +45,8 @@ type Step<N, C> = State<N, <C as Layout>::Memory<N>>;
 
 /// The recurrent weights, split by the operand that they are multiplied with.
 struct RecurrentWeights<N> {
-    /// The gates that are multiplied with `h`: those that are added or separate, `[A·H, P]`.
-    outer: N,
+    /// The gates that are multiplied with `h`: those that are added or separate, `[A·H, P]`; `None` if there are none.
+    outer: Option<N>,
     outer_bias: Option<N>,
     /// The gate that is multiplied with the gated hidden state: the last one, `[H, H]`.
     gated: Option<(N, Option<N>)>,
@@ -67,15 +67,17 @@ fn counts<C: Layout>() -> Counts {
 
 impl<N: TensorNumber> RecurrentWeights<N> {
     fn of<C: Layout>(operands: &Operands<N>, hidden: usize) -> Self {
-        let weight = operands.need(Operand::WeightHh);
+        let Some(weight) = operands.get(Operand::WeightHh) else {
+            return Self { outer: None, outer_bias: None, gated: None };
+        };
         let bias = operands.get(Operand::BiasHh);
         let (split, end) = (counts::<C>().outer * hidden, C::GATES * hidden);
         if split == end {
-            return Self { outer: weight.clone(), outer_bias: bias.cloned(), gated: None };
+            return Self { outer: Some(weight.clone()), outer_bias: bias.cloned(), gated: None };
         }
         let part = |from, to| bias.map(|bias| bias.entries(from, to));
         Self {
-            outer: weight.rows(0, split),
+            outer: Some(weight.rows(0, split)),
             outer_bias: part(0, split),
             gated: Some((weight.rows(split, end), part(split, end))),
         }
@@ -184,7 +186,11 @@ fn pre_activations<N: TensorNumber, C: Cell>(
     hidden: usize,
 ) -> (C::Gates<N>, C::Separate<N>) {
     let Counts { added, outer } = counts::<C>();
-    let uh = before.hidden.clone().affine(weights.outer.clone(), weights.outer_bias.clone());
+    let Some(weight) = &weights.outer else {
+        let gates = split_gates(wx_t, C::GATES, hidden).collect();
+        return (C::Gates::from_vec(gates), C::Separate::from_vec(vec![]));
+    };
+    let uh = before.hidden.clone().affine(weight.clone(), weights.outer_bias.clone());
     let sum = wx_t.columns(0, added * hidden) + uh.columns(0, added * hidden);
     let mut gates: Vec<_> = split_gates(&sum, added, hidden).collect();
     if added < C::GATES {
@@ -365,18 +371,25 @@ fn through_hidden_terms<N: TensorNumber, C: Cell>(
     let Counts { added, .. } = counts::<C>();
     let Backward { d_gates, d_separate, d_hidden: direct, d_memory } = back;
     let (d_gates, d_separate) = (d_gates.into_vec(), d_separate.into_vec());
+    let memory = d_memory.into_vec();
+    let Some(outer) = &weights.outer else {
+        let d_gates_t = N::concatenate(d_gates, 1);
+        let hidden = direct.unwrap_or_else(|| d_gates_t.zeros(d_gates_t.shape()));
+        sums.d_gates[t] = Some(d_gates_t);
+        return State { hidden, memory };
+    };
     let mut d_outer = d_gates[..added].to_vec();
     let differs = added < C::GATES;
     d_outer.extend(d_separate);
     let d_gates_t = N::concatenate(d_gates, 1);
     let d_outer = if differs { N::concatenate(d_outer, 1) } else { d_gates_t.clone() };
-    let mut d_hidden = d_outer.clone().matmul(weights.outer.clone());
+    let mut d_hidden = d_outer.clone().matmul(outer.clone());
     if let Some(direct) = direct {
         d_hidden = d_hidden + direct;
     }
     sums.d_gates[t] = Some(d_gates_t);
     sums.d_outer[t] = differs.then_some(d_outer);
-    State { hidden: d_hidden, memory: d_memory.into_vec() }
+    State { hidden: d_hidden, memory }
 }
 
 /// The gradient for the step before. In valid rows, it is the gradient that came through the step. In masked rows, it

@@ -78,6 +78,22 @@ impl<B: Backend> Number for Primitive<B> {
     fn tanh(&self) -> Self {
         Self(B::float_tanh(self.0.clone()))
     }
+
+    fn exp(&self) -> Self {
+        Self(B::float_exp(self.0.clone()))
+    }
+
+    fn log_sigmoid(&self) -> Self {
+        // min(x, 0) - log(1 + e^-|x|): Burn's own form may compute f64 through f32.
+        let x = self.0.clone();
+        let below = B::float_neg(B::relu(B::float_neg(x.clone())));
+        let e = B::float_exp(B::float_neg(B::float_abs(x)));
+        Self(B::float_sub(below, B::float_log1p(e)))
+    }
+
+    fn recip(&self) -> Self {
+        Self(B::float_recip(self.0.clone()))
+    }
 }
 
 impl<B: Backend> Rectify for Primitive<B> {

@@ -218,8 +218,10 @@ impl Settings {
         let [batch, time, input, hidden] =
             [self.batch, self.time, self.input, self.hidden].map(|size| size as f64);
         let directions = self.directions() as f64;
-        let gates = self.cell.default_cell().gates() as f64;
-        let layer = |input: f64| 2.0 * batch * (input + hidden) * gates * hidden * directions;
+        let cell = self.cell.default_cell().layout();
+        let gates = cell.gates() as f64;
+        let state = if cell.has_recurrent_weights() { hidden } else { 0.0 };
+        let layer = |input: f64| 2.0 * batch * (input + state) * gates * hidden * directions;
         let step = layer(input) + (self.layers - 1) as f64 * layer(directions * hidden);
         match self.mode {
             Mode::Train => 3.0 * time * step,

@@ -5,7 +5,7 @@ use crate::curvature::diagonal::{Diagonal, States};
 use crate::curvature::stacking::{self, Matrix};
 use bptt::cells::{Cell, Dual};
 use bptt::{MaskedOutput, Recorded, SequenceMask};
-use bptt_kernels::{self as kernels, AnyTensor, Cotangents, Operand, Plan};
+use bptt_kernels::{self as kernels, AnyTensor, CellLayout, Cotangents, Operand, Plan};
 use burn::Tensor;
 use burn::tensor::{DType, Device, TensorData};
 use std::sync::Arc;
@@ -89,7 +89,11 @@ pub(super) fn forward<C: Cell>(
     spec: SequenceSpec,
     mut operands: Operands,
 ) -> (Results, ForwardPass) {
-    let weight = operands.weight_diag.take();
+    let is_recurrent = CellLayout::of::<C>().has_recurrent_weights();
+    let weight = match is_recurrent {
+        true => operands.weight_diag.take(),
+        false => Some(operands.weight_hh.clone()),
+    };
     let diagonal = Diagonal::add(weight, spec.resets.is_some(), operands.states());
     let SequenceSpec { time, batch, batch_first, by_kernels, .. } = spec;
     let rows = if batch_first { [batch, time] } else { [time, batch] };
@@ -103,7 +107,7 @@ pub(super) fn forward<C: Cell>(
     let all = kernels::Operands::new()
         .with(Operand::Input, cube(&operands.input, rows))
         .with(Operand::WeightIh, matrix(&operands.weight_ih))
-        .with(Operand::WeightHh, matrix(&operands.weight_hh))
+        .with_optional(Operand::WeightHh, is_recurrent.then(|| matrix(&operands.weight_hh)))
         .with_optional(Operand::BiasIh, operands.bias_ih.as_ref().map(vector))
         .with_optional(Operand::BiasHh, operands.bias_hh.as_ref().map(vector))
         .with_optional(Operand::WeightHr, operands.weight_hr.as_ref().map(matrix))
@@ -142,20 +146,27 @@ impl ForwardPass {
         let mut take = |operand| d.take(operand);
         let all_planes = |x: Option<Matrix>| x.map_or_else(Vec::new, |x| planes(&x, batch));
         let needed = "each operand has a gradient";
+        let d_hidden = take(Operand::Hidden).expect(needed);
+        // Without recurrent products, `weight_hh` is the diagonal weights.
+        let weight_hh = take(Operand::WeightHh);
         let mut all = Operands {
             input: take(Operand::Input).expect(needed),
             weight_ih: take(Operand::WeightIh).expect(needed),
-            weight_hh: take(Operand::WeightHh).expect(needed),
+            weight_hh: weight_hh.clone().unwrap_or_else(|| d_hidden.clone()),
             bias_ih: take(Operand::BiasIh),
             bias_hh: take(Operand::BiasHh),
             weight_hr: take(Operand::WeightHr),
             weight_diag: None,
-            hidden: take(Operand::Hidden).expect(needed),
+            hidden: d_hidden,
             memory: all_planes(take(Operand::Memory)),
             reset_hidden: take(Operand::ResetHidden),
             reset_memory: all_planes(take(Operand::ResetMemory)),
         };
-        all.weight_diag = diagonal.take(all.states());
+        let d_diagonal = diagonal.take(all.states());
+        match weight_hh {
+            Some(_) => all.weight_diag = d_diagonal,
+            None => all.weight_hh = d_diagonal.expect(needed),
+        }
         all
     }
 }

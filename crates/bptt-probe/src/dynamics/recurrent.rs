@@ -15,7 +15,7 @@ use rand_distr::{Distribution, StandardNormal};
 pub struct LayerNumbers {
     /// `W`, `[G·H, I]`
     pub weight_ih: Matrix,
-    /// `U`, `[G·H, P]`
+    /// `U`, `[G·H, P]`; for a cell without recurrent products its diagonal weights, `[V, H]`
     pub weight_hh: Matrix,
     /// `b`, `[G·H]`
     pub bias_ih: Vec<f64>,
@@ -54,8 +54,8 @@ struct Layer {
     units: Units,
     /// Width of `h`: `P`, or `H` without a projection.
     width: usize,
-    /// The rows of `U` whose product is with `h`.
-    recurrent: Factor,
+    /// The rows of `U` whose product is with `h`; `None` if there is no `U`.
+    recurrent: Option<Factor>,
     /// The rows of `U` whose product is with the gated hidden state.
     gated: Option<Factor>,
     /// `W`, for a layer above another.
@@ -83,18 +83,18 @@ impl Network {
             );
         }
         let numbers = |weights: &bptt::Weights| {
-            let weight_hh = Matrix::from_tensor(weights.weight_hh.val());
+            let weight_ih = Matrix::from_tensor(weights.weight_ih.val());
             let bias = |bias: &Option<burn::module::Param<Tensor<1>>>| match bias {
                 Some(bias) => Matrix::from_tensor(bias.val().unsqueeze::<2>()).values().to_vec(),
-                None => vec![0.0; weight_hh.rows()],
+                None => vec![0.0; weight_ih.rows()],
             };
             LayerNumbers {
-                weight_ih: Matrix::from_tensor(weights.weight_ih.val()),
                 bias_ih: bias(&weights.bias_ih),
                 bias_hh: bias(&weights.bias_hh),
                 weight_hr: weights.weight_hr.as_ref().map(|w| Matrix::from_tensor(w.val())),
                 weight_diag: weights.weight_diag.as_ref().map(|w| Matrix::from_tensor(w.val())),
-                weight_hh,
+                weight_hh: Matrix::from_tensor(weights.weight_hh.val()),
+                weight_ih,
             }
         };
         let layers: Vec<_> = layer.weights.iter().map(numbers).collect();
@@ -128,16 +128,28 @@ impl Network {
 
     /// A network with [`random_weights`], and without input and biases.
     pub fn random(cell: CellKind, hidden: usize, gain: f64, seed: u64, device: &Device) -> Self {
-        let numbers = LayerNumbers::autonomous(random_weights(cell, hidden, gain, seed));
+        let rows = cell.default_cell().gates() * hidden;
+        let numbers = LayerNumbers {
+            weight_ih: Matrix::zeros(rows, 0),
+            bias_ih: vec![0.0; rows],
+            bias_hh: vec![0.0; rows],
+            ..LayerNumbers::autonomous(random_weights(cell, hidden, gain, seed))
+        };
         Self::from_numbers(&cell.default_cell(), &[numbers], None, device)
     }
 }
 
-/// Random recurrent weights, `[G·N, N]`: the rows of every gate are drawn from `N(0, gain² / N)`.
+/// Random recurrent weights, `[G·N, N]`: the rows of every gate are drawn from `N(0, gain² / N)`. For a cell without
+/// recurrent products these are its diagonal weights, `[V, N]`.
 pub fn random_weights(cell: CellKind, hidden: usize, gain: f64, seed: u64) -> Matrix {
     let mut rng = StdRng::seed_from_u64(seed);
     let scale = gain / (hidden as f64).sqrt();
-    Matrix::from_fn(cell.default_cell().gates() * hidden, hidden, |_, _| {
+    let layout = cell.default_cell().layout();
+    let rows = match layout.has_recurrent_weights() {
+        true => layout.gates() * hidden,
+        false => layout.diagonal_weights,
+    };
+    Matrix::from_fn(rows, hidden, |_, _| {
         let number: f64 = StandardNormal.sample(&mut rng);
         scale * number
     })
@@ -184,10 +196,12 @@ impl Layer {
     ) -> Self {
         let LayerNumbers { weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, weight_diag } =
             numbers;
-        let hidden = weight_hh.rows() / cell.gates();
+        let hidden = weight_ih.rows() / cell.gates();
         let width = weight_hh.columns();
         let is_projected = weight_hr.is_some();
-        let units = Units::new(cell, width, is_projected, bias_hh.clone(), weight_diag.as_ref());
+        let is_recurrent = cell.layout().has_recurrent_weights();
+        let diagonal = if is_recurrent { weight_diag.as_ref() } else { Some(weight_hh) };
+        let units = Units::new(cell, width, is_projected, bias_hh.clone(), diagonal);
         // The last gate is the only one that may be gated.
         let rows = weight_hh.rows();
         let with_h = if units.has_gated() { rows - hidden } else { rows };
@@ -196,7 +210,7 @@ impl Layer {
         Self {
             units,
             width,
-            recurrent: Factor::new(&weight_hh.rows_of(0..with_h), device),
+            recurrent: is_recurrent.then(|| Factor::new(&weight_hh.rows_of(0..with_h), device)),
             gated,
             input: above.then(|| Factor::new(weight_ih, device)),
             projection: weight_hr.as_ref().map(|weight| Factor::new(weight, device)),
@@ -211,7 +225,10 @@ impl Layer {
     /// The state and the directions after a step. `input` is `W x + b`, and `below` the products of `W` with the
     /// directions of the layer below, in its rows from 1 on.
     fn step(&self, input: &[f64], below: Option<&Matrix>, before: &Matrix) -> Matrix {
-        let recurrent = self.recurrent.times(before.columns_of(0..self.width));
+        let recurrent = match &self.recurrent {
+            Some(factor) => factor.times(before.columns_of(0..self.width)),
+            None => Matrix::zeros(before.rows(), 0),
+        };
         let mut inputs = Inputs { input, below, before, recurrent, gated: None };
         if let Some(factor) = &self.gated {
             let gated = self.units.apply(Function::GatedHidden, &inputs);

@@ -211,6 +211,7 @@ impl Units {
                 HiddenTerm::Added => [recurrent(gate), below(gate)],
                 HiddenTerm::Separate => [None, below(gate)],
                 HiddenTerm::Gated => [inputs.gated.as_ref().map(|x| x.row(row)), below(gate)],
+                HiddenTerm::None => [None, below(gate)],
             },
             Operand::Separate(gate) => [recurrent(gate), None],
             Operand::Memory(memory) => [before(self.width + memory * self.hidden), None],

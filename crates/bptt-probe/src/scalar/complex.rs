@@ -51,6 +51,21 @@ impl Number for Complex {
         }
         Self(t)
     }
+
+    fn exp(&self) -> Self {
+        Self(self.0.exp())
+    }
+
+    fn log_sigmoid(&self) -> Self {
+        if self.0.re < 0.0 {
+            return Self(self.0 - (1.0 + self.0.exp()).ln());
+        }
+        Self(-(1.0 + (-self.0).exp()).ln())
+    }
+
+    fn recip(&self) -> Self {
+        Self(self.0.inv())
+    }
 }
 
 impl Scalar for Complex {

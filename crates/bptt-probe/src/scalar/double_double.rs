@@ -61,7 +61,7 @@ impl DoubleDouble {
     }
 
     /// `e^x` for `x <= 0`.
-    fn exp(self) -> Self {
+    fn exp_of_negative(self) -> Self {
         let (m1, power) = self.reduced();
         (m1 + Self::ONE).scaled(power)
     }
@@ -135,7 +135,7 @@ impl Number for DoubleDouble {
 
     fn sigmoid(&self) -> Self {
         // e^-|x| does not overflow.
-        let e = (-self.abs()).exp();
+        let e = (-self.abs()).exp_of_negative();
         let larger = Self::ONE / (Self::ONE + e);
         if self.high < 0.0 { e * larger } else { larger }
     }
@@ -145,6 +145,28 @@ impl Number for DoubleDouble {
         let e_m1 = (-self.abs().scaled(2.0)).exp_m1();
         let t = -e_m1 / (Self::new(2.0) + e_m1);
         if self.high < 0.0 { -t } else { t }
+    }
+
+    fn exp(&self) -> Self {
+        let e = (-self.abs()).exp_of_negative();
+        if self.high > 0.0 { Self::ONE / e } else { e }
+    }
+
+    fn log_sigmoid(&self) -> Self {
+        // min(x, 0) - log(1 + e), e = e^-|x|; log(1 + e) = 2 artanh(s) with s = e / (2 + e) ≤ 1/3.
+        let e = (-self.abs()).exp_of_negative();
+        let s = e / (Self::new(2.0) + e);
+        let square = s * s;
+        let mut sum = Self::new(0.0);
+        for k in (0..34).rev() {
+            sum = sum * square + Self::ONE / Self::new(f64::from(2 * k + 1));
+        }
+        let below = if self.high < 0.0 { *self } else { Self::new(0.0) };
+        below - s.scaled(2.0) * sum
+    }
+
+    fn recip(&self) -> Self {
+        Self::ONE / *self
     }
 }
 

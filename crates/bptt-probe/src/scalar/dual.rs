@@ -85,6 +85,21 @@ impl<N: Scalar, const K: usize> Number for Dual<N, K> {
         let slope = N::constant(4.0) * twice.sigmoid() * (-twice).sigmoid();
         self.chain(self.value.tanh(), slope)
     }
+
+    fn exp(&self) -> Self {
+        let e = self.value.exp();
+        self.chain(e.clone(), e)
+    }
+
+    fn log_sigmoid(&self) -> Self {
+        self.chain(self.value.log_sigmoid(), (-self.value.clone()).sigmoid())
+    }
+
+    fn recip(&self) -> Self {
+        let r = self.value.recip();
+        let slope = -(&r * &r);
+        self.chain(r, slope)
+    }
 }
 
 impl<N: Scalar, const K: usize> Scalar for Dual<N, K> {

@@ -92,6 +92,7 @@ pub fn forward<N: Scalar>(
 struct Weights<'a, N> {
     hidden: usize,
     weight_ih: &'a [N],
+    /// Empty for a cell without recurrent products, as `b_h`.
     weight_hh: &'a [N],
     biases: Option<[&'a [N]; 2]>,
     weight_hr: Option<&'a [N]>,
@@ -127,7 +128,7 @@ impl<N: Scalar> Weights<'_, N> {
                         gates.push(wx);
                         separate.push(self.product(1, self.weight_hh, row, &before.hidden));
                     }
-                    HiddenTerm::Gated => gates.push(wx),
+                    HiddenTerm::Gated | HiddenTerm::None => gates.push(wx),
                 }
             }
             (gates, separate)
@@ -193,13 +194,21 @@ impl<'a, N: Scalar> Weights<'a, N> {
     ) -> Self {
         let suffix = format!("_l{layer}{}", if direction == 1 { "_reverse" } else { "" });
         let tensor = |name: &str| given[&format!("{name}{suffix}")].as_slice();
+        let is_recurrent = !cell.hidden_terms().contains(&HiddenTerm::None);
         Self {
             hidden: options.hidden_size,
             weight_ih: tensor("weight_ih"),
-            weight_hh: tensor("weight_hh"),
-            biases: options.bias.then(|| [tensor("bias_ih"), tensor("bias_hh")]),
+            weight_hh: if is_recurrent { tensor("weight_hh") } else { &[] },
+            biases: options.bias.then(|| {
+                [tensor("bias_ih"), if is_recurrent { tensor("bias_hh") } else { &[] }]
+            }),
             weight_hr: (options.proj_size > 0).then(|| tensor("weight_hr")),
-            weight_diag: if cell.diagonal_weights() > 0 { tensor("weight_diag") } else { &[] },
+            weight_diag: match (cell.diagonal_weights(), is_recurrent) {
+                (0, _) => &[],
+                (_, true) => tensor("weight_diag"),
+                // Without recurrent products they have the name of `U`.
+                (_, false) => tensor("weight_hh"),
+            },
         }
     }
 }

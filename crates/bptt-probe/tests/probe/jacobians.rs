@@ -1,7 +1,7 @@
 //! Jacobians of layers, and what takes them apart.
 
 use crate::dynamics::{normal, random_matrix};
-use bptt::{CellKind, GruConfig, LstmConfig, RecurrentState, RnnConfig, SequenceCell};
+use bptt::{AnyRecurrentConfig, CellKind, GruConfig, LstmConfig, RecurrentState, RnnConfig, SequenceCell};
 use bptt_probe::dynamics::{
     Factor, Matrix, Network, System, eigenvalues, jacobian, jacobian_norms, log_abs_det,
     orthonormalise, singular_values,
@@ -115,6 +115,18 @@ fn jacobians_are_the_derivatives_of_every_layer() {
         LstmConfig::new(3, 4).with_num_layers(2).with_proj_size(3).with_bias(false).init(&device),
         "lstm, two layers, projected, without biases",
     );
+}
+
+#[test]
+fn jacobians_of_the_other_cells_are_derivatives_too() {
+    // Of an sLSTM this holds for any normaliser that is not near zero.
+    let others = CellKind::ALL.into_iter().filter(|kind| kind.name() != "slstm");
+    for kind in others {
+        let config = AnyRecurrentConfig::new(kind, 3, 4);
+        assert_jacobian(config.init(&Device::flex()), kind.name());
+        let config = config.with_num_layers(2).with_bias(false);
+        assert_jacobian(config.init(&Device::flex()), &format!("{}, two layers", kind.name()));
+    }
 }
 
 #[test]

@@ -221,7 +221,7 @@ impl Layer {
                         gates[unit].push(wx);
                         separate[unit].push(self.row(hh.0, hh.1, row, h));
                     }
-                    HiddenTerm::Gated => gates[unit].push(wx),
+                    HiddenTerm::Gated | HiddenTerm::None => gates[unit].push(wx),
                 }
             }
         }
@@ -296,7 +296,7 @@ impl Layer {
             backs.push(cell.step_backward(saved(unit), &state(unit), &after, d_after));
         }
         let has_gated = self.terms.contains(&HiddenTerm::Gated);
-        let weight_hh = self.numbers(Operand::WeightHh);
+        let weight_hh = self.operands.get(Operand::WeightHh).map_or(&[][..], Vec::as_slice);
         if has_gated {
             let d_last: Vec<f64> = backs
                 .iter_mut()
@@ -348,7 +348,7 @@ impl Layer {
                 let d_outer = match self.terms[gate] {
                     HiddenTerm::Added => d_gate,
                     HiddenTerm::Separate => separate.next().expect("one for each such gate"),
-                    HiddenTerm::Gated => continue,
+                    HiddenTerm::Gated | HiddenTerm::None => continue,
                 };
                 for (p, h) in h.iter().enumerate() {
                     add(Operand::WeightHh, row * output + p, d_outer * h);

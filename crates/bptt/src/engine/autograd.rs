@@ -140,8 +140,8 @@ struct Products {
     hidden: usize,
     weight_ih: Tensor<2>,
     bias_ih: Option<Tensor<2>>,
-    /// For `h`: all gates but the gated one.
-    outer: Tensor<2>,
+    /// For `h`: all gates but the gated one; `None` if the cell has no recurrent products.
+    outer: Option<Tensor<2>>,
     outer_bias: Option<Tensor<2>>,
     /// For the gated hidden state: the last gate.
     gated: Option<(Tensor<2>, Option<Tensor<2>>)>,
@@ -149,7 +149,11 @@ struct Products {
 
 impl Products {
     fn of<C: Cell>(sequence: &Sequence, hidden: usize) -> Self {
-        let weight_hh = &sequence.weight_hh;
+        let weight_ih = sequence.weight_ih.clone().transpose();
+        let bias_ih = sequence.bias_ih.clone().map(|bias| bias.unsqueeze());
+        let Some(weight_hh) = &sequence.weight_hh else {
+            return Self { hidden, weight_ih, bias_ih, outer: None, outer_bias: None, gated: None };
+        };
         let bias_hh = &sequence.bias_hh;
         let all = C::GATES * hidden;
         let outer = if has_gated::<C>() { all - hidden } else { all };
@@ -159,9 +163,9 @@ impl Products {
         };
         Self {
             hidden,
-            weight_ih: sequence.weight_ih.clone().transpose(),
-            bias_ih: sequence.bias_ih.clone().map(|bias| bias.unsqueeze()),
-            outer: weight(0, outer),
+            weight_ih,
+            bias_ih,
+            outer: Some(weight(0, outer)),
             outer_bias: bias(0, outer),
             gated: has_gated::<C>().then(|| (weight(outer, all), bias(outer, all))),
         }
@@ -174,11 +178,14 @@ impl Products {
         wx: Tensor<2>,
         before: &State<Recorded, C::Memory<Recorded>>,
     ) -> (C::Gates<Recorded>, C::Separate<Recorded>) {
-        let uh = product(before.hidden.0.clone(), &self.outer, &self.outer_bias);
         let gate = |all: &Tensor<2>, g: usize| {
             let [rows, _] = all.dims();
             Recorded(all.clone().slice([0..rows, g * self.hidden..(g + 1) * self.hidden]))
         };
+        let Some(outer) = &self.outer else {
+            return (C::Gates::from_fn(|g| gate(&wx, g)), C::Separate::from_vec(Vec::new()));
+        };
+        let uh = product(before.hidden.0.clone(), outer, &self.outer_bias);
         if C::HIDDEN_TERMS.iter().all(|term| *term == HiddenTerm::Added) {
             // Slicing the sum needs half as many slices as slicing both products.
             let sum = wx + uh;
@@ -193,7 +200,7 @@ impl Products {
                     gates.push(gate(&wx, g));
                     separate.push(gate(&uh, g));
                 }
-                HiddenTerm::Gated => gates.push(gate(&wx, g)),
+                HiddenTerm::Gated | HiddenTerm::None => gates.push(gate(&wx, g)),
             }
         }
         if let Some((weight, bias)) = &self.gated {
@@ -306,6 +313,21 @@ impl Number for Recorded {
 
     fn tanh(&self) -> Self {
         Self(self.0.clone().tanh())
+    }
+
+    fn exp(&self) -> Self {
+        Self(self.0.clone().exp())
+    }
+
+    fn log_sigmoid(&self) -> Self {
+        // min(x, 0) - log(1 + e^-|x|): Burn's own form may compute f64 through f32.
+        let x = self.0.clone();
+        let below = activation::relu(x.clone().neg());
+        Self(below.neg() - x.abs().neg().exp().log1p())
+    }
+
+    fn recip(&self) -> Self {
+        Self(self.0.clone().recip())
     }
 }
 

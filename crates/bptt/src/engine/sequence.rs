@@ -15,8 +15,8 @@ pub struct Sequence {
     pub input: Tensor<3>,
     /// `W`, `[G·H, I]`
     pub weight_ih: Tensor<2>,
-    /// `U`, `[G·H, P]`
-    pub weight_hh: Tensor<2>,
+    /// `U`, `[G·H, P]`; for a cell without recurrent products its diagonal weights, `[V, H]`
+    pub weight_hh: Option<Tensor<2>>,
     /// `b`, `[G·H]`
     pub bias_ih: Option<Tensor<1>>,
     /// `b_h`, `[G·H]`
@@ -54,21 +54,26 @@ pub struct Sequence {
 }
 
 impl Sequence {
-    /// Hands the diagonal weights to the cell as memories that do not change, behind the others, for every row; also
-    /// behind those that a reset sets. Kernels, engines and real-time learning then treat them as memories, and Burn
-    /// sums their gradient over the rows. [`without_diagonal`] takes them from the result.
+    /// Hands the diagonal weights (`weight_hh`, if the cell has no recurrent products) to the cell as memories that do
+    /// not change, behind the others, for every row; also behind those that a reset sets. Kernels, engines and real-time
+    /// learning then treat them as memories, and Burn sums their gradient over the rows. [`without_diagonal`] takes them
+    /// from the result.
     ///
     /// # Panics
     ///
     /// If the weights do not have the shape `[V, H]`.
     pub(crate) fn diagonal_as_memory(&mut self, layout: &CellLayout) {
+        if !layout.has_recurrent_weights() {
+            self.weight_diag = self.weight_hh.take();
+        }
         let [rows, _] = self.weight_ih.dims();
         let expected = [layout.diagonal_weights, rows / layout.gates()];
         let found = self.weight_diag.as_ref().map(|weight| weight.dims());
         assert!(
             found == (layout.diagonal_weights > 0).then_some(expected),
-            "{}: `weight_diag` has shape {found:?}, expected [V, H] = {expected:?}",
+            "{}: `{}` has shape {found:?}, expected [V, H] = {expected:?}",
             layout.name,
+            if layout.has_recurrent_weights() { "weight_diag" } else { "weight_hh" },
         );
         let Some(weight) = self.weight_diag.take() else { return };
         let [count, hidden] = weight.dims();
@@ -97,7 +102,7 @@ impl Sequence {
         let mut operands = Operands::<AnyTensor>::new();
         operands.set(Operand::Input, Some(self.input.into()));
         operands.set(Operand::WeightIh, Some(self.weight_ih.into()));
-        operands.set(Operand::WeightHh, Some(self.weight_hh.into()));
+        operands.set(Operand::WeightHh, self.weight_hh.map(Into::into));
         operands.set(Operand::BiasIh, self.bias_ih.map(Into::into));
         operands.set(Operand::BiasHh, self.bias_hh.map(Into::into));
         operands.set(Operand::WeightHr, self.weight_hr.map(Into::into));

@@ -3,7 +3,7 @@
 use super::{close, complaint, noise, plain, tracked};
 use bptt::{
     AnyRecurrent, AnyRecurrentConfig, CellKind, Engine, GruConfig, Kernel, LstmConfig,
-    MaskedOutput, PackedSequence, RecurrentState, Rtrl, StreamPoolConfig, Truncated,
+    MaskedOutput, PackedSequence, RecurrentState, Rtrl, SequenceCell, StreamPoolConfig, Truncated,
 };
 use burn::Tensor;
 use burn::tensor::{Bool, DType, Device, TensorData};
@@ -182,6 +182,11 @@ fn sizes_that_no_machine_has_are_an_error() {
             (3, 1 << 24, 1),
             (3, 4096, 1 << 40),
         ] {
+            // Without a matrix of hidden units, so many are only large.
+            let is_dense = kind.default_cell().layout().has_recurrent_weights();
+            if hidden == 1 << 24 && !is_dense {
+                continue;
+            }
             let config = AnyRecurrentConfig::new(kind, input, hidden).with_num_layers(layers);
             for both in [false, true] {
                 let made = config.clone().with_bidirectional(both).try_init(&device);

@@ -306,7 +306,7 @@ fn a_projection_to_more_than_there_is_is_refused() {
         let sequence = |hidden, output| Sequence {
             input: Tensor::ones([1, 1, 2], &device),
             weight_ih: Tensor::ones([hidden, 2], &device),
-            weight_hh: Tensor::ones([hidden, output], &device),
+            weight_hh: Some(Tensor::ones([hidden, output], &device)),
             bias_ih: None,
             bias_hh: None,
             weight_hr: Some(Tensor::ones([output, hidden], &device)),

@@ -1,9 +1,11 @@
-//! Sigmoid and tanh of a SIMD vector. Their errors are at most two units in the last place.
+//! Sigmoid, tanh, the exponential and the logarithm of the sigmoid, of a SIMD vector. The errors are at most two units
+//! in the last place.
 //!
 //! ```text
 //! e^x     = 2^n e^r                    n = round(x / ln 2), r = x - n ln 2, e^r by a polynomial
 //! σ(x)    = 1 / (1 + e^-x) for x ≥ 0, e^x / (1 + e^x) below: no overflow, no cancellation
 //! tanh(x) = ± u / (2 - u)              u = 1 - e^(-2 |x|) = (1 - 2^n) - 2^n (e^r - 1)
+//! log σ(x) = min(x, 0) - log(1 + e)    e = e^-|x|, log(1 + e) = 2 artanh(s) with s = e / (2 + e), by its series
 //! ```
 //!
 //! A NaN gives a NaN, ±∞ gives the limit, and a subnormal result is as exact as a subnormal number can be.
@@ -48,4 +50,31 @@ pub(crate) fn tanh<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Register<
     let half = splat(0.5);
     let inverse = T::mul_add(simd, half, quotient, half);
     T::with_sign(simd, T::mul_add(simd, right, inverse, quotient), x)
+}
+
+/// `e^x`. Above 87, or 708 in `f64`, it has fewer digits, because `e^-x` is subnormal.
+#[inline(always)]
+pub(crate) fn exp<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Register<S> {
+    let (zero, one) = (T::splat(simd, T::ZERO), T::splat(simd, T::ONE));
+    let e = T::exp_negative(simd, T::neg(simd, T::abs(simd, x)));
+    T::if_less(simd, zero, x, T::div(simd, one, e), e)
+}
+
+/// `log σ(x)`
+#[inline(always)]
+pub(crate) fn log_sigmoid<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Register<S> {
+    let splat = |x| T::splat(simd, T::of(x));
+    let zero = splat(0.0);
+    let e = T::exp_negative(simd, T::neg(simd, T::abs(simd, x)));
+    let s = T::div(simd, e, T::add(simd, splat(2.0), e));
+    let square = T::mul(simd, s, s);
+    // 2 s + 2 s (s²/3 + s⁴/5 + …), with s² ≤ 1/9: the first omitted term is below half a unit in the last place.
+    let terms = if size_of::<T>() == 4 { 8 } else { 17 };
+    let mut sum = zero;
+    for k in (1..terms).rev() {
+        sum = T::mul_add(simd, sum, square, splat(1.0 / f64::from(2 * k + 1)));
+    }
+    let twice = T::add(simd, s, s);
+    let log = T::mul_add(simd, T::mul(simd, twice, square), sum, twice);
+    T::sub(simd, T::if_less(simd, x, zero, x, zero), log)
 }

@@ -174,6 +174,21 @@ impl<S: Simd, T: Real> Number for SimdVec<S, T> {
     fn tanh(&self) -> Self {
         self.with(functions::tanh::<S, T>(self.simd, self.value))
     }
+
+    #[inline(always)]
+    fn exp(&self) -> Self {
+        self.with(functions::exp::<S, T>(self.simd, self.value))
+    }
+
+    #[inline(always)]
+    fn log_sigmoid(&self) -> Self {
+        self.with(functions::log_sigmoid::<S, T>(self.simd, self.value))
+    }
+
+    #[inline(always)]
+    fn recip(&self) -> Self {
+        self.with(T::div(self.simd, T::splat(self.simd, T::ONE), self.value))
+    }
 }
 
 impl<S: Simd, T: Real> Rectify for SimdVec<S, T> {
@@ -230,6 +245,21 @@ impl<S: Simd, T: Real, const ROWS: usize> Number for SimdVecPair<S, T, ROWS> {
     #[inline(always)]
     fn tanh(&self) -> Self {
         Self([self.0[0].tanh(), self.0[1].tanh()])
+    }
+
+    #[inline(always)]
+    fn exp(&self) -> Self {
+        Self([self.0[0].exp(), self.0[1].exp()])
+    }
+
+    #[inline(always)]
+    fn log_sigmoid(&self) -> Self {
+        Self([self.0[0].log_sigmoid(), self.0[1].log_sigmoid()])
+    }
+
+    #[inline(always)]
+    fn recip(&self) -> Self {
+        Self([self.0[0].recip(), self.0[1].recip()])
     }
 }
 

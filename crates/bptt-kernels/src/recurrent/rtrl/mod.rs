@@ -245,6 +245,9 @@ impl<B: Backend> RtrlState<B> {
         let size = self.weights.need(Operand::WeightIh).shape()[0] / layout.gates();
         let input = Plane { value: input.clone(), d: d_input.to_vec() };
         let wx = self.product(&input, Operand::WeightIh, Some(Operand::BiasIh), t);
+        if !layout.has_recurrent_weights() {
+            return (0..layout.gates()).map(|g| wx.gate(g, size)).collect();
+        }
         let uh = self.product(&self.state.hidden, Operand::WeightHh, Some(Operand::BiasHh), 0);
         let (mut gates, mut separate) = (Vec::new(), Vec::new());
         for (g, term) in layout.hidden_terms.iter().enumerate() {
@@ -255,7 +258,7 @@ impl<B: Backend> RtrlState<B> {
                     separate.push(uh);
                     wx
                 }
-                HiddenTerm::Gated => wx,
+                HiddenTerm::Gated | HiddenTerm::None => wx,
             });
         }
         gates.extend(separate);

@@ -76,6 +76,23 @@ impl<B: Backend> Number for Tangent<B> {
         let slope = &self.slope * (t.one_minus() * (-t.clone()).one_minus());
         Self { value: t, slope }
     }
+
+    fn exp(&self) -> Self {
+        let value = self.value.exp();
+        let slope = &self.slope * &value;
+        Self { value, slope }
+    }
+
+    fn log_sigmoid(&self) -> Self {
+        let slope = &self.slope * (-self.value.clone()).sigmoid();
+        Self { value: self.value.log_sigmoid(), slope }
+    }
+
+    fn recip(&self) -> Self {
+        let value = self.value.recip();
+        let slope = -(&self.slope * (&value * &value));
+        Self { value, slope }
+    }
 }
 
 impl<B: Backend> Rectify for Tangent<B> {
