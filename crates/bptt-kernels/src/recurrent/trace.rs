@@ -16,7 +16,7 @@ pub enum AnyTrace<T> {
 ///
 /// With `Hp = H` padded to whole registers (at most 15 more), `K` saved values of the cell, `M` memories and `N` valid
 /// steps of all rows (`T · B` without lengths and masks): `N · K · Hp + (N + B) · M · Hp` numbers, and `N · Hp` more
-/// with a projection, unless the plan has a budget. An LSTM keeps five numbers for each unit and valid step, a GRU
+/// with a projection, unless the plan has a budget. Diagonal weights are not kept. An LSTM keeps five numbers for each unit and valid step, a GRU
 /// four, an RNN none. For operands in `bf16` and `f16` these numbers are `f32`, and the trace has outputs of its own in
 /// `f32`, `T · B · P` numbers.
 #[derive(Clone, Debug)]

@@ -133,6 +133,11 @@ impl Layer {
         Self { parts: 2, ..self }
     }
 
+    /// How many memories change from step to step. The others are diagonal weights, which a trace does not have.
+    pub(crate) fn states(&self) -> usize {
+        self.memories - self.diagonal_weights
+    }
+
     /// How many planes a row has.
     pub(crate) fn planes(&self) -> usize {
         self.gates + self.separate
@@ -255,8 +260,8 @@ impl Layer {
     /// How many values of each unit are in the trace of a step, and how many are kept to start again from a step.
     /// (With resets, the memories that a reset sets are counted as well.)
     pub(crate) fn trace_planes(&self) -> [usize; 2] {
-        let traced = self.saved + self.memories + usize::from(self.projected);
-        [traced, self.memories << usize::from(self.resets)]
+        let traced = self.saved + self.states() + usize::from(self.projected);
+        [traced, self.states() << usize::from(self.resets)]
     }
 }
 

@@ -11,7 +11,7 @@ use crate::host::memory::buffer::Buffer;
 use crate::host::memory::values::Values;
 use crate::host::sequence::backward_memory::{BlockBuffers, Gradients, StateGradient, Totals};
 use crate::host::sequence::backward_shared::Sequence;
-use crate::host::sequence::passes::{Forwarder, Outputs};
+use crate::host::sequence::passes::{Forwarder, Outputs, diagonal_weights};
 use crate::host::sequence::trace::Trace;
 use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::sequence::weights::Weights;
@@ -43,7 +43,7 @@ fn norms(layer: &Layer, of_threads: &[f64]) -> StateGradientNorms {
     for of_thread in of_threads.chunks_exact(squares.len().max(1)) {
         squares.iter_mut().zip(of_thread).for_each(|(sum, square)| *sum += square);
     }
-    StateGradientNorms::of_squares(&squares, layer.memories > layer.diagonal_weights)
+    StateGradientNorms::of_squares(&squares, layer.states() > 0)
 }
 
 /// The size of a second-level cache, in bytes, of processors with AVX-512. Two blocks are in it.
@@ -91,6 +91,7 @@ pub(crate) fn backward<T: Gemm>(
     let block = |steps| TimeBlock::new::<T>(layer, &valid_rows, threads, steps);
     let blocks: Vec<_> = blocks.into_iter().map(block).collect();
     let mut state = StateGradient::new(layer, &d_results, wanted);
+    let mut diagonal = diagonal_weights(layer, operands);
     let mut totals = Totals::new(layer);
     // Each thread has sums of its own.
     let squares = if observer.is_some() { count * layer.time * PATHS } else { 0 };
@@ -115,6 +116,7 @@ pub(crate) fn backward<T: Gemm>(
         taken: blocks.iter().map(|_| AtomicUsize::new(0)).collect(),
         buffers: buffers.shared(),
         state: state.shared(),
+        diagonal: diagonal.shared(),
         totals: totals.shared(),
         gradients: gradients.shared(),
         squares: observer.is_some().then(|| squares.shared()),

@@ -38,6 +38,8 @@ pub(super) struct Sequence<'a, T> {
     pub(super) taken: Vec<AtomicUsize>,
     pub(super) buffers: BlockBuffers<Shared<'a, T>>,
     pub(super) state: StateGradient<Shared<'a, T>>,
+    /// The diagonal weights, `[parts, V, Hp]`.
+    pub(super) diagonal: Shared<'a, T>,
     pub(super) totals: Totals<Shared<'a, T>>,
     pub(super) gradients: Gradients<Shared<'a, T>>,
     /// For an observer: sums of squares of the state's gradient, `[threads, T, PATHS]`.

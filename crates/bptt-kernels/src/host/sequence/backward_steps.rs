@@ -128,6 +128,7 @@ impl<T: Gemm> Sequence<'_, T> {
                 memory: segment.memory,
                 memory_before: &memory_before,
                 memory_after: batch + self.valid_rows.reset_states() + traced,
+                diagonal: self.diagonal,
                 hidden_before: &hidden_before,
                 own: segment.own.map(|own| (own, traced)),
                 outputs: self.outputs,

@@ -14,7 +14,7 @@ use crate::host::sequence::recompute::Recompute;
 use crate::host::sequence::trace::Trace;
 use crate::host::sequence::trace_segment::Keep;
 use crate::host::step::gates::CellRunner;
-use crate::operation::operands::Results;
+use crate::operation::operands::{Operand, Results};
 use crate::operation::sequence_rows::SequenceRows;
 use std::sync::Arc;
 
@@ -65,10 +65,16 @@ pub(crate) fn forward<T: Gemm>(
     }
     let of = pass.memory.as_slice();
     let mut last_memory = Vec::with_capacity(memories * batch * hidden);
-    for m in 0..memories {
+    let states = layer.states();
+    for m in 0..states {
         for b in 0..batch {
-            last_memory.extend_from_slice(&of[(b * memories + m) * hp..][..hidden]);
+            last_memory.extend_from_slice(&of[(b * states + m) * hp..][..hidden]);
         }
+    }
+    if layer.diagonal_weights > 0 {
+        // They are as they were.
+        let memory = operands.need(Operand::Memory);
+        last_memory.extend_from_slice(&memory[states * batch * hidden..]);
     }
     let memory = (memories > 0).then(|| last_memory.into());
     let results = Results { outputs, hidden: last_hidden.into(), memory };

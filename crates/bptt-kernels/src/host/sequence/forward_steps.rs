@@ -58,6 +58,8 @@ pub(super) struct Forward<'a, T> {
     /// The memories. Each step replaces them; if the trace is kept, it begins with the memories before the pass, and
     /// those after each step follow.
     pub(super) memory: Shared<'a, T>,
+    /// The diagonal weights, `[parts, V, Hp]`.
+    pub(super) diagonal: Shared<'a, T>,
     pub(super) saved: Option<Shared<'a, T>>,
     /// `h` before the projection: of all valid rows if the trace is kept, else of one step.
     pub(super) own: Option<Shared<'a, T>>,
@@ -243,6 +245,7 @@ impl<T: Gemm> Forward<'_, T> {
                 memory: self.memory,
                 memory_before: &memory_before,
                 memory_after: self.memory_after(traced),
+                diagonal: self.diagonal,
                 saved: self.saved.map(|saved| (saved, traced)),
                 own: self.own.map(|own| (own, own_row)),
                 gated: self.gated_hidden,
@@ -320,7 +323,8 @@ impl<T: Gemm> Forward<'_, T> {
 
     /// Without a trace, memories stay in place: replaces those of rows that are reset before step `k`.
     fn reset_memory(&self, k: usize, shard: &Shard) {
-        let Layer { batch, memories, hp, .. } = *self.layer;
+        let Layer { batch, hp, .. } = *self.layer;
+        let memories = self.layer.states();
         let (first, count) = (shard.units.start, shard.units.len());
         for &b in self.valid_rows.reset_among(k, &shard.rows) {
             for m in 0..memories {

@@ -45,6 +45,21 @@ impl<T> Outputs<'_, T> {
     }
 }
 
+/// The diagonal weights, `[parts, V, Hp]`: in dual numbers, first their values, then their tangents.
+pub(super) fn diagonal_weights<T: Real>(layer: &Layer, operands: &Slices<'_, T>) -> Buffer<T> {
+    let Layer { parts, batch, hidden, hp, diagonal_weights: count, .. } = *layer;
+    let mut rows = Buffer::zeros(&[parts, count, hp]);
+    for part in 0..parts {
+        for v in 0..count {
+            // They are the same in all rows of the batch; of two rows, one has values and the other has tangents.
+            let from = ((layer.states() + v) * batch + part) * hidden;
+            let to = &mut rows.as_mut_slice()[(part * count + v) * hp..][..hidden];
+            to.copy_from_slice(&operands.need(Operand::Memory)[from..][..hidden]);
+        }
+    }
+    rows
+}
+
 /// What passes over steps begin with: the weights, packed once for all of them.
 pub(crate) struct Forwarder<'a, T> {
     runner: CellRunner<'a, T>,
@@ -90,15 +105,16 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
 
     /// The memories before the first step, `[B, M, Hp]`.
     pub(crate) fn first_memory(&self) -> Buffer<T> {
-        let Layer { batch, memories, hp, .. } = *self.layer;
-        let mut memory = Buffer::zeros(&[batch, memories, hp]);
+        let Layer { batch, hp, .. } = *self.layer;
+        let mut memory = Buffer::zeros(&[batch, self.layer.states(), hp]);
         self.write_memory(Operand::Memory, memory.as_mut_slice());
         memory
     }
 
     /// Writes the memories of this operand to rows, `[B, M, Hp]`.
     fn write_memory(&self, of: Operand, to: &mut [T]) {
-        let Layer { batch, hidden, memories, hp, .. } = *self.layer;
+        let Layer { batch, hidden, hp, .. } = *self.layer;
+        let memories = self.layer.states();
         let Some(from) = self.operands.get(of) else { return to.fill(T::ZERO) };
         for (b, rows) in to.chunks_exact_mut((memories * hp).max(1)).enumerate() {
             for m in 0..memories {
@@ -139,8 +155,10 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
         outputs: Outputs<'_, T>,
         keep: bool,
     ) -> PassResult<T> {
-        let Layer { batch, memories, hp, .. } = *self.layer;
+        let Layer { batch, hp, .. } = *self.layer;
         let layer = self.layer;
+        let memories = layer.states();
+        let mut diagonal = diagonal_weights(layer, self.operands);
         let blocks = self.valid_rows.blocks(steps.clone(), |_| ROWS);
         let phases = Phase::all::<T>(layer, self.valid_rows, self.threads, &blocks);
         let kinds: Vec<_> = phases.iter().map(|phase| phase.parallelism).collect();
@@ -180,6 +198,7 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
             planes: planes.each_mut().map(Buffer::shared),
             hidden: hiddens.each_mut().map(Buffer::shared),
             memory: memory.shared(),
+            diagonal: diagonal.shared(),
             saved: saved.as_mut().map(Buffer::shared),
             own: own.as_mut().map(Buffer::shared),
             keep,

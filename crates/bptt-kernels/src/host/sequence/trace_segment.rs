@@ -22,7 +22,7 @@ pub(crate) struct TraceSegment<T> {
     /// `[N, K, Hp]`
     pub(super) saved: Buffer<T>,
     /// The memories of the whole batch before the steps; if there are resets, those that they set; and then those of
-    /// each valid row after its step, `[B + N, M, Hp]` or `[2·B + N, M, Hp]`.
+    /// each valid row after its step, `[B + N, M, Hp]` or `[2·B + N, M, Hp]`. Diagonal weights are not among them.
     pub(super) memory: Buffer<T>,
     /// `h` before the projection, `[N, Hp]`.
     pub(super) own: Option<Buffer<T>>,

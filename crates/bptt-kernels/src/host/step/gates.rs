@@ -144,6 +144,8 @@ pub(crate) struct StepForward<'a, T> {
     pub(crate) memory: Shared<'a, T>,
     pub(crate) memory_before: &'a (dyn Fn(usize) -> usize + Sync),
     pub(crate) memory_after: Option<usize>,
+    /// The diagonal weights, `[parts, V, hp]`.
+    pub(crate) diagonal: Shared<'a, T>,
     /// The saved values of these rows, from this row on; `None` if nothing is saved.
     pub(crate) saved: Option<(Shared<'a, T>, usize)>,
     /// `h` of these rows before the projection, from this row on.
@@ -183,8 +185,8 @@ impl<T: Real> ByRows for StepForward<'_, T> {
         units: Range<usize>,
     ) {
         let layer = self.layer;
-        let Layer { hp, pp, output, .. } = *layer;
-        let memories = C::Memory::<f64>::LEN;
+        let Layer { hp, pp, output, parts, .. } = *layer;
+        let states = states::<C>();
         let rows = [0, N::ROWS - 1].map(|row| self.rows.row(place + row));
         let b = |row: usize| rows[row];
         let from = |first: usize| move |row: usize| first + place + row;
@@ -193,11 +195,13 @@ impl<T: Real> ByRows for StepForward<'_, T> {
         let hidden = Row::new::<S, N>(self.hidden, b, reads_hidden, pp);
         let hidden_next = Row::new::<S, N>(self.hidden_next, b, 1, pp);
         let memory_row = |row: usize| (self.memory_before)(b(row));
-        let memory = Row::new::<S, N>(self.memory, memory_row, memories, hp);
+        let memory = Row::new::<S, N>(self.memory, memory_row, states, hp);
         let memory_next = match self.memory_after {
             None => memory,
-            Some(first) => Row::new::<S, N>(self.memory, from(first), memories, hp),
+            Some(first) => Row::new::<S, N>(self.memory, from(first), states, hp),
         };
+        let part = |row: usize| b(row) % parts;
+        let diagonal = Row::new::<S, N>(self.diagonal, part, C::DIAGONAL_WEIGHTS, hp);
         let planes = Planes::new::<S, N>(self.planes, self.planes_row + place, layer);
         let units = Units::all::<S, T, N>(layer, units);
         // SAFETY: the rows were checked to be inside of their buffers,
@@ -208,7 +212,7 @@ impl<T: Real> ByRows for StepForward<'_, T> {
                     true => N::zero(simd),
                     false => hidden.load(simd, 0, unit),
                 },
-                memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
+                memory: load_memory::<S, T, N, C>(simd, memory, diagonal, unit),
             };
             let gates =
                 |unit: Units| C::Gates::from_fn(|gate| planes.load(simd, plane::<C>(gate), unit));
@@ -237,7 +241,11 @@ impl<T: Real> ByRows for StepForward<'_, T> {
             for unit in units {
                 let separate = C::Separate::from_fn(|a| planes.load(simd, C::GATES + a, unit));
                 let (after, saved) = cell.step(gates(unit), separate, &before(unit));
-                after.memory.for_each(|m, x| memory_next.store(simd, m, unit, x));
+                after.memory.for_each(|m, x| {
+                    if m < states {
+                        memory_next.store(simd, m, unit, x)
+                    }
+                });
                 if let Some(row) = saved_row {
                     saved.for_each(|i, x| row.store(simd, i, unit, x));
                 }
@@ -285,6 +293,8 @@ pub(crate) struct StepBackward<'a, T> {
     pub(crate) memory: Shared<'a, T>,
     pub(crate) memory_before: &'a (dyn Fn(usize) -> usize + Sync),
     pub(crate) memory_after: usize,
+    /// The diagonal weights, `[parts, V, hp]`.
+    pub(crate) diagonal: Shared<'a, T>,
     /// `h` before the step, by row of the batch, `[P]` or longer; for cells that read it.
     pub(crate) hidden_before: &'a (dyn Fn(usize) -> &'a [T] + Sync),
     /// `h` of these rows before the projection, from this row on. Without a projection it is their output.
@@ -313,8 +323,8 @@ impl<T: Real> ByRows for StepBackward<'_, T> {
         units: Range<usize>,
     ) {
         let layer = self.layer;
-        let Layer { hp, pp, .. } = *layer;
-        let memories = C::Memory::<f64>::LEN;
+        let Layer { hp, pp, parts, .. } = *layer;
+        let (memories, states) = (C::Memory::<f64>::LEN, states::<C>());
         let zero = N::zero(simd);
         let rows = [0, N::ROWS - 1].map(|row| self.rows.row(place + row));
         let b = |row: usize| rows[row];
@@ -326,8 +336,10 @@ impl<T: Real> ByRows for StepBackward<'_, T> {
         let gated = self.gated.map(|gated| Row::new::<S, N>(gated, from(self.d_planes_row), 1, hp));
         let saved = Row::new::<S, N>(self.saved, from(self.saved_row), C::Saved::<f64>::LEN, hp);
         let memory_row = |row: usize| (self.memory_before)(b(row));
-        let memory = Row::new::<S, N>(self.memory, memory_row, memories, hp);
-        let memory_next = Row::new::<S, N>(self.memory, from(self.memory_after), memories, hp);
+        let memory = Row::new::<S, N>(self.memory, memory_row, states, hp);
+        let memory_next = Row::new::<S, N>(self.memory, from(self.memory_after), states, hp);
+        let part = |row: usize| b(row) % parts;
+        let diagonal = Row::new::<S, N>(self.diagonal, part, C::DIAGONAL_WEIGHTS, hp);
         let hidden_before = match C::PROJECTABLE {
             true => [&[][..]; 2],
             false => rows_of::<S, T, N>(|row| (self.hidden_before)(b(row))),
@@ -344,7 +356,7 @@ impl<T: Real> ByRows for StepBackward<'_, T> {
                     true => zero,
                     false => of_rows(hidden_before, unit),
                 },
-                memory: C::Memory::from_fn(|m| memory.load(simd, m, unit)),
+                memory: load_memory::<S, T, N, C>(simd, memory, diagonal, unit),
             };
             if self.part == Part::Completion {
                 let d_gated =
@@ -390,7 +402,7 @@ impl<T: Real> ByRows for StepBackward<'_, T> {
                     Some(d_own) => d_own.load(simd, 0, unit),
                     None => d_hidden.load::<S, N>(simd, 0, unit) + of_rows(d_output, unit),
                 };
-                let memory = C::Memory::from_fn(|m| memory_next.load(simd, m, unit));
+                let memory = load_memory::<S, T, N, C>(simd, memory_next, diagonal, unit);
                 let after = State { hidden: of_rows(hidden_own, unit), memory };
                 let memory = C::Memory::from_fn(|m| d_memory.load(simd, m, unit));
                 let cotangent = State { hidden: d_h, memory };
@@ -403,6 +415,33 @@ impl<T: Real> ByRows for StepBackward<'_, T> {
             }
         }
     }
+}
+
+/// How many memories of the cell change from step to step.
+const fn states<C: Cell>() -> usize {
+    C::Memory::<f64>::LEN - C::DIAGONAL_WEIGHTS
+}
+
+/// The memories of a row, and behind them the diagonal weights.
+///
+/// # Safety
+///
+/// As for [`Row::load`], of both rows.
+#[inline(always)]
+unsafe fn load_memory<S: Simd, T: Real, N: SimdNumber<S, T>, C: Cell>(
+    simd: S,
+    memory: Row<T>,
+    diagonal: Row<T>,
+    unit: Units,
+) -> C::Memory<N> {
+    let states = const { states::<C>() };
+    // SAFETY: the caller's promise.
+    C::Memory::from_fn(|m| unsafe {
+        match m < states {
+            true => memory.load(simd, m, unit),
+            false => diagonal.load(simd, m - states, unit),
+        }
+    })
 }
 
 /// Stores what a step hands back, except the gradient of `h`, which it returns. A function and not a closure: a
