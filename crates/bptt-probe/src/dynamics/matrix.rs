@@ -121,6 +121,15 @@ impl Matrix {
         }
     }
 
+    /// The mean of the rows.
+    pub(crate) fn mean_row(&self) -> Vec<f64> {
+        let mut mean = vec![0.0; self.columns];
+        for row in 0..self.rows {
+            add_scaled(&mut mean, 1.0 / self.rows as f64, self.row(row));
+        }
+        mean
+    }
+
     /// Rows and columns exchanged.
     pub fn transposed(&self) -> Self {
         Self::from_fn(self.columns, self.rows, |row, column| {

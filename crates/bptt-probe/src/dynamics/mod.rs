@@ -8,6 +8,7 @@
 //!   from the cell's own `step` in dual numbers.
 //! - [`lyapunov`] measures a [`Spectrum`] without forming a Jacobian.
 //! - [`jacobian`] forms one; [`eigenvalues`], [`singular_values`] and [`log_abs_det`] take it apart.
+//! - [`fixed_points`] finds where a network stays, and what it is like there; [`PrincipalPlane`] shows it.
 //! - [`mean_field`] has closed forms.
 //! - [`random`](random::random) does all of it for a random network, as `bptt dynamics --random` does.
 //!
@@ -27,12 +28,14 @@
 //! ```
 
 mod eigen;
+pub mod fixed_points;
 mod gram_schmidt;
 mod lyapunov;
 mod matrix;
 pub mod mean_field;
 mod norms;
 pub mod page;
+mod principal;
 pub mod random;
 mod recurrent;
 mod reflector;
@@ -45,6 +48,7 @@ pub use gram_schmidt::orthonormalise;
 pub use lyapunov::{BLOCKS, Settings, Spectrum, lyapunov};
 pub use matrix::{Factor, Matrix};
 pub use norms::jacobian_norms;
+pub use principal::PrincipalPlane;
 pub use recurrent::{LayerNumbers, Network, random_weights};
 pub use singular::singular_values;
 pub use system::{System, jacobian, log_abs_det};

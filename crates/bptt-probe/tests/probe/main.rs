@@ -4,6 +4,7 @@
 mod curvature;
 mod curvature_tape;
 mod dynamics;
+mod fixed_points;
 mod jacobians;
 mod naive_kernel;
 mod properties;
