@@ -90,6 +90,7 @@ pub use task::{Scores, SequenceModel, SequenceSize, Task};
 pub use tasks::adding::{Adder, Adding, AddingOptions};
 pub use tasks::char_lm::{CharLm, CharLmOptions, CharModel};
 pub use tasks::copy::{CopyOptions, Copying, Tagger, TaggerConfig};
+pub use tasks::flip_flop::{FlipFlop, FlipFlopOptions, Regressor, RegressorConfig};
 pub use tasks::forecast::{Forecast, ForecastOptions, Forecaster, ForecasterConfig};
 pub use tasks::parity::{Classifier, ClassifierConfig, Parity, ParityOptions};
 pub use tasks::{TASKS, dynamics, landscape, train};

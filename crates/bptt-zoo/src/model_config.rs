@@ -7,7 +7,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Device;
 
 /// The config of a model that consists of recurrent layers and a linear layer: [`ClassifierConfig`],
-/// [`ForecasterConfig`], [`TaggerConfig`].
+/// [`ForecasterConfig`], [`RegressorConfig`], [`TaggerConfig`].
 ///
 /// [`RunFolder::save`] and [`RunFolder::load`] write and read such a model, no matter whether the zoo or another
 /// program trained it.
@@ -16,6 +16,7 @@ use burn::tensor::Device;
 /// [`RunFolder::load`]: crate::RunFolder::load
 /// [`ClassifierConfig`]: crate::ClassifierConfig
 /// [`ForecasterConfig`]: crate::ForecasterConfig
+/// [`RegressorConfig`]: crate::RegressorConfig
 /// [`TaggerConfig`]: crate::TaggerConfig
 pub trait ModelConfig: burn::config::Config {
     /// The model that it makes.

@@ -15,10 +15,11 @@ fn series() -> (tempfile::TempDir, String) {
 #[test]
 fn every_task_is_trained_and_resumed() {
     let (folder, csv) = series();
-    let tasks: [(&[&str], &str, &str); 5] = [
+    let tasks: [(&[&str], &str, &str); 6] = [
         (&["adding", "--length", "4"], "always saying 1 has loss 0.1667", "within_0.04"),
         (&["char-lm", "--time", "8", "--embedding", "4"], "characters", "bits_per_character"),
         (&["copy", "--length", "4"], "remembering none has loss 0.8664", "recalled"),
+        (&["flip-flop", "--bits", "2", "--length", "4"], "always saying 0 has loss 1", "accuracy"),
         (&["forecast", "--csv", &csv, "--column", "level", "--length", "5"], "80 values", "rmse"),
         (&["parity", "--length", "4", "--bidirectional"], "guessing has loss 0.6931", "accuracy"),
     ];
@@ -45,7 +46,7 @@ fn every_task_is_trained_and_resumed() {
 #[test]
 fn what_cannot_be_trained_is_one_line_and_exit_code_2() {
     let (_folder, csv) = series();
-    let mistakes: [(&[&str], &str); 11] = [
+    let mistakes: [(&[&str], &str); 12] = [
         (&["parity", "--device", "ndarray", "--dtype", "bf16"], "ndarray has no such type"),
         (&["parity", "--engine", "rtrl", "--dtype", "f16"], "not for --engine rtrl"),
         (&["forecast"], "give --csv FILE and --column NAME"),
@@ -57,9 +58,10 @@ fn what_cannot_be_trained_is_one_line_and_exit_code_2() {
         (&["copy", "--time", "3"], "--time belongs to char-lm, and this is copy"),
         (
             &["char-lm", "--bidirectional"],
-            "--bidirectional belongs to adding, copy, forecast, parity",
+            "--bidirectional belongs to adding, copy, flip-flop, forecast, parity",
         ),
         (&["parity", "--length", "1"], "--length 1: has to be 2"),
+        (&["flip-flop", "--bits", "0"], "--bits 0: has to be 1 to 256"),
     ];
     for (arguments, named) in mistakes {
         let done = bptt(&[&["train"], arguments].concat());
@@ -85,15 +87,17 @@ fn help_has_every_task_with_its_options_and_defaults() {
     for part in [
         "- adding: Remember two marked numbers of a sequence and add them",
         "- char-lm: Predict the next character of a text",
-        "--cell <CELL> The recurrent cell [default: lstm; copy gru]",
+        "--cell <CELL> The recurrent cell [default: lstm; copy and flip-flop gru]",
         "--hidden <H> Size of the hidden state [default: 64; char-lm and copy 128]",
         "--dtype <DTYPE> In which type the recurrent layers compute; the parameters that are trained are f32 \
          [default: f32]",
         "--lr <X> Learning rate of Adam [default: 0.01; char-lm 0.004]",
         "--clip <X> Scale gradients down to this global norm; `inf` for never [default: 1]",
         "--bidirectional Read each sequence backward as well [not for char-lm]",
-        "--length <T> adding: numbers in a sequence; copy: the pause; forecast: values in a window; \
+        "--length <T> adding: numbers in a sequence; copy: the pause; flip-flop: steps in a sequence; forecast: \
+         values in a window; \
          parity: bits in the longest sequence [default: 50; copy 10, parity 20]",
+        "--bits <K> flip-flop: bits to remember, each with an input and an output [default: 3]",
         "--column <NAME> forecast: the column with the series",
     ] {
         assert!(help.contains(part), "no `{part}` in\n{help}");
@@ -101,7 +105,10 @@ fn help_has_every_task_with_its_options_and_defaults() {
     let done = bptt(&["train", "addng"]);
     assert_eq!(done.status.code(), Some(2));
     let line = stderr(&done);
-    assert!(line.contains("possible values: adding, char-lm, copy, forecast, parity"), "{line}");
+    assert!(
+        line.contains("possible values: adding, char-lm, copy, flip-flop, forecast, parity"),
+        "{line}"
+    );
     let done = bptt(&["train", "adding", "--length", "-3"]);
     assert_eq!(done.status.code(), Some(2));
     assert!(stderr(&done).contains("'-3'"), "{}", stderr(&done));

@@ -3,6 +3,7 @@
 pub(crate) mod adding;
 pub(crate) mod char_lm;
 pub(crate) mod copy;
+pub(crate) mod flip_flop;
 pub(crate) mod forecast;
 pub(crate) mod parity;
 mod parts;
@@ -21,6 +22,7 @@ pub static TASKS: &[AnyTask] = &[
     AnyTask::of::<adding::Adding>(),
     AnyTask::of::<char_lm::CharLm>(),
     AnyTask::of::<copy::Copying>(),
+    AnyTask::of::<flip_flop::FlipFlop>(),
     AnyTask::of::<forecast::Forecast>(),
     AnyTask::of::<parity::Parity>(),
 ];
