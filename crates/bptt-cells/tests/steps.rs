@@ -1,9 +1,9 @@
 //! Compares each cell's `step_backward` with central differences of its `step`, in plain f64.
 
 use bptt_cells::{
-    Backward, Cell, Clipped, Components, Dual, GruResetAfter, GruResetBefore, HiddenTerm, IndRnnRelu,
-    IndRnnTanh, Layout, Lstm, LstmCoupled, LstmPeephole, Mgu, Number, Rhn, RnnRelu, RnnTanh, Slstm,
-    State,
+    Backward, Cell, Clipped, Components, Dual, GruResetAfter, GruResetBefore, HiddenTerm,
+    IndRnnRelu, IndRnnTanh, Layout, Lstm, LstmCoupled, LstmPeephole, Mgu, Number, Rhn, RnnRelu,
+    RnnTanh, Slstm, State,
 };
 
 /// The weight of the gated hidden state, a scalar, so that a cell with such a state is a function of its gates.
@@ -85,7 +85,8 @@ fn check_in<C: Cell>(cell: C, into_domain: impl Fn(&mut [f64])) {
     for point in 0..50 {
         let mut all: Vec<f64> = (0..size::<C>()).map(|k| value(point * 11 + k)).collect();
         into_domain(&mut all);
-        let cotangent: Vec<f64> = (0..1 + C::Memory::<f64>::LEN).map(|k| value(point * 7 + k + 5)).collect();
+        let cotangent: Vec<f64> =
+            (0..1 + C::Memory::<f64>::LEN).map(|k| value(point * 7 + k + 5)).collect();
         let by_hand = gradient(&cell, &all, &cotangent);
         for k in 0..all.len() {
             let h = 1e-5;

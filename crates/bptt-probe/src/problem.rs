@@ -205,10 +205,13 @@ impl LayerOptions {
                     all.push((format!("{name}_l{layer}{reverse}"), shape));
                 };
                 add("weight_ih", vec![gates, input]);
-                add("weight_hh", match is_recurrent {
-                    true => vec![gates, self.state_size()],
-                    false => vec![cell.diagonal_weights, self.hidden_size],
-                });
+                add(
+                    "weight_hh",
+                    match is_recurrent {
+                        true => vec![gates, self.state_size()],
+                        false => vec![cell.diagonal_weights, self.hidden_size],
+                    },
+                );
                 if self.bias {
                     add("bias_ih", vec![gates]);
                 }

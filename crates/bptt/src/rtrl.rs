@@ -335,10 +335,7 @@ impl CellVisitor for Bytes {
 }
 
 /// The diagonal weights, if the cell has any.
-fn diagonal_of<'a>(
-    cell: &impl SequenceCell,
-    weights: &'a Weights,
-) -> Option<&'a Param<Tensor<2>>> {
+fn diagonal_of<'a>(cell: &impl SequenceCell, weights: &'a Weights) -> Option<&'a Param<Tensor<2>>> {
     match cell.layout().has_recurrent_weights() {
         true => weights.weight_diag.as_ref(),
         false => Some(&weights.weight_hh),
@@ -348,8 +345,7 @@ fn diagonal_of<'a>(
 /// A layer's parameters without its diagonal weights, untracked.
 fn weights_of(cell: &impl SequenceCell, weights: &Weights) -> Operands<AnyTensor> {
     let vector = |bias: &Param<Tensor<1>>| plain(bias.val());
-    let weight_hh =
-        cell.layout().has_recurrent_weights().then(|| plain(weights.weight_hh.val()));
+    let weight_hh = cell.layout().has_recurrent_weights().then(|| plain(weights.weight_hh.val()));
     Operands::new()
         .with(Operand::WeightIh, plain(weights.weight_ih.val()))
         .with_optional(Operand::WeightHh, weight_hh)

@@ -199,9 +199,9 @@ impl<'a, N: Scalar> Weights<'a, N> {
             hidden: options.hidden_size,
             weight_ih: tensor("weight_ih"),
             weight_hh: if is_recurrent { tensor("weight_hh") } else { &[] },
-            biases: options.bias.then(|| {
-                [tensor("bias_ih"), if is_recurrent { tensor("bias_hh") } else { &[] }]
-            }),
+            biases: options
+                .bias
+                .then(|| [tensor("bias_ih"), if is_recurrent { tensor("bias_hh") } else { &[] }]),
             weight_hr: (options.proj_size > 0).then(|| tensor("weight_hr")),
             weight_diag: match (cell.diagonal_weights(), is_recurrent) {
                 (0, _) => &[],

@@ -1,7 +1,9 @@
 //! Jacobians of layers, and what takes them apart.
 
 use crate::dynamics::{normal, random_matrix};
-use bptt::{AnyRecurrentConfig, CellKind, GruConfig, LstmConfig, RecurrentState, RnnConfig, SequenceCell};
+use bptt::{
+    AnyRecurrentConfig, CellKind, GruConfig, LstmConfig, RecurrentState, RnnConfig, SequenceCell,
+};
 use bptt_probe::dynamics::{
     Factor, Matrix, Network, System, eigenvalues, jacobian, jacobian_norms, log_abs_det,
     orthonormalise, singular_values,

@@ -3,7 +3,7 @@
 use crate::dynamics::result::RunDynamics;
 use crate::dynamics::section::Section;
 use crate::figure::figure;
-use bptt_probe::landscape::{Figure, Page};
+use bptt_probe::picture::{Figure, Page};
 use std::path::Path;
 
 /// The dynamics of one or several runs as a page of HTML with pictures: self-contained, without scripts, readable on

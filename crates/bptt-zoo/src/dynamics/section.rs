@@ -1,6 +1,6 @@
 //! What a part of the report is.
 
-use bptt_probe::landscape::Figure;
+use bptt_probe::picture::Figure;
 use serde::Serialize;
 
 /// A part of the report. Its fields are fields of the JSON.

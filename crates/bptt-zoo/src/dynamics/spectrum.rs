@@ -6,7 +6,7 @@ use crate::dynamics::trained::Trained;
 use crate::error::Error;
 use bptt_probe::dynamics::random::EXPONENTS;
 use bptt_probe::dynamics::{Settings, System, lyapunov};
-use bptt_probe::landscape::{Chart, Curve, Figure};
+use bptt_probe::picture::{Chart, Curve, Figure};
 use serde::Serialize;
 
 /// The Lyapunov exponents of all layers together, while the network reads its validation sequences one after the other.

@@ -128,9 +128,8 @@ impl Sequence {
 pub(crate) fn without_diagonal(mut result: SequenceResult, layout: &CellLayout) -> SequenceResult {
     if layout.diagonal_weights > 0 {
         let memory = result.memory.take();
-        result.memory = memory
-            .filter(|_| layout.states() > 0)
-            .map(|memory| memory.slice([0..layout.states()]));
+        result.memory =
+            memory.filter(|_| layout.states() > 0).map(|memory| memory.slice([0..layout.states()]));
     }
     result
 }

@@ -67,7 +67,10 @@ fn f32_gates_are_good_to_two_units_in_the_last_place() {
                 }
                 if function == Exp && x > 87.0 {
                     // Its reciprocal is subnormal.
-                    assert!((f64::from(y) / exact - 1.0).abs() < 1e-6, "{isa:?} e^x at {x:e}: {y:e}");
+                    assert!(
+                        (f64::from(y) / exact - 1.0).abs() < 1e-6,
+                        "{isa:?} e^x at {x:e}: {y:e}"
+                    );
                     continue;
                 }
                 // A unit in the last place of an `f32` of the size of the exact value.
