@@ -142,12 +142,11 @@ pub fn mutations<C: Cell>(cell: &C) -> Vec<Mutation> {
     }
     all.push(Mutation::UnreadHidden);
     if C::Memory::<f64>::LEN > 0 {
-        all.extend([
-            Mutation::MissingMemory,
-            Mutation::UnreadMemory,
-            Mutation::MemoryTooLate,
-            Mutation::MemoryTooEarly,
-        ]);
+        all.extend([Mutation::MissingMemory, Mutation::UnreadMemory]);
+    }
+    // Diagonal weights are the same before a step and after it.
+    if C::Memory::<f64>::LEN > C::DIAGONAL_WEIGHTS {
+        all.extend([Mutation::MemoryTooLate, Mutation::MemoryTooEarly]);
     }
     if !C::PROJECTABLE {
         all.extend([Mutation::MissingHidden, Mutation::HiddenTooLate]);

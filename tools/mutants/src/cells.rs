@@ -4,8 +4,8 @@ use crate::cell::{Mutated, Mutation, mutations};
 use crate::suite::{Catch, Suite, Verdict};
 use bptt::Kernel;
 use bptt::cells::{
-    Cell, Clipped, GruResetAfter, GruResetBefore, Lstm, LstmCoupled, LstmPeephole, Mgu, Rhn,
-    RnnRelu, RnnTanh,
+    Cell, Clipped, GruResetAfter, GruResetBefore, IndRnnRelu, IndRnnTanh, Lstm, LstmCoupled,
+    LstmPeephole, Mgu, Rhn, RnnRelu, RnnTanh, Slstm,
 };
 use bptt_probe::measure_layer;
 use burn::tensor::Device;
@@ -39,6 +39,9 @@ pub fn of_cells(device: &Device, tiny: bool) -> Result<Vec<Verdict>, String> {
     mutate(LstmPeephole, "lstm-peephole", of("lstm-peephole", None), &mut all)?;
     mutate(Mgu, "mgu", of("mgu", None), &mut all)?;
     mutate(Rhn, "rhn", of("rhn", None), &mut all)?;
+    mutate(IndRnnTanh, "indrnn-tanh", of("indrnn-tanh", None), &mut all)?;
+    mutate(IndRnnRelu, "indrnn-relu", of("indrnn-relu", None), &mut all)?;
+    mutate(Slstm, "slstm", of("slstm", None), &mut all)?;
     Ok(all)
 }
 

@@ -27,6 +27,7 @@ const fn site(
 const REFERENCE: &str = "reference/body.rs";
 const STEP_SUMS: &str = "reference/step_sums.rs";
 const NODE: &str = "recurrent/autodiff.rs";
+const BACKWARD: &str = "host/sequence/backward.rs";
 const BACK_MEMORY: &str = "host/sequence/backward_memory.rs";
 const BACK_STEPS: &str = "host/sequence/backward_steps.rs";
 const BACK_SHARED: &str = "host/sequence/backward_shared.rs";
@@ -97,6 +98,9 @@ pub const SITES: &[Site] = &[
         ("the way through h by the step itself dropped", "d_hidden"),
         ("the way through U dropped beside another", "direct"),
     ]),
+    site(REFERENCE, "let hidden = «direct.unwrap_or_else(|| d_gates_t.zeros(d_gates_t.shape()))»;", &[
+        ("the way through h by the step itself dropped where there is no U", "{ drop(direct); d_gates_t.zeros(d_gates_t.shape()) }"),
+    ]),
     site(REFERENCE, "let memory = «d_memory.into_vec()»;", &[
         ("the memory's gradient not carried to the step before", "d_memory.into_vec().into_iter().map(|d| d.zeros(d.shape())).collect()"),
     ]),
@@ -147,6 +151,9 @@ pub const SITES: &[Site] = &[
     ]),
 
     // The host kernels: the steps.
+    site(BACKWARD, "let mut diagonal = «diagonal_weights(layer, operands)»;", &[
+        ("zeros for the diagonal weights", "{ let mut all = diagonal_weights(layer, operands); all.as_mut_slice().fill(T::ZERO); all }"),
+    ]),
     site(BACK_MEMORY, "«to.copy_from_slice(&d[b * output..][..output]);»", &[
         ("the final hidden state's cotangent not added", "let _ = (to, d);"),
     ]),
