@@ -10,7 +10,8 @@
 //! - [`jacobian`] forms one; [`eigenvalues`], [`singular_values`] and [`log_abs_det`] take it apart.
 //! - [`fixed_points`] finds where a network stays, and what it is like there; [`PrincipalPlane`] shows it.
 //! - [`mean_field`] has closed forms.
-//! - [`random`](random::random) does all of it for a random network, as `bptt dynamics --random` does.
+//! - [`random`](random::random) does all of it for a random network, as `bptt dynamics --random` does, and
+//!   [`sweep`](sweep::sweep) for many of them, as `bptt dynamics --sweep` does.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
@@ -33,6 +34,7 @@ mod gram_schmidt;
 mod lyapunov;
 mod matrix;
 pub mod mean_field;
+mod measured;
 mod norms;
 pub mod page;
 mod principal;
@@ -40,6 +42,7 @@ pub mod random;
 mod recurrent;
 mod reflector;
 mod singular;
+pub mod sweep;
 mod system;
 mod units;
 

@@ -1,19 +1,17 @@
 //! The dynamics of a random network, measured in all ways: what `bptt dynamics --random` prints.
 
-use crate::dynamics::eigen::eigenvalues;
-use crate::dynamics::lyapunov::{Settings, Spectrum, lyapunov};
+use crate::dynamics::lyapunov::{Settings, Spectrum};
 use crate::dynamics::mean_field::tanh_network;
-use crate::dynamics::norms::jacobian_norms;
+use crate::dynamics::measured::{Measured, measure};
 use crate::dynamics::recurrent::{LayerNumbers, Network, random_weights};
 use crate::dynamics::singular::singular_values;
-use crate::dynamics::system::{System, jacobian};
+use crate::dynamics::system::System;
 use crate::picture::sparkline;
 use bptt::CellKind;
 use burn::tensor::Device;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use rand_distr::{Distribution, StandardNormal};
 use serde::Serialize;
+
+pub use crate::dynamics::measured::LARGEST_JACOBIAN;
 
 /// Which network, and for how long.
 #[derive(Clone, Debug)]
@@ -34,13 +32,6 @@ pub struct Random {
 
 /// How many exponents are measured unless a number is given.
 pub const EXPONENTS: usize = 100;
-
-/// States of more numbers than this have no eigenvalues and singular values in the report: they would take longer than
-/// the spectrum.
-pub const LARGEST_JACOBIAN: usize = 2000;
-
-/// Over how many steps the norms of products of Jacobians are followed.
-const NORM_STEPS: usize = 200;
 
 /// What was measured. All of it is in the JSON of `bptt dynamics`, under these names. What was not measured, or is not
 /// finite, is `null` there.
@@ -143,22 +134,13 @@ pub fn random(
     let weights = random_weights(cell, hidden, gain, seed);
     let numbers = [LayerNumbers::autonomous(weights.clone())];
     let mut network = Network::from_numbers(&cell.default_cell(), &numbers, None, device);
-    // Seeds of their own, so that the state and the directions do not repeat the weights.
-    let mut rng = StdRng::seed_from_u64(seed ^ 0x5354_4154_4500_0000);
-    let state: Vec<f64> = (0..network.size()).map(|_| StandardNormal.sample(&mut rng)).collect();
     let total = settings.steps();
-    let settings = Settings { seed: seed ^ 0x4449_5245_4354_0000, ..settings };
     let mut tell = |done| progress(Progress { done, total });
-    let spectrum = lyapunov(&mut network, &state, &settings, device, &mut tell)?;
-
-    let formed = network.size() <= LARGEST_JACOBIAN;
-    let bounded = formed && cell == CellKind::Rnn;
+    let measured = measure(&mut network, &settings, device, &mut tell)?;
+    let Measured { spectrum, jacobian, eigenvalues, log10_jacobian_norms } = measured;
+    let singular = jacobian.as_ref().map(singular_values).transpose()?;
+    let bounded = jacobian.is_some() && cell == CellKind::Rnn;
     let bound = bounded.then(|| singular_values(&weights)).transpose()?;
-    let last = formed.then(|| jacobian(&mut network, total, &spectrum.state));
-    let eigenvalues = last.as_ref().map(eigenvalues).transpose()?;
-    let singular_values = last.as_ref().map(singular_values).transpose()?;
-    let steps = NORM_STEPS.min(settings.time);
-    let norms = jacobian_norms(&mut network, total, &spectrum.state, steps, settings.seed);
     let Spectrum { exponents, errors, mean_log_det, .. } = &spectrum;
     Ok(Report {
         cell: cell.name(),
@@ -179,9 +161,9 @@ pub fn random(
         mean_field: (cell == CellKind::Rnn).then(|| tanh_network(gain, 0.0).exponent),
         spectral_radius: eigenvalues.as_ref().map(|all| all[0].0.hypot(all[0].1)),
         eigenvalues,
-        singular_values,
+        singular_values: singular,
         jacobian_bound: bound.map(|all| all[0]),
-        log10_jacobian_norms: norms,
+        log10_jacobian_norms,
     })
 }
 

@@ -29,6 +29,8 @@ pub struct Plot {
     legend: Vec<(Vec<String>, String)>,
     /// What stands to the right of the plot, and how wide it is.
     beside: (String, f64),
+    /// How far apart ticks are on a linear axis, about.
+    spacing: [f64; 2],
 }
 
 impl Plot {
@@ -50,7 +52,63 @@ impl Plot {
     pub fn with_axes(x: Axis, y: Axis, [width, height]: [f64; 2]) -> Self {
         let x = Scale { axis: x, from: LEFT, to: LEFT + width };
         let y = Scale { axis: y, from: TOP + height, to: TOP };
-        Self { x, y, body: String::new(), legend: Vec::new(), beside: (String::new(), 0.0) }
+        let (body, legend, beside) = (String::new(), Vec::new(), (String::new(), 0.0));
+        Self { x, y, body, legend, beside, spacing: [80.0, 60.0] }
+    }
+
+    /// The width of the space between the axes of a small plot.
+    pub const SMALL_WIDTH: f64 = 176.0;
+
+    /// A small plot of this height, for several side by side: 256 wide with the numbers at its axes.
+    pub fn small(x: Axis, y: Axis, height: f64) -> Self {
+        const LEFT: f64 = 62.0;
+        let mut plot = Self::with_axes(x, y, [Self::SMALL_WIDTH, height]);
+        plot.x = Scale { from: LEFT, to: LEFT + Self::SMALL_WIDTH, ..plot.x };
+        plot.spacing = [40.0, 40.0];
+        plot
+    }
+
+    /// `[x0, dx, y0, dy]`: a point is at `x0 + dx x`, `y0 + dy y`, with the power of ten for the number on a logarithmic
+    /// axis. For a script that moves what is drawn.
+    pub fn frame(&self) -> [f64; 4] {
+        let of = |scale: &Scale| {
+            let [low, high] = scale.axis.range();
+            let (low, high) = match scale.axis.is_logarithmic() {
+                true => (low.log10(), high.log10()),
+                false => (low, high),
+            };
+            let slope = (scale.to - scale.from) / (high - low);
+            [scale.from - slope * low, slope]
+        };
+        let ([x0, dx], [y0, dy]) = (of(&self.x), of(&self.y));
+        [x0, dx, y0, dy]
+    }
+
+    /// A path with a name, for a script that changes it. What is beyond the axes is cut off.
+    pub fn moving(&mut self, id: &str, class: &str, path: &str) {
+        let path = format!("<path id=\"{id}\" class=\"{class}\" d=\"{path}\"/>\n");
+        self.within(false, &path);
+    }
+
+    /// A vertical line with a name, for a script that moves it (`translate(x 0)`).
+    pub fn here(&mut self, id: &str, x: f64) {
+        let (x, top, bottom) = (self.x.place(x), self.y.to, self.y.from);
+        let _ = writeln!(
+            self.body,
+            "<path id=\"{id}\" class=\"line mark\" transform=\"translate({x:.1} 0)\" d=\"M0 {top}V{bottom}\"/>"
+        );
+    }
+
+    /// The path of a line through points, see [`moving`](Self::moving).
+    pub fn path(&self, points: impl Iterator<Item = (f64, f64)>) -> String {
+        path(points.map(|(x, y)| self.place(x, y)))
+    }
+
+    /// The path of dots at points: pieces without a length, which the class `dots` makes round.
+    pub fn dots_path(&self, points: impl Iterator<Item = (f64, f64)>) -> String {
+        let places = points.map(|(x, y)| self.place(x, y));
+        let drawn = places.filter(|(x, y)| x.is_finite() && y.is_finite());
+        drawn.map(|place| path([place].into_iter()) + "h0").collect()
     }
 
     /// Where a point is in the picture.
@@ -223,7 +281,7 @@ impl Plot {
         );
         let (left, right, top) = (self.x.from, self.x.to, self.y.to);
         let (mut grid, mut numbers) = (String::new(), String::new());
-        for tick in self.x.axis.ticks((right - left) / 80.0) {
+        for tick in self.x.axis.ticks((right - left) / self.spacing[0]) {
             let at = self.x.place(tick);
             let _ = write!(grid, "M{at:.1} {top}V{bottom}");
             let _ = writeln!(
@@ -233,7 +291,7 @@ impl Plot {
                 number(tick)
             );
         }
-        for tick in self.y.axis.ticks((bottom - top) / 60.0) {
+        for tick in self.y.axis.ticks((bottom - top) / self.spacing[1]) {
             let at = self.y.place(tick);
             let _ = write!(grid, "M{left} {at:.1}H{right}");
             let _ = writeln!(
@@ -330,6 +388,22 @@ mod tests {
         let svg = plot.svg("t", "x", "y");
         assert_eq!((svg.matches("<clipPath").count(), svg.matches("url(#").count()), (1, 2));
         assert!(!svg.contains("00000"), "no endless number");
+    }
+
+    #[test]
+    fn a_frame_places_points_as_the_plot_does() {
+        let mut plot =
+            Plot::small(Axis::linear([-2.0, 5.0]), Axis::logarithmic([1e-4, 10.0]), 150.0);
+        let [x0, dx, y0, dy] = plot.frame();
+        let (x, y) = plot.place(3.0, 0.01);
+        assert!((x0 + dx * 3.0 - x).abs() < 1e-9 && (y0 + dy * -2.0 - y).abs() < 1e-9);
+        let dots = plot.dots_path([(3.0, 0.01), (1.0, f64::NAN)].into_iter());
+        assert_eq!(dots, format!("M{x:.1} {y:.1}h0"));
+        plot.moving("it", "dots data", &dots);
+        assert!(
+            plot.svg("t", "x", "y")
+                .contains(&format!("id=\"it\" class=\"dots data\" d=\"{dots}\""))
+        );
     }
 
     #[test]

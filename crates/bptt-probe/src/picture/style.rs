@@ -57,7 +57,7 @@ svg .line { stroke: var(--c); stroke-width: 1.8 } svg .line.zero { stroke-width:
 svg .line.theory, svg .line.s2, svg .line.dashed { stroke-dasharray: 7 4 } svg .line.mark { stroke-width: 1.2; stroke-dasharray: 4 3 }
 svg .line.s3 { stroke-dasharray: 2 3 } svg .line.s4 { stroke-dasharray: 9 3 2 3 }
 svg .dot { fill: var(--c); fill-opacity: .75; stroke: none } svg .area { fill: var(--c); fill-opacity: .2; stroke: none }
-svg .column { fill: var(--c); stroke: none }
+svg .dots { stroke: var(--c); stroke-width: 4; stroke-linecap: round; stroke-opacity: .75 } svg .column { fill: var(--c); stroke: none }
 svg .contour { stroke-width: .8; opacity: .6 } svg .bright { stroke: #fff } svg .dark { stroke: #000 }
 svg .halo { stroke: #000; stroke-width: 4.5; opacity: .8 } svg .cross, svg .way { stroke: #fff; stroke-width: 2 }
 svg .way.dashed { stroke: #ff9d5c; stroke-dasharray: 7 4 }

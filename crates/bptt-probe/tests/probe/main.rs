@@ -11,3 +11,5 @@ mod properties;
 mod readout;
 mod reference_files;
 mod resets;
+mod sweep;
+mod trajectory;
