@@ -1,5 +1,6 @@
 //! `bptt dynamics`
 
+use crate::dynamics_sweep::{self, SweepArgs};
 use crate::failure::Failure;
 use crate::output;
 use crate::time_left::TimeLeft;
@@ -7,6 +8,7 @@ use crate::verify::CellArg;
 use bptt_probe::device;
 use bptt_probe::dynamics::page::page;
 use bptt_probe::dynamics::random::{Random, random};
+use bptt_probe::dynamics::sweep::Sweep;
 use bptt_zoo::{DynamicsOptions, RunFolder, dynamics, dynamics_page};
 use burn::tensor::Device;
 use clap::Args;
@@ -23,17 +25,19 @@ pub struct DynamicsArgs {
     run: Vec<PathBuf>,
     /// Measure a random network, without input. Its recurrent weights are drawn from N(0, g²/N) in every gate; its
     /// biases are zero
-    #[arg(long, required_unless_present = "run")]
+    #[arg(long, required_unless_present_any = ["run", "sweep"])]
     random: bool,
     /// The recurrent cell of a random network
-    #[arg(long, value_enum, required_unless_present = "run")]
+    #[arg(long, value_enum, required_unless_present_any = ["run", "sweep"])]
     cell: Option<CellArg>,
     /// Hidden units of a random network
     #[arg(long, value_name = "N", required_unless_present = "run")]
     hidden: Option<usize>,
     /// The gain g: recurrent weights are drawn from N(0, g²/N), for LSTM and GRU in every gate; biases are zero
-    #[arg(long, value_name = "G", required_unless_present = "run")]
+    #[arg(long, value_name = "G", required_unless_present_any = ["run", "sweep"])]
     gain: Option<f64>,
+    #[command(flatten)]
+    sweep: SweepArgs,
     /// Measured steps; before them come a fifth as many (at least 200) in which the network settles
     /// [default of --run: 2000]
     #[arg(long, value_name = "T", required_unless_present = "run")]
@@ -57,6 +61,13 @@ pub struct DynamicsArgs {
 
 /// Measures the dynamics of a network, and prints a summary.
 pub fn run(args: DynamicsArgs) -> Result<(), Failure> {
+    if let Some(sweep) = args.sweep.wanted(args.gain)? {
+        // clap has made sure of the sizes.
+        let (hidden, time) = (args.hidden.unwrap_or_default(), args.time.unwrap_or_default());
+        let wanted = Sweep { hidden, time, exponents: args.exponents, seed: args.seed, ..sweep };
+        wanted.check().map_err(Failure::usage)?;
+        return dynamics_sweep::run(&wanted, &open(&args)?, args.json.as_ref(), args.html.as_ref());
+    }
     match (args.cell, args.hidden, args.gain, args.time) {
         (Some(cell), Some(hidden), Some(gain), Some(time)) => {
             let (exponents, seed) = (args.exponents, args.seed);

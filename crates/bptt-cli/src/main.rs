@@ -9,6 +9,7 @@ mod bench_text;
 mod convert;
 mod devices;
 mod dynamics;
+mod dynamics_sweep;
 mod failure;
 mod interrupt;
 mod landscape;

@@ -36,6 +36,6 @@ pub use chart::{Chart, Curve, Mark};
 pub use heat_map::{HeatMap, Path};
 pub use page::{Figure, Page};
 pub use plot::{Plot, SERIES};
-pub use sparkline::sparkline;
+pub use sparkline::{sparkline, sparkline_between};
 pub use style::{END, head, wide_head};
 pub use text::{escaped, number};

@@ -1,5 +1,7 @@
 //! A picture for a terminal.
 
+use std::ops::RangeInclusive;
+
 /// How many signs there are at most.
 const WIDTH: usize = 40;
 
@@ -10,14 +12,20 @@ const WIDTH: usize = 40;
 /// assert_eq!(bptt_probe::picture::sparkline(&[0.0, 3.5, 7.0]), "▁▅█");
 /// ```
 pub fn sparkline(numbers: &[f64]) -> String {
+    let finite = || numbers.iter().copied().filter(|x| x.is_finite());
+    let low = finite().fold(f64::INFINITY, f64::min);
+    sparkline_between(numbers, low..=finite().fold(f64::NEG_INFINITY, f64::max))
+}
+
+/// As [`sparkline`], with the numbers of the lowest and the highest bar, so that several lines can be compared. Numbers
+/// beyond them have the same bars.
+pub fn sparkline_between(numbers: &[f64], range: RangeInclusive<f64>) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let width = numbers.len().min(WIDTH);
     let at = |k: usize| numbers[k * (numbers.len() - 1) / (width - 1).max(1)];
-    let finite = || numbers.iter().copied().filter(|x| x.is_finite());
-    let low = finite().fold(f64::INFINITY, f64::min);
-    let range = finite().fold(f64::NEG_INFINITY, f64::max) - low;
-    let bar = |x: f64| match range > 0.0 && x.is_finite() {
-        true => BARS[((x - low) / range * 7.0).round() as usize],
+    let (low, extent) = (*range.start(), range.end() - range.start());
+    let bar = |x: f64| match extent > 0.0 && x.is_finite() {
+        true => BARS[((x - low) / extent * 7.0).round().clamp(0.0, 7.0) as usize],
         false => BARS[0],
     };
     (0..width).map(|k| bar(at(k))).collect()
@@ -36,5 +44,6 @@ mod tests {
         assert!(line.starts_with('▁') && line.ends_with('█'));
         assert_eq!(sparkline(&[2.0]), "▁");
         assert_eq!(sparkline(&[]), "");
+        assert_eq!(sparkline_between(&[-9.0, 0.0, 3.5, 7.0, 9.0], 0.0..=7.0), "▁▁▅██");
     }
 }

@@ -12,4 +12,3 @@ mod readout;
 mod reference_files;
 mod resets;
 mod sweep;
-mod trajectory;
