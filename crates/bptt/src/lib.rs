@@ -42,9 +42,12 @@
 //!
 //! This crate chooses no backend: turn on the feature (`flex`, `ndarray`, `wgpu`, `vulkan`,
 //! `metal`, `cuda`, `rocm`, `cpu`) of each backend that your program uses, here as on Burn. The feature
-//! `dataset` is for Burn's data loaders: batches of ragged data with little padding (`Bucketing`).
+//! `dataset` is for Burn's data loaders: batches of ragged data with little padding (`Bucketing`). The feature
+//! `attention` has attention over the states of a layer, and encoder-decoder models (`attention`, `seq2seq`).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "attention")]
+pub mod attention;
 pub mod burn_nn;
 mod cast;
 mod cell;
@@ -52,6 +55,8 @@ mod cell_list;
 mod checks;
 mod config;
 mod custom_kernel;
+#[cfg(feature = "attention")]
+mod draw;
 mod engine;
 mod error;
 mod forward_with;
@@ -63,6 +68,8 @@ pub mod prelude;
 mod ragged;
 mod recurrent;
 mod rtrl;
+#[cfg(feature = "attention")]
+pub mod seq2seq;
 mod sequence_options;
 mod state;
 mod stream_pool;

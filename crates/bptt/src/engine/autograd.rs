@@ -119,7 +119,7 @@ fn input_products(
 const BLOCK: usize = 32;
 
 /// The steps `[B, n]` of a sequence `[T, B, n]`, by halves.
-fn steps(sequence: Tensor<3>) -> Vec<Tensor<2>> {
+pub(crate) fn steps(sequence: Tensor<3>) -> Vec<Tensor<2>> {
     let [time, batch, width] = sequence.dims();
     if time == 1 {
         return vec![sequence.reshape([batch, width])];

@@ -5,6 +5,8 @@ mod manual;
 mod sequence;
 
 pub use autograd::Recorded;
+#[cfg(feature = "attention")]
+pub(crate) use autograd::steps as time_steps;
 pub use bptt_kernels::SequenceResult;
 pub use sequence::Sequence;
 pub(crate) use sequence::without_diagonal;
