@@ -133,7 +133,7 @@ fn main() {
     }
 
     let word: Vec<usize> = "gradient".bytes().map(|b| FIRST + usize::from(b - b'a')).collect();
-    let (source, _) = padded(&[word.clone()], &device);
+    let (source, _) = padded(std::slice::from_ref(&word), &device);
     let written = model.greedy(source.clone(), None, 2 * LONGEST).remove(0);
     println!("\nwhat each letter attended to, in tenths:");
     print_alignment(&word, &written);

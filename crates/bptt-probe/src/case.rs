@@ -251,7 +251,7 @@ fn resets(add: Add<'_>) {
         (c.options.time, c.options.batch) = (60, 3);
         let places: Vec<_> = (0..60).filter(|t| t % 7 == 3).map(|t| [t % 3, t]).collect();
         reset_at(c, &places);
-        c.options.trace_budget = Some(2 << 10);
+        budget(c, 2 << 10);
         c.gain = 0.7;
     });
 }
@@ -288,23 +288,30 @@ fn resets_by_input_mode(add: Add<'_>) {
     });
 }
 
+/// A budget in bytes that is small for an LSTM; in proportion larger for a cell that has more in its trace.
+fn budget(c: &mut Case, bytes: usize) {
+    let layout = c.options.cell().layout();
+    let planes = layout.saved + layout.states();
+    c.options.trace_budget = Some(bytes * planes.div_ceil(6));
+}
+
 fn budgets(add: Add<'_>) {
     // The budget is so small that an LSTM computes some steps several times.
     add("budget", &|c| {
         (c.options.time, c.options.batch) = (60, 3);
-        c.options.trace_budget = Some(2 << 10);
+        budget(c, 2 << 10);
         c.gain = 0.7;
     });
     add("budget-short", &|c| {
         c.options.time = 8;
-        c.options.trace_budget = Some(1 << 10);
+        budget(c, 1 << 10);
         c.brief = true;
     });
     add("budget-lengths-deep-bidirectional", &|c| {
         ragged(c);
         (c.options.num_layers, c.options.bidirectional) = (2, true);
         (c.options.time, c.options.lengths) = (40, Some(vec![31, 40, 0, 7]));
-        c.options.trace_budget = Some(8 << 10);
+        budget(c, 8 << 10);
         c.gain = 0.7;
     });
 }
@@ -325,7 +332,7 @@ fn input_modes(add: Add<'_>) {
     add("chunks-deep-budget", &|c| {
         (c.options.num_layers, c.options.batch_first) = (2, false);
         (c.options.time, c.options.input_mode) = (40, InputMode::Chunks(17));
-        c.options.trace_budget = Some(4 << 10);
+        budget(c, 4 << 10);
         c.gain = 0.7;
     });
     add("windows", &|c| {

@@ -90,6 +90,10 @@ impl AttentionConfig {
 /// Shapes: `B` batch, `Tq` queries of a row, `Tk` steps of the sequence that is attended to, `Q` size of a query, `K` size
 /// of a state, `A` units of the additive score.
 #[derive(Module, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a model has one or two of them, and a module is no field of a box"
+)]
 pub enum Attention {
     /// [`Score::Additive`]
     Additive(AdditiveAttention),

@@ -51,11 +51,12 @@ impl<E: RecurrentLayer, D: RecurrentLayer> Seq2Seq<E, D> {
             None => time_steps(self.target_embedding.forward(before.clone()).swap_dims(0, 1)),
             Some(_) => Vec::new(),
         };
+        let mut given = given.into_iter();
         let (keys, mut state) = self.encode(source, lengths);
         let (mut attentional, mut weights) = (Vec::<Tensor<2>>::new(), Vec::new());
         for t in 0..time {
             let vectors = match &mut sampler {
-                None => given[t].clone(),
+                None => given.next().expect("one for each step"),
                 Some(sampler) => {
                     let truth = before.clone().slice([0..batch, t..t + 1]).reshape([batch]);
                     let own =
