@@ -59,7 +59,7 @@ fn trained(run: &Path) {
         out: run.to_path_buf(),
         resume: false,
         stop: &AtomicBool::new(false),
-        gradients_every: None,
+        probes: Default::default(),
         begun: &mut || {},
         say: &mut |_| {},
     };

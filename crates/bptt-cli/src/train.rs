@@ -26,7 +26,7 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
             out,
             resume: args.shared.resume,
             stop: interrupts.stop(),
-            gradients_every: args.shared.gradients_every(),
+            probes: args.shared.probes(),
             begun: &mut || interrupts.begin(),
             say: &mut |line| output::say(json, line),
         },

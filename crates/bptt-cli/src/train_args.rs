@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::verify::{CellArg, DTypeArg};
 use bptt::Engine;
 use bptt_probe::device;
-use bptt_zoo::{AnyTask, OptionKind, RunFolder, Settings, TASKS, TaskOption, data_path};
+use bptt_zoo::{AnyTask, OptionKind, Probes, RunFolder, Settings, TASKS, TaskOption, data_path};
 use clap::builder::{PossibleValue, PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
 use std::path::{Path, PathBuf};
@@ -70,10 +70,10 @@ pub struct SharedArgs {
     /// Steps between two validations; each also saves
     #[arg(long, value_name = "N")]
     validate_every: Option<u64>,
-    /// Write what a probe reads in the backward pass into the run folder
-    #[arg(long, value_enum, value_name = "WHAT")]
-    probe: Option<ProbeArg>,
-    /// Training steps between two readings of the probe [default: 20]
+    /// Write what probes read into the run folder, while the model is trained; several with commas
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
+    probe: Vec<ProbeArg>,
+    /// Training steps between two readings of a probe [default: 20 for gradients, 100 for jacobians]
     #[arg(long, value_name = "N", requires = "probe")]
     every: Option<u64>,
     /// The run folder: config, metrics, model and learning curve; a new run takes the place of an
@@ -99,16 +99,24 @@ enum EngineArg {
     Rtrl,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum ProbeArg {
     /// How large the gradient of the state is at every step of a sequence: gradients.jsonl
     Gradients,
+    /// How large the Jacobians of each layer are along a validation sequence: jacobians.jsonl
+    Jacobians,
 }
 
 impl SharedArgs {
-    /// How many training steps lie between two readings of the gradients, if they are wanted.
-    pub fn gradients_every(&self) -> Option<u64> {
-        self.probe.map(|ProbeArg::Gradients| self.every.unwrap_or(20))
+    /// What is read while the model is trained, and how often.
+    pub fn probes(&self) -> Probes {
+        let every = |what: ProbeArg, usual: u64| {
+            self.probe.contains(&what).then(|| self.every.unwrap_or(usual))
+        };
+        Probes {
+            gradients: every(ProbeArg::Gradients, 20),
+            jacobians: every(ProbeArg::Jacobians, 100),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! | `metrics.jsonl` | one line for each point of the curves |
 //! | `model.bpk` | the model with the lowest validation loss (burnpack) |
 //! | `gradients.jsonl` | with a probe: the norms of the gradient of the state, by training step and layer |
+//! | `jacobians.jsonl` | with a probe: how large the Jacobians are, by training step and layer |
 //! | `learning-curve.svg` | training and validation loss against the step |
 //! | `checkpoint.json` | how far the run is, and which of the folders below belongs to it |
 //! | `checkpoint-N/` | model, optimizer and carried state at step N |
@@ -20,6 +21,7 @@
 use crate::error::Error;
 use crate::folder_files::{CONFIG, Checkpoint, Config, Point};
 use crate::gradient_log::GradientPoint;
+use crate::jacobian_log::JacobianPoint;
 use crate::marker::{self, Claim, Found};
 use crate::read;
 use crate::settings::Settings;
@@ -40,11 +42,12 @@ const METRICS: &str = "metrics.jsonl";
 const CHECKPOINT: &str = "checkpoint.json";
 const MODEL: &str = "model.bpk";
 const GRADIENTS: &str = "gradients.jsonl";
+const JACOBIANS: &str = "jacobians.jsonl";
 pub(crate) const CURVE: &str = "learning-curve.svg";
 
 /// The files that a run writes besides its config and its checkpoints. They are removed in this order, so that a run
 /// that is removed only in part is never taken for a whole one.
-const FILES: [&str; 5] = [CHECKPOINT, METRICS, MODEL, GRADIENTS, CURVE];
+const FILES: [&str; 6] = [CHECKPOINT, METRICS, MODEL, GRADIENTS, JACOBIANS, CURVE];
 
 /// What is in a checkpoint's folder.
 const PARTS: [&str; 3] = [MODEL, "optimizer.bpk", "state.bpk"];
@@ -223,6 +226,22 @@ impl RunFolder {
     pub fn gradients(&self) -> Result<Vec<GradientPoint>, Error> {
         match self.path.join(GRADIENTS).exists() {
             true => self.lines(GRADIENTS),
+            false => Ok(Vec::new()),
+        }
+    }
+
+    pub(crate) fn write_jacobians(&self, points: &[JacobianPoint]) -> Result<(), Error> {
+        self.write_lines(JACOBIANS, points)
+    }
+
+    /// The lines of `jacobians.jsonl`; none, if the run had no such probe.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn jacobians(&self) -> Result<Vec<JacobianPoint>, Error> {
+        match self.path.join(JACOBIANS).exists() {
+            true => self.lines(JACOBIANS),
             false => Ok(Vec::new()),
         }
     }

@@ -68,6 +68,6 @@ impl GradientLog {
 
 /// Five digits are enough for a picture, and make the file a third as long. The order in which threads add up squares
 /// does not show in them.
-fn rounded(norm: f64) -> f64 {
+pub(crate) fn rounded(norm: f64) -> f64 {
     format!("{norm:.4e}").parse().expect("it was a number")
 }

@@ -21,7 +21,7 @@
 //!         out: "runs/adding".into(),
 //!         resume: false,
 //!         stop: &stop,
-//!         gradients_every: None,
+//!         probes: Default::default(),
 //!         begun: &mut || {},
 //!         say: &mut |line| println!("{line}"),
 //!     },
@@ -45,6 +45,7 @@ mod figure;
 mod folder;
 mod folder_files;
 mod gradient_log;
+mod jacobian_log;
 mod landscape;
 mod loss_scale;
 mod marker;
@@ -72,19 +73,24 @@ mod whole;
 pub use any_task::AnyTask;
 pub use check::{GradientCheck, TOLERANCE, compare_engines};
 pub use clip::clip_global_norm;
-pub use dynamics::{DrivenSpectrum, DynamicsOptions, DynamicsProgress, RunDynamics, dynamics_page};
+pub use dynamics::{
+    AutonomousSpectrum, DrivenSpectrum, DynamicsOptions, DynamicsProgress, GradientNorm,
+    GradientsThroughTime, HeldUnit, Holding, JacobianBound, JacobianProduct, Jacobians, NamedGate,
+    RunDynamics, StatePart, StepJacobian, dynamics_page,
+};
 pub use error::Error;
 pub use figure::figure;
 pub use folder::RunFolder;
 pub use folder_files::{FolderInfo, Point, SeriesInfo, StoredModel, TextInfo};
 pub use gradient_log::GradientPoint;
+pub use jacobian_log::JacobianPoint;
 pub use landscape::{DensityCurve, Landscape, LandscapeOptions, LineBetween, PlaneKind};
 pub use model_config::ModelConfig;
 pub use option::{OptionKind, TaskOption};
 pub use random::{Purpose, generator};
 pub use read::data_path;
 pub use series::{Series, Standardization};
-pub use session::{RunResult, Session};
+pub use session::{Probes, RunResult, Session};
 pub use settings::Settings;
 pub use task::{Scores, SequenceModel, SequenceSize, Task};
 pub use tasks::adding::{Adder, Adding, AddingOptions};

@@ -15,14 +15,22 @@ pub struct Session<'a> {
     pub resume: bool,
     /// Another thread sets this to end the run after the current step, so that it is saved.
     pub stop: &'a AtomicBool,
-    /// Write the norms of the gradient of the state into the run folder (`gradients.jsonl`), every so many training
-    /// steps. This needs the manual engine. It changes nothing else.
-    pub gradients_every: Option<u64>,
+    /// What is read while the run is trained. It changes nothing else.
+    pub probes: Probes,
     /// Called once, before anything is written into the folder. Before this call there is nothing to save, and the
     /// process may simply end. After it, end the run by `stop`, so that it is saved.
     pub begun: &'a mut dyn FnMut(),
     /// Is called with each line for the user. The first line is the check of the gradients.
     pub say: &'a mut dyn FnMut(&str),
+}
+
+/// What is read while a run is trained, and written into its folder: each every so many training steps, or not at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Probes {
+    /// The norms of the gradient of the state (`gradients.jsonl`). This needs the manual engine.
+    pub gradients: Option<u64>,
+    /// How large the Jacobians of each layer are, along a validation sequence (`jacobians.jsonl`).
+    pub jacobians: Option<u64>,
 }
 
 /// The result of a run. It serialises to the fields of `bptt train --json`.

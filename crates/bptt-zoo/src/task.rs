@@ -4,8 +4,8 @@ use crate::error::Error;
 use crate::folder_files::FolderInfo;
 use crate::option::TaskOption;
 use crate::settings::Settings;
-use bptt::{AnyCell, AnyState, Engine, GradientProbe};
-use bptt_probe::readout::{Batch, Readout};
+use bptt::{AnyCell, AnyRecurrent, AnyState, Engine, GradientProbe};
+use bptt_probe::readout::{Batch, Input, Readout};
 use burn::Tensor;
 use burn::module::Module;
 use burn::tensor::{DType, Device};
@@ -23,6 +23,12 @@ pub trait SequenceModel: Module {
 
     /// The same model, whose recurrent layers have this probe ([`bptt::GradientProbe`]).
     fn with_gradient_probe(self, probe: Option<GradientProbe>) -> Self;
+
+    /// The recurrent layers, and what they read of some sequences, `[B, T, I]`. `None`: the model
+    /// is made of something else, and has no Jacobians to look at.
+    fn driven(&self, _input: &Input) -> Option<(&AnyRecurrent, Tensor<3>)> {
+        None
+    }
 }
 
 /// How good a model is on the validation data.

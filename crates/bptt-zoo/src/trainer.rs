@@ -8,12 +8,13 @@ use crate::figure::figure;
 use crate::folder::{CURVE, RunFolder};
 use crate::folder_files::{Best, Checkpoint, Config, Point};
 use crate::gradient_log::GradientLog;
+use crate::jacobian_log::JacobianLog;
 use crate::loss_scale::LossScale;
 use crate::marker::Claim;
 use crate::option::OptionKind;
 use crate::progress::Progress;
 use crate::random::{Purpose, generator};
-use crate::session::{RunResult, Session};
+use crate::session::{Probes, RunResult, Session};
 use crate::settings::Settings;
 use crate::store::{Carried, bytes, load_model, numbered, optimizer_bytes};
 use crate::task::{Scores, SequenceModel, Task};
@@ -68,8 +69,8 @@ pub fn train_task<T: Task>(
     session: Session<'_>,
 ) -> Result<RunResult, Error> {
     let settings = &task_settings::complete::<T>(settings)?;
-    let Session { device, out, resume, stop, gradients_every, begun, say } = session;
-    check_probe(gradients_every, settings)?;
+    let Session { device, out, resume, stop, probes, begun, say } = session;
+    check_probes(probes, settings)?;
     if !settings.dtype.works_on(&settings.device, &device) {
         let (dtype, name) = (settings.dtype.name(), &settings.device);
         return Err(Error::input(format!(
@@ -79,7 +80,7 @@ pub fn train_task<T: Task>(
     let folder = RunFolder::new(out);
     let claim = folder.claim_existing()?;
     let mut run = Run::start(task, settings, device, folder, resume)?;
-    run.log_gradients(gradients_every)?;
+    run.begin_logs(probes)?;
 
     let check = run.check();
     if check.error.is_nan() || check.error > TOLERANCE {
@@ -129,17 +130,19 @@ pub fn train_task<T: Task>(
     Ok(run.result())
 }
 
-/// Checks that the gradient of the state can be read.
-fn check_probe(every: Option<u64>, settings: &Settings) -> Result<(), Error> {
-    match every {
-        Some(0) => Err(Error::input("--every 0: has to be at least 1")),
-        Some(_) if settings.engine != Engine::Manual => Err(Error::input(format!(
+/// Checks that what is asked for can be read.
+fn check_probes(probes: Probes, settings: &Settings) -> Result<(), Error> {
+    if [probes.gradients, probes.jacobians].contains(&Some(0)) {
+        return Err(Error::input("--every 0: has to be at least 1"));
+    }
+    if probes.gradients.is_some() && settings.engine != Engine::Manual {
+        return Err(Error::input(format!(
             "--probe gradients: the engine {} has no backward pass that it could read; take --engine \
              manual",
             settings.engine.name(),
-        ))),
-        _ => Ok(()),
+        )));
     }
+    Ok(())
 }
 
 /// A run, while it is trained.
@@ -164,6 +167,7 @@ struct Run<'a, T: Task> {
     points: Vec<Point>,
     best: Option<Best>,
     gradients: Option<GradientLog>,
+    jacobians: Option<JacobianLog>,
 }
 
 impl<'a, T: Task> Run<'a, T> {
@@ -196,6 +200,7 @@ impl<'a, T: Task> Run<'a, T> {
             points: Vec::new(),
             best: None,
             gradients: None,
+            jacobians: None,
         };
         if resume {
             run.restore()?;
@@ -274,12 +279,20 @@ impl<'a, T: Task> Run<'a, T> {
         })
     }
 
-    /// Begins to log the gradient of the state, behind what the folder has of the steps so far.
-    fn log_gradients(&mut self, every: Option<u64>) -> Result<(), Error> {
-        let Some(every) = every else { return Ok(()) };
-        let mut before = if self.step > 0 { self.folder.gradients()? } else { Vec::new() };
-        before.retain(|point| point.step < self.step);
-        self.gradients = Some(GradientLog::new(every, before));
+    /// Begins to log what is read, behind what the folder has of the steps so far.
+    fn begin_logs(&mut self, probes: Probes) -> Result<(), Error> {
+        if let Some(every) = probes.gradients {
+            let mut before = if self.step > 0 { self.folder.gradients()? } else { Vec::new() };
+            before.retain(|point| point.step < self.step);
+            self.gradients = Some(GradientLog::new(every, before));
+        }
+        if let Some(every) = probes.jacobians {
+            let mut before = if self.step > 0 { self.folder.jacobians()? } else { Vec::new() };
+            before.retain(|point| point.step < self.step);
+            let (model, settings) = (self.model.valid(), self.settings);
+            let log = JacobianLog::new(every, before, self.task, &model, settings, &self.plain)?;
+            self.jacobians = Some(log);
+        }
         Ok(())
     }
 
@@ -302,6 +315,9 @@ impl<'a, T: Task> Run<'a, T> {
     }
 
     fn train_step(&mut self) -> Result<(), Error> {
+        if let Some(log) = self.jacobians.as_mut().filter(|log| log.is_due(self.step)) {
+            log.read(self.step, &self.model.valid());
+        }
         self.seed_dropout();
         let state = self.state.take();
         let mut model = self.in_dtype(self.model.clone());
@@ -422,6 +438,9 @@ impl<'a, T: Task> Run<'a, T> {
         self.folder.write_metrics(&self.points)?;
         if let Some(log) = &self.gradients {
             self.folder.write_gradients(log.points())?;
+        }
+        if let Some(log) = &self.jacobians {
+            self.folder.write_jacobians(log.points())?;
         }
         let settings = self.settings;
         let title = format!(

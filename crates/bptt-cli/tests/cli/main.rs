@@ -4,6 +4,7 @@ mod bench;
 mod convert;
 mod data;
 mod dynamics;
+mod dynamics_run;
 mod dynamics_sweep;
 #[cfg(unix)]
 mod interrupt;

@@ -45,8 +45,8 @@ impl Matrix {
         Self { rows, columns, values }
     }
 
-    /// A tensor's values.
-    pub(crate) fn from_tensor(tensor: Tensor<2>) -> Self {
+    /// A tensor's values, in f64.
+    pub fn from_tensor(tensor: Tensor<2>) -> Self {
         let [rows, columns] = tensor.dims();
         let data = tensor.into_data().convert::<f64>();
         let values = data.try_into_vec().expect("converted to f64");
@@ -72,6 +72,11 @@ impl Matrix {
     /// The values, row by row.
     pub fn values(&self) -> &[f64] {
         &self.values
+    }
+
+    /// The values, row by row, to be changed.
+    pub fn values_mut(&mut self) -> &mut [f64] {
+        &mut self.values
     }
 
     /// A row.
@@ -155,6 +160,12 @@ impl Factor {
     /// `rows · Aᵀ`: the product of the matrix `A` with each of the rows.
     pub fn times(&self, rows: Matrix) -> Matrix {
         Matrix::from_tensor(rows.into_tensor(&self.device).matmul(self.transposed.clone()))
+    }
+
+    /// `rows · A`: the product of the transposed matrix with each of the rows.
+    pub fn back(&self, rows: Matrix) -> Matrix {
+        let plain = self.transposed.clone().transpose();
+        Matrix::from_tensor(rows.into_tensor(&self.device).matmul(plain))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::dynamics::matrix::{Factor, Matrix};
 use crate::dynamics::system::System;
-use crate::dynamics::units::{Function, Inputs, Units};
+use crate::dynamics::units::{Evaluated, Function, Inputs, Operand, Units};
 use bptt::{CellKind, Recurrent, SequenceCell};
 use burn::Tensor;
 use burn::tensor::Device;
@@ -44,16 +44,18 @@ impl LayerNumbers {
 /// the cell's own `step` in dual numbers, so they are exact, and no derivative is written a second time. Jacobians are
 /// never formed.
 pub struct Network {
-    layers: Vec<Layer>,
+    pub(super) layers: Vec<Layer>,
+    /// The first layer's `W`, and its `b`.
+    first: (Factor, Vec<f64>),
     /// The first layer's `W x_t + b`, for each step; one row if there is no input, or if it is always the same.
     drive: Matrix,
 }
 
 /// One layer.
-struct Layer {
-    units: Units,
+pub(super) struct Layer {
+    pub(super) units: Units,
     /// Width of `h`: `P`, or `H` without a projection.
-    width: usize,
+    pub(super) width: usize,
     /// The rows of `U` whose product is with `h`; `None` if there is no `U`.
     recurrent: Option<Factor>,
     /// The rows of `U` whose product is with the gated hidden state.
@@ -113,17 +115,34 @@ impl Network {
         input: Option<&Matrix>,
         device: &Device,
     ) -> Self {
-        let first = layers.first().expect("a network has a layer");
-        let bias = &first.bias_ih;
-        let mut drive = match input {
-            Some(input) => Factor::new(&first.weight_ih, device).times(input.clone()),
-            None => Matrix::zeros(1, bias.len()),
-        };
-        for row in 0..drive.rows() {
-            drive.row_mut(row).iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
-        }
+        let bottom = layers.first().expect("a network has a layer");
+        let first = (Factor::new(&bottom.weight_ih, device), bottom.bias_ih.clone());
+        let drive = Matrix::from_values(1, first.1.len(), first.1.clone());
         let layer = |(l, numbers)| Layer::new(cell, numbers, l > 0, device);
-        Self { layers: layers.iter().enumerate().map(layer).collect(), drive }
+        let mut network =
+            Self { layers: layers.iter().enumerate().map(layer).collect(), first, drive };
+        if let Some(input) = input {
+            network.set_input(input);
+        }
+        network
+    }
+
+    /// Drives the network by another input, `[T, I]`.
+    ///
+    /// # Panics
+    ///
+    /// If it has another width.
+    pub fn set_input(&mut self, input: &Matrix) {
+        let (weight, bias) = &self.first;
+        self.drive = weight.times(input.clone());
+        for row in 0..self.drive.rows() {
+            self.drive.row_mut(row).iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
+        }
+    }
+
+    /// Takes the input away: it is zero from now on.
+    pub fn clear_input(&mut self) {
+        self.drive = Matrix::from_values(1, self.first.1.len(), self.first.1.clone());
     }
 
     /// A network with [`random_weights`], and without input and biases.
@@ -164,9 +183,17 @@ impl System for Network {
     ///
     /// If there is an input, and it is shorter.
     fn step(&mut self, time: usize, bundle: &mut Matrix) {
+        self.move_on(time, bundle);
+    }
+}
+
+impl Network {
+    /// A step of the state and the directions in a bundle. It returns what was computed of each layer for it.
+    pub(super) fn move_on(&self, time: usize, bundle: &mut Matrix) -> Vec<LayerStep> {
         let time = if self.drive.rows() == 1 { 0 } else { time };
         let mut below: Option<Matrix> = None;
         let mut first = 0;
+        let mut steps = Vec::with_capacity(self.layers.len());
         for (l, layer) in self.layers.iter().enumerate() {
             let before = bundle.columns_of(first..first + layer.size());
             let from_below = layer.input.as_ref().zip(below).map(|(input, below)| {
@@ -175,16 +202,55 @@ impl System for Network {
                 values.for_each(|(x, bias)| *x += bias);
                 products
             });
-            let after = match &from_below {
+            let (after, step) = match &from_below {
                 None => layer.step(self.drive.row(time), None, &before),
                 Some(products) => layer.step(products.row(0), Some(products), &before),
             };
+            steps.push(step);
             bundle.set_columns(first, &after);
             first += layer.size();
             let is_last = l + 1 == self.layers.len();
             below = (!is_last).then(|| after.columns_of(0..layer.width));
         }
+        steps
     }
+
+    /// Of a Jacobian of the network, the part of each layer alone: `∂s_t / ∂s_{t-1}` of its own state, with its input held
+    /// fixed. These are the blocks on the diagonal, and the Jacobian has no block above it.
+    pub fn own_blocks(&self, jacobian: &Matrix) -> Vec<Matrix> {
+        let block = |part: std::ops::Range<usize>| jacobian.rows_of(part.clone()).columns_of(part);
+        self.parts().into_iter().map(block).collect()
+    }
+
+    /// Where the state of each layer is in the state of the network.
+    pub(super) fn parts(&self) -> Vec<std::ops::Range<usize>> {
+        let mut end = 0;
+        let part = |layer: &Layer| {
+            end += layer.size();
+            end - layer.size()..end
+        };
+        self.layers.iter().map(part).collect()
+    }
+}
+
+/// What was computed of a layer's cell in a step.
+pub(super) struct LayerStep {
+    gated: Option<Evaluated>,
+    pub(super) step: Evaluated,
+}
+
+/// What comes back from a step of a layer to the state before it, by path, and to the layer below.
+pub(super) struct Back {
+    /// To `h`, through the products with `U`.
+    pub(super) hidden_gates: Vec<f64>,
+    /// To `h`, along the part of it that the step keeps without a product.
+    pub(super) hidden_along: Vec<f64>,
+    /// To the memories, through the `h` after the step.
+    pub(super) memory_gates: Vec<f64>,
+    /// To the memories, from the memories after the step.
+    pub(super) memory_along: Vec<f64>,
+    /// To the `h` of the layer below, after the same step.
+    pub(super) below: Option<Vec<f64>>,
 }
 
 impl Layer {
@@ -218,24 +284,26 @@ impl Layer {
         }
     }
 
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.width + self.units.memories() * self.units.hidden()
     }
 
     /// The state and the directions after a step. `input` is `W x + b`, and `below` the products of `W` with the
     /// directions of the layer below, in its rows from 1 on.
-    fn step(&self, input: &[f64], below: Option<&Matrix>, before: &Matrix) -> Matrix {
+    fn step(&self, input: &[f64], below: Option<&Matrix>, before: &Matrix) -> (Matrix, LayerStep) {
         let recurrent = match &self.recurrent {
             Some(factor) => factor.times(before.columns_of(0..self.width)),
             None => Matrix::zeros(before.rows(), 0),
         };
         let mut inputs = Inputs { input, below, before, recurrent, gated: None };
-        if let Some(factor) = &self.gated {
-            let gated = self.units.apply(Function::GatedHidden, &inputs);
-            inputs.gated = Some(factor.times(gated));
-        }
-        let after = self.units.apply(Function::Step, &inputs);
-        match &self.projection {
+        let gated = self.gated.as_ref().map(|factor| {
+            let evaluated = self.units.evaluate(Function::GatedHidden, &inputs);
+            inputs.gated = Some(factor.times(self.units.moved(&evaluated, &inputs)));
+            evaluated
+        });
+        let step = self.units.evaluate(Function::Step, &inputs);
+        let after = self.units.moved(&step, &inputs);
+        let after = match &self.projection {
             None => after,
             Some(projection) => {
                 let hidden = self.units.hidden();
@@ -245,6 +313,76 @@ impl Layer {
                 projected.set_columns(self.width, &memories);
                 projected
             }
-        }
+        };
+        (after, LayerStep { gated, step })
     }
+
+    /// The transposed Jacobian of a step, by path, times dLoss/d(state after): `[P]` and `[M·H]`.
+    pub(super) fn back(&self, step: &LayerStep, d_hidden: &[f64], d_memory: &[f64]) -> Back {
+        let hidden = self.units.hidden();
+        let row = |values: &[f64]| Matrix::from_values(1, values.len(), values.to_vec());
+        let d_own = match &self.projection {
+            None => d_hidden.to_vec(),
+            Some(projection) => projection.back(row(d_hidden)).row(0).to_vec(),
+        };
+        // The two products that a gate is made of: with the input, and with `h`.
+        let mut d_input = vec![0.0; self.bias_ih.len()];
+        let mut d_recurrent = d_input.clone();
+        let mut back = Back {
+            hidden_gates: vec![0.0; self.width],
+            hidden_along: vec![0.0; self.width],
+            memory_gates: vec![0.0; d_memory.len()],
+            memory_along: vec![0.0; d_memory.len()],
+            below: None,
+        };
+        let part = |k: usize| k * hidden..(k + 1) * hidden;
+        let results = [&d_own[..]].into_iter().chain(d_memory.chunks_exact(hidden));
+        for (result, d_result) in results.enumerate() {
+            for (operand, d) in self.units.back(&step.step, result, d_result) {
+                match operand {
+                    Operand::Gate(gate) => {
+                        add(&mut d_input[part(gate)], &d);
+                        if self.units.is_added(gate) {
+                            add(&mut d_recurrent[part(gate)], &d);
+                        }
+                    }
+                    Operand::Separate(gate) => add(&mut d_recurrent[part(gate)], &d),
+                    Operand::Memory(k) if result == 0 => add(&mut back.memory_gates[part(k)], &d),
+                    Operand::Memory(k) => add(&mut back.memory_along[part(k)], &d),
+                    Operand::Hidden => add(&mut back.hidden_along, &d),
+                    // A weight, and no state.
+                    Operand::Diagonal(_) => {}
+                }
+            }
+        }
+        let with_h = d_recurrent.len() - if self.gated.is_some() { hidden } else { 0 };
+        if let (Some(factor), Some(gated)) = (&self.gated, &step.gated) {
+            let d_gated = factor.back(row(&d_recurrent[with_h..]));
+            for (operand, d) in self.units.back(gated, 0, d_gated.row(0)) {
+                match operand {
+                    Operand::Gate(gate) => {
+                        add(&mut d_input[part(gate)], &d);
+                        if self.units.is_added(gate) {
+                            add(&mut d_recurrent[part(gate)], &d);
+                        }
+                    }
+                    Operand::Separate(gate) => add(&mut d_recurrent[part(gate)], &d),
+                    Operand::Memory(k) => add(&mut back.memory_gates[part(k)], &d),
+                    Operand::Hidden => add(&mut back.hidden_gates, &d),
+                    Operand::Diagonal(_) => {}
+                }
+            }
+        }
+        if let Some(recurrent) = &self.recurrent {
+            let through = recurrent.back(row(&d_recurrent[..with_h]));
+            add(&mut back.hidden_gates, through.row(0));
+        }
+        let below = self.input.as_ref().map(|input| input.back(row(&d_input)));
+        back.below = below.map(|below| below.row(0).to_vec());
+        back
+    }
+}
+
+fn add(to: &mut [f64], from: &[f64]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
 }

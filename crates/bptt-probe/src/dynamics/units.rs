@@ -1,9 +1,11 @@
 //! The elementwise part of a layer's step: the cell's equations, unit by unit, with their derivatives.
 
 use crate::dynamics::matrix::Matrix;
+use crate::dynamics::traced::{Gate, Traced};
 use crate::scalar::{Dual, Real, ScalarCell};
-use bptt::cells::{Cell, HiddenTerm, State};
+use bptt::cells::{Cell, HiddenTerm, Rectify, State};
 use bptt::{CellVisitor, SequenceCell};
+use std::marker::PhantomData;
 
 /// How many derivatives are computed at once: enough for the operands of every cell of the project.
 const SEEDS: usize = 8;
@@ -21,8 +23,8 @@ pub(crate) enum Function {
 }
 
 /// One of the numbers of a unit that go into the cell's functions.
-#[derive(Clone, Copy)]
-enum Operand {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operand {
     /// The pre-activation of a gate.
     Gate(usize),
     /// The separate product of a gate.
@@ -50,6 +52,8 @@ pub(crate) struct Inputs<'a> {
 /// The units of a layer.
 pub(crate) struct Units {
     cell: Box<dyn ScalarCell<Unit>>,
+    /// The same cell, for numbers that say which gates they come from.
+    traced: Box<dyn ScalarCell<Traced>>,
     hidden: usize,
     /// Width of `h` in the state, `H` or `P`.
     width: usize,
@@ -65,6 +69,16 @@ pub(crate) struct Units {
 /// is zero for all.
 type Slopes = Vec<Option<Vec<f64>>>;
 
+/// A function of the cell for all units, with its derivatives.
+pub(crate) struct Evaluated {
+    /// For each operand, its value for each unit.
+    operands: Vec<Vec<f64>>,
+    /// `[results · H]`
+    results: Vec<f64>,
+    /// Of each result.
+    slopes: Vec<Slopes>,
+}
+
 impl Units {
     pub(crate) fn new<C: SequenceCell>(
         cell: &C,
@@ -74,7 +88,8 @@ impl Units {
         diagonal: Option<&Matrix>,
     ) -> Self {
         let hidden = bias_hh.len() / cell.gates();
-        let cell = cell.accept(OfCell);
+        let traced = cell.accept(OfCell::<Traced>(PhantomData));
+        let cell = cell.accept(OfCell::<Unit>(PhantomData));
         let terms = cell.hidden_terms();
         let separate = terms.iter().enumerate().filter(|(_, term)| **term == HiddenTerm::Separate);
         let operands = (0..terms.len())
@@ -88,7 +103,7 @@ impl Units {
             Some(weights) => weights.values().to_vec(),
             None => vec![0.0; cell.diagonal_weights() * hidden],
         };
-        Self { hidden, width, reads_hidden: !projected, bias_hh, diagonal, operands, cell }
+        Self { hidden, width, reads_hidden: !projected, bias_hh, diagonal, operands, cell, traced }
     }
 
     pub(crate) fn hidden(&self) -> usize {
@@ -99,22 +114,27 @@ impl Units {
         self.cell.memories()
     }
 
+    /// Whether the product of `U` is a term of this gate's pre-activation.
+    pub(crate) fn is_added(&self, gate: usize) -> bool {
+        matches!(self.cell.hidden_terms()[gate], HiddenTerm::Added | HiddenTerm::Gated)
+    }
+
     pub(crate) fn has_gated(&self) -> bool {
         self.cell.hidden_terms().contains(&HiddenTerm::Gated)
     }
 
-    /// A function of the cell, for all units, of the state and of all directions.
-    pub(crate) fn apply(&self, function: Function, inputs: &Inputs<'_>) -> Matrix {
-        let results = match function {
+    /// A function of the cell, for all units, at the state.
+    pub(crate) fn evaluate(&self, function: Function, inputs: &Inputs<'_>) -> Evaluated {
+        let count = match function {
             Function::Step => 1 + self.memories(),
             Function::GatedHidden => 1,
         };
         let values: Vec<_> = self.operands.iter().map(|&o| self.values(o, inputs)).collect();
-        let mut after = Matrix::zeros(inputs.before.rows(), results * self.hidden);
-        let mut slopes: Vec<Slopes> = vec![Slopes::new(); results];
+        let mut results = vec![0.0; count * self.hidden];
+        let mut slopes: Vec<Slopes> = vec![Slopes::new(); count];
         for first in (0..values.len()).step_by(SEEDS) {
             let seeded = first..values.len().min(first + SEEDS);
-            let mut columns = vec![vec![vec![0.0; self.hidden]; seeded.len()]; results];
+            let mut columns = vec![vec![vec![0.0; self.hidden]; seeded.len()]; count];
             for unit in 0..self.hidden {
                 let number = |(k, values): (usize, &Vec<f64>)| {
                     let one = |seed: usize| if first + seed == k { 1.0 } else { 0.0 };
@@ -122,7 +142,7 @@ impl Units {
                 };
                 let operands = values.iter().enumerate().map(number).collect();
                 for (r, result) in self.call(function, operands).into_iter().enumerate() {
-                    after.row_mut(0)[r * self.hidden + unit] = result.value;
+                    results[r * self.hidden + unit] = result.value;
                     for (column, slope) in columns[r].iter_mut().zip(result.slopes) {
                         column[unit] = slope;
                     }
@@ -133,26 +153,63 @@ impl Units {
                 slopes.extend(columns.into_iter().map(kept));
             }
         }
+        Evaluated { operands: values, results, slopes }
+    }
+
+    /// The results for the state, in row 0, and for all directions.
+    pub(crate) fn moved(&self, evaluated: &Evaluated, inputs: &Inputs<'_>) -> Matrix {
+        let mut after = Matrix::zeros(inputs.before.rows(), evaluated.results.len());
+        after.row_mut(0).copy_from_slice(&evaluated.results);
         for row in 1..after.rows() {
-            self.move_direction(&slopes, inputs, row, after.row_mut(row));
+            self.move_direction(&evaluated.slopes, inputs, row, after.row_mut(row));
         }
         after
     }
 
-    /// Calls a function of the cell with the operands of one unit.
-    fn call(&self, function: Function, mut operands: Vec<Unit>) -> Vec<Unit> {
-        let hidden = operands.pop().expect("h is the last operand");
-        let memories = self.memories() + self.cell.diagonal_weights();
-        let memory = operands.split_off(operands.len() - memories);
-        let separate = operands.split_off(self.cell.hidden_terms().len());
-        let before = State { hidden, memory };
-        match function {
-            Function::GatedHidden => vec![self.cell.gated_hidden(&operands, &before)],
-            Function::Step => {
-                let State { hidden, memory } = self.cell.step(operands, separate, &before);
-                [hidden].into_iter().chain(memory).take(1 + self.memories()).collect()
-            }
+    /// The derivative of one result with respect to each operand, times dLoss/d(result): what comes back to the
+    /// operands of all units on this path. `None` is zero.
+    pub(crate) fn back<'a>(
+        &'a self,
+        evaluated: &'a Evaluated,
+        result: usize,
+        d_result: &'a [f64],
+    ) -> impl Iterator<Item = (Operand, Vec<f64>)> + 'a {
+        let slopes = self.operands.iter().zip(&evaluated.slopes[result]);
+        slopes.filter_map(move |(operand, slopes)| {
+            let slopes = slopes.as_ref()?.iter();
+            Some((*operand, slopes.zip(d_result).map(|(slope, d)| slope * d).collect()))
+        })
+    }
+
+    /// For each memory, one after the other, how much of it a unit keeps in a step without any product: `∂c'/∂c`. For a
+    /// cell without a memory, `∂h'/∂h`. `[max(M, 1) · H]`
+    pub(crate) fn kept(&self, evaluated: &Evaluated) -> Vec<f64> {
+        let of = |result: usize, operand: Operand| {
+            let at = self.operands.iter().position(|other| *other == operand);
+            let slopes = at.and_then(|at| evaluated.slopes[result][at].clone());
+            slopes.unwrap_or_else(|| vec![0.0; self.hidden])
+        };
+        match self.memories() {
+            0 => of(0, Operand::Hidden),
+            memories => (0..memories).flat_map(|m| of(1 + m, Operand::Memory(m))).collect(),
         }
+    }
+
+    /// What the gates of a unit are in the step.
+    pub(crate) fn gates(&self, evaluated: &Evaluated, unit: usize) -> Vec<Option<Gate>> {
+        let gates = self.traced.hidden_terms().len();
+        let number = |(operand, values): (&Operand, &Vec<f64>)| match operand {
+            Operand::Gate(gate) | Operand::Separate(gate) => Traced::of_gate(values[unit], *gate),
+            _ => Traced::still(values[unit]),
+        };
+        let operands = self.operands.iter().zip(&evaluated.operands).map(number).collect();
+        let results = called(&*self.traced, Function::Step, operands);
+        Traced::gates(&results, gates)
+    }
+
+    /// Calls a function of the cell with the operands of one unit.
+    fn call(&self, function: Function, operands: Vec<Unit>) -> Vec<Unit> {
+        called(&*self.cell, function, operands)
     }
 
     /// The chain rule for one direction: each result's derivatives times the derivatives of the operands.
@@ -221,11 +278,27 @@ impl Units {
     }
 }
 
-/// The cell for numbers with derivatives.
-struct OfCell;
+/// Calls a function of a cell with the operands of one unit.
+fn called<N>(cell: &dyn ScalarCell<N>, function: Function, mut operands: Vec<N>) -> Vec<N> {
+    let hidden = operands.pop().expect("h is the last operand");
+    let memories = cell.memories() + cell.diagonal_weights();
+    let memory = operands.split_off(operands.len() - memories);
+    let separate = operands.split_off(cell.hidden_terms().len());
+    let before = State { hidden, memory };
+    match function {
+        Function::GatedHidden => vec![cell.gated_hidden(&operands, &before)],
+        Function::Step => {
+            let State { hidden, memory } = cell.step(operands, separate, &before);
+            [hidden].into_iter().chain(memory).take(1 + cell.memories()).collect()
+        }
+    }
+}
 
-impl CellVisitor for OfCell {
-    type Output = Box<dyn ScalarCell<Unit>>;
+/// The cell for a kind of number.
+struct OfCell<N>(PhantomData<N>);
+
+impl<N: Rectify + 'static> CellVisitor for OfCell<N> {
+    type Output = Box<dyn ScalarCell<N>>;
 
     fn visit<C: Cell>(self, cell: C) -> Self::Output {
         Box::new(Real(cell))

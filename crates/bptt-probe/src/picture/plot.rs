@@ -234,6 +234,21 @@ impl Plot {
         self.legend.push((classes, name.to_string()));
     }
 
+    /// A filled block between two numbers of each axis, with a class.
+    pub fn block(&mut self, [left, right]: [f64; 2], [low, high]: [f64; 2], class: &str) {
+        let ((left, bottom), (right, top)) = (self.place(left, low), self.place(right, high));
+        let _ = writeln!(
+            self.body,
+            "<path class=\"column {class}\" d=\"M{left:.1} {bottom:.1}H{right:.1}V{top:.1}H{left:.1}Z\"/>"
+        );
+    }
+
+    /// A name that begins at a point.
+    pub fn name(&mut self, x: f64, y: f64, name: &str) {
+        let (x, y) = self.place(x, y);
+        self.text([x, y], "start", name);
+    }
+
     /// Text at a place of the picture.
     fn text(&mut self, [x, y]: [f64; 2], anchor: &str, text: &str) {
         let _ = writeln!(

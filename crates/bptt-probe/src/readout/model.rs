@@ -1,10 +1,11 @@
 //! The model: its loss, gradient and Hessian-vector products.
 
 use crate::curvature::{Dual, LayerResults, Point, Variables, hessian_vector_product};
+use crate::dynamics::Matrix;
 use crate::readout::data::{Batch, Input, Reads};
 use crate::readout::loss::{Scored, score};
 use crate::readout::parameters::{self, Block, Cursor, entries, extend, extend_weights};
-use bptt::{Recurrent, SequenceCell, SequenceMask};
+use bptt::{Recurrent, RecurrentState, SequenceCell, SequenceMask};
 use burn::Tensor;
 use burn::tensor::{DType, IndexingUpdateOp};
 
@@ -128,6 +129,52 @@ impl<C: SequenceCell> Readout<C> {
             Some(_) => self.collect(batch, &found.product, &scored, tangent),
         };
         Derivatives { loss: scored.loss, gradient, product }
+    }
+
+    /// For each row of a batch, the derivative of the row's own loss with respect to the output of the last layer at each
+    /// of its steps, `[steps, P]`. A row's own loss is the mean over its answers.
+    ///
+    /// # Panics
+    ///
+    /// If shapes do not fit, or if the layers have a backward direction.
+    pub fn output_gradients(&self, batch: &Batch) -> Vec<Matrix> {
+        assert!(!self.recurrent.is_bidirectional(), "the outputs of one direction");
+        let embedding = self.embedding.clone().map(Dual::constant);
+        let input = self.input(batch, embedding.as_ref()).value;
+        let [rows, time, _] = input.dims();
+        let (hidden, memory) = self.recurrent.zero_state(rows, &input).into_parts();
+        let hidden = batch.hidden.clone().unwrap_or(hidden);
+        let state = Some(C::State::from_parts(hidden, batch.memory.clone().or(memory)));
+        let (output, state) = match &batch.lengths {
+            Some(lengths) => self.recurrent.forward_lengths(input, lengths, state),
+            None => self.recurrent.forward(input, state),
+        };
+        let (hidden, _) = state.into_parts();
+        let results = LayerResults {
+            output: Dual::constant(output),
+            hidden: Dual::constant(hidden),
+            memory: None,
+        };
+        let read = self.read(&results);
+        let weights = batch.row_weights(self.reads, [rows, time], &read.value);
+        let weight = Dual::constant(self.weight.clone());
+        let bias = self.bias.clone().map(Dual::constant);
+        let d_read = score(&read, &weight, bias.as_ref(), &batch.target, &weights).d_read;
+        let (d_read, weights) = (Matrix::from_tensor(d_read.value), Matrix::from_tensor(weights));
+        let of_row = |row: usize| {
+            let steps = batch.lengths.as_ref().map_or(time, |lengths| lengths[row]);
+            // The place of a step's answer among the rows that were read, and how many answers the row has.
+            let place = |step: usize| match self.reads {
+                Reads::EveryStep => Some(row * time + step),
+                Reads::LastHidden => (step + 1 == steps).then_some(row),
+            };
+            let answers = if self.reads == Reads::EveryStep { steps } else { 1 };
+            Matrix::from_fn(steps, d_read.columns(), |step, unit| {
+                let own = |at: usize| d_read.row(at)[unit] / weights.row(at)[0] / answers as f64;
+                place(step).map_or(0.0, own)
+            })
+        };
+        (0..rows).map(of_row).collect()
     }
 
     /// What the recurrent layers read.

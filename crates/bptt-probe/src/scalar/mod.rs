@@ -22,7 +22,7 @@ mod dual;
 mod gradient;
 mod layer;
 mod number;
-mod operators;
+pub(crate) mod operators;
 
 pub use cell::{Analytic, Real, ScalarCell, analytic, real};
 pub use complex::Complex;

@@ -64,9 +64,8 @@ fn by_differences<C: SequenceCell>(
     Matrix::from_fn(state.len(), state.len(), |i, j| columns[j][i])
 }
 
-/// The Jacobian of a layer is the derivative of what the layer itself computes.
-fn assert_jacobian<C: SequenceCell>(layer: bptt::Recurrent<C>, name: &str) {
-    /// Draws the parameters again, in f64 and by a seed: those of `init` depend on which test runs first.
+/// Draws the parameters again, in f64 and by a seed: those of `init` depend on which test runs first.
+pub(crate) fn redrawn<M: Module>(layer: M, seed: u64) -> M {
     struct Redrawn(StdRng);
     impl ModuleMapper for Redrawn {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -78,7 +77,12 @@ fn assert_jacobian<C: SequenceCell>(layer: bptt::Recurrent<C>, name: &str) {
             })
         }
     }
-    let layer = layer.map(&mut Redrawn(StdRng::seed_from_u64(4)));
+    layer.map(&mut Redrawn(StdRng::seed_from_u64(seed)))
+}
+
+/// The Jacobian of a layer is the derivative of what the layer itself computes.
+fn assert_jacobian<C: SequenceCell>(layer: bptt::Recurrent<C>, name: &str) {
+    let layer = redrawn(layer, 4);
     let device = Device::flex();
     let input = random_matrix(1, layer.d_input(), 1.0, 5);
     let data = TensorData::new(input.values().to_vec(), [1, input.columns()]);

@@ -12,3 +12,4 @@ mod readout;
 mod reference_files;
 mod resets;
 mod sweep;
+mod trajectory;

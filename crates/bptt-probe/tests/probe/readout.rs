@@ -190,6 +190,78 @@ fn losses_are_those_of_the_forward_pass() {
     }
 }
 
+/// The derivative of each row's own loss with respect to each output, by central differences of the linear layer and the
+/// loss.
+#[test]
+fn gradients_of_outputs_are_differences() {
+    const STEP: f64 = 1e-5;
+    let one_direction = |(_, model, _): &(String, Readout<AnyCell>, Vec<Batch>)| {
+        !model.recurrent.is_bidirectional()
+    };
+    for (name, model, batches) in models().into_iter().filter(one_direction) {
+        let batch = &batches[1];
+        let input = match (&batch.input, &model.embedding) {
+            (Input::Tokens(tokens), Some(table)) => {
+                let flat = tokens.clone().reshape([BATCH * TIME]);
+                table.clone().select(0, flat).reshape([BATCH, TIME, INPUT])
+            }
+            (Input::Values(values), _) => values.clone(),
+            _ => unreachable!("tokens have an embedding"),
+        };
+        let zero = model.recurrent.zero_state(BATCH, &input);
+        let (hidden, memory) = bptt::RecurrentState::into_parts(zero);
+        let hidden = batch.hidden.clone().unwrap_or(hidden);
+        let state = Some(bptt::RecurrentState::from_parts(hidden, memory));
+        let lengths = batch.lengths.clone().unwrap_or_else(|| vec![TIME; BATCH]);
+        let (output, _) = model.recurrent.forward_lengths(input, &lengths, state);
+        let width = model.recurrent.d_output();
+        let numbers = |x: Tensor<2>| x.into_data().iter::<f64>().collect::<Vec<_>>();
+        let output = numbers(output.reshape([BATCH * TIME, width]));
+        let (weight, bias) = (numbers(model.weight.clone()), model.bias.clone().expect("a bias"));
+        let bias = numbers(bias.unsqueeze::<2>());
+        // The loss of one answer, from the output that the linear layer reads and the number of the answer.
+        let loss = |y: &[f64], answer: usize| -> f64 {
+            let score = |k: usize| -> f64 {
+                bias[k] + (0..width).map(|unit| y[unit] * weight[unit * ANSWERS + k]).sum::<f64>()
+            };
+            let scores: Vec<_> = (0..ANSWERS).map(score).collect();
+            match &batch.target {
+                Target::Values(target) => {
+                    let target = numbers(target.clone());
+                    let error = |k: usize| scores[k] - target[answer * ANSWERS + k];
+                    (0..ANSWERS).map(|k| error(k).powi(2)).sum::<f64>() / ANSWERS as f64
+                }
+                Target::Classes(classes) => {
+                    let class = classes.clone().into_data().iter::<i64>().nth(answer);
+                    let class = class.expect("an answer") as usize;
+                    scores.iter().map(|s| s.exp()).sum::<f64>().ln() - scores[class]
+                }
+            }
+        };
+        for (row, found) in model.output_gradients(batch).into_iter().enumerate() {
+            let steps = lengths[row];
+            assert_eq!((found.rows(), found.columns()), (steps, width), "{name}");
+            for step in 0..steps {
+                let at = row * TIME + step;
+                let (answer, answers) = match model.reads {
+                    Reads::EveryStep => (Some(at), steps),
+                    Reads::LastHidden => ((step + 1 == steps).then_some(row), 1),
+                };
+                for unit in 0..width {
+                    let moved = |by: f64| {
+                        let mut y = output[at * width..(at + 1) * width].to_vec();
+                        y[unit] += by;
+                        answer.map_or(0.0, |answer| loss(&y, answer)) / answers as f64
+                    };
+                    let expected = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
+                    let found = found.row(step)[unit];
+                    assert!((found - expected).abs() < 1e-8, "{name}: {found} for {expected}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn gradients_and_products_are_differences() {
     const STEP: f64 = 1e-5;

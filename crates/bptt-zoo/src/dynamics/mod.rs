@@ -6,11 +6,18 @@
 //!
 //! | section | file |
 //! | --- | --- |
+//! | gradients through time, by path | `gradients.rs` |
+//! | how long units hold, and saturated gates | `gates.rs` |
+//! | Jacobians, and products of them | `jacobians.rs` |
 //! | Lyapunov exponents | `spectrum.rs` |
 //!
 //! A new section is such a file, a field of [`RunDynamics`], a line where `run.rs` measures it, and one each in
 //! `result.rs` and `page.rs`. If it has an option, this is a field of [`DynamicsOptions`].
 
+mod draw;
+mod gates;
+mod gradients;
+mod jacobians;
 mod options;
 mod page;
 mod result;
@@ -19,8 +26,11 @@ mod section;
 mod spectrum;
 mod trained;
 
+pub use gates::{HeldUnit, Holding, NamedGate};
+pub use gradients::{GradientNorm, GradientsThroughTime, StatePart};
+pub use jacobians::{JacobianBound, JacobianProduct, Jacobians, StepJacobian};
 pub use options::{DynamicsOptions, DynamicsProgress};
 pub use page::dynamics_page;
 pub use result::RunDynamics;
 pub(crate) use run::dynamics_of;
-pub use spectrum::DrivenSpectrum;
+pub use spectrum::{AutonomousSpectrum, DrivenSpectrum};

@@ -10,16 +10,21 @@ use std::path::Path;
 /// paper. Several runs are drawn with the same axes.
 pub fn dynamics_page(runs: &[RunDynamics]) -> String {
     let names: Vec<_> = runs.iter().map(name).collect();
-    let figures = sections(runs, &names, |run| Some(&run.spectrum));
+    let mut figures = sections(runs, &names, |run| Some(&run.gradients));
+    figures.extend(sections(runs, &names, |run| Some(&run.holding)));
+    figures.extend(sections(runs, &names, |run| run.jacobians.as_ref()));
+    figures.extend(sections(runs, &names, |run| Some(&run.spectrum)));
     let one = |(run, name): (&RunDynamics, &String)| {
         let text = format!(
-            "{} {}, {} x {} units: validation loss {} {}",
+            "{} {}, {} x {} units: validation {} {}, {} {:.3}",
             run.task,
             run.cell,
             run.layers,
             run.hidden,
+            run.loss_name,
             figure(run.loss),
-            run.loss_name
+            run.metric_name,
+            run.metric
         );
         (name.clone(), text)
     };
@@ -46,8 +51,8 @@ fn sections<S: Section>(
     if named.is_empty() { Vec::new() } else { S::figures(&named) }
 }
 
-/// The name of a run in the pictures: the last part of its path.
+/// The name of a run in the pictures: its cell, and the last part of its path.
 fn name(run: &RunDynamics) -> String {
     let last = Path::new(&run.run).file_name().unwrap_or(run.run.as_ref());
-    last.to_string_lossy().into_owned()
+    format!("{} ({})", run.cell, last.to_string_lossy())
 }

@@ -1,5 +1,8 @@
 //! What was found.
 
+use crate::dynamics::gates::Holding;
+use crate::dynamics::gradients::GradientsThroughTime;
+use crate::dynamics::jacobians::Jacobians;
 use crate::dynamics::section::Section;
 use crate::dynamics::spectrum::DrivenSpectrum;
 use crate::dynamics::trained::Trained;
@@ -33,9 +36,18 @@ pub struct RunDynamics {
     pub metric_name: &'static str,
     /// The metric on the same data.
     pub metric: f64,
+    /// Gradients through time.
+    #[serde(flatten)]
+    pub gradients: GradientsThroughTime,
     /// Lyapunov exponents.
     #[serde(flatten)]
     pub spectrum: DrivenSpectrum,
+    /// Jacobians; not for states of more than 2000 numbers.
+    #[serde(flatten)]
+    pub jacobians: Option<Jacobians>,
+    /// How long units hold what they have, and their gates.
+    #[serde(flatten)]
+    pub holding: Holding,
 }
 
 /// What is known of a run without a measurement.
@@ -59,7 +71,10 @@ impl RunDynamics {
             "{run}: {task} {cell}, {layers} x {hidden}, validation loss {} {loss_name}",
             figure(*loss)
         )];
+        lines.extend(self.gradients.lines());
         lines.extend(self.spectrum.lines());
+        lines.extend(self.jacobians.iter().flat_map(Section::lines));
+        lines.extend(self.holding.lines());
         lines.join("\n").replace("-inf", "−∞")
     }
 }

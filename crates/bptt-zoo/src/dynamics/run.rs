@@ -1,5 +1,8 @@
 //! Measures the dynamics of a run.
 
+use crate::dynamics::gates::Holding;
+use crate::dynamics::gradients::GradientsThroughTime;
+use crate::dynamics::jacobians::Jacobians;
 use crate::dynamics::options::{DynamicsOptions, DynamicsProgress};
 use crate::dynamics::result::{Head, RunDynamics};
 use crate::dynamics::spectrum::DrivenSpectrum;
@@ -31,6 +34,9 @@ pub(crate) fn dynamics_of<T: Task>(
         loss: trained.scores.loss,
         metric_name: trained.metric_name,
         metric: trained.scores.metric,
+        gradients: GradientsThroughTime::measure(&trained, progress)?,
+        jacobians: Jacobians::measure(&trained, progress)?,
+        holding: Holding::measure(&trained, progress)?,
         spectrum: DrivenSpectrum::measure(&trained, options, progress)?,
     })
 }

@@ -5,8 +5,8 @@ use crate::folder::RunFolder;
 use crate::settings::Settings;
 use crate::task::{Scores, Task};
 use crate::task_settings::{check_data, stored};
-use bptt::AnyCell;
-use bptt_probe::dynamics::Network;
+use bptt::{AnyCell, SequenceCell};
+use bptt_probe::dynamics::{Matrix, Network};
 use bptt_probe::readout::{Batch, Input, Readout};
 use burn::Tensor;
 use burn::tensor::{DType, Device};
@@ -26,6 +26,17 @@ pub(super) struct Trained {
     /// The validation data.
     pub(super) batches: Vec<Batch>,
     pub(super) device: Device,
+}
+
+/// A validation sequence from which gradients flow back.
+pub(super) struct Case {
+    /// `[T, I]`
+    pub(super) input: Matrix,
+    /// The state before it, of all layers.
+    pub(super) state: Vec<f64>,
+    /// The derivative of the sequence's own loss with respect to each output of the last layer, `[T, P]`. The loss is the
+    /// mean over the answers of this sequence.
+    pub(super) d_outputs: Matrix,
 }
 
 impl Trained {
@@ -105,7 +116,7 @@ impl Trained {
     }
 
     /// `[steps, I]`: the validation sequences one after the other, and from the first one again if they are too few.
-    pub(super) fn drive(&self, steps: usize) -> Tensor<2> {
+    pub(super) fn drive(&self, steps: usize) -> Matrix {
         let mut parts = Vec::new();
         let mut count = 0;
         while count < steps {
@@ -121,6 +132,50 @@ impl Trained {
         }
         let all = Tensor::cat(parts, 0);
         let [_, width] = all.dims();
-        all.slice([0..steps, 0..width])
+        Matrix::from_tensor(all.slice([0..steps, 0..width]))
+    }
+
+    /// The first validation sequences, at most so many, each with the state before it.
+    pub(super) fn cases(&self, most: usize) -> Vec<Case> {
+        let mut cases = Vec::new();
+        for batch in &self.batches {
+            if cases.len() >= most {
+                break;
+            }
+            let input = self.input(batch);
+            let [_, _, width] = input.dims();
+            let d_outputs = self.readout.output_gradients(batch);
+            for (row, d_outputs) in d_outputs.into_iter().enumerate().take(most - cases.len()) {
+                let time = d_outputs.rows();
+                let input = input.clone().slice([row..row + 1, 0..time, 0..width]);
+                let input = Matrix::from_tensor(input.reshape([time, width]));
+                cases.push(Case { input, state: self.state(batch, row), d_outputs });
+            }
+        }
+        cases
+    }
+
+    /// The state before a row of a batch: for each layer `h`, then the memories.
+    fn state(&self, batch: &Batch, row: usize) -> Vec<f64> {
+        let recurrent = &self.readout.recurrent;
+        let layers = recurrent.num_layers();
+        let memories = recurrent.cell().memories();
+        let planes = |all: &Option<Tensor<3>>, count: usize, width: usize| match all {
+            None => vec![0.0; layers * count * width],
+            Some(all) => {
+                let [planes, _, width] = all.dims();
+                let of_row = all.clone().slice([0..planes, row..row + 1, 0..width]);
+                Matrix::from_tensor(of_row.reshape([planes, width])).values().to_vec()
+            }
+        };
+        let width = recurrent.d_output();
+        let hidden = planes(&batch.hidden, 1, width);
+        let memory = planes(&batch.memory, memories, recurrent.d_hidden());
+        let each = memory.len() / layers;
+        let of_layer = |layer: usize| {
+            let hidden = &hidden[layer * width..(layer + 1) * width];
+            hidden.iter().chain(&memory[layer * each..(layer + 1) * each]).copied()
+        };
+        (0..layers).flat_map(of_layer).collect()
     }
 }

@@ -100,7 +100,10 @@ impl<R: RecurrentLayer> CharModel<R> {
     }
 }
 
-sequence_model!(CharModel);
+sequence_model!(CharModel, |model, input| match input {
+    Input::Tokens(tokens) => Some(model.embedding.forward(tokens.clone())),
+    Input::Values(_) => None,
+});
 
 /// The options of [`CharLm`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

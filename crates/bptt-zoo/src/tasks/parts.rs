@@ -27,9 +27,16 @@ pub(crate) fn with_notes(mut line: String, notes: &[String], path: Option<&str>)
     line
 }
 
-/// Implements `SequenceModel` for a model whose recurrent layers are its field `recurrent`.
+/// Implements `SequenceModel` for a model whose recurrent layers are its field `recurrent`. What they read of an input is
+/// the input itself, unless a function says otherwise.
 macro_rules! sequence_model {
     ($Model:ident) => {
+        crate::tasks::parts::sequence_model!($Model, |_model, input| match input {
+            bptt_probe::readout::Input::Values(values) => Some(values.clone()),
+            bptt_probe::readout::Input::Tokens(_) => None,
+        });
+    };
+    ($Model:ident, |$model:ident, $input:ident| $read:expr) => {
         impl crate::task::SequenceModel for $Model<bptt::AnyRecurrent> {
             fn with_engine(self, engine: bptt::Engine) -> Self {
                 Self { recurrent: self.recurrent.with_engine(engine), ..self }
@@ -41,6 +48,15 @@ macro_rules! sequence_model {
 
             fn with_gradient_probe(self, probe: Option<bptt::GradientProbe>) -> Self {
                 Self { recurrent: self.recurrent.with_gradient_probe(probe), ..self }
+            }
+
+            fn driven(
+                &self,
+                $input: &bptt_probe::readout::Input,
+            ) -> Option<(&bptt::AnyRecurrent, burn::Tensor<3>)> {
+                let $model = self;
+                let read: Option<burn::Tensor<3>> = $read;
+                Some((&self.recurrent, read?))
             }
         }
     };

@@ -6,6 +6,7 @@
 mod data;
 mod folders;
 mod gradients;
+mod jacobians;
 mod landscape;
 mod models;
 mod spoilt;
@@ -19,7 +20,7 @@ use bptt_probe::DType;
 use bptt_zoo::sample::{SampleOptions, sample};
 use bptt_zoo::{
     Adding, AnyTask, CharLm, CharModel, Error, Forecast, ForecastOptions, ForecasterConfig,
-    OptionKind, Parity, RunFolder, RunResult, Session, Settings, TASKS, Task, Text, train,
+    OptionKind, Parity, Probes, RunFolder, RunResult, Session, Settings, TASKS, Task, Text, train,
 };
 use burn::tensor::{Device, Int, Tensor};
 use std::path::Path;
@@ -76,14 +77,14 @@ fn tiny_of(task: &AnyTask) -> Settings {
 }
 
 fn start(settings: &Settings, out: &Path, resume: bool) -> Result<(RunResult, Vec<String>), Error> {
-    start_with(settings, out, resume, None)
+    start_with(settings, out, resume, Probes::default())
 }
 
 fn start_with(
     settings: &Settings,
     out: &Path,
     resume: bool,
-    gradients_every: Option<u64>,
+    probes: Probes,
 ) -> Result<(RunResult, Vec<String>), Error> {
     let stop = AtomicBool::new(false);
     let mut lines = Vec::new();
@@ -91,7 +92,7 @@ fn start_with(
     let device = Device::flex();
     let out = out.to_path_buf();
     let begun = &mut || {};
-    let session = Session { device, out, resume, stop: &stop, gradients_every, begun, say };
+    let session = Session { device, out, resume, stop: &stop, probes, begun, say };
     train(settings, session).map(|result| (result, lines))
 }
 
@@ -190,7 +191,7 @@ fn a_run_folder_is_complete_and_a_stop_is_clean() {
         out: out.clone(),
         resume: false,
         stop: &stop,
-        gradients_every: None,
+        probes: Default::default(),
         begun: &mut || begun += 1,
         say,
     };

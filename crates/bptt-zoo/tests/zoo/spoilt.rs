@@ -112,7 +112,7 @@ fn start_spoilt(manual: f64, nan: Option<u64>) -> Result<RunResult, Error> {
         out: folder.path().to_path_buf(),
         resume: false,
         stop: &stop,
-        gradients_every: None,
+        probes: Default::default(),
         begun: &mut || {},
         say: &mut |_| {},
     };

@@ -143,7 +143,7 @@ fn start(settings: &Settings, out: &Path, resume: bool) -> Result<(RunResult, Ve
         out: out.to_path_buf(),
         resume,
         stop: &stop,
-        gradients_every: None,
+        probes: Default::default(),
         begun: &mut || {},
         say: &mut |line| lines.push(line.to_string()),
     };
