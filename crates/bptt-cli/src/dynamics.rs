@@ -9,9 +9,9 @@ use bptt_probe::device;
 use bptt_probe::dynamics::page::page;
 use bptt_probe::dynamics::random::{Random, random};
 use bptt_probe::dynamics::sweep::Sweep;
-use bptt_zoo::{DynamicsOptions, RunFolder, dynamics, dynamics_page};
+use bptt_zoo::{ConstantInput, DynamicsOptions, RunFolder, dynamics, dynamics_page};
 use burn::tensor::Device;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// Arguments of `bptt dynamics`.
@@ -45,6 +45,13 @@ pub struct DynamicsArgs {
     /// Lyapunov exponents, the largest first [default: all, but not more than 100]
     #[arg(long, value_name = "K")]
     exponents: Option<usize>,
+    /// Find the fixed points and slow points of a trained network, from N states [default N: 512]
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "512", requires = "run")]
+    fixed_points: Option<usize>,
+    /// The input, the same at each step, for which --fixed-points searches [default: zero if the validation data has
+    /// steps without input, else mean]
+    #[arg(long, value_enum, requires = "fixed_points")]
+    input: Option<InputArg>,
     /// Seed of the weights, the first state and the directions: the same seed gives the same bytes
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -57,6 +64,14 @@ pub struct DynamicsArgs {
     /// Write a page with pictures to FILE: self-contained, readable on paper
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum InputArg {
+    /// All inputs are zero
+    Zero,
+    /// The mean of the validation data
+    Mean,
 }
 
 /// Measures the dynamics of a network, and prints a summary.
@@ -99,7 +114,17 @@ fn of_random(args: &DynamicsArgs, wanted: &Random) -> Result<(), Failure> {
 fn of_runs(args: &DynamicsArgs) -> Result<(), Failure> {
     let usual = DynamicsOptions::default();
     let time = args.time.unwrap_or(usual.time);
-    let options = DynamicsOptions { time, exponents: args.exponents, seed: args.seed };
+    let input = args.input.map(|input| match input {
+        InputArg::Zero => ConstantInput::Zero,
+        InputArg::Mean => ConstantInput::Mean,
+    });
+    let options = DynamicsOptions {
+        time,
+        exponents: args.exponents,
+        fixed_points: args.fixed_points,
+        input,
+        seed: args.seed,
+    };
     options.check()?;
     let device = open(args)?;
     let mut all = Vec::new();

@@ -145,3 +145,41 @@ fn mistakes_are_one_line_and_exit_code_2() {
         assert!(stderr(&done).contains(named), "{arguments:?}: {}", stderr(&done));
     }
 }
+
+#[test]
+fn fixed_points_of_a_run_are_found_for_the_input_that_is_given() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a plain path").to_string();
+    let (run, page) = (path("run"), path("page.html"));
+    let task = ["train", "flip-flop", "--bits", "2", "--length", "6", "--hidden", "4"];
+    let done = bptt(&[&task[..], &["--batch", "4", "--steps", "2", "--out", &run]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let dynamics = ["dynamics", "--run", &run, "--time", "20", "--fixed-points"];
+    let zero = measured(&[&dynamics[..], &["--html", &page]].concat());
+    assert_eq!(zero["fixed_point_starts"], 512, "the default");
+    assert_eq!(zero["fixed_point_input"], "zero");
+    let point = &zero["fixed_points"][0];
+    assert!(point["speed"].as_f64().expect("a number") < 1e-20, "{point}");
+    assert_eq!((numbers(&point["projection"]).len(), numbers(&point["output"]).len()), (2, 2));
+    let eigenvalue = numbers(&point["eigenvalues"][0]);
+    let constant = numbers(&point["time_constants"])[0];
+    let expected = -1.0 / eigenvalue[0].hypot(eigenvalue[1]).ln();
+    assert!((constant - expected).abs() < 1e-9 * expected.abs(), "{constant} {expected}");
+    let page = std::fs::read_to_string(page).expect("the page was written");
+    assert!(page.contains("Fixed points and trajectories") && page.contains("first principal"));
+    let mean = measured(&[&dynamics[..], &["7", "--input", "mean"]].concat());
+    assert_eq!(
+        (&mean["fixed_point_starts"], &mean["fixed_point_input"]),
+        (&7.into(), &"mean".into())
+    );
+    // Without the option, nothing is searched.
+    let without = measured(&dynamics[..5]);
+    assert!(without.get("fixed_points").is_none());
+    for (more, named) in [(&["0"][..], "--fixed-points 0"), (&["--input", "one"], "one")] {
+        let done = bptt(&[&dynamics[..], more].concat());
+        assert_eq!(done.status.code(), Some(2), "{}", stderr(&done));
+        assert!(stderr(&done).contains(named), "{}", stderr(&done));
+    }
+    let done = bptt(&[&dynamics[..5], &["--input", "zero"]].concat());
+    assert_eq!(done.status.code(), Some(2), "an input for nothing: {}", stdout(&done));
+}

@@ -2,7 +2,7 @@
 //!
 //! Every page of the project is made here: one head ([`head`]) with one style for light, dark and paper, and one set of
 //! axes. A [`Plot`] has axes, and whatever is drawn between them: dots, lines, bars, areas, levels. A [`Chart`] is a plot
-//! of curves, and a [`HeatMap`] a surface as colours. A [`Figure`] is a picture with a heading and a paragraph on how to
+//! of curves, a [`HeatMap`] a surface as colours, and a [`Portrait`] trajectories in a plane with fixed points. A [`Figure`] is a picture with a heading and a paragraph on how to
 //! read it, and a [`Page`] has several. The page is one file that needs no network, and it has no scripts.
 //!
 //! Colours are classes of the style: those of [`SERIES`] for what is compared, `data` for what was measured, `theory` for
@@ -27,6 +27,7 @@ mod color;
 mod heat_map;
 mod page;
 mod plot;
+mod portrait;
 mod sparkline;
 mod style;
 mod text;
@@ -36,6 +37,7 @@ pub use chart::{Chart, Curve, Mark};
 pub use heat_map::{HeatMap, Path};
 pub use page::{Figure, Page};
 pub use plot::{Plot, SERIES};
+pub use portrait::{PointForm, Portrait, PortraitPoint};
 pub use sparkline::{sparkline, sparkline_between};
 pub use style::{END, head, wide_head};
 pub use text::{escaped, number};

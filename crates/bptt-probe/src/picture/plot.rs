@@ -25,8 +25,8 @@ pub struct Plot {
     x: Scale,
     y: Scale,
     body: String,
-    /// The legend: for each line the classes of what is drawn one over the other, and a name.
-    legend: Vec<(Vec<String>, String)>,
+    /// The legend: for each line a symbol as SVG, at the origin and up to 44 wide, and a name.
+    legend: Vec<(String, String)>,
     /// What stands to the right of the plot, and how wide it is.
     beside: (String, f64),
     /// How far apart ticks are on a linear axis, about.
@@ -230,8 +230,13 @@ impl Plot {
 
     /// A line of the legend with these classes, one over the other.
     pub(super) fn legend_of(&mut self, classes: &[&str], name: &str) {
-        let classes = classes.iter().map(|class| class.to_string()).collect();
-        self.legend.push((classes, name.to_string()));
+        let path = |class: &&str| format!("<path class=\"{class}\" d=\"M0 0h44\"/>");
+        self.legend_symbol(classes.iter().map(path).collect(), name);
+    }
+
+    /// A line of the legend with a symbol that is SVG already, at the origin and up to 44 wide.
+    pub(super) fn legend_symbol(&mut self, symbol: String, name: &str) {
+        self.legend.push((symbol, name.to_string()));
     }
 
     /// A filled block between two numbers of each axis, with a class.
@@ -330,14 +335,11 @@ impl Plot {
             escaped(x),
             escaped(y),
         );
-        for (k, (classes, name)) in self.legend.iter().enumerate() {
+        for (k, (symbol, name)) in self.legend.iter().enumerate() {
             let at = bottom + BOTTOM + LINE * k as f64 + 8.0;
-            for class in classes {
-                let _ = write!(svg, "<path class=\"{class}\" d=\"M{left} {at:.1}h44\"/>");
-            }
             let _ = writeln!(
                 svg,
-                "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                "<g transform=\"translate({left} {at:.1})\">{symbol}</g><text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
                 left + 54.0,
                 at + 4.0,
                 escaped(name)

@@ -58,6 +58,10 @@ svg .line.theory, svg .line.s2, svg .line.dashed { stroke-dasharray: 7 4 } svg .
 svg .line.s3 { stroke-dasharray: 2 3 } svg .line.s4 { stroke-dasharray: 9 3 2 3 }
 svg .dot { fill: var(--c); fill-opacity: .75; stroke: none } svg .area { fill: var(--c); fill-opacity: .2; stroke: none }
 svg .dots { stroke: var(--c); stroke-width: 4; stroke-linecap: round; stroke-opacity: .75 } svg .column { fill: var(--c); stroke: none }
+svg .orbit { stroke: var(--quiet); stroke-width: .8; opacity: .35 } svg .slow { stroke: var(--ink); stroke-width: 1.5 }
+svg .point { fill: var(--blue); stroke: var(--paper); stroke-width: 1.2 }
+svg .point.open { fill: var(--paper); stroke: var(--orange); stroke-width: 2 } text.count { font-size: 11px; fill: var(--ink) }
+text.label { fill: var(--ink); paint-order: stroke; stroke: var(--paper); stroke-width: 4px }
 svg .contour { stroke-width: .8; opacity: .6 } svg .bright { stroke: #fff } svg .dark { stroke: #000 }
 svg .halo { stroke: #000; stroke-width: 4.5; opacity: .8 } svg .cross, svg .way { stroke: #fff; stroke-width: 2 }
 svg .way.dashed { stroke: #ff9d5c; stroke-dasharray: 7 4 }

@@ -58,7 +58,7 @@ fn one_unit_has_one_point_or_three() {
     let constant = three.fixed[0].time_constants()[0];
     assert_close(constant, -1.0 / (weight * 0.75).ln(), 1e-7);
     assert_eq!((three.slow.len(), three.neither), (0, 0));
-    assert_eq!(three.fixed.iter().map(|point| point.found).sum::<usize>(), 256);
+    assert_eq!(three.fixed.iter().map(|point| point.found).sum::<usize>(), 512);
 
     let mut unit = network(Matrix::from_values(1, 1, vec![0.5]), &[0.0]);
     let one = found(&mut unit, &visited, &Settings::default());
@@ -265,7 +265,8 @@ fn gated_networks_at_rest_have_the_eigenvalues_that_their_weights_say() {
 #[test]
 fn the_gradient_is_the_derivative_of_the_speed() {
     let mut rng = StdRng::seed_from_u64(2);
-    for cell in CellKind::ALL {
+    // The normaliser of an sLSTM is positive, and a random state is not one of its states.
+    for cell in CellKind::ALL.into_iter().filter(|cell| cell.name() != "slstm") {
         let mut network = Network::random(cell, 6, 1.5, 1, &Device::flex());
         let state: Vec<f64> = (0..network.size()).map(|_| 0.5 * normal(&mut rng)).collect();
         let (_, gradient) = speed_and_gradient(&mut network, &state);

@@ -10,11 +10,13 @@
 //! | how long units hold, and saturated gates | `gates.rs` |
 //! | Jacobians, and products of them | `jacobians.rs` |
 //! | Lyapunov exponents | `spectrum.rs` |
+//! | fixed points and slow points | `fixed_points/` |
 //!
 //! A new section is such a file, a field of [`RunDynamics`], a line where `run.rs` measures it, and one each in
 //! `result.rs` and `page.rs`. If it has an option, this is a field of [`DynamicsOptions`].
 
 mod draw;
+mod fixed_points;
 mod gates;
 mod gradients;
 mod jacobians;
@@ -26,10 +28,11 @@ mod section;
 mod spectrum;
 mod trained;
 
+pub use fixed_points::{FixedPoint, FixedPoints};
 pub use gates::{HeldUnit, Holding, NamedGate};
 pub use gradients::{GradientNorm, GradientsThroughTime, StatePart};
 pub use jacobians::{JacobianBound, JacobianProduct, Jacobians, StepJacobian};
-pub use options::{DynamicsOptions, DynamicsProgress};
+pub use options::{ConstantInput, DynamicsOptions, DynamicsProgress};
 pub use page::dynamics_page;
 pub use result::RunDynamics;
 pub(crate) use run::dynamics_of;

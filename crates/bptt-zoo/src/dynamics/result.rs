@@ -1,5 +1,6 @@
 //! What was found.
 
+use crate::dynamics::fixed_points::FixedPoints;
 use crate::dynamics::gates::Holding;
 use crate::dynamics::gradients::GradientsThroughTime;
 use crate::dynamics::jacobians::Jacobians;
@@ -48,6 +49,9 @@ pub struct RunDynamics {
     /// How long units hold what they have, and their gates.
     #[serde(flatten)]
     pub holding: Holding,
+    /// Fixed points and slow points, if they were wanted.
+    #[serde(flatten)]
+    pub fixed_points: Option<FixedPoints>,
 }
 
 /// What is known of a run without a measurement.
@@ -75,6 +79,7 @@ impl RunDynamics {
         lines.extend(self.spectrum.lines());
         lines.extend(self.jacobians.iter().flat_map(Section::lines));
         lines.extend(self.holding.lines());
+        lines.extend(self.fixed_points.iter().flat_map(Section::lines));
         lines.join("\n").replace("-inf", "−∞")
     }
 }

@@ -9,7 +9,7 @@ use bptt::{AnyCell, SequenceCell};
 use bptt_probe::dynamics::{Matrix, Network};
 use bptt_probe::readout::{Batch, Input, Readout};
 use burn::Tensor;
-use burn::tensor::{DType, Device};
+use burn::tensor::{DType, Device, TensorData};
 
 /// A trained model with its validation data, in f64. It is the same for every task.
 pub(super) struct Trained {
@@ -76,6 +76,12 @@ impl Trained {
     /// The recurrent layers, driven by an input `[T, I]`, or without input.
     pub(super) fn network(&self, input: Option<Tensor<2>>) -> Result<Network, Error> {
         Network::new(&self.readout.recurrent, input, &self.device).map_err(Error::input)
+    }
+
+    /// An input of one step, `[1, I]`.
+    pub(super) fn row(&self, values: Vec<f64>) -> Tensor<2> {
+        let shape = [1, values.len()];
+        Tensor::from_data(TensorData::new(values, shape), (&self.device, DType::F64))
     }
 
     /// What the first recurrent layer reads, `[B, T, I]`.

@@ -16,7 +16,7 @@ use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parts::{LONGEST, readout, run, sequence_model, validated, validation_readout};
-use bptt::{AnyCell, AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, RecurrentLayer};
+use bptt::{AnyCell, AnyRecurrent, AnyRecurrentConfig, AnyState, RecurrentLayer};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::config::Config;
@@ -157,12 +157,6 @@ impl Task for FlipFlop {
 
     type Options = FlipFlopOptions;
     type Model = Regressor<AnyRecurrent>;
-
-    fn defaults() -> Settings {
-        // With this cell, the network's fixed points are its memories, and few others.
-        let common = Settings::new(Self::NAME, &FlipFlopOptions::default());
-        Settings { cell: CellKind::Gru, ..common }
-    }
 
     fn new(settings: &Settings) -> Result<Self, Error> {
         Ok(Self { settings: settings.clone(), options: settings.options()? })

@@ -4,6 +4,7 @@
 #![cfg(feature = "flex")]
 
 mod data;
+mod fixed_points;
 mod folders;
 mod gradients;
 mod jacobians;

@@ -68,7 +68,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            starts: 256,
+            starts: 512,
             fixed: 1e-20,
             slow: 0.01,
             same: 1e-3,
