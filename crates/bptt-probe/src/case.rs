@@ -441,10 +441,18 @@ impl Case {
         let mut rng = StdRng::seed_from_u64(seed);
         let options = self.options.clone();
         let weights = self.gain / (options.hidden_size as f64).sqrt();
+        let cell = options.cell().layout();
         let mut given = BTreeMap::new();
         for (name, shape) in options.given().expect("the table's sizes are small") {
             let is_weight = name.starts_with("weight") || name.starts_with("bias");
-            let deviation = if is_weight { weights } else { 1.0 };
+            let is_diagonal = name.starts_with("weight_diag")
+                || (name.starts_with("weight_hh") && !cell.has_recurrent_weights());
+            let deviation = match (is_weight, is_diagonal) {
+                (false, _) => 1.0,
+                (true, false) => weights,
+                // Large ones make a unit expand small differences step by step, instead of saturating it.
+                (true, true) => weights.min(1.0 / (options.hidden_size as f64).sqrt()),
+            };
             let count = shape.iter().product();
             let values = (0..count).map(|_| -> f64 { deviation * normal(&mut rng) }).collect();
             given.insert(name, Array { shape, values });

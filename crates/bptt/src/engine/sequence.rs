@@ -6,6 +6,7 @@ use bptt_kernels::{
     SequenceMask, SequenceResult, WeightCache,
 };
 use burn::Tensor;
+use burn::tensor::DType;
 use std::sync::Arc;
 
 /// Everything that one layer in one direction needs to run a sequence.
@@ -78,7 +79,12 @@ impl Sequence {
         let Some(weight) = self.weight_diag.take() else { return };
         let [count, hidden] = weight.dims();
         let [batch, _] = self.hidden.dims();
+        // The gradients of the rows are summed in f32 at least.
+        let dtype = weight.dtype();
+        let is_half = matches!(dtype, DType::BF16 | DType::F16);
+        let weight = if is_half { weight.cast(DType::F32) } else { weight };
         let planes = weight.reshape([count, 1, hidden]).repeat_dim(1, batch);
+        let planes = if is_half { planes.cast(dtype) } else { planes };
         let behind = |memory: Option<Tensor<3>>| match memory {
             Some(memory) => Tensor::cat(vec![memory, planes.clone()], 0),
             None => planes.clone(),
