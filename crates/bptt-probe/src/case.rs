@@ -34,12 +34,12 @@ pub(crate) fn cells() -> Vec<(&'static str, LayerOptions)> {
             CellKind::Rnn => {
                 Some(LayerOptions { nonlinearity: Nonlinearity::Relu, ..plain.clone() })
             }
-            #[cfg(feature = "diagonal-cells")]
-            CellKind::IndRnn => {
-                Some(LayerOptions { nonlinearity: Nonlinearity::Relu, ..plain.clone() })
-            }
             CellKind::Lstm => Some(LayerOptions { input_forget: true, ..plain.clone() }),
             CellKind::Gru => Some(LayerOptions { reset_after: false, ..plain.clone() }),
+            // By its name, because the variant is behind a feature of `bptt`.
+            _ if kind.name() == "indrnn" => {
+                Some(LayerOptions { nonlinearity: Nonlinearity::Relu, ..plain.clone() })
+            }
             _ => None,
         };
         std::iter::once(plain).chain(other)
