@@ -52,6 +52,9 @@ pub struct DynamicsArgs {
     /// steps without input, else mean]
     #[arg(long, value_enum, requires = "fixed_points")]
     input: Option<InputArg>,
+    /// Truncated gradients of the run against its whole gradient: bias and variance for windows of 1, 2, 4, … steps
+    #[arg(long, requires = "run")]
+    truncation: bool,
     /// Seed of the weights, the first state and the directions: the same seed gives the same bytes
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -124,6 +127,7 @@ fn of_runs(args: &DynamicsArgs) -> Result<(), Failure> {
         fixed_points: args.fixed_points,
         input,
         seed: args.seed,
+        truncation: args.truncation,
     };
     options.check()?;
     let device = open(args)?;

@@ -44,6 +44,7 @@ mod sabotage;
 pub mod scalar;
 mod setting;
 pub mod spectrum;
+pub mod truncation;
 mod ulp;
 pub mod verify;
 

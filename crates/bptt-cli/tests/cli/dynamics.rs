@@ -183,3 +183,59 @@ fn fixed_points_of_a_run_are_found_for_the_input_that_is_given() {
     let done = bptt(&[&dynamics[..5], &["--input", "zero"]].concat());
     assert_eq!(done.status.code(), Some(2), "an input for nothing: {}", stdout(&done));
 }
+
+/// Every field of the section "Truncation" of the book.
+#[test]
+fn truncation_has_its_fields() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("run");
+    let out = out.to_str().expect("a plain path");
+    let sizes = ["--length", "6", "--hidden", "4", "--batch", "256", "--steps", "3"];
+    let done = bptt(&[&["train", "adding", "--out", out], &sizes[..]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let found = measured(&["dynamics", "--run", out, "--time", "20", "--truncation"]);
+    assert_eq!((&found["truncation_steps"], &found["truncation_batches"]), (&6.into(), &4.into()));
+    assert!(found["truncation_loss"].as_f64() > Some(0.0));
+    assert!(found["window_within_1_percent"].as_u64() <= Some(6));
+    let windows = found["truncation"].as_array().expect("a list");
+    let names: Vec<_> = windows.iter().map(|w| w["window"].as_u64().expect("a number")).collect();
+    assert_eq!(names, [1, 2, 4, 6]);
+    let numbers = [
+        "bias",
+        "bias_error",
+        "cosine",
+        "cosine_error",
+        "norm",
+        "variance",
+        "variance_error",
+        "signal_to_noise",
+        "signal_to_noise_error",
+        "batch_bias",
+        "batch_bias_error",
+    ];
+    for window in windows {
+        let groups = window["groups"].as_array().expect("a list");
+        for of in groups.iter().chain([window]) {
+            assert!(numbers.iter().all(|name| of[*name].is_number()), "{of}");
+        }
+        let names: Vec<_> = groups.iter().map(|group| group["group"].as_str()).collect();
+        let expected = ["weight_ih_l0", "weight_hh_l0", "bias_l0", "readout"].map(Some);
+        assert_eq!(names, expected);
+        let parameters = groups.iter().map(|group| group["parameters"].as_u64());
+        assert_eq!(parameters.sum::<Option<u64>>(), Some(4 * 4 * (2 + 4 + 2) + 5));
+        // The linear layer is not cut.
+        assert!(groups[3]["bias"].as_f64() < Some(1e-12));
+    }
+    // The last window is the whole gradient.
+    assert!(windows[3]["bias"].as_f64() < Some(1e-12) && windows[0]["bias"].as_f64() > Some(0.01));
+    let without = measured(&["dynamics", "--run", out, "--time", "20"]);
+    assert!(without.get("truncation").is_none());
+
+    let page = folder.path().join("page.html");
+    let path = page.to_str().expect("a plain path");
+    let more = ["--time", "20", "--truncation", "--html", path];
+    let done = bptt(&[&["dynamics", "--run", out], &more[..]].concat());
+    assert!(stdout(&done).contains("within 1 %"), "{}", stdout(&done));
+    let page = std::fs::read_to_string(page).expect("a page");
+    assert!(page.contains("What truncation loses") && !page.contains("NaN"));
+}

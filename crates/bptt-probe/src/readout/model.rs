@@ -59,6 +59,27 @@ impl<C: SequenceCell> Readout<C> {
         all
     }
 
+    /// The same with other parameters, in the order of [`parameters`](Self::parameters). They are rounded to the type of
+    /// each tensor.
+    ///
+    /// # Panics
+    ///
+    /// If there are too few.
+    pub fn with_parameters(mut self, values: &[f64]) -> Self {
+        let mut left = Cursor::new(Some(values));
+        self.embedding = self.embedding.map(|table| left.take(&table));
+        for weights in &mut self.recurrent.weights {
+            left.replace(&mut weights.weight_ih);
+            left.replace(&mut weights.weight_hh);
+            weights.bias_ih.iter_mut().for_each(|bias| left.replace(bias));
+            weights.bias_hh.iter_mut().for_each(|bias| left.replace(bias));
+            weights.weight_hr.iter_mut().for_each(|weight| left.replace(weight));
+        }
+        self.weight = left.take(&self.weight);
+        self.bias = self.bias.map(|bias| left.take(&bias));
+        self
+    }
+
     /// Which part of the parameters each tensor is.
     pub fn blocks(&self) -> Vec<Block> {
         parameters::blocks(
@@ -177,7 +198,13 @@ impl<C: SequenceCell> Readout<C> {
         (0..rows).map(of_row).collect()
     }
 
-    /// What the recurrent layers read.
+    /// What the recurrent layers read of a batch, `[B, T, I]`.
+    pub(crate) fn sequences(&self, batch: &Batch) -> Tensor<3> {
+        let embedding = self.embedding.as_ref().map(|table| Dual::constant(table.clone()));
+        self.input(batch, embedding.as_ref()).value
+    }
+
+    /// The same, in dual numbers.
     fn input(&self, batch: &Batch, embedding: Option<&Dual<Tensor<2>>>) -> Dual<Tensor<3>> {
         match (&batch.input, embedding) {
             (Input::Values(values), _) => Dual::constant(values.clone()),

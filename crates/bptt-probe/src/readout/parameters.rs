@@ -141,6 +141,16 @@ impl<'a> Cursor<'a> {
         Some(Tensor::from_data(data, (&like.device(), like.dtype())))
     }
 
+    /// The same, where there are numbers.
+    pub(super) fn take<const D: usize>(&mut self, like: &Tensor<D>) -> Tensor<D> {
+        self.take_like(like).expect("parameters are given")
+    }
+
+    /// Puts the next numbers in the place of a parameter.
+    pub(super) fn replace<const D: usize>(&mut self, param: &mut Param<Tensor<D>>) {
+        *param = Param::from_tensor(self.take(&param.val()));
+    }
+
     pub(super) fn take_weights(&mut self, weights: &Weights) -> WeightVariables {
         WeightVariables {
             weight_ih: self.take_like(&weights.weight_ih.val()),

@@ -13,3 +13,4 @@ mod reference_files;
 mod resets;
 mod sweep;
 mod trajectory;
+mod truncation;

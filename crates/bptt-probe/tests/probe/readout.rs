@@ -86,30 +86,6 @@ fn batches(model: &Readout<AnyCell>, classes: bool, lengths: bool) -> Vec<Batch>
         .collect()
 }
 
-/// The same model with other parameters.
-fn with(model: &Readout<AnyCell>, parameters: &[f64]) -> Readout<AnyCell> {
-    let mut left = parameters;
-    let mut moved = model.clone();
-    fn take<const D: usize>(old: &Tensor<D>, left: &mut &[f64]) -> Tensor<D> {
-        let (these, rest) = left.split_at(old.dims().iter().product());
-        *left = rest;
-        Tensor::from_data(TensorData::new(these.to_vec(), old.dims()), (&old.device(), old.dtype()))
-    }
-    moved.embedding = moved.embedding.map(|old| take(&old, &mut left));
-    for weights in &mut moved.recurrent.weights {
-        for weight in [&mut weights.weight_ih, &mut weights.weight_hh] {
-            *weight = Param::from_tensor(take(&weight.val(), &mut left));
-        }
-        for bias in [&mut weights.bias_ih, &mut weights.bias_hh].into_iter().flatten() {
-            *bias = Param::from_tensor(take(&bias.val(), &mut left));
-        }
-    }
-    moved.weight = take(&moved.weight, &mut left);
-    moved.bias = moved.bias.map(|old| take(&old, &mut left));
-    assert!(left.is_empty());
-    moved
-}
-
 /// The loss by the layer's own forward pass and Burn's functions.
 fn plain_loss(model: &Readout<AnyCell>, batch: &Batch) -> f64 {
     let input = match (&batch.input, &model.embedding) {
@@ -271,7 +247,9 @@ fn gradients_and_products_are_differences() {
         let v: Vec<f64> = at.iter().map(|_| rng.random_range(-1.0..1.0)).collect();
         let moved = |step: f64| {
             let at: Vec<f64> = at.iter().zip(&v).map(|(at, v)| at + step * v).collect();
-            with(&model, &at)
+            let moved = model.clone().with_parameters(&at);
+            assert_eq!(moved.parameters(), at);
+            moved
         };
         let here = model.derivatives(&batches, Some(&v));
         let [above, below] = [STEP, -STEP].map(|step| {

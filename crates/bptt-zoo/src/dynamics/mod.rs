@@ -11,6 +11,7 @@
 //! | Jacobians, and products of them | `jacobians.rs` |
 //! | Lyapunov exponents | `spectrum.rs` |
 //! | fixed points and slow points | `fixed_points/` |
+//! | truncated gradients | `truncation.rs` |
 //!
 //! A new section is such a file, a field of [`RunDynamics`], a line where `run.rs` measures it, and one each in
 //! `result.rs` and `page.rs`. If it has an option, this is a field of [`DynamicsOptions`].
@@ -27,6 +28,7 @@ mod run;
 mod section;
 mod spectrum;
 mod trained;
+mod truncation;
 
 pub use fixed_points::{FixedPoint, FixedPoints};
 pub use gates::{HeldUnit, Holding, NamedGate};

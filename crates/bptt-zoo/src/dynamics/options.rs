@@ -17,6 +17,8 @@ pub struct DynamicsOptions {
     pub input: Option<ConstantInput>,
     /// The seed of all random numbers.
     pub seed: u64,
+    /// Whether truncated gradients are measured.
+    pub truncation: bool,
 }
 
 /// An input that does not change.
@@ -41,7 +43,14 @@ impl ConstantInput {
 
 impl Default for DynamicsOptions {
     fn default() -> Self {
-        Self { time: 2000, exponents: None, fixed_points: None, input: None, seed: 1 }
+        Self {
+            time: 2000,
+            exponents: None,
+            fixed_points: None,
+            input: None,
+            seed: 1,
+            truncation: false,
+        }
     }
 }
 

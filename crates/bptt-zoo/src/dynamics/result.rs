@@ -9,6 +9,7 @@ use crate::dynamics::spectrum::DrivenSpectrum;
 use crate::dynamics::trained::Trained;
 use crate::figure::figure;
 use bptt_probe::dynamics::System;
+use bptt_probe::truncation::Truncation;
 use serde::Serialize;
 
 /// The dynamics of a trained run. It serialises to the fields of `bptt dynamics --run --json`, those of the sections
@@ -52,6 +53,9 @@ pub struct RunDynamics {
     /// Fixed points and slow points, if they were wanted.
     #[serde(flatten)]
     pub fixed_points: Option<FixedPoints>,
+    /// Truncated gradients.
+    #[serde(flatten)]
+    pub truncation: Option<Truncation>,
 }
 
 /// What is known of a run without a measurement.
@@ -80,6 +84,7 @@ impl RunDynamics {
         lines.extend(self.jacobians.iter().flat_map(Section::lines));
         lines.extend(self.holding.lines());
         lines.extend(self.fixed_points.iter().flat_map(Section::lines));
+        lines.extend(self.truncation.iter().flat_map(Section::lines));
         lines.join("\n").replace("-inf", "−∞")
     }
 }

@@ -8,6 +8,7 @@ use crate::dynamics::options::{DynamicsOptions, DynamicsProgress};
 use crate::dynamics::result::{Head, RunDynamics};
 use crate::dynamics::spectrum::DrivenSpectrum;
 use crate::dynamics::trained::Trained;
+use crate::dynamics::truncation;
 use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::task::Task;
@@ -42,6 +43,10 @@ pub(crate) fn dynamics_of<T: Task>(
         fixed_points: match options.fixed_points {
             Some(starts) => Some(FixedPoints::measure(&trained, starts, options, progress)?),
             None => None,
+        },
+        truncation: match options.truncation {
+            true => Some(truncation::measure(&trained, progress)?),
+            false => None,
         },
     })
 }
