@@ -122,6 +122,7 @@ fn page(map: &bptt_probe::landscape::Surface, paths: &[Path]) -> String {
         height_name: "loss after 50 steps",
         center: false,
         paths,
+        places: &[],
     };
     let reading = "Brighter is a higher loss, on a logarithmic scale. The region below on the left and the plain on the right \
                    are nearly flat, and between them is a wall, because on either side of it the network settles in another \

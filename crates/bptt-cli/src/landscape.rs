@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::output;
 use bptt_probe::device;
-use bptt_zoo::{Landscape, LandscapeOptions, PlaneKind, RunFolder, figure, landscape};
+use bptt_zoo::{Landscape, LandscapeOptions, PlaneKind, PlanePoint, RunFolder, figure, landscape};
 use burn::tensor::DType;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -20,12 +20,16 @@ pub struct LandscapeArgs {
     /// The run folder of a `bptt train`
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
-    /// Where the loss is evaluated [default: random; with --to: runs]
+    /// Where the loss is evaluated [default: random; with --to: runs; with --through: through]
     #[arg(long, value_enum)]
     plane: Option<PlaneArg>,
     /// The folder of another run of the same task and sizes: the loss along the line between the two
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
+    /// Twice: the folders of two other runs of the same task and sizes, or of their checkpoints: the loss on the plane
+    /// through the three models
+    #[arg(long, value_name = "DIR")]
+    through: Vec<PathBuf>,
     /// Points along each axis of the plane [default: 31], or along the line [default: 101]
     #[arg(long, value_name = "N")]
     points: Option<usize>,
@@ -66,19 +70,24 @@ enum PlaneArg {
     Eigenvectors,
     /// The line to the run of --to
     Runs,
+    /// The plane through the run and the two of --through
+    Through,
 }
 
 impl LandscapeArgs {
     fn options(&self, dtype: DType) -> LandscapeOptions {
         let plane = match (self.plane, &self.to) {
+            (None, None) if !self.through.is_empty() => PlaneKind::Through,
             (Some(PlaneArg::Random), _) | (None, None) => PlaneKind::Random,
             (Some(PlaneArg::Eigenvectors), _) => PlaneKind::Eigenvectors,
             (Some(PlaneArg::Runs), _) | (None, Some(_)) => PlaneKind::Runs,
+            (Some(PlaneArg::Through), _) => PlaneKind::Through,
         };
         let points = if plane == PlaneKind::Runs { ON_A_LINE } else { ON_A_PLANE };
         LandscapeOptions {
             plane,
             to: self.to.clone(),
+            through: self.through.clone(),
             points: self.points.unwrap_or(points),
             span: self.span,
             steps: self.steps,
@@ -147,6 +156,19 @@ fn summary(found: &Landscape) -> String {
     if let Some((low, high)) = found.surface.as_ref().and_then(|surface| surface.range()) {
         let plane = found.plane;
         lines.push(format!("loss on the plane ({plane}): {} to {}", figure(low), figure(high)));
+    }
+    for point in found.points.iter().flatten() {
+        let PlanePoint { run, x, y, loss } = point;
+        let [x, y, loss] = [x, y, loss].map(|number| figure(*number));
+        lines.push(format!("{run} at {x}, {y}: loss {loss}"));
+    }
+    if let Some(last) = found.sharpness.last() {
+        lines.push(format!(
+            "sharpness along the training: {} at step {}, and 2 / lr = {}",
+            figure(last.sharpness),
+            last.step,
+            figure(last.two_over_lr)
+        ));
     }
     if let Some(line) = &found.line {
         lines.push(format!(

@@ -5,7 +5,9 @@ use crate::failure::Failure;
 use crate::verify::{CellArg, DTypeArg};
 use bptt::Engine;
 use bptt_probe::device;
-use bptt_zoo::{AnyTask, OptionKind, Probes, RunFolder, Settings, TASKS, TaskOption, data_path};
+use bptt_zoo::{
+    AnyTask, OptimizerKind, OptionKind, Probes, RunFolder, Settings, TASKS, TaskOption, data_path,
+};
 use clap::builder::{PossibleValue, PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
 use std::path::{Path, PathBuf};
@@ -55,7 +57,10 @@ pub struct SharedArgs {
     /// Sequences, or streams of text, side by side
     #[arg(long, value_name = "B")]
     batch: Option<usize>,
-    /// Learning rate of Adam
+    /// How the parameters follow their gradients
+    #[arg(long, value_enum)]
+    optimizer: Option<OptimizerArg>,
+    /// Learning rate
     #[arg(long, value_name = "X")]
     lr: Option<f64>,
     /// Scale gradients down to this global norm; `inf` for never
@@ -73,7 +78,7 @@ pub struct SharedArgs {
     /// Write what probes read into the run folder, while the model is trained; several with commas
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
     probe: Vec<ProbeArg>,
-    /// Training steps between two readings of a probe [default: 20 for gradients, 100 for jacobians]
+    /// Training steps between two readings of a probe [default: 20 for gradients, 100 for the others]
     #[arg(long, value_name = "N", requires = "probe")]
     every: Option<u64>,
     /// The run folder: config, metrics, model and learning curve; a new run takes the place of an
@@ -99,12 +104,31 @@ enum EngineArg {
     Rtrl,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum OptimizerArg {
+    /// Each parameter has a step size of its own
+    Adam,
+    /// Plain gradient descent, without momentum
+    Sgd,
+}
+
+impl From<OptimizerArg> for OptimizerKind {
+    fn from(arg: OptimizerArg) -> Self {
+        match arg {
+            OptimizerArg::Adam => Self::Adam,
+            OptimizerArg::Sgd => Self::Sgd,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum ProbeArg {
     /// How large the gradient of the state is at every step of a sequence: gradients.jsonl
     Gradients,
     /// How large the Jacobians of each layer are along a validation sequence: jacobians.jsonl
     Jacobians,
+    /// The largest eigenvalue of the Hessian of one training batch, beside 2 / lr: sharpness.jsonl
+    Sharpness,
 }
 
 impl SharedArgs {
@@ -116,6 +140,7 @@ impl SharedArgs {
         Probes {
             gradients: every(ProbeArg::Gradients, 20),
             jacobians: every(ProbeArg::Jacobians, 100),
+            sharpness: every(ProbeArg::Sharpness, 100),
         }
     }
 }
@@ -159,7 +184,7 @@ impl TrainArgs {
                 $(if let Some(value) = self.shared.$option.clone() { settings.$option = value.into(); })*
             };
         }
-        put!(cell device dtype hidden layers batch lr clip dropout seed validate_every);
+        put!(optimizer cell device dtype hidden layers batch lr clip dropout seed validate_every);
         settings.bidirectional |= self.shared.bidirectional;
         settings.engine = self.engine().unwrap_or(settings.engine);
         if self.shared.steps.is_some() || self.shared.seconds.is_some() {

@@ -8,6 +8,7 @@
 //! | `model.bpk` | the model with the lowest validation loss (burnpack) |
 //! | `gradients.jsonl` | with a probe: the norms of the gradient of the state, by training step and layer |
 //! | `jacobians.jsonl` | with a probe: how large the Jacobians are, by training step and layer |
+//! | `sharpness.jsonl` | with a probe: the largest eigenvalue of the Hessian, by training step |
 //! | `learning-curve.svg` | training and validation loss against the step |
 //! | `checkpoint.json` | how far the run is, and which of the folders below belongs to it |
 //! | `checkpoint-N/` | model, optimizer and carried state at step N |
@@ -25,6 +26,7 @@ use crate::jacobian_log::JacobianPoint;
 use crate::marker::{self, Claim, Found};
 use crate::read;
 use crate::settings::Settings;
+use crate::sharpness_log::SharpnessPoint;
 use crate::whole::{is_unfinished, write_whole};
 use burn::tensor::Bytes;
 use serde::Serialize;
@@ -43,11 +45,12 @@ const CHECKPOINT: &str = "checkpoint.json";
 const MODEL: &str = "model.bpk";
 const GRADIENTS: &str = "gradients.jsonl";
 const JACOBIANS: &str = "jacobians.jsonl";
+const SHARPNESS: &str = "sharpness.jsonl";
 pub(crate) const CURVE: &str = "learning-curve.svg";
 
 /// The files that a run writes besides its config and its checkpoints. They are removed in this order, so that a run
 /// that is removed only in part is never taken for a whole one.
-const FILES: [&str; 6] = [CHECKPOINT, METRICS, MODEL, GRADIENTS, JACOBIANS, CURVE];
+const FILES: [&str; 7] = [CHECKPOINT, METRICS, MODEL, GRADIENTS, JACOBIANS, SHARPNESS, CURVE];
 
 /// What is in a checkpoint's folder.
 const PARTS: [&str; 3] = [MODEL, "optimizer.bpk", "state.bpk"];
@@ -224,8 +227,25 @@ impl RunFolder {
     ///
     /// If the file cannot be read.
     pub fn gradients(&self) -> Result<Vec<GradientPoint>, Error> {
-        match self.path.join(GRADIENTS).exists() {
-            true => self.lines(GRADIENTS),
+        self.lines_if_there(GRADIENTS)
+    }
+
+    pub(crate) fn write_sharpness(&self, points: &[SharpnessPoint]) -> Result<(), Error> {
+        self.write_lines(SHARPNESS, points)
+    }
+
+    /// The lines of `sharpness.jsonl`; none, if the run had no such probe.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn sharpness(&self) -> Result<Vec<SharpnessPoint>, Error> {
+        self.lines_if_there(SHARPNESS)
+    }
+
+    fn lines_if_there<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, Error> {
+        match self.path.join(name).exists() {
+            true => self.lines(name),
             false => Ok(Vec::new()),
         }
     }
@@ -240,10 +260,7 @@ impl RunFolder {
     ///
     /// If the file cannot be read.
     pub fn jacobians(&self) -> Result<Vec<JacobianPoint>, Error> {
-        match self.path.join(JACOBIANS).exists() {
-            true => self.lines(JACOBIANS),
-            false => Ok(Vec::new()),
-        }
+        self.lines_if_there(JACOBIANS)
     }
 
     fn write_lines(&self, name: &str, points: &[impl Serialize]) -> Result<(), Error> {

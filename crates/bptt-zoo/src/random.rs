@@ -17,6 +17,8 @@ pub enum Purpose {
     Dropout = 4,
     /// The directions, starts and probes of a landscape.
     Landscape = 5,
+    /// Where the search for the sharpness begins.
+    Sharpness = 6,
 }
 
 /// The generator of random numbers of one step, for one purpose. So a run that is resumed at step 1000 draws the same

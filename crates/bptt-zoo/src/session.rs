@@ -31,6 +31,9 @@ pub struct Probes {
     pub gradients: Option<u64>,
     /// How large the Jacobians of each layer are, along a validation sequence (`jacobians.jsonl`).
     pub jacobians: Option<u64>,
+    /// The largest eigenvalue of the Hessian of a training batch (`sharpness.jsonl`). A reading takes some dozens of
+    /// gradients of this batch.
+    pub sharpness: Option<u64>,
 }
 
 /// The result of a run. It serialises to the fields of `bptt train --json`.

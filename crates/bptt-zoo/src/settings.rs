@@ -1,10 +1,11 @@
 //! Everything that a run is made from.
 
 use crate::error::Error;
+use crate::optimizer::OptimizerKind;
 use bptt::{AnyRecurrentConfig, CellKind, Engine};
 use bptt_probe::DType;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 /// All settings of a run. The fields have the names of the options of `bptt train`.
@@ -39,9 +40,13 @@ pub struct Settings {
     pub bidirectional: bool,
     /// How many sequences, or streams of text, are processed in parallel, `B`.
     pub batch: usize,
-    /// The learning rate (Adam).
+    /// How the parameters follow their gradients.
+    #[serde(default)]
+    pub optimizer: OptimizerKind,
+    /// The learning rate.
     pub lr: f64,
     /// The largest global norm of a gradient. A gradient with a larger norm is scaled down to it.
+    #[serde(deserialize_with = "number_or_infinity")]
     pub clip: f64,
     /// The probability of dropping a value between the layers while training.
     pub dropout: f64,
@@ -83,6 +88,7 @@ impl Settings {
             layers: 1,
             bidirectional: false,
             batch: 64,
+            optimizer: OptimizerKind::Adam,
             lr: 1e-2,
             clip: 1.0,
             dropout: 0.0,
@@ -248,6 +254,11 @@ mod engine_name {
     }
 }
 
+/// JSON has no infinity, and serde writes null.
+fn number_or_infinity<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
+}
+
 /// The type of runs from before there was a choice.
 fn single() -> DType {
     DType::F32
@@ -339,6 +350,9 @@ mod tests {
         assert!(json.contains(r#""task":"mine","cell":"lstm","engine":"autograd""#), "{json}");
         assert!(json.ends_with(r#""validate_every":250,"file":null,"length":50}"#), "{json}");
         assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
+        let never = Settings { clip: f64::INFINITY, ..settings };
+        let json = serde_json::to_string(&never).unwrap();
+        assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), never);
     }
 
     #[test]
@@ -372,6 +386,7 @@ mod tests {
         let mut older = fields(&settings());
         older.remove("bidirectional").unwrap();
         older.remove("dtype").unwrap();
+        older.remove("optimizer").unwrap();
         assert_eq!(serde_json::from_value::<Settings>(older.into()).unwrap(), settings());
     }
 }

@@ -8,7 +8,7 @@ use burn::Tensor;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::optim::OptimizerRecord;
 use burn::store::ModuleRecord;
-use burn::tensor::{Bytes, Device};
+use burn::tensor::{Bytes, Device, TensorData};
 use burn_pack::{Reader, Writer};
 use std::path::Path;
 
@@ -54,6 +54,26 @@ pub(crate) fn optimizer_bytes(record: OptimizerRecord) -> Result<Bytes, String> 
     let writer = scalars.iter().fold(writer, |to, (name, value)| to.with_scalar(name, *value));
     let writer = metadata.iter().fold(writer, |to, (name, value)| to.with_metadata(name, value));
     writer.into_bytes().map_err(|error| error.to_string())
+}
+
+/// The second moments of Adam's state, in the order of the parameters' numbers ([`numbered`]), and how many steps there
+/// were; `None` before the first step.
+pub(crate) fn second_moments(record: OptimizerRecord) -> Result<Option<(f64, Vec<f64>)>, String> {
+    let bytes = record.into_bytes().map_err(|error| error.to_string())?;
+    let reader = Reader::from_bytes(bytes).map_err(|error| error.to_string())?;
+    let time = reader.scalars().iter().find(|(name, _)| name.ends_with(".time"));
+    let time = time.and_then(|(_, time)| u64::try_from(*time).ok());
+    let tensors = reader.into_tensors().map_err(|error| error.to_string())?;
+    let number = |name: &str| name.split('.').next().and_then(|id| id.parse::<u64>().ok());
+    let is_moment = |tensor: &burn_pack::Tensor| tensor.name.ends_with(".moment_2");
+    let mut moments: Vec<_> = tensors.into_iter().filter(is_moment).collect();
+    moments.sort_by_key(|tensor| number(&tensor.name));
+    let mut all = Vec::new();
+    for tensor in moments {
+        let (_, dtype, shape, _, bytes) = tensor.into_parts().map_err(|error| error.to_string())?;
+        all.extend(TensorData::from_bytes(bytes, shape, dtype).iter::<f64>());
+    }
+    Ok(time.filter(|_| !all.is_empty()).map(|time| (time as f64, all)))
 }
 
 /// Loads a model's parameters from a file.

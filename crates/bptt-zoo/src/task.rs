@@ -131,6 +131,12 @@ pub trait Task: Sized {
         None
     }
 
+    /// The data of the first training step, in the same form: where the sharpness is measured while a run is trained.
+    /// `None`: the first batch of the validation takes its place.
+    fn training_batch(&self, _device: &Device) -> Option<Batch> {
+        None
+    }
+
     /// What a step processes: a count and its unit.
     fn units(&self) -> (usize, &'static str);
 

@@ -16,6 +16,7 @@ use crate::progress::Progress;
 use crate::random::{Purpose, generator};
 use crate::session::{Probes, RunResult, Session};
 use crate::settings::Settings;
+use crate::sharpness_log::SharpnessLog;
 use crate::store::{Carried, bytes, load_model, numbered, optimizer_bytes};
 use crate::task::{Scores, SequenceModel, Task};
 use crate::{memory, task_settings};
@@ -23,7 +24,7 @@ use bptt::{AnyState, Engine, RecurrentState};
 use bptt_probe::DType;
 use burn::Tensor;
 use burn::module::Module;
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, OptimizerRecord};
+use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
 use burn::tensor::{Bytes, Device, FloatDType};
 use rand::RngExt;
 use std::sync::atomic::Ordering;
@@ -132,7 +133,7 @@ pub fn train_task<T: Task>(
 
 /// Checks that what is asked for can be read.
 fn check_probes(probes: Probes, settings: &Settings) -> Result<(), Error> {
-    if [probes.gradients, probes.jacobians].contains(&Some(0)) {
+    if [probes.gradients, probes.jacobians, probes.sharpness].contains(&Some(0)) {
         return Err(Error::input("--every 0: has to be at least 1"));
     }
     if probes.gradients.is_some() && settings.engine != Engine::Manual {
@@ -167,6 +168,7 @@ struct Run<'a, T: Task> {
     points: Vec<Point>,
     best: Option<Best>,
     gradients: Option<GradientLog>,
+    sharpness: Option<SharpnessLog>,
     jacobians: Option<JacobianLog>,
 }
 
@@ -181,8 +183,7 @@ impl<'a, T: Task> Run<'a, T> {
         let device = plain.clone().autodiff();
         device.seed(settings.seed);
         let model = numbered(task.model(&device)?.materialize());
-        // Burn's default epsilon, 1e-5, is large compared with the gradients of long sequences.
-        let optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+        let optimizer = settings.optimizer.init();
         let mut run = Self {
             task,
             settings,
@@ -201,6 +202,7 @@ impl<'a, T: Task> Run<'a, T> {
             best: None,
             gradients: None,
             jacobians: None,
+            sharpness: None,
         };
         if resume {
             run.restore()?;
@@ -293,6 +295,13 @@ impl<'a, T: Task> Run<'a, T> {
             let log = JacobianLog::new(every, before, self.task, &model, settings, &self.plain)?;
             self.jacobians = Some(log);
         }
+        if let Some(every) = probes.sharpness {
+            let mut before = if self.step > 0 { self.folder.sharpness()? } else { Vec::new() };
+            before.retain(|point| point.step < self.step);
+            let (model, settings) = (self.model.valid(), self.settings);
+            let log = SharpnessLog::new(every, before, self.task, &model, settings, &self.plain)?;
+            self.sharpness = Some(log);
+        }
         Ok(())
     }
 
@@ -317,6 +326,9 @@ impl<'a, T: Task> Run<'a, T> {
     fn train_step(&mut self) -> Result<(), Error> {
         if let Some(log) = self.jacobians.as_mut().filter(|log| log.is_due(self.step)) {
             log.read(self.step, &self.model.valid());
+        }
+        if let Some(log) = &mut self.sharpness {
+            log.read(self.step, &self.model, &self.optimizer)?;
         }
         self.seed_dropout();
         let state = self.state.take();
@@ -441,6 +453,9 @@ impl<'a, T: Task> Run<'a, T> {
         }
         if let Some(log) = &self.jacobians {
             self.folder.write_jacobians(log.points())?;
+        }
+        if let Some(log) = &self.sharpness {
+            self.folder.write_sharpness(log.points())?;
         }
         let settings = self.settings;
         let title = format!(

@@ -27,10 +27,12 @@ fn the_json_has_the_fields_of_the_book() {
     let adding = ["adding", "--length", "6"];
     let run = train(folder.path(), "a", &adding);
     let other = train(folder.path(), "b", &[&adding[..], &["--seed", "2"]].concat());
+    let third = train(folder.path(), "c", &[&adding[..], &["--seed", "3"]].concat());
     for (more, plane) in [
         (&[][..], "random"),
         (&["--plane", "eigenvectors"], "eigenvectors"),
         (&["--to", &other], "runs"),
+        (&["--through", &other, "--through", &third], "through"),
     ] {
         let done = landscape(&run, &[more, &["--json", "-"]].concat());
         assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
@@ -85,6 +87,19 @@ fn the_json_has_the_fields_of_the_book() {
             assert_eq!((numbers(&surface["loss"]), numbers(&surface["loss"][2])), (3, 3));
             assert!(json["line"].is_null());
         }
+        assert_eq!(numbers(&json["sharpness"]), 0);
+        if plane == "through" {
+            for (point, expected) in
+                json["points"].as_array().expect("a list").iter().zip([&run, &other, &third])
+            {
+                assert_eq!(point["run"], expected.as_str());
+                assert!(["x", "y", "loss"].iter().all(|name| point[*name].is_number()), "{point}");
+            }
+            assert_eq!(numbers(&json["points"]), 3);
+            assert_eq!(json["points"][0]["loss"], json["loss"]);
+        } else {
+            assert!(json["points"].is_null());
+        }
     }
 }
 
@@ -115,6 +130,29 @@ fn the_page_has_its_pictures_and_the_same_bytes_again() {
     assert!(!page.contains("NaN"));
 }
 
+/// Points may be checkpoints. The page marks all three, and has the sharpness along the training.
+#[test]
+fn a_plane_goes_through_runs_and_checkpoints() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let parity = ["parity", "--length", "5"];
+    let probe = ["--probe", "sharpness", "--every", "1"];
+    let run = train(folder.path(), "first", &[&parity[..], &probe].concat());
+    let other = train(folder.path(), "second", &[&parity[..], &["--seed", "2"]].concat());
+    let third = train(folder.path(), "third", &[&parity[..], &["--seed", "3"]].concat());
+    let checkpoint = third + "/checkpoint-3";
+    let page = folder.path().join("page.html");
+    let path = page.to_str().expect("a plain path");
+    let done = landscape(&run, &["--through", &other, "--through", &checkpoint, "--html", path]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    assert!(stdout(&done).contains("checkpoint-3 at "), "{}", stdout(&done));
+    assert!(stdout(&done).contains("sharpness along the training"), "{}", stdout(&done));
+    let page = fs::read_to_string(page).expect("a page");
+    for part in ["first</text>", "second</text>", "checkpoint-3</text>", "2 / learning rate"] {
+        assert!(page.contains(part), "no {part}");
+    }
+    assert!(page.contains("Sharpness along the training") && !page.contains("NaN"));
+}
+
 #[test]
 fn what_cannot_be_drawn_is_one_line_and_exit_code_2() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -131,13 +169,22 @@ fn what_cannot_be_drawn_is_one_line_and_exit_code_2() {
     let nowhere = nowhere.to_str().expect("a plain path");
     let page = folder.path().join("no/such.html");
     let page = page.to_str().expect("a plain path");
-    let mistakes: [(&str, &[&str], &str); 10] = [
+    let mistakes: [(&str, &[&str], &str); 15] = [
         (nowhere, &[], "no run here"),
         (&forecast, &[], "series.csv"),
         (&adding, &["--to", &copy], "a run of `copy`, expected one of `adding`"),
         (&adding, &["--to", nowhere], "no run here"),
         (&adding, &["--plane", "runs"], "give --to DIR"),
         (&adding, &["--plane", "random", "--to", &copy], "--to belongs to --plane runs"),
+        (&adding, &["--through", &copy], "give --through DIR twice"),
+        (
+            &adding,
+            &["--through", &copy, "--plane", "random"],
+            "--through belongs to --plane through",
+        ),
+        (&adding, &["--through", &adding, "--through", &adding], "are on one line, or two of them"),
+        (&adding, &["--through", &copy, "--through", &adding], "expected one of `adding`"),
+        (&adding, &["--through", nowhere, "--through", &adding], "no run here"),
         (&adding, &["--plane", "flat"], "flat"),
         (&adding, &["--span", "-1"], "--span -1"),
         (&adding, &["--device", "abacus"], "unknown device 'abacus'"),

@@ -91,7 +91,8 @@ fn help_has_every_task_with_its_options_and_defaults() {
         "--hidden <H> Size of the hidden state [default: 64; char-lm and copy 128]",
         "--dtype <DTYPE> In which type the recurrent layers compute; the parameters that are trained are f32 \
          [default: f32]",
-        "--lr <X> Learning rate of Adam [default: 0.01; char-lm 0.004]",
+        "--lr <X> Learning rate [default: 0.01; char-lm 0.004]",
+        "--optimizer <OPTIMIZER> How the parameters follow their gradients [default: adam]",
         "--clip <X> Scale gradients down to this global norm; `inf` for never [default: 1]",
         "--bidirectional Read each sequence backward as well [not for char-lm]",
         "--length <T> adding: numbers in a sequence; copy: the pause; flip-flop: steps in a sequence; forecast: \
@@ -158,6 +159,41 @@ fn two_processes_leave_the_same_optimizer() {
     };
     let first = run("first");
     assert!((0..4).all(|k| run(&format!("other-{k}")) == first));
+}
+
+/// The fields of the chapter "The loss around a run".
+#[test]
+fn a_probe_of_the_sharpness_writes_its_lines() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let fields = |optimizer: &str| {
+        let out = folder.path().join(optimizer);
+        let path = out.to_str().expect("a plain path");
+        let sizes = ["--length", "6", "--hidden", "4", "--batch", "4", "--steps", "3"];
+        let probe = ["--probe", "gradients,sharpness", "--every", "2", "--optimizer", optimizer];
+        let done = bptt(&[&["train", "adding", "--out", path], &sizes[..], &probe].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        assert!(out.join("gradients.jsonl").exists());
+        let text = std::fs::read_to_string(out.join("sharpness.jsonl")).expect("it was written");
+        let line = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let fields = line.as_object().expect("an object").clone();
+            assert!(fields.values().all(|value| value.is_number()), "{line}");
+            fields.keys().cloned().collect::<Vec<_>>()
+        };
+        text.lines().map(line).collect::<Vec<_>>()
+    };
+    let always = ["loss", "sharpness", "sharpness_error", "step", "two_over_lr"];
+    let adam = ["loss", "preconditioned", "preconditioned_bound", "sharpness", "sharpness_error"];
+    let adam = [&adam[..], &["step", "two_over_lr"]].concat();
+    let sorted = |mut lines: Vec<Vec<String>>| {
+        lines.iter_mut().for_each(|fields| fields.sort());
+        lines
+    };
+    assert_eq!(sorted(fields("sgd")), [&always[..], &always]);
+    assert_eq!(sorted(fields("adam")), [&always[..], &adam]);
+    let done = bptt(&["train", "adding", "--optimizer", "adamant"]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(stderr(&done).contains("adamant"), "{}", stderr(&done));
 }
 
 #[test]

@@ -5,4 +5,6 @@
 
 mod plane;
 
-pub use plane::{Line, Surface, filter_normalized, line, surface};
+pub use plane::{
+    Line, Surface, ThroughPoints, filter_normalized, line, surface, surface_within, through_points,
+};

@@ -62,6 +62,59 @@ pub fn filter_normalized(parameters: &[f64], blocks: &[Block], rng: &mut StdRng)
     direction
 }
 
+/// The plane through three points.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ThroughPoints {
+    /// Two directions of length 1, at a right angle. The first goes from the first point to the second one.
+    pub axes: [Vec<f64>; 2],
+    /// The coordinates of the points. The first one is 0, 0.
+    pub places: [[f64; 2]; 3],
+    /// What a picture shows along each axis: all three points with a margin, as far along the one axis as along the other.
+    pub ranges: [[f64; 2]; 2],
+}
+
+/// The least angle between two directions that make a plane, about. Parameters are known to seven digits.
+const LEAST_ANGLE: f64 = 1e-5;
+/// How far a plane goes beyond its points, as a share of their extent.
+const MARGIN: f64 = 0.25;
+
+/// The plane through three points, with axes by the method of Gram and Schmidt; `None` if the points are on one line.
+///
+/// T. Garipov, P. Izmailov, D. Podoprikhin, D. Vetrov, A. G. Wilson, "Loss surfaces, mode connectivity, and fast ensembling
+/// of DNNs", NeurIPS 2018.
+pub fn through_points(points: [&[f64]; 3]) -> Option<ThroughPoints> {
+    let from_first =
+        |to: &[f64]| -> Vec<f64> { to.iter().zip(points[0]).map(|(to, from)| to - from).collect() };
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let length = |v: &[f64]| dot(v, v).sqrt();
+    let (mut first, mut second) = (from_first(points[1]), from_first(points[2]));
+    let (base, whole) = (length(&first), length(&second));
+    first.iter_mut().for_each(|x| *x /= base);
+    let mut along = 0.0;
+    // Twice, because what is left may be small.
+    for _ in 0..2 {
+        let more = dot(&second, &first);
+        second.iter_mut().zip(&first).for_each(|(x, axis)| *x -= more * axis);
+        along += more;
+    }
+    let height = length(&second);
+    let apart = f64::min(base, whole);
+    // Also if there is a NaN.
+    if !(height > LEAST_ANGLE * whole && apart > LEAST_ANGLE * f64::max(base, whole)) {
+        return None;
+    }
+    second.iter_mut().for_each(|x| *x /= height);
+    let places = [[0.0, 0.0], [base, 0.0], [along, height]];
+    let ends = [0, 1].map(|axis| {
+        let of = places.map(|place| place[axis]);
+        [of.into_iter().fold(f64::INFINITY, f64::min), of.into_iter().fold(0.0, f64::max)]
+    });
+    let extent = ends.map(|[low, high]| high - low).into_iter().fold(0.0, f64::max);
+    let half = extent * (0.5 + MARGIN);
+    let ranges = ends.map(|[low, high]| [(low + high) / 2.0 - half, (low + high) / 2.0 + half]);
+    Some(ThroughPoints { axes: [first, second], places, ranges })
+}
+
 /// Places from `low` to `high`.
 fn places(low: f64, high: f64, points: usize) -> Vec<f64> {
     let last = points.saturating_sub(1).max(1) as f64;
@@ -82,7 +135,18 @@ pub fn surface(
     points: usize,
     loss: &mut dyn FnMut(&[f64]) -> f64,
 ) -> Surface {
-    let [x, y] = span.map(|span| places(-span, span, points));
+    surface_within(center, axes, span.map(|span| [-span, span]), points, loss)
+}
+
+/// The same between two places along each axis: `ranges` are from where to where.
+pub fn surface_within(
+    center: &[f64],
+    axes: [&[f64]; 2],
+    ranges: [[f64; 2]; 2],
+    points: usize,
+    loss: &mut dyn FnMut(&[f64]) -> f64,
+) -> Surface {
+    let [x, y] = ranges.map(|[low, high]| places(low, high, points));
     let row = |y: &f64| {
         let at = |x: &f64| {
             let moved = center.iter().zip(axes[0]).zip(axes[1]);
@@ -180,6 +244,43 @@ mod tests {
             }
         }
         assert_eq!(found.range(), Some((0.0, 21.0)));
+    }
+
+    #[test]
+    fn the_plane_through_points_contains_them() {
+        let (a, b, c) = ([1.0, 2.0, 3.0, 0.0], [1.0, 2.0, 7.0, 0.0], [1.0, 5.0, 1.0, 0.0]);
+        let found = through_points([&a, &b, &c]).unwrap();
+        assert_eq!(found.axes, [[0.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 0.0]]);
+        assert_eq!(found.places, [[0.0, 0.0], [4.0, 0.0], [-2.0, 3.0]]);
+        // From -2 to 4 along the first axis, and a quarter of it on either side; the same extent along the second.
+        assert_eq!(found.ranges, [[-3.5, 5.5], [-3.0, 6.0]]);
+        // Any three points, in any position.
+        let mut rng = StdRng::seed_from_u64(2);
+        let mut random =
+            || -> Vec<f64> { (0..9).map(|_| StandardNormal.sample(&mut rng)).collect() };
+        let points = [random(), random(), random()];
+        let found = through_points([&points[0], &points[1], &points[2]]).unwrap();
+        for (place, point) in found.places.iter().zip(&points) {
+            for (k, expected) in point.iter().enumerate() {
+                let [x, y] = [0, 1].map(|axis| place[axis] * found.axes[axis][k]);
+                assert!((points[0][k] + x + y - expected).abs() < 1e-13);
+            }
+        }
+        let product: f64 = found.axes[0].iter().zip(&found.axes[1]).map(|(a, b)| a * b).sum();
+        assert!(product.abs() < 1e-15);
+    }
+
+    #[test]
+    fn points_on_a_line_make_no_plane() {
+        let (a, b, c) = ([1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [-3.0, -6.0, -9.0]);
+        assert_eq!(through_points([&a, &b, &c]), None);
+        assert_eq!(through_points([&a, &a, &b]), None);
+        assert_eq!(through_points([&a, &b, &a]), None);
+        assert_eq!(through_points([&a, &b, &b]), None);
+        assert_eq!(through_points([&a, &b, &[f64::NAN, 0.0, 0.0]]), None);
+        // Next to nothing is a line, too: the numbers of a file have seven digits.
+        assert_eq!(through_points([&a, &b, &[3.0, 6.0, 9.00001]]), None);
+        assert!(through_points([&a, &b, &[3.0, 6.0, 9.1]]).is_some());
     }
 
     #[test]

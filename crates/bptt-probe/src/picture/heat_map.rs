@@ -27,6 +27,15 @@ pub struct Path {
     pub dashed: bool,
 }
 
+/// A place on a surface, with a cross and its name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// Where, in the coordinates of the surface.
+    pub at: [f64; 2],
+    /// Its name.
+    pub name: String,
+}
+
 /// A surface as a map: brighter is higher, and the scale of colours is logarithmic if all heights are positive.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeatMap<'a> {
@@ -46,6 +55,8 @@ pub struct HeatMap<'a> {
     pub center: bool,
     /// Paths over it.
     pub paths: &'a [Path],
+    /// Places on it, each with a cross and its name.
+    pub places: &'a [Place],
 }
 
 impl HeatMap<'_> {
@@ -72,13 +83,9 @@ impl HeatMap<'_> {
             plot.lines(points, &["halo", class]);
             plot.legend_of(&["halo", class], &path.name);
         }
-        if self.center {
-            let (x, y) = plot.place(0.0, 0.0);
-            let (left, right, up, down) = (x - 7.0, x + 7.0, y - 7.0, y + 7.0);
-            let cross = format!("M{left:.1} {y:.1}H{right:.1}M{x:.1} {up:.1}V{down:.1}");
-            plot.draw(&format!(
-                "<path class=\"halo\" d=\"{cross}\"/><path class=\"cross\" d=\"{cross}\"/>\n"
-            ));
+        let center = self.center.then(|| Place { at: [0.0, 0.0], name: String::new() });
+        for Place { at, name } in center.iter().chain(self.places) {
+            plot.draw(&cross(plot.place(at[0], at[1]), name));
         }
         plot.beside(self.bar(&scale), FULL_WIDTH - LEFT - SIDE - RIGHT);
         plot.svg(self.title, self.axes[0], self.axes[1])
@@ -193,6 +200,26 @@ fn axis(at: &[f64]) -> Axis {
     Axis::linear([first - half, last + half])
 }
 
+/// A cross with a name, which is white with a dark rim: the colours below it may be any.
+fn cross((x, y): (f64, f64), name: &str) -> String {
+    let (left, right, up, down) = (x - 7.0, x + 7.0, y - 7.0, y + 7.0);
+    let cross = format!("M{left:.1} {y:.1}H{right:.1}M{x:.1} {up:.1}V{down:.1}");
+    let mut svg =
+        format!("<path class=\"halo\" d=\"{cross}\"/><path class=\"cross\" d=\"{cross}\"/>\n");
+    if !name.is_empty() {
+        // A name in the right half goes to the left of its cross.
+        let (anchor, x) =
+            if x > LEFT + SIDE / 2.0 { ("end", x - 10.0) } else { ("start", x + 10.0) };
+        let _ = writeln!(
+            svg,
+            "<text class=\"on-map\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
+            y - 6.0,
+            escaped(name),
+        );
+    }
+    svg
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,6 +242,7 @@ mod tests {
             height_name: "loss",
             center: true,
             paths,
+            places: &[],
         }
     }
 
@@ -241,8 +269,17 @@ mod tests {
             points: vec![[0.0, 0.0], [9.0, f64::MAX]],
             dashed: true,
         }];
-        let svg = map(&places, &odd, &paths).svg();
-        for part in ["a &quot;map&quot;", "&lt;way&gt;", "cross", "#9a9a9a", "contour", "dashed"] {
+        let here = [Place { at: [0.5, -0.5], name: "<here>".into() }];
+        let svg = HeatMap { places: &here, ..map(&places, &odd, &paths) }.svg();
+        for part in [
+            "&lt;here&gt;",
+            "a &quot;map&quot;",
+            "&lt;way&gt;",
+            "cross",
+            "#9a9a9a",
+            "contour",
+            "dashed",
+        ] {
             assert!(svg.contains(part), "{part}");
         }
         assert!(!svg.contains("NaN") && !svg.contains("inf\"") && !svg.contains("<way>"));

@@ -34,7 +34,7 @@ mod text;
 
 pub use axis::Axis;
 pub use chart::{Chart, Curve, Mark};
-pub use heat_map::{HeatMap, Path};
+pub use heat_map::{HeatMap, Path, Place};
 pub use page::{Figure, Page};
 pub use plot::{Plot, SERIES};
 pub use portrait::{PointForm, Portrait, PortraitPoint};

@@ -64,6 +64,7 @@ svg .point.open { fill: var(--paper); stroke: var(--orange); stroke-width: 2 } t
 text.label { fill: var(--ink); paint-order: stroke; stroke: var(--paper); stroke-width: 4px }
 svg .contour { stroke-width: .8; opacity: .6 } svg .bright { stroke: #fff } svg .dark { stroke: #000 }
 svg .halo { stroke: #000; stroke-width: 4.5; opacity: .8 } svg .cross, svg .way { stroke: #fff; stroke-width: 2 }
+text.on-map { fill: #fff; stroke: #000; stroke-width: 3px; paint-order: stroke; stroke-linejoin: round }
 svg .way.dashed { stroke: #ff9d5c; stroke-dasharray: 7 4 }
 @media print { body, body.wide { font-size: 10pt; margin: 0; max-width: none } table, .wide table { font-size: 8pt } @page { margin: 15mm } }
 </style></head><body>

@@ -3,6 +3,9 @@
 use crate::spectrum::tridiagonal::{Pair, eigen};
 use crate::spectrum::vector::{add_scaled, dot, norm, normalized};
 
+/// The fewest steps of [`largest`].
+const FEWEST: usize = 4;
+
 /// Multiplies a symmetric matrix with a vector.
 pub type Product<'a> = dyn FnMut(&[f64]) -> Vec<f64> + 'a;
 
@@ -181,6 +184,41 @@ fn have_converged(space: &Lanczos, options: &EndOptions) -> bool {
     let mut wanted = pairs.iter().rev().take(options.wanted).chain(pairs.first());
     pairs.len() > options.wanted
         && wanted.all(|pair| space.residual(pair) <= options.tolerance * largest)
+}
+
+/// The largest eigenvalue of a symmetric matrix with its vector, by Lanczos' method, and nothing else of the spectrum: this
+/// takes fewer products than [`ends`].
+///
+/// # Arguments
+///
+/// - `start`: a random vector; its length is the size of the matrix
+/// - `product`: the matrix times a vector
+/// - `steps`: the largest number of products
+/// - `tolerance`: it has converged if its residual is below this, relative to the value. The value itself is then known
+///   far better, in proportion to the square of the residual
+///
+/// # Panics
+///
+/// If the start is empty or zero, or if no step is allowed.
+pub fn largest(
+    start: &[f64],
+    product: &mut Product<'_>,
+    steps: usize,
+    tolerance: f64,
+) -> Eigenpair {
+    assert!(steps > 0 && norm(start) > 0.0, "a start and at least one step are needed");
+    let mut space = Lanczos::new(start);
+    loop {
+        space.step(product);
+        let pairs = space.pairs();
+        let top = &pairs[pairs.len() - 1];
+        // In the first steps, a residual can be small by chance.
+        let converged =
+            space.steps() >= FEWEST && space.residual(top) <= tolerance * top.value.abs();
+        if converged || space.next.is_none() || space.steps() == steps {
+            return space.eigenpair(top);
+        }
+    }
 }
 
 /// `max |θ| ≤ max |λ|`, and `min |λ| ≤ ‖A y‖ = √(θ² + r²)` for every approximate vector `y` of length 1.

@@ -30,4 +30,4 @@ mod tridiagonal;
 mod vector;
 
 pub use density::{Density, Estimate, density, trace};
-pub use lanczos::{Eigenpair, EndOptions, Ends, Product, alignment, ends};
+pub use lanczos::{Eigenpair, EndOptions, Ends, Product, alignment, ends, largest};

@@ -1,7 +1,7 @@
 //! Matrices whose spectrum is known.
 
 use crate::spectrum::density::{density, trace};
-use crate::spectrum::lanczos::{EndOptions, alignment, ends};
+use crate::spectrum::lanczos::{EndOptions, alignment, ends, largest};
 use crate::spectrum::vector::{dot, norm};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -50,6 +50,47 @@ fn ends_of_a_known_spectrum_are_found_within_their_residuals() {
     assert!((found.bottom.value + 2.0).abs() <= found.bottom.residual.max(1e-12));
     // The matrix is singular: it has the eigenvalue 0, so that every finite bound holds.
     assert!(found.condition > 9.0 / 0.2, "{}", found.condition);
+}
+
+#[test]
+fn the_largest_alone_takes_few_products() {
+    // The smallest value is larger in size, and is not what is wanted.
+    let mut values: Vec<f64> = (0..400).map(|k| (k as f64 - 200.0) / 1000.0).collect();
+    values.extend([3.0, 5.0, 9.0, -20.0]);
+    let product = rotated(&values, 1);
+    let start = normal(values.len(), &mut StdRng::seed_from_u64(2));
+    let mut count = 0;
+    let mut counted = |v: &[f64]| {
+        count += 1;
+        product(v)
+    };
+    let found = largest(&start, &mut counted, 60, 1e-3);
+    assert!(count < 20, "{count}");
+    // The error of the value is the square of the residual, over the gap.
+    assert!(found.residual <= 9e-3 && (found.value - 9.0).abs() <= found.residual.powi(2) / 3.0);
+    let few = largest(&start, &mut |v| product(v), 3, 1e-3);
+    assert!(few.value < 9.0 && few.residual > 9e-3);
+    // A space that cannot grow is the whole matrix.
+    assert_eq!(largest(&[1.0], &mut |v| vec![-2.0 * v[0]], 60, 1e-3).value, -2.0);
+}
+
+/// Half of `xᵀ A x` has the sharpness of `A` everywhere, and gradient descent is stable up to `lr = 2 / sharpness`.
+#[test]
+fn the_edge_of_stability_of_a_quadratic_is_its_largest_eigenvalue() {
+    let values: Vec<f64> = (1..=40).map(f64::from).collect();
+    let product = rotated(&values, 5);
+    let start = normal(40, &mut StdRng::seed_from_u64(6));
+    let sharpness = largest(&start, &mut |v| product(v), 40, 1e-6).value;
+    assert!((sharpness - 40.0).abs() < 1e-9, "{sharpness}");
+    let after = |lr: f64| {
+        let mut x = start.clone();
+        for _ in 0..4000 {
+            let gradient = product(&x);
+            x.iter_mut().zip(gradient).for_each(|(x, g)| *x -= lr * g);
+        }
+        norm(&x)
+    };
+    assert!(after(0.99 * 2.0 / sharpness) < 1e-9 && after(1.01 * 2.0 / sharpness) > 1e9);
 }
 
 #[test]

@@ -4,12 +4,13 @@
 //! the run's own model on its own validation data.
 
 mod options;
+mod other;
 mod page;
 mod result;
 mod run;
-mod vector;
+mod sharpness;
 mod work;
 
 pub use options::{LandscapeOptions, PlaneKind};
-pub use result::{DensityCurve, Landscape, LineBetween};
+pub use result::{DensityCurve, Landscape, LineBetween, PlanePoint};
 pub(crate) use run::landscape_of;

@@ -13,6 +13,8 @@ pub enum PlaneKind {
     Eigenvectors,
     /// Along the line to another run.
     Runs,
+    /// On the plane through the run and two others.
+    Through,
 }
 
 impl PlaneKind {
@@ -22,6 +24,7 @@ impl PlaneKind {
             Self::Random => "random",
             Self::Eigenvectors => "eigenvectors",
             Self::Runs => "runs",
+            Self::Through => "through",
         }
     }
 }
@@ -33,6 +36,8 @@ pub struct LandscapeOptions {
     pub plane: PlaneKind,
     /// The folder of the other run, for [`PlaneKind::Runs`].
     pub to: Option<PathBuf>,
+    /// The folders of the two others, for [`PlaneKind::Through`]: of runs, or of their checkpoints.
+    pub through: Vec<PathBuf>,
     /// The points along each axis of a plane, or along the line.
     pub points: usize,
     /// How far a plane goes on either side, in units of its directions; `None`: as far as there is something to see.
@@ -54,6 +59,7 @@ impl Default for LandscapeOptions {
         Self {
             plane: PlaneKind::Random,
             to: None,
+            through: Vec::new(),
             points: 31,
             span: None,
             steps: 60,
@@ -77,11 +83,24 @@ impl LandscapeOptions {
             (PlaneKind::Runs, None) => {
                 return wrong("--plane runs: give --to DIR, the folder of the other run".into());
             }
-            (PlaneKind::Random | PlaneKind::Eigenvectors, Some(_)) => {
+            (PlaneKind::Random | PlaneKind::Eigenvectors | PlaneKind::Through, Some(_)) => {
                 let plane = self.plane.name();
                 return wrong(format!("--to belongs to --plane runs, and this is {plane}"));
             }
             _ => {}
+        }
+        match (self.plane, self.through.len()) {
+            (PlaneKind::Through, 2) => {}
+            (PlaneKind::Through, count) => {
+                return wrong(format!(
+                    "--plane through: give --through DIR twice, for the other two points of the plane; {count} given"
+                ));
+            }
+            (_, 0) => {}
+            _ => {
+                let plane = self.plane.name();
+                return wrong(format!("--through belongs to --plane through, and this is {plane}"));
+            }
         }
         let sizes = [
             ("points", self.points, 2, 2001),
@@ -101,6 +120,10 @@ impl LandscapeOptions {
             Some(span) if !(span > 0.0 && span <= 1e6) => {
                 wrong(format!("--span {span}: has to be above 0 and at most 1e6"))
             }
+            Some(_) if self.plane == PlaneKind::Through => wrong(
+                "--span is the extent around the run, and --plane through shows its three points"
+                    .into(),
+            ),
             Some(_) if self.plane == PlaneKind::Runs => {
                 wrong("--span is the extent of a plane, and --plane runs is a line".into())
             }
@@ -123,6 +146,16 @@ mod tests {
         LandscapeOptions::default().check().unwrap();
         assert!(complaint(|o| o.plane = PlaneKind::Runs).contains("give --to DIR"));
         assert!(complaint(|o| o.to = Some("x".into())).starts_with("--to belongs to --plane runs"));
+        assert!(complaint(|o| o.plane = PlaneKind::Through).contains("give --through DIR twice"));
+        assert!(complaint(|o| o.through = vec!["x".into()]).starts_with("--through belongs to"));
+        let three = |o: &mut LandscapeOptions| {
+            (o.plane, o.through) = (PlaneKind::Through, vec!["x".into(); 3]);
+        };
+        assert!(complaint(three).ends_with("3 given"));
+        let wide = |o: &mut LandscapeOptions| {
+            (o.plane, o.through, o.span) = (PlaneKind::Through, vec!["x".into(); 2], Some(1.0));
+        };
+        assert!(complaint(wide).starts_with("--span is the extent around the run"));
         assert!(complaint(|o| o.points = 1).starts_with("--points 1: has to be 2"));
         assert!(complaint(|o| o.steps = 1).starts_with("--steps 1:"));
         assert!(complaint(|o| o.probes = 1).starts_with("--probes 1: has to be 0, or 2"));

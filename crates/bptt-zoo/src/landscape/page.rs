@@ -1,9 +1,10 @@
 //! The landscape as a page.
 
 use crate::figure::figure;
-use crate::landscape::result::{DensityCurve, Landscape, LineBetween};
+use crate::landscape::result::{DensityCurve, Landscape, LineBetween, PlanePoint};
+use crate::landscape::sharpness;
 use bptt_probe::landscape::Surface;
-use bptt_probe::picture::{Chart, Curve, Figure, HeatMap, Mark, Page};
+use bptt_probe::picture::{Chart, Curve, Figure, HeatMap, Mark, Page, Place};
 use std::f64::consts::TAU;
 use std::path::Path;
 
@@ -11,6 +12,11 @@ use std::path::Path;
 const SMALLEST: f64 = 1e-7;
 /// How many sizes there are between the two.
 const SIZES: usize = 280;
+
+/// The last part of a path is enough to tell folders apart, and short enough for a picture.
+fn last_part(path: &str) -> String {
+    Path::new(path).file_name().unwrap_or(path.as_ref()).to_string_lossy().into_owned()
+}
 
 impl Landscape {
     /// The landscape as a page of HTML with pictures: self-contained, without scripts, readable on paper.
@@ -26,6 +32,7 @@ impl Landscape {
             figures.push(self.counts(density));
             figures.push(self.spectrum(density));
         }
+        figures.extend(sharpness::figures(&self.sharpness));
         let page = Page {
             title: format!("The loss around a trained {cell}"),
             summary: format!(
@@ -88,13 +95,32 @@ impl Landscape {
                 let value = self.top_eigenvalues.get(k).copied().map(figure).unwrap_or_default();
                 format!("distance along eigenvector {} (eigenvalue {value})", k + 1)
             }),
+            "through" => {
+                let [first, second, third] = [0, 1, 2].map(|k| self.point_name(k));
+                [
+                    format!("distance from {first} towards {second}"),
+                    format!("distance towards {third}"),
+                ]
+            }
             _ => ["first", "second"]
                 .map(|which| format!("{which} random direction (1: as long as the weights)")),
         }
     }
 
+    /// The last part of the path of a point: enough to tell the folders apart, and short enough for the picture.
+    fn point_name(&self, k: usize) -> String {
+        let point = self.points.as_ref().and_then(|points| points.get(k));
+        point.map(|point| last_part(&point.run)).unwrap_or_default()
+    }
+
     fn map(&self, surface: &Surface) -> Figure {
         let axes = self.axes();
+        let points = self.points.iter().flatten();
+        let place = |(k, point): (usize, &PlanePoint)| Place {
+            at: [point.x, point.y],
+            name: self.point_name(k),
+        };
+        let places: Vec<_> = points.enumerate().map(place).collect();
         let map = HeatMap {
             title: "The loss on a plane",
             x: &surface.x,
@@ -102,14 +128,19 @@ impl Landscape {
             height: &surface.loss,
             axes: [&axes[0], &axes[1]],
             height_name: self.loss_name,
-            center: true,
+            center: places.is_empty(),
             paths: &[],
+            places: &places,
         };
         let plane = match self.plane {
             "eigenvectors" => {
                 "The axes are the eigenvectors of the Hessian with the two largest eigenvalues: the directions in \
                  which the loss bends most. Near the cross, a contour is an ellipse, and it is longer where the \
                  eigenvalue is smaller."
+            }
+            "through" => {
+                "The plane goes through the three models with a name. Both axes are Euclidean distances, on the same scale. \
+                 A ridge between two of them is a barrier; a valley that connects them bends, if the straight line leaves it."
             }
             _ => {
                 "The axes are random directions in which every filter is as long as that of the trained weights, so \
@@ -121,9 +152,14 @@ impl Landscape {
             heading: "The loss on a plane".to_string(),
             svg: map.svg(),
             reading: format!(
-                "The cross is the trained model. Brighter is a higher loss, on the scale to the right, which is \
+                "{} Brighter is a higher loss, on the scale to the right, which is \
                  logarithmic. Along a line the loss is the same; where lines are close, it is steep. Grey is no \
-                 number. {plane}"
+                 number. {plane}",
+                if self.points.is_some() {
+                    "The crosses are trained models."
+                } else {
+                    "The cross is the trained model."
+                },
             ),
         }
     }
@@ -154,11 +190,7 @@ impl Landscape {
 
     fn between(&self, line: &LineBetween) -> Figure {
         let points = line.t.iter().zip(&line.loss).map(|(t, loss)| [*t, *loss]).collect();
-        // The last part of a path is enough to tell the folders apart, and short enough for the picture.
-        let mark = |at: f64, path: &str| {
-            let last = Path::new(path).file_name().unwrap_or(path.as_ref());
-            Mark { at, name: last.to_string_lossy().into_owned() }
-        };
+        let mark = |at: f64, path: &str| Mark { at, name: last_part(path) };
         let chart = Chart {
             title: "The loss between two runs",
             axes: ["place on the line (0: the run, 1: the other run)", self.loss_name],

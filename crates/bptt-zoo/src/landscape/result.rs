@@ -1,5 +1,6 @@
 //! What was found.
 
+use crate::sharpness_log::SharpnessPoint;
 use bptt_probe::landscape::Surface;
 use serde::Serialize;
 
@@ -57,12 +58,29 @@ pub struct Landscape {
     pub two_over_lr: f64,
     /// How many Hessian-vector products there were.
     pub products: usize,
-    /// Where the loss was evaluated: `random`, `eigenvectors` or `runs`.
+    /// Where the loss was evaluated: `random`, `eigenvectors`, `runs` or `through`.
     pub plane: &'static str,
     /// The loss on a plane.
     pub surface: Option<Surface>,
+    /// The three points through which a plane goes.
+    pub points: Option<Vec<PlanePoint>>,
     /// The loss along the line to another run.
     pub line: Option<LineBetween>,
+    /// The sharpness along the training, if the run had this probe.
+    pub sharpness: Vec<SharpnessPoint>,
+}
+
+/// A model on a plane.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlanePoint {
+    /// The folder of the run or of the checkpoint.
+    pub run: String,
+    /// Its place along the first axis.
+    pub x: f64,
+    /// Its place along the second axis.
+    pub y: f64,
+    /// Its loss, on the data of the first.
+    pub loss: f64,
 }
 
 /// The density of the eigenvalues, `1/n Σ δ(λ - λᵢ)`, where each is widened to a Gaussian.

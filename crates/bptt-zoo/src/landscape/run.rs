@@ -3,15 +3,18 @@
 use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::landscape::options::{LandscapeOptions, PlaneKind};
-use crate::landscape::result::{DensityCurve, Landscape, LineBetween};
-use crate::landscape::vector::{parameters, with_parameters};
+use crate::landscape::other::other_model;
+use crate::landscape::result::{DensityCurve, Landscape, LineBetween, PlanePoint};
 use crate::landscape::work::{Kind, Work};
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::Task;
 use crate::task_settings::{check_data, stored};
+use crate::vector::{parameters, with_parameters};
 use bptt::{AnyCell, available_memory};
-use bptt_probe::landscape::{Surface, filter_normalized, line, surface};
+use bptt_probe::landscape::{
+    Surface, ThroughPoints, filter_normalized, line, surface, surface_within, through_points,
+};
 use bptt_probe::readout::{Batch, Derivatives, Readout};
 use bptt_probe::spectrum::{Density, EndOptions, Ends, alignment, density, ends};
 use burn::tensor::Device;
@@ -48,41 +51,13 @@ pub(crate) fn landscape_of<T: Task>(
     let task = T::new(&settings)?;
     check_data(folder, &task)?;
     let model = folder.with_weights(task.model(device)?)?;
-    let other =
-        options.to.as_ref().map(|to| other_run(&RunFolder::new(to), &settings, &task, device));
-    let other = other.transpose()?;
+    let others = options.to.iter().chain(&options.through);
+    let others = others.map(|path| other_model(path, &settings, &task, device));
+    let others = others.collect::<Result<Vec<_>, _>>()?;
     let at = Center::new(folder, &task, model, options, device)?;
+    let through = at.plane_through(options, &others)?;
     let mut work = Work::new(say);
-    at.landscape(&settings, options, other, &mut work, device)
-}
-
-/// The parameters of the other run.
-fn other_run<T: Task>(
-    folder: &RunFolder,
-    settings: &Settings,
-    task: &T,
-    device: &Device,
-) -> Result<Vec<f64>, Error> {
-    let theirs = stored::<T>(folder)?;
-    let sizes = |s: &Settings| {
-        format!(
-            "{}, {} layers of {}{}",
-            s.cell.name(),
-            s.layers,
-            s.hidden,
-            if s.bidirectional { ", in both directions" } else { "" }
-        )
-    };
-    if sizes(&theirs) != sizes(settings) {
-        return Err(Error::input(format!(
-            "{}: {}, and --run has {}: a line needs two models of the same sizes",
-            folder.path().display(),
-            sizes(&theirs),
-            sizes(settings),
-        )));
-    }
-    check_data(folder, task)?;
-    Ok(parameters(&folder.with_weights(task.model(device)?)?))
+    at.landscape(&settings, options, (others, through), &mut work, device)
 }
 
 /// The trained model, with what its derivatives need.
@@ -139,12 +114,15 @@ impl<'a, T: Task> Center<'a, T> {
         &self,
         settings: &Settings,
         options: &LandscapeOptions,
-        other: Option<Vec<f64>>,
+        (others, through): (Vec<Vec<f64>>, Option<ThroughPoints>),
         work: &mut Work<'_>,
         device: &Device,
     ) -> Result<Landscape, Error> {
         let products = options.steps * (1 + options.probes);
-        let losses = if other.is_some() { options.points + 1 } else { options.points.pow(2) };
+        let losses = match options.plane {
+            PlaneKind::Runs => options.points,
+            _ => options.points.pow(2),
+        } + others.len();
         work.plan("the loss", Kind::Loss, losses + 1);
         let loss_at = |values: &[f64], work: &mut Work<'_>| {
             let model = with_parameters(self.model.clone(), values);
@@ -160,10 +138,16 @@ impl<'a, T: Task> Center<'a, T> {
 
         work.plan("the loss around it", Kind::Loss, losses);
         let mut loss_at = |values: &[f64]| loss_at(values, work);
-        let (mut surface, mut between) = (None, None);
-        match other {
-            Some(other) => between = Some(self.line(options, loss, &other, &mut loss_at)),
-            None => surface = Some(self.surface(options, &here, &ends, &mut loss_at)),
+        let (mut surface, mut between, mut points) = (None, None, None);
+        match (through, others.as_slice()) {
+            (Some(plane), others) => {
+                points = Some(self.points(options, &plane, loss, others, &mut loss_at));
+                let [x, y] = &plane.axes;
+                let count = options.points;
+                surface = Some(surface_within(&self.at, [x, y], plane.ranges, count, &mut loss_at));
+            }
+            (None, [other]) => between = Some(self.line(options, loss, other, &mut loss_at)),
+            (None, _) => surface = Some(self.surface(options, &here, &ends, &mut loss_at)),
         }
         let values =
             |of: fn(&bptt_probe::spectrum::Eigenpair) -> f64| ends.top.iter().map(of).collect();
@@ -195,7 +179,9 @@ impl<'a, T: Task> Center<'a, T> {
             products,
             plane: options.plane.name(),
             surface,
+            points,
             line: between,
+            sharpness: self.folder.sharpness()?,
         })
     }
 
@@ -258,7 +244,7 @@ impl<'a, T: Task> Center<'a, T> {
                 let far = if doubled.is_finite() && doubled > 0.0 { 4.0 * doubled } else { 1.0 };
                 ([vector(0), vector(1)], far)
             }
-            PlaneKind::Random | PlaneKind::Runs => {
+            PlaneKind::Random | PlaneKind::Runs | PlaneKind::Through => {
                 let (blocks, mut random) = (self.readout.blocks(), random(options, Draw::Plane));
                 let mut direction = || filter_normalized(&self.at, &blocks, &mut random);
                 ([direction(), direction()], 1.0)
@@ -266,6 +252,48 @@ impl<'a, T: Task> Center<'a, T> {
         };
         let span = options.span.unwrap_or(span);
         surface(&self.at, [&axes[0], &axes[1]], [span, span], options.points, loss_at)
+    }
+
+    /// The plane through this model and two others, for [`PlaneKind::Through`].
+    fn plane_through(
+        &self,
+        options: &LandscapeOptions,
+        others: &[Vec<f64>],
+    ) -> Result<Option<ThroughPoints>, Error> {
+        let (PlaneKind::Through, [second, third]) = (options.plane, others) else {
+            return Ok(None);
+        };
+        let found = through_points([&self.at, second, third]);
+        found.map(Some).ok_or_else(|| {
+            Error::input(format!(
+                "--through: {}, {} and {} are on one line, or two of them are the same: give three models that make a plane",
+                self.folder.path().display(),
+                options.through[0].display(),
+                options.through[1].display(),
+            ))
+        })
+    }
+
+    /// The three points of a plane, with the loss at each.
+    fn points(
+        &self,
+        options: &LandscapeOptions,
+        plane: &ThroughPoints,
+        loss: f64,
+        others: &[Vec<f64>],
+        loss_at: &mut dyn FnMut(&[f64]) -> f64,
+    ) -> Vec<PlanePoint> {
+        let names = std::iter::once(self.folder.path())
+            .chain(options.through.iter().map(|path| path.as_path()));
+        let mut losses = vec![loss];
+        losses.extend(others.iter().map(|other| loss_at(other)));
+        let point = |((name, [x, y]), loss): ((&std::path::Path, &[f64; 2]), f64)| PlanePoint {
+            run: name.display().to_string(),
+            x: *x,
+            y: *y,
+            loss,
+        };
+        names.zip(&plane.places).zip(losses).map(point).collect()
     }
 
     fn line(

@@ -100,6 +100,11 @@ impl Adding {
         let target = TensorData::new(sums.target, [batch]);
         (Tensor::from_data(input, device), Tensor::from_data(target, device))
     }
+
+    fn readout_batch(&self, purpose: Purpose, index: u64, batch: usize, device: &Device) -> Batch {
+        let (input, target) = self.tensors(self.draw(purpose, index, batch), device);
+        Batch::new(Input::Values(input), Target::Values(target.reshape([batch, 1])))
+    }
 }
 
 impl Task for Adding {
@@ -159,10 +164,12 @@ impl Task for Adding {
     ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
         let model = readout(&model.recurrent, &model.head, Reads::LastHidden);
         validation_readout(&self.settings, model, |index, batch| {
-            let sums = self.draw(Purpose::Validation, index, batch);
-            let (input, target) = self.tensors(sums, device);
-            Batch::new(Input::Values(input), Target::Values(target.reshape([batch, 1])))
+            self.readout_batch(Purpose::Validation, index, batch, device)
         })
+    }
+
+    fn training_batch(&self, device: &Device) -> Option<Batch> {
+        Some(self.readout_batch(Purpose::Training, 0, self.settings.batch, device))
     }
 
     fn units(&self) -> (usize, &'static str) {

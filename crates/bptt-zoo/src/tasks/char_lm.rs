@@ -177,6 +177,13 @@ impl CharLm {
 }
 
 impl CharLm {
+    /// A chunk of the training text: characters and the characters after them.
+    fn train_chunk(&self, chunk: usize, device: &Device) -> (Tensor<2, Int>, Tensor<2, Int>) {
+        let time = self.train.time;
+        let read = self.train.read(self.text.split().0, chunk * time, time);
+        Self::tensors(&self.train, read, device)
+    }
+
     /// The chunks of the validation text: characters and the characters after them.
     fn valid_chunks(
         &self,
@@ -249,9 +256,7 @@ impl Task for CharLm {
         let chunk = (step % self.train.chunks() as u64) as usize;
         // At the beginning of the text there is no state.
         let state = state.filter(|_| chunk > 0);
-        let time = self.train.time;
-        let read = self.train.read(self.text.split().0, chunk * time, time);
-        let (input, target) = Self::tensors(&self.train, read, device);
+        let (input, target) = self.train_chunk(chunk, device);
         let (loss, state) = model.loss(input, target, state);
         (loss, Some(state))
     }
@@ -291,6 +296,13 @@ impl Task for CharLm {
         let embedding = Some(model.embedding.weight.val());
         let read = readout(&model.recurrent, &model.head, Reads::EveryStep);
         Some((Readout { embedding, ..read }, batches))
+    }
+
+    fn training_batch(&self, device: &Device) -> Option<Batch> {
+        let (input, target) = self.train_chunk(0, device);
+        let [streams, time] = target.dims();
+        let target = Target::Classes(target.reshape([streams * time]));
+        Some(Batch::new(Input::Tokens(input), target))
     }
 
     fn units(&self) -> (usize, &'static str) {

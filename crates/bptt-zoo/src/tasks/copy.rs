@@ -188,6 +188,12 @@ impl Copying {
         let (input, labels) = self.tensors(drawn, device);
         (model.forward(input, None), labels)
     }
+
+    fn readout_batch(&self, purpose: Purpose, index: u64, batch: usize, device: &Device) -> Batch {
+        let (input, labels) = self.tensors(self.draw(purpose, index, batch), device);
+        let labels = labels.reshape([batch * self.options.time()]);
+        Batch::new(Input::Values(input), Target::Classes(labels))
+    }
 }
 
 impl Task for Copying {
@@ -252,11 +258,12 @@ impl Task for Copying {
     ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
         let model = readout(&model.recurrent, &model.head, Reads::EveryStep);
         validation_readout(&self.settings, model, |index, batch| {
-            let drawn = self.draw(Purpose::Validation, index, batch);
-            let (input, labels) = self.tensors(drawn, device);
-            let labels = labels.reshape([batch * self.options.time()]);
-            Batch::new(Input::Values(input), Target::Classes(labels))
+            self.readout_batch(Purpose::Validation, index, batch, device)
         })
+    }
+
+    fn training_batch(&self, device: &Device) -> Option<Batch> {
+        Some(self.readout_batch(Purpose::Training, 0, self.settings.batch, device))
     }
 
     fn units(&self) -> (usize, &'static str) {

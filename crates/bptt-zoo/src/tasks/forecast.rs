@@ -250,6 +250,13 @@ impl Forecast {
         error.clone().mul(error).mean()
     }
 
+    /// Where the windows of a training step begin.
+    fn trained(&self, step: u64) -> Vec<usize> {
+        let mut random = generator(self.settings.seed, Purpose::Training, step);
+        let mut start = || self.train[random.random_range(0..self.train.len())];
+        (0..self.settings.batch).map(|_| start()).collect()
+    }
+
     /// Where the windows for validation begin: all windows, or a selection that is spread over the whole validation
     /// part.
     fn validated(&self) -> Vec<usize> {
@@ -301,10 +308,7 @@ impl Task for Forecast {
         _state: Option<AnyState>,
         device: &Device,
     ) -> (Tensor<1>, Option<AnyState>) {
-        let mut random = generator(self.settings.seed, Purpose::Training, step);
-        let mut start = || self.train[random.random_range(0..self.train.len())];
-        let starts: Vec<usize> = (0..self.settings.batch).map(|_| start()).collect();
-        (self.error(model, &starts, device), None)
+        (self.error(model, &self.trained(step), device), None)
     }
 
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
@@ -330,6 +334,11 @@ impl Task for Forecast {
         };
         let batches = starts.chunks(self.settings.batch).map(batch).collect();
         Some((readout(&model.recurrent, &model.head, Reads::LastHidden), batches))
+    }
+
+    fn training_batch(&self, device: &Device) -> Option<Batch> {
+        let (input, target) = self.tensors(&self.trained(0), device);
+        Some(Batch::new(Input::Values(input), Target::Values(target)))
     }
 
     fn units(&self) -> (usize, &'static str) {

@@ -137,6 +137,13 @@ impl Parity {
         let scores = model.forward(input, Some(&lengths));
         (scores, Tensor::from_data(&classes[..], device))
     }
+
+    fn readout_batch(&self, purpose: Purpose, index: u64, batch: usize, device: &Device) -> Batch {
+        let (rows, classes) = self.draw(purpose, index, batch);
+        let RaggedBatch { input, lengths, .. } = RaggedBatch::pad(&rows, 1, device);
+        let target = Target::Classes(Tensor::from_data(&classes[..], device));
+        Batch { lengths: Some(lengths), ..Batch::new(Input::Values(input), target) }
+    }
 }
 
 impl Task for Parity {
@@ -192,11 +199,12 @@ impl Task for Parity {
     ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
         let model = readout(&model.recurrent, &model.head, Reads::LastHidden);
         validation_readout(&self.settings, model, |index, batch| {
-            let (rows, classes) = self.draw(Purpose::Validation, index, batch);
-            let RaggedBatch { input, lengths, .. } = RaggedBatch::pad(&rows, 1, device);
-            let target = Target::Classes(Tensor::from_data(&classes[..], device));
-            Batch { lengths: Some(lengths), ..Batch::new(Input::Values(input), target) }
+            self.readout_batch(Purpose::Validation, index, batch, device)
         })
+    }
+
+    fn training_batch(&self, device: &Device) -> Option<Batch> {
+        Some(self.readout_batch(Purpose::Training, 0, self.settings.batch, device))
     }
 
     fn units(&self) -> (usize, &'static str) {

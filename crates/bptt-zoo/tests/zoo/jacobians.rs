@@ -41,7 +41,7 @@ fn a_resumed_run_goes_on_with_its_lines() {
     let _alone = alone();
     let folder = tempdir().unwrap();
     let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
-    let both = Probes { gradients: Some(3), jacobians: Some(4) };
+    let both = Probes { gradients: Some(3), jacobians: Some(4), ..Probes::default() };
     let settings = tiny::<CharLm>();
     start_with(&settings, &whole, false, both).unwrap();
     start_with(&Settings { steps: Some(9), ..settings.clone() }, &parts, false, both).unwrap();

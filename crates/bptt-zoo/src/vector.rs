@@ -5,7 +5,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::TensorData;
 
 /// All float parameters, in the order of the module.
-pub(super) fn parameters<M: Module>(model: &M) -> Vec<f64> {
+pub(crate) fn parameters<M: Module>(model: &M) -> Vec<f64> {
     struct Read(Vec<f64>);
     impl ModuleVisitor for Read {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -18,7 +18,7 @@ pub(super) fn parameters<M: Module>(model: &M) -> Vec<f64> {
 }
 
 /// The same module with other parameters, which are rounded to the type of each.
-pub(super) fn with_parameters<M: Module>(model: M, values: &[f64]) -> M {
+pub(crate) fn with_parameters<M: Module>(model: M, values: &[f64]) -> M {
     struct Write<'a>(&'a [f64]);
     impl ModuleMapper for Write<'_> {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
