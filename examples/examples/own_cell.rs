@@ -45,7 +45,7 @@
 //! sign turned `WRONG in …`, the first line of which names the gate: `one step: d_gates[0]`.
 
 // ANCHOR: cell
-use bptt::cells::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, Number, State};
+use bptt::cells::{AnalyticCell, Backward, Forward, GateRole, HiddenTerm, Layout, Number, State};
 
 /// The minimal gated unit, gates in the order `f n`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +54,7 @@ struct MinimalGated;
 impl Layout for MinimalGated {
     const NAME: &'static str = "minimal-gated";
     const HIDDEN_TERMS: &'static [HiddenTerm] = &[HiddenTerm::Added, HiddenTerm::Gated];
+    const GATE_ROLES: &'static [GateRole] = &[GateRole::Input, GateRole::Other];
     const PROJECTABLE: bool = false;
     type Gates<N: Number> = [N; 2];
     type Separate<N: Number> = [N; 0];

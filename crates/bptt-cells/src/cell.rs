@@ -29,6 +29,17 @@ pub enum HiddenTerm {
     None,
 }
 
+/// What an open gate does with what the cell remembers. Initialisers of biases ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateRole {
+    /// It keeps the memory: the forget gate of an LSTM, the update gate `z` of a GRU.
+    Forget,
+    /// It writes into the memory: the input gate of an LSTM.
+    Input,
+    /// Neither.
+    Other,
+}
+
 /// The parts of a cell that are not functions: its name, its counts, and the types of its components.
 pub trait Layout: Copy + Debug + Send + Sync + 'static {
     /// The name in tables and messages.
@@ -36,6 +47,10 @@ pub trait Layout: Copy + Debug + Send + Sync + 'static {
 
     /// How the recurrent product of each gate enters, in the order of the weights' rows.
     const HIDDEN_TERMS: &'static [HiddenTerm];
+
+    /// What each gate does with the memory, in the order of the weights' rows. Empty if no gate holds it, as in Elman's
+    /// network.
+    const GATE_ROLES: &'static [GateRole] = &[];
 
     /// Whether the cell may have a projection after the step. With a projection, `h` has another size than the gates.
     /// So the step itself must not read the previous `h`.

@@ -21,7 +21,7 @@
 //! K. Cho et al., "Learning phrase representations using RNN encoder–decoder", EMNLP 2014, in the form of its first
 //! version (arXiv:1406.1078v1) that cuDNN and PyTorch compute.
 
-use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
+use crate::cell::{AnalyticCell, Backward, Forward, GateRole, HiddenTerm, Layout, State};
 use crate::components::components;
 use crate::number::Number;
 
@@ -47,6 +47,7 @@ impl Layout for GruResetAfter {
     const NAME: &'static str = "gru";
     const HIDDEN_TERMS: &'static [HiddenTerm] =
         &[HiddenTerm::Added, HiddenTerm::Added, HiddenTerm::Separate];
+    const GATE_ROLES: &'static [GateRole] = &[GateRole::Other, GateRole::Forget, GateRole::Other];
     const PROJECTABLE: bool = false;
     type Gates<N: Number> = [N; 3];
     type Separate<N: Number> = [N; 1];

@@ -21,7 +21,7 @@
 //! K. Cho et al., "Learning phrase representations using RNN encoder–decoder for statistical
 //! machine translation", EMNLP 2014, with `z` in PyTorch's sense (`z = 1` keeps the old state).
 
-use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
+use crate::cell::{AnalyticCell, Backward, Forward, GateRole, HiddenTerm, Layout, State};
 use crate::components::components;
 use crate::number::Number;
 
@@ -45,6 +45,7 @@ impl Layout for GruResetBefore {
     const NAME: &'static str = "gru-reset-before";
     const HIDDEN_TERMS: &'static [HiddenTerm] =
         &[HiddenTerm::Added, HiddenTerm::Added, HiddenTerm::Gated];
+    const GATE_ROLES: &'static [GateRole] = &[GateRole::Other, GateRole::Forget, GateRole::Other];
     const PROJECTABLE: bool = false;
     type Gates<N: Number> = [N; 3];
     type Separate<N: Number> = [N; 0];

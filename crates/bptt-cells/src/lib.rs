@@ -62,7 +62,9 @@ mod rnn;
 mod slstm;
 mod wrapper;
 
-pub use cell::{AnalyticCell, AnalyticVisitor, Backward, Cell, Forward, HiddenTerm, Layout, State};
+pub use cell::{
+    AnalyticCell, AnalyticVisitor, Backward, Cell, Forward, GateRole, HiddenTerm, Layout, State,
+};
 pub use clipped::{Clippable, Clipped};
 pub use components::Components;
 pub use dual::Dual;

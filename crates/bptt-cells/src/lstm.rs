@@ -21,7 +21,7 @@
 //! S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9 (1997),
 //! 1735–1780; with the forget gate of F. Gers, J. Schmidhuber and F. Cummins (2000).
 
-use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
+use crate::cell::{AnalyticCell, Backward, Forward, GateRole, HiddenTerm, Layout, State};
 use crate::components::components;
 use crate::number::Number;
 
@@ -46,6 +46,8 @@ components! {
 impl Layout for Lstm {
     const NAME: &'static str = "lstm";
     const HIDDEN_TERMS: &'static [HiddenTerm] = &[HiddenTerm::Added; 4];
+    const GATE_ROLES: &'static [GateRole] =
+        &[GateRole::Input, GateRole::Forget, GateRole::Other, GateRole::Other];
     const PROJECTABLE: bool = true;
     type Gates<N: Number> = [N; 4];
     type Separate<N: Number> = [N; 0];

@@ -21,7 +21,7 @@
 //! space odyssey", IEEE Transactions on Neural Networks and Learning Systems 28 (2017), 2222–2232,
 //! where it is the variant CIFG.
 
-use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
+use crate::cell::{AnalyticCell, Backward, Forward, GateRole, HiddenTerm, Layout, State};
 use crate::components::components;
 use crate::number::Number;
 
@@ -44,6 +44,7 @@ components! {
 impl Layout for LstmCoupled {
     const NAME: &'static str = "lstm-coupled";
     const HIDDEN_TERMS: &'static [HiddenTerm] = &[HiddenTerm::Added; 3];
+    const GATE_ROLES: &'static [GateRole] = &[GateRole::Input, GateRole::Other, GateRole::Other];
     const PROJECTABLE: bool = true;
     type Gates<N: Number> = [N; 3];
     type Separate<N: Number> = [N; 0];

@@ -25,7 +25,7 @@
 //!
 //! F. A. Gers and J. Schmidhuber, "Recurrent nets that time and count", IJCNN 2000.
 
-use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
+use crate::cell::{AnalyticCell, Backward, Forward, GateRole, HiddenTerm, Layout, State};
 use crate::components::components;
 use crate::number::Number;
 
@@ -50,6 +50,8 @@ components! {
 impl Layout for LstmPeephole {
     const NAME: &'static str = "lstm-peephole";
     const HIDDEN_TERMS: &'static [HiddenTerm] = &[HiddenTerm::Added; 4];
+    const GATE_ROLES: &'static [GateRole] =
+        &[GateRole::Input, GateRole::Forget, GateRole::Other, GateRole::Other];
     const PROJECTABLE: bool = true;
     const DIAGONAL_WEIGHTS: usize = 3;
     type Gates<N: Number> = [N; 4];

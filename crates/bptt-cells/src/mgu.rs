@@ -19,7 +19,7 @@
 //! G.-B. Zhou, J. Wu, C.-L. Zhang and Z.-H. Zhou, "Minimal gated unit for recurrent neural networks", International
 //! Journal of Automation and Computing 13 (2016), 226–234.
 
-use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
+use crate::cell::{AnalyticCell, Backward, Forward, GateRole, HiddenTerm, Layout, State};
 use crate::components::components;
 use crate::number::Number;
 
@@ -41,6 +41,7 @@ impl Layout for Mgu {
     const NAME: &'static str = "mgu";
     const HIDDEN_TERMS: &'static [HiddenTerm] = &[HiddenTerm::Added, HiddenTerm::Gated];
     const PROJECTABLE: bool = false;
+    const GATE_ROLES: &'static [GateRole] = &[GateRole::Input, GateRole::Other];
     type Gates<N: Number> = [N; 2];
     type Separate<N: Number> = [N; 0];
     type Memory<N: Number> = [N; 0];

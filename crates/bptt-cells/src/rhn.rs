@@ -17,7 +17,7 @@
 //! J. G. Zilly, R. K. Srivastava, J. Koutník and J. Schmidhuber, "Recurrent highway networks", ICML 2017, with the
 //! carry gate `1 - t` of its experiments.
 
-use crate::cell::{AnalyticCell, Backward, Forward, HiddenTerm, Layout, State};
+use crate::cell::{AnalyticCell, Backward, Forward, GateRole, HiddenTerm, Layout, State};
 use crate::components::components;
 use crate::number::Number;
 
@@ -38,6 +38,7 @@ components! {
 impl Layout for Rhn {
     const NAME: &'static str = "rhn";
     const HIDDEN_TERMS: &'static [HiddenTerm] = &[HiddenTerm::Added; 2];
+    const GATE_ROLES: &'static [GateRole] = &[GateRole::Other, GateRole::Input];
     const PROJECTABLE: bool = false;
     type Gates<N: Number> = [N; 2];
     type Separate<N: Number> = [N; 0];

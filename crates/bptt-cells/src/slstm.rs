@@ -33,7 +33,7 @@
 //! M. Beck et al., "xLSTM: extended long short-term memory", NeurIPS 2024, with the sigmoid forget gate of its programs,
 //! gates in the order of an LSTM.
 
-use crate::cell::{Backward, Cell, Forward, HiddenTerm, Layout, State};
+use crate::cell::{Backward, Cell, Forward, GateRole, HiddenTerm, Layout, State};
 use crate::components::components;
 use crate::number::{Number, Rectify};
 
@@ -58,6 +58,8 @@ components! {
 impl Layout for Slstm {
     const NAME: &'static str = "slstm";
     const HIDDEN_TERMS: &'static [HiddenTerm] = &[HiddenTerm::Added; 4];
+    const GATE_ROLES: &'static [GateRole] =
+        &[GateRole::Input, GateRole::Forget, GateRole::Other, GateRole::Other];
     const PROJECTABLE: bool = true;
     type Gates<N: Number> = [N; 4];
     type Separate<N: Number> = [N; 0];

@@ -86,6 +86,7 @@ macro_rules! wrapper_cell {
         impl<$C: $bound> $crate::Layout for $Wrapper<$C> {
             const NAME: &'static str = $C::NAME;
             const HIDDEN_TERMS: &'static [$crate::HiddenTerm] = $C::HIDDEN_TERMS;
+            const GATE_ROLES: &'static [$crate::GateRole] = $C::GATE_ROLES;
             const PROJECTABLE: bool = $C::PROJECTABLE;
             const DIAGONAL_WEIGHTS: usize = $C::DIAGONAL_WEIGHTS;
             type Gates<N: $crate::Number> = $C::Gates<N>;

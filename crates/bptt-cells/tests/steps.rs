@@ -1,7 +1,7 @@
 //! Compares each cell's `step_backward` with central differences of its `step`, in plain f64.
 
 use bptt_cells::{
-    Backward, Cell, Clipped, Components, Dual, GruResetAfter, GruResetBefore, HiddenTerm,
+    Backward, Cell, Clipped, Components, Dual, GateRole, GruResetAfter, GruResetBefore, HiddenTerm,
     IndRnnRelu, IndRnnTanh, Layout, Lstm, LstmCoupled, LstmPeephole, Mgu, Number, Rhn, RnnRelu,
     RnnTanh, Slstm, State,
 };
@@ -135,6 +135,7 @@ fn layouts_agree_with_their_planes() {
         assert!(count(HiddenTerm::Gated) <= 1, "{}", C::NAME);
         assert!(C::DIAGONAL_WEIGHTS <= C::Memory::<f64>::LEN, "{}", C::NAME);
         assert!([0, C::GATES].contains(&count(HiddenTerm::None)), "{}", C::NAME);
+        assert!([0, C::GATES].contains(&C::GATE_ROLES.len()), "{}", C::NAME);
         if has_gated::<C>() {
             assert_eq!(C::HIDDEN_TERMS.last(), Some(&HiddenTerm::Gated), "{}", C::NAME);
         }
@@ -227,6 +228,37 @@ fn peepholes_follow_their_equations() {
     let c = f * 0.5 + i * 0.3_f64.tanh();
     assert!((after.memory[0] - c).abs() < 1e-15);
     assert!((after.hidden - sigmoid(0.4 + 0.8 * c) * c.tanh()).abs() < 1e-15);
+}
+
+#[test]
+fn gates_do_with_the_memory_what_their_roles_say() {
+    fn keeps<C: Cell>(cell: C) {
+        // What is left of the memory 0.5 if the gates that hold it are wide open, or wide shut.
+        let memory_after = |open: f64| {
+            let gates = C::Gates::from_fn(|g| match C::GATE_ROLES[g] {
+                GateRole::Forget => open,
+                GateRole::Input => -open,
+                GateRole::Other => -0.9,
+            });
+            let separate = C::Separate::from_fn(|_| 0.2);
+            let before = State { hidden: 0.5, memory: C::Memory::from_fn(|_| 0.5) };
+            let gates = with_inner(&cell, gates, &before);
+            let (after, _) = cell.step(gates, separate, &before);
+            after.memory.into_vec().first().copied().unwrap_or(after.hidden)
+        };
+        assert!((memory_after(50.0) - 0.5).abs() < 1e-15, "{}", C::NAME);
+        assert!((memory_after(-50.0) - 0.5).abs() > 0.1, "{}", C::NAME);
+    }
+    keeps(Lstm);
+    keeps(LstmCoupled);
+    keeps(Clipped { cell: Lstm, bound: 0.6 });
+    keeps(GruResetAfter);
+    keeps(GruResetBefore);
+    keeps(LstmPeephole);
+    keeps(Slstm);
+    keeps(Mgu);
+    keeps(Rhn);
+    assert!(RnnTanh::GATE_ROLES.is_empty() && IndRnnTanh::GATE_ROLES.is_empty());
 }
 
 #[test]

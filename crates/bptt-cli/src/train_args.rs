@@ -3,7 +3,7 @@
 
 use crate::failure::Failure;
 use crate::verify::{CellArg, DTypeArg};
-use bptt::Engine;
+use bptt::{BiasInitializer, Engine, WeightInitializer};
 use bptt_probe::device;
 use bptt_zoo::{
     AnyTask, OptimizerKind, OptionKind, Probes, RunFolder, Settings, TASKS, TaskOption, data_path,
@@ -69,6 +69,19 @@ pub struct SharedArgs {
     /// Probability of dropping a value between two layers while training
     #[arg(long, value_name = "P")]
     dropout: Option<f64>,
+    /// First values of the input weights: torch, xavier-uniform, xavier-normal, kaiming-uniform,
+    /// kaiming-normal, orthogonal, identity, normal (all with a gain or scale as in orthogonal:0.5),
+    /// uniform:BOUND, constant:VALUE, zeros
+    #[arg(long, value_name = "NAME")]
+    init: Option<WeightInitializer>,
+    /// First values of the recurrent weights: the same names, and radius:R, the spectral radius; for
+    /// each gate by itself
+    #[arg(long, value_name = "NAME")]
+    recurrent_init: Option<WeightInitializer>,
+    /// First values of the biases: torch, zeros, constant:VALUE, uniform:BOUND; for cells with gates
+    /// that hold a memory, forget[:VALUE] and chrono:T_MAX, with the longest dependence in steps
+    #[arg(long, value_name = "NAME")]
+    bias_init: Option<BiasInitializer>,
     /// Fixes everything random
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -185,6 +198,7 @@ impl TrainArgs {
             };
         }
         put!(optimizer cell device dtype hidden layers batch lr clip dropout seed validate_every);
+        put!(init recurrent_init bias_init);
         settings.bidirectional |= self.shared.bidirectional;
         settings.engine = self.engine().unwrap_or(settings.engine);
         if self.shared.steps.is_some() || self.shared.seconds.is_some() {

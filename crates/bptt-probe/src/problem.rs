@@ -182,9 +182,9 @@ impl LayerOptions {
             .with_reverse(self.reverse)
             .with_proj_size(self.proj_size)
             .with_trace_budget(self.trace_budget)
-            .with_input_initializer(Some(Initializer::Zeros))
-            .with_recurrent_initializer(Some(Initializer::Zeros))
-            .with_bias_initializer(Some(Initializer::Zeros))
+            .with_input_initializer(Initializer::Zeros.into())
+            .with_recurrent_initializer(Initializer::Zeros.into())
+            .with_bias_initializer(Initializer::Zeros.into())
     }
 
     /// The parameters, with PyTorch's names, shapes and order; `weight_diag`, which PyTorch does not have, is `[V, H]`.

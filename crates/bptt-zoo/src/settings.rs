@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::optimizer::OptimizerKind;
-use bptt::{AnyRecurrentConfig, CellKind, Engine};
+use bptt::{AnyRecurrentConfig, BiasInitializer, CellKind, Engine, WeightInitializer};
 use bptt_probe::DType;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -50,6 +50,15 @@ pub struct Settings {
     pub clip: f64,
     /// The probability of dropping a value between the layers while training.
     pub dropout: f64,
+    /// The first values of the recurrent layers' input weights.
+    #[serde(default)]
+    pub init: WeightInitializer,
+    /// The first values of their recurrent weights.
+    #[serde(default)]
+    pub recurrent_init: WeightInitializer,
+    /// The first values of their biases.
+    #[serde(default)]
+    pub bias_init: BiasInitializer,
     /// The seed of all random numbers.
     pub seed: u64,
     /// Train until this step, counted from the first start of the run.
@@ -92,6 +101,9 @@ impl Settings {
             lr: 1e-2,
             clip: 1.0,
             dropout: 0.0,
+            init: WeightInitializer::Torch,
+            recurrent_init: WeightInitializer::Torch,
+            bias_init: BiasInitializer::Torch,
             seed: 1,
             steps: Some(1500),
             seconds: None,
@@ -167,6 +179,7 @@ impl Settings {
                 self.dropout
             ));
         }
+        self.check_initializers()?;
         if self.dtype.is_half() && self.engine == Engine::Rtrl {
             return input(format!(
                 "--dtype {}: not for --engine rtrl, whose sums run over all steps; take f32",
@@ -186,6 +199,19 @@ impl Settings {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Checks that the cell can have its initialisers.
+    fn check_initializers(&self) -> Result<(), Error> {
+        let Self { init, recurrent_init, bias_init, .. } = self;
+        let checks = [
+            ("init", init.to_string(), init.check_input()),
+            ("recurrent-init", recurrent_init.to_string(), recurrent_init.check_recurrent(false)),
+            ("bias-init", bias_init.to_string(), bias_init.check(&self.cell.default_cell())),
+        ];
+        checks.into_iter().try_for_each(|(flag, value, check)| {
+            check.or_else(|why| input(format!("--{flag} {value}: {why}")))
+        })
     }
 
     /// Checks that a run with the `stored` settings can continue with these settings.
@@ -221,6 +247,9 @@ impl Settings {
             .with_bidirectional(self.bidirectional)
             .with_dropout(self.dropout)
             .with_engine(self.engine)
+            .with_input_initializer(self.init.clone())
+            .with_recurrent_initializer(self.recurrent_init.clone())
+            .with_bias_initializer(self.bias_init.clone())
     }
 }
 
@@ -322,6 +351,14 @@ mod tests {
         let in_f16 = |s: &mut Settings| (s.dtype, s.engine) = (DType::F16, Engine::Rtrl);
         assert!(complaint(in_f16).starts_with("--dtype f16: not for --engine rtrl"));
         assert!(complaint(|s| s.steps = Some(0)).starts_with("--steps 0:"));
+        let chrono = |s: &mut Settings| {
+            (s.cell, s.bias_init) = (CellKind::Rnn, "chrono:40".parse().unwrap());
+        };
+        assert!(
+            complaint(chrono).starts_with("--bias-init chrono:40: it sets the gates that hold")
+        );
+        let radius = |s: &mut Settings| s.init = "radius:1".parse().unwrap();
+        assert!(complaint(radius).starts_with("--init radius:1: input weights are not square"));
         assert!(complaint(|s| s.seconds = Some(1.0)).contains("either"));
         assert!(complaint(|s| s.validate_every = 0).starts_with("--validate-every 0:"));
     }
@@ -341,11 +378,33 @@ mod tests {
             "{message}"
         );
         moved.check_resume(&stored, &["file"]).unwrap();
+        let other = Settings { recurrent_init: "identity:0.5".parse().unwrap(), ..stored.clone() };
+        let message = other.check_resume(&stored, &[]).unwrap_err().to_string();
+        let expected = "--recurrent-init \"identity:0.5\": the run to resume has \"torch\";";
+        assert!(message.starts_with(expected), "{message}");
+    }
+
+    #[test]
+    fn the_layers_have_the_initializers() {
+        let named = Settings {
+            init: "he".parse().unwrap(),
+            recurrent_init: "identity:0.5".parse().unwrap(),
+            bias_init: "forget:2".parse().unwrap(),
+            ..settings()
+        };
+        let config = named.recurrent_config(3);
+        assert_eq!(config.input_initializer, named.init);
+        assert_eq!(config.recurrent_initializer, named.recurrent_init);
+        assert_eq!(config.bias_initializer, named.bias_init);
     }
 
     #[test]
     fn settings_survive_json() {
-        let settings = Settings { engine: Engine::Autograd, lr: 1.0 / 300.0, ..settings() };
+        let recurrent_init = "orthogonal:0.5".parse().unwrap();
+        let bias_init = "chrono:400".parse().unwrap();
+        let engine = Engine::Autograd;
+        let settings =
+            Settings { engine, lr: 1.0 / 300.0, recurrent_init, bias_init, ..settings() };
         let json = serde_json::to_string(&settings).unwrap();
         assert!(json.contains(r#""task":"mine","cell":"lstm","engine":"autograd""#), "{json}");
         assert!(json.ends_with(r#""validate_every":250,"file":null,"length":50}"#), "{json}");
@@ -386,7 +445,9 @@ mod tests {
         let mut older = fields(&settings());
         older.remove("bidirectional").unwrap();
         older.remove("dtype").unwrap();
-        older.remove("optimizer").unwrap();
+        for name in ["optimizer", "init", "recurrent_init", "bias_init"] {
+            older.remove(name).unwrap();
+        }
         assert_eq!(serde_json::from_value::<Settings>(older.into()).unwrap(), settings());
     }
 }

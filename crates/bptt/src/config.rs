@@ -4,12 +4,13 @@ use crate::cell::{CellOptions, GruCell, LstmCell, Nonlinearity, RnnCell, Sequenc
 use crate::cell_list::{AnyCell, CellKind};
 use crate::engine::Engine;
 use crate::error::ConfigError;
+use crate::initializers::bias::BiasInitializer;
+use crate::initializers::weight::WeightInitializer;
 use crate::recurrent::{Options, Recurrent};
 use crate::weights::{Initializers, Sizes, Weights};
 use bptt_kernels::{Kernel, available_memory, in_host_memory};
 use burn::Tensor;
 use burn::config::Config;
-use burn::module::Initializer;
 use burn::nn::DropoutConfig;
 use burn::tensor::Device;
 
@@ -61,12 +62,15 @@ macro_rules! config {
             /// bytes; see [`Recurrent::with_trace_budget`].
             #[config(default = "None")]
             pub trace_budget: Option<usize>,
-            /// The input weights' initializer; `None` is PyTorch's `U(-1/√H, 1/√H)`.
-            pub input_initializer: Option<Initializer>,
-            /// The recurrent (and projection, and diagonal) weights' initializer; `None` is PyTorch's.
-            pub recurrent_initializer: Option<Initializer>,
-            /// The biases' initializer; `None` is PyTorch's.
-            pub bias_initializer: Option<Initializer>,
+            /// The first values of the input weights.
+            #[config(default = "WeightInitializer::Torch")]
+            pub input_initializer: WeightInitializer,
+            /// The first values of the recurrent weights, of the projection and of diagonal weights.
+            #[config(default = "WeightInitializer::Torch")]
+            pub recurrent_initializer: WeightInitializer,
+            /// The first values of the biases.
+            #[config(default = "BiasInitializer::Torch")]
+            pub bias_initializer: BiasInitializer,
         }
     };
 }
@@ -255,19 +259,17 @@ impl StackConfig {
         self.check_memory(&cell, device)?;
         let directions = if self.bidirectional { 2 } else { 1 };
         let d_state = self.proj_size.unwrap_or(self.d_hidden);
-        let bound = 1.0 / (self.d_hidden as f64).sqrt();
-        let pytorch = Initializer::Uniform { min: -bound, max: bound };
-        let or_pytorch = |chosen: &Option<Initializer>| chosen.clone().unwrap_or(pytorch.clone());
         let initializers = Initializers {
-            input: or_pytorch(&self.input_initializer),
-            recurrent: or_pytorch(&self.recurrent_initializer),
-            bias: or_pytorch(&self.bias_initializer),
+            input: self.input_initializer.clone(),
+            recurrent: self.recurrent_initializer.clone(),
+            bias: self.bias_initializer.clone(),
         };
         let weights = (0..self.num_layers * directions)
             .map(|k| {
                 let first = k < directions;
                 let sizes = Sizes {
-                    gates: cell.gates() * self.d_hidden,
+                    gates: cell.gates(),
+                    gate_roles: cell.layout().gate_roles,
                     input: if first { self.d_input } else { directions * d_state },
                     hidden: self.d_hidden,
                     projection: self.proj_size,
@@ -364,14 +366,38 @@ impl StackConfig {
         }
         match self.proj_size {
             Some(_) if !cell.projectable() => {
-                error("this cell cannot stand before a projection (proj_size)".to_string())
+                return error("this cell cannot stand before a projection (proj_size)".to_string());
             }
-            Some(size) if size == 0 || size >= self.d_hidden => error(format!(
-                "proj_size is {size}, and has to be at least 1 and smaller than d_hidden = {}",
-                self.d_hidden
-            )),
-            _ => Ok(()),
+            Some(size) if size == 0 || size >= self.d_hidden => {
+                return error(format!(
+                    "proj_size is {size}, and has to be at least 1 and smaller than d_hidden = {}",
+                    self.d_hidden
+                ));
+            }
+            _ => {}
         }
+        self.check_initializers(cell).or_else(|reason| error(reason.to_string()))
+    }
+
+    fn check_initializers(&self, cell: &impl SequenceCell) -> Result<(), ConfigError> {
+        let bias = &self.bias_initializer;
+        if !self.bias && bias.sets_memory_gates() {
+            let message = format!("bias_initializer is {bias}, and bias is false: expected biases");
+            return Err(ConfigError::new(message));
+        }
+        let (input, recurrent) = (&self.input_initializer, &self.recurrent_initializer);
+        let check_recurrent = || match cell.layout().has_recurrent_weights() {
+            true => recurrent.check_recurrent(self.proj_size.is_some()),
+            false => recurrent.check_diagonal(),
+        };
+        let checks = [
+            ("input_initializer", input.to_string(), input.check_input()),
+            ("recurrent_initializer", recurrent.to_string(), check_recurrent()),
+            ("bias_initializer", bias.to_string(), bias.check(cell)),
+        ];
+        checks.into_iter().try_for_each(|(option, value, check)| {
+            check.map_err(|why| ConfigError::new(format!("{option} is {value}: {why}")))
+        })
     }
 }
 

@@ -61,6 +61,7 @@ mod engine;
 mod error;
 mod forward_with;
 mod gradient_probe;
+mod initializers;
 mod layer;
 mod module;
 mod packed;
@@ -94,6 +95,8 @@ pub use custom_kernel::{BuiltIn, CustomKernel, KernelChoice, LayerKernel};
 pub use engine::{Engine, Recorded, Sequence, SequenceResult};
 pub use error::{ConfigError, ConversionError, StreamError};
 pub use gradient_probe::{GradientProbe, StateGradients};
+pub use initializers::bias::BiasInitializer;
+pub use initializers::weight::WeightInitializer;
 pub use layer::RecurrentLayer;
 pub use packed::PackedSequence;
 #[cfg(feature = "dataset")]

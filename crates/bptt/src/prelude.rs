@@ -6,6 +6,8 @@ pub use crate::cell::Nonlinearity;
 pub use crate::cell_list::CellKind;
 pub use crate::config::{AnyRecurrentConfig, GruConfig, LstmConfig, RnnConfig};
 pub use crate::engine::Engine;
+pub use crate::initializers::bias::BiasInitializer;
+pub use crate::initializers::weight::WeightInitializer;
 pub use crate::layer::RecurrentLayer;
 pub use crate::packed::PackedSequence;
 pub use crate::recurrent::Recurrent;

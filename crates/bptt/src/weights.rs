@@ -1,8 +1,11 @@
 //! The parameters of one layer in one direction.
 
+use crate::initializers::bias::BiasInitializer;
+use crate::initializers::weight::{GateBlocks, WeightInitializer};
+use bptt_cells::GateRole;
 use bptt_kernels::WeightCache;
 use burn::Tensor;
-use burn::module::{Initializer, Param};
+use burn::module::Param;
 use burn::tensor::Device;
 
 /// The parameters of one layer in one direction, with PyTorch's names and shapes.
@@ -29,8 +32,10 @@ pub struct Weights {
 
 /// The sizes of [`Weights`].
 pub(crate) struct Sizes {
-    /// `G·H`
+    /// `G`
     pub(crate) gates: usize,
+    /// One for each gate, or none.
+    pub(crate) gate_roles: &'static [GateRole],
     /// The layer's input: `I`, or `D·P` above the first layer.
     pub(crate) input: usize,
     /// `H`
@@ -46,35 +51,36 @@ pub(crate) struct Sizes {
 
 /// The initializer of each kind of parameter.
 pub(crate) struct Initializers {
-    pub(crate) input: Initializer,
-    pub(crate) recurrent: Initializer,
-    pub(crate) bias: Initializer,
+    pub(crate) input: WeightInitializer,
+    pub(crate) recurrent: WeightInitializer,
+    pub(crate) bias: BiasInitializer,
 }
 
 impl Weights {
     pub(crate) fn init(sizes: &Sizes, initializers: &Initializers, device: &Device) -> Self {
-        let Sizes { gates, input, hidden, projection, diagonal, recurrent, bias } = *sizes;
-        let matrix = |initializer: &Initializer, shape: [usize; 2]| {
-            now(initializer.init_with(shape, Some(shape[1]), Some(shape[0]), device))
+        let Sizes { gates, gate_roles, input, hidden, projection, diagonal, recurrent, bias } =
+            *sizes;
+        let matrix = |initializer: &WeightInitializer, gates, rows, columns| {
+            now(initializer.draw(&GateBlocks { gates, rows, columns, hidden }, device))
         };
-        let vector = |is_there: bool| {
-            is_there.then(|| now(initializers.bias.init_with([gates], Some(hidden), None, device)))
-        };
-        let recurrent_shape = match recurrent {
-            true => [gates, projection.unwrap_or(hidden)],
-            false => [diagonal, hidden],
-        };
+        let diagonals = || now(initializers.recurrent.draw_diagonals(diagonal, hidden, device));
+        let state = projection.unwrap_or(hidden);
         // The values are drawn in PyTorch's order, so that a seed always gives the same weights.
-        Self {
-            weight_ih: matrix(&initializers.input, [gates, input]),
-            weight_hh: matrix(&initializers.recurrent, recurrent_shape),
-            bias_ih: vector(bias),
-            bias_hh: vector(bias && recurrent),
-            weight_hr: projection.map(|p| matrix(&initializers.recurrent, [p, hidden])),
-            weight_diag: (diagonal > 0 && recurrent)
-                .then(|| matrix(&initializers.recurrent, [diagonal, hidden])),
-            cache: WeightCache::default(),
-        }
+        let weight_ih = matrix(&initializers.input, gates, hidden, input);
+        let weight_hh = match recurrent {
+            true => matrix(&initializers.recurrent, gates, hidden, state),
+            false => diagonals(),
+        };
+        let biases = bias.then(|| {
+            let [bias_ih, bias_hh] = initializers.bias.draw(gates, hidden, gate_roles, device);
+            (now(bias_ih), now(bias_hh))
+        });
+        let (bias_ih, bias_hh) = biases.unzip();
+        let bias_hh = bias_hh.filter(|_| recurrent);
+        let weight_hr = projection.map(|p| matrix(&initializers.recurrent, 1, p, hidden));
+        let weight_diag = (diagonal > 0 && recurrent).then(diagonals);
+        let cache = WeightCache::default();
+        Self { weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, weight_diag, cache }
     }
 }
 

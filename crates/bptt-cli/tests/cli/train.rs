@@ -38,7 +38,18 @@ fn every_task_is_trained_and_resumed() {
             assert!(result["valid_loss"].as_f64() > Some(0.0), "{result}");
             result["steps"].clone()
         };
-        assert_eq!(run(&["--hidden", "4", "--batch", "4", "--steps", "3"]), 3);
+        let names = ["--init", "he", "--recurrent-init", "orthogonal", "--bias-init", "chrono:20"];
+        assert_eq!(
+            run(&[&["--hidden", "4", "--batch", "4", "--steps", "3"], &names[..]].concat()),
+            3
+        );
+        let config = std::fs::read_to_string(folder.path().join(task[0]).join("config.json"));
+        let config: serde_json::Value =
+            serde_json::from_str(&config.expect("it is there")).expect("JSON");
+        let settings = &config["settings"];
+        assert_eq!(settings["init"], "kaiming-uniform");
+        assert_eq!(settings["recurrent_init"], "orthogonal");
+        assert_eq!(settings["bias_init"], "chrono:20");
         assert_eq!(run(&["--resume", "--steps", "5"]), 5);
     }
 }
@@ -46,7 +57,7 @@ fn every_task_is_trained_and_resumed() {
 #[test]
 fn what_cannot_be_trained_is_one_line_and_exit_code_2() {
     let (_folder, csv) = series();
-    let mistakes: [(&[&str], &str); 12] = [
+    let mistakes: [(&[&str], &str); 15] = [
         (&["parity", "--device", "ndarray", "--dtype", "bf16"], "ndarray has no such type"),
         (&["parity", "--engine", "rtrl", "--dtype", "f16"], "not for --engine rtrl"),
         (&["forecast"], "give --csv FILE and --column NAME"),
@@ -62,6 +73,15 @@ fn what_cannot_be_trained_is_one_line_and_exit_code_2() {
         ),
         (&["parity", "--length", "1"], "--length 1: has to be 2"),
         (&["flip-flop", "--bits", "0"], "--bits 0: has to be 1 to 256"),
+        (
+            &["parity", "--cell", "rnn", "--bias-init", "chrono:40"],
+            "--bias-init chrono:40: it sets the gates that hold the memory, and rnn-tanh has none",
+        ),
+        (
+            &["parity", "--recurrent-init", "identity:big"],
+            "`big` is no number: expected identity[:SCALE]",
+        ),
+        (&["parity", "--init", "radius:1"], "--init radius:1: input weights are not square"),
     ];
     for (arguments, named) in mistakes {
         let done = bptt(&[&["train"], arguments].concat());
@@ -100,6 +120,8 @@ fn help_has_every_task_with_its_options_and_defaults() {
          parity: bits in the longest sequence [default: 50; copy 10, parity 20]",
         "--bits <K> flip-flop: bits to remember, each with an input and an output [default: 3]",
         "--column <NAME> forecast: the column with the series",
+        "--init <NAME> First values of the input weights: torch, xavier-uniform,",
+        "chrono:T_MAX, with the longest dependence in steps [default: torch]",
     ] {
         assert!(help.contains(part), "no `{part}` in\n{help}");
     }

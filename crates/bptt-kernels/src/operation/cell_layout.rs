@@ -1,6 +1,6 @@
 //! What the kernels know about a cell besides its equations, as values.
 
-use bptt_cells::{Components, HiddenTerm, Layout};
+use bptt_cells::{Components, GateRole, HiddenTerm, Layout};
 
 /// A cell's [`Layout`](bptt_cells::Layout) as values. Code that does not need the equations of the cell takes this. So
 /// it is compiled once, and not for each cell.
@@ -10,6 +10,8 @@ pub struct CellLayout {
     pub name: &'static str,
     /// How the hidden state enters each gate.
     pub hidden_terms: &'static [HiddenTerm],
+    /// What each gate does with the memory; empty if no gate holds it.
+    pub gate_roles: &'static [GateRole],
     /// The number of memories, with the diagonal weights behind them.
     pub memories: usize,
     /// `V`, the number of diagonal weights: the last memories, which do not change.
@@ -26,6 +28,7 @@ impl CellLayout {
         Self {
             name: C::NAME,
             hidden_terms: C::HIDDEN_TERMS,
+            gate_roles: C::GATE_ROLES,
             memories: C::Memory::<f64>::LEN,
             diagonal_weights: C::DIAGONAL_WEIGHTS,
             saved: C::Saved::<f64>::LEN,

@@ -5,6 +5,7 @@ mod curvature;
 mod curvature_tape;
 mod dynamics;
 mod fixed_points;
+mod initializers;
 mod jacobians;
 mod naive_kernel;
 mod properties;

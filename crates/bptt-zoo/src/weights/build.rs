@@ -17,7 +17,6 @@ pub(super) fn build<C: FileCell>(
     device: &Device,
 ) -> Result<Recurrent<C>, String> {
     // Random values would be replaced at once, and drawing them would change the next random numbers of the device.
-    let zeros = Some(Initializer::Zeros);
     let config = StackConfig::new(layer.d_input, layer.d_hidden)
         .with_num_layers(layer.num_layers)
         .with_proj_size((layer.proj_size > 0).then_some(layer.proj_size))
@@ -26,9 +25,9 @@ pub(super) fn build<C: FileCell>(
         .with_dropout(options.dropout)
         .with_bidirectional(layer.bidirectional)
         .with_reverse(options.reverse)
-        .with_input_initializer(zeros.clone())
-        .with_recurrent_initializer(zeros.clone())
-        .with_bias_initializer(zeros);
+        .with_input_initializer(Initializer::Zeros.into())
+        .with_recurrent_initializer(Initializer::Zeros.into())
+        .with_bias_initializer(Initializer::Zeros.into());
     let mut made = config.try_init(cell, device).map_err(|error| error.to_string())?;
     let dtype = dtype.unwrap_or_else(|| layer.element(tensors).dtype());
     let values = |part: &str, suffix: &str| {

@@ -3,6 +3,7 @@
 
 mod gradient_probe;
 mod half;
+mod initializers;
 mod limits;
 #[cfg(feature = "dataset")]
 mod ragged;
