@@ -3,6 +3,7 @@
 
 mod gradient_probe;
 mod half;
+mod initial_state;
 mod initializers;
 mod limits;
 #[cfg(feature = "dataset")]
