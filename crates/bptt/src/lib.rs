@@ -69,6 +69,7 @@ mod packed;
 pub mod prelude;
 mod ragged;
 mod recurrent;
+mod residual_stack;
 mod rtrl;
 #[cfg(feature = "attention")]
 pub mod seq2seq;
@@ -105,6 +106,7 @@ pub use packed::PackedSequence;
 pub use ragged::{Bucketing, Buckets, PackBatcher, PadBatcher};
 pub use ragged::{Padding, RaggedBatch};
 pub use recurrent::Recurrent;
+pub use residual_stack::{ResidualStack, SkipConnection};
 pub use rtrl::{Rtrl, RtrlGradients, StateCotangent};
 pub use sequence_options::SequenceOptions;
 pub use state::{AnyState, GruState, LstmState, RecurrentState, RnnState};

@@ -9,6 +9,7 @@ mod limits;
 #[cfg(feature = "dataset")]
 mod ragged;
 mod resets;
+mod residual;
 mod sequences;
 mod shared_parts;
 mod stream_pool;
