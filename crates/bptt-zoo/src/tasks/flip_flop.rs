@@ -143,6 +143,13 @@ impl FlipFlop {
         let tensor = |values| Tensor::from_data(TensorData::new(values, shape), device);
         (tensor(pulses), tensor(answers))
     }
+
+    fn readout_batch(&self, purpose: Purpose, index: u64, batch: usize, device: &Device) -> Batch {
+        let (input, target) = self.tensors(self.draw(purpose, index, batch), device);
+        let FlipFlopOptions { bits, length } = self.options;
+        let target = target.reshape([batch * length, bits]);
+        Batch::new(Input::Values(input), Target::Values(target))
+    }
 }
 
 impl Task for FlipFlop {
@@ -205,12 +212,12 @@ impl Task for FlipFlop {
     ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
         let model = readout(&model.recurrent, &model.head, Reads::EveryStep);
         validation_readout(&self.settings, model, |index, batch| {
-            let drawn = self.draw(Purpose::Validation, index, batch);
-            let (input, target) = self.tensors(drawn, device);
-            let FlipFlopOptions { bits, length } = self.options;
-            let target = target.reshape([batch * length, bits]);
-            Batch::new(Input::Values(input), Target::Values(target))
+            self.readout_batch(Purpose::Validation, index, batch, device)
         })
+    }
+
+    fn training_batch(&self, device: &Device) -> Option<Batch> {
+        Some(self.readout_batch(Purpose::Training, 0, self.settings.batch, device))
     }
 
     fn units(&self) -> (usize, &'static str) {
