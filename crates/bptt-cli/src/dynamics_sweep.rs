@@ -20,16 +20,16 @@ pub struct SweepArgs {
     #[arg(long, value_name = "WHAT", value_enum, conflicts_with_all = ["run", "random", "cell"])]
     sweep: Option<ParameterArg>,
     /// The cells of a sweep, with commas in between [default: rnn,lstm,gru]
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "CELLS", requires = "sweep")]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "CELLS")]
     cells: Vec<CellArg>,
     /// The first value of a sweep [default: 0.2; of forget-bias: -3]
-    #[arg(long, value_name = "X", requires = "sweep")]
+    #[arg(long, value_name = "X")]
     from: Option<f64>,
     /// The last value of a sweep [default: 3; of forget-bias: 4]
-    #[arg(long, value_name = "X", requires = "sweep")]
+    #[arg(long, value_name = "X")]
     to: Option<f64>,
     /// How many values a sweep has, evenly spaced [default: 29]
-    #[arg(long, value_name = "N", requires = "sweep")]
+    #[arg(long, value_name = "N")]
     points: Option<usize>,
 }
 
@@ -55,9 +55,27 @@ impl ValueEnum for ParameterArg {
 }
 
 impl SweepArgs {
+    /// An option that only a sweep has, if there is one.
+    fn rest(&self) -> Option<&'static str> {
+        let Self { cells, from, to, points, .. } = self;
+        let given = [
+            ("--cells", !cells.is_empty()),
+            ("--from", from.is_some()),
+            ("--to", to.is_some()),
+            ("--points", points.is_some()),
+        ];
+        given.into_iter().find(|(_, given)| *given).map(|(name, _)| name)
+    }
+
     /// The sweep, if there is to be one; without what all of `bptt dynamics` has in common.
     pub fn wanted(&self, gain: Option<f64>) -> Result<Option<Sweep>, Failure> {
-        let Some(ParameterArg(parameter)) = self.sweep else { return Ok(None) };
+        let Some(ParameterArg(parameter)) = self.sweep else {
+            return self.rest().map_or(Ok(None), |name| {
+                Err(Failure::usage(format!(
+                    "{name} without --sweep: expected --sweep gain, --sweep radius or --sweep forget-bias"
+                )))
+            });
+        };
         if gain.is_some() && parameter != Parameter::ForgetBias {
             return Err(Failure::usage(format!(
                 "--gain with --sweep {}: the sweep itself sets the size of the weights; expected --from and --to, or \

@@ -89,7 +89,10 @@ fn mistakes_are_one_line_and_exit_code_2() {
         (&["--sweep", "gain", "--cells", "rnn,perceptron"], "perceptron"),
         (&["--sweep", "gain", "--random"], "--random"),
         (&["--sweep", "gain", "--cell", "rnn"], "--cell"),
-        (&["--random", "--cell", "rnn", "--gain", "1", "--points", "3"], "--sweep"),
+        (
+            &["--random", "--cell", "rnn", "--gain", "1", "--points", "3"],
+            "--points without --sweep",
+        ),
     ];
     for (arguments, named) in mistakes {
         let done = bptt(&[&SMALL[..], arguments].concat());

@@ -132,7 +132,7 @@ pub fn random(
     let settings = wanted.settings()?;
     let Random { cell, hidden, gain, seed, .. } = *wanted;
     let weights = random_weights(cell, hidden, gain, seed);
-    let numbers = [LayerNumbers::autonomous(weights.clone())];
+    let numbers = [LayerNumbers::of_cell(cell, hidden, weights.clone())];
     let mut network = Network::from_numbers(&cell.default_cell(), &numbers, None, device);
     let total = settings.steps();
     let mut tell = |done| progress(Progress { done, total });

@@ -35,6 +35,13 @@ impl LayerNumbers {
         let weight_ih = Matrix::zeros(rows, 0);
         Self { weight_ih, weight_hh, bias_ih, bias_hh, weight_hr: None, weight_diag: None }
     }
+
+    /// The same of a cell, which may have no recurrent products, and then has more biases than rows of weights.
+    pub(super) fn of_cell(cell: CellKind, hidden: usize, weight_hh: Matrix) -> Self {
+        let rows = cell.default_cell().gates() * hidden;
+        let (bias_ih, bias_hh) = (vec![0.0; rows], vec![0.0; rows]);
+        Self { weight_ih: Matrix::zeros(rows, 0), bias_ih, bias_hh, ..Self::autonomous(weight_hh) }
+    }
 }
 
 /// A stack of recurrent layers, in one direction, as a [`System`].
@@ -147,13 +154,8 @@ impl Network {
 
     /// A network with [`random_weights`], and without input and biases.
     pub fn random(cell: CellKind, hidden: usize, gain: f64, seed: u64, device: &Device) -> Self {
-        let rows = cell.default_cell().gates() * hidden;
-        let numbers = LayerNumbers {
-            weight_ih: Matrix::zeros(rows, 0),
-            bias_ih: vec![0.0; rows],
-            bias_hh: vec![0.0; rows],
-            ..LayerNumbers::autonomous(random_weights(cell, hidden, gain, seed))
-        };
+        let weights = random_weights(cell, hidden, gain, seed);
+        let numbers = LayerNumbers::of_cell(cell, hidden, weights);
         Self::from_numbers(&cell.default_cell(), &[numbers], None, device)
     }
 }

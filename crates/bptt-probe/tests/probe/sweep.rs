@@ -82,6 +82,26 @@ fn a_forget_bias_holds_the_memory_at_rest_and_the_rnn_has_none() {
     assert!(report.summary().contains("does not change"));
 }
 
+/// Cells without recurrent products have diagonal weights, and other numbers of rows.
+#[test]
+fn every_cell_can_be_swept() {
+    for parameter in Parameter::ALL {
+        let wanted = Sweep {
+            cells: CellKind::ALL.to_vec(),
+            hidden: 5,
+            time: 20,
+            ..Sweep::new(parameter, vec![0.2, 0.4])
+        };
+        let report = sweep(&wanted, &Device::flex(), &mut |_| ()).expect("all stay finite");
+        assert_eq!(report.cells.len(), CellKind::ALL.len());
+        for cell in &report.cells {
+            assert!(cell.points.iter().all(|point| point.lyapunov.len() == cell.exponents));
+            let [first, last] = [0, 1].map(|k| &cell.points[k].lyapunov);
+            assert_eq!(first != last, cell.changes, "{} over {}", cell.cell, parameter.name());
+        }
+    }
+}
+
 #[test]
 fn progress_ends_with_all_steps() {
     let wanted = Sweep {

@@ -194,44 +194,35 @@ struct Drawn {
     cell: CellKind,
     /// With a gain of 1, for a radius.
     weights: Matrix,
-    /// The spectral radius of each gate, for a radius.
+    /// For each row of weights the spectral radius of its gate, for a radius.
     radii: Vec<f64>,
 }
 
 impl Drawn {
     fn new(wanted: &Sweep, cell: CellKind) -> Result<Self, String> {
-        let hidden = wanted.hidden;
-        let weights = random_weights(cell, hidden, 1.0, wanted.seed);
-        let radius = |gate: usize| {
-            let (re, im) = eigenvalues(&weights.rows_of(gate * hidden..(gate + 1) * hidden))?[0];
-            Ok(re.hypot(im))
+        let weights = random_weights(cell, wanted.hidden, 1.0, wanted.seed);
+        let radii = match wanted.parameter {
+            Parameter::Radius => radii(&weights)?,
+            _ => Vec::new(),
         };
-        let gates = match wanted.parameter {
-            Parameter::Radius => 0..weights.rows() / hidden,
-            _ => 0..0,
-        };
-        let radii = gates.map(radius).collect::<Result<_, String>>()?;
         Ok(Self { cell, weights, radii })
     }
 
     fn numbers(&self, wanted: &Sweep, value: f64) -> LayerNumbers {
         let Sweep { parameter, hidden, gain, seed, .. } = *wanted;
+        let of = |weights| LayerNumbers::of_cell(self.cell, hidden, weights);
         match parameter {
             // As `bptt dynamics --random` draws them, to the bit.
-            Parameter::Gain => {
-                LayerNumbers::autonomous(random_weights(self.cell, hidden, value, seed))
-            }
+            Parameter::Gain => of(random_weights(self.cell, hidden, value, seed)),
             Parameter::Radius => {
                 let mut weights = self.weights.clone();
-                for row in 0..weights.rows() {
-                    let scale = value / self.radii[row / hidden];
-                    weights.row_mut(row).iter_mut().for_each(|weight| *weight *= scale);
+                for (row, radius) in self.radii.iter().enumerate() {
+                    weights.row_mut(row).iter_mut().for_each(|weight| *weight *= value / radius);
                 }
-                LayerNumbers::autonomous(weights)
+                of(weights)
             }
             Parameter::ForgetBias => {
-                let weights = random_weights(self.cell, hidden, gain, seed);
-                let mut numbers = LayerNumbers::autonomous(weights);
+                let mut numbers = of(random_weights(self.cell, hidden, gain, seed));
                 if let Some(gate) = parameter.gate(self.cell) {
                     numbers.bias_ih[gate * hidden..(gate + 1) * hidden].fill(value);
                 }
@@ -239,4 +230,19 @@ impl Drawn {
             }
         }
     }
+}
+
+/// For each row the spectral radius of its gate's matrix. Rows that make no matrix are diagonals.
+fn radii(weights: &Matrix) -> Result<Vec<f64>, String> {
+    let size = weights.columns();
+    if weights.rows() < size {
+        let largest = |row| weights.row(row).iter().fold(0.0, |most, x| f64::max(most, x.abs()));
+        return Ok((0..weights.rows()).map(largest).collect());
+    }
+    let mut all = Vec::with_capacity(weights.rows());
+    for gate in 0..weights.rows() / size {
+        let (re, im) = eigenvalues(&weights.rows_of(gate * size..(gate + 1) * size))?[0];
+        all.resize(all.len() + size, re.hypot(im));
+    }
+    Ok(all)
 }

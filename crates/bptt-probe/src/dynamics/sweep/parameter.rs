@@ -13,7 +13,7 @@ pub enum Parameter {
     /// modulus.
     Radius,
     /// The bias of the gate that holds the memory: the forget gate of an LSTM, the update gate of a GRU. Other cells
-    /// have none, and do not change.
+    /// do not change.
     ForgetBias,
 }
 
@@ -47,11 +47,11 @@ impl Parameter {
 
     /// The gate whose bias changes, by its place among the gates.
     pub(super) fn gate(self, cell: CellKind) -> Option<usize> {
-        match (self, cell) {
-            // The gates are `i f g o`.
-            (Self::ForgetBias, CellKind::Lstm) => Some(1),
+        match (self, cell.name()) {
+            // The gates are `i f g o`, and `i f z o`.
+            (Self::ForgetBias, "lstm" | "lstm-peephole" | "slstm") => Some(1),
             // The gates are `r z n`, and `z` is the share that stays.
-            (Self::ForgetBias, CellKind::Gru) => Some(1),
+            (Self::ForgetBias, "gru") => Some(1),
             _ => None,
         }
     }
