@@ -43,6 +43,9 @@ fn model(
         for bias in [&mut weights.bias_ih, &mut weights.bias_hh].into_iter().flatten() {
             *bias = Param::from_tensor(random(bias.val().dims(), &mut rng));
         }
+        if let Some(weight) = &mut weights.weight_diag {
+            *weight = matrix(weight, &mut rng);
+        }
     }
     Readout {
         embedding: tokens.then(|| random([TOKENS, INPUT], &mut rng)),
