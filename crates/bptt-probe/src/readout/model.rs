@@ -74,6 +74,7 @@ impl<C: SequenceCell> Readout<C> {
             weights.bias_ih.iter_mut().for_each(|bias| left.replace(bias));
             weights.bias_hh.iter_mut().for_each(|bias| left.replace(bias));
             weights.weight_hr.iter_mut().for_each(|weight| left.replace(weight));
+            weights.weight_diag.iter_mut().for_each(|weight| left.replace(weight));
         }
         self.weight = left.take(&self.weight);
         self.bias = self.bias.map(|bias| left.take(&bias));
