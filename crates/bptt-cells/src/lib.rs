@@ -59,6 +59,8 @@ mod mgu;
 mod number;
 mod rhn;
 mod rnn;
+#[cfg(feature = "scanned-cells")]
+pub mod scanned;
 mod slstm;
 mod wrapper;
 

@@ -9,6 +9,7 @@
 //!   body in tensor operations (`reference/body.rs`), which follows the derivation line by line and runs on every
 //!   backend. [`recurrent_by`] takes a kernel of your own.
 //! - `recurrent/autodiff.rs`: the node, with a gradient for each operand that is tracked.
+//! - `scan`, behind the feature `scanned-cells`: linear recurrences, all steps at once (`scan/`).
 //! - [`RtrlState`]: real-time recurrent learning, which carries gradients forwards.
 //! - [`Primitive`]: a backend's tensor as a [`Number`](bptt_cells::Number), so that the reference
 //!   body runs the cells' own `step` and `step_backward`.
@@ -25,6 +26,8 @@ mod host;
 mod operation;
 mod recurrent;
 mod reference;
+#[cfg(feature = "scanned-cells")]
+mod scan;
 
 pub use operation::any_tensor::AnyTensor;
 pub use operation::cell_layout::CellLayout;
@@ -44,6 +47,8 @@ pub use recurrent::{SequenceResult, recurrent, recurrent_by};
 pub use reference::body::StepTrace;
 pub use reference::primitive::Primitive;
 pub use reference::run::{ReferenceRun, reference_in_duals};
+#[cfg(feature = "scanned-cells")]
+pub use scan::{ScanOperands, ScanPlan, scan, scan_by_tensors};
 
 /// How many bytes of memory are available to a caller that needs `need` bytes, if the system reports it. If there are
 /// too few, the kernels first give back what they keep for later calls.

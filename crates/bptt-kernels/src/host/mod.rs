@@ -10,6 +10,7 @@
 //! - `gemm/`: packed matrices, and products with them.
 //! - `layout/`: sizes, the order of planes, the valid rows of each step, how threads share the work.
 //! - `step/`: one step of the cell over rows and units, in plain or in dual numbers.
+//! - `scan/`: linear recurrences, over blocks of time.
 //! - `sequence/`: forward and backward, also with a bounded trace. A sequence that would not fit the memory is refused
 //!   before anything is allocated.
 //!
@@ -26,6 +27,8 @@
 pub(crate) mod gemm;
 pub(crate) mod layout;
 pub(crate) mod memory;
+#[cfg(feature = "scanned-cells")]
+pub(crate) mod scan;
 pub(crate) mod sequence;
 pub(crate) mod simd;
 pub(crate) mod step;

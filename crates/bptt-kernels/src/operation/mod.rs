@@ -9,4 +9,6 @@ pub(crate) mod operands;
 pub(crate) mod plan;
 pub(crate) mod schedule;
 pub(crate) mod sequence_rows;
+#[cfg(feature = "scanned-cells")]
+pub(crate) mod step_flags;
 pub(crate) mod weight_cache;

@@ -69,7 +69,7 @@ pub(super) fn run<C: Cell>(
 
 /// Why the operation is not implemented for a device. The `Debug` output of the device begins with the name of its
 /// backend.
-fn missing_feature(device: &str) -> String {
+pub(crate) fn missing_feature(device: &str) -> String {
     let backend = device.split('(').next().unwrap_or_default();
     let (feature, others) = match backend {
         "Flex" => ("flex", ""),

@@ -83,7 +83,7 @@ where
 }
 
 /// A tensor for a backend with autodiff. A tensor without autodiff becomes a constant.
-fn differentiable<B: Backend, S: CheckpointStrategy>(
+pub(crate) fn differentiable<B: Backend, S: CheckpointStrategy>(
     tensor: DispatchTensor,
 ) -> FloatTensor<Autodiff<B, S>>
 where
@@ -95,7 +95,7 @@ where
     }
 }
 
-fn into_dispatch<B: Backend, S: CheckpointStrategy>(
+pub(crate) fn into_dispatch<B: Backend, S: CheckpointStrategy>(
     tensor: FloatTensor<Autodiff<B, S>>,
 ) -> DispatchTensor
 where

@@ -19,12 +19,12 @@ use burn_std::Bytes;
 use bytemuck::cast_slice;
 
 /// Whether the kernels run operands of this type: in the type itself, or in `f32`.
-pub(super) fn has_kernel(dtype: DType) -> bool {
+pub(crate) fn has_kernel(dtype: DType) -> bool {
     matches!(dtype, DType::F64 | DType::F32 | DType::BF16 | DType::F16)
 }
 
 /// The numbers of a tensor in the type of the kernels, in row-major order without gaps.
-pub(super) fn widened<B: HostMemory, T: Real + Element>(tensor: FloatTensor<B>) -> FloatTensor<B> {
+pub(crate) fn widened<B: HostMemory, T: Real + Element>(tensor: FloatTensor<B>) -> FloatTensor<B> {
     let tensor = B::contiguous::<T>(tensor);
     let widen: fn(&[u16], &mut [f32]) = match tensor.dtype() {
         DType::BF16 => widen_bf16,
@@ -46,7 +46,7 @@ fn bits<B: HostMemory>(tensor: &FloatTensor<B>) -> &[u16] {
 }
 
 /// A result in the type of the operands, rounded to nearest, ties to even.
-pub(super) fn narrowed<B: HostMemory>(tensor: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
+pub(crate) fn narrowed<B: HostMemory>(tensor: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
     let narrow: fn(&[f32], &mut [u16]) = match dtype {
         DType::BF16 => narrow_bf16,
         DType::F16 => narrow_f16,
@@ -59,7 +59,7 @@ pub(super) fn narrowed<B: HostMemory>(tensor: FloatTensor<B>, dtype: DType) -> F
 }
 
 /// How many bytes a number takes: in the outputs, and in the trace. The outputs are there in both types.
-pub(super) fn bytes<T>(dtype: DType) -> [usize; 2] {
+pub(crate) fn bytes<T>(dtype: DType) -> [usize; 2] {
     let (own, computed) = (dtype.size(), size_of::<T>());
     [if own == computed { own } else { own + computed }, computed]
 }

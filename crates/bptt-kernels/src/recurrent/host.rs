@@ -412,7 +412,7 @@ fn slices<'a, B: HostMemory, T: Real + Element>(
     slices
 }
 
-fn tensor<B: Backend, T: Float>(
+pub(crate) fn tensor<B: Backend, T: Float>(
     values: Values<T>,
     shape: impl Into<Shape>,
     device: &burn::backend::tensor::Device<B>,
@@ -422,7 +422,7 @@ fn tensor<B: Backend, T: Float>(
 }
 
 /// The number of threads that Burn's own operations on this backend use.
-pub(super) fn threads() -> usize {
+pub(crate) fn threads() -> usize {
     rayon::current_num_threads()
 }
 

@@ -10,11 +10,11 @@ pub(crate) mod duals;
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(feature = "host")]
-mod half;
+pub(crate) mod half;
 #[cfg(feature = "host")]
-mod host;
+pub(crate) mod host;
 #[cfg(feature = "host")]
-mod host_memory;
+pub(crate) mod host_memory;
 pub(crate) mod kernel;
 #[cfg(feature = "ndarray")]
 mod ndarray;

@@ -78,3 +78,14 @@ pub(crate) fn log_sigmoid<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Re
     let log = T::mul_add(simd, T::mul(simd, twice, square), sum, twice);
     T::sub(simd, T::if_less(simd, x, zero, x, zero), log)
 }
+
+/// `1 - e^x` for `x ≤ 0`, exact also where `x` is near zero.
+#[cfg(feature = "scanned-cells")]
+#[inline(always)]
+pub(crate) fn one_minus_exp<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Register<S> {
+    let splat = |x| T::splat(simd, T::of(x));
+    // Below -40 the result is 1 in both types.
+    let x = T::if_less(simd, x, splat(-40.0), splat(-40.0), x);
+    let (rest, scale) = T::exp_parts(simd, x);
+    T::mul_add(simd, T::neg(simd, scale), rest, T::sub(simd, splat(1.0), scale))
+}

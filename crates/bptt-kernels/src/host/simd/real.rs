@@ -29,6 +29,8 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
     fn mul<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S>;
     fn div<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S>;
     fn neg<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
+    #[cfg(feature = "scanned-cells")]
+    fn sqrt<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
     fn abs<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
     /// `a b + c`, rounded once if the instruction set has such an operation, else twice.
     fn mul_add<S: Simd>(
@@ -174,7 +176,7 @@ fn evaluate<S: Simd, T: Real>(
 macro_rules! real {
     (
         $T:ty, $Bits:ty, $lanes:ident, $regs:ident,
-        $splat:ident $add:ident $sub:ident $mul:ident $div:ident $neg:ident $abs:ident $fma:ident
+        $splat:ident $add:ident $sub:ident $mul:ident $div:ident $neg:ident $sqrt:ident $abs:ident $fma:ident
         $less:ident $at_most:ident $select:ident $or:ident $and:ident $between:ident $load:ident $store:ident
         $to_bits:ident $from_bits:ident $add_bits:ident $splat_bits:ident
         $shift:expr, $exponent:expr, $exp:expr
@@ -226,6 +228,11 @@ macro_rules! real {
             #[inline(always)]
             fn neg<S: Simd>(simd: S, a: S::$regs) -> S::$regs {
                 simd.$neg(a)
+            }
+            #[cfg(feature = "scanned-cells")]
+            #[inline(always)]
+            fn sqrt<S: Simd>(simd: S, a: S::$regs) -> S::$regs {
+                simd.$sqrt(a)
             }
             #[inline(always)]
             fn abs<S: Simd>(simd: S, a: S::$regs) -> S::$regs {
@@ -325,7 +332,7 @@ macro_rules! real {
 
 real!(
     f32, u32, F32_LANES, f32s,
-    splat_f32s add_f32s sub_f32s mul_f32s div_f32s neg_f32s abs_f32s mul_add_e_f32s
+    splat_f32s add_f32s sub_f32s mul_f32s div_f32s neg_f32s sqrt_f32s abs_f32s mul_add_e_f32s
     less_than_f32s less_than_or_equal_f32s select_f32s or_f32s and_f32s
     mask_between_m32s mask_load_ptr_f32s mask_store_ptr_f32s
     transmute_u32s_f32s transmute_f32s_u32s add_u32s splat_u32s
@@ -343,7 +350,7 @@ real!(
 
 real!(
     f64, u64, F64_LANES, f64s,
-    splat_f64s add_f64s sub_f64s mul_f64s div_f64s neg_f64s abs_f64s mul_add_e_f64s
+    splat_f64s add_f64s sub_f64s mul_f64s div_f64s neg_f64s sqrt_f64s abs_f64s mul_add_e_f64s
     less_than_f64s less_than_or_equal_f64s select_f64s or_f64s and_f64s
     mask_between_m64s mask_load_ptr_f64s mask_store_ptr_f64s
     transmute_u64s_f64s transmute_f64s_u64s add_u64s splat_u64s

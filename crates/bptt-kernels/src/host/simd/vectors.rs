@@ -2,6 +2,8 @@
 
 use crate::host::simd::functions;
 use crate::host::simd::real::Real;
+#[cfg(feature = "scanned-cells")]
+use bptt_cells::scanned::ScanNumber;
 use bptt_cells::{Dual, Number, Rectify};
 use pulp::Simd;
 use std::ops::{Add, Mul, Neg, Sub};
@@ -283,5 +285,41 @@ impl<S: Simd, T: Real, const ROWS: usize> Rectify for SimdVecPair<S, T, ROWS> {
     fn clip_backward(&self, bound: f64, d: &Self) -> Self {
         let [a, b] = &self.0;
         Self([a.clip_backward(bound, &d.0[0]), b.clip_backward(bound, &d.0[1])])
+    }
+}
+
+#[cfg(feature = "scanned-cells")]
+impl<S: Simd, T: Real> ScanNumber for SimdVec<S, T> {
+    #[inline(always)]
+    fn exp_negative(&self) -> Self {
+        self.with(T::exp_negative(self.simd, self.value))
+    }
+
+    #[inline(always)]
+    fn one_minus_exp(&self) -> Self {
+        self.with(functions::one_minus_exp::<S, T>(self.simd, self.value))
+    }
+
+    #[inline(always)]
+    fn sqrt(&self) -> Self {
+        self.with(T::sqrt(self.simd, self.value))
+    }
+}
+
+#[cfg(feature = "scanned-cells")]
+impl<S: Simd, T: Real, const ROWS: usize> ScanNumber for SimdVecPair<S, T, ROWS> {
+    #[inline(always)]
+    fn exp_negative(&self) -> Self {
+        Self([self.0[0].exp_negative(), self.0[1].exp_negative()])
+    }
+
+    #[inline(always)]
+    fn one_minus_exp(&self) -> Self {
+        Self([self.0[0].one_minus_exp(), self.0[1].one_minus_exp()])
+    }
+
+    #[inline(always)]
+    fn sqrt(&self) -> Self {
+        Self([self.0[0].sqrt(), self.0[1].sqrt()])
     }
 }

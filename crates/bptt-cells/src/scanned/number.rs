@@ -1,0 +1,43 @@
+//! The operations that the coefficients of a scanned cell may use besides those of every cell.
+
+use crate::number::Rectify;
+
+/// A number with what the coefficients need. All operations are elementwise.
+pub trait ScanNumber: Rectify {
+    /// `e^x`, for `x ≤ 0`: [`Number::exp`](crate::Number::exp) without a division.
+    fn exp_negative(&self) -> Self;
+
+    /// `1 - e^x`, for `x ≤ 0`, exact also where `x` is near zero.
+    fn one_minus_exp(&self) -> Self;
+
+    /// `√x`
+    fn sqrt(&self) -> Self;
+
+    /// `min(x, 0)`
+    #[inline(always)]
+    fn at_most_zero(&self) -> Self {
+        -(-self.clone()).relu()
+    }
+}
+
+macro_rules! float {
+    ($($float:ty)*) => {$(
+        impl ScanNumber for $float {
+            #[inline(always)]
+            fn exp_negative(&self) -> Self {
+                self.exp()
+            }
+
+            #[inline(always)]
+            fn one_minus_exp(&self) -> Self {
+                -self.exp_m1()
+            }
+
+            #[inline(always)]
+            fn sqrt(&self) -> Self {
+                <$float>::sqrt(*self)
+            }
+        }
+    )*};
+}
+float!(f32 f64);
