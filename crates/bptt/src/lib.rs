@@ -43,7 +43,8 @@
 //! This crate chooses no backend: turn on the feature (`flex`, `ndarray`, `wgpu`, `vulkan`,
 //! `metal`, `cuda`, `rocm`, `cpu`) of each backend that your program uses, here as on Burn. The feature
 //! `dataset` is for Burn's data loaders: batches of ragged data with little padding (`Bucketing`). The feature
-//! `attention` has attention over the states of a layer, and encoder-decoder models (`attention`, `seq2seq`).
+//! `attention` has attention over the states of a layer, and encoder-decoder models (`attention`, `seq2seq`). The feature
+//! `scanned-cells` is for layers that are parallel in time (`scanned`): minGRU, minLSTM, RG-LRU, LRU and S5.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "attention")]
@@ -71,6 +72,8 @@ mod ragged;
 mod recurrent;
 mod residual_stack;
 mod rtrl;
+#[cfg(feature = "scanned-cells")]
+pub mod scanned;
 #[cfg(feature = "attention")]
 pub mod seq2seq;
 mod sequence_options;
@@ -109,6 +112,8 @@ pub use recurrent::Recurrent;
 pub use residual_stack::{ResidualStack, SkipConnection};
 pub use rtrl::{Rtrl, RtrlGradients, StateCotangent};
 pub use sequence_options::SequenceOptions;
+#[cfg(feature = "scanned-cells")]
+pub use state::ScannedState;
 pub use state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
 pub use stream_pool::{
     Evicted, SavedStreams, StreamKey, StreamOutputs, StreamPool, StreamPoolConfig, StreamState,

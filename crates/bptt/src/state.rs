@@ -52,6 +52,14 @@ pub struct LstmState {
     pub cell: Tensor<3>,
 }
 
+/// The state of a layer that runs as a scan ([`Scanned`](crate::scanned::Scanned)).
+#[cfg(feature = "scanned-cells")]
+#[derive(Clone, Debug)]
+pub struct ScannedState {
+    /// `[L·D, B, H]`, or `[L·D, B, 2·H]` if it is complex, real parts first.
+    pub hidden: Tensor<3>,
+}
+
 /// The state of any layer.
 #[derive(Clone, Debug)]
 pub struct AnyState {
@@ -64,7 +72,7 @@ pub struct AnyState {
 macro_rules! hidden_only {
     ($($State:ident)*) => {$(
         impl $State {
-            /// From the hidden states of all layers and directions, `[L·D, B, H]`.
+            /// From the hidden states of all layers and directions.
             pub fn new(hidden: Tensor<3>) -> Self {
                 Self { hidden }
             }
@@ -87,6 +95,8 @@ macro_rules! hidden_only {
     )*};
 }
 hidden_only!(RnnState GruState);
+#[cfg(feature = "scanned-cells")]
+hidden_only!(ScannedState);
 
 impl LstmState {
     /// From the hidden states `[L·D, B, P]` and cell states `[L·D, B, H]` of all layers and
