@@ -21,6 +21,23 @@ use burn::Tensor;
 /// Runs a scan over a whole sequence: the manual engine's operation. On a device with autodiff it is one node on the
 /// tape, with a gradient for each operand that is tracked.
 ///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use bptt_cells::scanned::Given;
+/// use bptt_kernels::{ScanOperands, ScanPlan, scan};
+/// use burn::tensor::{Device, Tensor};
+///
+/// // One row and one unit: the gates are a and b.
+/// let device = Device::flex();
+/// let gates = Tensor::<3>::from_data([[[0.5, 1.0]], [[0.5, 0.0]], [[1.0, 3.0]]], &device);
+/// let initial = Tensor::<2>::from_data([[4.0]], &device);
+/// let operands = ScanOperands { gates, constants: None, initial, reset: None };
+///
+/// let states = scan(Given, operands, &ScanPlan::new());
+/// assert_eq!(states.into_data().iter::<f32>().collect::<Vec<_>>(), [3.0, 1.5, 4.5]);
+/// # }
+/// ```
+///
 /// # Returns
 ///
 /// The states after all steps, `[T, B, S·H]`, or `[B, T, S·H]` if the plan is batch first. At a masked step it is the

@@ -12,6 +12,23 @@
 //! | LRU | [`LruConfig`] | a constant | complex |
 //! | S5 | [`S5Config`] | a constant, by discretisation | complex |
 //!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use bptt::scanned::MinGruConfig;
+//! use burn::tensor::{Device, Distribution, Tensor};
+//!
+//! let device = Device::flex().autodiff();
+//! let gru = MinGruConfig::new(3, 8).with_num_layers(2).init(&device);
+//! let input = Tensor::<3>::random([4, 1000, 3], Distribution::Default, &device); // [B, T, I]
+//! let (outputs, state) = gru.forward(input, None);
+//! assert_eq!(outputs.dims(), [4, 1000, 8]); // [B, T, H]
+//! assert_eq!(state.hidden.dims(), [2, 4, 8]); // [L, B, H]
+//!
+//! let gradients = outputs.sum().backward();
+//! assert!(gru.layers[0].weight_ih.grad(&gradients).is_some());
+//! # }
+//! ```
+//!
 //! They have the interface of all recurrent layers ([`RecurrentLayer`](crate::RecurrentLayer)), so they fit into any model
 //! that is generic over it. The gates of all steps are one product, `x W`, and the scan is one operation
 //! ([`bptt_kernels::scan`]).
