@@ -241,7 +241,7 @@ fn schedules_are_those_of_the_paper() {
     assert!((sigmoid.truth(0) - 100.0 / 101.0).abs() < 1e-12);
     // Half where exp(step / k) = k.
     let half = 100.0 * 100f64.ln();
-    assert!((sigmoid.truth(half.round() as u64) - 0.5).abs() < 1e-3);
+    assert!((sigmoid.truth(half.round() as u64) - 0.5).abs() < 2e-3);
     assert_eq!(sigmoid.truth(u64::MAX), 0.0);
     let text = serde_json::to_string(&linear).expect("JSON");
     assert_eq!(text, r#"{"linear":{"start":0.9,"slope":0.1,"floor":0.25}}"#);
