@@ -23,15 +23,12 @@ mod states;
 mod windows;
 
 pub use compare::{Comparison, compare};
-pub use report::{GroupComparison, Truncation, WindowComparison};
+pub use report::{ENOUGH, GroupComparison, Truncation, WindowComparison};
 pub use windows::{Cut, joined};
 
 use crate::readout::{Batch, Block, Readout};
 use bptt::SequenceCell;
 use std::ops::Range;
-
-/// The bias from which on a window counts as enough: 1 %.
-pub const ENOUGH: f64 = 0.01;
 
 /// The windows 1, 2, 4, … below a number of steps, and this number.
 pub fn doubling(steps: usize) -> Vec<usize> {

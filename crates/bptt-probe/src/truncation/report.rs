@@ -1,10 +1,12 @@
 //! What was found.
 
 use crate::readout::Batch;
-use crate::truncation::ENOUGH;
 use crate::truncation::compare::Comparison;
 use crate::truncation::windows::sizes;
 use serde::Serialize;
+
+/// The bias from which on a window counts as enough: 1 %.
+pub const ENOUGH: f64 = 0.01;
 
 /// The truncated gradients of a model against its whole gradient. It serialises to fields of `bptt dynamics --json`.
 /// Numbers that are not finite are `null` there.

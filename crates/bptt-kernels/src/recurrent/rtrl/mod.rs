@@ -7,6 +7,7 @@
 
 mod cell;
 mod columns;
+mod influence;
 mod tangent;
 
 use crate::operation::cell_layout::CellLayout;
@@ -15,10 +16,9 @@ use crate::operation::operands::{Cotangents, Operand, Operands};
 use crate::operation::plan::{MaskedOutput, Plan, PlanOptions, Sizes};
 use crate::recurrent::rtrl::cell::TangentCell;
 use crate::recurrent::rtrl::columns::Columns;
+use crate::recurrent::rtrl::influence::{sums, through, times};
 use crate::recurrent::rtrl::tangent::Tangent;
-use crate::reference::ops::{
-    add, columns, linear, only, reshape, row_mask, rows, times_transposed, zeros_like,
-};
+use crate::reference::ops::{add, columns, linear, only, reshape, row_mask, rows, zeros_like};
 use crate::reference::primitive::Primitive;
 use bptt_cells::{Cell, HiddenTerm};
 use burn::backend::tensor::FloatTensor;
@@ -481,24 +481,4 @@ impl<B: Backend> Plane<B> {
             d: self.d.into_iter().zip(&then.d).map(|(now, then)| pick(now, then)).collect(),
         }
     }
-}
-
-fn sums<B: Backend>(a: Vec<FloatTensor<B>>, b: Vec<FloatTensor<B>>) -> Vec<FloatTensor<B>> {
-    a.into_iter().zip(b).map(|(a, b)| add::<B>(a, b)).collect()
-}
-
-/// `[B, N, I]` times a weight `[O, I]`: `[B, N, O]`.
-fn times<B: Backend>(d: &FloatTensor<B>, weight: &FloatTensor<B>) -> FloatTensor<B> {
-    let [batch, n, width] = d.shape().dims();
-    let out = weight.shape()[0];
-    let flat = reshape::<B>(d.clone(), [batch * n, width]);
-    reshape::<B>(times_transposed::<B>(flat, weight.clone()), [batch, n, out])
-}
-
-/// `Σ_p d[b, p] ∂[b, n, p]`, `[B, N]`
-fn through<B: Backend>(d: &FloatTensor<B>, influence: &FloatTensor<B>) -> FloatTensor<B> {
-    let [batch, n, width] = influence.shape().dims();
-    let d = reshape::<B>(d.clone(), [batch, 1, width]);
-    let products = B::float_mul(influence.clone(), d);
-    reshape::<B>(B::float_sum_dim(products, 2), [batch, n])
 }

@@ -1,8 +1,8 @@
 //! What a point is, by the eigenvalues of the Jacobian there.
 
 use crate::dynamics::eigen::eigenvalues;
-use crate::dynamics::fixed_points::Settings;
 use crate::dynamics::fixed_points::minimise::Minimum;
+use crate::dynamics::fixed_points::settings::Settings;
 use crate::dynamics::system::{System, jacobian};
 use serde::Serialize;
 

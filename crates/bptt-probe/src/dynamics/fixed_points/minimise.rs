@@ -4,7 +4,7 @@
 //! Mathematics 2 (1944), 164–168; D. W. Marquardt, "An algorithm for least-squares estimation of nonlinear parameters",
 //! Journal of the Society for Industrial and Applied Mathematics 11 (1963), 431–441.
 
-use crate::dynamics::fixed_points::Settings;
+use crate::dynamics::fixed_points::settings::Settings;
 use crate::dynamics::matrix::{Factor, Matrix, add_scaled, dot};
 use crate::dynamics::system::System;
 use burn::tensor::Device;

@@ -1,6 +1,6 @@
 //! Where the search begins, and how far apart the visited states are.
 
-use crate::dynamics::fixed_points::Settings;
+use crate::dynamics::fixed_points::settings::Settings;
 use crate::dynamics::matrix::Matrix;
 use rand::rngs::StdRng;
 use rand::seq::index::sample;
