@@ -29,6 +29,9 @@ pub enum Feeding {
 /// Encoder and decoder may have another type than the rest ([`cast`](crate::cast)): what goes into them and what comes out
 /// is converted.
 ///
+/// In code that is generic over the layers, Burn's `Module` of the model needs `ModuleDisplay` of both, beside
+/// [`RecurrentLayer`].
+///
 /// Shapes: `B` batch, `Ts` steps of the source, `Tt` steps of the target, `V` target symbols, `A` the size of the
 /// attentional hidden state.
 #[derive(Module, Debug)]
