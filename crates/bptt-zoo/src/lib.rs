@@ -77,9 +77,10 @@ pub use any_task::AnyTask;
 pub use check::{GradientCheck, TOLERANCE, compare_engines};
 pub use clip::clip_global_norm;
 pub use dynamics::{
-    AutonomousSpectrum, ConstantInput, DrivenSpectrum, DynamicsOptions, DynamicsProgress,
-    FixedPoint, FixedPoints, GradientNorm, GradientsThroughTime, HeldUnit, Holding, JacobianBound,
-    JacobianProduct, Jacobians, NamedGate, RunDynamics, StatePart, StepJacobian, dynamics_page,
+    AutonomousSpectrum, ConstantInput, Curvature, DrivenSpectrum, DynamicsOptions,
+    DynamicsProgress, FixedPoint, FixedPoints, GradientNorm, GradientsThroughTime, HeldUnit,
+    Holding, JacobianBound, JacobianProduct, Jacobians, NamedGate, RunDynamics, StatePart,
+    StepJacobian, dynamics_page,
 };
 pub use error::Error;
 pub use figure::figure;

@@ -120,6 +120,17 @@ fn check_jacobians(found: &Value, size: usize, bounded: bool) {
     }
 }
 
+fn check_curvature(found: &Value) {
+    let [most, least] = ["hessian_max", "hessian_min"].map(|x| number(found, x));
+    assert!(most > 0.0 && most >= least, "{most}, {least}");
+    for error in ["hessian_max_error", "hessian_min_error"] {
+        assert!(number(found, error) >= 0.0);
+    }
+    assert!(found["hessian_converged"].is_boolean() && number(found, "condition") >= 1.0);
+    assert_eq!(number(found, "hessian_share"), 1.0);
+    assert!((1..=40).contains(&found["hessian_products"].as_u64().expect("a count")));
+}
+
 fn check_holding(found: &Value, cell: &str, gates: &[&str]) {
     assert_eq!((&found["gate_sequences"], &found["half_life_steps"]), (&16.into(), &6.into()));
     let names: Vec<_> = list(found, "gates").iter().map(|gate| gate["name"].clone()).collect();
@@ -160,6 +171,7 @@ fn the_json_has_every_field_in_the_documented_shape() {
         check_spectrum(&found, size);
         check_jacobians(&found, size, cell == "rnn");
         check_holding(&found, cell, gates);
+        check_curvature(&found);
     }
 }
 

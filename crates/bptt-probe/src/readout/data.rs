@@ -55,6 +55,15 @@ impl Batch {
         Self { input, target, lengths: None, hidden: None, memory: None, share: 1.0 }
     }
 
+    /// How many steps all rows have together, `B · T`.
+    pub fn steps(&self) -> usize {
+        let [rows, time] = match &self.input {
+            Input::Values(values) => [values.dims()[0], values.dims()[1]],
+            Input::Tokens(tokens) => tokens.dims(),
+        };
+        rows * time
+    }
+
     /// The same in another float type.
     pub fn cast(self, dtype: DType) -> Self {
         Self {

@@ -10,12 +10,14 @@
 //! | how long units hold, and saturated gates | `gates.rs` |
 //! | Jacobians, and products of them | `jacobians.rs` |
 //! | Lyapunov exponents | `spectrum.rs` |
+//! | the ends of the Hessian's spectrum | `curvature.rs` |
 //! | fixed points and slow points | `fixed_points/` |
 //! | truncated gradients | `truncation.rs` |
 //!
 //! A new section is such a file, a field of [`RunDynamics`], a line where `run.rs` measures it, and one each in
 //! `result.rs` and `page.rs`. If it has an option, this is a field of [`DynamicsOptions`].
 
+mod curvature;
 mod draw;
 mod fixed_points;
 mod gates;
@@ -30,6 +32,7 @@ mod spectrum;
 mod trained;
 mod truncation;
 
+pub use curvature::Curvature;
 pub use fixed_points::{FixedPoint, FixedPoints};
 pub use gates::{HeldUnit, Holding, NamedGate};
 pub use gradients::{GradientNorm, GradientsThroughTime, StatePart};

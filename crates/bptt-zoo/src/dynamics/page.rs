@@ -14,6 +14,7 @@ pub fn dynamics_page(runs: &[RunDynamics]) -> String {
     figures.extend(sections(runs, &names, |run| Some(&run.holding)));
     figures.extend(sections(runs, &names, |run| run.jacobians.as_ref()));
     figures.extend(sections(runs, &names, |run| Some(&run.spectrum)));
+    figures.extend(sections(runs, &names, |run| run.curvature.as_ref()));
     figures.extend(sections(runs, &names, |run| run.fixed_points.as_ref()));
     figures.extend(sections(runs, &names, |run| run.truncation.as_ref()));
     let one = |(run, name): (&RunDynamics, &String)| {

@@ -1,5 +1,6 @@
 //! What was found.
 
+use crate::dynamics::curvature::Curvature;
 use crate::dynamics::fixed_points::FixedPoints;
 use crate::dynamics::gates::Holding;
 use crate::dynamics::gradients::GradientsThroughTime;
@@ -50,6 +51,9 @@ pub struct RunDynamics {
     /// How long units hold what they have, and their gates.
     #[serde(flatten)]
     pub holding: Holding,
+    /// The ends of the Hessian's spectrum; not for models whose Krylov space does not fit the memory.
+    #[serde(flatten)]
+    pub curvature: Option<Curvature>,
     /// Fixed points and slow points, if they were wanted.
     #[serde(flatten)]
     pub fixed_points: Option<FixedPoints>,
@@ -83,6 +87,7 @@ impl RunDynamics {
         lines.extend(self.spectrum.lines());
         lines.extend(self.jacobians.iter().flat_map(Section::lines));
         lines.extend(self.holding.lines());
+        lines.extend(self.curvature.iter().flat_map(Section::lines));
         lines.extend(self.fixed_points.iter().flat_map(Section::lines));
         lines.extend(self.truncation.iter().flat_map(Section::lines));
         lines.join("\n").replace("-inf", "−∞")

@@ -1,5 +1,6 @@
 //! Measures the dynamics of a run.
 
+use crate::dynamics::curvature::Curvature;
 use crate::dynamics::fixed_points::FixedPoints;
 use crate::dynamics::gates::Holding;
 use crate::dynamics::gradients::GradientsThroughTime;
@@ -40,6 +41,7 @@ pub(crate) fn dynamics_of<T: Task>(
         jacobians: Jacobians::measure(&trained, progress)?,
         holding: Holding::measure(&trained, progress)?,
         spectrum: DrivenSpectrum::measure(&trained, options, progress)?,
+        curvature: Curvature::measure(&trained, options, progress),
         fixed_points: match options.fixed_points {
             Some(starts) => Some(FixedPoints::measure(&trained, starts, options, progress)?),
             None => None,
