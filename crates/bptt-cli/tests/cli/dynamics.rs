@@ -197,6 +197,7 @@ fn truncation_has_its_fields() {
     assert_eq!((&found["truncation_steps"], &found["truncation_batches"]), (&6.into(), &4.into()));
     assert!(found["truncation_loss"].as_f64() > Some(0.0));
     assert!(found["window_within_1_percent"].as_u64() <= Some(6));
+    assert!(found["window_within_1_percent_recurrent"].as_u64() <= Some(6));
     let windows = found["truncation"].as_array().expect("a list");
     let names: Vec<_> = windows.iter().map(|w| w["window"].as_u64().expect("a number")).collect();
     assert_eq!(names, [1, 2, 4, 6]);
@@ -219,12 +220,14 @@ fn truncation_has_its_fields() {
             assert!(numbers.iter().all(|name| of[*name].is_number()), "{of}");
         }
         let names: Vec<_> = groups.iter().map(|group| group["group"].as_str()).collect();
-        let expected = ["weight_ih_l0", "weight_hh_l0", "bias_l0", "readout"].map(Some);
+        let expected =
+            ["recurrent", "weight_ih_l0", "weight_hh_l0", "bias_l0", "readout"].map(Some);
         assert_eq!(names, expected);
-        let parameters = groups.iter().map(|group| group["parameters"].as_u64());
+        let parameters = groups[1..].iter().map(|group| group["parameters"].as_u64());
         assert_eq!(parameters.sum::<Option<u64>>(), Some(4 * 4 * (2 + 4 + 2) + 5));
+        assert_eq!(groups[0]["parameters"], 4 * 4 * (2 + 4 + 2));
         // The linear layer is not cut.
-        assert!(groups[3]["bias"].as_f64() < Some(1e-12));
+        assert!(groups[4]["bias"].as_f64() < Some(1e-12));
     }
     // The last window is the whole gradient.
     assert!(windows[3]["bias"].as_f64() < Some(1e-12) && windows[0]["bias"].as_f64() > Some(0.01));

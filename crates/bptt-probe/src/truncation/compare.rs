@@ -85,7 +85,8 @@ pub fn compare(whole: &[Vec<f64>], cut: &[Vec<f64>], ranges: &[Range<usize>]) ->
         sums.bias()
     });
     let (batch_bias, batch_bias_error) = mean(&ratios.collect::<Vec<_>>());
-    let noise = |variance: f64| variance.max(0.0).sqrt();
+    // Rounding may be below zero. NaN stays NaN.
+    let noise = |variance: f64| if variance < 0.0 { 0.0 } else { variance.sqrt() };
     Comparison {
         bias: here.bias(),
         bias_error: error(&|_, sums| sums.bias()),
@@ -227,6 +228,7 @@ mod tests {
         let found = compare(&[vec![3.0, 4.0]], &[vec![3.0, 0.0]], &[0..2]);
         assert_eq!((found.bias, found.batch_bias, found.norm), (0.8, 0.8, 3.0));
         assert!(found.variance.is_nan() && found.bias_error.is_nan());
+        assert!(found.signal_to_noise.is_nan() && found.batch_bias_error.is_nan());
         let two = compare(&[vec![1.0], vec![3.0]], &[vec![1.0], vec![3.0]], &[0..1]);
         assert_eq!((two.bias, two.variance), (0.0, 2.0));
     }

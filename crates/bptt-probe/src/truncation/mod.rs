@@ -27,6 +27,7 @@ pub use report::{ENOUGH, GroupComparison, Truncation, WindowComparison};
 pub use windows::{Cut, joined};
 
 use crate::readout::{Batch, Block, Readout};
+use crate::truncation::report::RECURRENT;
 use bptt::SequenceCell;
 use std::ops::Range;
 
@@ -108,10 +109,12 @@ pub fn truncation<C: SequenceCell>(
     Ok(Truncation::new(batches, loss, windows.iter().zip(&cuts).map(of).collect()))
 }
 
-/// The parameters that belong together: those of an embedding, the matrices and the biases of each layer, and those of the
-/// linear layer.
+/// The parameters that belong together: those of all recurrent layers, which are what truncation is about; those of an
+/// embedding, the matrices and the biases of each layer, and those of the linear layer.
 fn groups(blocks: &[Block]) -> Vec<(String, Vec<Range<usize>>)> {
-    let mut groups: Vec<(String, Vec<Range<usize>>)> = Vec::new();
+    let of_layers = blocks.iter().filter(|block| block.name.starts_with("recurrent."));
+    let of_layers: Vec<_> = of_layers.map(|block| block.range.clone()).collect();
+    let mut groups = vec![(RECURRENT.to_string(), of_layers)];
     for block in blocks {
         let name = match block.name.strip_prefix("recurrent.") {
             // Both biases of a gate are added before anything else, in most cells.

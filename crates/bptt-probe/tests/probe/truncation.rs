@@ -245,9 +245,10 @@ fn a_linear_network_has_the_bias_of_a_geometric_sum() {
             last = of.figures.bias;
         }
         let names: Vec<_> = found.truncation[0].groups.iter().map(|g| g.group.as_str()).collect();
-        assert_eq!(names, ["weight_ih_l0", "weight_hh_l0", "bias_l0", "readout"]);
+        assert_eq!(names, ["recurrent", "weight_ih_l0", "weight_hh_l0", "bias_l0", "readout"]);
         // With 0.9^k below 1 % from k = 44 on, it takes all 64 steps, of these windows.
-        assert_eq!(found.window_within_1_percent, Some(64));
+        let within = (found.window_within_1_percent, found.window_within_1_percent_recurrent);
+        assert_eq!(within, (Some(64), Some(64)));
     }
     // 0.5^k is below 1 % from k = 7 on.
     let (readout, batch) = linear(Reads::LastHidden, 0.5, 64);

@@ -66,11 +66,12 @@ fn check_memory(parameters: usize, batches: usize, windows: usize) -> Result<(),
 impl Section for Truncation {
     fn lines(&self) -> Vec<String> {
         let mut lines = vec![format!("truncation        {}", answer(self))];
-        for WindowComparison { window, figures: of, .. } in &self.truncation {
+        for window_of in &self.truncation {
+            let WindowComparison { window, figures: of, .. } = window_of;
             lines.push(format!(
-                "  window {window:<8} bias {:<18} cosine {:<9.5} signal / noise {}",
+                "  window {window:<8} bias {:<18} of the recurrent layers {:<18} signal / noise {}",
                 within(of.bias, of.bias_error),
-                of.cosine,
+                within(window_of.recurrent().bias, window_of.recurrent().bias_error),
                 within(of.signal_to_noise, of.signal_to_noise_error),
             ));
         }
@@ -85,13 +86,15 @@ impl Section for Truncation {
 /// What window would do.
 fn answer(of: &Truncation) -> String {
     let (steps, batches) = (of.truncation_steps, of.truncation_batches);
-    let over = format!("of {steps} steps, over {batches} batches");
-    match of.window_within_1_percent {
-        Some(window) if window < steps => {
-            format!("windows of {window} {over}, have the whole gradient within 1 %")
-        }
-        _ => format!("no shorter window has the whole gradient {over}, within 1 %"),
-    }
+    let needs = |window: Option<usize>| match window {
+        Some(window) if window < steps => format!("{window}"),
+        _ => format!("all {steps}"),
+    };
+    format!(
+        "within 1 % with a window of {} steps for the recurrent layers, of {} for all parameters ({batches} batches)",
+        needs(of.window_within_1_percent_recurrent),
+        needs(of.window_within_1_percent),
+    )
 }
 
 /// A curve for each run.
@@ -104,7 +107,7 @@ fn curves(runs: &[(&str, &Truncation)], of: fn(&WindowComparison) -> f64) -> Vec
 }
 
 fn bias(runs: &[(&str, &Truncation)]) -> Figure {
-    let mut curves = curves(runs, |w| w.figures.bias);
+    let mut curves = curves(runs, |w| w.recurrent().bias);
     let longest = runs.iter().map(|(_, found)| found.truncation_steps).max().unwrap_or(1);
     let level = vec![[1.0, ENOUGH], [longest as f64, ENOUGH]];
     curves.push(Curve { name: "1 %".to_string(), ..Curve::new(level) });
@@ -123,8 +126,8 @@ fn bias(runs: &[(&str, &Truncation)]) -> Figure {
         heading: "What truncation loses".to_string(),
         svg: chart.svg(),
         reading: format!(
-            "The gradient of back-propagation that is cut every so many steps, against the whole one: the distance of the \
-             two means over the batches, as a share of the whole. A curve that falls early \
+            "The gradient of the recurrent layers, by back-propagation that is cut every so many steps, against the whole \
+             one: the distance of the two means over the batches, as a share of the whole. A curve that falls early \
              means that the network makes no use of what is further back; one that stays high means that most of the \
              gradient comes from far away. The axis ends at 1e-4, and the curve at the last window that is not the whole \
              sequence. {}",
@@ -155,6 +158,7 @@ fn noise(runs: &[(&str, &Truncation)]) -> Figure {
 /// A number with its error bar.
 fn within(value: f64, error: f64) -> String {
     match error.is_finite() {
+        _ if value.is_nan() => "unknown".to_string(),
         true => format!("{value:.2e} ± {error:.0e}"),
         false => format!("{value:.2e}"),
     }
