@@ -24,8 +24,9 @@ impl<'a, C: SequenceCell> Cut<'a, C> {
 
     /// The loss of the batch and its truncated gradient.
     ///
-    /// - With [`Reads::EveryStep`], windows of `window` steps follow each other from the first step on, the last may be
-    ///   shorter. This is `Truncated` with `every` and `depth` of `window` steps.
+    /// - With [`Reads::EveryStep`], windows of `window` steps follow each other from the first step on. If steps are left
+    ///   over at the end, their gradient goes back over `window` steps, too. This is
+    ///   [`Truncated`](bptt::Truncated) with `every` and `depth` of `window` steps.
     /// - With [`Reads::LastHidden`], there is one answer at the end of each row, and its gradient goes back over the last
     ///   `window` steps of the row.
     ///
@@ -36,7 +37,7 @@ impl<'a, C: SequenceCell> Cut<'a, C> {
         self.readout.derivatives(&self.batches(window), None)
     }
 
-    /// The windows, each row as a row of its own.
+    /// The windows, each row as a row of its own. A batch with a negative share takes away answers of the batch before it.
     ///
     /// # Panics
     ///
@@ -48,9 +49,16 @@ impl<'a, C: SequenceCell> Cut<'a, C> {
         match self.readout.reads {
             Reads::LastHidden => vec![self.ends(window)],
             Reads::EveryStep => {
-                let whole = time / window;
-                let rest = self.windows(whole * window, time % window, 1);
-                self.windows(0, window, whole).into_iter().chain(rest).collect()
+                let (whole, rest) = (time / window, time % window);
+                let mut batches: Vec<_> = self.windows(0, window, whole).into_iter().collect();
+                if rest > 0 {
+                    // The last `window` steps, of which only the last answers are still to be counted.
+                    let start = time - window;
+                    batches.extend(self.windows(start, window, 1));
+                    let counted = self.windows(start, window - rest, 1);
+                    batches.extend(counted.map(|batch| Batch { share: -batch.share, ..batch }));
+                }
+                batches
             }
         }
     }

@@ -156,7 +156,8 @@ fn lengths_are_cut_row_by_row() {
     for reads in [Reads::EveryStep, Reads::LastHidden] {
         let model = model(CellKind::Lstm, reads);
         let whole = batch(reads, &mut StdRng::seed_from_u64(3));
-        let lengths = [TIME, 2, 7];
+        // The first has a rest behind the windows of three steps, the others have none.
+        let lengths = [TIME, 2, 6];
         let ragged = Batch { lengths: Some(lengths.to_vec()), ..whole.clone() };
         for window in [1, 3, 10] {
             let found = Cut::new(&model, &ragged).derivatives(window).gradient;
