@@ -9,7 +9,7 @@ use crate::sabotage;
 use crate::scalar::Values;
 use crate::setting::{DType, Setting};
 use crate::ulp::Ulps;
-use bptt::{CellKind, Engine, Kernel, Nonlinearity};
+use bptt::{CellKind, Engine, Kernel, Nonlinearity, SequenceCell};
 use burn::tensor::Device;
 
 /// The results of a verification.
@@ -148,8 +148,12 @@ impl Session<'_> {
             return cases;
         }
         let is_fine = |case: &Case| {
+            // The gradient of diagonal weights is few numbers, each a sum over steps and rows whose terms may cancel.
+            let is_dense = case.options.cell().layout().has_recurrent_weights();
             let is_moderate = case.options.time < 40 && case.gain <= 1.0;
-            is_moderate && self.can_compare(case, Engine::Autograd)
+            is_moderate
+                && (is_dense || case.options.num_layers == 1)
+                && self.can_compare(case, Engine::Autograd)
         };
         let (cases, others): (Vec<_>, Vec<_>) = cases.into_iter().partition(is_fine);
         self.say_left_out(&others, "errors of 16 bits grow too large in them");

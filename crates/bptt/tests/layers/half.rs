@@ -2,8 +2,7 @@
 
 use super::{complaint, noise, plain, tracked};
 use bptt::{
-    AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, Engine, Kernel, RecurrentState,
-    SequenceCell, cast,
+    AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, Engine, Kernel, RecurrentState, cast,
 };
 use burn::Tensor;
 use burn::module::Module;
@@ -68,10 +67,8 @@ fn outcome(layer: &AnyRecurrent, given: &Given) -> Vec<Vec<u64>> {
         all.add(Tensor::<3>::from_inner(x.grad(&gradients).expect("a leaf")));
     }
     let weights = &layer.weights[0];
-    // The gradient of diagonal weights is a sum over rows, which are rounded first.
-    let is_matrix = layer.cell().layout().has_recurrent_weights();
-    let recurrent = is_matrix.then_some(&weights.weight_hh);
-    for weight in [&weights.weight_ih].into_iter().chain(recurrent).chain(&weights.weight_hr) {
+    let others = weights.weight_hr.iter().chain(&weights.weight_diag);
+    for weight in [&weights.weight_ih, &weights.weight_hh].into_iter().chain(others) {
         all.add(Tensor::<2>::from_inner(weight.grad(&gradients).expect("a parameter")));
     }
     for bias in weights.bias_ih.iter().chain(&weights.bias_hh) {

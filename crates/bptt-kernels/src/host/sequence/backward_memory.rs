@@ -133,22 +133,28 @@ impl<T: Gemm> StateGradient<Buffer<T>> {
 
     /// The gradients of the initial state and of the reset state, if they are wanted, without padding.
     pub(super) fn add_to(&self, layer: &Layer, wanted: &Operands<()>, d: &mut Operands<Values<T>>) {
-        let (hidden, memory) = (Some(&self.d_hidden), Some(&self.d_memory));
-        let states = [
-            (Operand::Hidden, hidden, Operand::Memory, memory),
-            (
-                Operand::ResetHidden,
-                self.reset_hidden.as_ref(),
-                Operand::ResetMemory,
-                self.reset_memory.as_ref(),
-            ),
+        let hidden = [
+            (Operand::Hidden, Some(&self.d_hidden)),
+            (Operand::ResetHidden, self.reset_hidden.as_ref()),
         ];
-        for (hidden_is, hidden, memory_is, memory) in states {
-            if let (true, Some(rows)) = (wanted.has(hidden_is), hidden) {
-                d.set(hidden_is, Some(of_hidden(layer, rows).into()));
+        for (operand, rows) in hidden {
+            if let (true, Some(rows)) = (wanted.has(operand), rows) {
+                d.set(operand, Some(of_hidden(layer, rows).into()));
             }
-            if let (true, Some(rows)) = (wanted.has(memory_is), memory) {
-                d.set(memory_is, Some(of_memory(layer, rows).into()));
+        }
+        let memory = |operand, rows: Option<&Buffer<T>>| {
+            rows.filter(|_| wanted.has(operand)).map(|rows| of_memory(layer, rows))
+        };
+        let mut initial = memory(Operand::Memory, Some(&self.d_memory));
+        let mut reset = memory(Operand::ResetMemory, self.reset_memory.as_ref());
+        if let (Some(initial), Some(reset)) = (&mut initial, &mut reset) {
+            // Diagonal weights are one parameter, from the beginning and after a reset.
+            let first = layer.states() * layer.batch * layer.hidden;
+            move_all(&mut initial[first..], &mut reset[first..]);
+        }
+        for (operand, memory) in [(Operand::Memory, initial), (Operand::ResetMemory, reset)] {
+            if let Some(memory) = memory {
+                d.set(operand, Some(memory.into()));
             }
         }
     }
@@ -161,13 +167,27 @@ fn of_hidden<T: Gemm>(layer: &Layer, rows: &Buffer<T>) -> Vec<T> {
     rows.flat_map(|row| &row[..output]).copied().collect()
 }
 
-/// `[M, B, H]`, without padding.
+/// `[M, B, H]`, without padding. All rows have the same diagonal weights: the first row has the sum of their gradients,
+/// and the others have zeros. So the sum is rounded once if the gradients are rounded to 16 bits.
 fn of_memory<T: Gemm>(layer: &Layer, rows: &Buffer<T>) -> Vec<T> {
-    let Layer { batch, hidden, memories, hp, .. } = *layer;
+    let Layer { batch, hidden, memories, hp, parts, .. } = *layer;
     let of = rows.as_slice();
     let row = |m: usize, b: usize| &of[(b * memories + m) * hp..][..hidden];
     let all = (0..memories).flat_map(|m| (0..batch).flat_map(move |b| row(m, b)));
-    all.copied().collect()
+    let mut all: Vec<T> = all.copied().collect();
+    for plane in all[layer.states() * batch * hidden..].chunks_exact_mut(batch * hidden) {
+        // In dual numbers, the first two rows: a row of values and that of its tangents.
+        let (first, others) = plane.split_at_mut(parts * hidden);
+        others.chunks_exact_mut(parts * hidden).for_each(|rows| move_all(first, rows));
+    }
+    all
+}
+
+/// Adds numbers to others, and leaves zeros.
+fn move_all<T: Gemm>(to: &mut [T], from: &mut [T]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = T::plus(*to, std::mem::replace(from, T::ZERO));
+    }
 }
 
 impl<T: Gemm> Totals<Buffer<T>> {
