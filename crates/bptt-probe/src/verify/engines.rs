@@ -8,9 +8,9 @@ use bptt::Engine;
 /// How many epsilons of a type with 16 bits two implementations may differ, of which one rounds each of its operations.
 pub(super) const COARSE: f64 = 32.0;
 
-/// Why the cases of rectifiers are left out for some implementations.
-pub(super) const WHY_NO_RECTIFIER: &str =
-    "where each operation is rounded to 16 bits, a rectifier that is shut may open";
+/// Why the cases of rectifiers, and stacks of sLSTMs, are left out for some implementations.
+pub(super) const WHY_NO_RECTIFIER: &str = "where each operation is rounded to 16 bits, a rectifier that is shut may \
+     open, and exponentials enlarge errors";
 
 /// The manual engine against the autograd engine.
 pub struct Engines;
