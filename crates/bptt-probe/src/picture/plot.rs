@@ -31,6 +31,8 @@ pub struct Plot {
     beside: (String, f64),
     /// How far apart ticks are on a linear axis, about.
     spacing: [f64; 2],
+    /// Whether the vertical axis is of rows with names, and has no numbers.
+    has_rows: bool,
 }
 
 impl Plot {
@@ -53,7 +55,15 @@ impl Plot {
         let x = Scale { axis: x, from: LEFT, to: LEFT + width };
         let y = Scale { axis: y, from: TOP + height, to: TOP };
         let (body, legend, beside) = (String::new(), Vec::new(), (String::new(), 0.0));
-        Self { x, y, body, legend, beside, spacing: [80.0, 60.0] }
+        Self { x, y, body, legend, beside, spacing: [80.0, 60.0], has_rows: false }
+    }
+
+    /// Rows, one below the other, each of this height. The vertical axis has no numbers. The first row is between 0 and -1,
+    /// the second between -1 and -2, and so on.
+    pub fn rows(x: Axis, rows: usize, [width, height]: [f64; 2]) -> Self {
+        let rows = rows.max(1) as f64;
+        let plot = Self::with_axes(x, Axis::linear([-rows, 0.0]), [width, height * rows]);
+        Self { has_rows: true, ..plot }
     }
 
     /// The width of the space between the axes of a small plot.
@@ -239,6 +249,19 @@ impl Plot {
         self.legend.push((symbol, name.to_string()));
     }
 
+    /// A line of the legend for dots of a class.
+    pub fn legend_dots(&mut self, class: &str, name: &str) {
+        let dots =
+            [12, 22, 32].map(|x| format!("<circle class=\"dot {class}\" cx=\"{x}\" r=\"3\"/>"));
+        self.legend_symbol(dots.concat(), name);
+    }
+
+    /// A line of the legend for blocks of a class.
+    pub fn legend_block(&mut self, class: &str, name: &str) {
+        let block = format!("<path class=\"column {class}\" d=\"M0 -5h44v10h-44z\"/>");
+        self.legend_symbol(block, name);
+    }
+
     /// A filled block between two numbers of each axis, with a class.
     pub fn block(&mut self, [left, right]: [f64; 2], [low, high]: [f64; 2], class: &str) {
         let ((left, bottom), (right, top)) = (self.place(left, low), self.place(right, high));
@@ -311,7 +334,11 @@ impl Plot {
                 number(tick)
             );
         }
-        for tick in self.y.axis.ticks((bottom - top) / self.spacing[1]) {
+        let ticks = match self.has_rows {
+            true => Vec::new(),
+            false => self.y.axis.ticks((bottom - top) / self.spacing[1]),
+        };
+        for tick in ticks {
             let at = self.y.place(tick);
             let _ = write!(grid, "M{left} {at:.1}H{right}");
             let _ = writeln!(

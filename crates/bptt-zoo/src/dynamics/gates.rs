@@ -181,7 +181,7 @@ impl Section for Holding {
             let what = format!("{name}, layer {}", found.layer);
             let (low, high) = (100.0 * found.low, 100.0 * found.high);
             let [lower, upper] = bounds;
-            format!("{what:18}{low:.0} % {lower}, {high:.0} % {upper}, mean {:.3}", found.mean)
+            format!("{what:17} {low:.0} % {lower}, {high:.0} % {upper}, mean {:.3}", found.mean)
         }));
         lines
     }
@@ -207,7 +207,7 @@ fn of_half_lives(runs: &[(&str, &Holding)]) -> Figure {
     plot.line([SHORTEST, most].into_iter().map(|x| (x, x)), "zero");
     for (class, (name, found)) in row_of(runs) {
         plot.dots_of(class, points(found).into_iter(), 3.0);
-        plot.legend(class, name);
+        plot.legend_dots(class, name);
     }
     plot.figure(
         "How long units hold",
@@ -239,16 +239,15 @@ fn of_gates(runs: &[(&str, &Holding)]) -> Figure {
 /// Bars of one run.
 fn gate_bars(found: &Holding, size: f64, rows: usize) -> String {
     let x = Axis::linear([0.0, 100.0]);
-    let y = Axis::linear([-(rows as f64) - 0.2, 0.2]);
-    let mut plot = Plot::with_axes(x, y, [size, 46.0 * rows as f64]);
+    let mut plot = Plot::rows(x, rows, [size, 46.0]);
     for (k, NamedGate { name, found }) in found.gates.iter().enumerate() {
         let top = -(k as f64);
-        plot.name(1.0, top - 0.3, &format!("{name}, layer {}", found.layer));
-        plot.block([0.0, 100.0 * found.low], [top - 0.8, top - 0.42], "s1");
-        plot.block([100.0 - 100.0 * found.high, 100.0], [top - 0.8, top - 0.42], "s2");
+        plot.name(1.0, top - 0.36, &format!("{name}, layer {}", found.layer));
+        plot.block([0.0, 100.0 * found.low], [top - 0.86, top - 0.48], "s1");
+        plot.block([100.0 - 100.0 * found.high, 100.0], [top - 0.86, top - 0.48], "s2");
     }
-    plot.legend("s1", "at the lower bound");
-    plot.legend("s2", "at the upper bound");
+    plot.legend_block("s1", "at the lower bound");
+    plot.legend_block("s2", "at the upper bound");
     plot.svg("Gates at their bounds", "share of units and steps (%)", "")
 }
 

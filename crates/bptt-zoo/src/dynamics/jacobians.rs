@@ -1,6 +1,6 @@
 //! Jacobians along the trajectory, one by one and in products.
 
-use crate::dynamics::draw::{median, panels, row_of};
+use crate::dynamics::draw::{panels, row_of};
 use crate::dynamics::options::DynamicsProgress;
 use crate::dynamics::section::Section;
 use crate::dynamics::trained::{Case, Trained};
@@ -322,13 +322,10 @@ fn of_steps(runs: &[(&str, &Jacobians)]) -> Figure {
         let bound = found.jacobian_bounds.iter().map(|b| b.bound).fold(f64::NAN, f64::max);
         let more = match bound.is_nan() {
             true => String::new(),
-            false => format!("; bound by the weights: {bound:.3}"),
+            false => format!(", γ σ_max(U) = {bound:.3}"),
         };
-        let middle = median(found.jacobians.iter().map(|at| at.largest_singular_value));
-        plot.legend(
-            class,
-            &format!("{name}: largest singular value, {middle:.3} in the middle{more}"),
-        );
+        plot.legend(class, &format!("{name}: largest singular value{more}"));
+        plot.legend_dots(class, &format!("{name}: spectral radius"));
     }
     plot.figure(
         "Along the sequence",
