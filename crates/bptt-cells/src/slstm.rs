@@ -11,7 +11,7 @@
 //! that are added. This changes neither `h'` nor its gradient:
 //!
 //! ```text
-//! δ  = log f + m - a_i
+//! δ  = log f + m - a_i    (0 where n = 0: nothing was read yet)
 //! m' = a_i + max(δ, 0)                     = max(log f + m, a_i)
 //! i  = e^(-max(δ, 0))    f = e^(-max(-δ, 0))
 //! ```
@@ -77,7 +77,8 @@ impl Cell for Slstm {
     ) -> Forward<Self, N> {
         let [c, n, m] = &before.memory;
         let (z, o) = (a_z.tanh(), a_o.sigmoid());
-        let delta = a_f.log_sigmoid() + m - &a_i;
+        // Nothing was read yet where the normaliser is zero.
+        let delta = n.relu_backward(&(a_f.log_sigmoid() + m - &a_i));
         let above = delta.relu();
         let i = (-above.clone()).exp();
         let f = (-(-delta.clone()).relu()).exp();

@@ -188,6 +188,12 @@ fn the_stabiliser_of_an_slstm_changes_no_output() {
         let h = sigmoid(gates[3]) * c / n;
         assert!((state.hidden - h).abs() < 1e-14 * h.abs().max(1e-3), "{t}: {}, {h}", state.hidden);
     }
+    // The first step reads its input, however far the input gate is shut.
+    for a_i in [-1000.0, 5.0] {
+        let begin = State { hidden: 0.0, memory: [0.0; 3] };
+        let (first, _) = Cell::step(&Slstm, [a_i, 900.0, 0.5, 0.3], [], &begin);
+        assert!((first.hidden - sigmoid(0.3) * 0.5_f64.tanh()).abs() < 1e-15, "{}", first.hidden);
+    }
     // The plain equations overflow here.
     for a_i in [800.0, -500.0, 900.0] {
         let (after, saved) = Cell::step(&Slstm, [a_i, 1.0, 0.5, 0.3], [], &state);

@@ -26,10 +26,11 @@ pub fn eigenvalues(matrix: &Matrix) -> Result<Vec<(f64, f64)>, String> {
     }
     let mut h = hessenberg(matrix.clone());
     let mut values = Vec::with_capacity(h.rows());
+    let size = h.values().iter().map(|x| x * x).sum::<f64>().sqrt();
     let mut end = h.rows();
     let mut sweeps = 0;
     while end > 0 {
-        let start = last_block(&h, end);
+        let start = last_block(&h, end, size);
         match end - start {
             1 => values.push((h.row(start)[start], 0.0)),
             2 => {
@@ -75,11 +76,12 @@ fn hessenberg(mut matrix: Matrix) -> Matrix {
     matrix
 }
 
-/// Where the block that ends before `end` starts: above it, the subdiagonal is zero to rounding.
-fn last_block(h: &Matrix, end: usize) -> usize {
+/// Where the block that ends before `end` starts: above it, the subdiagonal is zero to rounding, or to a rounding of the
+/// rounding of the whole matrix, of this size (beside a diagonal of zeros, nothing is zero to rounding).
+fn last_block(h: &Matrix, end: usize, size: f64) -> usize {
     let is_split = |row: &usize| {
         let (above, here) = (h.row(row - 1)[row - 1].abs(), h.row(*row)[*row].abs());
-        h.row(*row)[row - 1].abs() <= f64::EPSILON * (above + here)
+        h.row(*row)[row - 1].abs() <= f64::EPSILON * (above + here).max(f64::EPSILON * size)
     };
     (1..end).rev().find(is_split).unwrap_or(0)
 }

@@ -227,6 +227,7 @@ fn products_by_the_kernels_are_those_of_the_reference_body() {
 
 #[test]
 fn the_hessian_is_symmetric() {
+    let mut flat = Vec::new();
     for problem in cases() {
         let (u, v) = (direction(&problem, 2), direction(&problem, 3));
         let (hu, suffixes) = product(&problem, &u);
@@ -234,9 +235,13 @@ fn the_hessian_is_symmetric() {
         let (u, v) = (variables(&suffixes, &u), variables(&suffixes, &v));
         let (uhv, vhu) = (u.dot(&hv.product), v.dot(&hu.product));
         let scale = u.dot(&u).sqrt() * hv.product.dot(&hv.product).sqrt();
-        assert!(scale > 0.0, "{}: no curvature at all", problem.name);
-        assert!((uhv - vhu).abs() < 1e-13 * scale, "{}: {uhv} {vhu}", problem.name);
+        if scale == 0.0 {
+            flat.push(problem.name.clone());
+        }
+        assert!((uhv - vhu).abs() <= 1e-13 * scale, "{}: {uhv} {vhu}", problem.name);
     }
+    // The rectifier of the only unit is shut at all steps.
+    assert_eq!(flat, ["indrnn-relu-one-unit"]);
 }
 
 /// A loss with a second derivative, `Σ y² / 2`, in the direction of a single matrix.

@@ -116,9 +116,9 @@ fn a_line_goes_from_run_to_run() {
         found(&out("a"), &line(&out("c"))).unwrap_err().to_string()
     };
     let message = refused(Settings { hidden: 5, ..settings.clone() });
-    assert!(message.contains("two models of the same sizes"), "{message}");
+    assert!(message.contains("needs models of the same sizes"), "{message}");
     let message = refused(Settings { cell: CellKind::Gru, ..settings });
-    assert!(message.contains("two models of the same sizes"), "{message}");
+    assert!(message.contains("needs models of the same sizes"), "{message}");
     let message = refused(tiny_of(TASKS.iter().find(|task| task.name == "copy").unwrap()));
     assert!(message.contains("a run of `copy`, expected one of `adding`"), "{message}");
 }

@@ -374,16 +374,30 @@ fn configs_keep_their_initializers() {
     assert!(wrong.is_err());
 }
 
-/// `RnnConfig` and every cell of the list take all names of weights.
+/// Every cell of the list takes all names of weights. If its recurrent weights are one number a unit, it refuses those
+/// that are made of whole matrices.
 #[test]
 fn all_cells_take_all_weights() {
     for kind in CellKind::ALL {
+        let device = device_of(kind);
         for name in ["torch", "orthogonal", "identity", "radius:2", "normal", "he", "zeros"] {
             let config =
                 AnyRecurrentConfig::new(kind, 2, 5).with_num_layers(2).with_bidirectional(true);
-            let layer = config.with_recurrent_initializer(weights(name)).init(&device_of(kind));
-            assert!(values(&layer.weights[3].weight_hh).iter().all(|x| x.is_finite()), "{name}");
-            assert_eq!(layer.weights[3].weight_hh.dims(), [layer.cell().gates() * 5, 5]);
+            let layer = config.with_recurrent_initializer(weights(name)).try_init(&device);
+            let is_dense = kind.default_cell().layout().has_recurrent_weights();
+            if !is_dense && !["torch", "identity", "zeros"].contains(&name) {
+                let error = layer.expect_err("not for diagonals").to_string();
+                assert!(error.contains("one number a unit"), "{error}");
+                continue;
+            }
+            let layer = layer.expect("it fits");
+            let values = values(&layer.weights[3].weight_hh);
+            assert!(values.iter().all(|x| x.is_finite()), "{name}");
+            let rows = if is_dense { layer.cell().gates() * 5 } else { 1 };
+            assert_eq!(layer.weights[3].weight_hh.dims(), [rows, 5]);
+            if !is_dense && name == "identity" {
+                assert_eq!(values, [1.0; 5]);
+            }
         }
     }
 }

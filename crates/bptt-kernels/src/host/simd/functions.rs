@@ -1,5 +1,5 @@
 //! Sigmoid, tanh, the exponential and the logarithm of the sigmoid, of a SIMD vector. The errors are at most two units
-//! in the last place, and two and a half of the last.
+//! in the last place, and three for the last.
 //!
 //! ```text
 //! e^x     = 2^n e^r                    n = round(x / ln 2), r = x - n ln 2, e^r by a polynomial

@@ -76,7 +76,8 @@ fn f32_gates_are_good_to_two_units_in_the_last_place() {
                 // A unit in the last place of an `f32` of the size of the exact value.
                 let exponent = exact.abs().max(f64::from(f32::MIN_POSITIVE)).log2().floor();
                 let error = (f64::from(y) - exact).abs() / (exponent - 23.0).exp2();
-                let most = if function == LogSigmoid { 2.5 } else { 2.0 };
+                // Of the exponential's two units, and the division and the series behind it.
+                let most = if function == LogSigmoid { 3.0 } else { 2.0 };
                 assert!(error <= most, "{isa:?} {function:?} at {x:e}: {y:e}, {error} units");
             }
         }

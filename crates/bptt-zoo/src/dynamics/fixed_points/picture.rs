@@ -263,7 +263,7 @@ mod tests {
             ]
         );
         let [figure, table] = &found.pictures("")[..] else { panic!("a picture and a table") };
-        assert_eq!(table.svg.matches("<tr>").count(), 6);
+        assert_eq!(table.svg.matches("<tr>").count(), 7, "a head and six points");
         assert!(table.svg.contains("<td>1.00 −0.04</td>") && table.svg.contains("0.500 0.100"));
         assert!(figure.reading.contains("One point is far from all visited states"));
         assert!(figure.reading.contains("from 20 states found 2 stable"));
