@@ -91,7 +91,8 @@ pub struct SharedArgs {
     /// Write what probes read into the run folder, while the model is trained; several with commas
     #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
     probe: Vec<ProbeArg>,
-    /// Training steps between two readings of a probe [default: 20 for gradients, 100 for the others]
+    /// Training steps between two readings of a probe [default: 20 for gradients, 200 for jacobians,
+    /// 100 for sharpness]
     #[arg(long, value_name = "N", requires = "probe")]
     every: Option<u64>,
     /// The run folder: config, metrics, model and learning curve; a new run takes the place of an
@@ -152,7 +153,7 @@ impl SharedArgs {
         };
         Probes {
             gradients: every(ProbeArg::Gradients, 20),
-            jacobians: every(ProbeArg::Jacobians, 100),
+            jacobians: every(ProbeArg::Jacobians, 200),
             sharpness: every(ProbeArg::Sharpness, 100),
         }
     }
