@@ -80,7 +80,7 @@ pub struct Report {
     ///
     /// R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural networks", ICML 2013, 2.1.
     pub jacobian_bound: Option<f64>,
-    /// See [`jacobian_norms`]; from the last state on.
+    /// See [`jacobian_norms`](crate::dynamics::jacobian_norms); from the last state on.
     pub log10_jacobian_norms: Vec<f64>,
 }
 
