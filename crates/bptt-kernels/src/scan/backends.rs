@@ -6,10 +6,12 @@
         unused_imports,
         unused_variables,
         dead_code,
+        unreachable_code,
         reason = "without a backend nothing runs a scan"
     )
 )]
 
+#[cfg(feature = "host")]
 use crate::operation::plan::Kernel;
 use crate::recurrent::backends::missing_feature;
 use crate::recurrent::dispatch::{DispatchBackend, differentiable, into_dispatch};

@@ -76,6 +76,7 @@ pub(crate) struct Checked {
     pub(crate) hidden: usize,
     pub(crate) reverse: bool,
     pub(crate) batch_first: bool,
+    #[cfg_attr(not(feature = "host"), allow(dead_code, reason = "there is one kernel"))]
     pub(crate) kernel: Kernel,
     /// Whether there is a reset state, besides zeros.
     pub(crate) has_reset_state: bool,
