@@ -12,7 +12,7 @@
 //! - `scan`, behind the feature `scanned-cells`: linear recurrences, all steps at once (`scan/`).
 //! - [`RtrlState`]: real-time recurrent learning, which carries gradients forwards.
 //! - [`Primitive`]: a backend's tensor as a [`Number`](bptt_cells::Number), so that the reference
-//!   body runs the cells' own `step` and `step_backward`.
+//!   body runs the cells' own `step` and `step_backward`. [`Recorded`]: a Burn tensor as one.
 //!
 //! This crate chooses no backend. Each feature (`flex`, `ndarray`, `wgpu`, `cuda`, …) turns on
 //! Burn's feature of that name and implements the operation for it.
@@ -35,6 +35,7 @@ pub use operation::memory::{OutOfMemory, check_memory};
 pub use operation::observer::{GradientObserver, StateGradientNorms};
 pub use operation::operands::{Cotangents, Operand, Operands, Results};
 pub use operation::plan::{Kernel, MaskedOutput, Plan, Sizes};
+pub use operation::recorded::Recorded;
 pub use operation::schedule::{TraceCost, TraceSchedule, hidden_state_cost, internal_state_cost};
 pub use operation::sequence_rows::SequenceMask;
 pub use operation::weight_cache::WeightCache;

@@ -7,6 +7,7 @@ pub(crate) mod memory;
 pub(crate) mod observer;
 pub(crate) mod operands;
 pub(crate) mod plan;
+pub(crate) mod recorded;
 pub(crate) mod schedule;
 pub(crate) mod sequence_rows;
 #[cfg(feature = "scanned-cells")]

@@ -12,6 +12,7 @@
 //! W. D. Hillis and G. L. Steele, "Data parallel algorithms", Communications of the ACM 29 (1986); the segments are those
 //! of G. E. Blelloch, "Prefix sums and their applications" (1990).
 
+use crate::operation::recorded::Recorded;
 use crate::operation::step_flags::{MASKED, RESET};
 use crate::scan::plan::{Checked, ScanOperands};
 use crate::scan::tensor_number::Plane;
@@ -53,13 +54,13 @@ pub(super) fn backward<C: ScannedCell>(
 ) -> Gradients {
     let (order, time) = (Order::of(plan), plan.time);
     let done = coefficients(cell, operands, plan);
-    let zeros: C::State<Plane> = done.b.clone().map(|b| Plane(b.0.zeros_like()));
+    let zeros: C::State<Plane> = done.b.clone().map(|b| Recorded(b.0.zeros_like()));
     let (a, _) = without_masked(operands, plan, (done.a, zeros));
 
     // d_b_t = d_h_t + conj(a_{t+1}) d_b_{t+1}, unless the state is reset before step t + 1.
     let next = |x: Plane| {
         let last = order.late(&x.0, 1).zeros_like();
-        Plane(if time > 1 { order.join(order.late(&x.0, time - 1), last) } else { last })
+        Recorded(if time > 1 { order.join(order.late(&x.0, time - 1), last) } else { last })
     };
     let is_cut = |step: usize, row: usize| step > 0 && plan.has(RESET, time - step, row);
     let resets = Segments::of(time, plan.batch, is_cut);
@@ -74,7 +75,7 @@ pub(super) fn backward<C: ScannedCell>(
     let masked = masked(plan, &operands.gates.device());
     // It selects, so that what is no number at a masked step stays there.
     let select = |x: Plane| match &masked {
-        Some(masked) => Plane(filled(x.0, masked, 0.0)),
+        Some(masked) => Recorded(filled(x.0, masked, 0.0)),
         None => x,
     };
     let d_before = joined(a.times_backward(&d_b));
@@ -82,7 +83,7 @@ pub(super) fn backward<C: ScannedCell>(
     let of_units = d_constants.into_vec().into_iter().map(|d| {
         // A constant that is broadcast may have a gradient that is.
         let [outer, inner] = order.sizes(plan);
-        let d = select(Plane(d.0.expand([outer, inner, plan.hidden])));
+        let d = select(Recorded(d.0.expand([outer, inner, plan.hidden])));
         d.0.sum_dim(0).sum_dim(1).reshape([plan.hidden])
     });
     let of_units: Vec<Tensor<1>> = of_units.collect();
@@ -96,7 +97,7 @@ pub(super) fn backward<C: ScannedCell>(
 
 /// The planes of a tensor, `[…, H]` each.
 fn planes<P: Components<Plane>>(of: &Tensor<3>, hidden: usize) -> P {
-    P::from_fn(|plane| Plane(of.clone().narrow(2, plane * hidden, hidden)))
+    P::from_fn(|plane| Recorded(of.clone().narrow(2, plane * hidden, hidden)))
 }
 
 /// Planes side by side.
@@ -127,7 +128,7 @@ fn coefficients<C: ScannedCell>(
     let mut done = cell.coefficients(gates, &constants);
     let [outer, inner] = Order::of(plan).sizes(plan);
     // A constant factor is one for all steps.
-    done.a = done.a.map(|a| Plane(a.0.expand([outer, inner, plan.hidden])));
+    done.a = done.a.map(|a| Recorded(a.0.expand([outer, inner, plan.hidden])));
     done
 }
 
@@ -140,8 +141,8 @@ fn without_masked<P: Linear<Plane>>(
     let Some(masked) = masked(plan, &operands.gates.device()) else { return (a, b) };
     // The first part of a state is its real part.
     let mut one = 1.0;
-    let a = a.map(|a| Plane(filled(a.0, &masked, std::mem::replace(&mut one, 0.0))));
-    (a, b.map(|b| Plane(filled(b.0, &masked, 0.0))))
+    let a = a.map(|a| Recorded(filled(a.0, &masked, std::mem::replace(&mut one, 0.0))));
+    (a, b.map(|b| Recorded(filled(b.0, &masked, 0.0))))
 }
 
 /// Which steps are masked, `[T, B, 1]`; `None` if none is.
@@ -190,10 +191,10 @@ fn with_starts<C: ScannedCell>(
         let elsewhere = order.flags(0..time, plan.batch, &device, |step, row| {
             step == 0 || !plan.has(RESET, step, row)
         });
-        let at_resets = a.clone().map(|a| Plane(filled(a.0, &elsewhere, 0.0)));
+        let at_resets = a.clone().map(|a| Recorded(filled(a.0, &elsewhere, 0.0)));
         b = at_resets.times(&planes(&reset, plan.hidden)).plus(&b);
     }
-    let first = |x: Plane| Plane(order.early(&x.0, 1));
+    let first = |x: Plane| Recorded(order.early(&x.0, 1));
     let begun = a.clone().map(first).times(&planes(&initial, plan.hidden));
     let begun = begun.plus(&b.clone().map(first));
     if time == 1 {
@@ -202,7 +203,7 @@ fn with_starts<C: ScannedCell>(
     let mut begun = begun.into_vec().into_iter();
     b.map(|b| {
         let first = begun.next().expect("as many parts");
-        Plane(order.join(first.0, order.late(&b.0, time - 1)))
+        Recorded(order.join(first.0, order.late(&b.0, time - 1)))
     })
 }
 
@@ -341,15 +342,15 @@ fn doubled<P: Linear<Plane>>(order: Order, mut a: P, mut b: P, segments: Option<
     });
     let mut k = 1;
     while k < time {
-        let late = |x: &P| x.clone().map(|x| Plane(order.late(&x.0, time - k)));
-        let before = |x: &P| x.clone().map(|x| Plane(order.early(&x.0, time - k)));
+        let late = |x: &P| x.clone().map(|x| Recorded(order.late(&x.0, time - k)));
+        let before = |x: &P| x.clone().map(|x| Recorded(order.early(&x.0, time - k)));
         let (mut factor, mut from) = (late(&a), before(&b));
         if let (Some(segments), Some(device)) = (segments, &device) {
             // Where the round skips a step.
             let is_cut = |step: usize, row: usize| segments.is_between(step, row, k);
             let cut = order.flags(k..time, segments.batch, device, is_cut);
-            factor = factor.map(|x| Plane(filled(x.0, &cut, 0.0)));
-            from = from.map(|x| Plane(filled(x.0, &cut, 0.0)));
+            factor = factor.map(|x| Recorded(filled(x.0, &cut, 0.0)));
+            from = from.map(|x| Recorded(filled(x.0, &cut, 0.0)));
         }
         let b_late = factor.times(&from).plus(&late(&b));
         if 2 * k < time {
@@ -367,6 +368,6 @@ fn behind<P: Linear<Plane>>(order: Order, all: P, late: P, k: usize) -> P {
     let mut late = late.into_vec().into_iter();
     all.map(|x| {
         let late = late.next().expect("as many parts");
-        Plane(order.join(order.early(&x.0, k), late.0))
+        Recorded(order.join(order.early(&x.0, k), late.0))
     })
 }

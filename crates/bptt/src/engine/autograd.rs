@@ -6,11 +6,10 @@
 //! list of its checkpoints.
 
 use crate::engine::sequence::Sequence;
-use bptt_cells::{Cell, Components, HiddenTerm, Layout, Number, Rectify, State};
-use bptt_kernels::{MaskedOutput, Plan, SequenceMask, SequenceResult};
+use bptt_cells::{Cell, Components, HiddenTerm, Layout, State};
+use bptt_kernels::{MaskedOutput, Plan, Recorded, SequenceMask, SequenceResult};
 use burn::Tensor;
-use burn::tensor::{Bool, DType, TensorData, activation};
-use std::ops::{Add, Mul, Neg, Sub};
+use burn::tensor::{Bool, TensorData};
 
 /// Runs the sequence step by step.
 pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> SequenceResult {
@@ -245,108 +244,5 @@ fn replace<C: Cell>(rows: &[bool], now: Step<C>, then: &Step<C>) -> Step<C> {
     State {
         hidden: replace(now.hidden, then.hidden.clone()),
         memory: C::Memory::from_vec(memory.map(|(now, then)| replace(now, then)).collect()),
-    }
-}
-
-/// A Burn tensor as a number. On a device with autodiff, Burn records each operation on the tape.
-#[derive(Clone, Debug)]
-pub struct Recorded(
-    /// The tensor. All operands of an operation have one shape.
-    pub Tensor<2>,
-);
-
-macro_rules! operators {
-    ($($Op:ident $op:ident;)*) => {$(
-        impl $Op for Recorded {
-            type Output = Recorded;
-            fn $op(self, other: Self) -> Recorded {
-                Recorded(self.0.$op(other.0))
-            }
-        }
-        impl $Op<&Recorded> for Recorded {
-            type Output = Recorded;
-            fn $op(self, other: &Self) -> Recorded {
-                self.$op(other.clone())
-            }
-        }
-        impl $Op<Recorded> for &Recorded {
-            type Output = Recorded;
-            fn $op(self, other: Recorded) -> Recorded {
-                self.clone().$op(other)
-            }
-        }
-        impl $Op for &Recorded {
-            type Output = Recorded;
-            fn $op(self, other: Self) -> Recorded {
-                self.clone().$op(other.clone())
-            }
-        }
-    )*};
-}
-operators! {
-    Add add;
-    Sub sub;
-    Mul mul;
-}
-
-impl Neg for Recorded {
-    type Output = Self;
-    fn neg(self) -> Self {
-        Self(self.0.neg())
-    }
-}
-
-impl Number for Recorded {
-    fn one_minus(&self) -> Self {
-        Self(self.0.clone().neg().add_scalar(1.0))
-    }
-
-    fn sigmoid(&self) -> Self {
-        let x = self.0.clone();
-        if x.dtype() != DType::F64 {
-            return Self(activation::sigmoid(x));
-        }
-        // Burn's default sigmoid computes through f32; 1 / (1 + e^-x) has no finite derivative once e^-x overflows.
-        // This form avoids both.
-        Self(x.mul_scalar(0.5).tanh().mul_scalar(0.5).add_scalar(0.5))
-    }
-
-    fn tanh(&self) -> Self {
-        Self(self.0.clone().tanh())
-    }
-
-    fn exp(&self) -> Self {
-        Self(self.0.clone().exp())
-    }
-
-    fn log_sigmoid(&self) -> Self {
-        // min(x, 0) - log(1 + e^-|x|): Burn's own form may compute f64 through f32.
-        let x = self.0.clone();
-        let below = activation::relu(x.clone().neg());
-        Self(below.neg() - x.abs().neg().exp().log1p())
-    }
-
-    fn recip(&self) -> Self {
-        Self(self.0.clone().recip())
-    }
-}
-
-impl Rectify for Recorded {
-    fn relu(&self) -> Self {
-        Self(activation::relu(self.0.clone()))
-    }
-
-    fn relu_backward(&self, d: &Self) -> Self {
-        let shut = self.0.clone().lower_equal_elem(0.0);
-        Self(d.0.clone().mask_fill(shut, 0.0))
-    }
-
-    fn clip(&self, bound: f64) -> Self {
-        Self(self.0.clone().clamp(-bound, bound))
-    }
-
-    fn clip_backward(&self, bound: f64, d: &Self) -> Self {
-        let at_bound = self.0.clone().abs().greater_equal_elem(bound);
-        Self(d.0.clone().mask_fill(at_bound, 0.0))
     }
 }

@@ -4,10 +4,9 @@ mod autograd;
 mod manual;
 mod sequence;
 
-pub use autograd::Recorded;
 #[cfg(feature = "attention")]
 pub(crate) use autograd::steps as time_steps;
-pub use bptt_kernels::SequenceResult;
+pub use bptt_kernels::{Recorded, SequenceResult};
 pub use sequence::Sequence;
 pub(crate) use sequence::without_diagonal;
 

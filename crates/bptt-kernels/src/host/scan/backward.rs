@@ -126,28 +126,6 @@ struct Pass<'a, C, T> {
     d_constants: Shared<'a, T>,
 }
 
-impl<'a, C: ScannedCell, T: Real> Pass<'a, C, T> {
-    #[inline(always)]
-    fn gates(&self, place: usize) -> *const T {
-        let width = C::GATES * self.scan.hidden;
-        self.scan.gates[place * width..][..width].as_ptr()
-    }
-
-    /// A row of some states, `[…, S·H]`.
-    #[inline(always)]
-    fn of_row(&self, states: &[T], row: usize) -> *const T {
-        let width = self.scan.width();
-        states[row * width..][..width].as_ptr()
-    }
-
-    /// A row of a block.
-    #[inline(always)]
-    fn of_block(&self, of: Shared<'a, T>, block: usize, row: usize) -> *mut T {
-        let width = self.scan.width();
-        of.at((block * self.scan.batch + row) * width, width)
-    }
-}
-
 /// What a block does to any gradient: its factor; and what it gives to the block before it, if it gets none from the
 /// block behind it.
 struct Effect<'a, C, T> {
@@ -162,9 +140,9 @@ impl<C: ScannedCell, T: Real> WithSimd for Effect<'_, C, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { pass, item: Item { block, row, units, steps } } = self;
         let scan = pass.scan;
-        let factor = pass.of_block(pass.factors, block - 1, row);
+        let factor = scan.of_block(pass.factors, block - 1, row);
         // What the block before this one gets.
-        let d_carried = pass.of_block(pass.d_carried, block - 1, row);
+        let d_carried = scan.of_block(pass.d_carried, block - 1, row);
         let constants = scan.constants.as_ptr();
         for span in Span::all::<S, T>(units.clone(), scan.hidden) {
             // SAFETY: the item's own units of rows of S·H numbers, here and below. They are zeros so far.
@@ -173,7 +151,8 @@ impl<C: ScannedCell, T: Real> WithSimd for Effect<'_, C, T> {
         for step in steps.rev() {
             let flags = scan.flags(step, row);
             let place = scan.row(step, row);
-            let (gates, d_states) = (pass.gates(place), pass.of_row(pass.d_states, place));
+            let (gates, d_states) =
+                (scan.gates_at(place, C::GATES), scan.of_row(pass.d_states, place));
             for span in Span::all::<S, T>(units.clone(), scan.hidden) {
                 // SAFETY: as above; `constants` has K·H numbers, which `check` has seen.
                 unsafe {
@@ -213,9 +192,9 @@ impl<C: ScannedCell, T: Real> WithSimd for Entry<'_, C, T> {
         if scan.has_reset(steps, row) {
             return;
         }
-        let gets = pass.of_block(pass.d_carried, block, row);
-        let gives = pass.of_block(pass.d_carried, block - 1, row);
-        let factor = pass.of_block(pass.factors, block - 1, row);
+        let gets = scan.of_block(pass.d_carried, block, row);
+        let gives = scan.of_block(pass.d_carried, block - 1, row);
+        let factor = scan.of_block(pass.factors, block - 1, row);
         for span in Span::all::<S, T>(units, scan.hidden) {
             // SAFETY: the item's own units of rows of S·H numbers.
             unsafe {
@@ -241,9 +220,9 @@ impl<C: ScannedCell, T: Real> WithSimd for Steps<'_, C, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { pass, item: Item { block, row, units, steps } } = self;
         let scan = pass.scan;
-        let reset = pass.of_row(scan.reset, row);
-        let d_reset = pass.of_block(pass.d_resets, block, row);
-        let d_carried = pass.of_block(pass.d_carried, block, row);
+        let reset = scan.of_row(scan.reset, row);
+        let d_reset = scan.of_block(pass.d_resets, block, row);
+        let d_carried = scan.of_block(pass.d_carried, block, row);
         let all = scan.constants.len();
         let constants = scan.constants.as_ptr();
         let d_constants = pass.d_constants.at((block * scan.batch + row) * all, all);
@@ -253,15 +232,15 @@ impl<C: ScannedCell, T: Real> WithSimd for Steps<'_, C, T> {
             let place = scan.row(step, row);
             let before = match step {
                 _ if flags & RESET != 0 => reset,
-                0 => pass.of_row(scan.initial, row),
-                _ => pass.of_row(pass.states, scan.row(step - 1, row)),
+                0 => scan.of_row(scan.initial, row),
+                _ => scan.of_row(pass.states, scan.row(step - 1, row)),
             };
             let at = Step {
                 is_masked: flags & MASKED != 0,
-                gates: pass.gates(place),
+                gates: scan.gates_at(place, C::GATES),
                 constants,
                 before,
-                d_states: pass.of_row(pass.d_states, place),
+                d_states: scan.of_row(pass.d_states, place),
                 d_gates: pass.d_gates.at(place * width, width),
                 d_constants,
                 d_carried,

@@ -71,28 +71,6 @@ struct Pass<'a, C, T> {
     entries: Shared<'a, T>,
 }
 
-impl<'a, C: ScannedCell, T: Real> Pass<'a, C, T> {
-    #[inline(always)]
-    fn gates(&self, place: usize) -> *const T {
-        let width = C::GATES * self.scan.hidden;
-        self.scan.gates[place * width..][..width].as_ptr()
-    }
-
-    /// A row of some states, `[B, S·H]`.
-    #[inline(always)]
-    fn of_row(&self, states: &[T], row: usize) -> *const T {
-        let width = self.scan.width();
-        states[row * width..][..width].as_ptr()
-    }
-
-    /// The place between a block and the next one.
-    #[inline(always)]
-    fn between(&self, of: Shared<'a, T>, block: usize, row: usize) -> *mut T {
-        let width = self.scan.width();
-        of.at((block * self.scan.batch + row) * width, width)
-    }
-}
-
 /// What a block does to any state: its factor, and the state after it if the state before it is zero. (The first block
 /// begins with the initial state.)
 struct Effect<'a, C, T> {
@@ -107,15 +85,15 @@ impl<C: ScannedCell, T: Real> WithSimd for Effect<'_, C, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { pass, item: Item { block, row, units, steps } } = self;
         let scan = pass.scan;
-        let factor = pass.between(pass.factors, block, row);
-        let state = pass.between(pass.entries, block, row);
-        let reset = pass.of_row(scan.reset, row);
+        let factor = scan.of_block(pass.factors, block, row);
+        let state = scan.of_block(pass.entries, block, row);
+        let reset = scan.of_row(scan.reset, row);
         let constants = scan.constants.as_ptr();
         for span in Span::all::<S, T>(units.clone(), scan.hidden) {
             // SAFETY: the item's own units of rows of S·H numbers, here and below.
             unsafe {
                 let first: C::State<_> = match block {
-                    0 => span.load(simd, pass.of_row(scan.initial, row)),
+                    0 => span.load(simd, scan.of_row(scan.initial, row)),
                     _ => zeros(simd),
                 };
                 span.store(simd, state, first);
@@ -124,7 +102,7 @@ impl<C: ScannedCell, T: Real> WithSimd for Effect<'_, C, T> {
         }
         for step in steps {
             let flags = scan.flags(step, row);
-            let gates = pass.gates(scan.row(step, row));
+            let gates = scan.gates_at(scan.row(step, row), C::GATES);
             for span in Span::all::<S, T>(units.clone(), scan.hidden) {
                 // SAFETY: as above; `constants` has K·H numbers, which `check` has seen.
                 unsafe {
@@ -162,9 +140,9 @@ impl<C: ScannedCell, T: Real> WithSimd for Entry<'_, C, T> {
         if scan.has_reset(steps, row) {
             return;
         }
-        let before = pass.between(pass.entries, block - 1, row);
-        let after = pass.between(pass.entries, block, row);
-        let factor = pass.between(pass.factors, block, row);
+        let before = scan.of_block(pass.entries, block - 1, row);
+        let after = scan.of_block(pass.entries, block, row);
+        let factor = scan.of_block(pass.factors, block, row);
         for span in Span::all::<S, T>(units, scan.hidden) {
             // SAFETY: the item's own units of rows of S·H numbers.
             unsafe {
@@ -191,11 +169,11 @@ impl<C: ScannedCell, T: Real> WithSimd for Steps<'_, C, T> {
         let Self { pass, item: Item { block, row, units, steps } } = self;
         let scan = pass.scan;
         let width = scan.width();
-        let reset = pass.of_row(scan.reset, row);
+        let reset = scan.of_row(scan.reset, row);
         let constants = scan.constants.as_ptr();
         let mut before = match block {
-            0 => pass.of_row(scan.initial, row),
-            _ => pass.between(pass.entries, block - 1, row).cast_const(),
+            0 => scan.of_row(scan.initial, row),
+            _ => scan.of_block(pass.entries, block - 1, row).cast_const(),
         };
         for step in steps {
             let flags = scan.flags(step, row);
@@ -204,7 +182,7 @@ impl<C: ScannedCell, T: Real> WithSimd for Steps<'_, C, T> {
             }
             let place = scan.row(step, row);
             let after = pass.states.at(place * width, width);
-            let gates = pass.gates(place);
+            let gates = scan.gates_at(place, C::GATES);
             for span in Span::all::<S, T>(units.clone(), scan.hidden) {
                 // SAFETY: the item's own units of rows of S·H numbers; `constants` has K·H numbers, which `check` has
                 // seen.

@@ -1,5 +1,6 @@
 //! The sizes of a scan, where its rows lie, and what the threads share.
 
+use crate::host::memory::buffer::Shared;
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
 use crate::host::threads::team::part;
@@ -62,6 +63,27 @@ impl<T: Real> Scan<'_, T> {
     #[inline(always)]
     pub(super) fn width(&self) -> usize {
         self.parts * self.hidden
+    }
+
+    /// The gates of a place, `[G·H]`, of a cell with this many gates.
+    #[inline(always)]
+    pub(super) fn gates_at(&self, place: usize, gates: usize) -> *const T {
+        let width = gates * self.hidden;
+        self.gates[place * width..][..width].as_ptr()
+    }
+
+    /// A row of some states, `[…, S·H]`.
+    #[inline(always)]
+    pub(super) fn of_row(&self, states: &[T], row: usize) -> *const T {
+        let width = self.width();
+        states[row * width..][..width].as_ptr()
+    }
+
+    /// A row of a block in `[blocks, B, S·H]`.
+    #[inline(always)]
+    pub(super) fn of_block(&self, of: Shared<'_, T>, block: usize, row: usize) -> *mut T {
+        let width = self.width();
+        of.at((block * self.batch + row) * width, width)
     }
 
     /// Checks that the operands have the sizes.

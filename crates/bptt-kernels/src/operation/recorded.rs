@@ -1,0 +1,109 @@
+//! A Burn tensor as a number.
+
+use bptt_cells::{Number, Rectify};
+use burn::Tensor;
+use burn::tensor::{DType, activation};
+use std::ops::{Add, Mul, Neg, Sub};
+
+/// A Burn tensor as a number. On a device with autodiff, Burn records each operation on the tape.
+#[derive(Clone, Debug)]
+pub struct Recorded<const D: usize = 2>(
+    /// The tensor. The operands of an operation have one shape, or are broadcast to one.
+    pub Tensor<D>,
+);
+
+macro_rules! operators {
+    ($($Op:ident $op:ident;)*) => {$(
+        impl<const D: usize> $Op for Recorded<D> {
+            type Output = Recorded<D>;
+            fn $op(self, other: Self) -> Recorded<D> {
+                Recorded(self.0.$op(other.0))
+            }
+        }
+        impl<const D: usize> $Op<&Recorded<D>> for Recorded<D> {
+            type Output = Recorded<D>;
+            fn $op(self, other: &Self) -> Recorded<D> {
+                self.$op(other.clone())
+            }
+        }
+        impl<const D: usize> $Op<Recorded<D>> for &Recorded<D> {
+            type Output = Recorded<D>;
+            fn $op(self, other: Recorded<D>) -> Recorded<D> {
+                self.clone().$op(other)
+            }
+        }
+        impl<const D: usize> $Op for &Recorded<D> {
+            type Output = Recorded<D>;
+            fn $op(self, other: Self) -> Recorded<D> {
+                self.clone().$op(other.clone())
+            }
+        }
+    )*};
+}
+operators! {
+    Add add;
+    Sub sub;
+    Mul mul;
+}
+
+impl<const D: usize> Neg for Recorded<D> {
+    type Output = Self;
+    fn neg(self) -> Self {
+        Self(self.0.neg())
+    }
+}
+
+impl<const D: usize> Number for Recorded<D> {
+    fn one_minus(&self) -> Self {
+        Self(self.0.clone().neg().add_scalar(1.0))
+    }
+
+    fn sigmoid(&self) -> Self {
+        let x = self.0.clone();
+        if x.dtype() != DType::F64 {
+            return Self(activation::sigmoid(x));
+        }
+        // Burn's default sigmoid computes through f32; 1 / (1 + e^-x) has no finite derivative once e^-x overflows.
+        // This form avoids both.
+        Self(x.mul_scalar(0.5).tanh().mul_scalar(0.5).add_scalar(0.5))
+    }
+
+    fn tanh(&self) -> Self {
+        Self(self.0.clone().tanh())
+    }
+
+    fn exp(&self) -> Self {
+        Self(self.0.clone().exp())
+    }
+
+    fn log_sigmoid(&self) -> Self {
+        // min(x, 0) - log(1 + e^-|x|): Burn's own form may compute f64 through f32.
+        let x = self.0.clone();
+        let below = activation::relu(x.clone().neg());
+        Self(below.neg() - x.abs().neg().exp().log1p())
+    }
+
+    fn recip(&self) -> Self {
+        Self(self.0.clone().recip())
+    }
+}
+
+impl<const D: usize> Rectify for Recorded<D> {
+    fn relu(&self) -> Self {
+        Self(activation::relu(self.0.clone()))
+    }
+
+    fn relu_backward(&self, d: &Self) -> Self {
+        let shut = self.0.clone().lower_equal_elem(0.0);
+        Self(d.0.clone().mask_fill(shut, 0.0))
+    }
+
+    fn clip(&self, bound: f64) -> Self {
+        Self(self.0.clone().clamp(-bound, bound))
+    }
+
+    fn clip_backward(&self, bound: f64, d: &Self) -> Self {
+        let at_bound = self.0.clone().abs().greater_equal_elem(bound);
+        Self(d.0.clone().mask_fill(at_bound, 0.0))
+    }
+}
