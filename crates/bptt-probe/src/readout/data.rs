@@ -55,6 +55,18 @@ impl Batch {
         Self { input, target, lengths: None, hidden: None, memory: None, share: 1.0 }
     }
 
+    /// The first batches, as if they were all the data; and their share in it.
+    pub fn first(mut all: Vec<Self>, count: usize) -> (Vec<Self>, f64) {
+        if count >= all.len() {
+            // Without the rounding of a sum.
+            return (all, 1.0);
+        }
+        all.truncate(count);
+        let share = all.iter().map(|batch| batch.share).sum();
+        all.iter_mut().for_each(|batch| batch.share /= share);
+        (all, share)
+    }
+
     /// How many steps all rows have together, `B · T`.
     pub fn steps(&self) -> usize {
         let [rows, time] = match &self.input {

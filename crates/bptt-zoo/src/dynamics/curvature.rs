@@ -77,7 +77,7 @@ impl Curvature {
     }
 }
 
-/// The first batches, as if they were all data, and their share in it.
+/// The first batches, as far as a product with them is quick.
 fn first(all: &[Batch], parameters: usize) -> (Vec<Batch>, f64) {
     let most = STEPS.min(WORK / parameters.max(1));
     let mut steps = 0;
@@ -86,14 +86,8 @@ fn first(all: &[Batch], parameters: usize) -> (Vec<Batch>, f64) {
         steps += batch.steps();
         wanted
     };
-    let batches: Vec<_> = all.iter().take_while(is_wanted).collect();
-    let share = match batches.len() == all.len() {
-        // Without the rounding of a sum.
-        true => 1.0,
-        false => batches.iter().map(|batch| batch.share).sum(),
-    };
-    let rescaled = |batch: &Batch| Batch { share: batch.share / share, ..batch.clone() };
-    (batches.into_iter().map(rescaled).collect(), share)
+    let count = all.iter().take_while(is_wanted).count();
+    Batch::first(all.to_vec(), count)
 }
 
 impl Section for Curvature {

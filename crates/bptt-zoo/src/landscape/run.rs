@@ -81,7 +81,7 @@ impl<'a, T: Task> Center<'a, T> {
         options: &LandscapeOptions,
         device: &Device,
     ) -> Result<Self, Error> {
-        let Some((readout, mut batches)) = task.readout(&model, device) else {
+        let Some((readout, batches)) = task.readout(&model, device) else {
             return Err(Error::input(format!(
                 "{}: no second derivatives for the models of `{}`, which are not recurrent layers with one \
                  linear layer",
@@ -99,15 +99,9 @@ impl<'a, T: Task> Center<'a, T> {
         }
         check_memory(at.len(), options.steps)?;
         let all = batches.len();
-        batches.truncate(options.batches.unwrap_or(all));
-        let share = match batches.len() == all {
-            // Without the rounding of a sum.
-            true => 1.0,
-            false => batches.iter().map(|batch| batch.share).sum(),
-        };
-        let rescaled = |batch: Batch| Batch { share: batch.share / share, ..batch };
-        let batches = batches.into_iter().map(|batch| rescaled(batch.cast(options.dtype)));
-        Ok(Self { folder, task, model, at, readout, batches: batches.collect(), share })
+        let (batches, share) = Batch::first(batches, options.batches.unwrap_or(all));
+        let batches = batches.into_iter().map(|batch| batch.cast(options.dtype)).collect();
+        Ok(Self { folder, task, model, at, readout, batches, share })
     }
 
     fn landscape(

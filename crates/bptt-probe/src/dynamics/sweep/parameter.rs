@@ -1,6 +1,7 @@
 //! What a sweep changes.
 
-use bptt::CellKind;
+use bptt::cells::GateRole;
+use bptt::{CellKind, SequenceCell};
 use serde::Serialize;
 
 /// What a sweep changes.
@@ -47,13 +48,9 @@ impl Parameter {
 
     /// The gate whose bias changes, by its place among the gates.
     pub(super) fn gate(self, cell: CellKind) -> Option<usize> {
-        match (self, cell.name()) {
-            // The gates are `i f g o`, and `i f z o`.
-            (Self::ForgetBias, "lstm" | "lstm-peephole" | "slstm") => Some(1),
-            // The gates are `r z n`, and `z` is the share that stays.
-            (Self::ForgetBias, "gru") => Some(1),
-            _ => None,
-        }
+        let roles = cell.default_cell().layout().gate_roles;
+        let forget = roles.iter().position(|role| *role == GateRole::Forget);
+        forget.filter(|_| self == Self::ForgetBias)
     }
 
     /// Whether the cell has what changes.
