@@ -1,10 +1,10 @@
 //! `bptt bench`
 
-use crate::bench_text::text;
+use crate::bench_text::{comparison_text, text};
 use crate::failure::Failure;
 use crate::output;
 use crate::verify::CellArg;
-use bptt::{Engine, Kernel};
+use bptt::{CellKind, Engine, Kernel};
 use bptt_probe::bench::{Contender, Load, Memory, Mode, Settings, bench};
 use bptt_probe::{DType, device};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -25,9 +25,9 @@ const MEMORY: Memory =
 // So that `-3` is a bad number, and not an unknown option.
 #[command(allow_negative_numbers = true)]
 pub struct BenchArgs {
-    /// The recurrent cell
+    /// The recurrent cell. Without a cell, sizes and an engine, the engines and burn::nn are compared on one usual size
     #[arg(long, value_enum)]
-    cell: CellArg,
+    cell: Option<CellArg>,
     /// Sequences side by side; not for a pool
     #[arg(long, value_name = "B")]
     batch: Option<usize>,
@@ -36,31 +36,31 @@ pub struct BenchArgs {
     time: Option<usize>,
     /// Size of the input
     #[arg(long, value_name = "I")]
-    input: usize,
+    input: Option<usize>,
     /// Size of the hidden state
     #[arg(long, value_name = "H")]
-    hidden: usize,
-    /// Recurrent layers, one on top of the other
-    #[arg(long, value_name = "L", default_value_t = 1)]
-    layers: usize,
+    hidden: Option<usize>,
+    /// Recurrent layers, one on top of the other [default: 1]
+    #[arg(long, value_name = "L")]
+    layers: Option<usize>,
     /// With a backward direction beside the forward one
     #[arg(long)]
     bidirectional: bool,
-    /// Whose layer, and how it is differentiated
-    #[arg(long, value_enum, default_value = "manual")]
-    engine: EngineArg,
-    /// Which kernel the manual engine runs
-    #[arg(long, value_enum, default_value = "auto")]
-    kernel: KernelArg,
+    /// Whose layer, and how it is differentiated [default: manual]
+    #[arg(long, value_enum)]
+    engine: Option<EngineArg>,
+    /// Which kernel the manual engine runs [default: auto]
+    #[arg(long, value_enum)]
+    kernel: Option<KernelArg>,
     /// The float type of weights and inputs
     #[arg(long, value_parser = dtype_parser(), value_name = "TYPE", default_value = "f32")]
     dtype: DType,
     /// Where to run, see `bptt devices` [default: the first of this build]
     #[arg(long, value_name = "D")]
     device: Option<String>,
-    /// What one run is
-    #[arg(long, value_enum, default_value = "train")]
-    mode: ModeArg,
+    /// What one run is [default: train; both train and infer in a comparison]
+    #[arg(long, value_enum)]
+    mode: Option<ModeArg>,
     /// Threads of the pool that host devices compute with [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -166,11 +166,31 @@ enum ModeArg {
     Pool,
 }
 
-/// Measures a layer and prints a few lines.
+impl ModeArg {
+    fn of(self, pool: &PoolArgs) -> Mode {
+        match self {
+            Self::Train => Mode::Train,
+            Self::Infer => Mode::Infer,
+            Self::Step => Mode::Step,
+            Self::Pool => Mode::Pool(pool.load()),
+        }
+    }
+
+    /// Whether the times are of single steps.
+    fn is_of_a_stream(self) -> bool {
+        matches!(self, Self::Step | Self::Pool)
+    }
+}
+
+/// Measures a layer and prints a few lines; or compares the engines, and prints a table.
 pub fn run(args: BenchArgs) -> Result<(), Failure> {
-    let settings = args.settings()?;
+    let comparison = args.is_comparison()?;
+    let all = match comparison {
+        true => args.comparison()?,
+        false => vec![args.settings()?],
+    };
     // Wrong settings are reported before anything is computed.
-    settings.check().map_err(Failure::usage)?;
+    all.iter().try_for_each(Settings::check).map_err(Failure::usage)?;
     output::check(&[args.json.as_ref()])?;
     if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new()
@@ -179,39 +199,106 @@ pub fn run(args: BenchArgs) -> Result<(), Failure> {
             .map_err(|error| Failure::usage(format!("cannot have {threads} threads: {error}")))?;
     }
     let threads = rayon::current_num_threads();
-    let (report, ceiling) = bench(&settings, threads, Some(MEMORY)).map_err(Failure::usage)?;
-    output::say(args.json.as_ref(), &text(&report, ceiling));
-    args.json.as_ref().map_or(Ok(()), |path| output::write_json(path, &report))
+    let mut reports = Vec::new();
+    for settings in &all {
+        let (report, ceiling) = bench(settings, threads, Some(MEMORY)).map_err(Failure::usage)?;
+        if !comparison {
+            output::say(args.json.as_ref(), &text(&report, ceiling));
+            return args.json.as_ref().map_or(Ok(()), |path| output::write_json(path, &report));
+        }
+        reports.push(report);
+    }
+    output::say(args.json.as_ref(), &comparison_text(&reports));
+    args.json.as_ref().map_or(Ok(()), |path| output::write_json(path, &reports))
 }
 
 impl BenchArgs {
+    /// Whether the engines are compared: no option says what is measured. The error names the option that is missing.
+    fn is_comparison(&self) -> Result<bool, Failure> {
+        let needed = [
+            ("--cell", self.cell.is_some()),
+            ("--input", self.input.is_some()),
+            ("--hidden", self.hidden.is_some()),
+        ];
+        let others = [
+            ("--batch", self.batch.is_some()),
+            ("--time", self.time.is_some()),
+            ("--layers", self.layers.is_some()),
+            ("--bidirectional", self.bidirectional),
+            ("--engine", self.engine.is_some()),
+            ("--kernel", self.kernel.is_some()),
+            ("--mode step or pool", self.mode.is_some_and(|mode| mode.is_of_a_stream())),
+        ];
+        let missing = needed.iter().find(|(_, given)| !given);
+        let given = needed.iter().chain(&others).find(|(_, given)| *given);
+        let given = given.map(|(name, _)| *name).or(self.pool.given());
+        match (missing, given) {
+            (None, _) => Ok(false),
+            (Some(_), None) => Ok(true),
+            (Some((missing, _)), Some(given)) => Err(Failure::usage(format!(
+                "{missing} is missing: {given} needs --cell, --input and --hidden (for a comparison of the engines \
+                 on one usual size, leave out all of them)"
+            ))),
+        }
+    }
+
+    /// An LSTM of a usual size by each engine and by burn::nn, in training and inference, or in the mode that was
+    /// given.
+    fn comparison(&self) -> Result<Vec<Settings>, Failure> {
+        let modes = match self.mode {
+            None => vec![Mode::Train, Mode::Infer],
+            Some(mode) => vec![mode.of(&self.pool)],
+        };
+        let engines =
+            [Contender::Ours(Engine::Manual), Contender::Ours(Engine::Autograd), Contender::BurnNn];
+        let usual = Settings {
+            cell: CellKind::Lstm,
+            engine: engines[0],
+            kernel: Kernel::Auto,
+            device: self.device_name(),
+            dtype: self.dtype,
+            mode: modes[0],
+            batch: 32,
+            time: 100,
+            input: 128,
+            hidden: 128,
+            layers: 1,
+            bidirectional: false,
+            repeats: self.repeats.unwrap_or(10),
+            ceiling: false,
+        };
+        let of = |engine| modes.iter().map(move |&mode| (engine, mode));
+        let all = engines.into_iter().flat_map(of);
+        Ok(all.map(|(engine, mode)| Settings { engine, mode, ..usual.clone() }).collect())
+    }
+
+    fn device_name(&self) -> String {
+        self.device.clone().unwrap_or_else(|| device::default_name().into())
+    }
+
     fn settings(&self) -> Result<Settings, Failure> {
         let [batch, time, repeats] = self.sizes()?;
+        let needed = "is_comparison has checked that it is given";
         Ok(Settings {
-            cell: self.cell.into(),
-            engine: match self.engine {
+            cell: self.cell.expect(needed).into(),
+            engine: match self.engine.unwrap_or(EngineArg::Manual) {
                 EngineArg::Manual => Contender::Ours(Engine::Manual),
                 EngineArg::Autograd => Contender::Ours(Engine::Autograd),
                 EngineArg::Rtrl => Contender::Ours(Engine::Rtrl),
                 EngineArg::BurnNn => Contender::BurnNn,
             },
-            kernel: match self.kernel {
+            kernel: match self.kernel.unwrap_or(KernelArg::Auto) {
                 KernelArg::Auto => Kernel::Auto,
                 KernelArg::Reference => Kernel::Reference,
             },
-            device: self.device.clone().unwrap_or_else(|| device::default_name().into()),
+            device: self.device_name(),
             dtype: self.dtype,
-            mode: match self.mode {
-                ModeArg::Train => Mode::Train,
-                ModeArg::Infer => Mode::Infer,
-                ModeArg::Step => Mode::Step,
-                ModeArg::Pool => Mode::Pool(self.pool.load()),
-            },
+            mode: self.mode.unwrap_or(ModeArg::Train).of(&self.pool),
             batch,
             time,
-            input: self.input,
-            hidden: self.hidden,
-            layers: self.layers,
+            input: self.input.expect(needed),
+            hidden: self.hidden.expect(needed),
+            layers: self.layers.unwrap_or(1),
             bidirectional: self.bidirectional,
             repeats,
             ceiling: !self.no_ceiling,
@@ -221,7 +308,7 @@ impl BenchArgs {
     /// Batch, time and repeats. An option that the mode does not read is refused, because whoever gives it expects that
     /// it has an effect.
     fn sizes(&self) -> Result<[usize; 3], Failure> {
-        if self.mode == ModeArg::Pool {
+        if self.mode == Some(ModeArg::Pool) {
             let others =
                 [("--batch", self.batch), ("--time", self.time), ("--repeats", self.repeats)];
             return match others.into_iter().find(|(_, found)| found.is_some()) {

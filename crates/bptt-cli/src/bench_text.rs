@@ -14,6 +14,39 @@ pub fn text(report: &Report, ceiling: Option<Ceiling>) -> String {
     lines.concat().join("\n")
 }
 
+/// A comparison of engines on one size: a line for each, with its times as multiples of those of the first.
+pub fn comparison_text(reports: &[Report]) -> String {
+    let first = &reports[0];
+    let Report { cell, batch, time, input, hidden, device, dtype, threads, repeats, .. } = first;
+    let modes: Vec<&str> =
+        reports.iter().filter(|r| r.engine == first.engine).map(|r| r.mode.as_str()).collect();
+    let mut lines = vec![
+        format!(
+            "{cell} B {batch} T {time} I {input} H {hidden}: device {device}, {dtype}, threads \
+             {threads}, medians of {repeats}"
+        ),
+        String::new(),
+    ];
+    let mut head = format!("{:<10}", "engine");
+    modes.iter().for_each(|mode| head.push_str(&format!("{mode:>12}      ")));
+    lines.push(head.trim_end().to_string());
+    for of_engine in reports.chunks(modes.len()) {
+        let mut line = format!("{:<10}", of_engine[0].engine);
+        for (report, first) in of_engine.iter().zip(reports) {
+            let ratio = report.median_ms / first.median_ms;
+            line.push_str(&format!("{:>9.3} ms {ratio:>4.1}x", report.median_ms));
+        }
+        lines.push(line);
+    }
+    lines.push(String::new());
+    lines.push(
+        "For another cell or size: bptt bench --cell gru --batch 32 --time 100 --input 128 \
+         --hidden 128"
+            .into(),
+    );
+    lines.join("\n")
+}
+
 fn head(report: &Report) -> Vec<String> {
     let Report { cell, batch, time, input, hidden, layers, threads, .. } = report;
     let kernel = match report.kernel.as_str() {

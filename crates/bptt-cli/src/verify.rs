@@ -3,10 +3,13 @@
 use crate::failure::Failure;
 use crate::output;
 use bptt::CellKind;
-use bptt_probe::verify::{Request, WITNESSES, find, verify};
-use bptt_probe::{About, DType, Witness, device, device_table, html, table, ulp_table};
+use bptt_probe::verify::{Progress, Request, Verification, WITNESSES, find, verify_with};
+use bptt_probe::{
+    About, DType, Row, Witness, device, device_table, html, table, ulp_table, witness_table,
+};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -36,6 +39,10 @@ pub struct VerifyArgs {
     /// Write the certificate as a page to FILE: self-contained, readable on paper
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Also print a row for each cell, engine, kernel, device and type, the errors in units in the last place, the
+    /// condition numbers, and what was left out
+    #[arg(long)]
+    verbose: bool,
     /// Turn the sign of gate K (0 to 3) in the hand-written backward of the LSTM, to see the
     /// checks fail; only in builds with the feature `sabotage`
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(0..4))]
@@ -96,25 +103,26 @@ pub fn run(args: VerifyArgs) -> Result<(), Failure> {
     let started = Instant::now();
     output::check(&[args.json.as_ref(), args.html.as_ref()])?;
     let request = request(&args);
-    let found = verify(&request).map_err(Failure::usage)?;
+    let mut stage = Stage::new();
+    let found = verify_with(&request, &mut |progress| stage.tell(&progress));
+    stage.end();
+    let found = found.map_err(Failure::usage)?;
     let say = |text: &str| output::say(args.json.as_ref(), text);
 
-    say(table(&found.rows).trim_end());
-    let devices = device_table(&found.rows);
-    if !devices.is_empty() {
-        say(&format!("\nEach device against flex in f64, by both engines:\n{devices}"));
-    }
-    if !found.ulps.is_empty() {
+    if args.verbose {
+        details(&found, &say);
+    } else {
+        say(witness_table(&found.rows).trim_end());
+        let failed: Vec<Row> = found.failures().cloned().collect();
+        if !failed.is_empty() {
+            say(&format!("\nWhere they failed:\n{}", table(&failed).trim_end()));
+        }
+        let left_out = found.skipped.len();
         say(&format!(
-            "\nErrors against the true value, entry by entry:\n{}",
-            ulp_table(&found.ulps)
+            "\nThe columns of types have the largest error on {}. --verbose has each cell,\n\
+             engine and device, and {left_out} lines on what was left out; --html FILE a page.",
+            request.devices.join(", "),
         ));
-    }
-    for line in &found.conditions {
-        say(&format!("condition: {line}"));
-    }
-    for line in &found.skipped {
-        say(&format!("left out: {line}"));
     }
     for line in &found.broken {
         output::note(&format!("bptt: {line}"));
@@ -157,6 +165,60 @@ pub fn run(args: VerifyArgs) -> Result<(), Failure> {
         first.witness,
         first.tolerance,
     )))
+}
+
+/// Prints all that was found, but the comparisons one by one.
+fn details(found: &Verification, say: &impl Fn(&str)) {
+    say(table(&found.rows).trim_end());
+    let devices = device_table(&found.rows);
+    if !devices.is_empty() {
+        say(&format!("\nEach device against flex in f64, by both engines:\n{devices}"));
+    }
+    if !found.ulps.is_empty() {
+        say(&format!(
+            "\nErrors against the true value, entry by entry:\n{}",
+            ulp_table(&found.ulps)
+        ));
+    }
+    for line in &found.conditions {
+        say(&format!("condition: {line}"));
+    }
+    for line in &found.skipped {
+        say(&format!("left out: {line}"));
+    }
+}
+
+/// Says on standard error what is compared now: on a terminal in one line that changes, else in a line for each device
+/// and type.
+struct Stage {
+    terminal: bool,
+    said: String,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self { terminal: stderr().is_terminal(), said: String::new() }
+    }
+
+    fn tell(&mut self, progress: &Progress<'_>) {
+        let Progress { device, dtype, witness, compared, done, total } = *progress;
+        let pair = format!("{} of {total}: {device} in {}", done + 1, dtype.name());
+        if self.terminal {
+            let line = format!("{pair}, {witness}; {compared} compared so far");
+            let _ = write!(stderr(), "\r{line:<78}");
+            self.said = line;
+        } else if self.said != pair {
+            output::note(&pair);
+            self.said = pair;
+        }
+    }
+
+    /// The line on the terminal goes.
+    fn end(&self) {
+        if self.terminal && !self.said.is_empty() {
+            let _ = write!(stderr(), "\r{:78}\r", "");
+        }
+    }
 }
 
 fn request(args: &VerifyArgs) -> Request {

@@ -52,7 +52,7 @@ pub use check::{Certificate, Finding, check};
 pub use html::{About, html};
 pub use measure::{Outcome, loss, measure, measure_layer, relative_error};
 pub use problem::{Array, InputMode, LayerOptions, Problem};
-pub use report::{Row, Summary, device_summaries, device_table, summaries, table};
+pub use report::{Row, Summary, device_summaries, device_table, summaries, table, witness_table};
 pub use sabotage::Sabotaged;
 pub use setting::{DType, Setting};
 pub use ulp::{Ulps, ulp, ulp_table};

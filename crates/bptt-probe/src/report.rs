@@ -2,6 +2,7 @@
 
 use bptt::{Engine, Kernel};
 use serde::Serialize;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// The name of the witness that compares devices. Its rows have a table of their own.
@@ -79,26 +80,23 @@ fn summaries_by<'a, const N: usize>(
     rows: impl Iterator<Item = &'a Row>,
     key: impl Fn(&Row) -> [String; N],
 ) -> Vec<Summary> {
-    let mut all: Vec<([String; N], Summary, Vec<&str>)> = Vec::new();
+    let mut index = HashMap::new();
+    let mut all: Vec<(Summary, HashSet<&str>)> = Vec::new();
     for row in rows {
-        let key = key(row);
-        let index = all.iter().position(|(other, ..)| *other == key).unwrap_or_else(|| {
+        let at = *index.entry(key(row)).or_insert_with(|| {
             let sum = Summary { worst: row.clone(), cases: 0, tensors: 0, failed: 0 };
-            all.push((key, sum, vec![]));
+            all.push((sum, HashSet::new()));
             all.len() - 1
         });
-        let (_, sum, cases) = &mut all[index];
-        if !cases.contains(&row.case.as_str()) {
-            cases.push(&row.case);
-            sum.cases += 1;
-        }
+        let (sum, cases) = &mut all[at];
+        sum.cases += usize::from(cases.insert(&row.case));
         sum.tensors += 1;
         sum.failed += usize::from(!row.pass);
         if row.error / row.tolerance > sum.worst.error / sum.worst.tolerance {
             sum.worst = row.clone();
         }
     }
-    all.into_iter().map(|(_, sum, _)| sum).collect()
+    all.into_iter().map(|(sum, _)| sum).collect()
 }
 
 /// The summaries as a table that a person can read.
@@ -123,7 +121,37 @@ pub fn table(rows: &[Row]) -> String {
             format!("{} {}", worst.case, worst.tensor),
         ]
     };
-    aligned(head, summaries(rows).into_iter().map(line), 6..10)
+    aligned(&with_head(head, summaries(rows).into_iter().map(line)), 6..10)
+}
+
+/// One line for each witness: how many comparisons, the largest error in each type, over all devices, engines and cells,
+/// and whether all of them passed. It fits into 80 columns.
+pub fn witness_table(rows: &[Row]) -> String {
+    let mut dtypes: Vec<&str> = Vec::new();
+    for row in rows {
+        if !dtypes.contains(&row.dtype.as_str()) {
+            dtypes.push(&row.dtype);
+        }
+    }
+    let by_witness = summaries_by(rows.iter(), |row| [row.witness.clone()]);
+    let by_type = summaries_by(rows.iter(), |row| [row.witness.clone(), row.dtype.clone()]);
+    let mut lines = vec![Vec::from_iter(
+        ["witness", "compared"].into_iter().chain(dtypes.iter().copied()).map(String::from),
+    )];
+    for Summary { worst: Row { witness, .. }, tensors, failed, .. } in by_witness {
+        let mut line = vec![witness.clone(), tensors.to_string()];
+        for &dtype in &dtypes {
+            // A witness may not compare in every type.
+            let of_type = |sum: &&Summary| sum.worst.witness == witness && sum.worst.dtype == dtype;
+            let worst = by_type.iter().find(of_type).map(|sum| &sum.worst);
+            line.push(worst.map_or("-".into(), |worst| format!("{:.1e}", worst.error)));
+        }
+        line.push(verdict(failed));
+        lines.push(line);
+    }
+    lines[0].push(String::new());
+    let numbers = 1..2 + dtypes.len();
+    aligned(&lines, numbers)
 }
 
 /// One line for each pair of device and dtype that the witness `devices` compared. Empty if it did not run.
@@ -145,26 +173,30 @@ pub fn device_table(rows: &[Row]) -> String {
             format!("{} {}, {}", worst.case, worst.tensor, worst.engine),
         ]
     };
-    aligned(head, all.into_iter().map(line), 2..6)
+    aligned(&with_head(head, all.into_iter().map(line)), 2..6)
 }
 
 fn verdict(failed: usize) -> String {
     if failed == 0 { "ok".to_string() } else { format!("{failed} FAILED") }
 }
 
-/// Lines with aligned columns. The columns in `numbers` are aligned to the right.
-fn aligned<const N: usize>(
+/// The lines of a table, its head first.
+fn with_head<const N: usize>(
     head: [&str; N],
     rows: impl Iterator<Item = [String; N]>,
-    numbers: Range<usize>,
-) -> String {
-    let lines: Vec<_> = std::iter::once(head.map(str::to_string)).chain(rows).collect();
+) -> Vec<Vec<String>> {
+    let head = head.map(str::to_string);
+    std::iter::once(head).chain(rows).map(Vec::from).collect()
+}
+
+/// Lines with aligned columns, as many as the first line has. The columns in `numbers` are aligned to the right.
+fn aligned(lines: &[Vec<String>], numbers: Range<usize>) -> String {
     let width = |column: usize| {
         lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default()
     };
-    let widths: Vec<_> = (0..N).map(width).collect();
+    let widths: Vec<_> = (0..lines[0].len()).map(width).collect();
     let mut text = String::new();
-    for line in &lines {
+    for line in lines {
         let cells: Vec<_> = line
             .iter()
             .zip(&widths)
@@ -178,4 +210,54 @@ fn aligned<const N: usize>(
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(witness: &str, dtype: &str, error: f64, tolerance: f64) -> Row {
+        Row {
+            case: "lstm-plain".into(),
+            cell: "lstm".into(),
+            engine: "manual".into(),
+            kernel: "auto".into(),
+            device: "flex".into(),
+            dtype: dtype.into(),
+            witness: witness.into(),
+            tensor: "output".into(),
+            error,
+            tolerance,
+            pass: error <= tolerance,
+            entries: 1,
+        }
+    }
+
+    #[test]
+    fn there_is_a_line_for_each_witness_with_the_worst_in_each_type() {
+        let rows = [
+            row("engines", "f64", 1e-15, 1e-12),
+            row("engines", "f64", 3e-14, 1e-12),
+            row("engines", "f32", 2e-7, 1e-6),
+            row("finite-difference", "f64", 1e-6, 1e-7),
+        ];
+        let text = witness_table(&rows);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "witness            compared      f64     f32",
+                "engines                   3  3.0e-14  2.0e-7  ok",
+                "finite-difference         1   1.0e-6       -  1 FAILED",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_line_for_a_witness_fits_into_80_columns() {
+        let dtypes = ["f64", "f32", "bf16", "f16"];
+        let rows = dtypes.map(|dtype| row("finite-difference", dtype, 1e-300, 1e-12));
+        let rows: Vec<_> = rows.iter().cycle().take(400_000).cloned().collect();
+        assert!(witness_table(&rows).lines().all(|line| line.len() <= 80));
+    }
 }

@@ -18,6 +18,7 @@ pub use session::{Implementation, Session, Verification};
 pub use witness::{Comparison, Request, Witness};
 
 use crate::device;
+use crate::setting::DType;
 use crate::verify::session::Target;
 
 /// All witnesses, in the order in which they run. A new one is a file and a line here.
@@ -44,7 +45,37 @@ pub fn find(name: &str) -> Option<&'static dyn Witness> {
 ///
 /// One line, if a device or the reference folder cannot be used.
 pub fn verify(request: &Request) -> Result<Verification, String> {
+    verify_with(request, &mut |_| ())
+}
+
+/// How far a verification is: one witness on one device in one type is about to compare.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// The device.
+    pub device: &'a str,
+    /// The type.
+    pub dtype: DType,
+    /// The witness.
+    pub witness: &'static str,
+    /// How many comparisons there are so far.
+    pub compared: usize,
+    /// How many pairs of device and type are done.
+    pub done: usize,
+    /// How many of these pairs there are.
+    pub total: usize,
+}
+
+/// As [`verify`], and says how far it is before each witness begins.
+///
+/// # Errors
+///
+/// As [`verify`].
+pub fn verify_with(
+    request: &Request,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Verification, String> {
     let mut found = Verification::default();
+    let (mut done, total) = (0, request.devices.len() * request.dtypes.len());
     let mut comparisons = Vec::new();
     for &witness in &request.witnesses {
         comparisons.push((witness, witness.begin(request, &mut found)?));
@@ -52,12 +83,21 @@ pub fn verify(request: &Request) -> Result<Verification, String> {
     for name in &request.devices {
         let device = device::open(name)?;
         for &dtype in &request.dtypes {
+            done += 1;
             let target = Target { name: name.clone(), device: device.clone(), dtype };
             if !dtype.works_on(name, &device) {
                 found.skipped.push(format!("{} on {name}: it has no such type", dtype.name()));
                 continue;
             }
             for (witness, compare) in &mut comparisons {
+                progress(Progress {
+                    device: name,
+                    dtype,
+                    witness: witness.name(),
+                    compared: found.rows.len(),
+                    done: done - 1,
+                    total,
+                });
                 compare(&mut Session {
                     cell: request.cell,
                     sabotage: request.sabotage,

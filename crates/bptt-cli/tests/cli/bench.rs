@@ -59,6 +59,42 @@ fn what_cannot_be_measured_is_one_line_and_exit_code_2() {
     }
 }
 
+/// Without a cell and sizes: every engine and `burn::nn`, in training and inference, as a list.
+#[test]
+fn without_options_the_engines_are_compared() {
+    let done = bptt(&["bench", "--repeats", "1", "--json", "-"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let reports: Vec<serde_json::Value> =
+        serde_json::from_slice(&done.stdout).expect("a list in JSON and nothing else");
+    let pairs: Vec<_> =
+        reports.iter().map(|r| (r["engine"].as_str(), r["mode"].as_str())).collect();
+    let expected = ["manual", "autograd", "burn-nn"]
+        .into_iter()
+        .flat_map(|engine| ["train", "infer"].map(|mode| (Some(engine), Some(mode))));
+    assert_eq!(pairs, expected.collect::<Vec<_>>());
+    // The text is a table of them.
+    for engine in ["manual", "autograd", "burn-nn"] {
+        let lines = stderr(&done);
+        assert_eq!(lines.lines().filter(|line| line.starts_with(engine)).count(), 1, "{lines}");
+    }
+}
+
+#[test]
+fn half_of_the_sizes_are_no_comparison() {
+    let mistakes: [(&[&str], &str); 4] = [
+        (&["--hidden", "5"], "--cell is missing: --hidden needs"),
+        (&["--cell", "lstm", "--input", "5"], "--hidden is missing"),
+        (&["--engine", "autograd"], "--cell is missing: --engine needs"),
+        (&["--streams", "5"], "--cell is missing: --streams needs"),
+    ];
+    for (arguments, named) in mistakes {
+        let done = bptt(&[&["bench"], arguments].concat());
+        assert_eq!(done.status.code(), Some(2), "{arguments:?}: {}", stderr(&done));
+        assert!(stderr(&done).contains(named), "{arguments:?}: {}", stderr(&done));
+        assert_eq!(stderr(&done).trim().lines().count(), 1, "{arguments:?}: {}", stderr(&done));
+    }
+}
+
 #[test]
 fn a_measurement_has_all_fields_and_readable_lines() {
     let stack = ["--layers", "2", "--bidirectional", "--kernel", "reference", "--threads", "1"];

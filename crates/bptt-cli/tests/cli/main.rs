@@ -31,7 +31,16 @@ fn stdout(output: &Output) -> String {
 fn all_gradients_agree_on_the_host() {
     let done = bptt(&["verify"]);
     assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
-    assert!(stdout(&done).contains(" 0 failed"), "{}", stdout(&done));
+    let text = stdout(&done);
+    assert!(text.contains(" 0 failed"), "{text}");
+    // A line for each witness, and progress on the other stream.
+    assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+    for witness in bptt_probe::verify::WITNESSES {
+        let of_witness = |line: &&str| line.split(' ').next() == Some(witness.name());
+        let lines: Vec<_> = text.lines().filter(of_witness).collect();
+        assert!(lines.len() == 1 && lines[0].ends_with(" ok"), "{}: {text}", witness.name());
+    }
+    assert!(stderr(&done).contains("1 of "), "{}", stderr(&done));
 }
 
 #[test]
@@ -95,7 +104,8 @@ fn each_device_and_type_is_compared_with_flex_in_f64() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let page = folder.path().join("certificate.html");
     let path = page.to_str().expect("a plain path");
-    let arguments = ["verify", "--cell", "rnn", "--witness", "devices", "--html", path];
+    let arguments =
+        ["verify", "--verbose", "--cell", "rnn", "--witness", "devices", "--html", path];
     let devices: Vec<_> =
         bptt_probe::device::names().filter(|n| ["flex", "ndarray"].contains(n)).collect();
     let of_device = devices.iter().flat_map(|name| ["--device", name]);
