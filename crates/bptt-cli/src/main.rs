@@ -15,13 +15,14 @@ mod interrupt;
 mod landscape;
 mod output;
 mod sample;
+mod shell;
 mod time_left;
 mod train;
 mod train_args;
 mod verify;
 
 use crate::failure::Failure;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Recurrent networks for Burn whose gradients you can trust, read and afford.
@@ -50,6 +51,10 @@ enum Command {
     Landscape(landscape::LandscapeArgs),
     /// Convert weights between PyTorch, SafeTensors and Burn
     Convert(convert::ConvertArgs),
+    /// Print what completes options and names in a shell
+    Completions(shell::CompletionsArgs),
+    /// Print the manual's page, or write the pages of all subcommands
+    Man(shell::ManArgs),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +80,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Dynamics(args) => dynamics::run(args),
         Command::Landscape(args) => landscape::run(args),
         Command::Convert(args) => convert::run(args),
+        Command::Completions(args) => shell::completions(args, Cli::command()),
+        Command::Man(args) => shell::man(args, Cli::command()),
     }
 }
 

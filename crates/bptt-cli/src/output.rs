@@ -49,7 +49,12 @@ pub fn say(json: Option<&PathBuf>, text: &str) {
 
 /// Prints to standard output.
 fn print(text: &str) {
-    remember(io::stdout().write_all(text.as_bytes()));
+    write(text.as_bytes());
+}
+
+/// Writes bytes to standard output.
+pub fn write(bytes: &[u8]) {
+    remember(io::stdout().write_all(bytes));
 }
 
 /// Prints a line to standard error. A failure to write there cannot be reported.

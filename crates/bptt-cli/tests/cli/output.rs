@@ -1,6 +1,6 @@
 //! Output that cannot be written, and outputs that are not regular files.
 
-use crate::{bptt, stderr};
+use crate::{bptt, stderr, stdout};
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
@@ -182,4 +182,29 @@ fn a_result_may_lie_in_the_run_folder() {
         }
     }
     assert!(fs::metadata(path("runs/one/result.json")).expect("it is left alone").is_file());
+}
+
+#[test]
+fn shells_and_man_learn_all_subcommands() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let done = bptt(&["completions", shell]);
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        for part in ["verify", "--witness", "double-double", "char-lm"] {
+            assert!(stdout(&done).contains(part), "{shell}: no {part}");
+        }
+    }
+    let done = bptt(&["man"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    assert!(stdout(&done).starts_with(".ie") && stdout(&done).contains(".TH bptt 1"));
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().to_str().expect("a plain path");
+    let done = bptt(&["man", "--out", path]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    for page in ["bptt.1", "bptt-train.1", "bptt-verify.1"] {
+        let text = std::fs::read_to_string(folder.path().join(page)).expect(page);
+        assert!(text.contains(".TH"), "{page}");
+    }
+    let done = bptt(&["man", "--out", "no/such/folder"]);
+    assert_eq!((done.status.code(), stderr(&done).lines().count()), (Some(2), 1));
 }
