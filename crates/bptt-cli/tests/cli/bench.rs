@@ -144,8 +144,8 @@ fn every_type_is_measured() {
 /// ndarray has no types of 16 bits.
 #[test]
 fn types_that_a_device_lacks_are_said_in_a_line() {
-    let arguments = ["verify", "--cell", "gru", "--witness", "double-double", "--dtype", "bf16"];
-    let done = bptt(&arguments);
+    let what = ["--cell", "gru", "--witness", "double-double", "--dtype", "bf16"];
+    let done = bptt(&[&["verify", "--verbose"], &what[..]].concat());
     assert_eq!(done.status.code(), Some(0), "{}{}", stdout(&done), stderr(&done));
     assert!(stdout(&done).contains("left out: bf16 on ndarray: it has no such type"));
     assert!(stdout(&done).contains(" 0 failed"), "{}", stdout(&done));
