@@ -10,13 +10,11 @@ and comes out. There ONNX Runtime's time has what its interface in Python takes,
 """
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
 import sys
-import time
-from pathlib import Path
+
+import beside
+from beside import Failed
 
 SIZES = [
     "32,100,128,128",
@@ -28,49 +26,20 @@ SIZES = [
     "1,1,256,256",
 ]
 GATES = {"LSTM": 4, "GRU": 3}
-# At least so many runs, and seconds: in the first milliseconds a program's threads may share a core.
-WARM_UPS = 2
-WARM_UP = 0.1
 # So many steps of a stream are one run.
 STEPS = 1000
-
-
-class Failed(Exception):
-    """One line for the user."""
-
-
-def main():
-    args = arguments()
-    try:
-        table(args)
-    except Failed as failed:
-        sys.exit(f"against_onnxruntime.py: {failed}")
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--size", action="append", metavar="B,T,I,H", help=f"default: {' '.join(SIZES)}")
+    beside.add_arguments(parser, SIZES)
     add("--cell", action="append", choices=["lstm", "gru"], help="default: both")
     add("--threads", action="append", type=int, help="default: 1 and 2")
-    add("--rounds", type=int, default=5, help="in turns (default: %(default)s)")
-    add("--repeats", type=int, default=5, help="runs in a round (default: %(default)s)")
-    add("--bptt", type=Path, help="the program (default: the release build)")
     args = parser.parse_args()
     args.threads = args.threads or [1, 2]
-    for name, values in [("threads", args.threads), ("rounds", [args.rounds]), ("repeats", [args.repeats])]:
-        if min(values) < 1:
-            parser.error(f"--{name} is {min(values)}: expected at least 1")
-    try:
-        args.size = [tuple(map(int, size.split(","))) for size in args.size or SIZES]
-        assert all(len(size) == 4 and min(size) > 0 for size in args.size)
-    except (ValueError, AssertionError):
-        parser.error("--size: expected four positive numbers, as in 32,100,128,128")
-    root = Path(__file__).resolve().parents[1]
-    target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
-    args.bptt = (args.bptt or target / "release" / "bptt").resolve()
+    beside.check_positive(parser, threads=min(args.threads))
+    beside.check_arguments(parser, args, SIZES)
     return args
 
 
@@ -122,27 +91,15 @@ def onnx_times(run, feed, states, is_step, repeats):
             _, *after = run.run(None, inputs)
             inputs.update(zip(states, after))
 
-    begin, runs = time.perf_counter(), 0
-    while runs < WARM_UPS or time.perf_counter() - begin < WARM_UP:
-        once()
-        runs += 1
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        once()
-        times.append((time.perf_counter() - start) * 1e3 / (STEPS if is_step else 1))
-    return times
+    steps = STEPS if is_step else 1
+    return [milliseconds / steps for milliseconds in beside.times(once, repeats)]
 
 
 def bptt_median(args, cell, size, threads, is_step):
     batch, steps, width, hidden = size
-    sizes = ["--batch", batch, "--time", STEPS if is_step else steps, "--input", width, "--hidden", hidden]
-    how = ["--mode", "step" if is_step else "infer", "--threads", threads, "--repeats", args.repeats]
-    command = [args.bptt, "bench", "--cell", cell, *sizes, *how, "--device", "flex", "--no-ceiling", "--json", "-"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-    if done.returncode != 0:
-        raise Failed(done.stderr.strip() or f"bptt ended with {done.returncode}")
-    return json.loads(done.stdout)["median_ms"]
+    size = batch, STEPS if is_step else steps, width, hidden
+    how = dict(mode="step" if is_step else "infer", threads=threads, repeats=args.repeats, device="flex")
+    return beside.report(beside.bench_command(args, cell, size, **how))["median_ms"]
 
 
 def measure(args, cell, size, threads):
@@ -159,8 +116,7 @@ def measure(args, cell, size, threads):
 
 
 def table(args):
-    if not args.bptt.is_file():
-        raise Failed(f"no program {args.bptt}: cargo build --release, or say where with --bptt")
+    beside.check_program(args)
     head = ["cell", "B, T, I, H"]
     for threads in args.threads:
         of = f"{threads} thread" + "s" * (threads > 1)
@@ -174,9 +130,8 @@ def table(args):
                 row += [f"{theirs:.3g}", f"{ours:.3g}", f"{ours / theirs:.2f}"]
             rows.append(row)
             print(*row, sep="  ", file=sys.stderr)
-    for row in [head, ["---"] * 2 + ["---:"] * (len(head) - 2), *rows]:
-        print(f"| {' | '.join(row)} |")
+    beside.print_table(head, rows, names=2)
 
 
 if __name__ == "__main__":
-    main()
+    beside.run(table, arguments())

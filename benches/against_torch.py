@@ -19,11 +19,11 @@ import sys
 import time
 from pathlib import Path
 
+import beside
+from beside import Failed
+
 SIZES = ["32,100,128,128", "64,128,256,256", "1,512,64,64", "16,512,256,512", "7,61,75,100"]
 TINY = (1, 1, 1, 1)
-# At least so many runs, and seconds: in the first milliseconds a program's threads may share a core.
-WARM_UPS = 2
-WARM_UP = 0.1
 # Peaks in MB that differ by less are the same.
 NOISE = 1.0
 
@@ -40,49 +40,23 @@ print(usage.ru_maxrss if status == 0 else -1)
 """
 
 
-def main():
-    args = arguments()
-    try:
-        table(args)
-    except Failed as failed:
-        sys.exit(f"against_torch.py: {failed}")
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
-class Failed(Exception):
-    """One line for the user."""
-
-
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--size", action="append", metavar="B,T,I,H", help=f"default: {' '.join(SIZES)}")
+    beside.add_arguments(parser, SIZES)
     add("--cell", action="append", choices=["rnn", "lstm", "gru"], help="default: all")
     add("--mode", action="append", choices=["train", "infer"], help="default: both")
     add("--threads", type=int, default=os.cpu_count(), help="of both (default: %(default)s)")
-    add("--rounds", type=int, default=5, help="in turns (default: %(default)s)")
-    add("--repeats", type=int, default=5, help="runs in a round (default: %(default)s)")
     add("--memory", action="store_true", help="also peak memory, above that of a tiny layer")
     add("--burn-nn", action="store_true", help="also Burn's own layers, on flex")
-    add("--bptt", type=Path, help="the program (default: the release build)")
     add("--device", default="flex", help="bptt's (default: %(default)s)")
     add("--torch-child", metavar="REQUEST", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.torch_child is not None:
         torch_child(args.torch_child)
         sys.exit()
-    for name in ["threads", "rounds", "repeats"]:
-        if getattr(args, name) < 1:
-            parser.error(f"--{name} is {getattr(args, name)}: expected at least 1")
-    try:
-        args.size = [tuple(map(int, size.split(","))) for size in args.size or SIZES]
-        assert all(len(size) == 4 and min(size) > 0 for size in args.size)
-    except (ValueError, AssertionError):
-        parser.error("--size: expected four positive numbers, as in 32,100,128,128")
-    root = Path(__file__).resolve().parents[1]
-    target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
-    args.bptt = (args.bptt or target / "release" / "bptt").resolve()
+    beside.check_positive(parser, threads=args.threads)
+    beside.check_arguments(parser, args, SIZES)
     return args
 
 
@@ -129,17 +103,7 @@ def torch_times(torch, cell, size, mode, threads, repeats):
         with torch.inference_mode():
             layer(x)
 
-    run = {"train": train, "infer": infer}[mode]
-    begin, runs = time.perf_counter(), 0
-    while runs < WARM_UPS or time.perf_counter() - begin < WARM_UP:
-        run()
-        runs += 1
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append((time.perf_counter() - start) * 1e3)
-    return times
+    return beside.times({"train": train, "infer": infer}[mode], repeats)
 
 
 def torch_peak(torch, size, **request):
@@ -190,19 +154,13 @@ class Torch:
 
 
 def bptt_command(args, cell, size, mode, repeats, engine="manual"):
-    batch, steps, width, hidden = map(str, size)
     device = "flex" if engine == "burn-nn" else args.device
-    sizes = ["--batch", batch, "--time", steps, "--input", width, "--hidden", hidden]
-    what = ["--cell", cell, "--mode", mode, "--engine", engine, "--device", device]
-    how = ["--threads", str(args.threads), "--repeats", str(repeats), "--no-ceiling"]
-    return [str(args.bptt), "bench", *sizes, *what, *how, "--json", "-"]
+    what = dict(mode=mode, engine=engine, device=device, threads=args.threads, repeats=repeats)
+    return beside.bench_command(args, cell, size, **what)
 
 
 def bptt_report(*request):
-    done = subprocess.run(bptt_command(*request), capture_output=True, text=True)
-    if done.returncode != 0:
-        raise Failed(done.stderr.strip() or f"bptt ended with {done.returncode}")
-    return json.loads(done.stdout)
+    return beside.report(bptt_command(*request))
 
 
 # Both.
@@ -269,8 +227,7 @@ def measure(args, torch, cell, size, mode):
 
 
 def table(args):
-    if not args.bptt.is_file():
-        raise Failed(f"no program {args.bptt}: cargo build --release, or say where with --bptt")
+    beside.check_program(args)
     torch = Torch()
     head = ["cell", "B, T, I, H", "mode", "torch ms", "bptt ms", "ratio", "GF/s"]
     head += ["burn-nn ms"] * args.burn_nn
@@ -281,10 +238,8 @@ def table(args):
             for mode in args.mode or ["train", "infer"]:
                 rows.append(measure(args, torch, cell, size, mode))
                 print(*rows[-1], sep="  ", file=sys.stderr)
-    rule = ["---"] * 3 + ["---:"] * (len(head) - 3)
-    for row in [head, rule, *rows]:
-        print(f"| {' | '.join(row)} |")
+    beside.print_table(head, rows, names=3)
 
 
 if __name__ == "__main__":
-    main()
+    beside.run(table, arguments())

@@ -1,0 +1,96 @@
+"""What the scripts share that measure bptt beside another library, in turns with it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+# At least so many runs, and seconds: in the first milliseconds a program's threads may share a core.
+WARM_UPS = 2
+WARM_UP = 0.1
+
+
+class Failed(Exception):
+    """One line for the user."""
+
+
+def run(work, args):
+    """Does the work of a script. What fails is one line."""
+    try:
+        work(args)
+    except Failed as failed:
+        sys.exit(f"{Path(sys.argv[0]).name}: {failed}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def add_arguments(parser, sizes):
+    """The options that all of the scripts have."""
+    add = parser.add_argument
+    add("--size", action="append", metavar="B,T,I,H", help=f"default: {' '.join(sizes)}")
+    add("--rounds", type=int, default=5, help="in turns (default: %(default)s)")
+    add("--repeats", type=int, default=5, help="runs in a round (default: %(default)s)")
+    add("--bptt", type=Path, help="the program (default: the release build)")
+
+
+def check_arguments(parser, args, sizes):
+    """Reads the sizes, and finds the program."""
+    check_positive(parser, rounds=args.rounds, repeats=args.repeats)
+    try:
+        args.size = [tuple(map(int, size.split(","))) for size in args.size or sizes]
+        assert all(len(size) == 4 and min(size) > 0 for size in args.size)
+    except (ValueError, AssertionError):
+        parser.error("--size: expected four positive numbers, as in 32,100,128,128")
+    root = Path(__file__).resolve().parents[1]
+    target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
+    args.bptt = (args.bptt or target / "release" / "bptt").resolve()
+
+
+def check_positive(parser, **values):
+    for name, value in values.items():
+        if value < 1:
+            parser.error(f"--{name} is {value}: expected at least 1")
+
+
+def check_program(args):
+    if not args.bptt.is_file():
+        raise Failed(f"no program {args.bptt}: cargo build --release, or say where with --bptt")
+
+
+def times(once, repeats):
+    """Milliseconds of each run, after a warm-up."""
+    begin, runs = time.perf_counter(), 0
+    while runs < WARM_UPS or time.perf_counter() - begin < WARM_UP:
+        once()
+        runs += 1
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        once()
+        found.append((time.perf_counter() - start) * 1e3)
+    return found
+
+
+def bench_command(args, cell, size, **options):
+    """A measurement by `bptt bench`."""
+    batch, steps, width, hidden = size
+    options = {"batch": batch, "time": steps, "input": width, "hidden": hidden, **options}
+    named = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+    return [str(args.bptt), "bench", "--cell", cell, *named, "--no-ceiling", "--json", "-"]
+
+
+def report(command):
+    """What a measurement by `bptt bench` gave."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Failed(done.stderr.strip() or f"bptt ended with {done.returncode}")
+    return json.loads(done.stdout)
+
+
+def print_table(head, rows, names):
+    """A table in Markdown, whose first columns are names and the others numbers."""
+    rule = ["---"] * names + ["---:"] * (len(head) - names)
+    for row in [head, rule, *rows]:
+        print(f"| {' | '.join(row)} |")
