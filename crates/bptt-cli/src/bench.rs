@@ -10,6 +10,7 @@ use bptt_probe::{DType, device};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait};
+use serde::Serialize;
 use std::alloc::System;
 use std::path::PathBuf;
 
@@ -166,6 +167,14 @@ enum ModeArg {
     Pool,
 }
 
+/// What has to be said of a layer.
+#[derive(Clone, Copy)]
+struct Layer {
+    cell: CellKind,
+    input: usize,
+    hidden: usize,
+}
+
 impl ModeArg {
     fn of(self, pool: &PoolArgs) -> Mode {
         match self {
@@ -184,10 +193,10 @@ impl ModeArg {
 
 /// Measures a layer and prints a few lines; or compares the engines, and prints a table.
 pub fn run(args: BenchArgs) -> Result<(), Failure> {
-    let comparison = args.is_comparison()?;
-    let all = match comparison {
-        true => args.comparison()?,
-        false => vec![args.settings()?],
+    let layer = args.layer()?;
+    let all = match layer {
+        Some(layer) => vec![args.settings(layer)?],
+        None => args.comparison(),
     };
     // Wrong settings are reported before anything is computed.
     all.iter().try_for_each(Settings::check).map_err(Failure::usage)?;
@@ -199,22 +208,29 @@ pub fn run(args: BenchArgs) -> Result<(), Failure> {
             .map_err(|error| Failure::usage(format!("cannot have {threads} threads: {error}")))?;
     }
     let threads = rayon::current_num_threads();
-    let mut reports = Vec::new();
-    for settings in &all {
-        let (report, ceiling) = bench(settings, threads, Some(MEMORY)).map_err(Failure::usage)?;
-        if !comparison {
-            output::say(args.json.as_ref(), &text(&report, ceiling));
-            return args.json.as_ref().map_or(Ok(()), |path| output::write_json(path, &report));
-        }
-        reports.push(report);
+    let measure = |settings| bench(settings, threads, Some(MEMORY)).map_err(Failure::usage);
+    if layer.is_some() {
+        let (report, ceiling) = measure(&all[0])?;
+        return args.write(&text(&report, ceiling), &report);
     }
-    output::say(args.json.as_ref(), &comparison_text(&reports));
-    args.json.as_ref().map_or(Ok(()), |path| output::write_json(path, &reports))
+    let reports: Vec<_> =
+        all.iter().map(|settings| Ok(measure(settings)?.0)).collect::<Result<_, Failure>>()?;
+    args.write(&comparison_text(&reports), &reports)
 }
 
 impl BenchArgs {
-    /// Whether the engines are compared: no option says what is measured. The error names the option that is missing.
-    fn is_comparison(&self) -> Result<bool, Failure> {
+    /// Prints a result, and writes it as JSON if that is asked for.
+    fn write(&self, text: &str, result: &impl Serialize) -> Result<(), Failure> {
+        output::say(self.json.as_ref(), text);
+        self.json.as_ref().map_or(Ok(()), |path| output::write_json(path, result))
+    }
+
+    /// The layer that is measured; `None` if no option says what is measured, and the engines are compared. The error
+    /// names the option that is missing.
+    fn layer(&self) -> Result<Option<Layer>, Failure> {
+        if let (Some(cell), Some(input), Some(hidden)) = (self.cell, self.input, self.hidden) {
+            return Ok(Some(Layer { cell: cell.into(), input, hidden }));
+        }
         let needed = [
             ("--cell", self.cell.is_some()),
             ("--input", self.input.is_some()),
@@ -229,22 +245,21 @@ impl BenchArgs {
             ("--kernel", self.kernel.is_some()),
             ("--mode step or pool", self.mode.is_some_and(|mode| mode.is_of_a_stream())),
         ];
-        let missing = needed.iter().find(|(_, given)| !given);
         let given = needed.iter().chain(&others).find(|(_, given)| *given);
-        let given = given.map(|(name, _)| *name).or(self.pool.given());
-        match (missing, given) {
-            (None, _) => Ok(false),
-            (Some(_), None) => Ok(true),
-            (Some((missing, _)), Some(given)) => Err(Failure::usage(format!(
-                "{missing} is missing: {given} needs --cell, --input and --hidden (for a comparison of the engines \
-                 on one usual size, leave out all of them)"
-            ))),
-        }
+        let Some(given) = given.map(|(name, _)| *name).or(self.pool.given()) else {
+            return Ok(None);
+        };
+        let (missing, _) =
+            needed.iter().find(|(_, given)| !given).expect("not all three are given");
+        Err(Failure::usage(format!(
+            "{missing} is missing: {given} needs --cell, --input and --hidden (for a comparison of the engines on \
+             one usual size, leave out all of them)"
+        )))
     }
 
     /// An LSTM of a usual size by each engine and by burn::nn, in training and inference, or in the mode that was
     /// given.
-    fn comparison(&self) -> Result<Vec<Settings>, Failure> {
+    fn comparison(&self) -> Vec<Settings> {
         let modes = match self.mode {
             None => vec![Mode::Train, Mode::Infer],
             Some(mode) => vec![mode.of(&self.pool)],
@@ -269,18 +284,17 @@ impl BenchArgs {
         };
         let of = |engine| modes.iter().map(move |&mode| (engine, mode));
         let all = engines.into_iter().flat_map(of);
-        Ok(all.map(|(engine, mode)| Settings { engine, mode, ..usual.clone() }).collect())
+        all.map(|(engine, mode)| Settings { engine, mode, ..usual.clone() }).collect()
     }
 
     fn device_name(&self) -> String {
         self.device.clone().unwrap_or_else(|| device::default_name().into())
     }
 
-    fn settings(&self) -> Result<Settings, Failure> {
+    fn settings(&self, Layer { cell, input, hidden }: Layer) -> Result<Settings, Failure> {
         let [batch, time, repeats] = self.sizes()?;
-        let needed = "is_comparison has checked that it is given";
         Ok(Settings {
-            cell: self.cell.expect(needed).into(),
+            cell,
             engine: match self.engine.unwrap_or(EngineArg::Manual) {
                 EngineArg::Manual => Contender::Ours(Engine::Manual),
                 EngineArg::Autograd => Contender::Ours(Engine::Autograd),
@@ -296,8 +310,8 @@ impl BenchArgs {
             mode: self.mode.unwrap_or(ModeArg::Train).of(&self.pool),
             batch,
             time,
-            input: self.input.expect(needed),
-            hidden: self.hidden.expect(needed),
+            input,
+            hidden,
             layers: self.layers.unwrap_or(1),
             bidirectional: self.bidirectional,
             repeats,

@@ -1,26 +1,62 @@
 //! Says on standard error how far long work is, and how much time is left.
 
+use crate::output;
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
+
+/// A line on standard error that says what is done now. On a terminal, each text takes the place of the one before.
+/// Elsewhere each is a line. A failure to write cannot be reported.
+pub struct StatusLine {
+    terminal: bool,
+    /// How many columns of the terminal have been written.
+    width: usize,
+}
+
+impl StatusLine {
+    /// Nothing is said yet.
+    pub fn new() -> Self {
+        Self { terminal: stderr().is_terminal(), width: 0 }
+    }
+
+    /// Whether texts replace each other.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Says a text.
+    pub fn say(&mut self, text: &str) {
+        if !self.terminal {
+            return output::note(text);
+        }
+        self.width = self.width.max(text.chars().count());
+        let _ = write!(stderr(), "\r{text:<width$}", width = self.width);
+    }
+
+    /// The work is done: the line on the terminal goes.
+    pub fn end(&self) {
+        if self.width > 0 {
+            let _ = write!(stderr(), "\r{:width$}\r", "", width = self.width);
+        }
+    }
+}
 
 /// Says how far the work is: on a terminal every half a second on one line, elsewhere every ten seconds on a line each.
 /// What is done earlier says nothing.
 pub struct TimeLeft {
     every: Duration,
-    terminal: bool,
+    line: StatusLine,
     /// What the work is, if there is more than one kind.
     stage: &'static str,
     /// When something was last said, and how much was done then.
     last: (Instant, usize),
-    said: bool,
 }
 
 impl TimeLeft {
     /// The work begins.
     pub fn new() -> Self {
-        let terminal = stderr().is_terminal();
-        let every = Duration::from_millis(if terminal { 500 } else { 10_000 });
-        Self { every, terminal, stage: "", last: (Instant::now(), 0), said: false }
+        let line = StatusLine::new();
+        let every = Duration::from_millis(if line.is_terminal() { 500 } else { 10_000 });
+        Self { every, line, stage: "", last: (Instant::now(), 0) }
     }
 
     /// One of several kinds of work begins.
@@ -28,7 +64,7 @@ impl TimeLeft {
         Self { stage, ..Self::new() }
     }
 
-    /// So much of the work is done. A failure to write cannot be reported.
+    /// So much of the work is done.
     pub fn tell(&mut self, done: usize, total: usize) {
         let passed = self.last.0.elapsed();
         if passed < self.every {
@@ -36,23 +72,16 @@ impl TimeLeft {
         }
         // The pace of late counts: the first steps may be cheaper than the others.
         let left = left(passed, done - self.last.1, total - done);
-        let text = match self.stage {
+        self.line.say(&match self.stage {
             "" => format!("{done} of {total} steps, {left} left"),
             stage => format!("{stage}: {done} of {total}, {left} left"),
-        };
-        let _ = match self.terminal {
-            true => write!(stderr(), "\r{text}  "),
-            false => writeln!(stderr(), "{text}"),
-        };
+        });
         self.last = (Instant::now(), done);
-        self.said = true;
     }
 
     /// The work is done: the line on the terminal goes.
     pub fn end(&mut self) {
-        if self.terminal && self.said {
-            let _ = write!(stderr(), "\r{:50}\r", "");
-        }
+        self.line.end();
     }
 }
 

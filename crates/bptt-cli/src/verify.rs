@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::output;
+use crate::time_left::StatusLine;
 use bptt::CellKind;
 use bptt_probe::verify::{Progress, Request, Verification, WITNESSES, find, verify_with};
 use bptt_probe::{
@@ -9,7 +10,6 @@ use bptt_probe::{
 };
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -103,9 +103,9 @@ pub fn run(args: VerifyArgs) -> Result<(), Failure> {
     let started = Instant::now();
     output::check(&[args.json.as_ref(), args.html.as_ref()])?;
     let request = request(&args);
-    let mut stage = Stage::new();
-    let found = verify_with(&request, &mut |progress| stage.tell(&progress));
-    stage.end();
+    let (mut line, mut last) = (StatusLine::new(), None);
+    let found = verify_with(&request, &mut |progress| tell(&mut line, &mut last, &progress));
+    line.end();
     let found = found.map_err(Failure::usage)?;
     let say = |text: &str| output::say(args.json.as_ref(), text);
 
@@ -117,11 +117,13 @@ pub fn run(args: VerifyArgs) -> Result<(), Failure> {
         if !failed.is_empty() {
             say(&format!("\nWhere they failed:\n{}", table(&failed).trim_end()));
         }
-        let left_out = found.skipped.len();
         say(&format!(
-            "\nThe columns of types have the largest error on {}. --verbose has each cell,\n\
-             engine and device, and {left_out} lines on what was left out; --html FILE a page.",
-            request.devices.join(", "),
+            "\nIn the columns of types: the worst error on {}.",
+            request.devices.join(", ")
+        ));
+        say(&format!(
+            "--verbose has each cell, engine and device, and {} lines on what was left out.",
+            found.skipped.len(),
         ));
     }
     for line in &found.broken {
@@ -188,36 +190,15 @@ fn details(found: &Verification, say: &impl Fn(&str)) {
     }
 }
 
-/// Says on standard error what is compared now: on a terminal in one line that changes, else in a line for each device
-/// and type.
-struct Stage {
-    terminal: bool,
-    said: String,
-}
-
-impl Stage {
-    fn new() -> Self {
-        Self { terminal: stderr().is_terminal(), said: String::new() }
-    }
-
-    fn tell(&mut self, progress: &Progress<'_>) {
-        let Progress { device, dtype, witness, compared, done, total } = *progress;
-        let pair = format!("{} of {total}: {device} in {}", done + 1, dtype.name());
-        if self.terminal {
-            let line = format!("{pair}, {witness}; {compared} compared so far");
-            let _ = write!(stderr(), "\r{line:<78}");
-            self.said = line;
-        } else if self.said != pair {
-            output::note(&pair);
-            self.said = pair;
-        }
-    }
-
-    /// The line on the terminal goes.
-    fn end(&self) {
-        if self.terminal && !self.said.is_empty() {
-            let _ = write!(stderr(), "\r{:78}\r", "");
-        }
+/// Says what is compared now: on a terminal each witness, else each device and type. `last` is the pair of these that
+/// was said last.
+fn tell(line: &mut StatusLine, last: &mut Option<usize>, progress: &Progress<'_>) {
+    let Progress { device, dtype, witness, compared, done, total } = *progress;
+    let pair = format!("{} of {total}: {device} in {}", done + 1, dtype.name());
+    if line.is_terminal() {
+        line.say(&format!("{pair}, {witness}; {compared} compared so far"));
+    } else if last.replace(done) != Some(done) {
+        line.say(&pair);
     }
 }
 

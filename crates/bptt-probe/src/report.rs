@@ -62,23 +62,21 @@ pub struct Summary {
 /// Summaries of the rows with the same cell, engine, kernel, device, dtype and witness, in the order in which they were
 /// added.
 pub fn summaries(rows: &[Row]) -> Vec<Summary> {
-    let key = |r: &Row| {
-        let parts = [&r.witness, &r.device, &r.dtype, &r.engine, &r.kernel, &r.cell];
-        parts.map(Clone::clone)
-    };
-    summaries_by(rows.iter(), key)
+    summaries_by(rows.iter(), |r| {
+        [&r.witness, &r.device, &r.dtype, &r.engine, &r.kernel, &r.cell].map(String::as_str)
+    })
 }
 
 /// Summaries of what the witness `devices` found, one for each pair of device and dtype, over all cells and engines.
 pub fn device_summaries(rows: &[Row]) -> Vec<Summary> {
     let linked = rows.iter().filter(|row| row.witness == DEVICES);
-    summaries_by(linked, |row| [row.device.clone(), row.dtype.clone()])
+    summaries_by(linked, |row| [&row.device, &row.dtype].map(String::as_str))
 }
 
 /// A summary for each key, in the order in which the keys occur.
 fn summaries_by<'a, const N: usize>(
     rows: impl Iterator<Item = &'a Row>,
-    key: impl Fn(&Row) -> [String; N],
+    key: impl Fn(&'a Row) -> [&'a str; N],
 ) -> Vec<Summary> {
     let mut index = HashMap::new();
     let mut all: Vec<(Summary, HashSet<&str>)> = Vec::new();
@@ -124,8 +122,8 @@ pub fn table(rows: &[Row]) -> String {
     aligned(&with_head(head, summaries(rows).into_iter().map(line)), 6..10)
 }
 
-/// One line for each witness: how many comparisons, the largest error in each type, over all devices, engines and cells,
-/// and whether all of them passed. It fits into 80 columns.
+/// One line for each witness: how many comparisons, the worst error in each type, over all devices, engines and cells, and
+/// whether all of them passed. The worst is the largest multiple of its tolerance. It fits into 80 columns.
 pub fn witness_table(rows: &[Row]) -> String {
     let mut dtypes: Vec<&str> = Vec::new();
     for row in rows {
@@ -133,8 +131,8 @@ pub fn witness_table(rows: &[Row]) -> String {
             dtypes.push(&row.dtype);
         }
     }
-    let by_witness = summaries_by(rows.iter(), |row| [row.witness.clone()]);
-    let by_type = summaries_by(rows.iter(), |row| [row.witness.clone(), row.dtype.clone()]);
+    let by_witness = summaries_by(rows.iter(), |row| [row.witness.as_str()]);
+    let by_type = summaries_by(rows.iter(), |row| [&row.witness, &row.dtype].map(String::as_str));
     let mut lines = vec![Vec::from_iter(
         ["witness", "compared"].into_iter().chain(dtypes.iter().copied()).map(String::from),
     )];

@@ -75,15 +75,13 @@ pub fn verify_with(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Verification, String> {
     let mut found = Verification::default();
-    let (mut done, total) = (0, request.devices.len() * request.dtypes.len());
     let mut comparisons = Vec::new();
     for &witness in &request.witnesses {
         comparisons.push((witness, witness.begin(request, &mut found)?));
     }
-    for name in &request.devices {
+    for (nth_device, name) in request.devices.iter().enumerate() {
         let device = device::open(name)?;
-        for &dtype in &request.dtypes {
-            done += 1;
+        for (nth_dtype, &dtype) in request.dtypes.iter().enumerate() {
             let target = Target { name: name.clone(), device: device.clone(), dtype };
             if !dtype.works_on(name, &device) {
                 found.skipped.push(format!("{} on {name}: it has no such type", dtype.name()));
@@ -95,8 +93,8 @@ pub fn verify_with(
                     dtype,
                     witness: witness.name(),
                     compared: found.rows.len(),
-                    done: done - 1,
-                    total,
+                    done: nth_device * request.dtypes.len() + nth_dtype,
+                    total: request.devices.len() * request.dtypes.len(),
                 });
                 compare(&mut Session {
                     cell: request.cell,
