@@ -23,7 +23,7 @@
 //! 2 expects 'o' with probability 0.97
 //! ```
 
-use bptt::{AnyCell, AnyRecurrent, SavedStreams, StreamPool, StreamPoolConfig};
+use bptt::{AnyCell, AnyLayer, RecurrentLayer, SavedStreams, StreamPool, StreamPoolConfig};
 use bptt_zoo::{CharModel, RunFolder};
 use burn::Tensor;
 use burn::tensor::activation::softmax;
@@ -95,7 +95,7 @@ struct Waiting {
 }
 
 struct Service {
-    model: CharModel<AnyRecurrent>,
+    model: CharModel<AnyLayer>,
     vocabulary: Vec<char>,
     /// What the recurrent layer reads for each character.
     vectors: Vec<Vec<f32>>,
@@ -113,7 +113,9 @@ impl Service {
         let width = model.recurrent.d_input();
         let vectors: Vec<f32> = model.embedding.weight.val().into_data().iter::<f32>().collect();
         let vectors = vectors.chunks(width).map(<[f32]>::to_vec).collect();
-        let mut pool: StreamPool<_, u64> = StreamPoolConfig::default().init(&model.recurrent)?;
+        let recurrent = model.recurrent.recurrent();
+        let recurrent = recurrent.ok_or("the model runs as a scan: expected a cell, as lstm")?;
+        let mut pool: StreamPool<_, u64> = StreamPoolConfig::default().init(recurrent)?;
         let file = folder.path().join("streams.bpk");
         if file.exists() {
             pool.restore(&SavedStreams::load(&file)?, Instant::now())?;

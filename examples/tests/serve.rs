@@ -53,7 +53,7 @@ fn expected(run: &Path, stream: u64, text: &str) -> String {
 
 fn trained(run: &Path) {
     let defaults = CharLm::defaults();
-    let settings = Settings { cell: CellKind::Gru, hidden: 24, steps: Some(40), ..defaults };
+    let settings = Settings { cell: CellKind::Gru.into(), hidden: 24, steps: Some(40), ..defaults };
     let session = Session {
         device: bptt_examples::device(),
         out: run.to_path_buf(),

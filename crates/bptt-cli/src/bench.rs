@@ -4,7 +4,7 @@ use crate::bench_text::{comparison_text, text};
 use crate::failure::Failure;
 use crate::output;
 use crate::verify::CellArg;
-use bptt::{CellKind, Engine, Kernel};
+use bptt::{CellKind, Engine, Kernel, LayerKind};
 use bptt_probe::bench::{Contender, Load, Memory, Mode, Settings, bench};
 use bptt_probe::{DType, device};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -170,7 +170,7 @@ enum ModeArg {
 /// What has to be said of a layer.
 #[derive(Clone, Copy)]
 struct Layer {
-    cell: CellKind,
+    cell: LayerKind,
     input: usize,
     hidden: usize,
 }
@@ -267,7 +267,7 @@ impl BenchArgs {
         let engines =
             [Contender::Ours(Engine::Manual), Contender::Ours(Engine::Autograd), Contender::BurnNn];
         let usual = Settings {
-            cell: CellKind::Lstm,
+            cell: CellKind::Lstm.into(),
             engine: engines[0],
             kernel: Kernel::Auto,
             device: self.device_name(),

@@ -4,7 +4,7 @@ use crate::dynamics_sweep::{self, SweepArgs};
 use crate::failure::Failure;
 use crate::output;
 use crate::time_left::TimeLeft;
-use crate::verify::CellArg;
+use crate::verify::StepCellArg;
 use bptt_probe::device;
 use bptt_probe::dynamics::page::page;
 use bptt_probe::dynamics::random::{Random, random};
@@ -29,7 +29,7 @@ pub struct DynamicsArgs {
     random: bool,
     /// The recurrent cell of a random network
     #[arg(long, value_enum, required_unless_present_any = ["run", "sweep"])]
-    cell: Option<CellArg>,
+    cell: Option<StepCellArg>,
     /// Hidden units of a random network
     #[arg(long, value_name = "N", required_unless_present = "run")]
     hidden: Option<usize>,

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::output;
 use crate::time_left::TimeLeft;
-use crate::verify::CellArg;
+use crate::verify::StepCellArg;
 use bptt_probe::dynamics::sweep::{Parameter, Sweep, page, sweep};
 use burn::tensor::Device;
 use clap::builder::PossibleValue;
@@ -21,7 +21,7 @@ pub struct SweepArgs {
     sweep: Option<ParameterArg>,
     /// The cells of a sweep, with commas in between [default: rnn,lstm,gru]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "CELLS")]
-    cells: Vec<CellArg>,
+    cells: Vec<StepCellArg>,
     /// The first value of a sweep [default: 0.2; of forget-bias: -3]
     #[arg(long, value_name = "X")]
     from: Option<f64>,

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::output;
 use crate::time_left::StatusLine;
-use bptt::CellKind;
+use bptt::{CellKind, LayerKind};
 use bptt_probe::verify::{Progress, Request, Verification, WITNESSES, find, verify_with};
 use bptt_probe::{
     About, DType, Row, Witness, device, device_table, html, table, ulp_table, witness_table,
@@ -49,13 +49,14 @@ pub struct VerifyArgs {
     sabotage: Option<u8>,
 }
 
-/// A cell, as the command line names it: one of [`CellKind::ALL`].
+/// A cell, as the command line names it: one of [`LayerKind::all`].
 #[derive(Clone, Copy)]
-pub struct CellArg(CellKind);
+pub struct CellArg(LayerKind);
 
 impl ValueEnum for CellArg {
     fn value_variants<'a>() -> &'a [Self] {
-        static ALL: LazyLock<Vec<CellArg>> = LazyLock::new(|| CellKind::ALL.map(CellArg).into());
+        static ALL: LazyLock<Vec<CellArg>> =
+            LazyLock::new(|| LayerKind::all().into_iter().map(CellArg).collect());
         &ALL
     }
 
@@ -64,8 +65,30 @@ impl ValueEnum for CellArg {
     }
 }
 
-impl From<CellArg> for CellKind {
+impl From<CellArg> for LayerKind {
     fn from(cell: CellArg) -> Self {
+        cell.0
+    }
+}
+
+/// A cell that runs step by step, as the command line names it: one of [`CellKind::ALL`].
+#[derive(Clone, Copy)]
+pub struct StepCellArg(CellKind);
+
+impl ValueEnum for StepCellArg {
+    fn value_variants<'a>() -> &'a [Self] {
+        static ALL: LazyLock<Vec<StepCellArg>> =
+            LazyLock::new(|| CellKind::ALL.map(StepCellArg).into());
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name()).help(self.0.description()))
+    }
+}
+
+impl From<StepCellArg> for CellKind {
+    fn from(cell: StepCellArg) -> Self {
         cell.0
     }
 }
@@ -218,7 +241,7 @@ fn request(args: &VerifyArgs) -> Request {
         false => args.witness.clone(),
     };
     Request {
-        cell: args.cell.map(CellKind::from),
+        cell: args.cell.map(LayerKind::from),
         devices,
         dtypes,
         witnesses,

@@ -189,7 +189,7 @@ mod tests {
 
     fn settings() -> Settings {
         Settings {
-            cell: CellKind::Gru,
+            cell: CellKind::Gru.into(),
             engine: Contender::Ours(Engine::Manual),
             kernel: Kernel::Auto,
             device: "flex".into(),

@@ -1,11 +1,17 @@
 //! The case table: every shape and option that is checked, in one place.
 //!
-//! The table has each cell of [`CellKind::ALL`]. A new option needs one entry in [`table`]. An option that chooses
-//! other equations needs one entry in `cells`. Every engine, kernel, device, dtype and witness then runs the new
-//! cases.
+//! The table has each cell of [`LayerKind::all`]: the cells of [`CellKind::ALL`] and the layers that run as a scan. A
+//! new option needs one entry in [`table`]. An option that chooses other equations needs one entry in `cells`. Every
+//! engine, kernel, device, dtype and witness then runs the new cases.
+//!
+//! Not every cell has every option, and where it has none there is no case. Layers that run as a scan
+//!
+//! - keep their gates and no trace, so they have no trace budget;
+//! - are not in a [`StreamPool`](bptt::StreamPool), whose rows are the states of cells;
+//! - have no biases, if they are linear (LRU and S5).
 
 use crate::problem::{Array, InputMode, LayerOptions, Problem};
-use bptt::{CellKind, MaskedOutput, Nonlinearity, SequenceCell};
+use bptt::{CellKind, LayerKind, MaskedOutput, Nonlinearity, SequenceCell};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -26,25 +32,25 @@ pub struct Case {
     pub brief: bool,
 }
 
-/// The cells by name: each [`CellKind`] with its defaults, followed by the cells that its options choose.
+/// The cells by name: each [`LayerKind`] with its defaults, followed by the cells that its options choose.
 pub(crate) fn cells() -> Vec<(&'static str, LayerOptions)> {
-    let with_options = |kind| {
+    let with_options = |kind: LayerKind| {
         let plain = LayerOptions::plain(kind);
-        let other = match kind {
-            CellKind::Rnn => {
+        // By their names, because most variants are behind a feature of `bptt`.
+        let other = match kind.name() {
+            "rnn" | "indrnn" => {
                 Some(LayerOptions { nonlinearity: Nonlinearity::Relu, ..plain.clone() })
             }
-            CellKind::Lstm => Some(LayerOptions { input_forget: true, ..plain.clone() }),
-            CellKind::Gru => Some(LayerOptions { reset_after: false, ..plain.clone() }),
-            // By its name, because the variant is behind a feature of `bptt`.
-            _ if kind.name() == "indrnn" => {
-                Some(LayerOptions { nonlinearity: Nonlinearity::Relu, ..plain.clone() })
-            }
+            "lstm" => Some(LayerOptions { input_forget: true, ..plain.clone() }),
+            "gru" => Some(LayerOptions { reset_after: false, ..plain.clone() }),
+            "mingru" | "minlstm" => Some(LayerOptions { log_space: true, ..plain.clone() }),
             _ => None,
         };
         std::iter::once(plain).chain(other)
     };
-    let all = CellKind::ALL.into_iter().flat_map(with_options);
+    // Another crate may turn on the feature in `bptt` alone.
+    let is_here = |kind: &LayerKind| cfg!(feature = "scanned-cells") || kind.cell().is_some();
+    let all = LayerKind::all().into_iter().filter(is_here).flat_map(with_options);
     all.map(|options| (options.cell_name(), options)).collect()
 }
 
@@ -64,7 +70,9 @@ fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
         let name = format!("{cell_name}-{variant}");
         let mut case = Case { name, options: base.clone(), gain: 1.0, tiny: false, brief: false };
         change(&mut case);
-        cases.push(case);
+        if has_options(&case.options) {
+            cases.push(case);
+        }
     };
     directions_and_layers(&mut add);
     lengths(&mut add);
@@ -74,13 +82,30 @@ fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
     budgets(&mut add);
     input_modes(&mut add);
     sizes(&mut add);
-    if base.cell().projectable() {
-        projections(&mut add);
+    match base.cell.cell() {
+        Some(_) if base.cell().projectable() => projections(&mut add),
+        Some(_) => {}
+        None if is_complex(base) => outputs(&mut add),
+        None => {}
     }
     if base.cell == CellKind::Lstm {
         clips(&mut add);
     }
     cases
+}
+
+/// Whether a layer has all of these options; the top of this file says which a layer that runs as a scan does not have.
+fn has_options(options: &LayerOptions) -> bool {
+    let is_scanned = options.cell.cell().is_none();
+    let is_without = options.trace_budget.is_some()
+        || options.input_mode == InputMode::Pool
+        || (!options.bias && is_complex(options));
+    !(is_scanned && is_without)
+}
+
+/// Whether a state is complex.
+fn is_complex(options: &LayerOptions) -> bool {
+    options.state_size() != options.output_size() && options.proj_size == 0
 }
 
 /// Adds a variant of the plain case. The arguments are its name and the change.
@@ -290,8 +315,10 @@ fn resets_by_input_mode(add: Add<'_>) {
 
 /// A budget in bytes that is small for an LSTM; in proportion larger for a cell that has more in its trace.
 fn budget(c: &mut Case, bytes: usize) {
-    let layout = c.options.cell().layout();
-    let planes = layout.saved + layout.states();
+    let planes = c.options.cell.cell().map_or(0, |_| {
+        let layout = c.options.cell().layout();
+        layout.saved + layout.states()
+    });
     c.options.trace_budget = Some(bytes * planes.div_ceil(6));
 }
 
@@ -418,6 +445,21 @@ fn projections(add: Add<'_>) {
     });
 }
 
+/// Layers whose output is not as wide as their state.
+fn outputs(add: Add<'_>) {
+    add("output", &|c| {
+        (c.options.proj_size, c.tiny) = (5, true);
+    });
+    add("output-deep-bidirectional", &|c| {
+        c.options.proj_size = 3;
+        (c.options.num_layers, c.options.bidirectional) = (2, true);
+    });
+    add("output-mask-held", &|c| {
+        holes(c);
+        (c.options.proj_size, c.options.masked_output) = (2, MaskedOutput::Hold);
+    });
+}
+
 /// Bounds that about half of the memories reach.
 fn clips(add: Add<'_>) {
     add("clip", &|c| {
@@ -440,25 +482,34 @@ impl Case {
         });
         let mut rng = StdRng::seed_from_u64(seed);
         let options = self.options.clone();
-        let weights = self.gain / (options.hidden_size as f64).sqrt();
-        let cell = options.cell().layout();
         let mut given = BTreeMap::new();
         for (name, shape) in options.given().expect("the table's sizes are small") {
-            let is_weight = name.starts_with("weight") || name.starts_with("bias");
-            let is_diagonal = name.starts_with("weight_diag")
-                || (name.starts_with("weight_hh") && !cell.has_recurrent_weights());
-            let deviation = match (is_weight, is_diagonal) {
-                (false, _) => 1.0,
-                (true, false) => weights,
-                // Large ones make a unit expand small differences step by step, instead of saturating it.
-                (true, true) => weights.min(1.0 / (options.hidden_size as f64).sqrt()),
-            };
+            let (mean, deviation) = self.distribution(&name);
             let count = shape.iter().product();
-            let values = (0..count).map(|_| -> f64 { deviation * normal(&mut rng) }).collect();
-            given.insert(name, Array { shape, values });
+            let values = (0..count).map(|_| -> f64 { mean + deviation * normal(&mut rng) });
+            given.insert(name, Array { values: values.collect(), shape });
         }
         into_domain(options.cell_name(), &mut given);
         Problem { name: self.name.clone(), options, given, expected: BTreeMap::new() }
+    }
+
+    /// Mean and standard deviation of a tensor's numbers.
+    fn distribution(&self, name: &str) -> (f64, f64) {
+        let options = &self.options;
+        let usual = 1.0 / (options.hidden_size as f64).sqrt();
+        #[cfg(feature = "scanned-cells")]
+        if let Some(mean) = options.cell.cell().map_or(crate::scanned::mean(name), |_| None) {
+            return (mean, (self.gain * usual).min(usual));
+        }
+        let is_weight = ["weight", "bias", "readout"].iter().any(|kind| name.starts_with(kind));
+        let is_diagonal = name.starts_with("weight_diag")
+            || (name.starts_with("weight_hh") && !options.cell().layout().has_recurrent_weights());
+        match (is_weight, is_diagonal) {
+            (false, _) => (0.0, 1.0),
+            (true, false) => (0.0, self.gain * usual),
+            // Large ones make a unit expand small differences step by step, instead of saturating it.
+            (true, true) => (0.0, (self.gain * usual).min(usual)),
+        }
     }
 }
 

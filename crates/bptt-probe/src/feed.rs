@@ -1,22 +1,19 @@
 //! The input modes: how a layer is given a problem's sequence.
 
-use crate::loaded::{Loaded, Results};
-use crate::problem::{Array, InputMode, LayerOptions, Problem};
-use crate::scalar::is_reset;
+use crate::loaded::{Loaded, MeasuredLayer, Results};
+use crate::problem::{InputMode, LayerOptions, Problem};
 use crate::setting::DType;
 use bptt::{
-    Bucketing, Buckets, MaskedOutput, PackedSequence, RecurrentState, SequenceCell,
-    SequenceOptions, StreamPool, StreamPoolConfig, StreamState, Truncated,
+    Bucketing, Buckets, MaskedOutput, PackedSequence, RecurrentState, SequenceOptions, Truncated,
 };
 use burn::Tensor;
 use burn::data::dataloader::BatchStrategy;
 use burn::tensor::{Bool, Gradients, Int, TensorData};
 use std::ops::Range;
-use std::time::Instant;
 
-impl<C: SequenceCell> Loaded<C> {
-    fn initial_state(&self) -> Option<C::State> {
-        self.hidden.clone().map(|hidden| C::State::from_parts(hidden, self.cell.clone()))
+impl<L: MeasuredLayer> Loaded<L> {
+    fn initial_state(&self) -> Option<L::State> {
+        self.hidden.clone().map(|hidden| L::State::from_parts(hidden, self.cell.clone()))
     }
 
     /// The results on one tape, by the problem's input mode. Each window has its own tape, and a pool has no tape. So
@@ -47,8 +44,8 @@ impl<C: SequenceCell> Loaded<C> {
         &self,
         input: Tensor<3>,
         options: &LayerOptions,
-        state: Option<C::State>,
-    ) -> (Tensor<3>, C::State) {
+        state: Option<L::State>,
+    ) -> (Tensor<3>, L::State) {
         let rows: Vec<_> = (0..options.batch).collect();
         let mut sequence = self
             .resets(options, &rows, 0..options.time)
@@ -69,7 +66,7 @@ impl<C: SequenceCell> Loaded<C> {
         options: &LayerOptions,
         rows: &[usize],
         steps: Range<usize>,
-    ) -> Option<SequenceOptions<C::State>> {
+    ) -> Option<SequenceOptions<L::State>> {
         let flags = options.resets.as_ref()?;
         let of_row = |&b: &usize| &flags[b * options.time..][steps.clone()];
         let flags: Vec<bool> = rows.iter().flat_map(of_row).copied().collect();
@@ -77,7 +74,7 @@ impl<C: SequenceCell> Loaded<C> {
         let sequence = SequenceOptions::new().with_resets(flags);
         let Some(hidden) = self.reset_hidden.clone() else { return Some(sequence) };
         let rows = self.indices(rows);
-        let state = C::State::from_parts(hidden, self.reset_cell.clone()).select_rows(rows);
+        let state = L::State::from_parts(hidden, self.reset_cell.clone()).select_rows(rows);
         Some(sequence.with_reset_state(state))
     }
 
@@ -95,8 +92,8 @@ impl<C: SequenceCell> Loaded<C> {
         &self,
         lengths: &[usize],
         options: &LayerOptions,
-        state: Option<C::State>,
-    ) -> (Tensor<3>, C::State) {
+        state: Option<L::State>,
+    ) -> (Tensor<3>, L::State) {
         let packed = PackedSequence::pack(self.input.clone(), lengths, options.batch_first);
         let rows: Vec<_> = (0..options.batch).collect();
         let longest = packed.batch_sizes().len();
@@ -145,8 +142,8 @@ impl<C: SequenceCell> Loaded<C> {
         &self,
         steps: usize,
         options: &LayerOptions,
-        state: Option<C::State>,
-    ) -> (Tensor<3>, C::State) {
+        state: Option<L::State>,
+    ) -> (Tensor<3>, L::State) {
         let dim = if options.batch_first { 1 } else { 0 };
         let mut state = state;
         let mut outputs = Vec::new();
@@ -171,7 +168,7 @@ impl<C: SequenceCell> Loaded<C> {
         rows: usize,
         lengths: &[usize],
         options: &LayerOptions,
-    ) -> (Tensor<3>, C::State) {
+    ) -> (Tensor<3>, L::State) {
         let (batch_dim, time_dim) = if options.batch_first { (0, 1) } else { (1, 0) };
         let all = lengths.to_vec();
         let mut buckets = Buckets::new(&Bucketing::new(rows), move |&b: &usize| all[b]);
@@ -212,7 +209,7 @@ impl<C: SequenceCell> Loaded<C> {
         let back = self.indices(&back);
         let join = |all: Vec<Tensor<3>>, dim| Tensor::cat(all, dim).select(dim, back.clone());
         let memory = (!memory.is_empty()).then(|| join(memory, 1));
-        (join(outputs, batch_dim), C::State::from_parts(join(hidden, 1), memory))
+        (join(outputs, batch_dim), L::State::from_parts(join(hidden, 1), memory))
     }
 
     fn indices(&self, all: &[usize]) -> Tensor<1, Int> {
@@ -223,80 +220,12 @@ impl<C: SequenceCell> Loaded<C> {
 
     /// If the input mode is a pool and the type is f32, the results of the pool's streams; otherwise `results`.
     fn seen_from_a_pool(&self, problem: &Problem, results: Results) -> Results {
-        let options = &problem.options;
-        if options.input_mode != InputMode::Pool || self.setting.dtype != DType::F32 {
+        if problem.options.input_mode != InputMode::Pool || self.setting.dtype != DType::F32 {
             return results;
         }
-        let config = StreamPoolConfig { max_batch: 3, ..StreamPoolConfig::default() };
-        let mut pool: StreamPool<C, usize> =
-            config.init(&self.layer).expect("an f32 layer that runs forward");
-        let (now, all) = (Instant::now(), "the pool has this stream");
-        let state = |[h, c]: [&str; 2], b| StreamState {
-            hidden: row_of(problem, h, b),
-            memory: row_of(problem, c, b),
-        };
-        for b in 0..options.batch {
-            pool.add_from(b, &state(["h_0", "c_0"], b), now).expect("there is room");
-        }
-        let mut output = problem.array("cotangent.output").clone();
-        output.values.fill(0.0);
-        let width = options.state_size();
-        // Each stream begins one step later than the stream before, so a batch has different steps in it.
-        for tick in 0..options.time + options.batch {
-            let step = |b: usize| {
-                let length = options.lengths.as_ref().map_or(options.time, |all| all[b]);
-                tick.checked_sub(b).filter(|&t| t < length)
-            };
-            for b in 0..options.batch {
-                if let Some(t) = step(b) {
-                    match (is_reset(options, t, b, false), options.reset_state) {
-                        (true, true) => pool.set_state(&b, &state(["h_reset", "c_reset"], b)),
-                        (true, false) => pool.reset(&b),
-                        (false, _) => Ok(()),
-                    }
-                    .expect(all);
-                    pool.feed(&b, &step_of(problem, t, b), now).expect(all);
-                }
-            }
-            for (&b, answer) in pool.flush().iter() {
-                let t = step(b).expect("it was fed");
-                let to = &mut output.values[place(options, t, b) * width..][..width];
-                to.iter_mut().zip(answer).for_each(|(to, &x)| *to = f64::from(x));
-            }
-        }
-        let states: Vec<_> = (0..options.batch).map(|b| pool.state(&b).expect(all)).collect();
-        let state = |like: &Tensor<3>, of: &dyn Fn(&StreamState) -> &[f32]| {
-            let [rows, batch, width] = like.dims();
-            let at = (0..rows).flat_map(|row| (0..batch).map(move |b| (row, b)));
-            let values = at.flat_map(|(row, b)| of(&states[b])[row * width..][..width].to_vec());
-            let values = values.map(f64::from).collect();
-            self.tensor(&Array { shape: vec![rows, batch, width], values })
-        };
-        let (_, hidden, memory) = &results;
-        let hidden = state(hidden, &|state| &state.hidden);
-        let memory = memory.as_ref().map(|memory| state(memory, &|state| &state.memory));
-        (self.tensor(&output), hidden, memory)
+        let [output, hidden, memory] =
+            self.layer.seen_from_a_pool(problem).expect("the table knows what is in a pool");
+        let memory = results.2.map(|_| self.tensor(&memory));
+        (self.tensor(&output), self.tensor(&hidden), memory)
     }
-}
-
-/// The index, in a sequence, of step `t` of row `b`.
-fn place(options: &LayerOptions, t: usize, b: usize) -> usize {
-    if options.batch_first { b * options.time + t } else { t * options.batch + b }
-}
-
-/// The input of one step of one row.
-fn step_of(problem: &Problem, t: usize, b: usize) -> Vec<f32> {
-    let width = problem.options.input_size;
-    let from = place(&problem.options, t, b) * width;
-    problem.array("input").values[from..from + width].iter().map(|&x| x as f32).collect()
-}
-
-/// The state of a row, layer by layer, from a state `[L, B, n]`; empty if the problem has no such state.
-fn row_of(problem: &Problem, name: &str, b: usize) -> Vec<f32> {
-    let Some(Array { shape, values }) = problem.given.get(name) else { return vec![] };
-    let layers = (0..shape[0]).flat_map(|layer| {
-        let from = (layer * shape[1] + b) * shape[2];
-        &values[from..from + shape[2]]
-    });
-    layers.map(|&x| x as f32).collect()
 }

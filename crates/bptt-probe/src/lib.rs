@@ -32,6 +32,7 @@ pub mod device;
 pub mod dynamics;
 mod feed;
 mod html;
+mod in_pool;
 pub mod landscape;
 mod loaded;
 mod measure;
@@ -42,6 +43,8 @@ pub mod reference;
 mod report;
 mod sabotage;
 pub mod scalar;
+#[cfg(feature = "scanned-cells")]
+mod scanned;
 mod setting;
 pub mod spectrum;
 pub mod truncation;
@@ -50,6 +53,7 @@ pub mod verify;
 
 pub use check::{Certificate, Finding, check};
 pub use html::{About, html};
+pub use loaded::MeasuredLayer;
 pub use measure::{Outcome, loss, measure, measure_layer, relative_error};
 pub use problem::{Array, InputMode, LayerOptions, Problem};
 pub use report::{Row, Summary, device_summaries, device_table, summaries, table, witness_table};

@@ -1,18 +1,37 @@
 //! A layer with the numbers of a problem, on a device.
 
+use crate::in_pool::seen_from_a_pool;
 use crate::problem::{Array, Problem};
 use crate::setting::{DType, Setting};
-use bptt::{Recurrent, SequenceCell};
+use bptt::{Kernel, Recurrent, RecurrentLayer, SequenceCell};
 use burn::Tensor;
 use burn::module::Param;
-use burn::tensor::{Device, TensorData};
+use burn::tensor::{Device, Gradients, TensorData};
 
 /// Outputs, final hidden state and final memory.
 pub(crate) type Results = (Tensor<3>, Tensor<3>, Option<Tensor<3>>);
 
+/// A layer that a problem is measured by: its parameters by the names of the reference format.
+pub trait MeasuredLayer: RecurrentLayer {
+    /// The layer with a problem's parameters, on a device, in a type.
+    fn with_parameters(self, problem: &Problem, device: &Device, dtype: DType) -> Self;
+
+    /// The layer with this kernel, unless it has one of its own.
+    fn with_kernel_of(self, kernel: Kernel) -> Self;
+
+    /// The gradients of its parameters, as far as there are some.
+    fn parameter_gradients(&self, of: &Gradients) -> Vec<(String, Array)>;
+
+    /// The results of a pool's streams; `None` if the layer is not in a pool.
+    fn seen_from_a_pool(&self, problem: &Problem) -> Option<[Array; 3]> {
+        let _ = problem;
+        None
+    }
+}
+
 /// A layer with the problem's numbers.
-pub(crate) struct Loaded<C: SequenceCell> {
-    pub(crate) layer: Recurrent<C>,
+pub(crate) struct Loaded<L> {
+    pub(crate) layer: L,
     pub(crate) input: Tensor<3>,
     pub(crate) hidden: Option<Tensor<3>>,
     pub(crate) cell: Option<Tensor<3>>,
@@ -22,7 +41,7 @@ pub(crate) struct Loaded<C: SequenceCell> {
     pub(crate) device: Device,
 }
 
-impl<C: SequenceCell> Loaded<C> {
+impl<L> Loaded<L> {
     pub(crate) fn tensor<const D: usize>(&self, array: &Array) -> Tensor<D> {
         tensor(array, &self.device, self.setting.dtype)
     }
@@ -39,47 +58,75 @@ pub(crate) fn array<const D: usize>(tensor: Tensor<D>) -> Array {
     Array { shape, values }
 }
 
+impl<C: SequenceCell> MeasuredLayer for Recurrent<C> {
+    fn with_parameters(mut self, problem: &Problem, device: &Device, dtype: DType) -> Self {
+        let suffixes: Vec<_> = self.suffixes().collect();
+        for (suffix, weights) in suffixes.iter().zip(&mut self.weights) {
+            let array = |name: &str| problem.array(&format!("{name}{suffix}"));
+            let matrix = |name| Param::from_tensor(tensor::<2>(array(name), device, dtype));
+            let vector = |name| Param::from_tensor(tensor::<1>(array(name), device, dtype));
+            weights.weight_ih = matrix("weight_ih");
+            weights.weight_hh = matrix("weight_hh");
+            if problem.options.bias {
+                weights.bias_ih = Some(vector("bias_ih"));
+            }
+            if weights.bias_hh.is_some() {
+                weights.bias_hh = Some(vector("bias_hh"));
+            }
+            if problem.options.proj_size > 0 {
+                weights.weight_hr = Some(matrix("weight_hr"));
+            }
+            if weights.weight_diag.is_some() {
+                weights.weight_diag = Some(matrix("weight_diag"));
+            }
+        }
+        self
+    }
+
+    fn with_kernel_of(self, kernel: Kernel) -> Self {
+        match self.custom_kernel() {
+            Some(_) => self,
+            None => self.with_kernel(kernel),
+        }
+    }
+
+    fn parameter_gradients(&self, of: &Gradients) -> Vec<(String, Array)> {
+        let mut all = Vec::new();
+        for (suffix, weights) in self.suffixes().zip(&self.weights) {
+            let mut add = |name: &str, gradient: Option<Array>| {
+                all.extend(gradient.map(|gradient| (format!("{name}{suffix}"), gradient)));
+            };
+            add("weight_ih", weights.weight_ih.grad(of).map(array));
+            add("weight_hh", weights.weight_hh.grad(of).map(array));
+            for (which, bias) in [("bias_ih", &weights.bias_ih), ("bias_hh", &weights.bias_hh)] {
+                add(which, bias.as_ref().and_then(|bias| bias.grad(of)).map(array));
+            }
+            let others = [("weight_hr", &weights.weight_hr), ("weight_diag", &weights.weight_diag)];
+            for (which, weight) in others {
+                add(which, weight.as_ref().and_then(|weight| weight.grad(of)).map(array));
+            }
+        }
+        all
+    }
+
+    fn seen_from_a_pool(&self, problem: &Problem) -> Option<[Array; 3]> {
+        Some(seen_from_a_pool(self, problem))
+    }
+}
+
 /// The layer with the problem's parameters, and its inputs, on a device with or without autodiff.
-pub(crate) fn load<C: SequenceCell>(
+pub(crate) fn load<L: MeasuredLayer>(
     problem: &Problem,
-    mut layer: Recurrent<C>,
+    layer: L,
     setting: &Setting,
     device: Device,
-) -> Loaded<C> {
-    fn matrix(problem: &Problem, name: String, d: &Device, dtype: DType) -> Param<Tensor<2>> {
-        Param::from_tensor(tensor(problem.array(&name), d, dtype))
-    }
-    fn vector(problem: &Problem, name: String, d: &Device, dtype: DType) -> Param<Tensor<1>> {
-        Param::from_tensor(tensor(problem.array(&name), d, dtype))
-    }
+) -> Loaded<L> {
     let dtype = setting.dtype;
-    let suffixes: Vec<_> = layer.suffixes().collect();
-    for (suffix, weights) in suffixes.iter().zip(&mut layer.weights) {
-        weights.weight_ih = matrix(problem, format!("weight_ih{suffix}"), &device, dtype);
-        weights.weight_hh = matrix(problem, format!("weight_hh{suffix}"), &device, dtype);
-        if problem.options.bias {
-            weights.bias_ih = Some(vector(problem, format!("bias_ih{suffix}"), &device, dtype));
-        }
-        if weights.bias_hh.is_some() {
-            weights.bias_hh = Some(vector(problem, format!("bias_hh{suffix}"), &device, dtype));
-        }
-        if problem.options.proj_size > 0 {
-            weights.weight_hr = Some(matrix(problem, format!("weight_hr{suffix}"), &device, dtype));
-        }
-        if weights.weight_diag.is_some() {
-            let name = format!("weight_diag{suffix}");
-            weights.weight_diag = Some(matrix(problem, name, &device, dtype));
-        }
-    }
     let leaf = |name: &str| {
         let leaf = tensor::<3>(problem.given.get(name)?, &device, dtype);
         Some(if device.is_autodiff() { leaf.require_grad() } else { leaf })
     };
-    // A layer with a kernel of its own keeps it.
-    layer = match layer.custom_kernel() {
-        Some(_) => layer,
-        None => layer.with_kernel(setting.kernel),
-    };
+    let layer = layer.with_parameters(problem, &device, dtype).with_kernel_of(setting.kernel);
     Loaded {
         layer: layer.with_engine(setting.engine),
         input: leaf("input").expect("a problem has an input"),
@@ -92,7 +139,7 @@ pub(crate) fn load<C: SequenceCell>(
     }
 }
 
-impl<C: SequenceCell> Loaded<C> {
+impl<L> Loaded<L> {
     /// `Σ output ⊙ cotangent.output + Σ h_n ⊙ cotangent.h_n [+ Σ c_n ⊙ cotangent.c_n]`
     pub(crate) fn loss(&self, problem: &Problem, (output, hidden, memory): Results) -> Tensor<1> {
         self.weighted(problem, output, "output") + self.loss_of_state(problem, hidden, memory)

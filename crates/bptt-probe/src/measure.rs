@@ -1,9 +1,9 @@
 //! One run: outputs, final states and every gradient of a problem.
 
-use crate::loaded::{array, load};
+use crate::loaded::{MeasuredLayer, array, load};
 use crate::problem::{Array, Problem};
 use crate::setting::Setting;
-use bptt::{Recurrent, SequenceCell};
+use bptt::AnyLayer;
 use burn::Tensor;
 use std::collections::BTreeMap;
 
@@ -29,16 +29,22 @@ const TINY: f64 = 1e-30;
 /// One line, if the options do not make a layer.
 pub fn measure(problem: &Problem, setting: &Setting) -> Result<Outcome, String> {
     let device = setting.device.clone().autodiff();
-    let layer = problem.options.config().try_init(&device).map_err(|error| error.to_string())?;
-    Ok(measure_layer(problem, setting, layer))
+    let layer = problem.options.layer_config().try_init(&device);
+    Ok(match layer.map_err(|error| error.to_string())? {
+        AnyLayer::Recurrent(layer) => measure_layer(problem, setting, layer),
+        #[cfg(feature = "scanned-cells")]
+        AnyLayer::Scanned(layer) => measure_layer(problem, setting, layer),
+        other => return Err(unknown(&other)),
+    })
+}
+
+/// The error for a layer that another crate has turned on.
+fn unknown(layer: &AnyLayer) -> String {
+    format!("{layer}: this build measures no such layer")
 }
 
 /// As [`measure`], with a layer of any cell that has the problem's shapes.
-pub fn measure_layer<C: SequenceCell>(
-    problem: &Problem,
-    setting: &Setting,
-    layer: Recurrent<C>,
-) -> Outcome {
+pub fn measure_layer<L: MeasuredLayer>(problem: &Problem, setting: &Setting, layer: L) -> Outcome {
     let device = setting.device.clone().autodiff();
     let loaded = load(problem, layer, setting, device);
     let (results, gradients) = loaded.differentiated(problem);
@@ -60,21 +66,8 @@ pub fn measure_layer<C: SequenceCell>(
             let sum = outcome.get_mut(&format!("grad.{name}")).expect("of what is given");
             sum.values.iter_mut().zip(gradient.values).for_each(|(sum, part)| *sum += part);
         };
-        for (suffix, weights) in loaded.layer.suffixes().zip(&loaded.layer.weights) {
-            let name = |name: &str| format!("{name}{suffix}");
-            add(name("weight_ih"), weights.weight_ih.grad(part).map(array));
-            add(name("weight_hh"), weights.weight_hh.grad(part).map(array));
-            for (which, bias) in [("bias_ih", &weights.bias_ih), ("bias_hh", &weights.bias_hh)] {
-                if let Some(bias) = bias {
-                    add(name(which), bias.grad(part).map(array));
-                }
-            }
-            if let Some(weight) = &weights.weight_hr {
-                add(name("weight_hr"), weight.grad(part).map(array));
-            }
-            if let Some(weight) = &weights.weight_diag {
-                add(name("weight_diag"), weight.grad(part).map(array));
-            }
+        for (name, gradient) in loaded.layer.parameter_gradients(part) {
+            add(name, Some(gradient));
         }
         add("input".into(), loaded.input.grad(part).map(array));
         let states = [
@@ -99,9 +92,13 @@ pub fn measure_layer<C: SequenceCell>(
 /// One line, if the options do not make a layer.
 pub fn loss(problem: &Problem, setting: &Setting) -> Result<f64, String> {
     let device = setting.device.clone();
-    let layer = problem.options.config().try_init(&device).map_err(|error| error.to_string())?;
-    let loaded = load(problem, layer, setting, device);
-    let results = loaded.forward(problem);
+    let layer = problem.options.layer_config().try_init(&device);
+    let results = match layer.map_err(|error| error.to_string())? {
+        AnyLayer::Recurrent(layer) => load(problem, layer, setting, device).forward(problem),
+        #[cfg(feature = "scanned-cells")]
+        AnyLayer::Scanned(layer) => load(problem, layer, setting, device).forward(problem),
+        other => return Err(unknown(&other)),
+    };
     // The sum is taken on the host in f64, because small differences could be lost in a device's sum.
     let mut sum = 0.0;
     let mut add = |x: Tensor<3>, name: &str| {

@@ -1,7 +1,10 @@
 //! One layer with all its numbers.
 
 use crate::setting::DType;
-use bptt::{AnyCell, AnyRecurrentConfig, CellKind, MaskedOutput, Nonlinearity, SequenceCell};
+use bptt::{
+    AnyCell, AnyLayerConfig, AnyRecurrentConfig, LayerKind, MaskedOutput, Nonlinearity,
+    SequenceCell,
+};
 use bptt_kernels::CellLayout;
 use burn::module::Initializer;
 use serde::{Deserialize, Serialize};
@@ -19,8 +22,8 @@ pub struct Array {
 /// The options of a layer and the sizes of its input, as in the metadata of a reference file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerOptions {
-    /// Which cell.
-    pub cell: CellKind,
+    /// Which cell, or which layer that runs as a scan.
+    pub cell: LayerKind,
     /// For an RNN.
     pub nonlinearity: Nonlinearity,
     /// For a GRU.
@@ -29,6 +32,9 @@ pub struct LayerOptions {
     pub input_forget: bool,
     /// For an LSTM: the bound of its memory.
     pub clip: Option<f64>,
+    /// For minGRU and minLSTM: whether the candidate is made positive.
+    #[serde(default)]
+    pub log_space: bool,
     /// `I`
     pub input_size: usize,
     /// `H`
@@ -43,7 +49,7 @@ pub struct LayerOptions {
     pub bidirectional: bool,
     /// Whether the one direction runs backward.
     pub reverse: bool,
-    /// `P`; 0 for none.
+    /// `P`, or `O` of an LRU and an S5; 0 for none.
     pub proj_size: usize,
     /// `B`
     pub batch: usize,
@@ -111,13 +117,14 @@ pub struct Problem {
 impl LayerOptions {
     /// PyTorch's defaults, but batch first. The sizes are small and all different, so that mixed-up dimensions are
     /// noticed.
-    pub(crate) fn plain(cell: CellKind) -> Self {
+    pub(crate) fn plain(cell: impl Into<LayerKind>) -> Self {
         Self {
-            cell,
+            cell: cell.into(),
             nonlinearity: Nonlinearity::Tanh,
             reset_after: true,
             input_forget: false,
             clip: None,
+            log_space: false,
             input_size: 3,
             hidden_size: 4,
             num_layers: 1,
@@ -144,8 +151,17 @@ impl LayerOptions {
         if self.bidirectional { 2 } else { 1 }
     }
 
-    /// `P`, or `H` without a projection.
+    /// `P`, or `H` without a projection; `2·H` if the state is complex.
     pub fn state_size(&self) -> usize {
+        #[cfg(feature = "scanned-cells")]
+        if let LayerKind::Scanned(kind) = self.cell {
+            return if kind.is_complex() { 2 * self.hidden_size } else { self.hidden_size };
+        }
+        self.output_size()
+    }
+
+    /// The size of the output in one direction: `P`, `O` or `H`.
+    pub fn output_size(&self) -> usize {
         if self.proj_size > 0 { self.proj_size } else { self.hidden_size }
     }
 
@@ -153,24 +169,32 @@ impl LayerOptions {
     ///
     /// # Panics
     ///
-    /// If the cell does not have one of the options.
+    /// If the cell does not have one of the options, or if the layer runs as a scan.
     pub(crate) fn cell(&self) -> AnyCell {
         self.config().cell().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// `G`
-    pub fn gates(&self) -> usize {
-        self.cell().gates()
-    }
-
     /// The cell's name in tables: `rnn-tanh`, `rnn-relu`, `lstm`, `lstm-coupled`, …
     pub fn cell_name(&self) -> &'static str {
-        self.cell().name()
+        match (self.cell.cell(), self.cell.name(), self.log_space) {
+            (Some(_), ..) => self.cell().name(),
+            (None, "mingru", true) => "mingru-log",
+            (None, "minlstm", true) => "minlstm-log",
+            (None, name, _) => name,
+        }
     }
 
-    /// The config of the layer. Its parameters begin as zeros, because the problem has the numbers.
+    /// The config of a layer whose cell runs step by step. Its parameters begin as zeros, because the problem has the
+    /// numbers.
+    ///
+    /// # Panics
+    ///
+    /// If the layer runs as a scan: [`layer_config`](Self::layer_config) has the config of any layer.
     pub fn config(&self) -> AnyRecurrentConfig {
-        AnyRecurrentConfig::new(self.cell, self.input_size, self.hidden_size)
+        let Some(cell) = self.cell.cell() else {
+            panic!("{}: a layer that runs as a scan, expected a cell", self.cell.name());
+        };
+        AnyRecurrentConfig::new(cell, self.input_size, self.hidden_size)
             .with_nonlinearity(self.nonlinearity)
             .with_reset_after(self.reset_after)
             .with_input_forget(self.input_forget)
@@ -187,9 +211,22 @@ impl LayerOptions {
             .with_bias_initializer(Initializer::Zeros.into())
     }
 
+    /// The config of the layer.
+    pub fn layer_config(&self) -> AnyLayerConfig {
+        #[cfg(feature = "scanned-cells")]
+        if let LayerKind::Scanned(kind) = self.cell {
+            return crate::scanned::config(kind, self).into();
+        }
+        self.config().into()
+    }
+
     /// The parameters, with PyTorch's names, shapes and order; `weight_diag`, which PyTorch does not have, is `[V, H]`.
     /// `None` if a size is too large.
     pub fn parameters(&self) -> Option<Vec<(String, Vec<usize>)>> {
+        #[cfg(feature = "scanned-cells")]
+        if let LayerKind::Scanned(kind) = self.cell {
+            return crate::scanned::parameters(kind, self);
+        }
         self.parameters_of(&self.cell().layout())
     }
 
@@ -238,7 +275,7 @@ impl LayerOptions {
 
     /// How many memories a unit of the cell has.
     fn memories(&self) -> usize {
-        self.cell().memories()
+        self.cell.cell().map_or(0, |_| self.cell().memories())
     }
 
     /// The states, `h` and for a cell with memories `c`, with their shapes.
@@ -254,20 +291,27 @@ impl LayerOptions {
 
     /// The names and shapes of the inputs. `None` if a size is too large.
     pub fn given(&self) -> Option<Vec<(String, Vec<usize>)>> {
-        self.given_of(&self.cell().layout())
+        self.given_with(self.memories(), self.parameters()?)
     }
 
     /// The same for another cell.
     pub(crate) fn given_of(&self, cell: &CellLayout) -> Option<Vec<(String, Vec<usize>)>> {
-        let memories = cell.states();
-        let width = self.directions().checked_mul(self.state_size())?;
+        self.given_with(cell.states(), self.parameters_of(cell)?)
+    }
+
+    fn given_with(
+        &self,
+        memories: usize,
+        parameters: Vec<(String, Vec<usize>)>,
+    ) -> Option<Vec<(String, Vec<usize>)>> {
+        let width = self.directions().checked_mul(self.output_size())?;
         let mut all = vec![("input".to_string(), self.sequence_shape(self.input_size))];
         let kinds = [(self.initial_state, "0"), (self.reset_state, "reset")];
         for (_, kind) in kinds.into_iter().filter(|(is_given, _)| *is_given) {
             let states = self.states(memories)?.into_iter();
             all.extend(states.map(|(s, shape)| (format!("{s}_{kind}"), shape)));
         }
-        all.extend(self.parameters_of(cell)?);
+        all.extend(parameters);
         all.push(("cotangent.output".to_string(), self.sequence_shape(width)));
         all.extend(
             self.states(memories)?
@@ -279,7 +323,7 @@ impl LayerOptions {
 
     /// The names and shapes of the results. `None` if a size is too large.
     pub fn results(&self) -> Option<Vec<(String, Vec<usize>)>> {
-        let width = self.directions().checked_mul(self.state_size())?;
+        let width = self.directions().checked_mul(self.output_size())?;
         let mut all = vec![("output".to_string(), self.sequence_shape(width))];
         all.extend(
             self.states(self.memories())?.into_iter().map(|(s, shape)| (format!("{s}_n"), shape)),
@@ -316,6 +360,7 @@ impl Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bptt::CellKind;
 
     /// The names in files must stay the same, even if fields and variants are renamed.
     #[test]

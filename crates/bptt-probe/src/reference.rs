@@ -154,6 +154,7 @@ pub fn serialize(problem: &Problem) -> Result<Vec<u8>, String> {
         && o.mask.is_none()
         && o.clip.is_none()
         && !o.input_forget
+        && o.cell.cell().is_some()
         && o.reset_after
         && !o.reset_state
         && o.trace_budget.is_none();
@@ -290,11 +291,12 @@ fn options(metadata: Metadata<'_>) -> Result<LayerOptions, String> {
         _ => None,
     };
     let options = LayerOptions {
-        cell,
+        cell: cell.into(),
         nonlinearity,
         reset_after: true,
         input_forget: false,
         clip: None,
+        log_space: false,
         input_size: metadata.size("input_size", 1)?,
         hidden_size: metadata.size("hidden_size", 1)?,
         num_layers: metadata.size("num_layers", 1)?,

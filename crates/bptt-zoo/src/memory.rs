@@ -89,7 +89,9 @@ fn check_rtrl_within(
 /// How many gigabytes the influence of the largest layer takes.
 fn rtrl_gigabytes(settings: &Settings, size: SequenceSize) -> f64 {
     let Settings { hidden, layers, batch, .. } = *settings;
-    let cell = settings.cell.default_cell();
+    // A layer that runs as a scan has no such engine, which is checked before.
+    let Some(cell) = settings.cell.cell() else { return 0.0 };
+    let cell = cell.default_cell();
     // The parameters, and each number of the input if it has gradients.
     let columns = |input: usize, has_gradients: bool| {
         let inputs = if has_gradients { size.time * input } else { 0 };

@@ -1,7 +1,7 @@
 //! Configs of models: how a model is made, saved and loaded.
 
 use crate::error::Error;
-use bptt::{AnyRecurrent, AnyRecurrentConfig};
+use bptt::{AnyLayer, AnyLayerConfig, RecurrentLayer};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Device;
@@ -26,13 +26,13 @@ pub trait ModelConfig: burn::config::Config {
     const KIND: &'static str;
 
     /// The config of the recurrent layers.
-    fn recurrent(&self) -> &AnyRecurrentConfig;
+    fn recurrent(&self) -> &AnyLayerConfig;
 
     /// How many outputs the linear layer has.
     fn outputs(&self) -> usize;
 
     /// Makes the model from its layers.
-    fn model(&self, recurrent: AnyRecurrent, head: Linear) -> Self::Model;
+    fn model(&self, recurrent: AnyLayer, head: Linear) -> Self::Model;
 
     /// Checks the rules that only this kind of model has for its config.
     ///
@@ -60,11 +60,11 @@ pub trait ModelConfig: burn::config::Config {
 
 /// Makes recurrent layers, and a linear layer that reads their outputs.
 pub(crate) fn with_head(
-    config: &AnyRecurrentConfig,
+    config: &AnyLayerConfig,
     outputs: usize,
     device: &Device,
-) -> Result<(AnyRecurrent, Linear), Error> {
-    if !config.batch_first {
+) -> Result<(AnyLayer, Linear), Error> {
+    if !config.batch_first() {
         return Err(Error::input("batch_first is false, and inputs here are [B, T, I]"));
     }
     let recurrent = config.try_init(device).map_err(|error| Error::input(error.to_string()))?;

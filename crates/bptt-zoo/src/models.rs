@@ -10,7 +10,7 @@ use crate::task::Task;
 use crate::task_settings::stored;
 use crate::tasks::adding::{Adder, Adding};
 use crate::tasks::char_lm::{CharLm, CharModel};
-use bptt::AnyRecurrent;
+use bptt::AnyLayer;
 use burn::module::Module;
 use burn::tensor::Device;
 
@@ -66,10 +66,7 @@ impl RunFolder {
     /// # Errors
     ///
     /// If the folder holds no run of `char-lm`, or its files cannot be read or do not fit each other.
-    pub fn char_model(
-        &self,
-        device: &Device,
-    ) -> Result<(CharModel<AnyRecurrent>, Vec<char>), Error> {
+    pub fn char_model(&self, device: &Device) -> Result<(CharModel<AnyLayer>, Vec<char>), Error> {
         let settings = stored::<CharLm>(self)?;
         let Some(text) = self.config()?.info.text else {
             return Err(self.in_config("no `text`"));
@@ -84,7 +81,7 @@ impl RunFolder {
     /// # Errors
     ///
     /// If the folder holds no run of `adding`, or its files cannot be read or do not fit each other.
-    pub fn adder(&self, device: &Device) -> Result<Adder<AnyRecurrent>, Error> {
+    pub fn adder(&self, device: &Device) -> Result<Adder<AnyLayer>, Error> {
         let settings = stored::<Adding>(self)?;
         self.with_weights(Adding::new(&settings)?.model(device)?)
     }
@@ -124,12 +121,14 @@ impl RunFolder {
         let path = self.has_weights()?;
         let file = std::fs::metadata(&path).map_err(|error| Error::file("read", &path, error))?;
         let layers = config.recurrent();
-        // Each layer has at least the recurrent weights of one gate; the linear layer is counted in full.
-        let output = if layers.proj_size > 0 { layers.proj_size } else { layers.d_hidden };
+        // Each layer has at least the recurrent weights of one gate, or if it runs as a scan one number a unit; the
+        // linear layer is counted in full.
+        let (hidden, output) = (layers.d_hidden(), layers.d_output());
+        let is_stepped = layers.kind().cell().is_some();
         let product = |a: usize, b: usize| a as u128 * b as u128;
-        let least = product(layers.d_hidden, output)
-            .saturating_mul(layers.num_layers as u128)
-            .saturating_add(product(layers.d_hidden, layers.d_input))
+        let least = product(hidden, if is_stepped { output } else { 1 })
+            .saturating_mul(layers.num_layers() as u128)
+            .saturating_add(product(hidden, layers.d_input()))
             .saturating_add(product(output, config.outputs()));
         if least > u128::from(file.len()) {
             return Err(self.in_config(format!(

@@ -5,7 +5,7 @@ use crate::folder::RunFolder;
 use crate::random::{Purpose, generator};
 use crate::task::Task;
 use crate::tasks::char_lm::{CharLm, CharModel};
-use bptt::{AnyRecurrent, AnyState};
+use bptt::{AnyLayer, AnyState};
 use burn::tensor::{Device, Int, Tensor};
 use rand::RngExt;
 
@@ -86,7 +86,7 @@ fn encode(prompt: &str, vocabulary: &[char]) -> Result<Vec<usize>, Error> {
 
 /// A model that reads one character at a time, without a tape.
 struct Stream<'a> {
-    model: CharModel<AnyRecurrent>,
+    model: CharModel<AnyLayer>,
     state: Option<AnyState>,
     device: &'a Device,
 }

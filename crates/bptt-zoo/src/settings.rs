@@ -2,7 +2,10 @@
 
 use crate::error::Error;
 use crate::optimizer::OptimizerKind;
-use bptt::{AnyRecurrentConfig, BiasInitializer, CellKind, Engine, WeightInitializer};
+use bptt::{
+    AnyLayerConfig, AnyRecurrentConfig, BiasInitializer, CellKind, Engine, LayerKind,
+    WeightInitializer,
+};
 use bptt_probe::DType;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -21,7 +24,7 @@ pub struct Settings {
     /// Which task: [`Task::NAME`](crate::Task::NAME).
     pub task: String,
     /// Which cell.
-    pub cell: CellKind,
+    pub cell: LayerKind,
     /// How the recurrent layers are differentiated.
     #[serde(with = "engine_name")]
     pub engine: Engine,
@@ -89,7 +92,7 @@ impl Settings {
     pub fn new(task: &str, options: &impl Serialize) -> Self {
         Self {
             task: task.to_string(),
-            cell: CellKind::Lstm,
+            cell: CellKind::Lstm.into(),
             engine: Engine::Manual,
             device: String::new(),
             dtype: DType::F32,
@@ -204,14 +207,35 @@ impl Settings {
     /// Checks that the cell can have its initialisers.
     fn check_initializers(&self) -> Result<(), Error> {
         let Self { init, recurrent_init, bias_init, .. } = self;
+        let Some(cell) = self.cell.cell() else { return self.check_scanned() };
         let checks = [
             ("init", init.to_string(), init.check_input()),
             ("recurrent-init", recurrent_init.to_string(), recurrent_init.check_recurrent(false)),
-            ("bias-init", bias_init.to_string(), bias_init.check(&self.cell.default_cell())),
+            ("bias-init", bias_init.to_string(), bias_init.check(&cell.default_cell())),
         ];
         checks.into_iter().try_for_each(|(flag, value, check)| {
             check.or_else(|why| input(format!("--{flag} {value}: {why}")))
         })
+    }
+
+    /// Checks the settings that a layer which runs as a scan does not have.
+    fn check_scanned(&self) -> Result<(), Error> {
+        let name = self.cell.name();
+        if self.engine == Engine::Rtrl {
+            return input(format!("--engine rtrl: {name} runs as a scan, take manual or autograd"));
+        }
+        let usual = WeightInitializer::Torch;
+        let others = [
+            ("init", self.init.to_string(), self.init == usual),
+            ("recurrent-init", self.recurrent_init.to_string(), self.recurrent_init == usual),
+            ("bias-init", self.bias_init.to_string(), self.bias_init == BiasInitializer::Torch),
+        ];
+        match others.iter().find(|(.., is_usual)| !is_usual) {
+            Some((flag, value, _)) => input(format!(
+                "--{flag} {value}: {name} runs as a scan, and has first values of its own; leave the option out"
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Checks that a run with the `stored` settings can continue with these settings.
@@ -241,15 +265,20 @@ impl Settings {
     }
 
     /// The config of the recurrent layers, for inputs of this size.
-    pub fn recurrent_config(&self, d_input: usize) -> AnyRecurrentConfig {
-        AnyRecurrentConfig::new(self.cell, d_input, self.hidden)
+    pub fn layer_config(&self, d_input: usize) -> AnyLayerConfig {
+        let config = match self.cell.cell() {
+            Some(cell) => AnyRecurrentConfig::new(cell, d_input, self.hidden)
+                .with_input_initializer(self.init.clone())
+                .with_recurrent_initializer(self.recurrent_init.clone())
+                .with_bias_initializer(self.bias_init.clone())
+                .into(),
+            None => AnyLayerConfig::new(self.cell, d_input, self.hidden),
+        };
+        config
             .with_num_layers(self.layers)
             .with_bidirectional(self.bidirectional)
             .with_dropout(self.dropout)
             .with_engine(self.engine)
-            .with_input_initializer(self.init.clone())
-            .with_recurrent_initializer(self.recurrent_init.clone())
-            .with_bias_initializer(self.bias_init.clone())
     }
 }
 
@@ -352,7 +381,7 @@ mod tests {
         assert!(complaint(in_f16).starts_with("--dtype f16: not for --engine rtrl"));
         assert!(complaint(|s| s.steps = Some(0)).starts_with("--steps 0:"));
         let chrono = |s: &mut Settings| {
-            (s.cell, s.bias_init) = (CellKind::Rnn, "chrono:40".parse().unwrap());
+            (s.cell, s.bias_init) = (CellKind::Rnn.into(), "chrono:40".parse().unwrap());
         };
         assert!(
             complaint(chrono).starts_with("--bias-init chrono:40: it sets the gates that hold")
@@ -392,7 +421,9 @@ mod tests {
             bias_init: "forget:2".parse().unwrap(),
             ..settings()
         };
-        let config = named.recurrent_config(3);
+        let AnyLayerConfig::Recurrent(config) = named.layer_config(3) else {
+            panic!("its cell runs step by step");
+        };
         assert_eq!(config.input_initializer, named.init);
         assert_eq!(config.recurrent_initializer, named.recurrent_init);
         assert_eq!(config.bias_initializer, named.bias_init);

@@ -25,7 +25,7 @@ pub trait SequenceModel: Module {
     fn with_gradient_probe(self, probe: Option<GradientProbe>) -> Self;
 
     /// The recurrent layers, and what they read of some sequences, `[B, T, I]`. `None`: the model
-    /// is made of something else, and has no Jacobians to look at.
+    /// is made of something else, or its layers run as a scan, and it has no Jacobians to look at.
     fn driven(&self, _input: &Input) -> Option<(&AnyRecurrent, Tensor<3>)> {
         None
     }

@@ -2,6 +2,7 @@
 
 use crate::cell::SequenceCell;
 use crate::engine::Engine;
+use crate::packed::PackedSequence;
 use crate::recurrent::Recurrent;
 use crate::sequence_options::SequenceOptions;
 use crate::state::RecurrentState;
@@ -45,6 +46,32 @@ pub trait RecurrentLayer: Module {
         state: Option<Self::State>,
     ) -> (Tensor<3>, Self::State);
 
+    /// See [`Recurrent::forward_packed`].
+    fn forward_packed(
+        &self,
+        input: &PackedSequence,
+        state: Option<Self::State>,
+    ) -> (PackedSequence, Self::State) {
+        self.forward_packed_with(input, &SequenceOptions::new(), state)
+    }
+
+    /// See [`Recurrent::forward_packed_with`].
+    fn forward_packed_with(
+        &self,
+        input: &PackedSequence,
+        options: &SequenceOptions<Self::State>,
+        state: Option<Self::State>,
+    ) -> (PackedSequence, Self::State) {
+        assert!(
+            !options.has_mask(),
+            "a packed sequence with lengths or a mask beside its own lengths: expected neither",
+        );
+        let (padded, lengths) = input.pad(self.is_batch_first());
+        let options = options.clone().with_lengths(&lengths);
+        let (outputs, state) = self.forward_with(padded, &options, state);
+        (PackedSequence::pack(outputs, &lengths, self.is_batch_first()), state)
+    }
+
     /// See [`Recurrent::step`].
     fn step(&self, input: Tensor<2>, state: Option<Self::State>) -> (Tensor<2>, Self::State);
 
@@ -62,6 +89,14 @@ pub trait RecurrentLayer: Module {
 
     /// See [`Recurrent::is_batch_first`].
     fn is_batch_first(&self) -> bool;
+
+    /// See [`Recurrent::is_bidirectional`].
+    fn is_bidirectional(&self) -> bool;
+
+    /// Whether the output of a step is the hidden state after it. LRU and S5 read their outputs off a complex state.
+    fn output_is_hidden(&self) -> bool {
+        true
+    }
 }
 
 impl<C: SequenceCell> RecurrentLayer for Recurrent<C> {
@@ -121,5 +156,9 @@ impl<C: SequenceCell> RecurrentLayer for Recurrent<C> {
 
     fn is_batch_first(&self) -> bool {
         self.is_batch_first()
+    }
+
+    fn is_bidirectional(&self) -> bool {
+        self.is_bidirectional()
     }
 }

@@ -34,7 +34,7 @@
 //! The central types: a config ([`RnnConfig`], [`LstmConfig`], [`GruConfig`]) makes a layer ([`Rnn`], [`Lstm`],
 //! [`Gru`]), which is a [`Recurrent`] over its cell and an ordinary Burn module. [`RecurrentLayer`] is a trait of all
 //! layers, for models that are generic over the cell. [`AnyRecurrent`] is one type for all cells, for programs that
-//! choose the cell at run time. A cell of your own implements [`cells::AnalyticCell`]; [`StackConfig`] makes a layer of
+//! choose the cell at run time; [`AnyLayer`] is one for these and for the layers that run as a scan. A cell of your own implements [`cells::AnalyticCell`]; [`StackConfig`] makes a layer of
 //! it. The [`prelude`] has what most programs use.
 //!
 //! Parameters are named and shaped as in PyTorch (`weight_ih_l0 [G·H, I]`, …, suffix `_reverse`),
@@ -47,6 +47,7 @@
 //! `scanned-cells` is for layers that are parallel in time (`scanned`): minGRU, minLSTM, RG-LRU, LRU and S5.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod any_layer;
 #[cfg(feature = "attention")]
 pub mod attention;
 pub mod burn_nn;
@@ -60,12 +61,14 @@ mod custom_kernel;
 mod draw;
 mod engine;
 mod error;
+mod forward_packed;
 mod forward_with;
 mod gradient_probe;
 mod initial_state;
 mod initializers;
 mod layer;
 mod module;
+mod one_of;
 mod packed;
 pub mod prelude;
 mod ragged;
@@ -84,6 +87,7 @@ mod trace_cost;
 mod truncated;
 mod weights;
 
+pub use any_layer::{AnyLayer, AnyLayerConfig, LayerKind};
 pub use bptt_cells as cells;
 pub use bptt_kernels as kernels;
 pub use bptt_kernels::{

@@ -1,14 +1,11 @@
 //! Sequences of different lengths without their padding, as PyTorch packs them.
 
-use crate::cell::SequenceCell;
-use crate::recurrent::Recurrent;
-use crate::sequence_options::SequenceOptions;
 use burn::Tensor;
 use burn::tensor::{Device, Int, TensorData};
 
 /// Sequences of different lengths without their padding: PyTorch's `PackedSequence`.
 ///
-/// The layers do not need it: [`forward_lengths`](Recurrent::forward_lengths) takes padded batches in any order and
+/// The layers do not need it: [`forward_lengths`](crate::Recurrent::forward_lengths) takes padded batches in any order and
 /// skips the padding. This type is for programs that come from PyTorch, and for operations on all valid steps
 /// at once, such as a linear layer or a loss, which padding should not enter.
 ///
@@ -159,56 +156,4 @@ fn indices(values: impl ExactSizeIterator<Item = usize>, device: &Device) -> Ten
     let count = values.len();
     let values: Vec<i32> = values.map(|value| value as i32).collect();
     Tensor::from_data(TensorData::new(values, [count]), device)
-}
-
-impl<C: SequenceCell> Recurrent<C> {
-    /// As [`forward_lengths`](Self::forward_lengths), but with a packed input and packed outputs.
-    ///
-    /// # Arguments
-    ///
-    /// - `input`: a packed sequence with `I` numbers for each step
-    /// - `state`: the state to start from, its rows in the batch's own order; `None` means zeros
-    ///
-    /// # Returns
-    ///
-    /// - the hidden states of the last layer, `D·P` numbers for each step
-    /// - the final state, its rows in the batch's own order
-    ///
-    /// # Panics
-    ///
-    /// As [`forward_lengths`](Self::forward_lengths).
-    pub fn forward_packed(
-        &self,
-        input: &PackedSequence,
-        state: Option<C::State>,
-    ) -> (PackedSequence, C::State) {
-        self.forward_packed_with(input, &SequenceOptions::new(), state)
-    }
-
-    /// As [`forward_packed`](Self::forward_packed), with resets.
-    ///
-    /// # Arguments
-    ///
-    /// - `options`: without lengths or a mask, because the packed sequence has its lengths. Resets are `[B, T]`, with
-    ///   the rows in the batch's own order and `T` the length of the longest row. The outputs have no masked steps
-    ///
-    /// # Panics
-    ///
-    /// As [`forward_with`](Self::forward_with), and if the options have lengths or a mask.
-    pub fn forward_packed_with(
-        &self,
-        input: &PackedSequence,
-        options: &SequenceOptions<C::State>,
-        state: Option<C::State>,
-    ) -> (PackedSequence, C::State) {
-        assert!(
-            !options.has_mask(),
-            "{}: a packed sequence with lengths or a mask beside its own lengths: expected neither",
-            self.cell().name(),
-        );
-        let (padded, lengths) = input.pad(self.is_batch_first());
-        let options = options.clone().with_lengths(&lengths);
-        let (outputs, state) = self.forward_with(padded, &options, state);
-        (PackedSequence::pack(outputs, &lengths, self.is_batch_first()), state)
-    }
 }

@@ -295,4 +295,12 @@ impl<R: RecurrentLayer + ModuleDisplay> RecurrentLayer for ResidualStack<R> {
     fn is_batch_first(&self) -> bool {
         self.layers[0].is_batch_first()
     }
+
+    fn is_bidirectional(&self) -> bool {
+        self.layers[0].is_bidirectional()
+    }
+
+    fn output_is_hidden(&self) -> bool {
+        false
+    }
 }

@@ -95,6 +95,13 @@ impl<S> SequenceOptions<S> {
         self
     }
 
+    /// The same options with another type of state.
+    #[cfg(feature = "scanned-cells")]
+    pub(crate) fn map_state<T>(self, to: impl Fn(S) -> T) -> SequenceOptions<T> {
+        let Self { lengths, mask, masked_output, resets, reset_state } = self;
+        SequenceOptions { lengths, mask, masked_output, resets, reset_state: reset_state.map(to) }
+    }
+
     /// Whether it has lengths or a mask.
     pub(crate) fn has_mask(&self) -> bool {
         self.lengths.is_some() || self.mask.is_some()

@@ -38,7 +38,7 @@ pub use given::Given;
 pub use linear::Linear;
 pub use min_gru::MinGru;
 pub use min_lstm::MinLstm;
-pub use number::ScanNumber;
+pub use number::{ScanNumber, TINY};
 pub use rg_lru::RgLru;
 
 #[cfg(test)]

@@ -2,6 +2,10 @@
 
 use crate::number::Rectify;
 
+/// The least number that a root is taken of. Its root is below the last digit of all that it is added to, and `f32` has
+/// the number.
+pub const TINY: f64 = 1e-37;
+
 /// A number with what the coefficients need. All operations are elementwise.
 pub trait ScanNumber: Rectify {
     /// `e^x`, for `x ≤ 0`: [`Number::exp`](crate::Number::exp) without a division.
@@ -10,7 +14,8 @@ pub trait ScanNumber: Rectify {
     /// `1 - e^x`, for `x ≤ 0`, exact also where `x` is near zero.
     fn one_minus_exp(&self) -> Self;
 
-    /// `√x`
+    /// `√max(x, tiny)`, with [`TINY`]: its slope is finite everywhere. The slope of a root at zero is infinite, and zero
+    /// times that, where a gate is shut, would be NaN.
     fn sqrt(&self) -> Self;
 
     /// `min(x, 0)`
@@ -35,7 +40,9 @@ macro_rules! float {
 
             #[inline(always)]
             fn sqrt(&self) -> Self {
-                <$float>::sqrt(*self)
+                // A NaN is not less, so it stays.
+                let tiny = TINY as $float;
+                <$float>::sqrt(if *self < tiny { tiny } else { *self })
             }
         }
     )*};

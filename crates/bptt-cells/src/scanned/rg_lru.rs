@@ -17,7 +17,8 @@
 //! d_x = d_b ⊙ m ⊙ i
 //! ```
 //!
-//! `1 - a²` is computed as `1 - e^(2l)`, which is exact also where `a` is near 1.
+//! `1 - a²` is computed as `1 - e^(2l)`, which is exact also where `a` is near 1. Where `r` is so small that `a` is 1, the
+//! root is that of a tiny number in place of zero ([`TINY`](super::TINY)), so that `1 / m` is finite and `d_r` is zero.
 //!
 //! S. De et al., "Griffin: mixing gated linear recurrences with local attention for efficient language models", 2024,
 //! section 2.4.

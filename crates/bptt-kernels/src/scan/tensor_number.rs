@@ -1,7 +1,8 @@
 //! A tensor as the number of a scanned cell.
 
 use crate::operation::recorded::Recorded;
-use bptt_cells::scanned::ScanNumber;
+use bptt_cells::scanned::{ScanNumber, TINY};
+use burn::tensor::DType;
 
 /// A plane of all steps, or of a constant, which is broadcast.
 pub(super) type Plane = Recorded<3>;
@@ -18,6 +19,8 @@ impl ScanNumber for Plane {
     }
 
     fn sqrt(&self) -> Self {
-        Self(self.0.clone().sqrt())
+        // In f16 the least number above zero is larger.
+        let tiny = if self.0.dtype() == DType::F16 { 6e-8 } else { TINY };
+        Self(self.0.clone().clamp_min(tiny).sqrt())
     }
 }

@@ -1,7 +1,7 @@
 //! The layers that are measured, those of bptt and those of `burn::nn`, with one interface.
 
 use crate::bench::settings::{Contender, Mode, Settings};
-use bptt::{AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, cast};
+use bptt::{AnyLayer, AnyLayerConfig, AnyState, CellKind, RecurrentLayer, cast};
 use burn::Tensor;
 use burn::module::Module;
 use burn::nn;
@@ -10,7 +10,7 @@ use burn::tensor::Device;
 /// A layer of bptt or of `burn::nn`.
 #[allow(clippy::large_enum_variant, reason = "there is one, on the stack")]
 pub(super) enum Model {
-    Ours(AnyRecurrent),
+    Ours(AnyLayer),
     Rnn(nn::Rnn),
     Lstm(nn::Lstm),
     Gru(nn::Gru),
@@ -25,11 +25,11 @@ pub(super) enum State {
 }
 
 /// The layer of this project, in `f32`, on a device without autodiff.
-pub(super) fn layer(settings: &Settings, device: &Device) -> Result<AnyRecurrent, String> {
+pub(super) fn layer(settings: &Settings, device: &Device) -> Result<AnyLayer, String> {
     let Contender::Ours(engine) = settings.engine else {
         return Err(format!("{} is not a layer of bptt", settings.engine.name()));
     };
-    AnyRecurrentConfig::new(settings.cell, settings.input, settings.hidden)
+    AnyLayerConfig::new(settings.cell, settings.input, settings.hidden)
         .with_num_layers(settings.layers)
         .with_bidirectional(settings.bidirectional)
         .with_engine(engine)
@@ -51,19 +51,20 @@ impl Model {
             if settings.mode == Mode::Train { module.train() } else { module }
         }
         let (input, hidden) = (settings.input, settings.hidden);
-        Ok(match (settings.engine, settings.cell) {
+        Ok(match (settings.engine, settings.cell.cell()) {
             (Contender::Ours(_), _) => Self::Ours(typed(settings, layer(settings, device)?)),
-            (_, CellKind::Rnn) => {
+            (_, Some(CellKind::Rnn)) => {
                 Self::Rnn(typed(settings, nn::RnnConfig::new(input, hidden, true).init(device)))
             }
-            (_, CellKind::Lstm) => {
+            (_, Some(CellKind::Lstm)) => {
                 Self::Lstm(typed(settings, nn::LstmConfig::new(input, hidden, true).init(device)))
             }
-            (_, CellKind::Gru) => {
+            (_, Some(CellKind::Gru)) => {
                 Self::Gru(typed(settings, nn::GruConfig::new(input, hidden, true).init(device)))
             }
-            (_, other) => {
-                return Err(format!("burn::nn has no layer of the cell {}", other.name()));
+            _ => {
+                let name = settings.cell.name();
+                return Err(format!("burn::nn has no layer of the cell {name}"));
             }
         })
     }
@@ -100,7 +101,7 @@ impl Model {
         let one = |input: Tensor<2>| input.unsqueeze_dim::<3>(1);
         match (self, state) {
             (Self::Ours(layer), Some(State::Ours(state))) => {
-                State::Ours(layer.step(input, state).1)
+                State::Ours(layer.step(input, Some(state)).1)
             }
             (Self::Ours(layer), _) => State::Ours(layer.step(input, None).1),
             (Self::Rnn(layer), Some(State::Rnn(state))) => {

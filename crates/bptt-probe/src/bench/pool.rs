@@ -8,7 +8,7 @@ use crate::bench::report::{Figures, LoadReport, Report};
 use crate::bench::settings::{Load, Settings};
 use crate::bench::warm_up::warm_up;
 use crate::device;
-use bptt::{AnyCell, StreamPool, StreamPoolConfig, cast};
+use bptt::{AnyCell, AnyLayer, StreamPool, StreamPoolConfig, cast};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::cell::Cell;
@@ -30,7 +30,10 @@ pub(super) fn bench(
 ) -> Result<Report, String> {
     let device = device::open(&settings.device)?;
     device.seed(SEED);
-    let layer = cast(layer(settings, &device)?, settings.dtype.burn());
+    let AnyLayer::Recurrent(layer) = layer(settings, &device)? else {
+        return Err(format!("{} is not in a pool of streams", settings.cell.name()));
+    };
+    let layer = cast(layer, settings.dtype.burn());
     let arrivals = arrivals(load, SEED);
     if arrivals.is_empty() {
         return Err(format!(

@@ -2,7 +2,7 @@
 
 use crate::report::kernel_name;
 use crate::setting::DType;
-use bptt::{CellKind, Engine, Kernel, SequenceCell};
+use bptt::{Engine, Kernel, LayerKind, SequenceCell};
 
 /// Which project's layer is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Mode {
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Which cell.
-    pub cell: CellKind,
+    pub cell: LayerKind,
     /// Which project's layer, and by which engine.
     pub engine: Contender,
     /// Which kernel the manual engine runs.
@@ -177,6 +177,9 @@ impl Settings {
                 self.engine.name(),
             ));
         }
+        if self.cell.cell().is_none() {
+            self.check_scanned()?;
+        }
         if matches!(self.mode, Mode::Step | Mode::Pool(_)) && self.bidirectional {
             return Err("a bidirectional layer has no next step: leave out --bidirectional, or \
                         take the mode infer"
@@ -192,42 +195,75 @@ impl Settings {
         }
     }
 
+    /// What a layer that runs as a scan does not have.
+    fn check_scanned(&self) -> Result<(), String> {
+        let name = self.cell.name();
+        match (self.mode, self.engine) {
+            (Mode::Pool(_), _) => Err(format!(
+                "{name} runs as a scan, and is not in a pool of streams: take the mode step, or another cell"
+            )),
+            (_, Contender::Ours(Engine::Rtrl)) => Err(format!(
+                "{name} runs as a scan, and has no engine rtrl: take the engine manual or autograd"
+            )),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn directions(&self) -> usize {
         if self.bidirectional { 2 } else { 1 }
     }
 
+    /// How many numbers the weights of a layer have in one direction, with an input of this size, without what is one
+    /// number a unit; `None` if the count overflows.
+    fn weights(&self, input: usize) -> Option<usize> {
+        #[cfg(feature = "scanned-cells")]
+        if let LayerKind::Scanned(kind) = self.cell {
+            return crate::scanned::weights(kind, [input, self.hidden]);
+        }
+        let cell = self.cell.cell()?.default_cell().layout();
+        let state = if cell.has_recurrent_weights() { self.hidden } else { 0 };
+        cell.gates().checked_mul(self.hidden)?.checked_mul(input.checked_add(state)?)
+    }
+
+    /// How many numbers the gates of a step of a row have in one direction.
+    fn planes(&self) -> Option<usize> {
+        // A layer that runs as a scan has at most three gates, and an output beside its state.
+        let planes = self.cell.cell().map_or(4, |cell| cell.default_cell().gates());
+        planes.checked_mul(self.hidden)
+    }
+
     /// How many numbers the input, the weights and the gates of all steps have; `None` if the count overflows.
     fn numbers(&self) -> Option<usize> {
-        let wide = self.directions().checked_mul(self.hidden)?;
-        let gates = wide.checked_mul(self.cell.default_cell().gates())?;
+        let directions = self.directions();
         let streams = match self.mode {
             Mode::Pool(load) => load.streams,
             _ => 0,
         };
         let rows = self.batch.checked_mul(self.time)?.max(streams);
-        let first = gates.checked_mul(self.input.checked_add(self.hidden)?)?;
-        let upper = gates.checked_mul(wide.checked_add(self.hidden)?)?;
+        let first = self.weights(self.input)?;
+        let upper = self.weights(directions.checked_mul(self.hidden)?)?;
         let weights = first.checked_add(upper.checked_mul(self.layers - 1)?)?;
-        let planes = self.input.checked_add(gates.checked_mul(self.layers)?)?;
+        let weights = weights.checked_mul(directions)?;
+        let planes = self.planes()?.checked_mul(directions)?.checked_mul(self.layers)?;
+        let planes = self.input.checked_add(planes)?;
         weights.checked_add(rows.checked_mul(planes)?)
     }
 
     /// The number of multiplications and additions in the matrix products of one run, of one step for
     /// [`Mode::Step`], or of one answer for [`Mode::Pool`]. The backward pass has two products for each product of the forward pass.
     pub fn flops(&self) -> f64 {
-        let [batch, time, input, hidden] =
-            [self.batch, self.time, self.input, self.hidden].map(|size| size as f64);
-        let directions = self.directions() as f64;
-        let cell = self.cell.default_cell().layout();
-        let gates = cell.gates() as f64;
-        let state = if cell.has_recurrent_weights() { hidden } else { 0.0 };
-        let layer = |input: f64| 2.0 * batch * (input + state) * gates * hidden * directions;
-        let step = layer(input) + (self.layers - 1) as f64 * layer(directions * hidden);
+        let directions = self.directions();
+        let layer = |input: usize| {
+            let weights = self.weights(input).expect("settings that were checked");
+            2.0 * self.batch as f64 * weights as f64 * directions as f64
+        };
+        let above = layer(directions * self.hidden);
+        let step = layer(self.input) + (self.layers - 1) as f64 * above;
         match self.mode {
-            Mode::Train => 3.0 * time * step,
-            Mode::Infer => time * step,
+            Mode::Train => 3.0 * self.time as f64 * step,
+            Mode::Infer => self.time as f64 * step,
             Mode::Step => step,
-            Mode::Pool(_) => step / batch,
+            Mode::Pool(_) => step / self.batch as f64,
         }
     }
 

@@ -1,12 +1,6 @@
-//! A cell for one type of number, chosen at run time.
+//! A cell for one type of number.
 
-use crate::problem::LayerOptions;
-use crate::scalar::number::Scalar;
-use bptt::cells::{
-    AnalyticCell, AnalyticVisitor, Cell, Components, HiddenTerm, Layout, Number, Rectify, State,
-};
-use bptt::{CellVisitor, SequenceCell};
-use std::marker::PhantomData;
+use bptt::cells::{AnalyticCell, Cell, Components, HiddenTerm, Layout, Number, Rectify, State};
 
 /// The step of a cell for one unit, with lists in place of the cell's own components. It has no backward step, so that
 /// no witness can use a hand-written one.
@@ -85,44 +79,4 @@ scalar_cell!(Real, Cell, Rectify);
 
 fn components<N: Number, C: Layout>(state: &State<N, Vec<N>>) -> State<N, C::Memory<N>> {
     State { hidden: state.hidden.clone(), memory: C::Memory::from_vec(state.memory.clone()) }
-}
-
-/// The cell of the options, for numbers that have an order.
-pub fn real<N: Scalar + Rectify>(options: &LayerOptions) -> Box<dyn ScalarCell<N>> {
-    options.cell().accept(OnReal(PhantomData))
-}
-
-/// The cell of the options, for any number; `None` if it is not analytic (because of a rectifier or a bound).
-pub fn analytic<N: Scalar>(options: &LayerOptions) -> Option<Box<dyn ScalarCell<N>>> {
-    options.cell().accept(OnAny(PhantomData))
-}
-
-/// A cell as [`Real`].
-struct OnReal<N>(PhantomData<N>);
-
-impl<N: Scalar + Rectify> CellVisitor for OnReal<N> {
-    type Output = Box<dyn ScalarCell<N>>;
-
-    fn visit<C: Cell>(self, cell: C) -> Self::Output {
-        Box::new(Real(cell))
-    }
-}
-
-/// A cell as [`Analytic`], if it is analytic.
-struct OnAny<N>(PhantomData<N>);
-
-impl<N: Scalar> CellVisitor for OnAny<N> {
-    type Output = Option<Box<dyn ScalarCell<N>>>;
-
-    fn visit<C: Cell>(self, cell: C) -> Self::Output {
-        cell.accept_analytic(self)
-    }
-}
-
-impl<N: Scalar> AnalyticVisitor for OnAny<N> {
-    type Output = Box<dyn ScalarCell<N>>;
-
-    fn visit<C: AnalyticCell>(self, cell: C) -> Self::Output {
-        Box::new(Analytic(cell))
-    }
 }

@@ -76,4 +76,12 @@ impl Scalar for Complex {
     fn value(&self) -> f64 {
         self.0.re
     }
+
+    fn sqrt(&self) -> Self {
+        Self(self.0.sqrt())
+    }
+
+    fn sin_cos(&self) -> [Self; 2] {
+        [Self(self.0.sin()), Self(self.0.cos())]
+    }
 }

@@ -26,6 +26,10 @@ pub struct DoubleDouble {
 const LN_2: DoubleDouble =
     DoubleDouble { high: std::f64::consts::LN_2, low: 2.319_046_813_846_299_6e-17 };
 
+/// `π / 2`
+const HALF_PI: DoubleDouble =
+    DoubleDouble { high: std::f64::consts::FRAC_PI_2, low: 6.123_233_995_736_766e-17 };
+
 /// `a + b` and its rounding error.
 #[inline]
 fn two_sum(a: f64, b: f64) -> (f64, f64) {
@@ -178,6 +182,33 @@ impl Scalar for DoubleDouble {
     fn value(&self) -> f64 {
         self.high
     }
+
+    fn sqrt(&self) -> Self {
+        // One step of Newton's method doubles the digits.
+        let root = Self::new(self.high.sqrt());
+        if self.high == 0.0 { root } else { root + (*self - root * root) / root.scaled(2.0) }
+    }
+
+    fn sin_cos(&self) -> [Self; 2] {
+        // The rest is at most π/4. For the few turns that there are here, π/2 has digits enough.
+        let quarters = (self.high / HALF_PI.high).round();
+        let rest = *self - HALF_PI * Self::new(quarters);
+        let square = rest * rest;
+        // r - r³/3! + … and 1 - r²/2! + …: the first omitted terms are below 1e-34.
+        let (mut sin, mut cos) = (Self::ONE, Self::ONE);
+        for k in (1..=15).rev() {
+            let k = f64::from(2 * k);
+            sin = Self::ONE - square * sin / Self::new(k * (k + 1.0));
+            cos = Self::ONE - square * cos / Self::new(k * (k - 1.0));
+        }
+        let sin = rest * sin;
+        match quarters.rem_euclid(4.0) {
+            0.0 => [sin, cos],
+            1.0 => [cos, -sin],
+            2.0 => [-sin, -cos],
+            _ => [-cos, sin],
+        }
+    }
 }
 
 impl Rectify for DoubleDouble {
@@ -257,5 +288,24 @@ mod tests {
         assert!((one / three * three - one).high.abs() < 1e-31);
         let third = one / three;
         assert!((third * third - one / DoubleDouble::new(9.0)).high.abs() < 1e-32);
+    }
+
+    /// `√2² = 2`; `sin² + cos² = 1`, and `sin 2x = 2 sin x cos x`, in each quarter of a turn.
+    #[test]
+    fn roots_and_angles_are_good_to_thirty_digits() {
+        let two = DoubleDouble::new(2.0);
+        assert!((two.sqrt() * two.sqrt() - two).high.abs() < 1e-31);
+        for x in [-7.3, -2.5, -1.0, 1e-9, 0.4, 1.7, 3.0, 5.1] {
+            let x = DoubleDouble::new(x);
+            let [sin, cos] = x.sin_cos();
+            assert!((sin.high - x.high.sin()).abs() + (cos.high - x.high.cos()).abs() < 1e-15);
+            assert!((sin * sin + cos * cos - DoubleDouble::ONE).high.abs() < 1e-31);
+            let [twice, _] = x.scaled(2.0).sin_cos();
+            assert!((twice - (sin * cos).scaled(2.0)).high.abs() < 1e-31);
+        }
+        // To 32 digits, by mpmath.
+        let [sin, cos] = DoubleDouble::new(1.0).sin_cos();
+        assert!(off(sin, [0.841_470_984_807_896_5, 1.776_845_092_935_536e-18]) < 1e-30);
+        assert!(off(cos, [0.540_302_305_868_139_8, -4.760_954_612_604_417e-17]) < 1e-30);
     }
 }

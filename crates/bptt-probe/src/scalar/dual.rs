@@ -110,6 +110,17 @@ impl<N: Scalar, const K: usize> Scalar for Dual<N, K> {
     fn value(&self) -> f64 {
         self.value.value()
     }
+
+    fn sqrt(&self) -> Self {
+        let root = self.value.sqrt();
+        let slope = (&root + &root).recip();
+        self.chain(root, slope)
+    }
+
+    fn sin_cos(&self) -> [Self; 2] {
+        let [sin, cos] = self.value.sin_cos();
+        [self.chain(sin.clone(), cos.clone()), self.chain(cos, -sin)]
+    }
 }
 
 impl<N: Scalar, const K: usize> Rectify for Dual<N, K> {

@@ -1,10 +1,9 @@
 //! Gradients of the scalar layer, by forward passes only.
 
 use crate::problem::{Array, Problem};
-use crate::scalar::cell::ScalarCell;
 use crate::scalar::complex::Complex;
 use crate::scalar::dual::Dual;
-use crate::scalar::layer::{Values, forward, loss};
+use crate::scalar::layer::{ScalarLayer, Values, forward, loss};
 use crate::scalar::number::Scalar;
 use std::thread::{available_parallelism, scope};
 
@@ -34,7 +33,7 @@ fn by_name<N>(problem: &Problem, derivatives: Vec<N>) -> Values<N> {
 
 // ANCHOR: complex
 /// All results and all gradients. For each entry there is one run with a step of `1e-20 i`.
-pub fn complex_step(cell: &dyn ScalarCell<Complex>, problem: &Problem) -> Values<f64> {
+pub fn complex_step(cell: &dyn ScalarLayer<Complex>, problem: &Problem) -> Values<f64> {
     let run = |given: &Values<Complex>| forward(cell, &problem.options, given);
     let mut given = constants::<Complex>(problem);
     let derivative = |(name, i): (&str, usize)| {
@@ -55,7 +54,7 @@ pub fn complex_step(cell: &dyn ScalarCell<Complex>, problem: &Problem) -> Values
 // ANCHOR: dual
 /// All results and all gradients by dual numbers. Each run gives `K` columns of the Jacobian.
 pub fn columns<N: Scalar + Send + Sync, const K: usize>(
-    cell: &dyn ScalarCell<Dual<N, K>>,
+    cell: &dyn ScalarLayer<Dual<N, K>>,
     problem: &Problem,
 ) -> Values<N> {
     let given = constants::<Dual<N, K>>(problem);
@@ -89,7 +88,7 @@ pub fn columns<N: Scalar + Send + Sync, const K: usize>(
 
 /// `⟨gradient, v_k⟩` in `K` directions at once, for layers with too many columns.
 pub fn directions<const K: usize>(
-    cell: &dyn ScalarCell<Dual<f64, K>>,
+    cell: &dyn ScalarLayer<Dual<f64, K>>,
     problem: &Problem,
     directions: &[Values<f64>; K],
 ) -> [f64; K] {

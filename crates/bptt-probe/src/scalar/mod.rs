@@ -16,6 +16,7 @@
 //! | [`Dual`]`<DoubleDouble, K>` | derivatives to about 30 digits: the true value |
 
 mod cell;
+mod choose;
 mod complex;
 mod double_double;
 mod dual;
@@ -23,13 +24,17 @@ mod gradient;
 mod layer;
 mod number;
 pub(crate) mod operators;
+#[cfg(feature = "scanned-cells")]
+mod scanned;
+mod step;
 
-pub use cell::{Analytic, Real, ScalarCell, analytic, real};
+pub use cell::{Analytic, Real, ScalarCell};
+pub use choose::{analytic, real};
 pub use complex::Complex;
 pub use double_double::DoubleDouble;
 pub use dual::Dual;
 pub use gradient::{columns, complex_step, constants, directions};
-pub use layer::{Values, forward, loss};
+pub use layer::{RowState, ScalarLayer, ScalarPart, Values, forward, loss};
 pub(crate) use layer::{is_reset, is_valid};
 pub use number::Scalar;
 

@@ -9,6 +9,12 @@ pub trait Scalar: Number + std::fmt::Debug + 'static {
 
     /// The value, rounded to f64. For a complex number, its real part.
     fn value(&self) -> f64;
+
+    /// `√x`
+    fn sqrt(&self) -> Self;
+
+    /// `sin(x)` and `cos(x)`
+    fn sin_cos(&self) -> [Self; 2];
 }
 
 impl Scalar for f64 {
@@ -18,5 +24,13 @@ impl Scalar for f64 {
 
     fn value(&self) -> f64 {
         *self
+    }
+
+    fn sqrt(&self) -> Self {
+        f64::sqrt(*self)
+    }
+
+    fn sin_cos(&self) -> [Self; 2] {
+        f64::sin_cos(*self).into()
     }
 }

@@ -50,7 +50,8 @@ fn compare(session: &mut Session<'_>) -> Result<(), String> {
     }
     if !kinks.is_empty() {
         session.skip(&format!(
-            "{} cases with a rectifier or a bound, which are not analytic ({}); dual checks them",
+            "{} cases with a rectifier, a bound or a candidate that is made positive, which are not analytic ({}); dual \
+             checks them",
             kinks.len(),
             kinks.join(", "),
         ));

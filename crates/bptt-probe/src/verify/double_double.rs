@@ -10,6 +10,7 @@ use crate::verify::engines::{COARSE, WHY_NO_RECTIFIER};
 use crate::verify::pytorch::Pytorch;
 use crate::verify::session::{Implementation, Session, Verification};
 use crate::verify::witness::{Comparison, Request, Witness};
+use bptt::LayerKind;
 use std::collections::BTreeMap;
 
 /// Compares each engine, kernel and type with the true value, computed from exactly the numbers that the device is
@@ -69,7 +70,7 @@ fn compare(session: &mut Session<'_>, truths: &mut Truths) -> Result<(), String>
                 rectified.push(case.clone());
                 continue;
             }
-            session.tolerance = tolerance(session, by);
+            session.tolerance = tolerance(session, case.options.cell, by);
             let measured = session.measure(&problem, by)?;
             for (tensor, truth) in truth.iter() {
                 let error = in_ulps(session, &problem, by, tensor, (&measured[tensor], truth));
@@ -87,9 +88,9 @@ fn compare(session: &mut Session<'_>, truths: &mut Truths) -> Result<(), String>
 }
 
 /// The tolerance of an implementation.
-fn tolerance(session: &Session<'_>, by: Implementation) -> f64 {
+fn tolerance(session: &Session<'_>, cell: LayerKind, by: Implementation) -> f64 {
     let dtype = session.dtype();
-    match session.rounds_each_operation(by) {
+    match session.rounds_each_operation(cell, by) {
         true => COARSE * dtype.epsilon(),
         false => TrueValue.tolerance(dtype, session.device_name()),
     }

@@ -49,7 +49,12 @@ fn compare(session: &mut Session<'_>) -> Result<(), String> {
         return Ok(());
     }
     let (mut large, mut long, mut set_back) = (vec![], vec![], vec![]);
-    for case in session.cases() {
+    let is_scanned = |case: &Case| case.options.cell.cell().is_none();
+    let (scanned, cases): (Vec<_>, Vec<_>) = session.cases().into_iter().partition(is_scanned);
+    let why =
+        "a layer that runs as a scan has no engine rtrl; dual carries derivatives forwards, too";
+    session.say_left_out(&scanned, why);
+    for case in cases {
         let problem = case.problem();
         let forward_only = !case.options.bidirectional && !case.options.reverse;
         // A stream's influence is that of the initial state, and of no state that is given later.

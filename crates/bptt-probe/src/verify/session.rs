@@ -9,7 +9,7 @@ use crate::sabotage;
 use crate::scalar::Values;
 use crate::setting::{DType, Setting};
 use crate::ulp::Ulps;
-use bptt::{CellKind, Engine, Kernel, Nonlinearity};
+use bptt::{Engine, Kernel, LayerKind, Nonlinearity};
 use burn::tensor::Device;
 
 /// The results of a verification.
@@ -65,7 +65,7 @@ impl From<Kernel> for Implementation {
 /// One witness on one device in one type, with the results of all witnesses so far.
 pub struct Session<'a> {
     /// Only this cell.
-    pub(super) cell: Option<CellKind>,
+    pub(super) cell: Option<LayerKind>,
     /// The gate with the wrong sign in the manual backward step of the LSTM.
     pub(super) sabotage: Option<usize>,
     /// The witness's name.
@@ -93,7 +93,7 @@ impl Session<'_> {
     }
 
     /// Whether the request includes this cell.
-    pub fn wants(&self, cell: CellKind) -> bool {
+    pub fn wants(&self, cell: LayerKind) -> bool {
         self.cell.is_none_or(|wanted| wanted == cell)
     }
 
@@ -157,10 +157,10 @@ impl Session<'_> {
     }
 
     /// Whether an implementation rounds each of its operations to 16 bits. Only the kernels for host memory compute in
-    /// f32, and round each result once.
-    pub fn rounds_each_operation(&self, by: impl Into<Implementation>) -> bool {
+    /// f32, and round each result once; in a layer that runs as a scan, the products are tensor operations beside them.
+    pub fn rounds_each_operation(&self, cell: LayerKind, by: impl Into<Implementation>) -> bool {
         let Implementation { engine, kernel } = by.into();
-        let is_fast = (engine, kernel) == (Engine::Manual, Kernel::Auto);
+        let is_fast = (engine, kernel) == (Engine::Manual, Kernel::Auto) && cell.cell().is_some();
         self.target.dtype.is_half() && !(is_fast && device::is_host(&self.target.name))
     }
 
@@ -173,7 +173,7 @@ impl Session<'_> {
         let has_rectifier = options.nonlinearity == Nonlinearity::Relu;
         // Its gates are exponentials of rounded numbers, and in a stack those of rounded outputs.
         let is_exponential = options.cell.name() == "slstm" && options.num_layers > 1;
-        !((has_rectifier || is_exponential) && self.rounds_each_operation(by))
+        !((has_rectifier || is_exponential) && self.rounds_each_operation(options.cell, by))
     }
 
     /// The cases that are small enough to check every entry, and the other cases.
@@ -330,8 +330,9 @@ impl Session<'_> {
         }
         // With 16 bits the kernels for host memory round each result once, so an exact witness excuses nothing.
         let is_half = dtype.is_half();
+        let is_scanned = problem.options.cell.cell().is_none();
         let rounds_once = |row: &Row| {
-            let is_fast = row.engine == "manual" && row.kernel == "auto";
+            let is_fast = row.engine == "manual" && row.kernel == "auto" && !is_scanned;
             is_half && witness.is_none() && is_fast && device::is_host(&row.device)
         };
         let (engine, kernel, device) = (Engine::Autograd, Kernel::Auto, device.clone());

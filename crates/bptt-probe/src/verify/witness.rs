@@ -2,7 +2,7 @@
 
 use crate::setting::DType;
 use crate::verify::session::{Session, Verification};
-use bptt::CellKind;
+use bptt::LayerKind;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -45,7 +45,7 @@ impl fmt::Debug for dyn Witness {
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Only this cell.
-    pub cell: Option<CellKind>,
+    pub cell: Option<LayerKind>,
     /// Devices by name.
     pub devices: Vec<String>,
     /// Types.

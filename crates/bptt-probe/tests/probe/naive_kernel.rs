@@ -394,7 +394,8 @@ fn tensor<B: Backend>(
 fn a_kernel_of_somebody_else_passes_the_case_table() {
     let device = device::open("flex").expect("it is in the build");
     let mut compared = 0;
-    for case in table() {
+    // A scan is another operation, with kernels of its own.
+    for case in table().into_iter().filter(|case| case.options.cell.cell().is_some()) {
         let problem = case.problem();
         let setting = |engine, kernel| {
             let (device, dtype) = (device.clone(), DType::F64);

@@ -30,7 +30,7 @@ pub(crate) fn options() -> impl Strategy<Value = LayerOptions> {
         let (bias, batch_first, bidirectional, initial_state, proj_size) = flags;
         let is_lstm = cell == CellKind::Lstm;
         LayerOptions {
-            cell,
+            cell: cell.into(),
             nonlinearity: match cell {
                 CellKind::Rnn if other => Nonlinearity::Relu,
                 _ => Nonlinearity::Tanh,
@@ -38,6 +38,7 @@ pub(crate) fn options() -> impl Strategy<Value = LayerOptions> {
             reset_after: cell != CellKind::Gru || !other,
             input_forget: is_lstm && other,
             clip: None,
+            log_space: false,
             input_size,
             hidden_size,
             num_layers,
@@ -279,7 +280,7 @@ fn without_weights(problem: &Problem) -> Checked {
             values: before.values.iter().map(|&x| function(halved * x)).collect(),
         }
     };
-    match options.cell {
+    match options.cell.cell().expect("one of the kinds") {
         CellKind::Rnn => equal("h_n", &found["h_n"], &after("h_0", &|x| 0.0 * x))?,
         CellKind::Gru => equal("h_n", &found["h_n"], &after("h_0", &|x| x))?,
         CellKind::Lstm => {

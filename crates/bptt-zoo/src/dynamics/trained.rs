@@ -55,10 +55,11 @@ impl Trained {
         let model = folder.with_weights(task.model(device)?)?;
         let scores = task.validate(&model, device);
         let Some((readout, batches)) = task.readout(&model, device) else {
-            return refused(&format!(
-                "the models of `{}` are not recurrent layers with one linear layer",
-                T::NAME
-            ));
+            let why = match settings.cell.cell() {
+                Some(_) => format!("the models of `{}`", T::NAME),
+                None => format!("its layers of {}, which run as a scan,", settings.cell.name()),
+            };
+            return refused(&format!("{why} are not recurrent layers with one linear layer"));
         };
         Ok(Self {
             run: folder.path().display().to_string(),

@@ -14,7 +14,7 @@ use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parts::{
     LONGEST, last_hidden, readout, sequence_model, validated, validation_readout,
 };
-use bptt::{AnyCell, AnyRecurrent, AnyState, RecurrentLayer};
+use bptt::{AnyCell, AnyLayer, AnyState, RecurrentLayer};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::module::Module;
@@ -116,7 +116,7 @@ impl Task for Adding {
         &[TaskOption::size("length", "T", "numbers in a sequence", 2, LONGEST)];
 
     type Options = AddingOptions;
-    type Model = Adder<AnyRecurrent>;
+    type Model = Adder<AnyLayer>;
 
     fn new(settings: &Settings) -> Result<Self, Error> {
         let AddingOptions { length } = settings.options()?;
@@ -128,7 +128,7 @@ impl Task for Adding {
     }
 
     fn model(&self, device: &Device) -> Result<Self::Model, Error> {
-        let (recurrent, head) = with_head(&self.settings.recurrent_config(2), 1, device)?;
+        let (recurrent, head) = with_head(&self.settings.layer_config(2), 1, device)?;
         Ok(Adder { recurrent, head })
     }
 
@@ -162,7 +162,7 @@ impl Task for Adding {
         model: &Self::Model,
         device: &Device,
     ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
-        let model = readout(&model.recurrent, &model.head, Reads::LastHidden);
+        let model = readout(&model.recurrent, &model.head, Reads::LastHidden)?;
         validation_readout(&self.settings, model, |index, batch| {
             self.readout_batch(Purpose::Validation, index, batch, device)
         })

@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parts::{LONGEST, cross_entropy, readout, sequence_model, with_notes};
 use crate::text::{Streams, Text};
-use bptt::{AnyCell, AnyRecurrent, AnyState, RecurrentLayer, RecurrentState};
+use bptt::{AnyCell, AnyLayer, AnyState, RecurrentLayer, RecurrentState};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::module::Module;
@@ -32,7 +32,7 @@ pub struct CharModel<R: Module> {
     pub head: Linear,
 }
 
-impl CharModel<AnyRecurrent> {
+impl CharModel<AnyLayer> {
     /// Makes a model for these settings and a vocabulary of this size.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl CharModel<AnyRecurrent> {
     /// If the settings do not make a model.
     pub fn new(settings: &Settings, vocabulary: usize, device: &Device) -> Result<Self, Error> {
         let CharLmOptions { embedding, .. } = settings.options()?;
-        let recurrent = settings.recurrent_config(embedding).try_init(device);
+        let recurrent = settings.layer_config(embedding).try_init(device);
         let recurrent = recurrent.map_err(|error| Error::input(error.to_string()))?;
         Ok(Self {
             embedding: EmbeddingConfig::new(vocabulary, embedding).init(device),
@@ -224,7 +224,7 @@ impl Task for CharLm {
     const LOGARITHMIC: bool = false;
 
     type Options = CharLmOptions;
-    type Model = CharModel<AnyRecurrent>;
+    type Model = CharModel<AnyLayer>;
 
     fn defaults() -> Settings {
         let common = Settings::new(Self::NAME, &CharLmOptions::default());
@@ -294,7 +294,7 @@ impl Task for CharLm {
             state = Some(next);
         }
         let embedding = Some(model.embedding.weight.val());
-        let read = readout(&model.recurrent, &model.head, Reads::EveryStep);
+        let read = readout(&model.recurrent, &model.head, Reads::EveryStep)?;
         Some((Readout { embedding, ..read }, batches))
     }
 

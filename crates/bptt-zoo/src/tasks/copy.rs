@@ -17,7 +17,7 @@ use crate::tasks::parts::{
     LONGEST, cross_entropy, readout, run, sequence_model, share_right, validated,
     validation_readout,
 };
-use bptt::{AnyCell, AnyRecurrent, AnyRecurrentConfig, AnyState, CellKind, RecurrentLayer};
+use bptt::{AnyCell, AnyLayer, AnyLayerConfig, AnyState, CellKind, RecurrentLayer};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::config::Config;
@@ -40,7 +40,7 @@ const GO: usize = SYMBOLS + 1;
 #[derive(Config, Debug)]
 pub struct TaggerConfig {
     /// The recurrent layers.
-    pub recurrent: AnyRecurrentConfig,
+    pub recurrent: AnyLayerConfig,
     /// How many labels there are, `C`.
     pub labels: usize,
 }
@@ -55,10 +55,10 @@ pub struct Tagger<R: Module> {
 }
 
 impl ModelConfig for TaggerConfig {
-    type Model = Tagger<AnyRecurrent>;
+    type Model = Tagger<AnyLayer>;
     const KIND: &'static str = "tagger";
 
-    fn recurrent(&self) -> &AnyRecurrentConfig {
+    fn recurrent(&self) -> &AnyLayerConfig {
         &self.recurrent
     }
 
@@ -66,7 +66,7 @@ impl ModelConfig for TaggerConfig {
         self.labels
     }
 
-    fn model(&self, recurrent: AnyRecurrent, head: Linear) -> Self::Model {
+    fn model(&self, recurrent: AnyLayer, head: Linear) -> Self::Model {
         Tagger { recurrent, head }
     }
 }
@@ -142,7 +142,7 @@ pub struct Copying {
 impl Copying {
     /// The config of the model: an input of ten symbols (one-hot) at each step, nine labels.
     pub fn config(&self) -> TaggerConfig {
-        TaggerConfig::new(self.settings.recurrent_config(GO + 1), BLANK + 1)
+        TaggerConfig::new(self.settings.layer_config(GO + 1), BLANK + 1)
     }
 
     /// Symbols and labels, `[B, T + 20]` each, row by row.
@@ -181,7 +181,7 @@ impl Copying {
     /// Scores `[B, T + 20, C]` and labels `[B, T + 20]` of a batch.
     fn batch(
         &self,
-        model: &Tagger<AnyRecurrent>,
+        model: &Tagger<AnyLayer>,
         drawn: (Vec<usize>, Vec<i32>),
         device: &Device,
     ) -> (Tensor<3>, Tensor<2, Int>) {
@@ -205,12 +205,12 @@ impl Task for Copying {
         &[TaskOption::size("length", "T", "the pause", 2, LONGEST)];
 
     type Options = CopyOptions;
-    type Model = Tagger<AnyRecurrent>;
+    type Model = Tagger<AnyLayer>;
 
     fn defaults() -> Settings {
         // An LSTM takes many times as long to learn what to remember.
         let common = Settings::new(Self::NAME, &CopyOptions::default());
-        Settings { cell: CellKind::Gru, hidden: 128, ..common }
+        Settings { cell: CellKind::Gru.into(), hidden: 128, ..common }
     }
 
     fn new(settings: &Settings) -> Result<Self, Error> {
@@ -256,7 +256,7 @@ impl Task for Copying {
         model: &Self::Model,
         device: &Device,
     ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
-        let model = readout(&model.recurrent, &model.head, Reads::EveryStep);
+        let model = readout(&model.recurrent, &model.head, Reads::EveryStep)?;
         validation_readout(&self.settings, model, |index, batch| {
             self.readout_batch(Purpose::Validation, index, batch, device)
         })

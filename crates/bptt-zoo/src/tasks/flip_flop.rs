@@ -16,7 +16,7 @@ use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parts::{LONGEST, readout, run, sequence_model, validated, validation_readout};
-use bptt::{AnyCell, AnyRecurrent, AnyRecurrentConfig, AnyState, RecurrentLayer};
+use bptt::{AnyCell, AnyLayer, AnyLayerConfig, AnyState, RecurrentLayer};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::config::Config;
@@ -33,7 +33,7 @@ const PULSE: f64 = 0.1;
 #[derive(Config, Debug)]
 pub struct RegressorConfig {
     /// The recurrent layers.
-    pub recurrent: AnyRecurrentConfig,
+    pub recurrent: AnyLayerConfig,
     /// How many numbers are answered at each step, `O`.
     pub outputs: usize,
 }
@@ -48,10 +48,10 @@ pub struct Regressor<R: Module> {
 }
 
 impl ModelConfig for RegressorConfig {
-    type Model = Regressor<AnyRecurrent>;
+    type Model = Regressor<AnyLayer>;
     const KIND: &'static str = "regressor";
 
-    fn recurrent(&self) -> &AnyRecurrentConfig {
+    fn recurrent(&self) -> &AnyLayerConfig {
         &self.recurrent
     }
 
@@ -59,7 +59,7 @@ impl ModelConfig for RegressorConfig {
         self.outputs
     }
 
-    fn model(&self, recurrent: AnyRecurrent, head: Linear) -> Self::Model {
+    fn model(&self, recurrent: AnyLayer, head: Linear) -> Self::Model {
         Regressor { recurrent, head }
     }
 }
@@ -108,7 +108,7 @@ impl FlipFlop {
     /// The config of the model: an input and an output for each bit.
     pub fn config(&self) -> RegressorConfig {
         let FlipFlopOptions { bits, .. } = self.options;
-        RegressorConfig::new(self.settings.recurrent_config(bits), bits)
+        RegressorConfig::new(self.settings.layer_config(bits), bits)
     }
 
     /// Pulses and answers, `[B, T, K]` each.
@@ -163,7 +163,7 @@ impl Task for FlipFlop {
     ];
 
     type Options = FlipFlopOptions;
-    type Model = Regressor<AnyRecurrent>;
+    type Model = Regressor<AnyLayer>;
 
     fn new(settings: &Settings) -> Result<Self, Error> {
         Ok(Self { settings: settings.clone(), options: settings.options()? })
@@ -210,7 +210,7 @@ impl Task for FlipFlop {
         model: &Self::Model,
         device: &Device,
     ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
-        let model = readout(&model.recurrent, &model.head, Reads::EveryStep);
+        let model = readout(&model.recurrent, &model.head, Reads::EveryStep)?;
         validation_readout(&self.settings, model, |index, batch| {
             self.readout_batch(Purpose::Validation, index, batch, device)
         })

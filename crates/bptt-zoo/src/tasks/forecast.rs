@@ -18,7 +18,7 @@ use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parts::{
     LONGEST, VALIDATION, last_hidden, mean_scores, readout, sequence_model, with_notes,
 };
-use bptt::{AnyCell, AnyRecurrent, AnyRecurrentConfig, AnyState, RaggedBatch, RecurrentLayer};
+use bptt::{AnyCell, AnyLayer, AnyLayerConfig, AnyState, RaggedBatch, RecurrentLayer};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::config::Config;
@@ -34,7 +34,7 @@ use std::path::Path;
 #[derive(Config, Debug)]
 pub struct ForecasterConfig {
     /// The recurrent layers, over inputs of size 2.
-    pub recurrent: AnyRecurrentConfig,
+    pub recurrent: AnyLayerConfig,
     /// How many values are predicted at once, `K`.
     pub horizon: usize,
     /// How the numbers of the series are scaled for the network.
@@ -55,10 +55,10 @@ pub struct Forecaster<R: Module> {
 }
 
 impl ModelConfig for ForecasterConfig {
-    type Model = Forecaster<AnyRecurrent>;
+    type Model = Forecaster<AnyLayer>;
     const KIND: &'static str = "forecaster";
 
-    fn recurrent(&self) -> &AnyRecurrentConfig {
+    fn recurrent(&self) -> &AnyLayerConfig {
         &self.recurrent
     }
 
@@ -67,8 +67,9 @@ impl ModelConfig for ForecasterConfig {
     }
 
     fn check(&self) -> Result<(), Error> {
-        if self.recurrent.d_input != 2 {
-            let message = format!("d_input is {}, and a forecaster's is 2", self.recurrent.d_input);
+        if self.recurrent.d_input() != 2 {
+            let message =
+                format!("d_input is {}, and a forecaster's is 2", self.recurrent.d_input());
             return Err(Error::input(message));
         }
         if !self.standard.is_sound() {
@@ -78,7 +79,7 @@ impl ModelConfig for ForecasterConfig {
         Ok(())
     }
 
-    fn model(&self, recurrent: AnyRecurrent, head: Linear) -> Self::Model {
+    fn model(&self, recurrent: AnyLayer, head: Linear) -> Self::Model {
         Forecaster { recurrent, head, standard: self.standard }
     }
 }
@@ -202,7 +203,7 @@ impl Forecast {
 
     /// The config of the model.
     pub fn config(&self) -> ForecasterConfig {
-        let recurrent = self.settings.recurrent_config(2);
+        let recurrent = self.settings.layer_config(2);
         ForecasterConfig::new(recurrent, self.options.horizon, self.standard)
     }
 
@@ -239,12 +240,7 @@ impl Forecast {
     }
 
     /// The mean squared error on the windows that begin at `starts`.
-    fn error(
-        &self,
-        model: &Forecaster<AnyRecurrent>,
-        starts: &[usize],
-        device: &Device,
-    ) -> Tensor<1> {
+    fn error(&self, model: &Forecaster<AnyLayer>, starts: &[usize], device: &Device) -> Tensor<1> {
         let (input, target) = self.tensors(starts, device);
         let error = model.forward(input, None) - target;
         error.clone().mul(error).mean()
@@ -283,7 +279,7 @@ impl Task for Forecast {
     ];
 
     type Options = ForecastOptions;
-    type Model = Forecaster<AnyRecurrent>;
+    type Model = Forecaster<AnyLayer>;
 
     fn new(settings: &Settings) -> Result<Self, Error> {
         let ForecastOptions { csv, column, .. } = settings.options()?;
@@ -333,7 +329,7 @@ impl Task for Forecast {
             Batch { share, ..Batch::new(Input::Values(input), Target::Values(target)) }
         };
         let batches = starts.chunks(self.settings.batch).map(batch).collect();
-        Some((readout(&model.recurrent, &model.head, Reads::LastHidden), batches))
+        Some((readout(&model.recurrent, &model.head, Reads::LastHidden)?, batches))
     }
 
     fn training_batch(&self, device: &Device) -> Option<Batch> {

@@ -17,7 +17,7 @@ use crate::tasks::parts::{
     LONGEST, cross_entropy, last_hidden, readout, sequence_model, share_right, validated,
     validation_readout,
 };
-use bptt::{AnyCell, AnyRecurrent, AnyRecurrentConfig, AnyState, RaggedBatch, RecurrentLayer};
+use bptt::{AnyCell, AnyLayer, AnyLayerConfig, AnyState, RaggedBatch, RecurrentLayer};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::config::Config;
@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Config, Debug)]
 pub struct ClassifierConfig {
     /// The recurrent layers.
-    pub recurrent: AnyRecurrentConfig,
+    pub recurrent: AnyLayerConfig,
     /// How many classes there are, `C`.
     pub classes: usize,
 }
@@ -47,10 +47,10 @@ pub struct Classifier<R: Module> {
 }
 
 impl ModelConfig for ClassifierConfig {
-    type Model = Classifier<AnyRecurrent>;
+    type Model = Classifier<AnyLayer>;
     const KIND: &'static str = "classifier";
 
-    fn recurrent(&self) -> &AnyRecurrentConfig {
+    fn recurrent(&self) -> &AnyLayerConfig {
         &self.recurrent
     }
 
@@ -58,7 +58,7 @@ impl ModelConfig for ClassifierConfig {
         self.classes
     }
 
-    fn model(&self, recurrent: AnyRecurrent, head: Linear) -> Self::Model {
+    fn model(&self, recurrent: AnyLayer, head: Linear) -> Self::Model {
         Classifier { recurrent, head }
     }
 }
@@ -110,7 +110,7 @@ pub struct Parity {
 impl Parity {
     /// The config of the model: one bit at each step, two classes.
     pub fn config(&self) -> ClassifierConfig {
-        ClassifierConfig::new(self.settings.recurrent_config(1), 2)
+        ClassifierConfig::new(self.settings.layer_config(1), 2)
     }
 
     /// Sequences of 1 and -1, and for each sequence whether it has an odd number of ones.
@@ -129,7 +129,7 @@ impl Parity {
     /// Scores and classes of a batch.
     fn batch(
         &self,
-        model: &Classifier<AnyRecurrent>,
+        model: &Classifier<AnyLayer>,
         (rows, classes): (Vec<Vec<f32>>, Vec<i32>),
         device: &Device,
     ) -> (Tensor<2>, Tensor<1, Int>) {
@@ -155,7 +155,7 @@ impl Task for Parity {
         &[TaskOption::size("length", "T", "bits in the longest sequence", 2, LONGEST)];
 
     type Options = ParityOptions;
-    type Model = Classifier<AnyRecurrent>;
+    type Model = Classifier<AnyLayer>;
 
     fn new(settings: &Settings) -> Result<Self, Error> {
         let ParityOptions { length } = settings.options()?;
@@ -197,7 +197,7 @@ impl Task for Parity {
         model: &Self::Model,
         device: &Device,
     ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
-        let model = readout(&model.recurrent, &model.head, Reads::LastHidden);
+        let model = readout(&model.recurrent, &model.head, Reads::LastHidden)?;
         validation_readout(&self.settings, model, |index, batch| {
             self.readout_batch(Purpose::Validation, index, batch, device)
         })

@@ -3,7 +3,7 @@
 use crate::read;
 use crate::settings::Settings;
 use crate::task::Scores;
-use bptt::{AnyCell, AnyRecurrent, RecurrentLayer, RecurrentState};
+use bptt::{AnyCell, AnyLayer, RecurrentLayer, RecurrentState};
 use bptt_probe::readout::{Batch, Readout, Reads};
 use burn::Tensor;
 use burn::nn::Linear;
@@ -37,7 +37,7 @@ macro_rules! sequence_model {
         });
     };
     ($Model:ident, |$model:ident, $input:ident| $read:expr) => {
-        impl crate::task::SequenceModel for $Model<bptt::AnyRecurrent> {
+        impl crate::task::SequenceModel for $Model<bptt::AnyLayer> {
             fn with_engine(self, engine: bptt::Engine) -> Self {
                 Self { recurrent: self.recurrent.with_engine(engine), ..self }
             }
@@ -56,7 +56,7 @@ macro_rules! sequence_model {
             ) -> Option<(&bptt::AnyRecurrent, burn::Tensor<3>)> {
                 let $model = self;
                 let read: Option<burn::Tensor<3>> = $read;
-                Some((&self.recurrent, read?))
+                Some((self.recurrent.recurrent()?, read?))
             }
         }
     };
@@ -79,19 +79,38 @@ pub(crate) fn run<R: RecurrentLayer>(
     (outputs.cast(outer), state)
 }
 
-/// The last layer's hidden state after the last step of each sequence, `[B, D·P]`. For a backward direction, the last
-/// step is the first one of the sequence.
+/// The last layer's output after the last step of each sequence, `[B, D·P]`. For a backward direction, the last step is
+/// the first one of the sequence. Inputs are `[B, T, I]`.
 pub(crate) fn last_hidden<R: RecurrentLayer>(
     layer: &R,
     input: Tensor<3>,
     lengths: Option<&[usize]>,
 ) -> Tensor<2> {
     let outer = input.dtype();
-    let (hidden, _) = run(layer, input, lengths).1.into_parts();
+    let (outputs, state) = run(layer, input, lengths);
+    if !layer.output_is_hidden() {
+        return last_output(outputs, lengths, layer.is_bidirectional());
+    }
+    let (hidden, _) = state.into_parts();
     let [all, batch, size] = hidden.dims();
     let directions = layer.d_output() / size;
     let last = hidden.slice([all - directions..all]).swap_dims(0, 1);
     last.reshape([batch, directions * size]).cast(outer)
+}
+
+/// The same, from outputs `[B, T, D·O]`.
+fn last_output(outputs: Tensor<3>, lengths: Option<&[usize]>, is_bidirectional: bool) -> Tensor<2> {
+    let [batch, time, width] = outputs.dims();
+    let forward = if is_bidirectional { width / 2 } else { width };
+    let last = |b: usize| lengths.map_or(time, |lengths| lengths[b]).saturating_sub(1);
+    let last: Vec<i32> = (0..batch).map(|b| last(b) as i32).collect();
+    let last = Tensor::<1, Int>::from_data(&last[..], &outputs.device());
+    let last = last.reshape([batch, 1, 1]).expand([batch, 1, forward]);
+    let mut parts = vec![outputs.clone().narrow(2, 0, forward).gather(1, last)];
+    if is_bidirectional {
+        parts.push(outputs.narrow(2, forward, forward).narrow(1, 0, 1));
+    }
+    Tensor::cat(parts, 2).reshape([batch, width])
 }
 
 /// The cross entropy of each row in nats: scores `[N, C]` and labels `[N]` to `[N]`.
@@ -131,15 +150,19 @@ pub(crate) fn validation_readout(
     Some((model, batches.map(|batch| Batch { share, ..batch }).collect()))
 }
 
-/// Recurrent layers and a linear layer, for second derivatives.
-pub(crate) fn readout(recurrent: &AnyRecurrent, head: &Linear, reads: Reads) -> Readout<AnyCell> {
-    Readout {
+/// Recurrent layers and a linear layer, for second derivatives; `None` if the layers run as a scan.
+pub(crate) fn readout(
+    recurrent: &AnyLayer,
+    head: &Linear,
+    reads: Reads,
+) -> Option<Readout<AnyCell>> {
+    Some(Readout {
         embedding: None,
-        recurrent: recurrent.clone(),
+        recurrent: recurrent.recurrent()?.clone(),
         weight: head.weight.val(),
         bias: head.bias.as_ref().map(|bias| bias.val()),
         reads,
-    }
+    })
 }
 
 /// The mean over batches, weighted by their numbers of sequences.

@@ -3,7 +3,7 @@
 use crate::weights::array::Element;
 use crate::weights::contents::Tensors;
 use crate::weights::error_list::{ErrorList, shown};
-use bptt::{CellKind, Nonlinearity, SequenceCell};
+use bptt::{CellKind, LayerKind, Nonlinearity, SequenceCell};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -295,8 +295,9 @@ impl FoundLayer {
 
 /// The message for a layer of a cell that PyTorch does not have. Such a layer is not read or written, because the
 /// shapes of its tensors do not show which cell it has.
-pub(super) fn not_in_files(cell: CellKind) -> String {
-    format!("its cell is {}, expected one that PyTorch has: rnn, lstm or gru", cell.name())
+pub(super) fn not_in_files(cell: impl Into<LayerKind>) -> String {
+    let name = cell.into().name();
+    format!("its cell is {name}, expected one that PyTorch has: rnn, lstm or gru")
 }
 
 impl std::fmt::Display for FoundLayer {

@@ -7,7 +7,7 @@ use crate::settings::Settings;
 use crate::weights::burnpack::BURNPACK;
 use crate::weights::format::Format;
 use crate::weights::layer::{LayerOptions, not_in_files};
-use bptt::{AnyRecurrentConfig, CellKind};
+use bptt::{AnyLayerConfig, AnyRecurrentConfig, CellKind};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -46,20 +46,22 @@ pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, Layer
             };
             // A model that another program saved may have its layers under another name.
             let Some(layers) = model.config.get("recurrent") else { return Ok(BTreeMap::new()) };
-            AnyRecurrentConfig::deserialize(layers).map_err(|why| failed(&why))?
+            AnyLayerConfig::deserialize(layers).map_err(|why| failed(&why))?
         }
         (None, Some(settings)) if settings.get("task").is_some() => {
             let settings: Settings =
                 serde_json::from_value(settings).map_err(|why| failed(&why))?;
-            settings.recurrent_config(1)
+            settings.layer_config(1)
         }
         (None, _) => return Ok(BTreeMap::new()),
     };
-    match layers.kind {
-        CellKind::Rnn | CellKind::Lstm | CellKind::Gru => {
-            Ok(BTreeMap::from([(LAYERS.to_string(), options(&layers))]))
+    match layers {
+        AnyLayerConfig::Recurrent(config)
+            if matches!(config.kind, CellKind::Rnn | CellKind::Lstm | CellKind::Gru) =>
+        {
+            Ok(BTreeMap::from([(LAYERS.to_string(), options(&config))]))
         }
-        other => Err(failed(&not_in_files(other))),
+        other => Err(failed(&not_in_files(other.kind()))),
     }
 }
 

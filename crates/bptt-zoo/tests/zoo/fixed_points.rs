@@ -35,7 +35,7 @@ fn the_stable_points_of_a_flip_flop_are_its_memories() {
     let folder = tempdir().unwrap();
     for cell in [CellKind::Rnn, CellKind::Lstm, CellKind::Gru] {
         let settings = Settings {
-            cell,
+            cell: cell.into(),
             hidden: 16,
             layers: 1,
             dropout: 0.0,

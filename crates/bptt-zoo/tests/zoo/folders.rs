@@ -1,7 +1,7 @@
 //! Run folders: which files belong to the run, and which to other programs.
 
 use crate::{alone, start, tiny, tiny_of};
-use bptt::{AnyRecurrentConfig, CellKind};
+use bptt::{AnyLayerConfig, CellKind};
 use bptt_probe::DType;
 use bptt_zoo::{ModelConfig, Parity, RunFolder, Settings, TASKS, TaggerConfig};
 use burn::tensor::Device;
@@ -50,7 +50,7 @@ fn somebody_elses_folder_is_refused_and_not_touched() {
     let _alone = alone();
     let notes = tempdir().unwrap();
     fs::write(notes.path().join("notes.txt"), "mine").unwrap();
-    let config = TaggerConfig::new(AnyRecurrentConfig::new(CellKind::Gru, 3, 4), 5);
+    let config = TaggerConfig::new(AnyLayerConfig::new(CellKind::Gru, 3, 4), 5);
     for folder in [of_hugging_face(), notes] {
         let before = content(folder.path());
         let mut messages = vec![

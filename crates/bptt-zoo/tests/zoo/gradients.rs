@@ -63,7 +63,7 @@ fn a_gradient_that_vanishes_is_seen() {
     let folder = tempdir().unwrap();
     let options = AddingOptions { length: 60 };
     let base = Settings::new(Adding::NAME, &options);
-    let settings = Settings { cell: CellKind::Rnn, hidden: 16, steps: Some(1), ..base };
+    let settings = Settings { cell: CellKind::Rnn.into(), hidden: 16, steps: Some(1), ..base };
     start_with(&settings, folder.path(), false, gradients(1)).unwrap();
     let point = RunFolder::new(folder.path()).gradients().unwrap().remove(0);
     assert_eq!(point.gates.len(), 60);

@@ -62,7 +62,7 @@ fn a_product_that_vanishes_is_seen() {
     let _alone = alone();
     let folder = tempdir().unwrap();
     let base = Settings::new(Adding::NAME, &AddingOptions { length: 60 });
-    let settings = Settings { cell: CellKind::Rnn, hidden: 48, steps: Some(1), ..base };
+    let settings = Settings { cell: CellKind::Rnn.into(), hidden: 48, steps: Some(1), ..base };
     start_with(&settings, folder.path(), false, jacobians(1)).unwrap();
     let point = RunFolder::new(folder.path()).jacobians().unwrap().remove(0);
     assert!((0.35..0.65).contains(&point.spectral_radius), "{point:?}");

@@ -117,7 +117,7 @@ fn a_line_goes_from_run_to_run() {
     };
     let message = refused(Settings { hidden: 5, ..settings.clone() });
     assert!(message.contains("needs models of the same sizes"), "{message}");
-    let message = refused(Settings { cell: CellKind::Gru, ..settings });
+    let message = refused(Settings { cell: CellKind::Gru.into(), ..settings });
     assert!(message.contains("needs models of the same sizes"), "{message}");
     let message = refused(tiny_of(TASKS.iter().find(|task| task.name == "copy").unwrap()));
     assert!(message.contains("a run of `copy`, expected one of `adding`"), "{message}");

@@ -17,7 +17,7 @@ mod weights;
 mod weights_broken;
 mod weights_cases;
 
-use bptt::{CellKind, Engine};
+use bptt::{Engine, LayerKind};
 use bptt_probe::DType;
 use bptt_zoo::sample::{SampleOptions, sample};
 use bptt_zoo::{
@@ -109,7 +109,7 @@ fn losses(out: &Path) -> Vec<f64> {
 fn either_engine_has_the_same_curve() {
     let _alone = alone();
     for task in TASKS {
-        for cell in CellKind::ALL {
+        for cell in LayerKind::all() {
             let folder = tempdir().unwrap();
             let curve = |engine: Engine| {
                 let out = folder.path().join(engine.name());
@@ -377,7 +377,7 @@ fn a_model_without_preferences_has_the_entropy_of_the_vocabulary() {
 fn one_character_at_a_time_is_the_same_as_a_chunk() {
     let _alone = alone();
     let device = Device::flex();
-    for cell in CellKind::ALL {
+    for cell in LayerKind::all() {
         let settings = Settings { cell, ..tiny::<CharLm>() };
         let model = CharModel::new(&settings, 7, &device).unwrap();
         let numbers = [3, 1, 6, 0, 2];

@@ -1,7 +1,7 @@
 //! The zoo's models, saved and loaded with their config.
 
 use crate::{alone, start, tiny};
-use bptt::{AnyRecurrentConfig, CellKind};
+use bptt::{AnyLayerConfig, AnyRecurrentConfig, CellKind, LayerKind};
 use bptt_zoo::{
     Adder, Adding, CharLm, CharModel, ClassifierConfig, Copying, Forecast, ForecasterConfig,
     ModelConfig, Parity, RunFolder, Settings, Standardization, TaggerConfig, Task, TextInfo,
@@ -85,7 +85,7 @@ fn a_folder_that_does_not_fit_is_refused_in_a_line() {
 /// Trains, and compares the validation of the loaded model with that of the trained one, to the bit.
 fn is_loaded_as_it_was_trained<C: ModelConfig, T: Task<Model = C::Model>>() {
     for (cell, bidirectional) in [(CellKind::Lstm, false), (CellKind::Gru, true)] {
-        let settings = Settings { cell, bidirectional, ..tiny::<T>() };
+        let settings = Settings { cell: cell.into(), bidirectional, ..tiny::<T>() };
         let folder = tempdir().unwrap();
         let (result, _) = start(&settings, folder.path(), false).unwrap();
         let device = Device::flex();
@@ -108,13 +108,16 @@ fn every_model_is_loaded_as_it_was_trained() {
 }
 
 /// Layers of every kind for inputs of a size.
-fn layers(d_input: usize) -> impl Iterator<Item = AnyRecurrentConfig> {
-    let kinds = CellKind::ALL.into_iter().flat_map(|kind| [(kind, false), (kind, true)]);
+fn layers(d_input: usize) -> impl Iterator<Item = AnyLayerConfig> {
+    let kinds = LayerKind::all().into_iter().flat_map(|kind| [(kind, false), (kind, true)]);
     kinds.map(move |(kind, bidirectional)| {
-        AnyRecurrentConfig::new(kind, d_input, 5)
-            .with_num_layers(2)
-            .with_bidirectional(bidirectional)
-            .with_reset_after(!bidirectional || kind != CellKind::Gru)
+        let config = match kind.cell() {
+            Some(cell) => AnyRecurrentConfig::new(cell, d_input, 5)
+                .with_reset_after(!bidirectional || cell != CellKind::Gru)
+                .into(),
+            None => AnyLayerConfig::new(kind, d_input, 5),
+        };
+        config.with_num_layers(2).with_bidirectional(bidirectional)
     })
 }
 
@@ -225,7 +228,7 @@ fn another_kind_of_model_is_refused_in_a_line() {
     );
     start(&tiny::<Adding>(), run.path(), false).unwrap();
     refused(classifier(&run), "a run of `adding`, expected a classifier");
-    let config = TaggerConfig::new(AnyRecurrentConfig::new(CellKind::Gru, 3, 4), 5);
+    let config = TaggerConfig::new(AnyLayerConfig::new(CellKind::Gru, 3, 4), 5);
     run.save(&config, config.try_init(&device).unwrap()).unwrap();
     refused(classifier(&run), "a tagger, expected a classifier");
     refused(run.adder(&device).unwrap_err().to_string(), "no run of `bptt train`");
@@ -239,7 +242,7 @@ fn a_model_that_does_not_fit_its_config_is_refused_in_a_line() {
     let device = Device::flex();
     let run = RunFolder::new(folder.path());
     let standard = Standardization { mean: 1.0, deviation: 2.0, change: 0.5 };
-    let layers = AnyRecurrentConfig::new(CellKind::Lstm, 2, 8);
+    let layers = AnyLayerConfig::new(CellKind::Lstm, 2, 8);
     let config = ForecasterConfig::new(layers, 3, standard);
     run.save(&config, config.try_init(&device).unwrap()).unwrap();
     let refused = || {

@@ -1,7 +1,7 @@
 //! Tasks with an error that has to stop the run.
 
 use crate::{alone, tiny};
-use bptt::{AnyRecurrent, AnyState, Engine};
+use bptt::{AnyLayer, AnyState, Engine};
 use bptt_zoo::{
     Adding, Error, RunResult, Scores, SequenceModel, SequenceSize, Session, Settings, Task,
     TaskOption, train_task,
@@ -32,7 +32,7 @@ struct Spoilt {
 
 #[derive(Module, Debug)]
 struct SpoiltModel {
-    model: bptt_zoo::Adder<AnyRecurrent>,
+    model: bptt_zoo::Adder<AnyLayer>,
     scale: Param<Tensor<1>>,
 }
 

@@ -3,7 +3,7 @@
 
 use crate::alone;
 use crate::folders::timeless;
-use bptt::{AnyRecurrent, AnyState};
+use bptt::{AnyLayer, AnyState};
 use bptt_zoo::{
     AnyTask, Error, FolderInfo, ModelConfig, Purpose, RunFolder, RunResult, Scores, SequenceSize,
     Session, Settings, Tagger, TaggerConfig, Task, TaskOption, generator,
@@ -43,13 +43,13 @@ impl Default for EchoOptions {
 // ANCHOR: data
 impl Echo {
     fn config(&self) -> TaggerConfig {
-        TaggerConfig::new(self.settings.recurrent_config(SYMBOLS), SYMBOLS)
+        TaggerConfig::new(self.settings.layer_config(SYMBOLS), SYMBOLS)
     }
 
     /// The loss of a batch, and how many of the symbols are right.
     fn run(
         &self,
-        model: &Tagger<AnyRecurrent>,
+        model: &Tagger<AnyLayer>,
         (purpose, index): (Purpose, u64),
         device: &Device,
     ) -> (Tensor<1>, f64) {
@@ -88,7 +88,7 @@ impl Task for Echo {
     ];
 
     type Options = EchoOptions;
-    type Model = Tagger<AnyRecurrent>;
+    type Model = Tagger<AnyLayer>;
 
     fn new(settings: &Settings) -> Result<Self, Error> {
         Ok(Self { settings: settings.clone(), options: settings.options()? })

@@ -41,6 +41,11 @@ pub trait ScannedLayer: Module + ModuleDisplay {
     fn outputs(&self, states: Tensor<3>, _input: Tensor<3>) -> Tensor<3> {
         states
     }
+
+    /// Whether the outputs are the states.
+    fn output_is_state(&self) -> bool {
+        true
+    }
 }
 
 /// Runs a scan by an engine: one operation with a backward pass by hand, or tensor operations that Burn records.

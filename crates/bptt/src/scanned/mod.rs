@@ -33,6 +33,7 @@
 //! that is generic over it. The gates of all steps are one product, `x W`, and the scan is one operation
 //! ([`bptt_kernels::scan`]).
 
+mod any;
 mod config;
 mod diagonal;
 mod layer;
@@ -42,6 +43,7 @@ mod rg_lru;
 mod stack;
 mod state_space;
 
+pub use any::{AnyScannedConfig, AnyScannedLayer, ScannedKind};
 pub use config::{LruConfig, MinGruConfig, MinLstmConfig, RgLruConfig, S5Config};
 pub use diagonal::Readout;
 pub use layer::{ScannedLayer, run_scan};
@@ -50,6 +52,8 @@ pub use rg_lru::RgLruLayer;
 pub use stack::Scanned;
 pub use state_space::{LruLayer, S5Layer};
 
+/// A layer of any of these kinds, chosen at run time. Made by [`AnyScannedConfig`].
+pub type AnyScanned = Scanned<AnyScannedLayer>;
 /// Minimal gated recurrent unit. Made by [`MinGruConfig`].
 pub type MinGru = Scanned<MinGruLayer>;
 /// Minimal long short-term memory. Made by [`MinLstmConfig`].

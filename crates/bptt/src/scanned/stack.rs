@@ -214,6 +214,12 @@ impl<L: ScannedLayer> Scanned<L> {
         self.options.batch_first
     }
 
+    /// The same stack with each layer made into another.
+    pub(super) fn map_layers<M: ScannedLayer>(self, to: impl Fn(L) -> M) -> Scanned<M> {
+        let Self { layers, dropout, options } = self;
+        Scanned { layers: layers.into_iter().map(to).collect(), dropout, options }
+    }
+
     fn shape(&self) -> LayerShape {
         let parts = self.options.num_layers * self.options.directions();
         assert!(
@@ -424,5 +430,13 @@ impl<L: ScannedLayer> RecurrentLayer for Scanned<L> {
 
     fn is_batch_first(&self) -> bool {
         self.is_batch_first()
+    }
+
+    fn is_bidirectional(&self) -> bool {
+        self.is_bidirectional()
+    }
+
+    fn output_is_hidden(&self) -> bool {
+        self.layers[0].output_is_state()
     }
 }

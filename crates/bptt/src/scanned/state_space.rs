@@ -126,6 +126,10 @@ macro_rules! scanned_layer {
             fn outputs(&self, states: Tensor<3>, input: Tensor<3>) -> Tensor<3> {
                 self.readout.outputs(states, input)
             }
+
+            fn output_is_state(&self) -> bool {
+                false
+            }
         }
     };
 }

@@ -106,6 +106,18 @@ fn gates_are_normalised_also_where_they_vanish() {
     }
 }
 
+/// A gate that is shut has no gradient, though the slope of the root is infinite there.
+#[test]
+fn a_shut_gate_has_no_gradient() {
+    for r in [-800.0_f64, -100.0] {
+        let constants = [0.4, 0.0, 0.0];
+        let Coefficients { a: [a], b: [b], saved } = RgLru.coefficients([r, 0.3, 1.9], &constants);
+        assert!(a == 1.0 && b.abs() < 1e-17, "{a} {b}");
+        let (d, d_constants) = RgLru.coefficients_backward(saved, &constants, [1.0], [1.0]);
+        assert!(d.iter().chain(&d_constants).all(|d| d.abs() < 1e-17), "{d:?} {d_constants:?}");
+    }
+}
+
 #[test]
 fn complex_numbers_multiply() {
     let (a, x) = ([0.3_f64, -0.8], [1.5, 0.4]);

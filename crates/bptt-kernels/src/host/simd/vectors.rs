@@ -3,7 +3,7 @@
 use crate::host::simd::functions;
 use crate::host::simd::real::Real;
 #[cfg(feature = "scanned-cells")]
-use bptt_cells::scanned::ScanNumber;
+use bptt_cells::scanned::{ScanNumber, TINY};
 use bptt_cells::{Dual, Number, Rectify};
 use pulp::Simd;
 use std::ops::{Add, Mul, Neg, Sub};
@@ -302,7 +302,9 @@ impl<S: Simd, T: Real> ScanNumber for SimdVec<S, T> {
 
     #[inline(always)]
     fn sqrt(&self) -> Self {
-        self.with(T::sqrt(self.simd, self.value))
+        let (simd, x) = (self.simd, self.value);
+        let tiny = T::splat(simd, T::of(TINY));
+        self.with(T::sqrt(simd, T::if_less(simd, x, tiny, tiny, x)))
     }
 }
 

@@ -1,0 +1,156 @@
+//! A step of a layer whose cell runs step by step: the products, and the cell for each unit.
+
+use crate::problem::LayerOptions;
+use crate::scalar::cell::{Analytic, Real, ScalarCell};
+use crate::scalar::layer::{RowState, ScalarLayer, ScalarPart, Values};
+use crate::scalar::number::Scalar;
+use bptt::cells::{AnalyticCell, Cell, HiddenTerm, Rectify, State};
+
+// ANCHOR: step
+/// One layer's parameters in one direction.
+struct Weights<'a, N> {
+    cell: &'a dyn ScalarCell<N>,
+    hidden: usize,
+    weight_ih: &'a [N],
+    /// Empty for a cell without recurrent products, as `b_h`.
+    weight_hh: &'a [N],
+    biases: Option<[&'a [N]; 2]>,
+    weight_hr: Option<&'a [N]>,
+    /// `[V, H]`; empty for a cell without diagonal weights.
+    weight_diag: &'a [N],
+}
+
+impl<N: Scalar> ScalarPart<N> for Weights<'_, N> {
+    /// The products of each unit, then the cell, then the projection.
+    fn step(&self, x: &[N], before: &RowState<N>) -> RowState<N> {
+        let cell = self.cell;
+        let units = 0..self.hidden;
+        let of_unit = |j: usize| State {
+            // With a projection there may be no h_j; a cell that can be projected does not read it.
+            hidden: before.hidden.get(j).cloned().unwrap_or(N::constant(f64::NAN)),
+            memory: memories_and_weights(&before.memory, self.weight_diag, self.hidden, j),
+        };
+        // For each unit: the gates, as `W x` alone or as `W x + U h`, and the separate products.
+        let first = |j: usize| {
+            let (mut gates, mut separate) = (vec![], vec![]);
+            for (g, term) in cell.hidden_terms().iter().enumerate() {
+                let row = g * self.hidden + j;
+                let wx = self.product(0, self.weight_ih, row, x);
+                match term {
+                    HiddenTerm::Added => {
+                        gates.push(wx + self.product(1, self.weight_hh, row, &before.hidden));
+                    }
+                    HiddenTerm::Separate => {
+                        gates.push(wx);
+                        separate.push(self.product(1, self.weight_hh, row, &before.hidden));
+                    }
+                    HiddenTerm::Gated | HiddenTerm::None => gates.push(wx),
+                }
+            }
+            (gates, separate)
+        };
+        let (mut gates, separate): (Vec<_>, Vec<_>) = units.clone().map(first).unzip();
+        if cell.hidden_terms().last() == Some(&HiddenTerm::Gated) {
+            let gated: Vec<N> = units.map(|j| cell.gated_hidden(&gates[j], &of_unit(j))).collect();
+            for (j, gates) in gates.iter_mut().enumerate() {
+                let g = gates.len() - 1;
+                let row = g * self.hidden + j;
+                gates[g] = &gates[g] + self.product(1, self.weight_hh, row, &gated);
+            }
+        }
+        let after = gates.into_iter().zip(separate).enumerate();
+        let after: Vec<_> =
+            after.map(|(j, (gates, separate))| cell.step(gates, separate, &of_unit(j))).collect();
+
+        let own: Vec<N> = after.iter().map(|unit| unit.hidden.clone()).collect();
+        let hidden = match self.weight_hr {
+            Some(weight) => (0..weight.len() / self.hidden).map(|p| dot(weight, p, &own)).collect(),
+            None => own,
+        };
+        let memory = (0..cell.memories())
+            .map(|m| after.iter().map(|unit| unit.memory[m].clone()).collect())
+            .collect();
+        State { hidden, memory }
+    }
+
+    fn output(&self, _x: Option<&[N]>, state: &RowState<N>) -> Vec<N> {
+        state.hidden.clone()
+    }
+}
+
+impl<N: Scalar> Weights<'_, N> {
+    /// A row of a matrix times a vector, plus that row's bias.
+    fn product(&self, which: usize, matrix: &[N], row: usize, x: &[N]) -> N {
+        let product = dot(matrix, row, x);
+        match self.biases {
+            Some(biases) => product + &biases[which][row],
+            None => product,
+        }
+    }
+}
+
+pub(super) fn dot<N: Scalar>(matrix: &[N], row: usize, x: &[N]) -> N {
+    let weights = &matrix[row * x.len()..(row + 1) * x.len()];
+    weights.iter().zip(x).fold(N::constant(0.0), |sum, (w, x)| sum + w * x)
+}
+
+/// The memories of unit `j`, and behind them its diagonal weights.
+fn memories_and_weights<N: Scalar>(
+    memory: &[Vec<N>],
+    weight_diag: &[N],
+    hidden: usize,
+    j: usize,
+) -> Vec<N> {
+    let rows = memory.iter().map(Vec::as_slice).chain(weight_diag.chunks_exact(hidden));
+    rows.map(|row| row[j].clone()).collect()
+}
+// ANCHOR_END: step
+
+/// One layer of a stack in one direction.
+fn part<'a, N: Scalar>(
+    cell: &'a dyn ScalarCell<N>,
+    options: &LayerOptions,
+    given: &'a Values<N>,
+    suffix: &str,
+) -> Box<dyn ScalarPart<N> + 'a> {
+    let tensor = |name: &str| given[&format!("{name}{suffix}")].as_slice();
+    let is_recurrent = !cell.hidden_terms().contains(&HiddenTerm::None);
+    Box::new(Weights {
+        cell,
+        hidden: options.hidden_size,
+        weight_ih: tensor("weight_ih"),
+        weight_hh: if is_recurrent { tensor("weight_hh") } else { &[] },
+        biases: options
+            .bias
+            .then(|| [tensor("bias_ih"), if is_recurrent { tensor("bias_hh") } else { &[] }]),
+        weight_hr: (options.proj_size > 0).then(|| tensor("weight_hr")),
+        weight_diag: match (cell.diagonal_weights(), is_recurrent) {
+            (0, _) => &[],
+            (_, true) => tensor("weight_diag"),
+            // Without recurrent products they have the name of `U`.
+            (_, false) => tensor("weight_hh"),
+        },
+    })
+}
+
+/// A scalar layer of each kind of cell.
+macro_rules! scalar_layer {
+    ($Kind:ident<$Cell:ident>, $($bound:tt)+) => {
+        impl<N: $($bound)+, C: $Cell> ScalarLayer<N> for $Kind<C> {
+            fn memories(&self) -> usize {
+                ScalarCell::<N>::memories(self)
+            }
+
+            fn part<'a>(
+                &'a self,
+                options: &LayerOptions,
+                given: &'a Values<N>,
+                suffix: &str,
+            ) -> Box<dyn ScalarPart<N> + 'a> {
+                part(self, options, given, suffix)
+            }
+        }
+    };
+}
+scalar_layer!(Analytic<AnalyticCell>, Scalar);
+scalar_layer!(Real<Cell>, Scalar + Rectify);
