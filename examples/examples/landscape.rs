@@ -99,7 +99,7 @@ fn loss(rnn: &Rnn, [w, b]: [f64; 2], device: &Device) -> (Tensor<1>, [Tensor<1>;
     let bias = quarter.clone() + b.clone().mul_scalar(0.5);
     weights.weight_ih = Param::from_tensor(Tensor::zeros([1, 1], device));
     // These are no leaves of the tape, but computed from `w` and `b`.
-    weights.weight_hh = Param::initialized(ParamId::new(), quarter.reshape([1, 1]));
+    weights.weight_hh = Param::initialized(ParamId::new(), quarter.reshape([1, 1])).into();
     weights.bias_ih = Some(Param::initialized(ParamId::new(), bias));
     weights.bias_hh = Some(Param::from_tensor(Tensor::zeros([1], device)));
     let begin = RnnState::new(Tensor::full([1, 1, 1], 0.25f64.tanh(), device));

@@ -99,7 +99,7 @@ fn by_layer(engine: Engine, device: &Device) -> Vec<f64> {
     let column =
         |values: [f64; 4]| Tensor::<2>::from_data(TensorData::new(values.into(), [4, 1]), device);
     layer.weights[0].weight_ih = Param::from_tensor(column(W));
-    layer.weights[0].weight_hh = Param::from_tensor(column(U));
+    layer.weights[0].weight_hh = Param::from_tensor(column(U)).into();
 
     let scalar = |value: f64| Tensor::<3>::full([1, 1, 1], value, device).require_grad();
     let (x, h, c) = (scalar(X), scalar(H), scalar(C));
@@ -108,7 +108,7 @@ fn by_layer(engine: Engine, device: &Device) -> Vec<f64> {
 
     let mut all = vec![number(output), number(state.cell)];
     all.extend([x, h, c].map(|x| number(x.grad(&grads).expect("it was tracked"))));
-    for weight in [&layer.weights[0].weight_ih, &layer.weights[0].weight_hh] {
+    for weight in [layer.weights[0].weight_ih.val(), layer.weights[0].weight_hh.val()] {
         all.extend(weight.grad(&grads).expect("it was tracked").into_data().iter::<f64>());
     }
     all

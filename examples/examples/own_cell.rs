@@ -162,8 +162,8 @@ fn gradients(
 
     let mut all = Vec::new();
     for (suffix, weights) in layer.suffixes().zip(&layer.weights) {
-        for (name, weight) in [("weight_ih", &weights.weight_ih), ("weight_hh", &weights.weight_hh)]
-        {
+        let (weight_ih, weight_hh) = (weights.weight_ih.val(), weights.weight_hh.val());
+        for (name, weight) in [("weight_ih", weight_ih), ("weight_hh", weight_hh)] {
             let d = weight.grad(&grads).expect("parameters are tracked");
             all.push((format!("{name}{suffix}"), d.into_data().iter().collect()));
         }

@@ -71,7 +71,7 @@ fn measure(cell: CellKind, gain: f64, forget_bias: f64, device: &Device) -> (Vec
     let recurrent = random_weights(cell, HIDDEN, gain, 1);
     let rows = recurrent.rows();
     let flat = Tensor::<1>::from_floats(recurrent.values(), &tape);
-    weights.weight_hh = Param::from_tensor(flat.reshape([rows, HIDDEN]));
+    weights.weight_hh = Param::from_tensor(flat.reshape([rows, HIDDEN])).into();
     // The forget gate is the second of four.
     let bias: Vec<_> =
         (0..rows).map(|row| if row / HIDDEN == 1 { forget_bias } else { 0.0 }).collect();

@@ -41,6 +41,9 @@ pub struct BenchArgs {
     /// Size of the hidden state
     #[arg(long, value_name = "H")]
     hidden: Option<usize>,
+    /// Heads of the recurrent weights: blocks on the diagonals of their matrices [default: 1]
+    #[arg(long, value_name = "N")]
+    heads: Option<usize>,
     /// Recurrent layers, one on top of the other [default: 1]
     #[arg(long, value_name = "L")]
     layers: Option<usize>,
@@ -239,6 +242,7 @@ impl BenchArgs {
         let others = [
             ("--batch", self.batch.is_some()),
             ("--time", self.time.is_some()),
+            ("--heads", self.heads.is_some()),
             ("--layers", self.layers.is_some()),
             ("--bidirectional", self.bidirectional),
             ("--engine", self.engine.is_some()),
@@ -277,6 +281,7 @@ impl BenchArgs {
             time: 100,
             input: 128,
             hidden: 128,
+            heads: 1,
             layers: 1,
             bidirectional: false,
             repeats: self.repeats.unwrap_or(10),
@@ -312,6 +317,7 @@ impl BenchArgs {
             time,
             input,
             hidden,
+            heads: self.heads.unwrap_or(1),
             layers: self.layers.unwrap_or(1),
             bidirectional: self.bidirectional,
             repeats,

@@ -48,7 +48,8 @@ pub fn comparison_text(reports: &[Report]) -> String {
 }
 
 fn head(report: &Report) -> Vec<String> {
-    let Report { cell, batch, time, input, hidden, layers, threads, .. } = report;
+    let Report { cell, batch, time, input, hidden, heads, layers, threads, .. } = report;
+    let in_heads = if *heads > 1 { format!(", heads {heads}") } else { String::new() };
     let kernel = match report.kernel.as_str() {
         "-" => String::new(),
         kernel => format!(", kernel {kernel}"),
@@ -59,7 +60,7 @@ fn head(report: &Report) -> Vec<String> {
         None => format!("B {batch} T {time} I {input} H {hidden}"),
     };
     vec![format!(
-        "{cell} {sizes}, layers {layers}{both}: {}, engine {}{kernel}, device {}, {}, threads {threads}",
+        "{cell} {sizes}{in_heads}, layers {layers}{both}: {}, engine {}{kernel}, device {}, {}, threads {threads}",
         report.mode, report.engine, report.device, report.dtype,
     )]
 }

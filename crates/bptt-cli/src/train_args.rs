@@ -42,6 +42,9 @@ pub struct SharedArgs {
     /// Size of the hidden state
     #[arg(long, value_name = "H")]
     hidden: Option<usize>,
+    /// Heads of the recurrent weights: blocks on the diagonals of their matrices
+    #[arg(long, value_name = "N")]
+    heads: Option<usize>,
     /// Recurrent layers, one on top of the other
     #[arg(long, value_name = "L")]
     layers: Option<usize>,
@@ -198,7 +201,7 @@ impl TrainArgs {
                 $(if let Some(value) = self.shared.$option.clone() { settings.$option = value.into(); })*
             };
         }
-        put!(optimizer cell device dtype hidden layers batch lr clip dropout seed validate_every);
+        put!(optimizer cell device dtype hidden heads layers batch lr clip dropout seed validate_every);
         put!(init recurrent_init bias_init);
         settings.bidirectional |= self.shared.bidirectional;
         settings.engine = self.engine().unwrap_or(settings.engine);

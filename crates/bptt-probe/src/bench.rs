@@ -199,6 +199,7 @@ mod tests {
             time: 3,
             input: 4,
             hidden: 5,
+            heads: 1,
             layers: 2,
             bidirectional: true,
             repeats: 1,

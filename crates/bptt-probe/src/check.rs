@@ -283,6 +283,9 @@ fn variants<C: Cell>() -> Vec<(&'static str, LayerOptions)> {
             ..resets([[0, 1], [0, 2], [1, 0], [2, 4]])
         },
     ));
+    if CellLayout::of::<C>().has_recurrent_weights() {
+        all.push(("two heads", LayerOptions { num_heads: 2, ..base.clone() }));
+    }
     if C::PROJECTABLE {
         all.push(("projection", LayerOptions { proj_size: 2, ..base }));
     }

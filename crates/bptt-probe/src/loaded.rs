@@ -66,7 +66,11 @@ impl<C: SequenceCell> MeasuredLayer for Recurrent<C> {
             let matrix = |name| Param::from_tensor(tensor::<2>(array(name), device, dtype));
             let vector = |name| Param::from_tensor(tensor::<1>(array(name), device, dtype));
             weights.weight_ih = matrix("weight_ih");
-            weights.weight_hh = matrix("weight_hh");
+            let of_hidden = array("weight_hh");
+            weights.weight_hh = match of_hidden.shape.len() {
+                3 => Param::from_tensor(tensor::<3>(of_hidden, device, dtype)).into(),
+                _ => Param::from_tensor(tensor::<2>(of_hidden, device, dtype)).into(),
+            };
             if problem.options.bias {
                 weights.bias_ih = Some(vector("bias_ih"));
             }

@@ -51,6 +51,9 @@ pub struct LayerOptions {
     pub reverse: bool,
     /// `P`, or `O` of an LRU and an S5; 0 for none.
     pub proj_size: usize,
+    /// How many heads the recurrent weights have.
+    #[serde(default = "one")]
+    pub num_heads: usize,
     /// `B`
     pub batch: usize,
     /// `T`
@@ -75,6 +78,11 @@ pub struct LayerOptions {
     pub input_mode: InputMode,
     /// Whether the initial state is given; otherwise it is zero.
     pub initial_state: bool,
+}
+
+/// How many heads there are in files from before there was a choice.
+fn one() -> usize {
+    1
 }
 
 /// How a layer is given its sequence. The results must not depend on it.
@@ -133,6 +141,7 @@ impl LayerOptions {
             bidirectional: false,
             reverse: false,
             proj_size: 0,
+            num_heads: 1,
             batch: 2,
             time: 5,
             lengths: None,
@@ -163,6 +172,11 @@ impl LayerOptions {
     /// The size of the output in one direction: `P`, `O` or `H`.
     pub fn output_size(&self) -> usize {
         if self.proj_size > 0 { self.proj_size } else { self.hidden_size }
+    }
+
+    /// How many units a head has: all without heads.
+    pub fn head_size(&self) -> usize {
+        self.hidden_size / self.num_heads
     }
 
     /// The cell with its options.
@@ -205,6 +219,7 @@ impl LayerOptions {
             .with_bidirectional(self.bidirectional)
             .with_reverse(self.reverse)
             .with_proj_size(self.proj_size)
+            .with_num_heads(self.num_heads)
             .with_trace_budget(self.trace_budget)
             .with_input_initializer(Initializer::Zeros.into())
             .with_recurrent_initializer(Initializer::Zeros.into())
@@ -220,7 +235,8 @@ impl LayerOptions {
         self.config().into()
     }
 
-    /// The parameters, with PyTorch's names, shapes and order; `weight_diag`, which PyTorch does not have, is `[V, H]`.
+    /// The parameters, with PyTorch's names, shapes and order. PyTorch does not have `weight_diag`, `[V, H]`, nor heads, with
+    /// which `weight_hh` is `[heads, G·H/heads, H/heads]`.
     /// `None` if a size is too large.
     pub fn parameters(&self) -> Option<Vec<(String, Vec<usize>)>> {
         #[cfg(feature = "scanned-cells")]
@@ -245,6 +261,10 @@ impl LayerOptions {
                 add(
                     "weight_hh",
                     match is_recurrent {
+                        true if self.num_heads > 1 => {
+                            let (heads, size) = (self.num_heads, self.head_size());
+                            vec![heads, gates / heads, size]
+                        }
                         true => vec![gates, self.state_size()],
                         false => vec![cell.diagonal_weights, self.hidden_size],
                     },
@@ -378,6 +398,7 @@ mod tests {
         let mut older = json;
         let fields = older.as_object_mut().expect("a struct");
         assert!(fields.remove("resets").is_some() && fields.remove("reset_state").is_some());
+        assert!(fields.remove("num_heads").is_some());
         assert_eq!(serde_json::from_value::<LayerOptions>(older).expect("no resets"), options);
     }
 }

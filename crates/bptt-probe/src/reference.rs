@@ -157,6 +157,7 @@ pub fn serialize(problem: &Problem) -> Result<Vec<u8>, String> {
         && o.cell.cell().is_some()
         && o.reset_after
         && !o.reset_state
+        && o.num_heads == 1
         && o.trace_budget.is_none();
     if !is_pytorch {
         return Err(format!("{}: the format has no place for the options {o:?}", problem.name));
@@ -305,6 +306,7 @@ fn options(metadata: Metadata<'_>) -> Result<LayerOptions, String> {
         bidirectional: metadata.flag("bidirectional")?,
         reverse: false,
         proj_size: metadata.size("proj_size", 0)?,
+        num_heads: 1,
         batch,
         time,
         lengths: metadata.json("lengths", "null or a list of numbers")?,

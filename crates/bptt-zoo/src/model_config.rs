@@ -1,10 +1,29 @@
 //! Configs of models: how a model is made, saved and loaded.
 
 use crate::error::Error;
-use bptt::{AnyLayer, AnyLayerConfig, RecurrentLayer};
+use crate::settings::fields;
+use bptt::{AnyLayer, AnyLayerConfig, AnyRecurrentConfig, CellKind, LayerKind, RecurrentLayer};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Device;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Adds the options that a stored config of recurrent layers does not have, because it was written before there were any,
+/// with their defaults. Burn's configs ask for each of their fields.
+pub(crate) fn with_defaults(layers: &mut Value) {
+    const REQUIRED: [&str; 3] = ["kind", "d_input", "d_hidden"];
+    let Value::Object(layers) = layers else { return };
+    let kind = layers.get("kind").and_then(|kind| LayerKind::deserialize(kind).ok());
+    if kind.and_then(LayerKind::cell).is_none() {
+        return;
+    }
+    for (name, value) in fields(&AnyRecurrentConfig::new(CellKind::Rnn, 1, 1)) {
+        if !REQUIRED.contains(&name.as_str()) {
+            layers.entry(name).or_insert(value);
+        }
+    }
+}
 
 /// The config of a model that consists of recurrent layers and a linear layer: [`ClassifierConfig`],
 /// [`ForecasterConfig`], [`RegressorConfig`], [`TaggerConfig`].

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::folder_files::{Config, FolderInfo, StoredModel, TextInfo};
-use crate::model_config::ModelConfig;
+use crate::model_config::{ModelConfig, with_defaults};
 use crate::settings::Settings;
 use crate::store::{bytes, load_model, numbered};
 use crate::task::Task;
@@ -116,8 +116,11 @@ impl RunFolder {
     /// The config of a model. It may come from a stranger. So it is refused if its model has more numbers than the file
     /// of the weights can hold.
     fn sound_model<C: ModelConfig>(&self, stored: &StoredModel) -> Result<C, Error> {
-        let config: C =
-            serde_json::from_value(stored.config.clone()).map_err(|why| self.in_config(why))?;
+        let mut config = stored.config.clone();
+        if let Some(layers) = config.get_mut("recurrent") {
+            with_defaults(layers);
+        }
+        let config: C = serde_json::from_value(config).map_err(|why| self.in_config(why))?;
         let path = self.has_weights()?;
         let file = std::fs::metadata(&path).map_err(|error| Error::file("read", &path, error))?;
         let layers = config.recurrent();
@@ -126,7 +129,8 @@ impl RunFolder {
         let (hidden, output) = (layers.d_hidden(), layers.d_output());
         let is_stepped = layers.kind().cell().is_some();
         let product = |a: usize, b: usize| a as u128 * b as u128;
-        let least = product(hidden, if is_stepped { output } else { 1 })
+        let width = if is_stepped { output / layers.num_heads().max(1) } else { 1 };
+        let least = product(hidden, width)
             .saturating_mul(layers.num_layers() as u128)
             .saturating_add(product(hidden, layers.d_input()))
             .saturating_add(product(output, config.outputs()));

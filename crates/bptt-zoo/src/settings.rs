@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::optimizer::OptimizerKind;
 use bptt::{
-    AnyLayerConfig, AnyRecurrentConfig, BiasInitializer, CellKind, Engine, LayerKind,
+    AnyLayerConfig, AnyRecurrentConfig, BiasInitializer, CellKind, Engine, LayerKind, SequenceCell,
     WeightInitializer,
 };
 use bptt_probe::DType;
@@ -36,6 +36,9 @@ pub struct Settings {
     pub dtype: DType,
     /// The size of the hidden state, `H`.
     pub hidden: usize,
+    /// How many heads the recurrent weights have; 1 for whole matrices.
+    #[serde(default = "one")]
+    pub heads: usize,
     /// How many recurrent layers are stacked, `L`.
     pub layers: usize,
     /// Whether there is a backward direction besides the forward one.
@@ -97,6 +100,7 @@ impl Settings {
             device: String::new(),
             dtype: DType::F32,
             hidden: 64,
+            heads: 1,
             layers: 1,
             bidirectional: false,
             batch: 64,
@@ -182,6 +186,7 @@ impl Settings {
                 self.dropout
             ));
         }
+        self.check_heads()?;
         self.check_initializers()?;
         if self.dtype.is_half() && self.engine == Engine::Rtrl {
             return input(format!(
@@ -201,6 +206,22 @@ impl Settings {
                 input("give either --steps or --seconds".to_string())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Checks that the cell can have so many heads.
+    fn check_heads(&self) -> Result<(), Error> {
+        let Self { heads, hidden, cell, .. } = self;
+        let layout = cell.cell().map(|cell| cell.default_cell().layout());
+        if *heads > 1 && !layout.is_some_and(|layout| layout.has_recurrent_weights()) {
+            return input(format!(
+                "--heads {heads}: {} has no recurrent matrix, leave it out",
+                cell.name()
+            ));
+        }
+        match *heads > 0 && hidden % heads == 0 {
+            true => Ok(()),
+            false => input(format!("--heads {heads}: has to divide --hidden {hidden}")),
         }
     }
 
@@ -268,6 +289,7 @@ impl Settings {
     pub fn layer_config(&self, d_input: usize) -> AnyLayerConfig {
         let config = match self.cell.cell() {
             Some(cell) => AnyRecurrentConfig::new(cell, d_input, self.hidden)
+                .with_num_heads(self.heads)
                 .with_input_initializer(self.init.clone())
                 .with_recurrent_initializer(self.recurrent_init.clone())
                 .with_bias_initializer(self.bias_init.clone())
@@ -315,6 +337,11 @@ mod engine_name {
 /// JSON has no infinity, and serde writes null.
 fn number_or_infinity<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
+}
+
+/// How many heads runs from before there was a choice have.
+fn one() -> usize {
+    1
 }
 
 /// The type of runs from before there was a choice.

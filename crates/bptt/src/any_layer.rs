@@ -210,6 +210,15 @@ impl AnyLayerConfig {
         common!(self, num_layers)
     }
 
+    /// How many heads share the units; 1 for a layer that runs as a scan, which has no recurrent weights.
+    pub fn num_heads(&self) -> usize {
+        match self {
+            Self::Recurrent(config) => config.num_heads,
+            #[cfg(feature = "scanned-cells")]
+            Self::Scanned(_) => 1,
+        }
+    }
+
     /// Whether inputs are `[B, T, I]`.
     pub fn batch_first(&self) -> bool {
         common!(self, batch_first)

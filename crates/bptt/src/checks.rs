@@ -132,6 +132,15 @@ impl<C: SequenceCell> Recurrent<C> {
             self.cell.name(),
             self.weights.len(),
         );
+        let heads = self.options.num_heads;
+        if let Some(other) = self.weights.iter().find(|weights| weights.weight_hh.heads() != heads)
+        {
+            panic!(
+                "{}: `weight_hh` is in {} heads, and the layer in {heads}: expected the same number",
+                self.cell.name(),
+                other.weight_hh.heads(),
+            );
+        }
     }
 
     /// Checks that the bytes of all tensors can be addressed.

@@ -37,6 +37,11 @@ macro_rules! config {
             /// How many layers are stacked, `L`.
             #[config(default = 1)]
             pub num_layers: usize,
+            /// How many heads the recurrent weights have. The units of a head read the hidden state of that head alone:
+            /// each gate's recurrent matrix has so many blocks on its diagonal, of which the weight
+            /// `[heads, G·H/heads, H/heads]` consists; see [`RecurrentWeight`](crate::RecurrentWeight). 1: a whole matrix.
+            #[config(default = 1)]
+            pub num_heads: usize,
             /// Whether there are biases, `b` and `b_h`.
             #[config(default = true)]
             pub bias: bool,
@@ -132,6 +137,7 @@ macro_rules! layer_config {
                     d_hidden: self.d_hidden,
                     num_layers: self.num_layers,
                     proj_size: projection(self),
+                    num_heads: self.num_heads,
                     bias: self.bias,
                     batch_first: self.batch_first,
                     dropout: self.dropout,
@@ -272,6 +278,7 @@ impl StackConfig {
                     gate_roles: cell.layout().gate_roles,
                     input: if first { self.d_input } else { directions * d_state },
                     hidden: self.d_hidden,
+                    heads: self.num_heads,
                     projection: self.proj_size,
                     diagonal: cell.diagonal_weights(),
                     recurrent: cell.layout().has_recurrent_weights(),
@@ -291,6 +298,7 @@ impl StackConfig {
                 d_hidden: self.d_hidden,
                 num_layers: self.num_layers,
                 proj_size: self.proj_size,
+                num_heads: self.num_heads,
                 batch_first: self.batch_first,
                 bidirectional: self.bidirectional,
                 reverse: self.reverse,
@@ -312,7 +320,8 @@ impl StackConfig {
         let state = self.proj_size.unwrap_or(hidden);
         let layer = |input: u128| {
             let rows = product(&[gates, hidden]);
-            let state = if cell.layout().has_recurrent_weights() { state } else { 0 };
+            let has_matrix = cell.layout().has_recurrent_weights();
+            let state = if has_matrix { state / self.num_heads } else { 0 };
             let columns = input.saturating_add(state as u128).saturating_add(2);
             let projection = self.proj_size.map_or(0, |size| product(&[size, hidden]));
             let diagonal = product(&[cell.diagonal_weights(), hidden]);
@@ -376,7 +385,25 @@ impl StackConfig {
             }
             _ => {}
         }
+        self.check_heads(cell).or_else(|reason| error(reason.to_string()))?;
         self.check_initializers(cell).or_else(|reason| error(reason.to_string()))
+    }
+
+    fn check_heads(&self, cell: &impl SequenceCell) -> Result<(), ConfigError> {
+        let Self { num_heads, d_hidden, .. } = self;
+        let why = match num_heads {
+            0 => "and has to be at least 1".to_string(),
+            1 => return Ok(()),
+            _ if !cell.layout().has_recurrent_weights() => {
+                "and this cell has no recurrent matrix: expected 1".to_string()
+            }
+            _ if self.proj_size.is_some() => {
+                "and a layer with a projection (proj_size) has no heads: expected 1".to_string()
+            }
+            heads if d_hidden % heads != 0 => format!("and has to divide d_hidden = {d_hidden}"),
+            _ => return Ok(()),
+        };
+        Err(ConfigError::new(format!("num_heads is {num_heads}, {why}")))
     }
 
     fn check_initializers(&self, cell: &impl SequenceCell) -> Result<(), ConfigError> {

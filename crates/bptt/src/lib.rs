@@ -73,6 +73,7 @@ mod packed;
 pub mod prelude;
 mod ragged;
 mod recurrent;
+mod recurrent_weight;
 mod residual_stack;
 mod rtrl;
 #[cfg(feature = "scanned-cells")]
@@ -113,6 +114,7 @@ pub use packed::PackedSequence;
 pub use ragged::{Bucketing, Buckets, PackBatcher, PadBatcher};
 pub use ragged::{Padding, RaggedBatch};
 pub use recurrent::Recurrent;
+pub use recurrent_weight::{RecurrentWeight, block_diagonal, diagonal_blocks};
 pub use residual_stack::{ResidualStack, SkipConnection};
 pub use rtrl::{Rtrl, RtrlGradients, StateCotangent};
 pub use sequence_options::SequenceOptions;

@@ -5,6 +5,7 @@
 
 use crate::cell::SequenceCell;
 use crate::recurrent::Recurrent;
+use crate::recurrent_weight::RecurrentWeight;
 use crate::weights::Weights;
 use bptt_kernels::{WeightCache, owned};
 use burn::Tensor;
@@ -14,23 +15,77 @@ use burn::module::{
 };
 use burn::tensor::{DType, Device};
 
+/// Runs code between `enter_module` and `exit_module` with a name.
+macro_rules! within {
+    ($walker:ident, $name:expr, $body:expr) => {{
+        let name = $name;
+        $walker.enter_module(&name, "Struct:Recurrent");
+        let done = $body;
+        $walker.exit_module(&name, "Struct:Recurrent");
+        done
+    }};
+}
+
 impl Weights {
-    /// Applies a function to each parameter of the layer. There is one function for each rank.
-    fn convert(
-        self,
-        matrix: &mut impl FnMut(&'static str, Param<Tensor<2>>) -> Param<Tensor<2>>,
-        vector: &mut impl FnMut(&'static str, Param<Tensor<1>>) -> Param<Tensor<1>>,
-    ) -> Self {
+    /// Applies a function to each parameter of the layer.
+    fn convert(self, by: &mut impl Convert) -> Self {
         Self {
-            weight_ih: own(matrix("weight_ih", self.weight_ih)),
-            weight_hh: own(matrix("weight_hh", self.weight_hh)),
-            bias_ih: self.bias_ih.map(|bias| own(vector("bias_ih", bias))),
-            bias_hh: self.bias_hh.map(|bias| own(vector("bias_hh", bias))),
-            weight_hr: self.weight_hr.map(|weight| own(matrix("weight_hr", weight))),
-            weight_diag: self.weight_diag.map(|weight| own(matrix("weight_diag", weight))),
+            weight_ih: own(by.convert("weight_ih", self.weight_ih)),
+            weight_hh: match self.weight_hh {
+                RecurrentWeight::Whole(weight) => own(by.convert("weight_hh", weight)).into(),
+                RecurrentWeight::Heads(weight) => own(by.convert("weight_hh", weight)).into(),
+            },
+            bias_ih: self.bias_ih.map(|bias| own(by.convert("bias_ih", bias))),
+            bias_hh: self.bias_hh.map(|bias| own(by.convert("bias_hh", bias))),
+            weight_hr: self.weight_hr.map(|weight| own(by.convert("weight_hr", weight))),
+            weight_diag: self.weight_diag.map(|weight| own(by.convert("weight_diag", weight))),
             // The packed form of the old weights is useless for new weights.
             cache: WeightCache::default(),
         }
+    }
+}
+
+/// A function of a parameter of any rank.
+trait Convert {
+    fn convert<const D: usize>(
+        &mut self,
+        name: &'static str,
+        param: Param<Tensor<D>>,
+    ) -> Param<Tensor<D>>;
+}
+
+/// Declares a [`Convert`] that calls a function of each parameter, and makes it.
+macro_rules! each_param {
+    (|$param:ident $(, $value:ident: $Value:ty)?| $body:expr) => {{
+        struct Each<'a>($(&'a $Value,)? std::marker::PhantomData<&'a ()>);
+        impl Convert for Each<'_> {
+            fn convert<const D: usize>(
+                &mut self,
+                _name: &'static str,
+                $param: Param<Tensor<D>>,
+            ) -> Param<Tensor<D>> {
+                $(let $value = self.0;)?
+                $body
+            }
+        }
+        Each($($value,)? std::marker::PhantomData)
+    }};
+}
+
+/// Maps each parameter by Burn's mapper, within a module of its name.
+struct ByMapper<'a, M> {
+    mapper: &'a mut M,
+    suffix: String,
+}
+
+impl<M: ModuleMapper> Convert for ByMapper<'_, M> {
+    fn convert<const D: usize>(
+        &mut self,
+        name: &'static str,
+        param: Param<Tensor<D>>,
+    ) -> Param<Tensor<D>> {
+        let (mapper, name) = (&mut *self.mapper, format!("{name}{}", self.suffix));
+        within!(mapper, name, Module::map(param, mapper))
     }
 }
 
@@ -63,22 +118,14 @@ impl<C: SequenceCell> Recurrent<C> {
     }
 }
 
-/// Runs code between `enter_module` and `exit_module` with a name.
-macro_rules! within {
-    ($walker:ident, $name:expr, $body:expr) => {{
-        let name = $name;
-        $walker.enter_module(&name, "Struct:Recurrent");
-        let done = $body;
-        $walker.exit_module(&name, "Struct:Recurrent");
-        done
-    }};
-}
-
 impl<C: SequenceCell> Module for Recurrent<C> {
     fn collect_devices(&self, mut devices: Vec<Device>) -> Vec<Device> {
         for weights in &self.weights {
             devices = weights.weight_ih.collect_devices(devices);
-            devices = weights.weight_hh.collect_devices(devices);
+            devices = match &weights.weight_hh {
+                RecurrentWeight::Whole(weight) => weight.collect_devices(devices),
+                RecurrentWeight::Heads(weight) => weight.collect_devices(devices),
+            };
             devices = weights.bias_ih.collect_devices(devices);
             devices = weights.bias_hh.collect_devices(devices);
             devices = weights.weight_hr.collect_devices(devices);
@@ -88,18 +135,16 @@ impl<C: SequenceCell> Module for Recurrent<C> {
     }
 
     fn fork(self, device: &Device) -> Self {
-        self.convert(|w| w.convert(&mut |_, p| p.fork(device), &mut |_, p| p.fork(device)))
+        self.convert(|w| w.convert(&mut each_param!(|p, device: Device| p.fork(device))))
     }
 
     fn to_device(self, device: &Device) -> Self {
-        self.convert(|w| {
-            w.convert(&mut |_, p| p.to_device(device), &mut |_, p| p.to_device(device))
-        })
+        self.convert(|w| w.convert(&mut each_param!(|p, device: Device| p.to_device(device))))
     }
 
     fn train(self) -> Self {
         let dropout = self.dropout.clone().train();
-        let weights = self.convert(|w| w.convert(&mut |_, p| p.train(), &mut |_, p| p.train()));
+        let weights = self.convert(|w| w.convert(&mut each_param!(|p| p.train())));
         Self { dropout, ..weights }
     }
 
@@ -109,23 +154,27 @@ impl<C: SequenceCell> Module for Recurrent<C> {
             // The numbers are the same, so the packed weights are kept. Then programs that call `valid()` for each step
             // do not pack again.
             let cache = w.cache.clone();
-            Weights {
-                cache,
-                ..w.convert(&mut |_, p| Module::valid(&p), &mut |_, p| Module::valid(&p))
-            }
+            Weights { cache, ..w.convert(&mut each_param!(|p| Module::valid(&p))) }
         });
         Self { dropout, ..weights }
     }
 
     fn materialize(self) -> Self {
-        self.convert(|w| w.convert(&mut |_, p| p.materialize(), &mut |_, p| p.materialize()))
+        self.convert(|w| w.convert(&mut each_param!(|p| p.materialize())))
     }
 
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
         for (suffix, weights) in self.suffixes().zip(&self.weights) {
             let path = |name: &str| format!("{name}{suffix}");
             within!(visitor, path("weight_ih"), weights.weight_ih.visit(visitor));
-            within!(visitor, path("weight_hh"), weights.weight_hh.visit(visitor));
+            match &weights.weight_hh {
+                RecurrentWeight::Whole(weight) => {
+                    within!(visitor, path("weight_hh"), weight.visit(visitor))
+                }
+                RecurrentWeight::Heads(weight) => {
+                    within!(visitor, path("weight_hh"), weight.visit(visitor))
+                }
+            }
             if let Some(bias) = &weights.bias_ih {
                 within!(visitor, path("bias_ih"), bias.visit(visitor));
             }
@@ -145,20 +194,9 @@ impl<C: SequenceCell> Module for Recurrent<C> {
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
         let mut suffixes = self.suffixes().collect::<Vec<_>>().into_iter();
         let dropout = within!(mapper, "dropout".to_string(), self.dropout.clone().map(mapper));
-        // Both closures of `convert` need the mapper, but never at the same time.
-        let mapper = std::cell::RefCell::new(mapper);
         let layer = self.convert(|weights| {
             let suffix = suffixes.next().expect("as many suffixes as weights");
-            weights.convert(
-                &mut |name, param| {
-                    let mut mapper = mapper.borrow_mut();
-                    within!(mapper, format!("{name}{suffix}"), Module::map(param, &mut **mapper))
-                },
-                &mut |name, param| {
-                    let mut mapper = mapper.borrow_mut();
-                    within!(mapper, format!("{name}{suffix}"), Module::map(param, &mut **mapper))
-                },
-            )
+            weights.convert(&mut ByMapper { mapper: &mut *mapper, suffix })
         });
         Self { dropout, ..layer }
     }
@@ -176,6 +214,9 @@ impl<C: SequenceCell> ModuleDisplayDefault for Recurrent<C> {
             .add("bias", &self.weights[0].bias_ih.is_some())
             .add("batch_first", &options.batch_first)
             .add("dropout", &self.dropout.prob);
+        if options.num_heads > 1 {
+            content = content.add("num_heads", &options.num_heads);
+        }
         if let Some(proj_size) = options.proj_size {
             content = content.add("proj_size", &proj_size);
         }

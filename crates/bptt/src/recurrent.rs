@@ -38,6 +38,7 @@ pub(crate) struct Options {
     pub(crate) d_hidden: usize,
     pub(crate) num_layers: usize,
     pub(crate) proj_size: Option<usize>,
+    pub(crate) num_heads: usize,
     pub(crate) batch_first: bool,
     pub(crate) bidirectional: bool,
     pub(crate) reverse: bool,
@@ -282,6 +283,11 @@ impl<C: SequenceCell> Recurrent<C> {
         self.options.num_layers
     }
 
+    /// How many heads its recurrent weights have; 1: a whole matrix.
+    pub fn num_heads(&self) -> usize {
+        self.options.num_heads
+    }
+
     /// Whether it has a backward direction beside the forward one.
     pub fn is_bidirectional(&self) -> bool {
         self.options.bidirectional
@@ -359,7 +365,7 @@ impl<C: SequenceCell> Recurrent<C> {
                 let sequence = Sequence {
                     input: x.clone(),
                     weight_ih: weights.weight_ih.val(),
-                    weight_hh: Some(weights.weight_hh.val()),
+                    weight_hh: Some(weights.weight_hh.any()),
                     bias_ih: weights.bias_ih.as_ref().map(|bias| bias.val()),
                     bias_hh: weights.bias_hh.as_ref().map(|bias| bias.val()),
                     weight_hr: weights.weight_hr.as_ref().map(|weight| weight.val()),

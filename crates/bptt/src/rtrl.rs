@@ -3,6 +3,7 @@
 use crate::cell::{CellVisitor, SequenceCell};
 use crate::error::ConfigError;
 use crate::recurrent::Recurrent;
+use crate::recurrent_weight::{RecurrentWeight, flat};
 use crate::state::RecurrentState;
 use crate::weights::Weights;
 use bptt_cells::Cell;
@@ -61,7 +62,7 @@ pub struct Rtrl<C: SequenceCell> {
 pub struct RtrlGradients {
     /// `[G·H, I]`
     pub weight_ih: Tensor<2>,
-    /// As [`Weights::weight_hh`], `[G·H, P]`
+    /// As [`Weights::weight_hh`], `[G·H, P]`; in heads `[G·H, H/heads]`, the blocks of all heads under each other
     pub weight_hh: Tensor<2>,
     /// `[G·H]`
     pub bias_ih: Option<Tensor<1>>,
@@ -244,7 +245,11 @@ impl<C: SequenceCell> Rtrl<C> {
             let memory: Option<Tensor<3>> = tensor(d.take(Operand::Memory));
             let reset_memory: Option<Tensor<3>> = tensor(d.take(Operand::ResetMemory));
             let (memory, diagonal) = split_memory(memory, reset_memory, memories);
-            let weight_hh = tensor(d.take(Operand::WeightHh));
+            let weight_hh = d.take(Operand::WeightHh).map(|d| match AnyTensor::from_dispatch(d) {
+                AnyTensor::Matrix(d) => d,
+                AnyTensor::Cube(d) => flat(d),
+                AnyTensor::Vector(_) => unreachable!("a matrix, or blocks"),
+            });
             // Without recurrent products, `weight_hh` is the diagonal weights.
             let (weight_hh, weight_diag) = match weight_hh {
                 Some(weight_hh) => (weight_hh, diagonal),
@@ -296,7 +301,11 @@ fn check_memory<C: SequenceCell>(
         let resets = if diagonal > 0 { 2 } else { 1 };
         let planes = memories.saturating_add(diagonal).saturating_mul(hidden);
         let state = output.saturating_add(planes).saturating_mul(resets);
-        operands.iter().map(|(_, x)| x.len()).fold(state, usize::saturating_add)
+        // In heads, the influence of the whole matrix is carried.
+        let heads =
+            |operand| if operand == Operand::WeightHh { weights.weight_hh.heads() } else { 1 };
+        let size = |(operand, x): (Operand, &AnyTensor)| x.len().saturating_mul(heads(operand));
+        operands.iter().map(size).fold(state, usize::saturating_add)
     };
     // A layer also carries the influence of all layers below it.
     let mut columns = 0_usize;
@@ -338,14 +347,20 @@ impl CellVisitor for Bytes {
 fn diagonal_of<'a>(cell: &impl SequenceCell, weights: &'a Weights) -> Option<&'a Param<Tensor<2>>> {
     match cell.layout().has_recurrent_weights() {
         true => weights.weight_diag.as_ref(),
-        false => Some(&weights.weight_hh),
+        false => weights.weight_hh.as_whole(),
     }
 }
 
 /// A layer's parameters without its diagonal weights, untracked.
 fn weights_of(cell: &impl SequenceCell, weights: &Weights) -> Operands<AnyTensor> {
     let vector = |bias: &Param<Tensor<1>>| plain(bias.val());
-    let weight_hh = cell.layout().has_recurrent_weights().then(|| plain(weights.weight_hh.val()));
+    let weight_hh = || -> AnyTensor {
+        match &weights.weight_hh {
+            RecurrentWeight::Whole(weight) => plain(weight.val()).into(),
+            RecurrentWeight::Heads(weight) => plain(weight.val()).into(),
+        }
+    };
+    let weight_hh = cell.layout().has_recurrent_weights().then(weight_hh);
     Operands::new()
         .with(Operand::WeightIh, plain(weights.weight_ih.val()))
         .with_optional(Operand::WeightHh, weight_hh)

@@ -2,6 +2,7 @@
 
 use crate::initializers::bias::BiasInitializer;
 use crate::initializers::weight::{GateBlocks, WeightInitializer};
+use crate::recurrent_weight::RecurrentWeight;
 use bptt_cells::GateRole;
 use bptt_kernels::WeightCache;
 use burn::Tensor;
@@ -13,9 +14,9 @@ use burn::tensor::Device;
 pub struct Weights {
     /// `W`, `[G·H, I]`
     pub weight_ih: Param<Tensor<2>>,
-    /// `U`, `[G·H, P]`; for a cell without recurrent products ([`HiddenTerm::None`](bptt_cells::HiddenTerm::None)) its
-    /// diagonal weights, `[V, H]`
-    pub weight_hh: Param<Tensor<2>>,
+    /// `U`, `[G·H, P]`; in heads `[heads, G·H/heads, H/heads]`; for a cell without recurrent products
+    /// ([`HiddenTerm::None`](bptt_cells::HiddenTerm::None)) its diagonal weights, `[V, H]`
+    pub weight_hh: RecurrentWeight,
     /// `b`, `[G·H]`
     pub bias_ih: Option<Param<Tensor<1>>>,
     /// `b_h`, `[G·H]`; for cells with recurrent products
@@ -40,6 +41,8 @@ pub(crate) struct Sizes {
     pub(crate) input: usize,
     /// `H`
     pub(crate) hidden: usize,
+    /// How many heads the recurrent weights have.
+    pub(crate) heads: usize,
     /// `P` if there is a projection.
     pub(crate) projection: Option<usize>,
     /// `V`
@@ -58,8 +61,8 @@ pub(crate) struct Initializers {
 
 impl Weights {
     pub(crate) fn init(sizes: &Sizes, initializers: &Initializers, device: &Device) -> Self {
-        let Sizes { gates, gate_roles, input, hidden, projection, diagonal, recurrent, bias } =
-            *sizes;
+        let Sizes { gates, gate_roles, input, hidden, heads, .. } = *sizes;
+        let Sizes { projection, diagonal, recurrent, bias, .. } = *sizes;
         let matrix = |initializer: &WeightInitializer, gates, rows, columns| {
             now(initializer.draw(&GateBlocks { gates, rows, columns, hidden }, device))
         };
@@ -68,8 +71,9 @@ impl Weights {
         // The values are drawn in PyTorch's order, so that a seed always gives the same weights.
         let weight_ih = matrix(&initializers.input, gates, hidden, input);
         let weight_hh = match recurrent {
-            true => matrix(&initializers.recurrent, gates, hidden, state),
-            false => diagonals(),
+            true if heads > 1 => in_heads(&initializers.recurrent, [gates, hidden, heads], device),
+            true => matrix(&initializers.recurrent, gates, hidden, state).into(),
+            false => diagonals().into(),
         };
         let biases = bias.then(|| {
             let [bias_ih, bias_hh] = initializers.bias.draw(gates, hidden, gate_roles, device);
@@ -82,6 +86,18 @@ impl Weights {
         let cache = WeightCache::default();
         Self { weight_ih, weight_hh, bias_ih, bias_hh, weight_hr, weight_diag, cache }
     }
+}
+
+/// Draws recurrent weights in heads, each block of each gate by itself, as a layer of `H/heads` units would.
+fn in_heads(
+    initializer: &WeightInitializer,
+    [gates, hidden, heads]: [usize; 3],
+    device: &Device,
+) -> RecurrentWeight {
+    let size = hidden / heads;
+    let all = GateBlocks { gates: heads * gates, rows: size, columns: size, hidden: size };
+    let drawn = initializer.draw(&all, device).val();
+    Param::from_tensor(drawn.reshape([heads, gates * size, size]).detach()).into()
 }
 
 /// Draws the values now and not at first use, because they must not depend on which engine runs first.

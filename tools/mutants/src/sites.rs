@@ -26,6 +26,8 @@ const fn site(
 
 const REFERENCE: &str = "reference/body.rs";
 const STEP_SUMS: &str = "reference/step_sums.rs";
+const MATRIX: &str = "reference/recurrent_matrix.rs";
+const HEADS: &str = "host/sequence/heads.rs";
 const NODE: &str = "recurrent/autodiff.rs";
 const BACKWARD: &str = "host/sequence/backward.rs";
 const BACK_MEMORY: &str = "host/sequence/backward_memory.rs";
@@ -77,8 +79,8 @@ pub const SITES: &[Site] = &[
     site(REFERENCE, "hidden: «step.hidden_own.clone()»,", &[
         ("the hidden state before the step for that after it", "step.hidden_before.clone()"),
     ]),
-    site(REFERENCE, "let d_gated = «d_last.matmul(weight.clone())»;", &[
-        ("the product with the gated hidden state not transposed", "d_last.matmul(weight.clone().transpose())"),
+    site(REFERENCE, "let d_gated = «weight.back(d_last)»;", &[
+        ("the product with the gated hidden state not transposed", "weight.times(d_last, None)"),
         ("the product with the gated hidden state dropped", "d_last.zeros(d_last.shape())"),
     ]),
     site(REFERENCE, "let back = «cell.gated_hidden_backward(&saved, &before, d_gated, whole)»;", &[
@@ -90,9 +92,9 @@ pub const SITES: &[Site] = &[
     site(REFERENCE, "«d_outer.extend(d_separate);»", &[
         ("the gate's gradient for that of its separate product", "let _ = d_separate; d_outer.extend_from_slice(&d_gates[added..]);"),
     ]),
-    site(REFERENCE, "let mut d_hidden = «d_outer.clone().matmul(outer.clone())»;", &[
-        ("the product with U dropped", "{ let d = d_outer.clone().matmul(outer.clone()); d.zeros(d.shape()) }"),
-        ("a square U not transposed", "{ let u = outer.clone(); d_outer.clone().matmul(if u.shape()[0] == u.shape()[1] { u.transpose() } else { u }) }"),
+    site(REFERENCE, "let mut d_hidden = «outer.back(d_outer.clone())»;", &[
+        ("the product with U dropped", "{ let d = outer.back(d_outer.clone()); d.zeros(d.shape()) }"),
+        ("a square U not transposed", "{ let d = outer.back(d_outer.clone()); if d.shape() == d_outer.shape() { outer.times(d_outer.clone(), None) } else { d } }"),
     ]),
     site(REFERENCE, "d_hidden = «d_hidden + direct»;", &[
         ("the way through h by the step itself dropped", "d_hidden"),
@@ -119,8 +121,8 @@ pub const SITES: &[Site] = &[
     site(STEP_SUMS, "let d_x = «d_gates.clone().matmul(weight_ih)»;", &[
         ("the input's gradient with the other sign", "-d_gates.clone().matmul(weight_ih)"),
     ]),
-    site(STEP_SUMS, "parts.push(«d_last().transposed_matmul(all(self.gated_hidden))»);", &[
-        ("the gated term's weight gradient transposed", "all(self.gated_hidden).transposed_matmul(d_last())"),
+    site(STEP_SUMS, "parts.push(«gradient(weight, d_last(), all(self.gated_hidden))»);", &[
+        ("the gated term's weight gradient transposed", "gradient(weight, all(self.gated_hidden), d_last())"),
     ]),
     site(STEP_SUMS, "let mut parts = vec![«d_outer.sum_rows()»];", &[
         ("b_h's gradient that of b", "d_gates.columns(0, d_outer.shape()[1]).sum_rows()"),
@@ -139,6 +141,15 @@ pub const SITES: &[Site] = &[
     ]),
     site(STEP_SUMS, "hidden: «sum.hidden + taken.hidden»,", &[
         ("one reset's gradient alone", "{ drop(sum.hidden); taken.hidden }"),
+    ]),
+    site(MATRIX, "beside(by_head(d_gate, gate).matmul(«gate.clone()»))", &[
+        ("a head's block not transposed", "gate.clone().transpose()"),
+    ]),
+    site(MATRIX, "let d_gate = «d.columns(g * hidden, (g + 1) * hidden)»;", &[
+        ("the first gate's gradient through the blocks of all", "d.columns(0, hidden)"),
+    ]),
+    site(MATRIX, "«d_gate.transposed_matmul(x.clone())»", &[
+        ("a block's gradient transposed", "x.clone().transposed_matmul(d_gate)"),
     ]),
 
     // The node on the tape.
@@ -273,6 +284,24 @@ pub const SITES: &[Site] = &[
         ("the bias of the last block alone", "sum"),
     ]),
     site(OUTER, "add: «true»,", &[("the weights' gradient of the last block alone", "false")]),
+    site(SUMS, "tiles: whole.tiles.wrapping_add(«of.head * rows * width»),", &[
+        ("the first head's h in the gradient of all blocks", "0"),
+    ]),
+    site(SUMS, "transpose(of_part, of_row, 0, to, «*row», columns.count(), width);", &[
+        ("the gradients of all blocks in the rows of one", "{ let _ = row; 0 }"),
+    ]),
+
+    // The products of layers in heads.
+    site(HEADS, "is_first: «firsts.contains(&gate)»,", &[
+        ("the last gate's way through its block alone", "true"),
+        ("the hidden state's cotangent kept in heads", "false"),
+    ]),
+    site(HEADS, "let (a, inner) = «layer.columns_of(plane_of(layer, gate), &units)»;", &[
+        ("a head's gradient by the gate, not by its separate product", "layer.columns_of(layer.plane(gate), &units)"),
+    ]),
+    site(HEADS, "let first = «row_at(layer, head, gate, 0)»;", &[
+        ("the first head's block for all, backward", "row_at(layer, 0, gate, 0)"),
+    ]),
 
     // The recomputation under a budget.
     site(RECOMPUTE, "return Some(forwarder.pass(steps, «memory», outputs, true));", &[
@@ -290,7 +319,7 @@ pub const SITES: &[Site] = &[
 pub fn kernels(file: &str) -> &'static [bptt::Kernel] {
     use bptt::Kernel;
     match file {
-        REFERENCE | STEP_SUMS => &[Kernel::Reference],
+        REFERENCE | STEP_SUMS | MATRIX => &[Kernel::Reference],
         NODE => &[Kernel::Auto, Kernel::Reference],
         _ => &[Kernel::Auto],
     }

@@ -97,12 +97,14 @@ fn half_of_the_sizes_are_no_comparison() {
 
 #[test]
 fn a_measurement_has_all_fields_and_readable_lines() {
-    let stack = ["--layers", "2", "--bidirectional", "--kernel", "reference", "--threads", "1"];
+    let stack = ["--heads", "5", "--layers", "2", "--bidirectional", "--kernel", "reference"];
+    let stack = [&stack[..], &["--threads", "1"]].concat();
     let done = tiny_bench(&[&["--cell", "lstm"], &stack[..], &["--json", "-"]].concat());
     assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
     assert!(stderr(&done).contains("product of 1024 x 1024 matrices"), "{}", stderr(&done));
     let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
-    let sizes = [("batch", 2), ("time", 3), ("input", 4), ("hidden", 5), ("layers", 2)];
+    let sizes =
+        [("batch", 2), ("time", 3), ("input", 4), ("hidden", 5), ("heads", 5), ("layers", 2)];
     for (name, expected) in sizes.into_iter().chain([("threads", 1), ("repeats", 2)]) {
         assert_eq!(report[name], expected, "{name}");
     }

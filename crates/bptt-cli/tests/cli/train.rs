@@ -40,13 +40,15 @@ fn every_task_is_trained_and_resumed() {
         };
         let names = ["--init", "he", "--recurrent-init", "orthogonal", "--bias-init", "chrono:20"];
         assert_eq!(
-            run(&[&["--hidden", "4", "--batch", "4", "--steps", "3"], &names[..]].concat()),
+            run(&[&["--hidden", "4", "--heads", "2", "--batch", "4", "--steps", "3"], &names[..]]
+                .concat()),
             3
         );
         let config = std::fs::read_to_string(folder.path().join(task[0]).join("config.json"));
         let config: serde_json::Value =
             serde_json::from_str(&config.expect("it is there")).expect("JSON");
         let settings = &config["settings"];
+        assert_eq!(settings["heads"], 2);
         assert_eq!(settings["init"], "kaiming-uniform");
         assert_eq!(settings["recurrent_init"], "orthogonal");
         assert_eq!(settings["bias_init"], "chrono:20");
@@ -57,7 +59,7 @@ fn every_task_is_trained_and_resumed() {
 #[test]
 fn what_cannot_be_trained_is_one_line_and_exit_code_2() {
     let (_folder, csv) = series();
-    let mistakes: [(&[&str], &str); 15] = [
+    let mistakes: [(&[&str], &str); 18] = [
         (&["parity", "--device", "ndarray", "--dtype", "bf16"], "ndarray has no such type"),
         (&["parity", "--engine", "rtrl", "--dtype", "f16"], "not for --engine rtrl"),
         (&["forecast"], "give --csv FILE and --column NAME"),
@@ -72,6 +74,12 @@ fn what_cannot_be_trained_is_one_line_and_exit_code_2() {
             "--bidirectional belongs to adding, copy, flip-flop, forecast, parity",
         ),
         (&["parity", "--length", "1"], "--length 1: has to be 2"),
+        (&["parity", "--heads", "3", "--hidden", "8"], "--heads 3: has to divide --hidden 8"),
+        (&["parity", "--heads", "0"], "--heads 0: has to divide --hidden"),
+        (
+            &["parity", "--cell", "indrnn", "--heads", "2"],
+            "--heads 2: indrnn has no recurrent matrix",
+        ),
         (&["flip-flop", "--bits", "0"], "--bits 0: has to be 1 to 256"),
         (
             &["parity", "--cell", "rnn", "--bias-init", "chrono:40"],

@@ -2,6 +2,7 @@
 
 mod duals;
 mod functions;
+mod heads;
 mod products;
 
 use crate::host::gemm::dispatch::Gemm;
@@ -75,6 +76,7 @@ struct Problem<C, T> {
     plan: Plan<C>,
     sizes: Sizes,
     projected: bool,
+    heads: usize,
     operands: Operands<Vec<T>>,
     cotangent: Cotangents<Vec<T>>,
 }
@@ -113,7 +115,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             hidden: Some(numbers(batch * output, 98)),
             memory: (memories > 0).then(|| numbers(memories * batch * hidden, 97)),
         };
-        Self { plan: Plan::new(cell), sizes, projected, operands, cotangent }
+        Self { plan: Plan::new(cell), sizes, projected, heads: 1, operands, cotangent }
     }
 
     /// The same with resets here and there, to a state that is given or to zeros.
@@ -134,6 +136,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         let Sizes { batch, input, .. } = self.sizes;
         let strides = [batch * input, input];
         let layer = layer::<C, T>(&self.plan, &self.sizes, strides, self.projected, isa);
+        let layer = Layer { heads: self.heads, ..layer };
         let mut slices = Operands::new();
         for (operand, values) in self.operands.iter() {
             slices = slices.with(operand, values.as_slice());
@@ -207,6 +210,9 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
             let shape = match operand {
                 Operand::Input => vec![time, batch, input],
                 Operand::WeightIh => vec![rows, input],
+                Operand::WeightHh if self.heads > 1 => {
+                    vec![self.heads, rows / self.heads, hidden / self.heads]
+                }
                 Operand::WeightHh => vec![rows, output],
                 Operand::BiasIh | Operand::BiasHh => vec![rows],
                 Operand::WeightHr => vec![output, hidden],
@@ -272,7 +278,9 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
     /// The fastest plan for two threads, and all plans for this many threads.
     fn thread_plans(&self, counts: &[usize]) -> Vec<ThreadPlan> {
         let mut kinds = vec![Parallelism::Batch, Parallelism::Pipeline];
-        if !self.projected && !C::HIDDEN_TERMS.contains(&bptt_cells::HiddenTerm::Gated) {
+        let by_units = self.heads == 1 || self.has_whole_panels();
+        if by_units && !self.projected && !C::HIDDEN_TERMS.contains(&bptt_cells::HiddenTerm::Gated)
+        {
             kinds.push(Parallelism::Hidden);
         }
         let of = |&count| {

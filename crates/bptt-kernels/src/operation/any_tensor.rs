@@ -12,12 +12,13 @@ pub enum AnyTensor {
     Vector(Tensor<1>),
     /// A weight or a hidden state.
     Matrix(Tensor<2>),
-    /// A sequence or a memory.
+    /// A sequence, a memory, or recurrent weights in heads.
     Cube(Tensor<3>),
 }
 
 impl AnyTensor {
-    pub(crate) fn shape(&self) -> Shape {
+    /// The shape.
+    pub fn shape(&self) -> Shape {
         match self {
             Self::Vector(x) => x.shape(),
             Self::Matrix(x) => x.shape(),
@@ -43,7 +44,8 @@ impl AnyTensor {
         self.len() == 0
     }
 
-    pub(crate) fn from_dispatch(x: FloatTensor<Dispatch>) -> Self {
+    /// The tensor of Burn's dispatch, which has one, two or three dimensions.
+    pub fn from_dispatch(x: FloatTensor<Dispatch>) -> Self {
         match x.shape().num_dims() {
             1 => Self::Vector(Tensor::from_dispatch(x)),
             2 => Self::Matrix(Tensor::from_dispatch(x)),

@@ -8,7 +8,8 @@ pub enum Operand {
     Input,
     /// `W`, `[G·H, I]`.
     WeightIh,
-    /// `U`, `[G·H, P]`; for cells that have a recurrent product.
+    /// `U`, `[G·H, P]`; for cells that have a recurrent product. In heads only the blocks on the diagonal of each gate's
+    /// matrix, `[heads, G·H/heads, H/heads]`: for each head, the rows of its units, gate by gate.
     WeightHh,
     /// `b`, `[G·H]`; optional.
     BiasIh,

@@ -249,6 +249,36 @@ impl<C: Cell> Plan<C> {
     }
 }
 
+/// How many heads there are, by the shape of `weight_hh`: one, unless it has three dimensions.
+pub(crate) fn heads_of(weight_hh: Option<&Shape>) -> usize {
+    weight_hh.filter(|shape| shape.num_dims() == 3).map_or(1, |shape| shape[0])
+}
+
+/// The shape that `weight_hh` has to have: `[G·H, P]`, or in heads `[heads, G·H/heads, H/heads]`.
+///
+/// # Panics
+///
+/// If it is in heads that do not divide `H`, or beside a projection.
+fn weight_hh_shape(
+    cell: &CellLayout,
+    shapes: &Operands<Shape>,
+    [hidden, output]: [usize; 2],
+) -> Shape {
+    let rows = cell.gates() * hidden;
+    let Some(found) = shapes.get(Operand::WeightHh).filter(|shape| shape.num_dims() == 3) else {
+        return Shape::new([rows, output]);
+    };
+    let heads = found[0];
+    assert!(
+        heads > 1 && hidden.is_multiple_of(heads) && !shapes.has(Operand::WeightHr),
+        "{}: `weight_hh` has shape {:?}: expected [heads, G·H/heads, H/heads] with two heads or more, \
+         whose number divides H = {hidden}, and no projection",
+        cell.name,
+        &found[..],
+    );
+    Shape::new([heads, rows / heads, hidden / heads])
+}
+
 impl CellLayout {
     /// Checks that all operands have one type.
     ///
@@ -314,7 +344,7 @@ impl PlanOptions {
         let rows = cell.gates() * hidden;
         let expected = [
             (Operand::WeightIh, Shape::new([rows, input])),
-            (Operand::WeightHh, Shape::new([rows, output])),
+            (Operand::WeightHh, weight_hh_shape(cell, shapes, [hidden, output])),
             (Operand::BiasIh, Shape::new([rows])),
             (Operand::BiasHh, Shape::new([rows])),
             (Operand::WeightHr, Shape::new([output, hidden])),

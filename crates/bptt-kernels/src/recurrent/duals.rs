@@ -126,7 +126,7 @@ mod host {
     use crate::host::sequence::{backward, forward, trace as host_trace};
     use crate::host::simd::isa::Isa;
     use crate::host::step::gates::{CellRunner, CellSteps};
-    use crate::operation::plan::Sizes;
+    use crate::operation::plan::{Sizes, heads_of};
     use crate::operation::sequence_rows::SequenceRows;
     use crate::recurrent::backends::InHost;
     use crate::recurrent::host::threads;
@@ -230,7 +230,8 @@ mod host {
             };
             let projected = values.has(Operand::WeightHr);
             let layer = Layer::new::<T>(cell, options, &sizes, strides, projected, Isa::detect());
-            let layer = layer.in_duals();
+            let heads = heads_of(shapes.get(Operand::WeightHh));
+            let layer = Layer { heads, ..layer.in_duals() };
             let rows = options.rows.in_duals();
             let along = tangents.map_ref(InHost::numbers);
             let (results, trace) = forward::forward(

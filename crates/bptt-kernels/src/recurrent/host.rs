@@ -14,7 +14,7 @@ use crate::host::simd::real::Real;
 use crate::host::step::gates::{CellRunner, CellSteps, InValues};
 use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
-use crate::operation::plan::{Kernel, Plan, PlanOptions, Sizes};
+use crate::operation::plan::{Kernel, Plan, PlanOptions, Sizes, heads_of};
 use crate::operation::weight_cache::WeightCache;
 use crate::recurrent::half;
 use crate::recurrent::host_memory::{Float, HostMemory};
@@ -362,6 +362,7 @@ fn layer<B: HostMemory, T: Real + Element>(
     let strides = strides.unwrap_or([sizes.batch * sizes.input, sizes.input]);
     let projected = operands.has(Operand::WeightHr);
     let mut layer = Layer::new::<T>(cell, options, &sizes, strides, projected, Isa::detect());
+    layer.heads = heads_of(operands.get(Operand::WeightHh).map(|weight| weight.shape()).as_ref());
     layer.bytes = half::bytes::<T>(operands.need(Operand::Input).dtype());
     layer
 }

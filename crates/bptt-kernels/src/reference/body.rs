@@ -8,6 +8,7 @@ use crate::operation::cell_layout::CellLayout;
 use crate::operation::observer::{PATHS, StateGradientNorms};
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{MaskedOutput, Plan, Sizes};
+use crate::reference::recurrent_matrix::RecurrentMatrix;
 use crate::reference::step_sums::{StateCotangent, StepSums, input_rows};
 use crate::reference::tensor_number::TensorNumber;
 use bptt_cells::{Backward, Cell, Components, HiddenTerm, Layout, State};
@@ -46,10 +47,10 @@ type Step<N, C> = State<N, <C as Layout>::Memory<N>>;
 /// The recurrent weights, split by the operand that they are multiplied with.
 struct RecurrentWeights<N> {
     /// The gates that are multiplied with `h`: those that are added or separate, `[A·H, P]`; `None` if there are none.
-    outer: Option<N>,
+    outer: Option<RecurrentMatrix<N>>,
     outer_bias: Option<N>,
     /// The gate that is multiplied with the gated hidden state: the last one, `[H, H]`.
-    gated: Option<(N, Option<N>)>,
+    gated: Option<(RecurrentMatrix<N>, Option<N>)>,
 }
 
 /// How many gates are added, and how many have a product with `h`. In a cell, the added gates come first, then the
@@ -71,16 +72,14 @@ impl<N: TensorNumber> RecurrentWeights<N> {
             return Self { outer: None, outer_bias: None, gated: None };
         };
         let bias = operands.get(Operand::BiasHh);
-        let (split, end) = (counts::<C>().outer * hidden, C::GATES * hidden);
-        if split == end {
-            return Self { outer: Some(weight.clone()), outer_bias: bias.cloned(), gated: None };
+        let split = counts::<C>().outer;
+        let outer = Some(RecurrentMatrix::of(weight, 0..split, hidden));
+        if split == C::GATES {
+            return Self { outer, outer_bias: bias.cloned(), gated: None };
         }
-        let part = |from, to| bias.map(|bias| bias.entries(from, to));
-        Self {
-            outer: Some(weight.rows(0, split)),
-            outer_bias: part(0, split),
-            gated: Some((weight.rows(split, end), part(split, end))),
-        }
+        let part = |from, to| bias.map(|bias| bias.entries(from * hidden, to * hidden));
+        let gated = RecurrentMatrix::of(weight, split..C::GATES, hidden);
+        Self { outer, outer_bias: part(0, split), gated: Some((gated, part(split, C::GATES))) }
     }
 }
 
@@ -190,7 +189,7 @@ fn pre_activations<N: TensorNumber, C: Cell>(
         let gates = split_gates(wx_t, C::GATES, hidden).collect();
         return (C::Gates::from_vec(gates), C::Separate::from_vec(vec![]));
     };
-    let uh = before.hidden.clone().affine(weight.clone(), weights.outer_bias.clone());
+    let uh = weight.times(before.hidden.clone(), weights.outer_bias.clone());
     let sum = wx_t.columns(0, added * hidden) + uh.columns(0, added * hidden);
     let mut gates: Vec<_> = split_gates(&sum, added, hidden).collect();
     if added < C::GATES {
@@ -205,7 +204,7 @@ fn pre_activations<N: TensorNumber, C: Cell>(
         let gated = cell.gated_hidden(&planes, before);
         gates = planes.into_vec();
         let last = gates.pop().expect("the gate with the gated term is there");
-        gates.push(last + gated.affine(weight.clone(), bias.clone()));
+        gates.push(last + weight.times(gated, bias.clone()));
     }
     (C::Gates::from_vec(gates), C::Separate::from_vec(separate))
 }
@@ -347,7 +346,7 @@ fn through_cell<N: TensorNumber, C: Cell>(
     let back = cell.step_backward(saved.clone(), &before, &after, cotangent);
     let Some((weight, _)) = &weights.gated else { return (back, None) };
     let (d_last, whole) = last_gate(back);
-    let d_gated = d_last.matmul(weight.clone());
+    let d_gated = weight.back(d_last);
     let back = cell.gated_hidden_backward(&saved, &before, d_gated, whole);
     (back, Some(cell.gated_hidden_of_saved(&saved, &before.hidden)))
 }
@@ -383,7 +382,7 @@ fn through_hidden_terms<N: TensorNumber, C: Cell>(
     d_outer.extend(d_separate);
     let d_gates_t = N::concatenate(d_gates, 1);
     let d_outer = if differs { N::concatenate(d_outer, 1) } else { d_gates_t.clone() };
-    let mut d_hidden = d_outer.clone().matmul(outer.clone());
+    let mut d_hidden = outer.back(d_outer.clone());
     if let Some(direct) = direct {
         d_hidden = d_hidden + direct;
     }

@@ -4,6 +4,7 @@
 pub(crate) mod body;
 pub(crate) mod ops;
 pub(crate) mod primitive;
+pub(crate) mod recurrent_matrix;
 pub(crate) mod run;
 mod step_sums;
 mod tensor_number;

@@ -2,6 +2,7 @@
 
 use crate::operation::operands::{Operand, Operands};
 use crate::operation::plan::{Plan, Sizes};
+use crate::reference::recurrent_matrix::{gate_dim, gradient};
 use crate::reference::tensor_number::TensorNumber;
 use bptt_cells::{Cell, HiddenTerm, State};
 
@@ -99,11 +100,12 @@ impl<N: TensorNumber> StepSums<N> {
             d.set(Operand::WeightIh, Some(d_gates.clone().transposed_matmul(x)));
         }
         if wanted.has(Operand::WeightHh) {
-            let mut parts = vec![d_outer.clone().transposed_matmul(all(self.hidden_before))];
+            let weight = operands.need(Operand::WeightHh);
+            let mut parts = vec![gradient(weight, d_outer.clone(), all(self.hidden_before))];
             if has_gated {
-                parts.push(d_last().transposed_matmul(all(self.gated_hidden)));
+                parts.push(gradient(weight, d_last(), all(self.gated_hidden)));
             }
-            d.set(Operand::WeightHh, Some(N::concatenate(parts, 0)));
+            d.set(Operand::WeightHh, Some(N::concatenate(parts, gate_dim(weight))));
         }
         if wanted.has(Operand::BiasHh) {
             let mut parts = vec![d_outer.sum_rows()];

@@ -1,7 +1,9 @@
 //! The layers that are measured, those of bptt and those of `burn::nn`, with one interface.
 
 use crate::bench::settings::{Contender, Mode, Settings};
-use bptt::{AnyLayer, AnyLayerConfig, AnyState, CellKind, RecurrentLayer, cast};
+use bptt::{
+    AnyLayer, AnyLayerConfig, AnyRecurrentConfig, AnyState, CellKind, RecurrentLayer, cast,
+};
 use burn::Tensor;
 use burn::module::Module;
 use burn::nn;
@@ -29,7 +31,13 @@ pub(super) fn layer(settings: &Settings, device: &Device) -> Result<AnyLayer, St
     let Contender::Ours(engine) = settings.engine else {
         return Err(format!("{} is not a layer of bptt", settings.engine.name()));
     };
-    AnyLayerConfig::new(settings.cell, settings.input, settings.hidden)
+    let config = match settings.cell.cell() {
+        Some(cell) => AnyRecurrentConfig::new(cell, settings.input, settings.hidden)
+            .with_num_heads(settings.heads)
+            .into(),
+        None => AnyLayerConfig::new(settings.cell, settings.input, settings.hidden),
+    };
+    config
         .with_num_layers(settings.layers)
         .with_bidirectional(settings.bidirectional)
         .with_engine(engine)

@@ -29,6 +29,8 @@ pub struct Report {
     pub input: usize,
     /// `H`
     pub hidden: usize,
+    /// How many heads the recurrent weights have.
+    pub heads: usize,
     /// `L`
     pub layers: usize,
     /// Whether there is a backward direction too.
@@ -127,6 +129,7 @@ impl Report {
             time: settings.time,
             input: settings.input,
             hidden: settings.hidden,
+            heads: settings.heads,
             layers: settings.layers,
             bidirectional: settings.bidirectional,
             median_ms: figures.median_ms,

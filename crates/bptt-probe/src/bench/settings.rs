@@ -122,6 +122,8 @@ pub struct Settings {
     pub input: usize,
     /// `H`
     pub hidden: usize,
+    /// How many heads the recurrent weights have.
+    pub heads: usize,
     /// `L`
     pub layers: usize,
     /// Whether there is a backward direction too.
@@ -151,6 +153,7 @@ impl Settings {
             ("time", self.time),
             ("input", self.input),
             ("hidden", self.hidden),
+            ("heads", self.heads),
             ("layers", self.layers),
             ("repeats", self.repeats),
         ];
@@ -169,6 +172,24 @@ impl Settings {
             return Err("burn-nn has one layer in one direction: leave out --layers and \
                         --bidirectional, or take the engine manual or autograd"
                 .into());
+        }
+        if self.engine == Contender::BurnNn && self.heads > 1 {
+            return Err(
+                "burn-nn has no heads: leave out --heads, or take the engine manual or autograd"
+                    .into(),
+            );
+        }
+        if self.heads > 1 && self.cell.cell().is_none() {
+            return Err(format!(
+                "{} runs as a scan and has no recurrent matrix: leave out --heads",
+                self.cell.name()
+            ));
+        }
+        if !self.hidden.is_multiple_of(self.heads) {
+            return Err(format!(
+                "heads is {}, and has to divide hidden, which is {}",
+                self.heads, self.hidden
+            ));
         }
         if self.kernel == Kernel::Reference && self.engine != Contender::Ours(Engine::Manual) {
             return Err(format!(
@@ -221,7 +242,7 @@ impl Settings {
             return crate::scanned::weights(kind, [input, self.hidden]);
         }
         let cell = self.cell.cell()?.default_cell().layout();
-        let state = if cell.has_recurrent_weights() { self.hidden } else { 0 };
+        let state = if cell.has_recurrent_weights() { self.hidden / self.heads } else { 0 };
         cell.gates().checked_mul(self.hidden)?.checked_mul(input.checked_add(state)?)
     }
 

@@ -113,7 +113,7 @@ pub struct Variables {
 pub struct WeightVariables {
     /// `[G·H, I]`
     pub weight_ih: Option<Tensor<2>>,
-    /// `[G·H, P]`
+    /// `[G·H, P]`; in heads `[G·H, H/heads]`, the blocks of all heads under each other
     pub weight_hh: Option<Tensor<2>>,
     /// `[G·H]`
     pub bias_ih: Option<Tensor<1>>,
@@ -251,6 +251,7 @@ pub fn hessian_vector_product<C: SequenceCell>(
                 mask: at.mask.clone(),
                 masked_output: at.masked_output,
                 resets: at.resets.clone(),
+                heads: layer.num_heads(),
                 by_kernels,
             };
             let (results, pass) = layer.cell().accept(Forward { spec, operands });

@@ -62,6 +62,8 @@ pub(super) struct SequenceSpec {
     pub(super) masked_output: MaskedOutput,
     /// `[T, B]`
     pub(super) resets: Option<Arc<[bool]>>,
+    /// How many heads `weight_hh` has. As an operand here it is a matrix, the heads' blocks under each other.
+    pub(super) heads: usize,
     /// Whether the kernels for host memory run it.
     pub(super) by_kernels: bool,
 }
@@ -95,7 +97,7 @@ pub(super) fn forward<C: Cell>(
         false => Some(operands.weight_hh.clone()),
     };
     let diagonal = Diagonal::add(weight, spec.resets.is_some(), operands.states());
-    let SequenceSpec { time, batch, batch_first, by_kernels, .. } = spec;
+    let SequenceSpec { time, batch, batch_first, heads, by_kernels, .. } = spec;
     let rows = if batch_first { [batch, time] } else { [time, batch] };
     let device = operands.input.value.0.device();
     let plan = Plan::new(cell)
@@ -107,7 +109,10 @@ pub(super) fn forward<C: Cell>(
     let all = kernels::Operands::new()
         .with(Operand::Input, cube(&operands.input, rows))
         .with(Operand::WeightIh, matrix(&operands.weight_ih))
-        .with_optional(Operand::WeightHh, is_recurrent.then(|| matrix(&operands.weight_hh)))
+        .with_optional(
+            Operand::WeightHh,
+            is_recurrent.then(|| in_heads(&operands.weight_hh, heads)),
+        )
         .with_optional(Operand::BiasIh, operands.bias_ih.as_ref().map(vector))
         .with_optional(Operand::BiasHh, operands.bias_hh.as_ref().map(vector))
         .with_optional(Operand::WeightHr, operands.weight_hr.as_ref().map(matrix))
@@ -180,6 +185,17 @@ fn vector(x: &Matrix) -> Dual<AnyTensor> {
 
 fn matrix(x: &Matrix) -> Dual<AnyTensor> {
     x.linear(|x| x.0.clone().into())
+}
+
+/// A recurrent weight: whole, or blocks.
+fn in_heads(x: &Matrix, heads: usize) -> Dual<AnyTensor> {
+    if heads == 1 {
+        return matrix(x);
+    }
+    x.linear(|x| {
+        let [rows, width] = x.0.dims();
+        x.0.clone().reshape([heads, rows / heads, width]).into()
+    })
 }
 
 /// A matrix as a sequence with these first two dimensions.

@@ -15,7 +15,7 @@ use rand_distr::{Distribution, StandardNormal};
 pub struct LayerNumbers {
     /// `W`, `[G·H, I]`
     pub weight_ih: Matrix,
-    /// `U`, `[G·H, P]`; for a cell without recurrent products its diagonal weights, `[V, H]`
+    /// `U`, `[G·H, P]`, also of a layer in heads, with the zeros beside the blocks; for a cell without recurrent products its diagonal weights, `[V, H]`
     pub weight_hh: Matrix,
     /// `b`, `[G·H]`
     pub bias_ih: Vec<f64>,
@@ -102,7 +102,7 @@ impl Network {
                 bias_hh: bias(&weights.bias_hh),
                 weight_hr: weights.weight_hr.as_ref().map(|w| Matrix::from_tensor(w.val())),
                 weight_diag: weights.weight_diag.as_ref().map(|w| Matrix::from_tensor(w.val())),
-                weight_hh: Matrix::from_tensor(weights.weight_hh.val()),
+                weight_hh: Matrix::from_tensor(weights.weight_hh.whole()),
                 weight_ih,
             }
         };

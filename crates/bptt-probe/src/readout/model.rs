@@ -70,7 +70,8 @@ impl<C: SequenceCell> Readout<C> {
         self.embedding = self.embedding.map(|table| left.take(&table));
         for weights in &mut self.recurrent.weights {
             left.replace(&mut weights.weight_ih);
-            left.replace(&mut weights.weight_hh);
+            let values = left.take(&weights.weight_hh.val());
+            weights.weight_hh = weights.weight_hh.with_values(values);
             weights.bias_ih.iter_mut().for_each(|bias| left.replace(bias));
             weights.bias_hh.iter_mut().for_each(|bias| left.replace(bias));
             weights.weight_hr.iter_mut().for_each(|weight| left.replace(weight));

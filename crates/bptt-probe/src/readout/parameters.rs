@@ -54,9 +54,10 @@ pub(super) fn blocks<C: SequenceCell>(
     }
     for (suffix, weights) in recurrent.suffixes().zip(&recurrent.weights) {
         let path = |name: &str| format!("recurrent.{name}{suffix}");
-        for (name, weight) in [("weight_ih", &weights.weight_ih), ("weight_hh", &weights.weight_hh)]
-        {
-            let (size, filters) = rows(&weight.val());
+        let matrices =
+            [("weight_ih", weights.weight_ih.val()), ("weight_hh", weights.weight_hh.val())];
+        for (name, weight) in matrices {
+            let (size, filters) = rows(&weight);
             add(path(name), size, filters);
         }
         for (name, bias) in [("bias_ih", &weights.bias_ih), ("bias_hh", &weights.bias_hh)] {
@@ -116,7 +117,7 @@ pub(super) fn cast(weights: &mut Weights, dtype: DType) {
         *param = Param::from_tensor(param.val().cast(dtype));
     }
     param(&mut weights.weight_ih, dtype);
-    param(&mut weights.weight_hh, dtype);
+    weights.weight_hh = weights.weight_hh.with_values(weights.weight_hh.val().cast(dtype));
     weights.bias_ih.iter_mut().for_each(|bias| param(bias, dtype));
     weights.bias_hh.iter_mut().for_each(|bias| param(bias, dtype));
     weights.weight_hr.iter_mut().for_each(|weight| param(weight, dtype));

@@ -11,6 +11,8 @@ use bptt::cells::{AnalyticCell, Cell, HiddenTerm, Rectify, State};
 struct Weights<'a, N> {
     cell: &'a dyn ScalarCell<N>,
     hidden: usize,
+    /// How many units a head has: all without heads.
+    head: usize,
     weight_ih: &'a [N],
     /// Empty for a cell without recurrent products, as `b_h`.
     weight_hh: &'a [N],
@@ -38,11 +40,11 @@ impl<N: Scalar> ScalarPart<N> for Weights<'_, N> {
                 let wx = self.product(0, self.weight_ih, row, x);
                 match term {
                     HiddenTerm::Added => {
-                        gates.push(wx + self.product(1, self.weight_hh, row, &before.hidden));
+                        gates.push(wx + self.recurrent(g, j, &before.hidden));
                     }
                     HiddenTerm::Separate => {
                         gates.push(wx);
-                        separate.push(self.product(1, self.weight_hh, row, &before.hidden));
+                        separate.push(self.recurrent(g, j, &before.hidden));
                     }
                     HiddenTerm::Gated | HiddenTerm::None => gates.push(wx),
                 }
@@ -54,8 +56,7 @@ impl<N: Scalar> ScalarPart<N> for Weights<'_, N> {
             let gated: Vec<N> = units.map(|j| cell.gated_hidden(&gates[j], &of_unit(j))).collect();
             for (j, gates) in gates.iter_mut().enumerate() {
                 let g = gates.len() - 1;
-                let row = g * self.hidden + j;
-                gates[g] = &gates[g] + self.product(1, self.weight_hh, row, &gated);
+                gates[g] = &gates[g] + self.recurrent(g, j, &gated);
             }
         }
         let after = gates.into_iter().zip(separate).enumerate();
@@ -81,7 +82,26 @@ impl<N: Scalar> ScalarPart<N> for Weights<'_, N> {
 impl<N: Scalar> Weights<'_, N> {
     /// A row of a matrix times a vector, plus that row's bias.
     fn product(&self, which: usize, matrix: &[N], row: usize, x: &[N]) -> N {
-        let product = dot(matrix, row, x);
+        self.with_bias(which, row, dot(matrix, row, x))
+    }
+
+    /// The row of gate `g` and unit `j` of `U` times `h`, or times the gated hidden state, plus that row's bias. In heads,
+    /// a unit reads the units of its head alone, and the rows of a head are together.
+    fn recurrent(&self, g: usize, j: usize, x: &[N]) -> N {
+        let row = g * self.hidden + j;
+        let product = match self.head == self.hidden {
+            true => dot(self.weight_hh, row, x),
+            false => {
+                let (size, k) = (self.head, j / self.head);
+                let gates = self.weight_hh.len() / (self.hidden * size);
+                let row = (k * gates + g) * size + j % size;
+                dot(self.weight_hh, row, &x[k * size..(k + 1) * size])
+            }
+        };
+        self.with_bias(1, row, product)
+    }
+
+    fn with_bias(&self, which: usize, row: usize, product: N) -> N {
         match self.biases {
             Some(biases) => product + &biases[which][row],
             None => product,
@@ -118,6 +138,7 @@ fn part<'a, N: Scalar>(
     Box::new(Weights {
         cell,
         hidden: options.hidden_size,
+        head: options.head_size(),
         weight_ih: tensor("weight_ih"),
         weight_hh: if is_recurrent { tensor("weight_hh") } else { &[] },
         biases: options

@@ -98,7 +98,10 @@ fn carried(case: &Case) -> [usize; 2] {
     let options = &case.options;
     let all = options.parameters().expect("the table's sizes are small");
     let parameters: usize = all.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-    let gates = all.iter().map(|(_, shape)| shape[0]).max().unwrap_or(0);
+    let gates =
+        all.iter().map(|(_, shape)| shape[..shape.len() - 1].iter().product()).max().unwrap_or(0);
+    // In heads, it carries the whole matrix.
+    let parameters = parameters * options.num_heads;
     let inputs = options.time * options.input_size.max(options.hidden_size);
     [parameters, inputs].map(|columns| options.batch * columns * gates)
 }
@@ -140,14 +143,14 @@ fn by_step(problem: &Problem, setting: &Setting) -> Result<Outcome, String> {
             output[row..row + width].copy_from_slice(&out.values[b * width..(b + 1) * width]);
         }
         let d_out = tensor(&d_out, &device, setting.dtype);
-        add(&mut outcome, options.initial_state, online.gradients(d_out));
+        add(&mut outcome, problem, online.gradients(d_out));
     }
     let given = |name: &str| -> Option<Tensor<3>> {
         Some(tensor(problem.given.get(name)?, &device, setting.dtype))
     };
     let hidden = given("cotangent.h_n").expect("a problem has one");
     let cotangent = StateCotangent { hidden, memory: given("cotangent.c_n") };
-    add(&mut outcome, options.initial_state, online.gradients_of_state(cotangent));
+    add(&mut outcome, problem, online.gradients_of_state(cotangent));
 
     let shape = problem.array("cotangent.output").shape.clone();
     outcome.insert("output".into(), Array { shape, values: output });
@@ -174,7 +177,7 @@ fn step_of(problem: &Problem, all: &Array, t: usize) -> Array {
 }
 
 /// Adds gradients to the sums so far. States are concatenated, layer by layer.
-fn add(outcome: &mut Outcome, states: bool, gradients: Vec<RtrlGradients>) {
+fn add(outcome: &mut Outcome, problem: &Problem, gradients: Vec<RtrlGradients>) {
     let mut sum = |name: String, part: Array| match outcome.get_mut(&name) {
         None => {
             outcome.insert(name, part);
@@ -184,7 +187,9 @@ fn add(outcome: &mut Outcome, states: bool, gradients: Vec<RtrlGradients>) {
     let (mut hidden, mut memory) = (vec![], vec![]);
     for (k, layer) in gradients.into_iter().enumerate() {
         sum(format!("grad.weight_ih_l{k}"), array(layer.weight_ih));
-        sum(format!("grad.weight_hh_l{k}"), array(layer.weight_hh));
+        // In heads, the blocks are under each other here.
+        let shape = problem.array(&format!("weight_hh_l{k}")).shape.clone();
+        sum(format!("grad.weight_hh_l{k}"), Array { shape, ..array(layer.weight_hh) });
         for (name, bias) in [("bias_ih", layer.bias_ih), ("bias_hh", layer.bias_hh)] {
             if let Some(bias) = bias {
                 sum(format!("grad.{name}_l{k}"), array(bias));
@@ -199,7 +204,7 @@ fn add(outcome: &mut Outcome, states: bool, gradients: Vec<RtrlGradients>) {
         hidden.push(layer.hidden);
         memory.extend(layer.memory);
     }
-    if states {
+    if problem.options.initial_state {
         sum("grad.h_0".into(), array(Tensor::<2>::stack::<3>(hidden, 0)));
         if !memory.is_empty() {
             sum("grad.c_0".into(), array(Tensor::cat(memory, 0)));

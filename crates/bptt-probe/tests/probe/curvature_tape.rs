@@ -6,7 +6,7 @@ use bptt::cells::{
     Cell, Clipped, Components, GruResetAfter, GruResetBefore, HiddenTerm, Lstm, LstmCoupled,
     Number, Rectify, RnnRelu, RnnTanh, State,
 };
-use bptt::{AnyRecurrentConfig, CellKind};
+use bptt::{AnyRecurrentConfig, CellKind, RecurrentWeight};
 use bptt_probe::curvature::{
     Dual, LayerResults, Point, Variables, WeightVariables, hessian_vector_product,
 };
@@ -322,7 +322,7 @@ fn against_the_tape<C: Cell>(cell: C) {
     let mut layer = config.stack().try_init(cell, &Device::flex()).unwrap();
     let weights = &mut layer.weights[0];
     weights.weight_ih = Param::from_tensor(tensor(&values["weight_ih"]));
-    weights.weight_hh = Param::from_tensor(tensor(&values["weight_hh"]));
+    weights.weight_hh = RecurrentWeight::Whole(Param::from_tensor(tensor(&values["weight_hh"])));
     weights.bias_ih = Some(Param::from_tensor(tensor(&values["bias_ih"])));
     weights.bias_hh = Some(Param::from_tensor(tensor(&values["bias_hh"])));
     let mut point = Point::new(tensor(&values["input"]));

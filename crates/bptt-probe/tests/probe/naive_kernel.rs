@@ -90,7 +90,7 @@ impl<B: Backend> SequenceKernel<B> for Naive {
         let d_outputs = or_zeros(d_results.outputs, time * batch * output);
         let mut d_h = or_zeros(d_results.hidden, batch * output);
         let mut d_c = or_zeros(d_results.memory, memories * batch * hidden);
-        let mut d = operands.clone().map(|x| vec![0.0; x.shape().num_elements()]);
+        let mut d = layer.operands.clone().map(|x| vec![0.0; x.len()]);
         let mut steps = trace.into_iter().rev().peekable();
         for t in plan.order(time).rev() {
             for b in (0..batch).rev() {
@@ -119,6 +119,10 @@ impl<B: Backend> SequenceKernel<B> for Naive {
         let mut gradients = Operands::new();
         for (operand, ()) in wanted.iter() {
             let (of, values) = (operands.need(operand), d.need(operand).clone());
+            let values = match operand {
+                Operand::WeightHh => of_blocks(&values, &of.shape()),
+                _ => values,
+            };
             gradients.set(operand, Some(tensor::<B>(values, of.shape(), of)));
         }
         gradients
@@ -136,8 +140,13 @@ struct Layer {
 
 impl Layer {
     fn of<B: Backend, C: Cell>(plan: &Plan<C>, operands: &Operands<FloatTensor<B>>) -> Self {
+        let mut all = operands.clone().map(numbers::<B>);
+        let shape = operands.get(Operand::WeightHh).map(|weight| weight.shape());
+        if let (Some(blocks), Some(shape)) = (all.take(Operand::WeightHh), shape) {
+            all.set(Operand::WeightHh, Some(whole(&blocks, &shape)));
+        }
         Self {
-            operands: operands.clone().map(numbers::<B>),
+            operands: all,
             sizes: plan.sizes(|operand| operands.need(operand).shape()),
             terms: C::HIDDEN_TERMS,
             mask: plan.mask().cloned(),
@@ -358,6 +367,35 @@ impl Layer {
             }
         }
     }
+}
+
+/// Where each number of `weight_hh` is in the whole matrix: if it is in heads, `[heads, G·H/heads, H/heads]`, in the
+/// blocks on the diagonal of each gate's matrix.
+fn places(shape: &Shape) -> (usize, Vec<usize>) {
+    let [heads, rows, size] = match shape[..] {
+        [heads, rows, size] => [heads, rows, size],
+        _ => return (shape.num_elements(), (0..shape.num_elements()).collect()),
+    };
+    let hidden = heads * size;
+    let place = |at: usize| {
+        let (head, row, column) = (at / (rows * size), at / size % rows, at % size);
+        let (gate, unit) = (row / size, row % size);
+        (gate * hidden + head * size + unit) * hidden + head * size + column
+    };
+    (heads * rows * hidden, (0..shape.num_elements()).map(place).collect())
+}
+
+/// The whole matrix, row after row.
+fn whole(blocks: &[f64], shape: &Shape) -> Vec<f64> {
+    let (count, places) = places(shape);
+    let mut whole = vec![0.0; count];
+    places.into_iter().zip(blocks).for_each(|(at, x)| whole[at] = *x);
+    whole
+}
+
+/// The blocks of the whole matrix.
+fn of_blocks(whole: &[f64], shape: &Shape) -> Vec<f64> {
+    places(shape).1.into_iter().map(|at| whole[at]).collect()
 }
 
 /// Moves a part of a state's gradient to that of the reset state, if this is given. Nothing crosses a reset.

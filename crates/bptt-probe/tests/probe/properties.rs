@@ -47,6 +47,7 @@ pub(crate) fn options() -> impl Strategy<Value = LayerOptions> {
             bidirectional,
             reverse: false,
             proj_size: if is_lstm { proj_size.min(hidden_size - 1) } else { 0 },
+            num_heads: 1,
             batch,
             time,
             lengths: lengths

@@ -39,7 +39,8 @@ fn model(
             Param::from_tensor(random(old.val().dims(), rng))
         };
         weights.weight_ih = matrix(&weights.weight_ih, &mut rng);
-        weights.weight_hh = matrix(&weights.weight_hh, &mut rng);
+        weights.weight_hh =
+            matrix(weights.weight_hh.as_whole().expect("no heads"), &mut rng).into();
         for bias in [&mut weights.bias_ih, &mut weights.bias_hh].into_iter().flatten() {
             *bias = Param::from_tensor(random(bias.val().dims(), &mut rng));
         }

@@ -28,9 +28,9 @@ fn model(cell: CellKind, reads: Reads) -> Readout<AnyCell> {
     let config = AnyRecurrentConfig::new(cell, INPUT, 4).with_num_layers(2);
     let mut recurrent = config.init(&Device::flex());
     for weights in &mut recurrent.weights {
-        for matrix in [&mut weights.weight_ih, &mut weights.weight_hh] {
-            *matrix = Param::from_tensor(random(matrix.val().dims(), &mut rng));
-        }
+        let [of_input, of_hidden] = [weights.weight_ih.val(), weights.weight_hh.val()];
+        weights.weight_ih = Param::from_tensor(random(of_input.dims(), &mut rng));
+        weights.weight_hh = Param::from_tensor(random(of_hidden.dims(), &mut rng)).into();
         for bias in [&mut weights.bias_ih, &mut weights.bias_hh].into_iter().flatten() {
             *bias = Param::from_tensor(random(bias.val().dims(), &mut rng));
         }
@@ -67,7 +67,7 @@ fn by_autograd(model: &Readout<AnyCell>, batch: &Batch, window: usize) -> Vec<f6
         let tracked =
             |x: &Tensor<2>| Param::from_tensor(Tensor::from_inner(x.clone()).require_grad());
         weights.weight_ih = tracked(&weights.weight_ih.val());
-        weights.weight_hh = tracked(&weights.weight_hh.val());
+        weights.weight_hh = tracked(&weights.weight_hh.val()).into();
         for bias in [&mut weights.bias_ih, &mut weights.bias_hh].into_iter().flatten() {
             *bias = Param::from_tensor(Tensor::from_inner(bias.val()).require_grad());
         }
@@ -198,7 +198,7 @@ fn linear(reads: Reads, a: f64, time: usize) -> (Readout<RnnCell>, Batch) {
     let mut recurrent = config.init(&Device::flex());
     let weights = &mut recurrent.weights[0];
     weights.weight_ih = Param::from_tensor(one(1.0));
-    weights.weight_hh = Param::from_tensor(one(a));
+    weights.weight_hh = Param::from_tensor(one(a)).into();
     for bias in [&mut weights.bias_ih, &mut weights.bias_hh].into_iter().flatten() {
         *bias = Param::from_tensor(one(0.0).reshape([1]));
     }

@@ -189,7 +189,7 @@ fn bounds(trained: &Trained, blocks: &[f64]) -> Result<Vec<JacobianBound>, Strin
     }
     let weights = trained.readout.recurrent.weights.iter().zip(blocks).enumerate();
     let of = |(layer, (weights, largest)): (usize, (&bptt::Weights, &f64))| {
-        let bound = singular_values(&Matrix::from_tensor(weights.weight_hh.val()))?[0];
+        let bound = singular_values(&Matrix::from_tensor(weights.weight_hh.whole()))?[0];
         Ok(JacobianBound { layer, bound, largest: *largest })
     };
     weights.map(of).collect()

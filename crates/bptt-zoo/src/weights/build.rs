@@ -19,6 +19,7 @@ pub(super) fn build<C: FileCell>(
     // Random values would be replaced at once, and drawing them would change the next random numbers of the device.
     let config = StackConfig::new(layer.d_input, layer.d_hidden)
         .with_num_layers(layer.num_layers)
+        .with_num_heads(layer.num_heads)
         .with_proj_size((layer.proj_size > 0).then_some(layer.proj_size))
         .with_bias(layer.bias)
         .with_batch_first(options.batch_first)
@@ -40,7 +41,13 @@ pub(super) fn build<C: FileCell>(
     for (weights, suffix) in made.weights.iter_mut().zip(&suffixes) {
         let of = |part: &str| values(part, suffix);
         weights.weight_ih = matrix(of("weight_ih"), device, dtype);
-        weights.weight_hh = matrix(of("weight_hh"), device, dtype);
+        weights.weight_hh = match layer.num_heads {
+            1 => matrix(of("weight_hh"), device, dtype).into(),
+            _ => {
+                let blocks = Tensor::<3>::from_data(of("weight_hh"), (device, dtype));
+                Param::from_tensor(blocks).into()
+            }
+        };
         weights.bias_ih = layer.bias.then(|| vector(of("bias_ih"), device, dtype));
         weights.bias_hh = layer.bias.then(|| vector(of("bias_hh"), device, dtype));
         let projected = layer.proj_size > 0;

@@ -8,14 +8,14 @@ use crate::weights::file::WeightFile;
 use crate::weights::formats;
 use crate::weights::import::KEY;
 use crate::weights::layer::{LayerOptions, not_in_files};
-use bptt::{AnyCell, Recurrent};
+use bptt::{AnyCell, Recurrent, RecurrentWeight};
 use burn::Tensor;
 use burn::module::Param;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Writes a layer to a file: `.safetensors`, which PyTorch's `load_state_dict` takes without a change, or Burn's
-/// `.bpk`.
+/// `.bpk`. PyTorch has no layer in heads; [`block_diagonal`](bptt::block_diagonal) makes the weight of one without.
 ///
 /// The options that the tensors do not show (nonlinearity, form of the reset, layout, …) are written into the file's
 /// metadata, and [`load`](super::load) reads them from there.
@@ -68,7 +68,11 @@ pub fn tensors<C: FileCell>(layer: &Recurrent<C>) -> Result<Tensors, String> {
     for (weights, suffix) in layer.weights.iter().zip(layer.suffixes()) {
         let mut put = |part: &str, array: Array| found.insert(format!("{part}{suffix}"), array);
         put("weight_ih", array(&weights.weight_ih)?);
-        put("weight_hh", array(&weights.weight_hh)?);
+        let weight_hh = match &weights.weight_hh {
+            RecurrentWeight::Whole(weight) => array(weight)?,
+            RecurrentWeight::Heads(weight) => array(weight)?,
+        };
+        put("weight_hh", weight_hh);
         if let Some(bias) = &weights.bias_ih {
             put("bias_ih", array(bias)?);
         }

@@ -61,6 +61,8 @@ pub struct FoundLayer {
     pub bias: bool,
     /// `P`; 0: none.
     pub proj_size: usize,
+    /// How many heads its recurrent weights have: `weight_hh` is `[heads, G·H/heads, H/heads]` then.
+    pub num_heads: usize,
 }
 
 /// The kinds of parameters, by PyTorch's names.
@@ -167,9 +169,23 @@ impl FoundLayer {
                 _ => None,
             })
         };
-        let Some((_, rows, columns)) = matrix("weight_hh") else {
+        let blocks = own.values().find_map(|(name, shape)| match **shape {
+            [heads, rows, columns] if name.part == "weight_hh" => Some([heads, rows, columns]),
+            _ => None,
+        });
+        let in_heads = blocks.map(|[heads, rows, columns]| {
+            let whole = [rows.checked_mul(heads), columns.checked_mul(heads)];
+            (heads, whole.map(|size| size.filter(|&size| size > 0 && heads > 1)))
+        });
+        let num_heads = in_heads.map_or(1, |(heads, _)| heads);
+        let whole = match in_heads {
+            Some((_, [Some(rows), Some(columns)])) => Some((rows, columns)),
+            Some(_) => None,
+            None => matrix("weight_hh").map(|(_, rows, columns)| (rows, columns)),
+        };
+        let Some((rows, columns)) = whole else {
             return Err(format!(
-                "{} is missing, expected a matrix [G·H, H]",
+                "{} is missing, expected a matrix [G·H, H], or blocks [heads, G·H/heads, H/heads]",
                 shown(&format!("{prefix}weight_hh_l0"))
             ));
         };
@@ -194,6 +210,9 @@ impl FoundLayer {
             return Err(format!(
                 "a projection (weight_hr) and {gates} gates; only an LSTM has one"
             ));
+        }
+        if projection.is_some() && num_heads > 1 {
+            return Err("a projection (weight_hr) and heads; a layer has one of them".to_string());
         }
         let first = own.values().find_map(|(name, shape)| match **shape {
             [_, columns] if name.part == "weight_ih" && name.layer == 0 => Some(columns),
@@ -220,6 +239,7 @@ impl FoundLayer {
             bidirectional: own.values().any(|(name, _)| name.reverse),
             bias: own.values().any(|(name, _)| name.part.starts_with("bias")),
             proj_size: projection.map_or(0, |(_, size, _)| size),
+            num_heads,
         })
     }
 
@@ -249,6 +269,9 @@ impl FoundLayer {
             PARTS.into_iter().filter_map(move |part| {
                 let shape = match part {
                     "weight_ih" => vec![rows, input],
+                    "weight_hh" if self.num_heads > 1 => {
+                        vec![self.num_heads, rows / self.num_heads, state / self.num_heads]
+                    }
                     "weight_hh" => vec![rows, state],
                     "weight_hr" if self.proj_size > 0 => vec![self.proj_size, self.d_hidden],
                     "bias_ih" | "bias_hh" if self.bias => vec![rows],
@@ -312,6 +335,9 @@ impl std::fmt::Display for FoundLayer {
         write!(f, ", {} layer{}", self.num_layers, if self.num_layers == 1 { "" } else { "s" })?;
         if self.bidirectional {
             write!(f, ", bidirectional")?;
+        }
+        if self.num_heads > 1 {
+            write!(f, ", {} heads", self.num_heads)?;
         }
         if self.proj_size > 0 {
             write!(f, ", projection {}", self.proj_size)?;

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::folder_files::StoredModel;
+use crate::model_config::with_defaults;
 use crate::read;
 use crate::settings::Settings;
 use crate::weights::burnpack::BURNPACK;
@@ -46,6 +47,8 @@ pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, Layer
             };
             // A model that another program saved may have its layers under another name.
             let Some(layers) = model.config.get("recurrent") else { return Ok(BTreeMap::new()) };
+            let mut layers = layers.clone();
+            with_defaults(&mut layers);
             AnyLayerConfig::deserialize(layers).map_err(|why| failed(&why))?
         }
         (None, Some(settings)) if settings.get("task").is_some() => {

@@ -84,8 +84,8 @@ fn a_folder_that_does_not_fit_is_refused_in_a_line() {
 
 /// Trains, and compares the validation of the loaded model with that of the trained one, to the bit.
 fn is_loaded_as_it_was_trained<C: ModelConfig, T: Task<Model = C::Model>>() {
-    for (cell, bidirectional) in [(CellKind::Lstm, false), (CellKind::Gru, true)] {
-        let settings = Settings { cell: cell.into(), bidirectional, ..tiny::<T>() };
+    for (cell, bidirectional, heads) in [(CellKind::Lstm, false, 2), (CellKind::Gru, true, 1)] {
+        let settings = Settings { cell: cell.into(), bidirectional, heads, ..tiny::<T>() };
         let folder = tempdir().unwrap();
         let (result, _) = start(&settings, folder.path(), false).unwrap();
         let device = Device::flex();
@@ -119,6 +119,24 @@ fn layers(d_input: usize) -> impl Iterator<Item = AnyLayerConfig> {
         };
         config.with_num_layers(2).with_bidirectional(bidirectional)
     })
+}
+
+/// A model that was saved before layers had heads.
+#[test]
+fn a_config_without_newer_options_is_read() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let run = RunFolder::new(folder.path());
+    let config = TaggerConfig::new(AnyRecurrentConfig::new(CellKind::Gru, 3, 4).into(), 2);
+    run.save(&config, config.try_init(&Device::flex()).unwrap()).unwrap();
+    let path = folder.path().join("config.json");
+    let mut json: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let layers = json["model"]["config"]["recurrent"].as_object_mut().unwrap();
+    assert_eq!(layers.remove("num_heads"), Some(1.into()));
+    std::fs::write(&path, json.to_string()).unwrap();
+    let loaded = run.load::<TaggerConfig>(&Device::flex()).unwrap();
+    assert_eq!(loaded.recurrent.recurrent().unwrap().num_heads(), 1);
 }
 
 /// Saves a model and loads it again.

@@ -214,6 +214,8 @@ fn layers() -> Vec<AnyRecurrent> {
         config(CellKind::Lstm).with_input_forget(true).with_clip(Some(0.5)).with_bias(false),
         config(CellKind::Gru).with_reset_after(false).with_batch_first(false),
         config(CellKind::Gru).with_reverse(true),
+        config(CellKind::Lstm).with_num_heads(2),
+        config(CellKind::Gru).with_num_heads(4).with_bidirectional(true),
     ]
     .map(|config| config.init(&device))
     .into()
@@ -236,6 +238,7 @@ fn what_is_saved_is_loaded_with_all_its_options() {
             assert_eq!(format!("{:?}", loaded.cell()), format!("{:?}", layer.cell()));
             assert_eq!(loaded.is_batch_first(), layer.is_batch_first());
             assert_eq!(loaded.is_reverse(), layer.is_reverse());
+            assert_eq!(loaded.num_heads(), layer.num_heads());
             assert_eq!(loaded.dropout.prob, layer.dropout.prob);
             // The same weights give the same bytes.
             weights::save(&loaded, &path).unwrap();

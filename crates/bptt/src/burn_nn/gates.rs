@@ -30,7 +30,7 @@ pub(super) fn join(name: &str, gates: &[&GateController]) -> Result<Weights, Con
     };
     let weights = Weights {
         weight_ih: weight(&inputs)?,
-        weight_hh: weight(&hiddens)?,
+        weight_hh: weight(&hiddens)?.into(),
         bias_ih: bias(&inputs)?,
         bias_hh: bias(&hiddens)?,
         weight_hr: None,
@@ -47,6 +47,7 @@ pub(super) fn join(name: &str, gates: &[&GateController]) -> Result<Weights, Con
 
 /// The reverse of [`join`].
 pub(super) fn split(weights: &Weights, gates: usize) -> Vec<GateController> {
+    let weight_hh = weights.weight_hh.as_whole().expect("a layer in heads was refused");
     let linear = |weight: &Param<Tensor<2>>, bias: &Option<Param<Tensor<1>>>, gate: usize| Linear {
         weight: part(weight, gates, gate, |weight| weight.transpose()),
         bias: bias.as_ref().map(|bias| part(bias, gates, gate, |bias| bias)),
@@ -54,7 +55,7 @@ pub(super) fn split(weights: &Weights, gates: usize) -> Vec<GateController> {
     (0..gates)
         .map(|gate| GateController {
             input_transform: linear(&weights.weight_ih, &weights.bias_ih, gate),
-            hidden_transform: linear(&weights.weight_hh, &weights.bias_hh, gate),
+            hidden_transform: linear(weight_hh, &weights.bias_hh, gate),
         })
         .collect()
 }

@@ -248,7 +248,7 @@ fn ours<D: Direction>(
     }
     let cell = directions[0].cell()?;
     let sizes = weights[0].weight_ih.dims();
-    let d_hidden = weights[0].weight_hh.dims()[1];
+    let d_hidden = weights[0].weight_hh.val().dims()[1];
     let bias = weights[0].bias_ih.is_some();
     if let [forward, reverse] = directions {
         // The cells are compared by their `Debug` output, which has all of their options.
@@ -281,6 +281,7 @@ fn ours<D: Direction>(
             d_hidden,
             num_layers: 1,
             proj_size: None,
+            num_heads: 1,
             batch_first: layout.batch_first,
             bidirectional: directions.len() == 2,
             reverse: layout.reverse,
@@ -307,6 +308,10 @@ fn theirs<D: Direction>(
     }
     if options.proj_size.is_some() {
         return refuse(format!("{name}: it has a projection, and {} has none", D::NAME));
+    }
+    if options.num_heads > 1 {
+        let heads = options.num_heads;
+        return refuse(format!("{name}: it has {heads} heads, and {} has none", D::NAME));
     }
     if options.bidirectional != bidirectional {
         let (has, bi) =

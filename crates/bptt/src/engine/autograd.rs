@@ -7,9 +7,10 @@
 
 use crate::engine::sequence::Sequence;
 use bptt_cells::{Cell, Components, HiddenTerm, Layout, State};
-use bptt_kernels::{MaskedOutput, Plan, Recorded, SequenceMask, SequenceResult};
+use bptt_kernels::{AnyTensor, MaskedOutput, Plan, Recorded, SequenceMask, SequenceResult};
 use burn::Tensor;
 use burn::tensor::{Bool, TensorData};
+use std::ops::Range;
 
 /// Runs the sequence step by step.
 pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> SequenceResult {
@@ -109,7 +110,7 @@ fn input_products(
         all.extend(input_products(rest, weight, bias));
         return all;
     }
-    let block = product(input.reshape([time * batch, width]), weight, bias);
+    let block = with_bias(input.reshape([time * batch, width]).matmul(weight.clone()), bias);
     let [_, gates] = block.dims();
     steps(block.reshape([time, batch, gates]))
 }
@@ -140,10 +141,50 @@ struct Products {
     weight_ih: Tensor<2>,
     bias_ih: Option<Tensor<2>>,
     /// For `h`: all gates but the gated one; `None` if the cell has no recurrent products.
-    outer: Option<Tensor<2>>,
+    outer: Option<Factor>,
     outer_bias: Option<Tensor<2>>,
     /// For the gated hidden state: the last gate.
-    gated: Option<(Tensor<2>, Option<Tensor<2>>)>,
+    gated: Option<(Factor, Option<Tensor<2>>)>,
+}
+
+/// A recurrent matrix, transposed.
+enum Factor {
+    /// `[P, A·H]`
+    Whole(Tensor<2>),
+    /// In heads, `[heads, H/heads, A·H/heads]`.
+    Heads(Tensor<3>),
+}
+
+impl Factor {
+    /// Gates `from` to `to` of `weight_hh`.
+    fn of(weight_hh: &AnyTensor, gates: Range<usize>, hidden: usize) -> Self {
+        match weight_hh {
+            AnyTensor::Cube(blocks) => {
+                let [heads, _, size] = blocks.dims();
+                let rows = gates.start * size..gates.end * size;
+                Self::Heads(blocks.clone().slice([0..heads, rows, 0..size]).swap_dims(1, 2))
+            }
+            AnyTensor::Matrix(matrix) => {
+                let rows = gates.start * hidden..gates.end * hidden;
+                Self::Whole(matrix.clone().slice([rows]).transpose())
+            }
+            AnyTensor::Vector(_) => unreachable!("the operands were checked"),
+        }
+    }
+
+    /// `[B, P]` times this, `[B, A·H]`.
+    fn times(&self, x: Tensor<2>) -> Tensor<2> {
+        let weight = match self {
+            Self::Whole(weight) => return x.matmul(weight.clone()),
+            Self::Heads(weight) => weight.clone(),
+        };
+        let ([batch, hidden], [heads, size, columns]) = (x.dims(), weight.dims());
+        let x = x.reshape([batch, heads, size]).swap_dims(0, 1);
+        let gates = columns / size;
+        // [heads, B, A, H/heads], of which each gate's heads come side by side.
+        let product = x.matmul(weight).reshape([heads, batch, gates, size]);
+        product.permute([1, 2, 0, 3]).reshape([batch, gates * hidden])
+    }
 }
 
 impl Products {
@@ -154,11 +195,12 @@ impl Products {
             return Self { hidden, weight_ih, bias_ih, outer: None, outer_bias: None, gated: None };
         };
         let bias_hh = &sequence.bias_hh;
-        let all = C::GATES * hidden;
-        let outer = if has_gated::<C>() { all - hidden } else { all };
-        let weight = |from: usize, to: usize| weight_hh.clone().slice([from..to]).transpose();
+        let all = C::GATES;
+        let outer = if has_gated::<C>() { all - 1 } else { all };
+        let weight = |from: usize, to: usize| Factor::of(weight_hh, from..to, hidden);
         let bias = |from: usize, to: usize| {
-            bias_hh.as_ref().map(|bias| bias.clone().slice([from..to]).unsqueeze::<2>())
+            let rows = from * hidden..to * hidden;
+            bias_hh.as_ref().map(|bias| bias.clone().slice([rows.clone()]).unsqueeze::<2>())
         };
         Self {
             hidden,
@@ -184,7 +226,7 @@ impl Products {
         let Some(outer) = &self.outer else {
             return (C::Gates::from_fn(|g| gate(&wx, g)), C::Separate::from_vec(Vec::new()));
         };
-        let uh = product(before.hidden.0.clone(), outer, &self.outer_bias);
+        let uh = with_bias(outer.times(before.hidden.0.clone()), &self.outer_bias);
         if C::HIDDEN_TERMS.iter().all(|term| *term == HiddenTerm::Added) {
             // Slicing the sum needs half as many slices as slicing both products.
             let sum = wx + uh;
@@ -207,7 +249,7 @@ impl Products {
             let gated = cell.gated_hidden(&planes, before).0;
             gates = planes.into_vec();
             let last = gates.pop().expect("the gate with the gated term is there");
-            gates.push(last + Recorded(product(gated, weight, bias)));
+            gates.push(last + Recorded(with_bias(weight.times(gated), bias)));
         }
         (C::Gates::from_vec(gates), C::Separate::from_vec(separate))
     }
@@ -217,8 +259,8 @@ fn has_gated<C: Cell>() -> bool {
     C::HIDDEN_TERMS.contains(&HiddenTerm::Gated)
 }
 
-fn product(x: Tensor<2>, weight: &Tensor<2>, bias: &Option<Tensor<2>>) -> Tensor<2> {
-    let product = x.matmul(weight.clone());
+/// A product plus the bias.
+fn with_bias(product: Tensor<2>, bias: &Option<Tensor<2>>) -> Tensor<2> {
     match bias {
         Some(bias) => product + bias.clone(),
         None => product,

@@ -16,8 +16,9 @@ pub struct Sequence {
     pub input: Tensor<3>,
     /// `W`, `[G·H, I]`
     pub weight_ih: Tensor<2>,
-    /// `U`, `[G·H, P]`; for a cell without recurrent products its diagonal weights, `[V, H]`
-    pub weight_hh: Option<Tensor<2>>,
+    /// `U`, `[G·H, P]`; in heads `[heads, G·H/heads, H/heads]`; for a cell without recurrent products its diagonal
+    /// weights, `[V, H]`
+    pub weight_hh: Option<AnyTensor>,
     /// `b`, `[G·H]`
     pub bias_ih: Option<Tensor<1>>,
     /// `b_h`, `[G·H]`
@@ -65,7 +66,14 @@ impl Sequence {
     /// If the weights do not have the shape `[V, H]`.
     pub(crate) fn diagonal_as_memory(&mut self, layout: &CellLayout) {
         if !layout.has_recurrent_weights() {
-            self.weight_diag = self.weight_hh.take();
+            self.weight_diag = self.weight_hh.take().map(|weight| match weight {
+                AnyTensor::Matrix(weight) => weight,
+                other => panic!(
+                    "{}: `weight_hh` has shape {:?}, expected [V, H]",
+                    layout.name,
+                    &other.shape()[..]
+                ),
+            });
         }
         let [rows, _] = self.weight_ih.dims();
         let expected = [layout.diagonal_weights, rows / layout.gates()];
@@ -108,7 +116,7 @@ impl Sequence {
         let mut operands = Operands::<AnyTensor>::new();
         operands.set(Operand::Input, Some(self.input.into()));
         operands.set(Operand::WeightIh, Some(self.weight_ih.into()));
-        operands.set(Operand::WeightHh, self.weight_hh.map(Into::into));
+        operands.set(Operand::WeightHh, self.weight_hh);
         operands.set(Operand::BiasIh, self.bias_ih.map(Into::into));
         operands.set(Operand::BiasHh, self.bias_hh.map(Into::into));
         operands.set(Operand::WeightHr, self.weight_hr.map(Into::into));

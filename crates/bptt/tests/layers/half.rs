@@ -68,7 +68,10 @@ fn outcome(layer: &AnyRecurrent, given: &Given) -> Vec<Vec<u64>> {
     }
     let weights = &layer.weights[0];
     let others = weights.weight_hr.iter().chain(&weights.weight_diag);
-    for weight in [&weights.weight_ih, &weights.weight_hh].into_iter().chain(others) {
+    for weight in [&weights.weight_ih, weights.weight_hh.as_whole().expect("no heads")]
+        .into_iter()
+        .chain(others)
+    {
         all.add(Tensor::<2>::from_inner(weight.grad(&gradients).expect("a parameter")));
     }
     for bias in weights.bias_ih.iter().chain(&weights.bias_hh) {

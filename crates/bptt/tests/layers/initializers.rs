@@ -63,7 +63,10 @@ fn projected(input: &str, recurrent: &str) -> Recurrent<bptt::LstmCell> {
 #[test]
 fn orthogonal_weights_are_orthogonal_gate_by_gate() {
     let check = |weights: &Weights, gain: f64| {
-        let mut matrices = vec![(&weights.weight_ih, HIDDEN), (&weights.weight_hh, HIDDEN)];
+        let mut matrices = vec![
+            (&weights.weight_ih, HIDDEN),
+            (weights.weight_hh.as_whole().expect("no heads"), HIDDEN),
+        ];
         matrices.extend(weights.weight_hr.as_ref().map(|weight| (weight, 10)));
         for (weight, rows) in matrices {
             let (gates, columns) = gates(weight, rows);
@@ -94,7 +97,7 @@ fn all_orthogonal_matrices_are_equally_likely() {
     let mut turns = 0;
     let mut angles = [0.0; 2];
     for _ in 0..draws {
-        let u = values(&config.init(&plain()).weights[0].weight_hh);
+        let u = values(config.init(&plain()).weights[0].weight_hh.as_whole().expect("no heads"));
         turns += u32::from(u[0] * u[3] - u[1] * u[2] > 0.0);
         angles[0] += u[0];
         angles[1] += u[1];
@@ -117,11 +120,11 @@ fn an_identity_is_one_exactly() {
     };
     for w in &projected("identity:0.5", "identity").weights {
         check(&w.weight_ih, HIDDEN, 0.5);
-        check(&w.weight_hh, HIDDEN, 1.0);
+        check(w.weight_hh.as_whole().expect("no heads"), HIDDEN, 1.0);
         check(w.weight_hr.as_ref().expect("a projection"), 10, 1.0);
     }
     let rnn = RnnConfig::new(2, 6).with_recurrent_initializer(weights("identity:0.25"));
-    check(&rnn.init(&plain()).weights[0].weight_hh, 6, 0.25);
+    check(rnn.init(&plain()).weights[0].weight_hh.as_whole().expect("no heads"), 6, 0.25);
 }
 
 /// How far the variance of the numbers is from the expected one, in standard errors; the fourth moment is that of the
@@ -157,7 +160,9 @@ fn variances_are_those_of_one_gate() {
             .with_recurrent_initializer(weights(name))
             .init(&plain());
         let w = &gru.weights[0];
-        for (weight, variance) in [(&w.weight_ih, of_input), (&w.weight_hh, of_recurrent)] {
+        for (weight, variance) in
+            [(&w.weight_ih, of_input), (w.weight_hh.as_whole().expect("no heads"), of_recurrent)]
+        {
             let errors = errors(&values(weight), variance, fourth);
             // 7200 and 10800 numbers: a wrong fan is more than 25 standard errors away.
             assert!(errors.iter().all(|error| error.abs() < 6.0), "{name}: {errors:?}");
@@ -166,7 +171,9 @@ fn variances_are_those_of_one_gate() {
     let config = GruConfig::new(2, 3).with_input_initializer(weights("constant:-0.5"));
     let gru = config.with_recurrent_initializer(weights("zeros")).init(&plain());
     assert!(values(&gru.weights[0].weight_ih).iter().all(|&x| x == -0.5));
-    assert!(values(&gru.weights[0].weight_hh).iter().all(|&x| x == 0.0));
+    assert!(
+        values(gru.weights[0].weight_hh.as_whole().expect("no heads")).iter().all(|&x| x == 0.0)
+    );
 }
 
 #[test]
@@ -240,7 +247,7 @@ fn a_seed_gives_the_numbers_that_it_always_gave() {
         let w = &lstm.weights[0];
         let bias = |bias: &Option<Param<Tensor<1>>>| bias.as_ref().expect("biases").to_data();
         matrix(24, 3) == w.weight_ih.to_data()
-            && matrix(24, 2) == w.weight_hh.to_data()
+            && matrix(24, 2) == w.weight_hh.val().to_data()
             && vector() == bias(&w.bias_ih)
             && vector() == bias(&w.bias_hh)
             && Some(matrix(2, 6)) == w.weight_hr.as_ref().map(|weight| weight.to_data())
@@ -257,7 +264,7 @@ fn a_seed_fixes_every_initializer() {
         let draw = || {
             device.seed(5);
             let w = config.init(&device).weights[0].clone();
-            (w.weight_hh.to_data(), w.bias_ih.expect("biases").to_data())
+            (w.weight_hh.val().to_data(), w.bias_ih.expect("biases").to_data())
         };
         // Other tests draw from the same generator at the same time.
         assert!((0..1000).any(|_| draw() == draw()), "{name}");
@@ -391,10 +398,10 @@ fn all_cells_take_all_weights() {
                 continue;
             }
             let layer = layer.expect("it fits");
-            let values = values(&layer.weights[3].weight_hh);
+            let values = values(layer.weights[3].weight_hh.as_whole().expect("no heads"));
             assert!(values.iter().all(|x| x.is_finite()), "{name}");
             let rows = if is_dense { layer.cell().gates() * 5 } else { 1 };
-            assert_eq!(layer.weights[3].weight_hh.dims(), [rows, 5]);
+            assert_eq!(layer.weights[3].weight_hh.val().dims(), [rows, 5]);
             if !is_dense && name == "identity" {
                 assert_eq!(values, [1.0; 5]);
             }

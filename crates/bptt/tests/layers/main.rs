@@ -3,6 +3,7 @@
 
 mod gradient_probe;
 mod half;
+mod heads;
 mod initial_state;
 mod initializers;
 mod limits;
@@ -335,7 +336,8 @@ fn a_stream_sees_that_its_weights_have_changed() {
         seen.push(stepped);
         let weights = &mut layer.weights[0];
         weights.weight_ih = weights.weight_ih.clone().map(|weight| weight.mul_scalar(0.5));
-        weights.weight_hh = weights.weight_hh.clone().map(|weight| weight.add_scalar(0.5));
+        let weight_hh = weights.weight_hh.val().add_scalar(0.5);
+        weights.weight_hh = weights.weight_hh.with_values(weight_hh);
     }
 }
 
@@ -349,7 +351,7 @@ fn a_stream_does_not_take_the_copy_of_a_weight_for_that_of_another() {
         let weights = &mut layer.weights[0];
         let of = |inputs| noise([inputs, 4, 1], &device).squeeze_dim::<2>(2).transpose();
         weights.weight_ih = weights.weight_ih.clone().map(|_| of(3));
-        weights.weight_hh = weights.weight_hh.clone().map(|_| of(4));
+        weights.weight_hh = weights.weight_hh.with_values(of(4));
         let by_reference = layer.clone().with_kernel(Kernel::Reference);
         let found = layer.step(x.clone(), None).0.into_data();
         let expected = by_reference.step(x.clone(), None).0.into_data();

@@ -95,7 +95,7 @@ impl Given {
         let zeros = || input.zeros_like();
         all.push(leaf.grad(&gradients).unwrap_or_else(zeros).into_data());
         for weights in &layer.weights {
-            for weight in [&weights.weight_ih, &weights.weight_hh] {
+            for weight in [&weights.weight_ih, weights.weight_hh.as_whole().expect("no heads")] {
                 all.extend(weight.grad(&gradients).map(Tensor::into_data));
             }
             let bias = weights.bias_hh.as_ref().expect("by default");

@@ -133,7 +133,7 @@ fn over(storage: &[Tensor<1>; 3], [hidden, output, input]: [usize; 3]) -> bptt::
     let mut layer = config.init(&device);
     let [ih, hh, hr] = storage.clone();
     layer.weights[0].weight_ih = Param::from_tensor(ih.reshape([4 * hidden, input]));
-    layer.weights[0].weight_hh = Param::from_tensor(hh.reshape([4 * hidden, output]));
+    layer.weights[0].weight_hh = Param::from_tensor(hh.reshape([4 * hidden, output])).into();
     layer.weights[0].weight_hr = Some(Param::from_tensor(hr.reshape([output, hidden])));
     layer
 }
@@ -181,12 +181,12 @@ fn transposed_and_changing_weights_are_right() {
         is_right(&gru, "a transposed weight");
         for k in 0..5 {
             let weight = gru.weights[0].weight_hh.val();
-            gru.weights[0].weight_hh = Param::from_tensor(weight * 0.9);
+            gru.weights[0].weight_hh = Param::from_tensor(weight * 0.9).into();
             is_right(&gru, &format!("weights after change {k}"));
         }
         // Copies whose weights change independently.
         let mut copy = gru.clone();
-        copy.weights[0].weight_hh = Param::from_tensor(noise([120, 40], &device));
+        copy.weights[0].weight_hh = Param::from_tensor(noise([120, 40], &device)).into();
         for _ in 0..2 {
             is_right(&gru, "a layer");
             is_right(&copy, "its copy");
@@ -218,7 +218,7 @@ fn packed_weights_do_not_pile_up() {
         let mut layer = GruConfig::new(256, 256).init(&device);
         grown("weights that change", &mut || {
             let weight = layer.weights[0].weight_hh.val();
-            layer.weights[0].weight_hh = Param::from_tensor(weight * 0.999);
+            layer.weights[0].weight_hh = Param::from_tensor(weight * 0.999).into();
             let _ = layer.step(x.clone(), None);
         });
     }
@@ -244,9 +244,10 @@ fn threads_that_share_layers_and_weights_get_the_same_bits() {
                             _ => {
                                 let mut other = layers[k].clone();
                                 let own = other.weights[0].weight_hh.val();
-                                other.weights[0].weight_hh = Param::from_tensor(own.clone() * 2.0);
+                                other.weights[0].weight_hh =
+                                    Param::from_tensor(own.clone() * 2.0).into();
                                 let _ = other.forward(x.clone(), None);
-                                other.weights[0].weight_hh = Param::from_tensor(own);
+                                other.weights[0].weight_hh = Param::from_tensor(own).into();
                                 other.forward(x.clone(), None).0
                             }
                         };
@@ -281,7 +282,7 @@ fn types_that_differ_are_refused_by_all_alike() {
                 assert_eq!(complaint(|| gru.forward(x(), Some(state))), expected("h_0"));
                 let mut mixed = gru.clone();
                 let wide = mixed.weights[0].weight_hh.val().cast(DType::F64);
-                mixed.weights[0].weight_hh = Param::from_tensor(wide);
+                mixed.weights[0].weight_hh = Param::from_tensor(wide).into();
                 assert_eq!(complaint(|| mixed.forward(x(), None)), expected("weight_hh"));
                 let mut mixed = gru.clone();
                 let bias = mixed.weights[0].bias_hh.take().expect("a bias").val().cast(DType::F64);
@@ -306,7 +307,7 @@ fn a_projection_to_more_than_there_is_is_refused() {
         let sequence = |hidden, output| Sequence {
             input: Tensor::ones([1, 1, 2], &device),
             weight_ih: Tensor::ones([hidden, 2], &device),
-            weight_hh: Some(Tensor::ones([hidden, output], &device)),
+            weight_hh: Some(Tensor::<2>::ones([hidden, output], &device).into()),
             bias_ih: None,
             bias_hh: None,
             weight_hr: Some(Tensor::ones([output, hidden], &device)),

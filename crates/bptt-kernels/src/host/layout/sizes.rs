@@ -47,6 +47,9 @@ pub(crate) struct Layer {
     /// Whether the last gate's product is with a gated hidden state.
     pub(crate) gated: bool,
     pub(crate) projected: bool,
+    /// How many heads there are: blocks on the diagonal of each gate's recurrent matrix, with zeros beside them; 1 for a
+    /// whole matrix.
+    pub(crate) heads: usize,
     /// Whether the cell's step hands on a gradient of `h` by itself: a cell that can be projected does not.
     pub(crate) hands_on_hidden: bool,
     /// `H` and `P`, padded to whole registers.
@@ -109,6 +112,7 @@ impl Layer {
             separate,
             gated: cell.count(HiddenTerm::Gated) > 0,
             projected,
+            heads: 1,
             hands_on_hidden: !cell.projectable,
             hp: hidden.next_multiple_of(lanes),
             pp: output.next_multiple_of(lanes),
@@ -166,6 +170,28 @@ impl Layer {
         let pieces = [of(0..whole), of(whole..hidden)].into_iter();
         let is_there = |units: &Range<usize>| !units.is_empty();
         pieces.filter(is_there).map(move |units| (first + columns.from(units.start).0, units))
+    }
+
+    /// Where the first of some units of a plane is in a row, and where the others are, counted from there.
+    pub(crate) fn columns_of(&self, plane: usize, units: &Range<usize>) -> (usize, Columns) {
+        let mut pieces = self.pieces(plane, units);
+        let (first, here) = pieces.next().expect("there is a unit");
+        let (rest_at, rest) = match pieces.next() {
+            Some((at, units)) => (at - first, units.len()),
+            None => (here.len(), 0),
+        };
+        (first, Columns { whole: here.len(), rest, rest_at, padded: false })
+    }
+
+    /// The units of a head.
+    pub(crate) fn units_of(&self, head: usize) -> Range<usize> {
+        let size = self.head_size();
+        head * size..(head + 1) * size
+    }
+
+    /// How many units a head has.
+    pub(crate) fn head_size(&self) -> usize {
+        self.hidden / self.heads
     }
 
     /// Memory for this many rows of planes, once or twice, with zeros behind the last plane of each row.

@@ -10,7 +10,8 @@ impl Layer {
     /// The multiplications and additions of the forward pass.
     fn flops(&self) -> f64 {
         let rows = (self.time * self.batch) as f64;
-        2.0 * rows * ((self.input + self.output) * self.gates * self.hidden) as f64
+        let of_h = self.output / self.heads;
+        2.0 * rows * ((self.input + of_h) * self.gates * self.hidden) as f64
     }
 
     /// How many of the available threads work.
@@ -28,12 +29,15 @@ impl Layer {
         if count == 1 {
             return Parallelism::Batch;
         }
-        let weights = self.outer() * self.hidden * self.output * size_of::<T>();
+        let weights = self.outer() * self.hidden * (self.output / self.heads) * size_of::<T>();
         let each = rows / self.parts / count;
         // If threads share the rows, each reads all weights for each step, and needs no barrier. That is best if the
         // weights fit its cache, or if it has many rows for each reading.
         let by_rows = each >= 1 && (weights <= 1 << 18 || each >= 16);
-        let by_units = !self.projected && !self.gated && self.hidden >= count * self.panel;
+        // Threads share units by whole panels, and a head's panels begin with its first unit.
+        let has_whole_heads = self.heads == 1 || self.head_size().is_multiple_of(self.panel);
+        let by_units =
+            !self.projected && !self.gated && has_whole_heads && self.hidden >= count * self.panel;
         match () {
             () if by_rows || (each >= 1 && !by_units) => Parallelism::Batch,
             () if by_units && weights * rows >= 1 << 18 => Parallelism::Hidden,

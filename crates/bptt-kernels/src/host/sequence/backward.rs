@@ -11,6 +11,7 @@ use crate::host::memory::buffer::Buffer;
 use crate::host::memory::values::Values;
 use crate::host::sequence::backward_memory::{BlockBuffers, Gradients, StateGradient, Totals};
 use crate::host::sequence::backward_shared::Sequence;
+use crate::host::sequence::heads::head_sums;
 use crate::host::sequence::passes::{Forwarder, Outputs, diagonal_weights};
 use crate::host::sequence::trace::Trace;
 use crate::host::sequence::trace_segment::TraceSegment;
@@ -92,7 +93,8 @@ pub(crate) fn backward<T: Gemm>(
     let blocks: Vec<_> = blocks.into_iter().map(block).collect();
     let mut state = StateGradient::new(layer, &d_results, wanted);
     let mut diagonal = diagonal_weights(layer, operands);
-    let mut totals = Totals::new(layer);
+    let head_sums = head_sums::<T>(layer);
+    let mut totals = Totals::new(layer, &head_sums);
     // Each thread has sums of its own.
     let squares = if observer.is_some() { count * layer.time * PATHS } else { 0 };
     let mut squares = Buffer::<f64>::zeros(&[squares]);
@@ -111,6 +113,9 @@ pub(crate) fn backward<T: Gemm>(
         weight_ih: packed(|of| of.ih.as_ref()),
         gated: packed(|of| of.gated.as_ref()),
         project: packed(|of| of.project.as_ref()),
+        heads: (weights.heads.as_ref())
+            .map(|heads| heads.beside(tangents.as_ref().and_then(|of| of.heads.as_ref()))),
+        head_sums: &head_sums,
         blocks: &blocks,
         slots,
         taken: blocks.iter().map(|_| AtomicUsize::new(0)).collect(),

@@ -5,6 +5,7 @@ use crate::host::gemm::dispatch::Gemm;
 use crate::host::layout::sizes::Layer;
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::memory::values::Values;
+use crate::host::sequence::heads::HeadSum;
 use crate::operation::operands::{Cotangents, Operand, Operands};
 
 /// What a block of steps needs. Of each there are two, which belong to blocks in turn.
@@ -41,9 +42,9 @@ pub(super) struct StateGradient<M> {
 pub(super) struct Totals<M> {
     /// `[I, G·H]`
     pub(super) ih: M,
-    /// `[P, outer·H]`
+    /// `[P, outer·H]`; in heads, one part after the other, as [`HeadSum`] has them.
     pub(super) hh: M,
-    /// `[H, H]`
+    /// `[H, H]`; in heads as `hh`.
     pub(super) gated: Option<M>,
     /// `[H, P]`
     pub(super) hr: Option<M>,
@@ -191,13 +192,17 @@ fn move_all<T: Gemm>(to: &mut [T], from: &mut [T]) {
 }
 
 impl<T: Gemm> Totals<Buffer<T>> {
-    pub(super) fn new(layer: &Layer) -> Self {
+    pub(super) fn new(layer: &Layer, head_sums: &[Vec<HeadSum>; 2]) -> Self {
         let Layer { input, hidden, output, hp, pp, projected, gated, parts, row, .. } = *layer;
         let sums = |columns| layer.row_of_sums::<T>(columns);
+        let [of_h, of_gated] = head_sums.each_ref().map(|all| all.last());
+        let of_heads = |last: &HeadSum| Buffer::zeros(&[last.at + last.size]);
+        let whole = || Buffer::zeros(&[parts, output, sums(layer.of_h().1)]);
+        let whole_gated = || Buffer::zeros(&[parts, hidden, hp]);
         Self {
             ih: Buffer::zeros(&[parts, input, sums(layer.of_x().1)]),
-            hh: Buffer::zeros(&[parts, output, sums(layer.of_h().1)]),
-            gated: gated.then(|| Buffer::zeros(&[parts, hidden, hp])),
+            hh: of_h.map_or_else(whole, of_heads),
+            gated: gated.then(|| of_gated.map_or_else(whole_gated, of_heads)),
             hr: projected.then(|| Buffer::zeros(&[parts, hidden, pp])),
             bias: Buffer::zeros(&[parts, row]),
         }
@@ -242,7 +247,7 @@ impl<T: Gemm> Gradients<Values<T>> {
         Self {
             input: gradient(Operand::Input, &[time, batch, input]),
             weight_ih: gradient(Operand::WeightIh, &[parts, gates, hidden, input]),
-            weight_hh: gradient(Operand::WeightHh, &[parts, gates, hidden, output]),
+            weight_hh: gradient(Operand::WeightHh, &[parts, gates, hidden, output / layer.heads]),
             weight_hr: gradient(Operand::WeightHr, &[parts, output, hidden]),
         }
     }

@@ -8,6 +8,7 @@ use crate::host::layout::thread_plan::TimeBlock;
 use crate::host::layout::valid_rows::{Origin, ValidRows};
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::sequence::backward_memory::{BlockBuffers, Gradients, StateGradient, Totals};
+use crate::host::sequence::heads::{HeadSum, PackedHeads};
 use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::step::gates::CellRunner;
 use crate::operation::operands::{Operand, Operands};
@@ -31,6 +32,9 @@ pub(super) struct Sequence<'a, T> {
     pub(super) weight_ih: Option<Packed<'a, T>>,
     pub(super) gated: Option<Packed<'a, T>>,
     pub(super) project: Option<Packed<'a, T>>,
+    /// In heads, the blocks of `U`, and the parts of their gradient: for `h`, and for the gated hidden state.
+    pub(super) heads: Option<PackedHeads<'a, T>>,
+    pub(super) head_sums: &'a [Vec<HeadSum>; 2],
     pub(super) blocks: &'a [TimeBlock],
     /// How many blocks have buffers at the same time: two, if threads may be in two blocks.
     pub(super) slots: usize,

@@ -11,6 +11,7 @@ use crate::host::layout::valid_rows::StepRows;
 use crate::host::memory::buffer::Shared;
 use crate::host::sequence::backward_memory::StateGradient;
 use crate::host::sequence::backward_shared::{Sequence, SharedSegment};
+use crate::host::sequence::heads::HeadProduct;
 use crate::host::step::gates::{Part, StepBackward};
 use crate::host::threads::team::Member;
 use crate::operation::observer::PATHS;
@@ -154,6 +155,12 @@ impl<T: Gemm> Sequence<'_, T> {
             let (a, a_rows) = in_block(d_planes, row);
             let a = (a.wrapping_add(self.layer.of_gated().0), a_rows);
             product(a, gated, 0..gated.value.count, of_batch(d_gated, hp), false);
+            if let Some(heads) = self.heads {
+                let (a, c) = (in_block(d_planes, row), of_batch(d_gated, hp));
+                let product = HeadProduct::new(self.layer, shard, a, c, rows.len(), false);
+                // SAFETY: as above.
+                unsafe { heads.gated(product) };
+            }
             gates(Part::Completion);
         }
         if block.parallelism == Parallelism::Hidden {
@@ -166,6 +173,13 @@ impl<T: Gemm> Sequence<'_, T> {
             // To what the cell handed on by itself, if it can.
             let add = self.layer.hands_on_hidden;
             product(a, self.weight_hh, panels, of_batch(self.state.d_hidden, pp), add);
+        }
+        if let Some(heads) = self.heads {
+            let (a, c) = (in_block(d_planes, row), of_batch(self.state.d_hidden, pp));
+            let has_direct = self.layer.hands_on_hidden;
+            let product = HeadProduct::new(self.layer, shard, a, c, rows.len(), has_direct);
+            // SAFETY: as above.
+            unsafe { heads.outer(product) };
         }
         self.reset_backward(k, shard);
     }

@@ -9,6 +9,7 @@ use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::{Parallelism, Shard};
 use crate::host::layout::valid_rows::{Origin, StepRows, ValidRows};
 use crate::host::memory::buffer::Shared;
+use crate::host::sequence::heads::{HeadProduct, PackedHeads};
 use crate::host::sequence::phase::Phase;
 use crate::host::simd::isa::Isa;
 use crate::host::step::gates::{CellRunner, Part, StepForward};
@@ -47,6 +48,8 @@ pub(super) struct Forward<'a, T> {
     pub(super) weight_hh: Packed<'a, T>,
     pub(super) gated: Option<Packed<'a, T>>,
     pub(super) project: Option<Packed<'a, T>>,
+    /// In heads, the blocks of `U`.
+    pub(super) heads: Option<PackedHeads<'a, T>>,
     /// The biases, in the order of a row of planes; in dual numbers, also their tangents.
     pub(super) bias: [&'a [T]; 2],
     /// The first step of the pass.
@@ -254,11 +257,20 @@ impl<T: Gemm> Forward<'_, T> {
             };
             self.runner.steps.forward(isa, &step);
         };
+        let by_heads = |(a, a_rows): (*mut T, Rows<'_>), is_gated: bool| {
+            let Some(heads) = self.heads else { return };
+            let c = (planes.at(first * row, 0), Rows::plain(row));
+            let product = HeadProduct::new(self.layer, shard, (a, a_rows), c, rows.len(), true);
+            // SAFETY: as in `add`.
+            unsafe { if is_gated { heads.gated(product) } else { heads.outer(product) } };
+        };
         add(of_batch(before, pp), self.weight_hh, self.layer.of_h().0);
+        by_heads(of_batch(before, pp), false);
         if let Some(gated) = self.gated {
             gates(Part::Inner);
             let operand = self.gated_hidden.expect("there is room for it");
             add(of_batch(operand, hp), gated, self.layer.of_gated().0);
+            by_heads(of_batch(operand, hp), true);
         }
         gates(Part::Step);
         if let (Some(project), Some(own)) = (self.project, self.own) {

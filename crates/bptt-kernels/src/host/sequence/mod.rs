@@ -7,6 +7,7 @@ pub(crate) mod backward_shared;
 pub(crate) mod backward_steps;
 pub(crate) mod forward;
 pub(crate) mod forward_steps;
+pub(crate) mod heads;
 pub(crate) mod limits;
 pub(crate) mod packed_weights;
 pub(crate) mod passes;

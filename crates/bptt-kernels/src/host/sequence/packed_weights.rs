@@ -5,6 +5,7 @@ use crate::host::gemm::panels::{Panels, Source, pack_all};
 use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::Layer;
 use crate::host::memory::buffer::Buffer;
+use crate::host::sequence::heads::Heads;
 use crate::host::simd::real::Real;
 use crate::operation::operands::Operand;
 
@@ -16,6 +17,8 @@ pub(crate) struct PackedWeights<T> {
     pub(crate) weight_hh: Panels<T>,
     pub(crate) gated: Option<Panels<T>>,
     pub(crate) project: Option<Panels<T>>,
+    /// In heads, the blocks of `U`, in place of the matrices for `h` and for the gated hidden state, which are empty then.
+    pub(crate) heads: Option<Heads<T>>,
     /// The biases, in the order of a row of planes.
     pub(crate) bias: Buffer<T>,
 }
@@ -31,9 +34,12 @@ impl<T: Real> PackedWeights<T> {
         let Layer { input, hidden, output, isa, gates, .. } = *layer;
         let input = depth(Operand::WeightIh, input);
         let mut weight_ih = Panels::new(isa, input, gates, layer.of_x().1);
-        let of_hidden = depth(Operand::WeightHh, output);
-        let mut weight_hh = Panels::new(isa, of_hidden, layer.outer(), layer.of_h().1);
-        let gated = || Panels::new(isa, of_hidden, 1, layer.of_gated().1);
+        let (mut heads, of_heads) = Heads::forward(layer, operands).unzip();
+        let is_whole = heads.is_none();
+        let of_hidden = depth(Operand::WeightHh, if is_whole { output } else { 0 });
+        let result = |columns| if is_whole { columns } else { Columns::none() };
+        let mut weight_hh = Panels::new(isa, of_hidden, layer.outer(), result(layer.of_h().1));
+        let gated = || Panels::new(isa, of_hidden, 1, result(layer.of_gated().1));
         let mut gated = layer.gated.then(gated);
         let own = depth(Operand::WeightHr, hidden);
         let project = || Panels::new(isa, own, 1, Columns::plain(output, layer.panel).padded());
@@ -46,16 +52,16 @@ impl<T: Real> PackedWeights<T> {
         ];
         let packers = [
             Some(weight_ih.packer()),
-            Some(weight_hh.packer()),
-            gated.as_mut().map(Panels::packer),
+            is_whole.then(|| weight_hh.packer()),
+            gated.as_mut().filter(|_| is_whole).map(Panels::packer),
             project.as_mut().map(Panels::packer),
         ];
         let all = packers.into_iter().zip(&sources);
-        pack_all(
-            count,
-            &all.filter_map(|(packer, from)| Some((packer?, from))).collect::<Vec<_>>(),
-        );
-        Self { weight_ih, weight_hh, gated, project, bias: bias_row(layer, operands) }
+        let blocks = heads.iter_mut().flat_map(Heads::packers);
+        let of_heads = of_heads.iter().flatten();
+        let all = all.filter_map(|(packer, from)| Some((packer?, from)));
+        pack_all(count, &all.chain(blocks.zip(of_heads)).collect::<Vec<_>>());
+        Self { weight_ih, weight_hh, gated, project, heads, bias: bias_row(layer, operands) }
     }
 }
 

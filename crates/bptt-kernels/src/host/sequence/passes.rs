@@ -193,6 +193,8 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
             weight_hh: values.weight_hh.beside(tangents.map(|of| &of.weight_hh)),
             gated: packed(|of| of.gated.as_ref()),
             project: packed(|of| of.project.as_ref()),
+            heads: (values.heads.as_ref())
+                .map(|heads| heads.beside(tangents.and_then(|of| of.heads.as_ref()))),
             bias: [values.bias.as_slice(), tangents.map_or(&[], |of| of.bias.as_slice())],
             first: steps.start,
             planes: planes.each_mut().map(Buffer::shared),

@@ -9,6 +9,7 @@ use crate::host::gemm::transposed_product::{OuterSum, Tiles, block_depth};
 use crate::host::layout::sizes::Layer;
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::sequence::backward_shared::Sequence;
+use crate::host::sequence::heads::HeadSum;
 use crate::host::simd::prefetch::send_for;
 use crate::host::threads::team::{Member, part};
 use crate::operation::operands::Operand;
@@ -90,7 +91,7 @@ impl<T: Gemm> Sequence<'_, T> {
 
     /// Lays out a part of the factors of the sums over a block as tiles.
     pub(super) fn lay_out(&self, steps: Range<usize>, slot: usize, index: usize, parts: usize) {
-        let Layer { input, output, parts: grain, isa, .. } = *self.layer;
+        let Layer { input, output, heads, parts: grain, isa, .. } = *self.layer;
         let rows = self.valid_rows.count(&steps);
         let mine = part(index, parts, rows, grain);
         let worked = || self.valid_rows.worked(steps.start, mine.start);
@@ -102,10 +103,16 @@ impl<T: Gemm> Sequence<'_, T> {
             unsafe { self.lay(of_x, worked().map(row), mine.clone(), rows, to) };
         }
         if self.wanted.has(Operand::WeightHh) {
-            let row = |(k, b)| self.hidden_before(k, b);
-            let (of_h, to) = (Tiles::new(isa, output), self.buffers.h_tiles[slot]);
-            // SAFETY: as above.
-            unsafe { self.lay(of_h, worked().map(row), mine.clone(), rows, to) };
+            // Each head has tiles of its own.
+            let width = output / heads;
+            for head in 0..heads {
+                let row = |(k, b)| self.hidden_before(k, b);
+                let row = |at| &row(at)[head * width..];
+                let to = self.buffers.h_tiles[slot].part(head * rows * width, rows * width);
+                let of_h = Tiles::new(isa, width);
+                // SAFETY: as above.
+                unsafe { self.lay(of_h, worked().map(row), mine.clone(), rows, to) };
+            }
         }
     }
 
@@ -138,7 +145,8 @@ impl<T: Gemm> Sequence<'_, T> {
                     let gated = (sum == Sum::Gated)
                         .then(|| gated_tiles.get_or_insert_with(|| self.gated_tiles(rows, slot)));
                     let of = self.factors(sum, rows, slot, gated);
-                    self.sum_panel(of, rows, piece, &mut scratch);
+                    let (of, panel) = self.of_head(sum, of, rows, slot, piece);
+                    self.sum_panel(of, rows, panel, &mut scratch);
                 }
             }
         }
@@ -157,11 +165,20 @@ impl<T: Gemm> Sequence<'_, T> {
         };
         let [of_x, of_h, of_gated] = [self.layer.of_x(), self.layer.of_h(), self.layer.of_gated()];
         let of_output = Columns::plain(output, panel);
+        let by_heads = |whole, sums: &[HeadSum]| match (sums, wants(Operand::WeightHh)) {
+            ([], _) | (_, false) => whole,
+            (sums, true) => {
+                let count = sums.iter().map(|sum| sum.columns.panels(panel)).sum();
+                (count, rows * panel * self.layer.head_size())
+            }
+        };
+        let of_hidden = by_panels(wants(Operand::WeightHh), of_h.1, output);
+        let of_gated = by_panels(gated && wants(Operand::WeightHh), of_gated.1, hidden);
         let mut pieces = [
             (Sum::Input, (of_input, PIECE * gates * hidden * input)),
             (Sum::WeightIh, by_panels(wants(Operand::WeightIh), of_x.1, input)),
-            (Sum::WeightHh, by_panels(wants(Operand::WeightHh), of_h.1, output)),
-            (Sum::Gated, by_panels(gated && wants(Operand::WeightHh), of_gated.1, hidden)),
+            (Sum::WeightHh, by_heads(of_hidden, &self.head_sums[0])),
+            (Sum::Gated, by_heads(of_gated, &self.head_sums[1])),
             (Sum::WeightHr, by_panels(wants(Operand::WeightHr), of_output, hidden)),
             (Sum::Bias, (count(self.wants_bias(), 1), 0)),
         ];
@@ -233,15 +250,53 @@ impl<T: Gemm> Sequence<'_, T> {
     fn gated_tiles(&self, rows: usize, slot: usize) -> Buffer<T> {
         let Layer { hidden, hp, isa, .. } = *self.layer;
         let gated = self.buffers.gated_hidden.expect("there is room for it")[slot];
-        let of_gated = Tiles::new(isa, hidden);
+        let width = self.layer.head_size();
+        let of_gated = Tiles::new(isa, width);
         let mut tiles = Buffer::scratch(&[rows, hidden]);
-        let to = tiles.shared();
-        // SAFETY: the gated hidden state of the block is written; the tiles are this thread's own.
-        unsafe {
-            let values = (0..rows).map(|r| gated.slice(r * hp, hidden));
-            self.lay(of_gated, values, 0..rows, rows, to);
+        for head in 0..self.layer.heads {
+            let to = tiles.shared().part(head * rows * width, rows * width);
+            // SAFETY: the gated hidden state of the block is written; the tiles are this thread's own.
+            unsafe {
+                let values = (0..rows).map(|r| gated.slice(r * hp + head * width, width));
+                self.lay(of_gated, values, 0..rows, rows, to);
+            }
         }
         tiles
+    }
+
+    /// The factors of the part of a weight's gradient in which this piece is, and the panel of that part. In heads, `U`
+    /// has such parts; the other weights are one part, and so is a whole `U`.
+    fn of_head<'a>(
+        &self,
+        sum: Sum,
+        whole: Factors<'a, T>,
+        rows: usize,
+        slot: usize,
+        piece: usize,
+    ) -> (Factors<'a, T>, usize) {
+        let sums = match sum {
+            Sum::WeightHh => &self.head_sums[0],
+            Sum::Gated => &self.head_sums[1],
+            _ => return (whole, piece),
+        };
+        let width = self.layer.head_size();
+        let mut panel = piece;
+        for of in sums {
+            let panels = of.columns.panels(self.layer.panel);
+            if panel < panels {
+                let factors = Factors {
+                    tiles: whole.tiles.wrapping_add(of.head * rows * width),
+                    width,
+                    d: self.buffers.d_planes[slot].at(of.column, 0).cast_const(),
+                    columns: of.columns,
+                    to: whole.to.part(of.at, of.size),
+                    ..whole
+                };
+                return (factors, panel);
+            }
+            panel -= panels;
+        }
+        (whole, piece)
     }
 
     /// The factors of a weight's gradient.
@@ -389,11 +444,23 @@ impl<T: Gemm> Sequence<'_, T> {
                 planes(self.totals.ih, of_x, to, &gates, input);
             }
             if let Some(to) = self.gradients.weight_hh {
-                let to = part_of(to, part, gates * hidden * output);
+                let to = part_of(to, part, gates * hidden * (output / self.layer.heads));
                 let outer: Vec<_> = (0..self.layer.outer()).collect();
-                planes(self.totals.hh, of_h, to, &outer, output);
-                if let Some(sums) = self.totals.gated {
+                if self.layer.heads == 1 {
+                    planes(self.totals.hh, of_h, to, &outer, output);
+                }
+                if let (Some(sums), 1) = (self.totals.gated, self.layer.heads) {
                     planes(sums, self.layer.of_gated().1, to, &[gates - 1], hidden);
+                }
+                let width = self.layer.head_size();
+                let totals = [Some(self.totals.hh), self.totals.gated];
+                for (sums, totals) in self.head_sums.iter().zip(totals) {
+                    for HeadSum { row, columns, at, size, .. } in sums {
+                        let totals = totals.expect("what is summed is there").part(*at, *size);
+                        let of_part = part_of(totals, part, size / self.layer.parts);
+                        let of_row = self.layer.row_of_sums::<T>(*columns);
+                        transpose(of_part, of_row, 0, to, *row, columns.count(), width);
+                    }
                 }
             }
             if let (Some(to), Some(from)) = (self.gradients.weight_hr, self.totals.hr) {

@@ -4,6 +4,7 @@ use crate::host::gemm::columns::Columns;
 use crate::host::gemm::panels::{Panels, Source, pack_all};
 use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::Layer;
+use crate::host::sequence::heads::Heads;
 use crate::host::simd::real::Real;
 use crate::operation::operands::Operand;
 use std::ops::Range;
@@ -14,6 +15,8 @@ pub(super) struct Weights<T> {
     pub(super) ih: Option<Panels<T>>,
     pub(super) gated: Option<Panels<T>>,
     pub(super) project: Option<Panels<T>>,
+    /// In heads, the blocks of `U`, in place of `hh` and `gated`, which are empty then.
+    pub(super) heads: Option<Heads<T>>,
 }
 
 impl<T: Real> Weights<T> {
@@ -31,12 +34,15 @@ impl<T: Real> Weights<T> {
             false => Columns::none(),
         };
         let plain = |count| Columns::plain(count, panel);
+        let (mut heads, of_heads) = Heads::backward(layer, operands).unzip();
+        let is_whole = heads.is_none();
+        let result = |count: usize| if is_whole { plain(count).padded() } else { Columns::none() };
         let of_h = inner_of(Operand::WeightHh, layer.of_h().1);
-        let mut hh = Panels::new(isa, of_h, 1, plain(output).padded());
+        let mut hh = Panels::new(isa, of_h, 1, result(output));
         let of_x = inner_of(Operand::WeightIh, layer.of_x().1);
         let mut ih = wants_input.then(|| Panels::new(isa, of_x, 1, plain(input)));
         let of_gated = inner_of(Operand::WeightHh, layer.of_gated().1);
-        let mut gated = layer.gated.then(|| Panels::new(isa, of_gated, 1, plain(hidden).padded()));
+        let mut gated = layer.gated.then(|| Panels::new(isa, of_gated, 1, result(hidden)));
         let of_output = inner_of(Operand::WeightHr, plain(output));
         let mut project =
             layer.projected.then(|| Panels::new(isa, of_output, 1, plain(hidden).padded()));
@@ -59,12 +65,13 @@ impl<T: Real> Weights<T> {
         let gated_source = rows_of(Operand::WeightHh, vec![gates - 1], output);
         let project_source = source(Operand::WeightHr, vec![(0, output)], hidden);
         let packers = [
-            Some((hh.packer(), &hh_source)),
+            is_whole.then(|| (hh.packer(), &hh_source)),
             ih.as_mut().map(|panels| (panels.packer(), &ih_source)),
-            gated.as_mut().map(|panels| (panels.packer(), &gated_source)),
+            gated.as_mut().filter(|_| is_whole).map(|panels| (panels.packer(), &gated_source)),
             project.as_mut().map(|panels| (panels.packer(), &project_source)),
         ];
-        pack_all(count, &packers.into_iter().flatten().collect::<Vec<_>>());
-        Self { hh, ih, gated, project }
+        let blocks = heads.iter_mut().flat_map(Heads::packers).zip(of_heads.iter().flatten());
+        pack_all(count, &packers.into_iter().flatten().chain(blocks).collect::<Vec<_>>());
+        Self { hh, ih, gated, project, heads }
     }
 }

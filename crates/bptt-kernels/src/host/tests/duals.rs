@@ -42,8 +42,8 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         let mut plan = self.plan.clone();
         plan.options.rows = plan.options.rows.in_duals();
         let sizes = Sizes { batch: 2 * self.sizes.batch, ..self.sizes };
-        let projected = self.projected;
-        (Self { plan, sizes, projected, operands: values, cotangent }, tangents)
+        let Self { projected, heads, .. } = *self;
+        (Self { plan, sizes, projected, heads, operands: values, cotangent }, tangents)
     }
 
     /// The results and all gradients of a problem in dual numbers.
@@ -56,7 +56,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         let Sizes { batch, input, .. } = self.sizes;
         let strides = [batch * input, input];
         let layer = layer::<C, T>(&self.plan, &self.sizes, strides, self.projected, isa);
-        let layer = layer.in_duals();
+        let layer = Layer { heads: self.heads, ..layer.in_duals() };
         let slices = self.operands.map_ref(Vec::as_slice);
         let tangents = tangents.map_ref(Vec::as_slice);
         let runner = CellRunner { steps: &InDuals(&self.plan.cell), tangents: Some(&tangents) };
@@ -77,7 +77,7 @@ impl<C: Cell, T: Gemm + Element> Problem<C, T> {
         (results.map(|x| x.to_vec()), gradients.map(|x| x.to_vec()))
     }
 
-    fn check_duals(&self, what: &str) {
+    pub(super) fn check_duals(&self, what: &str) {
         let Sizes { input, hidden, output, .. } = self.sizes;
         let (doubled, tangents) = self.doubled();
         for isa in isas() {

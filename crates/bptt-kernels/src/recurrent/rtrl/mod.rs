@@ -7,6 +7,7 @@
 
 mod cell;
 mod columns;
+mod heads;
 mod influence;
 mod tangent;
 
@@ -16,6 +17,7 @@ use crate::operation::operands::{Cotangents, Operand, Operands};
 use crate::operation::plan::{MaskedOutput, Plan, PlanOptions, Sizes};
 use crate::recurrent::rtrl::cell::TangentCell;
 use crate::recurrent::rtrl::columns::Columns;
+use crate::recurrent::rtrl::heads::{of_blocks, whole_shapes, with_whole_matrix};
 use crate::recurrent::rtrl::influence::{sums, through, times};
 use crate::recurrent::rtrl::tangent::Tangent;
 use crate::reference::ops::{add, columns, linear, only, reshape, row_mask, rows, zeros_like};
@@ -33,6 +35,8 @@ use burn::backend::{Backend, TensorMetadata};
 pub struct RtrlState<B: Backend> {
     /// `W`, `U`, the biases, the projection
     weights: Operands<FloatTensor<B>>,
+    /// How many heads `U` has. It is carried as a whole matrix, with the influence of zeros that nothing reads.
+    heads: usize,
     columns: Columns,
     state: StateAndInfluence<B>,
     /// The state that a reset sets, if it is not zero.
@@ -102,6 +106,7 @@ impl<B: Backend> RtrlState<B> {
         wanted: &Operands<()>,
         below: &[usize],
     ) -> Self {
+        let heads = with_whole_matrix::<B>(&mut operands);
         let columns = Columns::of(&operands.map_ref(|x| x.shape().to_vec()), wanted);
         let _ = operands.take(Operand::Input);
         let hidden = operands.take(Operand::Hidden).expect("a layer has a hidden state");
@@ -114,7 +119,7 @@ impl<B: Backend> RtrlState<B> {
             .0
             .map(|hidden| state((hidden, Operand::ResetHidden), (reset.1, Operand::ResetMemory)));
         let state = state((hidden, Operand::Hidden), (memory, Operand::Memory));
-        Self { weights: operands, columns, state, reset }
+        Self { weights: operands, heads, columns, state, reset }
     }
 
     /// The number of columns of its own block.
@@ -138,7 +143,8 @@ impl<B: Backend> RtrlState<B> {
     }
 
     /// Replaces the weights.
-    pub fn set_weights(&mut self, weights: Operands<FloatTensor<B>>) {
+    pub fn set_weights(&mut self, mut weights: Operands<FloatTensor<B>>) {
+        self.heads = with_whole_matrix::<B>(&mut weights);
         self.weights = weights;
     }
 
@@ -163,7 +169,9 @@ impl<B: Backend> RtrlState<B> {
 
     /// The gradient of each of this layer's operands, from the gradient of its columns, `[B, N]`.
     pub fn gradients(&self, d_columns: &FloatTensor<B>) -> Operands<FloatTensor<B>> {
-        self.columns.split::<B>(d_columns)
+        let mut d = self.columns.split::<B>(d_columns);
+        of_blocks::<B>(&mut d, self.heads);
+        d
     }
 
     /// Sets the state of some rows back to the reset state. What came before has no influence any more.
@@ -346,7 +354,7 @@ pub(super) fn refuse_what_cannot_fit<B: Backend>(
 ) {
     let Sizes { time, batch, hidden, output, .. } =
         Sizes::of(layout, |operand| operands.need(operand).shape());
-    let columns = Columns::of(&operands.map_ref(|x| x.shape().to_vec()), wanted).count();
+    let columns = Columns::of(&whole_shapes::<B>(operands), wanted).count();
     let number = operands.need(Operand::Input).dtype().size();
     let need = influence_bytes(layout, batch, columns, [hidden, output], number);
     if let Err(too_much) = check_memory(need, available) {
