@@ -44,7 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("host/gemm", &["host/simd", "host/threads", "host/memory"]),
     ("host/layout", &["operation", "host/simd", "host/threads", "host/memory", "host/gemm"]),
     ("host/step", &["operation", "host/simd", "host/memory", "host/layout"]),
-    ("host/scan", &["operation", "host/simd", "host/threads", "host/memory"]),
+    ("host/scan", &["operation", "host/simd", "host/threads", "host/memory", "host/gemm"]),
     (
         "host/sequence",
         &[

@@ -49,7 +49,10 @@ pub use reference::body::StepTrace;
 pub use reference::primitive::Primitive;
 pub use reference::run::{ReferenceRun, reference_in_duals};
 #[cfg(feature = "scanned-cells")]
-pub use scan::{ScanOperands, ScanPlan, scan, scan_by_tensors};
+pub use scan::{
+    InputOperands, ScanOperands, ScanPlan, scan, scan_by_tensors, scan_of_input,
+    scan_of_input_by_tensors,
+};
 
 /// How many bytes of memory are available to a caller that needs `need` bytes, if the system reports it. If there are
 /// too few, the kernels first give back what they keep for later calls.

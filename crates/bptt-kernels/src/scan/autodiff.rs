@@ -1,6 +1,6 @@
 //! The node on the tape.
 
-use crate::scan::run::{Four, ScanRun};
+use crate::scan::run::{Done, ScanRun};
 use burn::backend::Backend;
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -14,20 +14,20 @@ use std::sync::Arc;
 #[derive(Debug)]
 struct Scan;
 
-/// What the node keeps for its backward pass: the operands and the states, and nothing else.
+/// What the node keeps for its backward pass: the operands, the states, and gates that are no operand.
 #[derive(Clone, Debug)]
-struct Saved<B: Backend> {
-    operands: Four<FloatTensor<B>>,
-    kept: FloatTensor<B>,
-    run: Arc<dyn ScanRun<B>>,
+struct Saved<B: Backend, const N: usize> {
+    operands: [FloatTensor<B>; N],
+    kept: Vec<FloatTensor<B>>,
+    run: Arc<dyn ScanRun<B, N>>,
 }
 
-impl<B: Backend> Backward<B, 4> for Scan {
-    type State = Saved<B>;
+impl<B: Backend, const N: usize> Backward<B, N> for Scan {
+    type State = Saved<B, N>;
 
     fn backward(
         self,
-        ops: Ops<Self::State, 4>,
+        ops: Ops<Self::State, N>,
         grads: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
@@ -44,17 +44,17 @@ impl<B: Backend> Backward<B, 4> for Scan {
 }
 
 /// Runs a scan on a backend with autodiff, as one node on its tape.
-pub(super) fn scan<B: Backend, S: CheckpointStrategy>(
-    operands: Four<FloatTensor<Autodiff<B, S>>>,
-    run: Arc<dyn ScanRun<B>>,
+pub(super) fn scan<const N: usize, B: Backend, S: CheckpointStrategy>(
+    operands: [FloatTensor<Autodiff<B, S>>; N],
+    run: Arc<dyn ScanRun<B, N>>,
 ) -> FloatTensor<Autodiff<B, S>> {
     let nodes = operands.each_ref().map(|tensor| tensor.node());
     let operands = operands.map(|tensor| tensor.into_primitive());
     match Scan.prepare::<S>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => {
-            let (states, kept) = run.forward(&operands);
+            let Done { states, kept } = run.forward(&operands, true);
             prepared.finish(Saved { operands, kept, run }, states)
         }
-        OpsKind::UnTracked(prepared) => prepared.finish(run.forward(&operands).0),
+        OpsKind::UnTracked(prepared) => prepared.finish(run.forward(&operands, false).states),
     }
 }

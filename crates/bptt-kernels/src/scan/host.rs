@@ -9,11 +9,48 @@ use crate::recurrent::half;
 use crate::recurrent::host::{tensor, threads};
 use crate::recurrent::host_memory::{Float, HostMemory};
 use crate::scan::plan::Checked;
-use crate::scan::run::{Four, ScanRun};
+use crate::scan::run::{Done, Four, ScanRun};
 use bptt_cells::scanned::ScannedCell;
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::DType;
+
+impl Checked {
+    /// The scan of some operands, and of gates, which may be none; `zeros` are a reset state of zeros.
+    pub(super) fn in_host_memory<'a, B: HostMemory, T: Float, C: ScannedCell>(
+        &'a self,
+        gates: &'a [T],
+        [constants, initial, reset]: [&'a FloatTensor<B>; 3],
+        zeros: &'a [T],
+    ) -> Scan<'a, T> {
+        let Self { time, batch, hidden, batch_first, reverse, .. } = *self;
+        Scan {
+            time,
+            batch,
+            hidden,
+            parts: C::PARTS,
+            batch_first,
+            reverse,
+            gates,
+            constants: if C::CONSTANTS > 0 { B::numbers(constants) } else { &[] },
+            initial: B::numbers(initial),
+            reset: if self.has_reset_state { B::numbers(reset) } else { zeros },
+            flags: self.flags.as_deref(),
+        }
+    }
+
+    /// Zeros, if they are the reset state.
+    pub(super) fn zeros<T: Float, C: ScannedCell>(&self) -> Vec<T> {
+        let len = if self.has_reset_state { 0 } else { self.batch * C::PARTS * self.hidden };
+        vec![T::ZERO; len]
+    }
+
+    /// The shape of a sequence of rows of this width.
+    pub(super) fn shape(&self, width: usize) -> [usize; 3] {
+        let Self { time, batch, .. } = *self;
+        if self.batch_first { [batch, time, width] } else { [time, batch, width] }
+    }
+}
 
 /// A scan by the kernels for host memory. For `bf16` and `f16` they compute in `f32`, as those of the recurrent layers.
 #[derive(Debug)]
@@ -22,8 +59,8 @@ pub(super) struct HostRun<C> {
     pub(super) plan: Checked,
 }
 
-impl<B: HostMemory, C: ScannedCell> ScanRun<B> for HostRun<C> {
-    fn forward(&self, operands: &Four<FloatTensor<B>>) -> (FloatTensor<B>, FloatTensor<B>) {
+impl<B: HostMemory, C: ScannedCell> ScanRun<B, 4> for HostRun<C> {
+    fn forward(&self, operands: &Four<FloatTensor<B>>, _is_tracked: bool) -> Done<B> {
         match operands[0].dtype() {
             DType::F64 => self.typed_forward::<B, f64>(operands),
             _ => self.typed_forward::<B, f32>(operands),
@@ -33,10 +70,11 @@ impl<B: HostMemory, C: ScannedCell> ScanRun<B> for HostRun<C> {
     fn backward(
         &self,
         operands: &Four<FloatTensor<B>>,
-        kept: FloatTensor<B>,
+        mut kept: Vec<FloatTensor<B>>,
         d_states: FloatTensor<B>,
         wanted: Four<bool>,
     ) -> Four<Option<FloatTensor<B>>> {
+        let kept = kept.remove(0);
         match operands[0].dtype() {
             DType::F64 => self.typed_backward::<B, f64>(operands, kept, d_states, wanted),
             _ => self.typed_backward::<B, f32>(operands, kept, d_states, wanted),
@@ -45,52 +83,26 @@ impl<B: HostMemory, C: ScannedCell> ScanRun<B> for HostRun<C> {
 }
 
 impl<C: ScannedCell> HostRun<C> {
-    /// The scan of these operands; `zeros` are a reset state of zeros.
     fn scan<'a, B: HostMemory, T: Float>(
         &'a self,
-        operands: &'a Four<FloatTensor<B>>,
+        [gates, constants, initial, reset]: &'a Four<FloatTensor<B>>,
         zeros: &'a [T],
     ) -> Scan<'a, T> {
-        let Checked { time, batch, hidden, batch_first, reverse, .. } = self.plan;
-        let [gates, constants, initial, reset] = operands;
-        Scan {
-            time,
-            batch,
-            hidden,
-            parts: C::PARTS,
-            batch_first,
-            reverse,
-            gates: B::numbers(gates),
-            constants: if C::CONSTANTS > 0 { B::numbers(constants) } else { &[] },
-            initial: B::numbers(initial),
-            reset: if self.plan.has_reset_state { B::numbers(reset) } else { zeros },
-            flags: self.plan.flags.as_deref(),
-        }
+        let rest = [constants, initial, reset];
+        self.plan.in_host_memory::<B, T, C>(B::numbers(gates), rest, zeros)
     }
 
-    /// Zeros, if they are the reset state.
-    fn zeros<T: Float>(&self) -> Vec<T> {
-        let Checked { batch, hidden, has_reset_state, .. } = self.plan;
-        let len = if has_reset_state { 0 } else { batch * C::PARTS * hidden };
-        vec![T::ZERO; len]
-    }
-
-    fn typed_forward<B: HostMemory, T: Float>(
-        &self,
-        operands: &Four<FloatTensor<B>>,
-    ) -> (FloatTensor<B>, FloatTensor<B>) {
+    fn typed_forward<B: HostMemory, T: Float>(&self, operands: &Four<FloatTensor<B>>) -> Done<B> {
         let dtype = operands[0].dtype();
         let device = operands[0].device();
         let read = operands.each_ref().map(|tensor| half::widened::<B, T>(tensor.clone()));
-        let zeros = self.zeros::<T>();
+        let zeros = self.plan.zeros::<T, C>();
         let scan = self.scan::<B, T>(&read, &zeros);
-        let Checked { time, batch, hidden, batch_first, .. } = self.plan;
-        let [outer, inner] = if batch_first { [batch, time] } else { [time, batch] };
-        let shape = [outer, inner, C::PARTS * hidden];
+        let shape = self.plan.shape(C::PARTS * self.plan.hidden);
         let mut states = Values::<T>::new(&shape, true);
         forward(&self.cell, scan, &mut states, Isa::detect(), threads());
         let kept = tensor::<B, T>(states, shape, &device);
-        (half::narrowed::<B>(kept.clone(), dtype), kept)
+        Done { states: half::narrowed::<B>(kept.clone(), dtype), kept: vec![kept] }
     }
 
     fn typed_backward<B: HostMemory, T: Float>(
@@ -102,7 +114,7 @@ impl<C: ScannedCell> HostRun<C> {
     ) -> Four<Option<FloatTensor<B>>> {
         let device = operands[0].device();
         let read = operands.each_ref().map(|tensor| half::widened::<B, T>(tensor.clone()));
-        let zeros = self.zeros::<T>();
+        let zeros = self.plan.zeros::<T, C>();
         let scan = self.scan::<B, T>(&read, &zeros);
         let (states, d_states) = (B::contiguous::<T>(kept), half::widened::<B, T>(d_states));
         let values = |of: &[T]| Values::<T>::new(&[of.len()], true);

@@ -2,17 +2,22 @@
 //! computes from its gates. In host memory a kernel runs it (`host/scan/`); on other backends, tensor operations do in
 //! `log T` rounds (`tensors.rs`). With autodiff it is one node on the tape (`autodiff.rs`), whose backward pass is a scan
 //! as well.
+//!
+//! Where the gates are a product of the input, the product can be a part of the operation (`input.rs`): in host memory, it
+//! is computed block by block with the scan (`host/scan/input/`).
 
 mod autodiff;
 mod backends;
 #[cfg(feature = "host")]
 mod host;
+#[cfg(feature = "host")]
+mod input;
 mod plan;
 mod run;
 mod tensor_number;
 mod tensors;
 
-pub use plan::{ScanOperands, ScanPlan};
+pub use plan::{InputOperands, ScanOperands, ScanPlan};
 
 use crate::scan::plan::Checked;
 use bptt_cells::scanned::ScannedCell;
@@ -64,5 +69,40 @@ pub fn scan_by_tensors<C: ScannedCell>(
     plan: &ScanPlan,
 ) -> Tensor<3> {
     let checked = Checked::of::<C>(&operands, plan);
+    tensors::forward(&cell, &operands, &checked)
+}
+
+/// Runs a scan whose gates are a product of the input, `x Wᵀ`. In host memory, product and scan are one operation and one
+/// node on the tape, in which the gates stay in the cache (`host/scan/input/`); in other memory, a product of Burn's and
+/// [`scan`].
+///
+/// # Returns
+///
+/// The states after all steps, `[T, B, S·H]`, as [`scan`] with those gates, to rounding.
+///
+/// # Panics
+///
+/// As [`scan`].
+pub fn scan_of_input<C: ScannedCell>(
+    cell: C,
+    operands: InputOperands,
+    plan: &ScanPlan,
+) -> Tensor<3> {
+    let checked = Checked::of_input::<C>(&operands, plan);
+    backends::run_of_input(cell, operands, checked)
+}
+
+/// The same by plain tensor operations, as [`scan_by_tensors`].
+///
+/// # Panics
+///
+/// As [`scan`].
+pub fn scan_of_input_by_tensors<C: ScannedCell>(
+    cell: C,
+    operands: InputOperands,
+    plan: &ScanPlan,
+) -> Tensor<3> {
+    let checked = Checked::of_input::<C>(&operands, plan);
+    let operands = operands.with_gates(C::GATES * checked.hidden);
     tensors::forward(&cell, &operands, &checked)
 }

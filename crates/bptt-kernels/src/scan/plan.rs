@@ -5,6 +5,7 @@ use crate::operation::sequence_rows::{SequenceMask, SequenceRows};
 use crate::operation::step_flags::{MASKED, RESET};
 use bptt_cells::scanned::ScannedCell;
 use burn::Tensor;
+use burn::tensor::DType;
 use std::sync::Arc;
 
 /// The tensors that go into a scan. `G`, `K` and `S` are the cell's numbers of gates, of constants, and of numbers of a
@@ -19,6 +20,36 @@ pub struct ScanOperands {
     pub initial: Tensor<2>,
     /// The state that a reset sets, `[B, S·H]`; `None`: zeros.
     pub reset: Option<Tensor<2>>,
+}
+
+/// The tensors that go into a scan whose gates are a product of the input, `x Wᵀ`. Letters as in [`ScanOperands`].
+#[derive(Clone, Debug)]
+pub struct InputOperands {
+    /// The input of all steps, `x`, `[T, B, I]`, or `[B, T, I]` if the plan is batch first.
+    pub input: Tensor<3>,
+    /// The weight of all gates, `W`, `[G·H, I]`. If it has the rows of one gate less, `[(G - 1)·H, I]`, and `I = H`, the last
+    /// gate is the input itself.
+    pub weight: Tensor<2>,
+    /// What is the same at all steps, `[K·H]`; `None` if the cell has no constants.
+    pub constants: Option<Tensor<1>>,
+    /// The state to start from, `[B, S·H]`.
+    pub initial: Tensor<2>,
+    /// The state that a reset sets, `[B, S·H]`; `None`: zeros.
+    pub reset: Option<Tensor<2>>,
+}
+
+impl InputOperands {
+    /// The same with the gates of all steps, `[T, B, width]`, computed by Burn. The operands were checked.
+    pub(crate) fn with_gates(self, width: usize) -> ScanOperands {
+        let Self { input, weight, constants, initial, reset } = self;
+        let [outer, inner, size] = input.dims();
+        let [rows, _] = weight.dims();
+        let flat = input.clone().reshape([outer * inner, size]);
+        let product = flat.matmul(weight.transpose()).reshape([outer, inner, rows]);
+        let has_all = rows == width;
+        let gates = if has_all { product } else { Tensor::cat(vec![product, input], 2) };
+        ScanOperands { gates, constants, initial, reset }
+    }
 }
 
 /// How a scan is run, besides its operands.
@@ -42,7 +73,7 @@ impl ScanPlan {
         self
     }
 
-    /// Whether gates and states are `[B, T, …]`.
+    /// Whether input, gates and states are `[B, T, …]`.
     pub fn with_batch_first(mut self, batch_first: bool) -> Self {
         self.batch_first = batch_first;
         self
@@ -58,6 +89,11 @@ impl ScanPlan {
     pub fn with_resets(mut self, resets: Option<Arc<[bool]>>) -> Self {
         self.rows.resets = resets;
         self
+    }
+
+    /// The shape of a sequence of `[B, T, …]`.
+    fn sequence(&self, [batch, time, width]: [usize; 3]) -> [usize; 3] {
+        if self.batch_first { [batch, time, width] } else { [time, batch, width] }
     }
 
     /// Which kernel runs it in host memory. [`Kernel::Reference`] is the tensor operations of the other backends.
@@ -91,12 +127,71 @@ impl Checked {
     pub(crate) fn of<C: ScannedCell>(operands: &ScanOperands, plan: &ScanPlan) -> Self {
         let name = C::NAME;
         let ScanOperands { gates, constants, initial, reset } = operands;
+        let dims = gates.dims();
+        let checked = Self::besides_gates::<C>(
+            plan,
+            (dims, gates.dtype()),
+            (constants.as_ref(), initial, reset.as_ref()),
+        );
+        let planes = C::GATES * checked.hidden;
+        let expected = plan.sequence([checked.batch, checked.time, planes]);
+        assert!(
+            dims == expected && checked.time > 0,
+            "{name}: gates of shape {dims:?} and an initial state of shape {:?}: expected gates of shape \
+             {expected:?}, with at least one step",
+            initial.dims(),
+        );
+        checked
+    }
+
+    /// The same for gates that are a product of the input.
+    ///
+    /// # Panics
+    ///
+    /// If the operands do not fit each other.
+    pub(crate) fn of_input<C: ScannedCell>(operands: &InputOperands, plan: &ScanPlan) -> Self {
+        let name = C::NAME;
+        let InputOperands { input, weight, constants, initial, reset } = operands;
+        let (dims, [rows, size]) = (input.dims(), weight.dims());
+        let checked = Self::besides_gates::<C>(
+            plan,
+            (dims, input.dtype()),
+            (constants.as_ref(), initial, reset.as_ref()),
+        );
+        let (hidden, planes) = (checked.hidden, C::GATES * checked.hidden);
+        let has_input = rows + hidden == planes && size == hidden;
+        assert!(
+            (rows == planes || has_input) && size > 0,
+            "{name}: a weight of shape [{rows}, {size}]: expected [{planes}, I], or, if the last gate is the \
+             input, [{}, {hidden}]",
+            planes - hidden,
+        );
+        let expected = plan.sequence([checked.batch, checked.time, size]);
+        assert!(
+            dims == expected && checked.time > 0,
+            "{name}: an input of shape {dims:?}, a weight of shape [{rows}, {size}] and an initial state of \
+             shape {:?}: expected an input of shape {expected:?}, with at least one step",
+            initial.dims(),
+        );
+        assert!(
+            weight.dtype() == input.dtype(),
+            "{name}: an input of the type {:?} and a weight of {:?}: expected one type",
+            input.dtype(),
+            weight.dtype(),
+        );
+        checked
+    }
+
+    /// Checks the operands besides the gates, for gates or an input of these sizes and of this type.
+    fn besides_gates<C: ScannedCell>(
+        plan: &ScanPlan,
+        (dims, dtype): ([usize; 3], DType),
+        (constants, initial, reset): (Option<&Tensor<1>>, &Tensor<2>, Option<&Tensor<2>>),
+    ) -> Self {
+        let name = C::NAME;
         let [batch, width] = initial.dims();
         let hidden = width / C::PARTS;
-        let dims = gates.dims();
         let time = if plan.batch_first { dims[1] } else { dims[0] };
-        let planes = C::GATES * hidden;
-        let expected = if plan.batch_first { [batch, time, planes] } else { [time, batch, planes] };
         assert!(
             width == C::PARTS * hidden && batch > 0 && hidden > 0,
             "{name}: an initial state of shape {:?}: expected [B, S·H] with S = {}, and at least one row and \
@@ -104,14 +199,8 @@ impl Checked {
             initial.dims(),
             C::PARTS,
         );
-        assert!(
-            dims == expected && time > 0,
-            "{name}: gates of shape {dims:?} and an initial state of shape {:?}: expected gates of shape \
-             {expected:?}, with at least one step",
-            initial.dims(),
-        );
         let all = C::CONSTANTS * hidden;
-        let found = constants.as_ref().map_or(0, |constants| constants.dims()[0]);
+        let found = constants.map_or(0, |constants| constants.dims()[0]);
         assert!(found == all, "{name}: {found} constants: expected K·H = {all}");
         if let Some(reset) = reset {
             assert!(
@@ -121,16 +210,11 @@ impl Checked {
                 initial.dims(),
             );
         }
-        let types = [
-            Some(initial.dtype()),
-            constants.as_ref().map(|x| x.dtype()),
-            reset.as_ref().map(|x| x.dtype()),
-        ];
-        for dtype in types.into_iter().flatten() {
+        let types = [Some(initial.dtype()), constants.map(|x| x.dtype()), reset.map(|x| x.dtype())];
+        for other in types.into_iter().flatten() {
             assert!(
-                dtype == gates.dtype(),
-                "{name}: operands of the types {:?} and {dtype:?}: expected one type",
-                gates.dtype(),
+                dtype == other,
+                "{name}: operands of the types {dtype:?} and {other:?}: expected one type"
             );
         }
         Self {

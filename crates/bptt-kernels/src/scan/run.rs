@@ -12,19 +12,26 @@ use std::fmt::Debug;
 /// Gates, constants, initial and reset state. What is not given is a tensor of one number, which nothing reads.
 pub(super) type Four<X> = [X; 4];
 
-/// A scan with its cell and its kernel, as a trait object: so the node on the tape is compiled once.
-pub trait ScanRun<B: Backend>: Debug + Send + Sync {
-    /// The states, and what the backward pass reads of them.
-    fn forward(&self, operands: &Four<FloatTensor<B>>) -> (FloatTensor<B>, FloatTensor<B>);
+/// The states of a scan, and what the backward pass reads.
+pub(super) struct Done<B: Backend> {
+    pub(super) states: FloatTensor<B>,
+    /// In the type that the kernel computes in.
+    pub(super) kept: Vec<FloatTensor<B>>,
+}
+
+/// A scan of `N` operands with its cell and its kernel, as a trait object: so the node on the tape is compiled once.
+pub(super) trait ScanRun<B: Backend, const N: usize>: Debug + Send + Sync {
+    /// The states; if a backward pass will follow, with what it reads.
+    fn forward(&self, operands: &[FloatTensor<B>; N], is_tracked: bool) -> Done<B>;
 
     /// The gradients of those operands that are wanted.
     fn backward(
         &self,
-        operands: &Four<FloatTensor<B>>,
-        kept: FloatTensor<B>,
+        operands: &[FloatTensor<B>; N],
+        kept: Vec<FloatTensor<B>>,
         d_states: FloatTensor<B>,
-        wanted: Four<bool>,
-    ) -> Four<Option<FloatTensor<B>>>;
+        wanted: [bool; N],
+    ) -> [Option<FloatTensor<B>>; N];
 }
 
 /// A scan by tensor operations, on any backend.
@@ -49,22 +56,22 @@ impl<C: ScannedCell> TensorRun<C> {
     }
 }
 
-impl<B: DispatchBackend, C: ScannedCell> ScanRun<B> for TensorRun<C> {
-    fn forward(&self, operands: &Four<FloatTensor<B>>) -> (FloatTensor<B>, FloatTensor<B>) {
+impl<B: DispatchBackend, C: ScannedCell> ScanRun<B, 4> for TensorRun<C> {
+    fn forward(&self, operands: &Four<FloatTensor<B>>, _is_tracked: bool) -> Done<B> {
         let states = tensors::forward(&self.cell, &self.operands::<B>(operands), &self.plan);
         let states = B::from_dispatch(states.into_dispatch());
-        (states.clone(), states)
+        Done { kept: vec![states.clone()], states }
     }
 
     fn backward(
         &self,
         operands: &Four<FloatTensor<B>>,
-        kept: FloatTensor<B>,
+        mut kept: Vec<FloatTensor<B>>,
         d_states: FloatTensor<B>,
         wanted: Four<bool>,
     ) -> Four<Option<FloatTensor<B>>> {
         let [states, d_states] =
-            [kept, d_states].map(|x| Tensor::<3>::from_dispatch(B::into_dispatch(x)));
+            [kept.remove(0), d_states].map(|x| Tensor::<3>::from_dispatch(B::into_dispatch(x)));
         let operands = self.operands::<B>(operands);
         let d = tensors::backward(&self.cell, &operands, &self.plan, states, d_states);
         let all = [

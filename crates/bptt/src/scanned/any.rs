@@ -1,7 +1,7 @@
 //! Scanned layers of any kind, chosen at run time.
 
 use super::config::{LruConfig, MinGruConfig, MinLstmConfig, RgLruConfig, S5Config};
-use super::layer::ScannedLayer;
+use super::layer::{Gates, LayerOperands, ScannedLayer};
 use super::minimal::{MinGruLayer, MinLstmLayer};
 use super::rg_lru::RgLruLayer;
 use super::stack::Scanned;
@@ -9,7 +9,7 @@ use super::state_space::{LruLayer, S5Layer};
 use crate::engine::Engine;
 use crate::error::ConfigError;
 use crate::one_of::one_of;
-use bptt_kernels::{Kernel, ScanOperands, ScanPlan};
+use bptt_kernels::{Kernel, ScanPlan};
 use burn::Tensor;
 use burn::config::Config;
 use burn::tensor::{DType, Device};
@@ -98,13 +98,13 @@ macro_rules! scanned_layers {
                 }
             }
 
-            fn gates(&self, input: Tensor<3>) -> (Tensor<3>, Option<Tensor<1>>) {
+            fn gates(&self, input: Tensor<3>) -> (Gates, Option<Tensor<1>>) {
                 match self {
                     $(Self::$Variant(layer) => layer.gates(input),)*
                 }
             }
 
-            fn scan(&self, engine: Engine, operands: ScanOperands, plan: &ScanPlan) -> Tensor<3> {
+            fn scan(&self, engine: Engine, operands: LayerOperands, plan: &ScanPlan) -> Tensor<3> {
                 match self {
                     $(Self::$Variant(layer) => layer.scan(engine, operands, plan),)*
                 }

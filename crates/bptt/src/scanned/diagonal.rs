@@ -28,11 +28,10 @@ impl Readout {
     }
 }
 
-/// `B x` of all steps, `[B, T, 2·H]`, real parts first.
-pub(super) fn complex_product(
-    input: Tensor<3>,
+/// `B` for a product `[B, T, 2·H]`, real parts first.
+pub(super) fn complex_weight(
     weight_re: &Param<Tensor<2>>,
     weight_im: &Param<Tensor<2>>,
-) -> Tensor<3> {
-    product(input, Tensor::cat(vec![weight_re.val(), weight_im.val()], 0))
+) -> Tensor<2> {
+    Tensor::cat(vec![weight_re.val(), weight_im.val()], 0)
 }

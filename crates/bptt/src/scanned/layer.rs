@@ -2,7 +2,10 @@
 
 use crate::engine::Engine;
 use bptt_cells::scanned::ScannedCell;
-use bptt_kernels::{ScanOperands, ScanPlan, scan, scan_by_tensors};
+use bptt_kernels::{
+    InputOperands, ScanOperands, ScanPlan, scan, scan_by_tensors, scan_of_input,
+    scan_of_input_by_tensors,
+};
 use burn::Tensor;
 use burn::module::{Module, ModuleDisplay, Param};
 use burn::tensor::DType;
@@ -30,12 +33,12 @@ pub trait ScannedLayer: Module + ModuleDisplay {
     /// The type of the parameters.
     fn dtype(&self) -> DType;
 
-    /// The gates of all steps, `[B, T, G·H]`, and the constants, `[K·H]`.
-    fn gates(&self, input: Tensor<3>) -> (Tensor<3>, Option<Tensor<1>>);
+    /// The gates of all steps, and the constants, `[K·H]`.
+    fn gates(&self, input: Tensor<3>) -> (Gates, Option<Tensor<1>>);
 
     /// Runs the scan: [`run_scan`] with the layer's cell. A layer says it itself, so that the kernel is compiled where
     /// the layer is.
-    fn scan(&self, engine: Engine, operands: ScanOperands, plan: &ScanPlan) -> Tensor<3>;
+    fn scan(&self, engine: Engine, operands: LayerOperands, plan: &ScanPlan) -> Tensor<3>;
 
     /// The outputs `[B, T, O]`, from the states `[B, T, S·H]` and the input.
     fn outputs(&self, states: Tensor<3>, _input: Tensor<3>) -> Tensor<3> {
@@ -48,6 +51,37 @@ pub trait ScannedLayer: Module + ModuleDisplay {
     }
 }
 
+/// The gates of all steps.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one for each layer, and it lives for a call"
+)]
+pub enum Gates {
+    /// A product of an input, `x Wᵀ`, which is computed together with the scan.
+    Product {
+        /// `x`, `[B, T, I]`.
+        input: Tensor<3>,
+        /// `W`, `[G·H, I]`; `[(G - 1)·H, H]` if the last gate is the input itself.
+        weight: Tensor<2>,
+    },
+    /// `[B, T, G·H]`.
+    Given(Tensor<3>),
+}
+
+/// What goes into the scan of a layer.
+#[derive(Clone, Debug)]
+pub struct LayerOperands {
+    /// The gates of all steps.
+    pub gates: Gates,
+    /// What is the same at all steps, `[K·H]`; `None` if the cell has no constants.
+    pub constants: Option<Tensor<1>>,
+    /// The state to start from, `[B, S·H]`.
+    pub initial: Tensor<2>,
+    /// The state that a reset sets, `[B, S·H]`; `None`: zeros.
+    pub reset: Option<Tensor<2>>,
+}
+
 /// Runs a scan by an engine: one operation with a backward pass by hand, or tensor operations that Burn records.
 ///
 /// # Panics
@@ -56,13 +90,27 @@ pub trait ScannedLayer: Module + ModuleDisplay {
 pub fn run_scan<C: ScannedCell>(
     cell: C,
     engine: Engine,
-    operands: ScanOperands,
+    operands: LayerOperands,
     plan: &ScanPlan,
 ) -> Tensor<3> {
-    match engine {
-        Engine::Manual => scan(cell, operands, plan),
-        Engine::Autograd => scan_by_tensors(cell, operands, plan),
-        Engine::Rtrl => unreachable!("refused by `Scanned`"),
+    let LayerOperands { gates, constants, initial, reset } = operands;
+    match gates {
+        Gates::Product { input, weight } => {
+            let operands = InputOperands { input, weight, constants, initial, reset };
+            match engine {
+                Engine::Manual => scan_of_input(cell, operands, plan),
+                Engine::Autograd => scan_of_input_by_tensors(cell, operands, plan),
+                Engine::Rtrl => unreachable!("refused by `Scanned`"),
+            }
+        }
+        Gates::Given(gates) => {
+            let operands = ScanOperands { gates, constants, initial, reset };
+            match engine {
+                Engine::Manual => scan(cell, operands, plan),
+                Engine::Autograd => scan_by_tensors(cell, operands, plan),
+                Engine::Rtrl => unreachable!("refused by `Scanned`"),
+            }
+        }
     }
 }
 

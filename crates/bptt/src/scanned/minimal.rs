@@ -1,9 +1,9 @@
 //! Layers of minGRU and minLSTM.
 
-use super::layer::{ScannedLayer, or_zeros, product, run_scan};
+use super::layer::{Gates, LayerOperands, ScannedLayer, or_zeros, run_scan};
 use crate::engine::Engine;
 use bptt_cells::scanned as cells;
-use bptt_kernels::{ScanOperands, ScanPlan};
+use bptt_kernels::ScanPlan;
 use burn::Tensor;
 use burn::module::{Module, Param};
 use burn::tensor::DType;
@@ -46,13 +46,13 @@ macro_rules! layer {
                 self.weight_ih.dtype()
             }
 
-            fn gates(&self, input: Tensor<3>) -> (Tensor<3>, Option<Tensor<1>>) {
+            fn gates(&self, input: Tensor<3>) -> (Gates, Option<Tensor<1>>) {
                 let weight = self.weight_ih.val();
                 let bias = or_zeros(&self.bias_ih, &weight);
-                (product(input, weight), Some(bias))
+                (Gates::Product { input, weight }, Some(bias))
             }
 
-            fn scan(&self, engine: Engine, operands: ScanOperands, plan: &ScanPlan) -> Tensor<3> {
+            fn scan(&self, engine: Engine, operands: LayerOperands, plan: &ScanPlan) -> Tensor<3> {
                 match self.log_space {
                     false => run_scan(cells::$Cell::<false>, engine, operands, plan),
                     true => run_scan(cells::$Cell::<true>, engine, operands, plan),

@@ -30,8 +30,8 @@
 //! ```
 //!
 //! They have the interface of all recurrent layers ([`RecurrentLayer`](crate::RecurrentLayer)), so they fit into any model
-//! that is generic over it. The gates of all steps are one product, `x W`, and the scan is one operation
-//! ([`bptt_kernels::scan`]).
+//! that is generic over it. The gates of all steps are one product, `x W`, and product and scan are one
+//! operation ([`bptt_kernels::scan_of_input`]).
 
 mod any;
 mod config;
@@ -46,7 +46,7 @@ mod state_space;
 pub use any::{AnyScannedConfig, AnyScannedLayer, ScannedKind};
 pub use config::{LruConfig, MinGruConfig, MinLstmConfig, RgLruConfig, S5Config};
 pub use diagonal::Readout;
-pub use layer::{ScannedLayer, run_scan};
+pub use layer::{Gates, LayerOperands, ScannedLayer, run_scan};
 pub use minimal::{MinGruLayer, MinLstmLayer};
 pub use rg_lru::RgLruLayer;
 pub use stack::Scanned;

@@ -1,9 +1,9 @@
 //! A layer of RG-LRU.
 
-use super::layer::{ScannedLayer, or_zeros, product, run_scan};
+use super::layer::{Gates, LayerOperands, ScannedLayer, or_zeros, product, run_scan};
 use crate::engine::Engine;
 use bptt_cells::scanned as cells;
-use bptt_kernels::{ScanOperands, ScanPlan};
+use bptt_kernels::ScanPlan;
 use burn::Tensor;
 use burn::module::{Module, Param};
 use burn::tensor::{DType, activation};
@@ -49,7 +49,7 @@ impl ScannedLayer for RgLruLayer {
         self.weight_ih.dtype()
     }
 
-    fn gates(&self, input: Tensor<3>) -> (Tensor<3>, Option<Tensor<1>>) {
+    fn gates(&self, input: Tensor<3>) -> (Gates, Option<Tensor<1>>) {
         let x = match &self.weight_in {
             Some(weight) => product(input, weight.val()),
             None => input,
@@ -57,11 +57,12 @@ impl ScannedLayer for RgLruLayer {
         let weight = self.weight_ih.val();
         let bias = or_zeros(&self.bias_ih, &weight);
         let decay = softplus(self.lambda.val()).mul_scalar(C);
-        let gates = Tensor::cat(vec![product(x.clone(), weight), x], 2);
+        // The last gate is `x` itself.
+        let gates = Gates::Product { input: x, weight };
         (gates, Some(Tensor::cat(vec![decay, bias], 0)))
     }
 
-    fn scan(&self, engine: Engine, operands: ScanOperands, plan: &ScanPlan) -> Tensor<3> {
+    fn scan(&self, engine: Engine, operands: LayerOperands, plan: &ScanPlan) -> Tensor<3> {
         run_scan(cells::RgLru, engine, operands, plan)
     }
 }

@@ -1,6 +1,6 @@
 //! The layer: stacking, direction, masks, resets and layout, written once for all scanned cells.
 
-use super::layer::ScannedLayer;
+use super::layer::{LayerOperands, ScannedLayer};
 use super::options::{StackOptions, check_engine};
 use crate::checks::LayerShape;
 use crate::engine::Engine;
@@ -8,8 +8,7 @@ use crate::layer::RecurrentLayer;
 use crate::sequence_options::{RowOptions, SequenceOptions};
 use crate::state::ScannedState;
 use bptt_kernels::{
-    Kernel, MaskedOutput, ScanOperands, ScanPlan, SequenceMask, available_memory, check_memory,
-    in_host_memory,
+    Kernel, MaskedOutput, ScanPlan, SequenceMask, available_memory, check_memory, in_host_memory,
 };
 use burn::Tensor;
 use burn::module::Module;
@@ -317,7 +316,7 @@ impl<L: ScannedLayer> Scanned<L> {
         let (gates, constants) = layer.gates(input);
         let initial = of_part(state);
         let reset = rows.reset_hidden.as_ref().map(of_part);
-        let operands = ScanOperands { gates, constants, initial, reset };
+        let operands = LayerOperands { gates, constants, initial, reset };
         let plan = ScanPlan::new()
             .with_reverse(reverse)
             .with_batch_first(self.options.batch_first)

@@ -1,10 +1,10 @@
 //! Layers with a complex diagonal recurrence: the linear recurrent unit, and a discretised state-space model.
 
-use super::diagonal::{Readout, complex_product};
-use super::layer::{ScannedLayer, run_scan};
+use super::diagonal::{Readout, complex_weight};
+use super::layer::{Gates, LayerOperands, ScannedLayer, run_scan};
 use crate::engine::Engine;
 use bptt_cells::scanned as cells;
-use bptt_kernels::{ScanOperands, ScanPlan};
+use bptt_kernels::ScanPlan;
 use burn::Tensor;
 use burn::module::{Module, Param};
 use burn::tensor::DType;
@@ -114,12 +114,12 @@ macro_rules! scanned_layer {
                 self.weight_re.dtype()
             }
 
-            fn gates(&self, input: Tensor<3>) -> (Tensor<3>, Option<Tensor<1>>) {
-                let gates = complex_product(input, &self.weight_re, &self.weight_im);
-                (gates, Some(self.constants()))
+            fn gates(&self, input: Tensor<3>) -> (Gates, Option<Tensor<1>>) {
+                let weight = complex_weight(&self.weight_re, &self.weight_im);
+                (Gates::Product { input, weight }, Some(self.constants()))
             }
 
-            fn scan(&self, engine: Engine, operands: ScanOperands, plan: &ScanPlan) -> Tensor<3> {
+            fn scan(&self, engine: Engine, operands: LayerOperands, plan: &ScanPlan) -> Tensor<3> {
                 run_scan(cells::Diagonal, engine, operands, plan)
             }
 

@@ -7,7 +7,7 @@
 //! ```
 
 use crate::host::memory::buffer::{Buffer, Shared};
-use crate::host::scan::layout::{Item, Plan, Scan};
+use crate::host::scan::layout::{GateRows, Item, Plan, Scan};
 use crate::host::scan::units::{Span, one, sum, zeros};
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
@@ -60,13 +60,13 @@ pub(crate) fn backward<C: ScannedCell, T: Real>(
         scan: &scan,
         states,
         d_states,
-        d_gates: Shared::new(gradients.gates),
         factors: factors.shared(),
         d_carried: d_carried.shared(),
         d_resets: d_resets.shared(),
         d_constants: d_constants.shared(),
     };
-    team(plan.threads, |member| run(&pass, &plan, isa, member));
+    let d_gates = Shared::new(gradients.gates);
+    team(plan.threads, |member| run(&pass, d_gates, &plan, isa, member));
     // Little work: the sums over blocks and rows, in one order.
     gradients.initial.copy_from_slice(&d_carried.as_slice()[..batch * width]);
     add_up(gradients.reset, d_resets.as_slice());
@@ -74,7 +74,13 @@ pub(crate) fn backward<C: ScannedCell, T: Real>(
 }
 
 /// The part of a thread.
-fn run<C: ScannedCell, T: Real>(pass: &Pass<'_, C, T>, plan: &Plan, isa: Isa, member: &Member<'_>) {
+fn run<C: ScannedCell, T: Real>(
+    pass: &Pass<'_, C, T>,
+    d_gates: Shared<'_, T>,
+    plan: &Plan,
+    isa: Isa,
+    member: &Member<'_>,
+) {
     let batch = pass.scan.batch;
     // All blocks but the first one.
     let (one, inner) = (plan.items(1, batch), plan.items(plan.blocks - 1, batch));
@@ -91,13 +97,15 @@ fn run<C: ScannedCell, T: Real>(pass: &Pass<'_, C, T>, plan: &Plan, isa: Isa, me
         }
         member.wait();
     }
+    let gates = pass.scan.gate_rows(C::GATES);
+    let d_gates = GateRows::of_sequence(d_gates.at(0, d_gates.len()), pass.scan.hidden, C::GATES);
     for index in member.part(plan.items(plan.blocks, batch), 1) {
-        isa.dispatch(Steps { pass, item: plan.item(index, batch) });
+        isa.dispatch(Steps { pass, gates, d_gates, item: plan.item(index, batch) });
     }
 }
 
 /// The sum of parts that follow each other in memory.
-fn add_up<T: Real>(sum: &mut [T], parts: &[T]) {
+pub(super) fn add_up<T: Real>(sum: &mut [T], parts: &[T]) {
     sum.fill(T::ZERO);
     for part in parts.chunks_exact(sum.len().max(1)) {
         for (sum, &x) in sum.iter_mut().zip(part) {
@@ -107,23 +115,21 @@ fn add_up<T: Real>(sum: &mut [T], parts: &[T]) {
 }
 
 /// What all parts of the pass share. As in the forward pass, an item reads and writes its own units.
-struct Pass<'a, C, T> {
-    cell: &'a C,
-    scan: &'a Scan<'a, T>,
+pub(super) struct Pass<'a, C, T> {
+    pub(super) cell: &'a C,
+    pub(super) scan: &'a Scan<'a, T>,
     /// `[T, B, S·H]`
-    states: &'a [T],
-    d_states: &'a [T],
-    /// `[T, B, G·H]`
-    d_gates: Shared<'a, T>,
+    pub(super) states: &'a [T],
+    pub(super) d_states: &'a [T],
     /// The product of `a` over each block but the first, `[blocks - 1, B, S·H]`.
-    factors: Shared<'a, T>,
+    pub(super) factors: Shared<'a, T>,
     /// dLoss/d(state) between the blocks, `[blocks, B, S·H]`: first what each block gets from those behind it, and then
     /// what it gives to those before it.
-    d_carried: Shared<'a, T>,
+    pub(super) d_carried: Shared<'a, T>,
     /// What each block gives to the reset states, `[blocks, B, S·H]`.
-    d_resets: Shared<'a, T>,
+    pub(super) d_resets: Shared<'a, T>,
     /// What each block gives to the constants, `[blocks, B, K·H]`.
-    d_constants: Shared<'a, T>,
+    pub(super) d_constants: Shared<'a, T>,
 }
 
 /// What a block does to any gradient: its factor; and what it gives to the block before it, if it gets none from the
@@ -148,11 +154,11 @@ impl<C: ScannedCell, T: Real> WithSimd for Effect<'_, C, T> {
             // SAFETY: the item's own units of rows of S·H numbers, here and below. They are zeros so far.
             unsafe { span.store::<S, T, C::State<_>>(simd, factor, one(simd)) };
         }
+        let gates = scan.gate_rows(C::GATES);
         for step in steps.rev() {
             let flags = scan.flags(step, row);
-            let place = scan.row(step, row);
-            let (gates, d_states) =
-                (scan.gates_at(place, C::GATES), scan.of_row(pass.d_states, place));
+            let d_states = scan.of_row(pass.d_states, scan.row(step, row));
+            let gates = gates.at(scan, step, row).cast_const();
             for span in Span::all::<S, T>(units.clone(), scan.hidden) {
                 // SAFETY: as above; `constants` has K·H numbers, which `check` has seen.
                 unsafe {
@@ -208,9 +214,12 @@ impl<C: ScannedCell, T: Real> WithSimd for Entry<'_, C, T> {
 }
 
 /// The steps of a block.
-struct Steps<'a, C, T> {
-    pass: &'a Pass<'a, C, T>,
-    item: Item,
+pub(super) struct Steps<'a, C, T> {
+    pub(super) pass: &'a Pass<'a, C, T>,
+    /// The gates of the item, and where their gradients go.
+    pub(super) gates: GateRows<T>,
+    pub(super) d_gates: GateRows<T>,
+    pub(super) item: Item,
 }
 
 impl<C: ScannedCell, T: Real> WithSimd for Steps<'_, C, T> {
@@ -218,7 +227,7 @@ impl<C: ScannedCell, T: Real> WithSimd for Steps<'_, C, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { pass, item: Item { block, row, units, steps } } = self;
+        let Self { pass, gates, d_gates, item: Item { block, row, units, steps } } = self;
         let scan = pass.scan;
         let reset = scan.of_row(scan.reset, row);
         let d_reset = scan.of_block(pass.d_resets, block, row);
@@ -226,10 +235,8 @@ impl<C: ScannedCell, T: Real> WithSimd for Steps<'_, C, T> {
         let all = scan.constants.len();
         let constants = scan.constants.as_ptr();
         let d_constants = pass.d_constants.at((block * scan.batch + row) * all, all);
-        let width = C::GATES * scan.hidden;
         for step in steps.rev() {
             let flags = scan.flags(step, row);
-            let place = scan.row(step, row);
             let before = match step {
                 _ if flags & RESET != 0 => reset,
                 0 => scan.of_row(scan.initial, row),
@@ -237,11 +244,12 @@ impl<C: ScannedCell, T: Real> WithSimd for Steps<'_, C, T> {
             };
             let at = Step {
                 is_masked: flags & MASKED != 0,
-                gates: scan.gates_at(place, C::GATES),
+                gates: gates.at(scan, step, row),
+                planes: [gates.plane, d_gates.plane],
                 constants,
                 before,
-                d_states: scan.of_row(pass.d_states, place),
-                d_gates: pass.d_gates.at(place * width, width),
+                d_states: scan.of_row(pass.d_states, scan.row(step, row)),
+                d_gates: d_gates.at(scan, step, row),
                 d_constants,
                 d_carried,
             };
@@ -260,6 +268,8 @@ impl<C: ScannedCell, T: Real> WithSimd for Steps<'_, C, T> {
 struct Step<T> {
     is_masked: bool,
     gates: *const T,
+    /// The distances of planes: of the gates, and of their gradients.
+    planes: [usize; 2],
     constants: *const T,
     /// The state before the step.
     before: *const T,
@@ -272,7 +282,7 @@ struct Step<T> {
 impl<T: Real> Step<T> {
     /// # Safety
     ///
-    /// The pointers are valid for rows of the cell's numbers for `hidden` units. No other thread reads or writes these
+    /// The pointers are valid for these units of rows of the cell's numbers. No other thread reads or writes these
     /// units of what is written here, nor writes to what is read.
     #[inline(always)]
     unsafe fn run<C: ScannedCell, S: Simd>(
@@ -283,23 +293,25 @@ impl<T: Real> Step<T> {
         hidden: usize,
     ) {
         for span in Span::all::<S, T>(units, hidden) {
+            let [gates, d_gates] = self.planes;
+            let (of_gates, of_d_gates) = (span.in_planes(gates), span.in_planes(d_gates));
             // SAFETY: the caller's promise.
             unsafe {
                 let carried: C::State<_> = span.load(simd, self.d_carried);
                 let d = carried.plus(&span.load(simd, self.d_states));
                 if self.is_masked {
-                    span.store::<S, T, C::Gates<_>>(simd, self.d_gates, zeros(simd));
+                    of_d_gates.store::<S, T, C::Gates<_>>(simd, self.d_gates, zeros(simd));
                     span.store(simd, self.d_carried, d);
                     continue;
                 }
                 let constants = span.load(simd, self.constants);
-                let done = cell.coefficients(span.load(simd, self.gates), &constants);
+                let done = cell.coefficients(of_gates.load(simd, self.gates), &constants);
                 let before: C::State<_> = span.load(simd, self.before);
                 let d_before = done.a.times_backward(&d);
                 let d_a = before.times_backward(&d);
                 let (d_gates, d_constants) =
                     cell.coefficients_backward(done.saved, &constants, d_a, d);
-                span.store(simd, self.d_gates, d_gates);
+                of_d_gates.store(simd, self.d_gates, d_gates);
                 let so_far: C::Constants<_> = span.load(simd, self.d_constants);
                 span.store(simd, self.d_constants, sum(so_far, d_constants));
                 span.store(simd, self.d_carried, d_before);

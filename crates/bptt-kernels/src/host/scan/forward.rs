@@ -1,7 +1,7 @@
 //! The forward pass.
 
 use crate::host::memory::buffer::{Buffer, Shared};
-use crate::host::scan::layout::{Item, Scan};
+use crate::host::scan::layout::{GateRows, Item, Scan};
 use crate::host::scan::units::{Span, one, zeros};
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
@@ -53,7 +53,13 @@ pub(crate) fn forward<C: ScannedCell, T: Real>(
             member.wait();
         }
         for index in member.part(plan.items(plan.blocks, batch), 1) {
-            isa.dispatch(Steps { pass: &pass, item: plan.item(index, batch) });
+            let item = plan.item(index, batch);
+            let before = match item.block {
+                0 => scan.of_row(scan.initial, item.row),
+                block => scan.of_block(pass.entries, block - 1, item.row).cast_const(),
+            };
+            let gates = scan.gate_rows(C::GATES);
+            isa.dispatch(Steps { cell, scan: &scan, states: pass.states, gates, before, item });
         }
     });
 }
@@ -100,9 +106,10 @@ impl<C: ScannedCell, T: Real> WithSimd for Effect<'_, C, T> {
                 span.store::<S, T, C::State<_>>(simd, factor, one(simd));
             }
         }
+        let gates = scan.gate_rows(C::GATES);
         for step in steps {
             let flags = scan.flags(step, row);
-            let gates = scan.gates_at(scan.row(step, row), C::GATES);
+            let gates = gates.at(scan, step, row).cast_const();
             for span in Span::all::<S, T>(units.clone(), scan.hidden) {
                 // SAFETY: as above; `constants` has K·H numbers, which `check` has seen.
                 unsafe {
@@ -156,9 +163,16 @@ impl<C: ScannedCell, T: Real> WithSimd for Entry<'_, C, T> {
 }
 
 /// The steps of a block.
-struct Steps<'a, C, T> {
-    pass: &'a Pass<'a, C, T>,
-    item: Item,
+pub(super) struct Steps<'a, C, T> {
+    pub(super) cell: &'a C,
+    pub(super) scan: &'a Scan<'a, T>,
+    /// `[T, B, S·H]`
+    pub(super) states: Shared<'a, T>,
+    /// The gates of the item.
+    pub(super) gates: GateRows<T>,
+    /// The state before the first of these steps, `[S·H]`.
+    pub(super) before: *const T,
+    pub(super) item: Item,
 }
 
 impl<C: ScannedCell, T: Real> WithSimd for Steps<'_, C, T> {
@@ -166,26 +180,21 @@ impl<C: ScannedCell, T: Real> WithSimd for Steps<'_, C, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { pass, item: Item { block, row, units, steps } } = self;
-        let scan = pass.scan;
+        let Self { cell, scan, states, gates, mut before, item } = self;
+        let Item { row, units, steps, .. } = item;
         let width = scan.width();
         let reset = scan.of_row(scan.reset, row);
         let constants = scan.constants.as_ptr();
-        let mut before = match block {
-            0 => scan.of_row(scan.initial, row),
-            _ => scan.of_block(pass.entries, block - 1, row).cast_const(),
-        };
         for step in steps {
             let flags = scan.flags(step, row);
             if flags & RESET != 0 {
                 before = reset;
             }
-            let place = scan.row(step, row);
-            let after = pass.states.at(place * width, width);
-            let gates = scan.gates_at(place, C::GATES);
+            let after = states.at(scan.row(step, row) * width, width);
+            let of_step = gates.at(scan, step, row).cast_const();
             for span in Span::all::<S, T>(units.clone(), scan.hidden) {
-                // SAFETY: the item's own units of rows of S·H numbers; `constants` has K·H numbers, which `check` has
-                // seen.
+                // SAFETY: the item's own units of rows of S·H numbers, and of gates; `constants` has K·H numbers, which
+                // `check` has seen.
                 unsafe {
                     let h: C::State<_> = span.load(simd, before);
                     if flags & MASKED != 0 {
@@ -193,7 +202,8 @@ impl<C: ScannedCell, T: Real> WithSimd for Steps<'_, C, T> {
                         continue;
                     }
                     let constants = span.load(simd, constants);
-                    let done = pass.cell.coefficients(span.load(simd, gates), &constants);
+                    let read = span.in_planes(gates.plane).load(simd, of_step);
+                    let done = cell.coefficients(read, &constants);
                     span.store(simd, after, done.a.times(&h).plus(&done.b));
                 }
             }

@@ -29,7 +29,7 @@ pub(crate) struct Scan<'a, T> {
     pub(crate) batch_first: bool,
     /// Whether the steps run from the last to the first.
     pub(crate) reverse: bool,
-    /// `[T, B, G·H]`
+    /// `[T, B, G·H]`; empty if they are computed from the input (`input/`).
     pub(crate) gates: &'a [T],
     /// `[K·H]`
     pub(crate) constants: &'a [T],
@@ -59,17 +59,21 @@ impl<T: Real> Scan<'_, T> {
         self.flags.is_some() && steps.into_iter().any(|step| self.flags(step, row) & RESET != 0)
     }
 
+    /// `T·B`
+    pub(super) fn rows(&self) -> usize {
+        self.time * self.batch
+    }
+
     /// `S·H`
     #[inline(always)]
     pub(super) fn width(&self) -> usize {
         self.parts * self.hidden
     }
 
-    /// The gates of a place, `[G·H]`, of a cell with this many gates.
-    #[inline(always)]
-    pub(super) fn gates_at(&self, place: usize, gates: usize) -> *const T {
-        let width = gates * self.hidden;
-        self.gates[place * width..][..width].as_ptr()
+    /// Its gates, of a cell with this many.
+    pub(super) fn gate_rows(&self, gates: usize) -> GateRows<T> {
+        // Gates are only read, whatever the pointer may do.
+        GateRows::of_sequence(self.gates.as_ptr().cast_mut(), self.hidden, gates)
     }
 
     /// A row of some states, `[…, S·H]`.
@@ -86,15 +90,20 @@ impl<T: Real> Scan<'_, T> {
         of.at((block * self.batch + row) * width, width)
     }
 
-    /// Checks that the operands have the sizes.
+    /// Checks that the operands have the sizes, of a cell with this many gates and constants.
     ///
     /// # Panics
     ///
     /// If one has not.
     pub(super) fn check(&self, gates: usize, constants: usize) {
-        let rows = self.time * self.batch;
+        let (found, expected) = (self.gates.len(), self.rows() * gates * self.hidden);
+        assert!(found == expected, "{found} gates: expected {expected}");
+        self.check_besides_gates(constants);
+    }
+
+    /// The same for the operands besides the gates.
+    pub(super) fn check_besides_gates(&self, constants: usize) {
         let expected = [
-            ("gates", self.gates.len(), rows * gates * self.hidden),
             ("constants", self.constants.len(), constants * self.hidden),
             ("initial states", self.initial.len(), self.batch * self.width()),
             ("reset states", self.reset.len(), self.batch * self.width()),
@@ -102,8 +111,8 @@ impl<T: Real> Scan<'_, T> {
         for (what, found, expected) in expected {
             assert!(found == expected, "{found} {what}: expected {expected}");
         }
-        let flags = self.flags.map_or(rows, <[u8]>::len);
-        assert!(flags == rows, "{flags} flags: expected {rows}");
+        let flags = self.flags.map_or(self.rows(), <[u8]>::len);
+        assert!(flags == self.rows(), "{flags} flags: expected {}", self.rows());
     }
 
     /// How threads share the scan.
@@ -118,6 +127,47 @@ impl<T: Real> Scan<'_, T> {
         let threads = threads.min(worth.max(1)).min(rows * pairs);
         let chunks = threads.div_ceil(rows).min(pairs);
         Plan { threads, block, blocks, chunks, pair, time: self.time, hidden: self.hidden }
+    }
+}
+
+/// Where the gates of the steps lie, or their gradients: all units of each plane, or some of them.
+#[derive(Clone, Copy)]
+pub(super) struct GateRows<T> {
+    /// Where unit 0 of the first row is, or would be.
+    start: *mut T,
+    /// The distance from one row to the next.
+    row: usize,
+    /// The distance from one plane to the next.
+    pub(super) plane: usize,
+    /// The step of the first row, if rows lie in the order in which the steps run; `None`: as those of a sequence.
+    first: Option<usize>,
+}
+
+impl<T: Real> GateRows<T> {
+    /// All units, `[T, B, G·H]`, laid out as the sequence.
+    pub(super) fn of_sequence(start: *mut T, hidden: usize, gates: usize) -> Self {
+        Self { start, row: gates * hidden, plane: hidden, first: None }
+    }
+
+    /// Some units of successive steps, from `first` on, `[steps, B, G·units]`.
+    pub(super) fn of_block(
+        start: *mut T,
+        units: &Range<usize>,
+        gates: usize,
+        first: usize,
+    ) -> Self {
+        let start = start.wrapping_sub(units.start);
+        Self { start, row: gates * units.len(), plane: units.len(), first: Some(first) }
+    }
+
+    /// Where unit 0 of a step of a row is, or would be.
+    #[inline(always)]
+    pub(super) fn at(&self, scan: &Scan<'_, T>, step: usize, row: usize) -> *mut T {
+        let index = match self.first {
+            Some(first) => (step - first) * scan.batch + row,
+            None => scan.row(step, row),
+        };
+        self.start.wrapping_add(index.wrapping_mul(self.row))
     }
 }
 
@@ -140,6 +190,7 @@ pub(super) struct Plan {
 /// Some units of one row, in one time block.
 #[derive(Clone)]
 pub(super) struct Item {
+    /// Which one; 0 if the blocks follow each other, and no state of theirs is kept apart.
     pub(super) block: usize,
     pub(super) row: usize,
     pub(super) units: Range<usize>,

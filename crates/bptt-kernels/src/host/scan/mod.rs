@@ -13,10 +13,12 @@
 //! the work of one without. Whether there are blocks depends on the sizes alone, so the results have the same bits for
 //! any number of threads.
 //!
-//! `forward.rs` and `backward.rs` are the two passes; `units.rs` reads and writes the units of a row.
+//! `forward.rs` and `backward.rs` are the two passes; `units.rs` reads and writes the units of a row. `input/` computes the
+//! gates, too.
 
 pub(crate) mod backward;
 pub(crate) mod forward;
+pub(crate) mod input;
 pub(crate) mod layout;
 mod units;
 

@@ -10,10 +10,10 @@ use bptt_cells::Components;
 use bptt_cells::scanned::{Diagonal, Given, Linear, MinGru, MinLstm, RgLru, ScannedCell};
 
 /// Numbers between -1 and 1, always the same.
-struct Noise(u64);
+pub(super) struct Noise(pub(super) u64);
 
 impl Noise {
-    fn next(&mut self) -> f64 {
+    pub(super) fn next(&mut self) -> f64 {
         // Marsaglia's xorshift.
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -21,31 +21,31 @@ impl Noise {
         (self.0 >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
     }
 
-    fn list(&mut self, len: usize) -> Vec<f64> {
+    pub(super) fn list(&mut self, len: usize) -> Vec<f64> {
         (0..len).map(|_| self.next()).collect()
     }
 }
 
 /// A scan with all its numbers, in `f64`.
 #[derive(Clone)]
-struct Problem {
-    sizes: [usize; 3],
-    parts: usize,
-    batch_first: bool,
-    reverse: bool,
-    gates: Vec<f64>,
-    constants: Vec<f64>,
-    initial: Vec<f64>,
-    reset: Vec<f64>,
-    flags: Option<Vec<u8>>,
-    d_states: Vec<f64>,
+pub(super) struct Problem {
+    pub(super) sizes: [usize; 3],
+    pub(super) parts: usize,
+    pub(super) batch_first: bool,
+    pub(super) reverse: bool,
+    pub(super) gates: Vec<f64>,
+    pub(super) constants: Vec<f64>,
+    pub(super) initial: Vec<f64>,
+    pub(super) reset: Vec<f64>,
+    pub(super) flags: Option<Vec<u8>>,
+    pub(super) d_states: Vec<f64>,
 }
 
 /// States, or gradients: of gates, constants, initial and reset state.
-type Lists = [Vec<f64>; 5];
+pub(super) type Lists = [Vec<f64>; 5];
 
 impl Problem {
-    fn new<C: ScannedCell>(sizes: [usize; 3], kind: usize) -> Self {
+    pub(super) fn new<C: ScannedCell>(sizes: [usize; 3], kind: usize) -> Self {
         let [time, batch, hidden] = sizes;
         let mut noise = Noise(0x9e37_79b9_7f4a_7c15 ^ ((kind as u64 + 1) << 20) ^ time as u64);
         let (rows, width) = (time * batch, C::PARTS * hidden);
@@ -102,7 +102,7 @@ impl Problem {
     }
 
     /// States and gradients by plain loops.
-    fn by_loops<C: ScannedCell>(&self, cell: &C) -> Lists {
+    pub(super) fn by_loops<C: ScannedCell>(&self, cell: &C) -> Lists {
         let [time, batch, hidden] = self.sizes;
         let mut states = vec![0.0; self.d_states.len()];
         let mut d_gates = vec![0.0; self.gates.len()];
@@ -188,8 +188,14 @@ impl Problem {
 const NAMES: [&str; 5] = ["states", "d_gates", "d_constants", "d_initial", "d_reset"];
 
 /// Compares, in units of the largest number of each list.
-fn close(found: &Lists, expected: &Lists, tolerance: f64, what: &str) {
-    for ((found, expected), name) in found.iter().zip(expected).zip(NAMES) {
+pub(super) fn close<const N: usize>(
+    found: &[Vec<f64>; N],
+    expected: &[Vec<f64>; N],
+    names: [&str; N],
+    tolerance: f64,
+    what: &str,
+) {
+    for ((found, expected), name) in found.iter().zip(expected).zip(names) {
         assert_eq!(found.len(), expected.len());
         let largest = expected.iter().fold(1.0, |max: f64, x| max.max(x.abs()));
         for (k, (a, b)) in found.iter().zip(expected).enumerate() {
@@ -201,14 +207,14 @@ fn close(found: &Lists, expected: &Lists, tolerance: f64, what: &str) {
     }
 }
 
-fn isas() -> Vec<Isa> {
+pub(super) fn isas() -> Vec<Isa> {
     let mut all = vec![Isa::Portable, Isa::detect()];
     all.dedup_by_key(|isa| format!("{isa:?}"));
     all
 }
 
 /// All kinds of a scan: layout, direction, flags.
-const KINDS: std::ops::Range<usize> = 0..8;
+pub(super) const KINDS: std::ops::Range<usize> = 0..8;
 
 fn check_cell<C: ScannedCell>() {
     let cell = C::default();
@@ -220,12 +226,12 @@ fn check_cell<C: ScannedCell>() {
             for isa in isas() {
                 let what = format!("{} {sizes:?} {kind} {isa:?}", C::NAME);
                 let found = problem.by_kernels::<C, f64>(&cell, isa, 1);
-                close(&found, &expected, 1e-12, &what);
+                close(&found, &expected, NAMES, 1e-12, &what);
                 for threads in [2, 3, 5] {
                     assert_eq!(problem.by_kernels::<C, f64>(&cell, isa, threads), found, "{what}");
                 }
                 let found = problem.by_kernels::<C, f32>(&cell, isa, 2);
-                close(&found, &expected, 2e-5, &what);
+                close(&found, &expected, NAMES, 2e-5, &what);
             }
         }
     }

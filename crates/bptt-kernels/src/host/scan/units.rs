@@ -30,11 +30,17 @@ impl Span {
         units.step_by(pair).map(move |first| Self { first, count: pair.min(end - first), hidden })
     }
 
+    /// The same units where planes have another distance.
+    #[inline(always)]
+    pub(super) fn in_planes(self, distance: usize) -> Self {
+        Self { hidden: distance, ..self }
+    }
+
     /// Reads a component of each plane.
     ///
     /// # Safety
     ///
-    /// `row` is valid for reads of `H` numbers for each component. No other thread writes to these units.
+    /// These units of `row` are valid for reads, for each component. No other thread writes to these units.
     #[inline(always)]
     pub(super) unsafe fn load<S: Simd, T: Real, P: Components<Pair<S, T>>>(
         self,
@@ -75,7 +81,7 @@ impl Span {
     ///
     /// # Safety
     ///
-    /// `row` is valid for writes of `H` numbers for each component. No other thread reads or writes these units.
+    /// These units of `row` are valid for writes, for each component. No other thread reads or writes these units.
     #[inline(always)]
     pub(super) unsafe fn store<S: Simd, T: Real, P: Components<Pair<S, T>>>(
         self,
