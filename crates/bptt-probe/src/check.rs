@@ -1,6 +1,6 @@
 //! A certificate for a cell of your own.
 
-use crate::case::into_domain;
+use crate::case::numbers::into_domain;
 use crate::device;
 use crate::measure::{Outcome, measure_layer, relative_error};
 use crate::problem::{Array, LayerOptions, Problem};
@@ -356,7 +356,9 @@ mod tests {
 
     #[test]
     fn the_projects_cells_are_right() {
-        for (name, options) in case::cells() {
+        // A layer that runs as a scan has no cell of this kind.
+        let cells = case::cells().into_iter().filter(|(_, options)| options.cell.cell().is_some());
+        for (name, options) in cells {
             let certificate = options.cell().accept(Check);
             assert!(certificate.is_right(), "{name}: {certificate}");
             assert!(certificate.findings.len() > 3, "{name}: {certificate}");

@@ -45,6 +45,8 @@ mod sabotage;
 pub mod scalar;
 #[cfg(feature = "scanned-cells")]
 mod scanned;
+#[cfg(feature = "scanned-cells")]
+mod scanned_layer;
 mod setting;
 pub mod spectrum;
 pub mod truncation;

@@ -1,6 +1,10 @@
 //! One layer with all its numbers.
 
+#[cfg(feature = "scanned-cells")]
+use crate::scanned::{Stack, parameters};
 use crate::setting::DType;
+#[cfg(feature = "scanned-cells")]
+use bptt::scanned::AnyScannedConfig;
 use bptt::{
     AnyCell, AnyLayerConfig, AnyRecurrentConfig, LayerKind, MaskedOutput, Nonlinearity,
     SequenceCell,
@@ -230,7 +234,15 @@ impl LayerOptions {
     pub fn layer_config(&self) -> AnyLayerConfig {
         #[cfg(feature = "scanned-cells")]
         if let LayerKind::Scanned(kind) = self.cell {
-            return crate::scanned::config(kind, self).into();
+            return AnyScannedConfig::new(kind, self.input_size, self.hidden_size)
+                .with_log_space(self.log_space)
+                .with_bias(self.bias)
+                .with_d_output(self.proj_size)
+                .with_num_layers(self.num_layers)
+                .with_batch_first(self.batch_first)
+                .with_bidirectional(self.bidirectional)
+                .with_reverse(self.reverse)
+                .into();
         }
         self.config().into()
     }
@@ -241,7 +253,15 @@ impl LayerOptions {
     pub fn parameters(&self) -> Option<Vec<(String, Vec<usize>)>> {
         #[cfg(feature = "scanned-cells")]
         if let LayerKind::Scanned(kind) = self.cell {
-            return crate::scanned::parameters(kind, self);
+            return parameters(&Stack {
+                kind,
+                input: self.input_size,
+                hidden: self.hidden_size,
+                output: self.output_size(),
+                layers: self.num_layers,
+                directions: self.directions(),
+                bias: self.bias,
+            });
         }
         self.parameters_of(&self.cell().layout())
     }

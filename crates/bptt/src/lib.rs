@@ -47,6 +47,7 @@
 //! `scanned-cells` is for layers that are parallel in time (`scanned`): minGRU, minLSTM, RG-LRU, LRU and S5.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod any_config;
 mod any_layer;
 #[cfg(feature = "attention")]
 pub mod attention;
@@ -88,7 +89,8 @@ mod trace_cost;
 mod truncated;
 mod weights;
 
-pub use any_layer::{AnyLayer, AnyLayerConfig, LayerKind};
+pub use any_config::{AnyLayerConfig, LayerKind};
+pub use any_layer::AnyLayer;
 pub use bptt_cells as cells;
 pub use bptt_kernels as kernels;
 pub use bptt_kernels::{
