@@ -119,7 +119,7 @@ pub(crate) fn flat(blocks: Tensor<3>) -> Tensor<2> {
 /// use burn::tensor::Device;
 ///
 /// // An RNN of two heads with one unit each.
-/// let blocks = Tensor::<3>::from_data([[[2.0]], [[3.0]]], &Device::flex());
+/// let blocks = Tensor::<3>::from_data([[[2.0_f32]], [[3.0]]], &Device::flex());
 /// block_diagonal(blocks).into_data().assert_eq(&[[2.0_f32, 0.0], [0.0, 3.0]].into(), true);
 /// # }
 /// ```

@@ -494,8 +494,7 @@ fn collected(
             weights: weights.collect(),
         }
     };
-    let no_tangent = || d_input.value.zeros_like();
+    let d_tangent = d_input.tangent.clone().unwrap_or_else(|| d_input.value.zeros_like());
     let gradient = whole(&|x| x.value.0.clone(), d_input.value.clone());
-    let product = whole(&tangent, d_input.tangent.clone().unwrap_or_else(no_tangent));
-    (gradient, product)
+    (gradient, whole(&tangent, d_tangent))
 }

@@ -17,6 +17,9 @@ use crate::host::threads::team::Member;
 use crate::operation::observer::PATHS;
 use std::ops::Range;
 
+/// Rows of a matrix, from their first column on.
+type At<'a, T> = (*mut T, Rows<'a>);
+
 impl<T: Gemm> Sequence<'_, T> {
     /// What one thread does over the steps of a segment. A block may have its first steps
     /// among them, or its last.
@@ -101,7 +104,6 @@ impl<T: Gemm> Sequence<'_, T> {
         let first_place = first + rows.places.start;
         let in_block =
             |buffer: Shared<'_, T>, row: usize| (buffer.at(first_place * row, 0), Rows::plain(row));
-        type At<'a, T> = (*mut T, Rows<'a>);
         let product =
             |(a, a_rows): At<'_, T>, b: Packed<'_, T>, panels, (c, c_rows): At<'_, T>, add| {
                 let (a, rows) = (a.cast_const(), 0..rows.len());
@@ -155,12 +157,7 @@ impl<T: Gemm> Sequence<'_, T> {
             let (a, a_rows) = in_block(d_planes, row);
             let a = (a.wrapping_add(self.layer.of_gated().0), a_rows);
             product(a, gated, 0..gated.value.count, of_batch(d_gated, hp), false);
-            if let Some(heads) = self.heads {
-                let (a, c) = (in_block(d_planes, row), of_batch(d_gated, hp));
-                let product = HeadProduct::new(self.layer, shard, a, c, rows.len(), false);
-                // SAFETY: as above.
-                unsafe { heads.gated(product) };
-            }
+            self.gated_by_heads(shard, in_block(d_planes, row), &rows);
             gates(Part::Completion);
         }
         if block.parallelism == Parallelism::Hidden {
@@ -174,14 +171,30 @@ impl<T: Gemm> Sequence<'_, T> {
             let add = self.layer.hands_on_hidden;
             product(a, self.weight_hh, panels, of_batch(self.state.d_hidden, pp), add);
         }
-        if let Some(heads) = self.heads {
-            let (a, c) = (in_block(d_planes, row), of_batch(self.state.d_hidden, pp));
-            let has_direct = self.layer.hands_on_hidden;
-            let product = HeadProduct::new(self.layer, shard, a, c, rows.len(), has_direct);
-            // SAFETY: as above.
-            unsafe { heads.outer(product) };
-        }
+        self.by_heads(shard, in_block(d_planes, row), &rows);
         self.reset_backward(k, shard);
+    }
+
+    /// In heads: dLoss/dh before the step of these rows, by their planes.
+    fn by_heads(&self, shard: &Shard, planes: At<'_, T>, rows: &StepRows<'_>) {
+        let Some(heads) = self.heads else { return };
+        let (start, c_rows) = rows.in_batch(self.layer.pp);
+        let c = (self.state.d_hidden.at(start, 0), c_rows);
+        // To what the cell handed on by itself, if it can.
+        let has_direct = self.layer.hands_on_hidden;
+        let product = HeadProduct::new(self.layer, shard, planes, c, rows.len(), has_direct);
+        // SAFETY: the planes of this step are written; these rows and units are this thread's own.
+        unsafe { heads.outer(product) };
+    }
+
+    /// In heads: dLoss/d(gated hidden state) of these rows, by their planes.
+    fn gated_by_heads(&self, shard: &Shard, planes: At<'_, T>, rows: &StepRows<'_>) {
+        let (Some(heads), Some(d_gated)) = (self.heads, self.state.d_gated) else { return };
+        let (start, c_rows) = rows.in_batch(self.layer.hp);
+        let c = (d_gated.at(start, 0), c_rows);
+        let product = HeadProduct::new(self.layer, shard, planes, c, rows.len(), false);
+        // SAFETY: as above.
+        unsafe { heads.gated(product) };
     }
 
     /// For rows that are reset before step `k`: hands the gradient on to the reset state, and not to the steps before.
