@@ -40,6 +40,18 @@ pub enum GateRole {
     Other,
 }
 
+/// What a diagonal weight is. It decides how its first values are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiagonalRole {
+    /// A recurrent weight, such as a peephole: it is drawn as recurrent weights are.
+    Weight,
+    /// The gain of a normalised value: 1 at the beginning.
+    Gain,
+    /// What is added behind a normalisation: 0 at the beginning. It is the bias of a gate that does this with the memory,
+    /// and gets its value from an initialiser that sets such gates.
+    Shift(GateRole),
+}
+
 /// The parts of a cell that are not functions: its name, its counts, and the types of its components.
 pub trait Layout: Copy + Debug + Send + Sync + 'static {
     /// The name in tables and messages.
@@ -63,6 +75,14 @@ pub trait Layout: Copy + Debug + Send + Sync + 'static {
     /// backward step has their gradient as it has that of a memory: what comes from the next step, plus the part of
     /// this step.
     const DIAGONAL_WEIGHTS: usize = 0;
+
+    /// What each diagonal weight is, in their order. Empty if all are [`DiagonalRole::Weight`].
+    const DIAGONAL_ROLES: &'static [DiagonalRole] = &[];
+
+    /// Whether a step mixes the units of a row: whether it calls [`Number::mean`], as layer normalisation does. Whoever
+    /// runs such a cell gives it whole rows, and never some units of a row alone. It must not have a
+    /// [gated hidden state](HiddenTerm::Gated).
+    const COUPLES_UNITS: bool = false;
 
     /// Pre-activations, one for each gate.
     type Gates<N: Number>: Components<N>;

@@ -194,6 +194,35 @@ impl<N: Number> Number for Dual<N> {
         };
         Self { value, tangent }
     }
+
+    #[inline(always)]
+    fn inverse_sqrt(&self, epsilon: f64) -> Self {
+        // r' = -r³ / 2
+        let value = self.value.inverse_sqrt(epsilon);
+        let tangent = match &self.tangent {
+            Some(tangent) => Some((&value * &value * &value).scale(-0.5) * tangent),
+            None => None,
+        };
+        Self { value, tangent }
+    }
+
+    #[inline(always)]
+    fn scale(&self, factor: f64) -> Self {
+        let tangent = match &self.tangent {
+            Some(tangent) => Some(tangent.scale(factor)),
+            None => None,
+        };
+        Self { value: self.value.scale(factor), tangent }
+    }
+
+    #[inline(always)]
+    fn mean(&self) -> Self {
+        let tangent = match &self.tangent {
+            Some(tangent) => Some(tangent.mean()),
+            None => None,
+        };
+        Self { value: self.value.mean(), tangent }
+    }
 }
 
 // The slopes of these functions are step functions. Their own derivative is zero wherever it exists.

@@ -16,6 +16,10 @@
 //! | [`Mgu`] | `mgu.rs` | 2: `f n` | – | `n` of `f ⊙ h` |
 //! | [`Rhn`] | `rhn.rs` | 2: `n t` | – | added |
 //! | [`IndRnnTanh`], [`IndRnnRelu`] | `indrnn.rs` | 1 | – | none: `u ⊙ h` |
+//! | [`LstmLayerNorm`] | `lstm_layernorm.rs` | 4: `i f g o` | `c` | separate |
+//! | [`GruLayerNorm`] | `gru_layernorm.rs` | 3: `r z n` | – | separate |
+//! | [`GruDreamer`] | `gru_dreamer.rs` | 3: `r n u` | – | added |
+//! | [`Unicornn`] | `unicornn.rs` | 1 | `z` | none: `w ⊙ h` |
 //! | [`Slstm`] | `slstm.rs` | 4: `i f z o` | `c n m` | added |
 //!
 //! [`Clipped`] (`clipped.rs`) bounds the memory of an LSTM. It is a [`Wrapper`]: a cell around another.
@@ -49,38 +53,50 @@ mod cell;
 mod clipped;
 mod components;
 mod dual;
+mod gru_dreamer;
+mod gru_layernorm;
 mod gru_reset_after;
 mod gru_reset_before;
 mod indrnn;
+mod layer_norm;
 mod lstm;
 mod lstm_coupled;
+mod lstm_layernorm;
 mod lstm_peephole;
 mod mgu;
 mod number;
 mod rhn;
 mod rnn;
+mod row;
 #[cfg(feature = "scanned-cells")]
 pub mod scanned;
 mod slstm;
+mod unicornn;
 mod wrapper;
 
 pub use cell::{
-    AnalyticCell, AnalyticVisitor, Backward, Cell, Forward, GateRole, HiddenTerm, Layout, State,
+    AnalyticCell, AnalyticVisitor, Backward, Cell, DiagonalRole, Forward, GateRole, HiddenTerm,
+    Layout, State,
 };
 pub use clipped::{Clippable, Clipped};
 pub use components::Components;
 pub use dual::Dual;
+pub use gru_dreamer::GruDreamer;
+pub use gru_layernorm::GruLayerNorm;
 pub use gru_reset_after::GruResetAfter;
 pub use gru_reset_before::GruResetBefore;
 pub use indrnn::{IndRnnRelu, IndRnnTanh};
 pub use lstm::Lstm;
 pub use lstm_coupled::LstmCoupled;
+pub use lstm_layernorm::LstmLayerNorm;
 pub use lstm_peephole::LstmPeephole;
 pub use mgu::Mgu;
 pub use number::{Imply, ImplyIs, Number, Rectify};
 pub use rhn::Rhn;
 pub use rnn::{RnnRelu, RnnTanh};
+pub use row::Row;
 pub use slstm::Slstm;
+pub use unicornn::Unicornn;
 pub use wrapper::Wrapper;
 
 /// What each cell saves from its forward step for its backward step.

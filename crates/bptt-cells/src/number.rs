@@ -19,9 +19,10 @@ impl<S, T> ImplyIs<T> for S {
 impl<S, T> Imply<T> for S {}
 
 /// A number with the operations that a cell's equations may use: `+ - *` on values and on references, `sigmoid`,
-/// `tanh`, the slopes of both from their outputs, `e^x`, `log σ(x)` and `1 / x`.
+/// `tanh`, the slopes of both from their outputs, `e^x`, `log σ(x)`, `1 / x` and `1 / √(x + ε)`, a constant factor, and
+/// the mean over a row.
 ///
-/// It may be a whole tensor: every operation is elementwise, and a clone is cheap.
+/// It may be a whole tensor: every operation but [`mean`](Self::mean) is elementwise, and a clone is cheap.
 pub trait Number:
     Clone
     + Neg<Output = Self>
@@ -58,6 +59,17 @@ pub trait Number:
 
     /// `1 / x`
     fn recip(&self) -> Self;
+
+    /// `1 / √(x + ε)`
+    fn inverse_sqrt(&self, epsilon: f64) -> Self;
+
+    /// `factor · x`
+    fn scale(&self, factor: f64) -> Self;
+
+    /// The mean over the units of each row; every unit of the row has it. A plain number is a row of one unit. Only
+    /// the cells with [`Layout::COUPLES_UNITS`](crate::Layout::COUPLES_UNITS) use it; whoever runs such a cell gives it
+    /// whole rows ([`Row`](crate::Row)).
+    fn mean(&self) -> Self;
 
     /// `σ'(x) = s (1 - s)`, where `self` is the *output* `s = σ(x)`.
     #[inline(always)]
@@ -124,6 +136,21 @@ macro_rules! float {
             #[inline(always)]
             fn recip(&self) -> Self {
                 1.0 / self
+            }
+
+            #[inline(always)]
+            fn inverse_sqrt(&self, epsilon: f64) -> Self {
+                1.0 / (self + epsilon as $float).sqrt()
+            }
+
+            #[inline(always)]
+            fn scale(&self, factor: f64) -> Self {
+                factor as $float * self
+            }
+
+            #[inline(always)]
+            fn mean(&self) -> Self {
+                *self
             }
         }
 

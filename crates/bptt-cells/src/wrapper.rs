@@ -89,6 +89,8 @@ macro_rules! wrapper_cell {
             const GATE_ROLES: &'static [$crate::GateRole] = $C::GATE_ROLES;
             const PROJECTABLE: bool = $C::PROJECTABLE;
             const DIAGONAL_WEIGHTS: usize = $C::DIAGONAL_WEIGHTS;
+            const DIAGONAL_ROLES: &'static [$crate::DiagonalRole] = $C::DIAGONAL_ROLES;
+            const COUPLES_UNITS: bool = $C::COUPLES_UNITS;
             type Gates<N: $crate::Number> = $C::Gates<N>;
             type Separate<N: $crate::Number> = $C::Separate<N>;
             type Memory<N: $crate::Number> = $C::Memory<N>;

@@ -1,17 +1,18 @@
 //! Compares each cell's `step_backward` with central differences of its `step`, in plain f64.
 
 use bptt_cells::{
-    Backward, Cell, Clipped, Components, Dual, GateRole, GruResetAfter, GruResetBefore, HiddenTerm,
-    IndRnnRelu, IndRnnTanh, Layout, Lstm, LstmCoupled, LstmPeephole, Mgu, Number, Rhn, RnnRelu,
-    RnnTanh, Slstm, State,
+    Backward, Cell, Clipped, Components, Dual, GateRole, GruDreamer, GruLayerNorm, GruResetAfter,
+    GruResetBefore, HiddenTerm, IndRnnRelu, IndRnnTanh, Layout, Lstm, LstmCoupled, LstmLayerNorm,
+    LstmPeephole, Mgu, Number, Rectify, Rhn, RnnRelu, RnnTanh, Row, Slstm, State, Unicornn,
 };
 
 /// The weight of the gated hidden state, a scalar, so that a cell with such a state is a function of its gates.
 const GATED_WEIGHT: f64 = 0.7;
 
-/// Converts one list to everything that a step depends on: gates, separate products, hidden state, memory.
-fn unpack<C: Layout>(all: &[f64]) -> (C::Gates<f64>, C::Separate<f64>, State<f64, C::Memory<f64>>) {
-    let mut all = all.iter().copied();
+/// Converts one list to everything that a step depends on: gates, separate products, hidden state, memory. In the list,
+/// the units of each are side by side.
+fn unpack<C: Layout>(all: &[f64]) -> Operands<C> {
+    let mut all = all.chunks_exact(units::<C>()).map(|units| Row(units.to_vec()));
     let mut next = || all.next().expect("the list is long enough");
     let gates = C::Gates::from_fn(|_| next());
     let separate = C::Separate::from_fn(|_| next());
@@ -20,8 +21,19 @@ fn unpack<C: Layout>(all: &[f64]) -> (C::Gates<f64>, C::Separate<f64>, State<f64
     (gates, separate, State { hidden, memory })
 }
 
+type Operands<C> = (
+    <C as Layout>::Gates<Row<f64>>,
+    <C as Layout>::Separate<Row<f64>>,
+    State<Row<f64>, <C as Layout>::Memory<Row<f64>>>,
+);
+
+/// How many units a row has: more than one if the cell couples them.
+fn units<C: Layout>() -> usize {
+    if C::COUPLES_UNITS { 3 } else { 1 }
+}
+
 fn size<C: Layout>() -> usize {
-    C::GATES + C::Separate::<f64>::LEN + 1 + C::Memory::<f64>::LEN
+    units::<C>() * (C::GATES + C::Separate::<f64>::LEN + 1 + C::Memory::<f64>::LEN)
 }
 
 fn has_gated<C: Layout>() -> bool {
@@ -29,17 +41,18 @@ fn has_gated<C: Layout>() -> bool {
 }
 
 /// Adds the gated product to the last gate, as the layer does.
-fn with_inner<C: Cell>(
+fn with_inner<C: Cell, N: Rectify>(
     cell: &C,
-    gates: C::Gates<f64>,
-    before: &State<f64, C::Memory<f64>>,
-) -> C::Gates<f64> {
+    gates: C::Gates<N>,
+    before: &State<N, C::Memory<N>>,
+) -> C::Gates<N> {
     if !has_gated::<C>() {
         return gates;
     }
     let gated = cell.gated_hidden(&gates, before);
     let mut gates = gates.into_vec();
-    *gates.last_mut().expect("a cell has gates") += GATED_WEIGHT * gated;
+    let last = gates.pop().expect("a cell has gates");
+    gates.push(last + gated.scale(GATED_WEIGHT));
     C::Gates::from_vec(gates)
 }
 
@@ -47,31 +60,32 @@ fn loss<C: Cell>(cell: &C, all: &[f64], cotangent: &[f64]) -> f64 {
     let (gates, separate, before) = unpack::<C>(all);
     let gates = with_inner(cell, gates, &before);
     let (after, _) = cell.step(gates, separate, &before);
-    let mut sum = after.hidden * cotangent[0];
-    after.memory.for_each(|k, m| sum += m * cotangent[1 + k]);
-    sum
+    let results = [after.hidden].into_iter().chain(after.memory.into_vec());
+    results.flat_map(|row| row.0).zip(cotangent).map(|(x, d)| x * d).sum()
 }
 
 fn gradient<C: Cell>(cell: &C, all: &[f64], cotangent: &[f64]) -> Vec<f64> {
     let (gates, separate, before) = unpack::<C>(all);
     let gates = with_inner(cell, gates, &before);
     let (after, saved) = cell.step(gates, separate, &before);
-    let d = State { hidden: cotangent[0], memory: C::Memory::from_fn(|k| cotangent[1 + k]) };
-    let mut back: Backward<C, f64> = cell.step_backward(saved.clone(), &before, &after, d);
+    let mut d = cotangent.chunks_exact(units::<C>()).map(|units| Row(units.to_vec()));
+    let mut next = || d.next().expect("one for each result");
+    let d = State { hidden: next(), memory: C::Memory::from_fn(|_| next()) };
+    let mut back: Backward<C, Row<f64>> = cell.step_backward(saved.clone(), &before, &after, d);
     if has_gated::<C>() {
         // The last gate is the gated one, so d_gated is its weight times its gradient.
         let Backward { d_gates, d_separate, d_hidden, d_memory } = back;
         let gates = d_gates.into_vec();
-        let d_gated = GATED_WEIGHT * gates[gates.len() - 1];
+        let d_gated = gates[gates.len() - 1].scale(GATED_WEIGHT);
         let so_far =
             Backward { d_gates: C::Gates::from_vec(gates), d_separate, d_hidden, d_memory };
         back = cell.gated_hidden_backward(&saved, &before, d_gated, so_far);
     }
     let mut all = back.d_gates.into_vec();
     all.extend(back.d_separate.into_vec());
-    all.push(back.d_hidden.unwrap_or(0.0));
+    all.push(back.d_hidden.unwrap_or(Row(vec![0.0; units::<C>()])));
     all.extend(back.d_memory.into_vec());
-    all
+    all.into_iter().flat_map(|row| row.0).collect()
 }
 
 fn check<C: Cell>(cell: C) {
@@ -85,8 +99,8 @@ fn check_in<C: Cell>(cell: C, into_domain: impl Fn(&mut [f64])) {
     for point in 0..50 {
         let mut all: Vec<f64> = (0..size::<C>()).map(|k| value(point * 11 + k)).collect();
         into_domain(&mut all);
-        let cotangent: Vec<f64> =
-            (0..1 + C::Memory::<f64>::LEN).map(|k| value(point * 7 + k + 5)).collect();
+        let results = units::<C>() * (1 + C::Memory::<f64>::LEN);
+        let cotangent: Vec<f64> = (0..results).map(|k| value(point * 7 + k + 5)).collect();
         let by_hand = gradient(&cell, &all, &cotangent);
         for k in 0..all.len() {
             let h = 1e-5;
@@ -122,6 +136,11 @@ fn step_backward_is_the_transposed_jacobian_of_step() {
     check(Rhn);
     check(IndRnnTanh);
     check(IndRnnRelu);
+    check(LstmLayerNorm);
+    check(GruLayerNorm);
+    check(GruDreamer);
+    check(Unicornn::default());
+    check(Unicornn { step: 0.4, alpha: 2.5 });
     // The normaliser is a sum of positive numbers. It is behind four gates, `h` and `c`.
     check_in(Slstm, |all| all[6] = 0.5 + all[6].abs());
 }
@@ -136,6 +155,9 @@ fn layouts_agree_with_their_planes() {
         assert!(C::DIAGONAL_WEIGHTS <= C::Memory::<f64>::LEN, "{}", C::NAME);
         assert!([0, C::GATES].contains(&count(HiddenTerm::None)), "{}", C::NAME);
         assert!([0, C::GATES].contains(&C::GATE_ROLES.len()), "{}", C::NAME);
+        let roles = C::DIAGONAL_ROLES.len();
+        assert!([0, C::DIAGONAL_WEIGHTS].contains(&roles), "{}", C::NAME);
+        assert!(!(C::COUPLES_UNITS && has_gated::<C>()), "{}", C::NAME);
         if has_gated::<C>() {
             assert_eq!(C::HIDDEN_TERMS.last(), Some(&HiddenTerm::Gated), "{}", C::NAME);
         }
@@ -153,6 +175,10 @@ fn layouts_agree_with_their_planes() {
     agree::<IndRnnTanh>();
     agree::<IndRnnRelu>();
     agree::<Slstm>();
+    agree::<LstmLayerNorm>();
+    agree::<GruLayerNorm>();
+    agree::<GruDreamer>();
+    agree::<Unicornn>();
 }
 
 /// A layer hands diagonal weights on from step to step, so a step must not change them.
@@ -165,11 +191,17 @@ fn a_step_returns_its_diagonal_weights_as_they_are() {
         let [before, after] = [before.memory, after.memory].map(|memory| memory.into_vec());
         let first = before.len() - C::DIAGONAL_WEIGHTS;
         assert!(first < before.len(), "{}", C::NAME);
-        assert_eq!(before[first..], after[first..], "{}", C::NAME);
+        for (before, after) in before[first..].iter().zip(&after[first..]) {
+            assert_eq!(before.0, after.0, "{}", C::NAME);
+        }
     }
     holds(LstmPeephole);
     holds(IndRnnTanh);
     holds(IndRnnRelu);
+    holds(LstmLayerNorm);
+    holds(GruLayerNorm);
+    holds(GruDreamer);
+    holds(Unicornn::default());
 }
 
 /// The stabiliser changes nothing: a sequence by the plain equations has the same `h`.
@@ -207,8 +239,13 @@ fn the_stabiliser_of_an_slstm_changes_no_output() {
 #[test]
 fn functions_and_their_derivatives_agree() {
     type Function = fn(Dual<f64>) -> Dual<f64>;
-    let functions: [(&str, Function); 3] =
-        [("exp", |x| x.exp()), ("log_sigmoid", |x| x.log_sigmoid()), ("recip", |x| x.recip())];
+    let functions: [(&str, Function); 5] = [
+        ("exp", |x| x.exp()),
+        ("log_sigmoid", |x| x.log_sigmoid()),
+        ("recip", |x| x.recip()),
+        ("inverse_sqrt", |x| (x * x).inverse_sqrt(0.1)),
+        ("scale", |x| x.scale(-0.7)),
+    ];
     for (name, function) in functions {
         for x in [-30.0, -1.5, -0.2, 0.3, 2.0, 30.0] {
             let of = |x: f64| function(Dual::new(x, Some(1.0)));
@@ -265,6 +302,83 @@ fn gates_do_with_the_memory_what_their_roles_say() {
     keeps(Mgu);
     keeps(Rhn);
     assert!(RnnTanh::GATE_ROLES.is_empty() && IndRnnTanh::GATE_ROLES.is_empty());
+}
+
+/// The equations once more, in loops over plain numbers.
+#[test]
+fn normalised_cells_follow_their_equations() {
+    const H: usize = 3;
+    let value = |k: usize| (k as f64 * 0.618_033_988_749_895 + 0.3).fract() * 3.0 - 1.55;
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let normal = |a: &[f64], epsilon: f64| -> Vec<f64> {
+        let mean = a.iter().sum::<f64>() / a.len() as f64;
+        let variance = a.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / a.len() as f64;
+        a.iter().map(|x| (x - mean) / (variance + epsilon).sqrt()).collect()
+    };
+    let same = |found: &Row<f64>, expected: &dyn Fn(usize) -> f64| {
+        for (unit, found) in found.0.iter().enumerate() {
+            assert!((found - expected(unit)).abs() < 1e-14, "{unit}: {found}");
+        }
+    };
+
+    let all: Vec<f64> = (0..size::<LstmLayerNorm>()).map(value).collect();
+    let (gates, separate, before) = unpack::<LstmLayerNorm>(&all);
+    let (after, _) = Cell::step(&LstmLayerNorm, gates, separate, &before);
+    // Eight products, `h`, `c`, then the diagonal weights.
+    let (x, u) = (normal(&all[..4 * H], 1e-5), normal(&all[4 * H..8 * H], 1e-5));
+    let (c, diagonal) = (&all[9 * H..10 * H], &all[10 * H..]);
+    let a = |k: usize, j: usize| {
+        let at = |row: usize| diagonal[(row + k) * H + j];
+        at(0) * x[k * H + j] + at(4) * u[k * H + j] + at(8)
+    };
+    let c = |j: usize| sigmoid(a(1, j)) * c[j] + sigmoid(a(0, j)) * a(2, j).tanh();
+    same(&after.memory[0], &c);
+    let memory = normal(&[c(0), c(1), c(2)], 1e-5);
+    let read = |j: usize| (diagonal[12 * H + j] * memory[j] + diagonal[13 * H + j]).tanh();
+    same(&after.hidden, &|j| sigmoid(a(3, j)) * read(j));
+
+    let all: Vec<f64> = (0..size::<GruLayerNorm>()).map(value).collect();
+    let (gates, separate, before) = unpack::<GruLayerNorm>(&all);
+    let (after, _) = Cell::step(&GruLayerNorm, gates, separate, &before);
+    let (x, u) = (normal(&all[..3 * H], 1e-5), normal(&all[3 * H..6 * H], 1e-5));
+    let (h, diagonal) = (&all[6 * H..7 * H], &all[7 * H..]);
+    same(&after.hidden, &|j| {
+        let at = |row: usize| diagonal[row * H + j];
+        let part = |k: usize| [at(k) * x[k * H + j], at(3 + k) * u[k * H + j]];
+        let [r, z] = [0, 1].map(|k| sigmoid(part(k)[0] + part(k)[1] + at(6 + k)));
+        let n = (part(2)[0] + at(8) + r * (part(2)[1] + at(9))).tanh();
+        (1.0 - z) * n + z * h[j]
+    });
+
+    let all: Vec<f64> = (0..size::<GruDreamer>()).map(value).collect();
+    let (gates, separate, before) = unpack::<GruDreamer>(&all);
+    let (after, _) = Cell::step(&GruDreamer, gates, separate, &before);
+    let x = normal(&all[..3 * H], 1e-3);
+    let (h, diagonal) = (&all[3 * H..4 * H], &all[4 * H..]);
+    same(&after.hidden, &|j| {
+        let a = |k: usize| diagonal[k * H + j] * x[k * H + j] + diagonal[(3 + k) * H + j];
+        let u = sigmoid(a(2) - 1.0);
+        u * (sigmoid(a(0)) * a(1)).tanh() + (1.0 - u) * h[j]
+    });
+}
+
+/// Without friction and input, the energy `z² / 2 + log cosh(w y) / w + α y² / 2` neither grows nor shrinks.
+#[test]
+fn an_oscillator_keeps_its_energy() {
+    let cell = Unicornn { step: 0.05, alpha: 0.5 };
+    let (w, c) = (1.3_f64, 0.4);
+    let mut state = State { hidden: 0.8, memory: [0.0, w, c] };
+    let energy = |state: &State<f64, [f64; 3]>| {
+        let (y, z) = (state.hidden, state.memory[0]);
+        z * z / 2.0 + (w * y).cosh().ln() / w + 0.5 * y * y / 2.0
+    };
+    let (begin, mut lowest) = (energy(&state), f64::INFINITY);
+    for _ in 0..5000 {
+        (state, _) = Cell::step(&cell, [0.0], [], &state);
+        assert!((energy(&state) - begin).abs() < 0.02 * begin, "{}", energy(&state));
+        lowest = state.hidden.min(lowest);
+    }
+    assert!(lowest < -0.75, "it swings: {lowest}");
 }
 
 #[test]

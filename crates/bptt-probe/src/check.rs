@@ -1,12 +1,12 @@
 //! A certificate for a cell of your own.
 
-use crate::case::numbers::into_domain;
+use crate::case::numbers::{around_one, into_domain};
 use crate::device;
 use crate::measure::{Outcome, measure_layer, relative_error};
 use crate::problem::{Array, LayerOptions, Problem};
 use crate::scalar::{Dual, Real, Values, columns};
 use crate::setting::{DType, Setting};
-use bptt::cells::{Backward, Cell, Components, HiddenTerm, State};
+use bptt::cells::{Backward, Cell, Components, HiddenTerm, Number, Row, State};
 use bptt::{CellKind, Engine, Kernel, MaskedOutput};
 use bptt_kernels::CellLayout;
 use rand::SeedableRng;
@@ -132,7 +132,7 @@ impl<C: Cell> Operands<C> {
     }
 }
 
-/// Compares each derivative of one unit's step with dual numbers.
+/// Compares each derivative of a step with dual numbers.
 fn one_step<C: Cell>(cell: C, certificate: &mut Certificate) {
     let mut rng = StdRng::seed_from_u64(1);
     let names = Operands::<C>::names();
@@ -140,15 +140,21 @@ fn one_step<C: Cell>(cell: C, certificate: &mut Certificate) {
     // off[output][operand] and size[output][operand]: sums of squares over all points.
     let mut off = vec![vec![0.0; names.len()]; outputs];
     let mut size = off.clone();
+    // A cell that couples the units of a row needs several of them.
+    let units = if C::COUPLES_UNITS { 3 } else { 1 };
     for _ in 0..POINTS {
-        let at: Vec<f64> = names.iter().map(|_| StandardNormal.sample(&mut rng)).collect();
-        let weight: f64 = StandardNormal.sample(&mut rng);
+        let mut row = || Row((0..units).map(|_| StandardNormal.sample(&mut rng)).collect());
+        let at: Vec<Row<f64>> = names.iter().map(|_| row()).collect();
+        let d = if C::COUPLES_UNITS { row() } else { Row(vec![1.0]) };
+        let weight = row().0[0];
         for output in 0..outputs {
-            let by_hand = by_hand(cell, &at, weight, output);
-            let exact = by_dual_numbers(cell, &at, weight, output);
+            let by_hand = by_hand(cell, &at, weight, (output, &d));
+            let exact = by_dual_numbers(cell, &at, weight, (output, &d));
             for (k, (by_hand, exact)) in by_hand.into_iter().zip(exact).enumerate() {
-                off[output][k] += (by_hand - exact).powi(2);
-                size[output][k] += exact.powi(2);
+                for (by_hand, exact) in by_hand.0.into_iter().zip(exact.0) {
+                    off[output][k] += (by_hand - exact).powi(2);
+                    size[output][k] += exact.powi(2);
+                }
             }
         }
     }
@@ -181,56 +187,72 @@ fn has_gated<C: Cell>() -> bool {
     C::HIDDEN_TERMS.contains(&HiddenTerm::Gated)
 }
 
-/// The derivatives of one output with respect to all operands, by the cell's `step_backward`. `weight` is the weight of
-/// the gated hidden state.
-fn by_hand<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> Vec<f64> {
+/// The derivatives of one output with respect to all operands, by the cell's `step_backward`, if dLoss/d(output) is `d`.
+/// `weight` is the weight of the gated hidden state.
+fn by_hand<C: Cell>(
+    cell: C,
+    at: &[Row<f64>],
+    weight: f64,
+    (output, d): (usize, &Row<f64>),
+) -> Vec<Row<f64>> {
     let mut at = at.to_vec();
     let last = C::GATES - 1;
+    let components = components::<Row<f64>, C::Gates<_>, C::Separate<_>, C::Memory<_>>;
     if has_gated::<C>() {
-        let (gates, _, before) =
-            components::<f64, C::Gates<f64>, C::Separate<f64>, C::Memory<f64>>(&at);
-        at[last] += weight * cell.gated_hidden(&gates, &before);
+        let (gates, _, before) = components(&at);
+        at[last] = &at[last] + cell.gated_hidden(&gates, &before).scale(weight);
     }
-    let (gates, separate, before) =
-        components::<f64, C::Gates<f64>, C::Separate<f64>, C::Memory<f64>>(&at);
+    let (gates, separate, before) = components(&at);
     let (after, saved) = cell.step(gates, separate, &before);
-    let one_at = |place: usize| if place == output { 1.0 } else { 0.0 };
-    let cotangent = State { hidden: one_at(0), memory: C::Memory::from_fn(|m| one_at(m + 1)) };
+    let zero = || Row(vec![0.0; d.0.len()]);
+    let d_at = |place: usize| if place == output { d.clone() } else { zero() };
+    let cotangent = State { hidden: d_at(0), memory: C::Memory::from_fn(|m| d_at(m + 1)) };
     let back = cell.step_backward(saved.clone(), &before, &after, cotangent);
     let Backward { d_gates, d_separate, d_hidden, d_memory } = match has_gated::<C>() {
         true => {
             let Backward { d_gates, d_separate, d_hidden, d_memory } = back;
             let all = d_gates.into_vec();
-            let d_gated = weight * all[last];
+            let d_gated = all[last].scale(weight);
             let d_gates = C::Gates::from_vec(all);
             let so_far = Backward { d_gates, d_separate, d_hidden, d_memory };
             cell.gated_hidden_backward(&saved, &before, d_gated, so_far)
         }
         false => back,
     };
-    let states = d_memory.into_vec().into_iter().chain([d_hidden.unwrap_or(0.0)]);
+    let states = d_memory.into_vec().into_iter().chain([d_hidden.unwrap_or_else(zero)]);
     d_gates.into_vec().into_iter().chain(d_separate.into_vec()).chain(states).collect()
 }
 
 /// The same derivatives by dual numbers.
-fn by_dual_numbers<C: Cell>(cell: C, at: &[f64], weight: f64, output: usize) -> Vec<f64> {
-    let column = |seeded: usize| {
-        let number = |(k, &x): (usize, &f64)| Dual::new(x, [if k == seeded { 1.0 } else { 0.0 }]);
-        let mut at: Vec<Dual<f64, 1>> = at.iter().enumerate().map(number).collect();
-        let components = components::<Dual<f64, 1>, C::Gates<_>, C::Separate<_>, C::Memory<_>>;
+fn by_dual_numbers<C: Cell>(
+    cell: C,
+    at: &[Row<f64>],
+    weight: f64,
+    (output, d): (usize, &Row<f64>),
+) -> Vec<Row<f64>> {
+    let column = |seeded: (usize, usize)| {
+        let slope = |at: (usize, usize)| if at == seeded { 1.0 } else { 0.0 };
+        let row = |(k, row): (usize, &Row<f64>)| {
+            let number = |(unit, &x): (usize, &f64)| Dual::new(x, [slope((k, unit))]);
+            Row(row.0.iter().enumerate().map(number).collect())
+        };
+        let mut at: Vec<Row<Dual<f64, 1>>> = at.iter().enumerate().map(row).collect();
+        let components = components::<Row<Dual<f64, 1>>, C::Gates<_>, C::Separate<_>, C::Memory<_>>;
         if has_gated::<C>() {
             let (gates, _, before) = components(&at);
             let gated = cell.gated_hidden(&gates, &before);
-            at[C::GATES - 1] = &at[C::GATES - 1] + gated * Dual::still(weight);
+            at[C::GATES - 1] = &at[C::GATES - 1] + gated.scale(weight);
         }
         let (gates, separate, before) = components(&at);
         let (after, _saved) = cell.step(gates, separate, &before);
-        match output {
-            0 => after.hidden.slopes[0],
-            m => after.memory.into_vec()[m - 1].slopes[0],
-        }
+        let result = match output {
+            0 => after.hidden,
+            m => after.memory.into_vec().swap_remove(m - 1),
+        };
+        result.0.iter().zip(&d.0).map(|(x, d)| x.slopes[0] * d).sum()
     };
-    (0..Operands::<C>::ALL).map(column).collect()
+    let row = |k| Row((0..d.0.len()).map(|unit| column((k, unit))).collect());
+    (0..Operands::<C>::ALL).map(row).collect()
 }
 
 /// The options with which layers of the cell are checked.
@@ -303,7 +325,11 @@ fn problem<C: Cell>(name: &str, options: LayerOptions) -> Problem {
         let scale = if parameter { deviation } else { 1.0 };
         let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
         let values = (0..shape.iter().product()).map(|_| scale * normal()).collect();
-        given.insert(name, Array { shape, values });
+        let mut array = Array { shape, values };
+        if name.starts_with("weight_diag") {
+            around_one(C::DIAGONAL_ROLES, &mut array);
+        }
+        given.insert(name, array);
     }
     into_domain(C::NAME, &mut given);
     Problem { name: name.to_string(), options, given, expected: BTreeMap::new() }

@@ -116,6 +116,14 @@ cells! {
     Rhn(bptt_cells::Rhn), "rhn", "Recurrent highway network of depth 1";
     #[cfg(feature = "diagonal-cells")]
     IndRnn(IndRnnCell), "indrnn", "Independently recurrent network";
+    #[cfg(feature = "diagonal-cells")]
+    Unicornn(bptt_cells::Unicornn), "unicornn", "Undamped oscillators (UnICORNN)";
+    #[cfg(feature = "normalized-cells")]
+    LstmLayerNorm(bptt_cells::LstmLayerNorm), "lstm-layernorm", "LSTM with layer normalisation";
+    #[cfg(feature = "normalized-cells")]
+    GruLayerNorm(bptt_cells::GruLayerNorm), "gru-layernorm", "GRU with layer normalisation";
+    #[cfg(feature = "normalized-cells")]
+    GruDreamer(bptt_cells::GruDreamer), "gru-dreamer", "GRU with one normalised product (DreamerV3)";
     #[cfg(feature = "lstm-variants")]
     Slstm(bptt_cells::Slstm), "slstm", "LSTM with exponential gates (sLSTM)";
 }

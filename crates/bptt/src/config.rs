@@ -4,7 +4,7 @@ use crate::cell::{CellOptions, GruCell, LstmCell, Nonlinearity, RnnCell, Sequenc
 use crate::cell_list::{AnyCell, CellKind};
 use crate::engine::Engine;
 use crate::error::ConfigError;
-use crate::initializers::bias::BiasInitializer;
+use crate::initializers::bias::{BiasInitializer, has_memory_shifts};
 use crate::initializers::weight::WeightInitializer;
 use crate::recurrent::{Options, Recurrent};
 use crate::weights::{Initializers, Sizes, Weights};
@@ -281,6 +281,7 @@ impl StackConfig {
                     heads: self.num_heads,
                     projection: self.proj_size,
                     diagonal: cell.diagonal_weights(),
+                    diagonal_roles: cell.layout().diagonal_roles,
                     recurrent: cell.layout().has_recurrent_weights(),
                     bias: self.bias,
                 };
@@ -408,7 +409,7 @@ impl StackConfig {
 
     fn check_initializers(&self, cell: &impl SequenceCell) -> Result<(), ConfigError> {
         let bias = &self.bias_initializer;
-        if !self.bias && bias.sets_memory_gates() {
+        if !self.bias && bias.sets_memory_gates() && !has_memory_shifts(&cell.layout()) {
             let message = format!("bias_initializer is {bias}, and bias is false: expected biases");
             return Err(ConfigError::new(message));
         }

@@ -1,9 +1,10 @@
 //! The parameters of one layer in one direction.
 
 use crate::initializers::bias::BiasInitializer;
+use crate::initializers::diagonal::draw_diagonals;
 use crate::initializers::weight::{GateBlocks, WeightInitializer};
 use crate::recurrent_weight::RecurrentWeight;
-use bptt_cells::GateRole;
+use bptt_cells::{DiagonalRole, GateRole};
 use bptt_kernels::WeightCache;
 use burn::Tensor;
 use burn::module::Param;
@@ -47,6 +48,8 @@ pub(crate) struct Sizes {
     pub(crate) projection: Option<usize>,
     /// `V`
     pub(crate) diagonal: usize,
+    /// One for each of them, or none.
+    pub(crate) diagonal_roles: &'static [DiagonalRole],
     /// Whether the cell has recurrent products.
     pub(crate) recurrent: bool,
     pub(crate) bias: bool,
@@ -66,7 +69,10 @@ impl Weights {
         let matrix = |initializer: &WeightInitializer, gates, rows, columns| {
             now(initializer.draw(&GateBlocks { gates, rows, columns, hidden }, device))
         };
-        let diagonals = || now(initializers.recurrent.draw_diagonals(diagonal, hidden, device));
+        let diagonals = || {
+            let by = (&initializers.recurrent, &initializers.bias);
+            now(draw_diagonals(by, [diagonal, hidden], sizes.diagonal_roles, device))
+        };
         let state = projection.unwrap_or(hidden);
         // The values are drawn in PyTorch's order, so that a seed always gives the same weights.
         let weight_ih = matrix(&initializers.input, gates, hidden, input);

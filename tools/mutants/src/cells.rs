@@ -4,8 +4,8 @@ use crate::cell::{Mutated, Mutation, mutations};
 use crate::suite::{Catch, Suite, Verdict};
 use bptt::Kernel;
 use bptt::cells::{
-    Cell, Clipped, GruResetAfter, GruResetBefore, IndRnnRelu, IndRnnTanh, Lstm, LstmCoupled,
-    LstmPeephole, Mgu, Rhn, RnnRelu, RnnTanh, Slstm,
+    Cell, Clipped, GruDreamer, GruLayerNorm, GruResetAfter, GruResetBefore, IndRnnRelu, IndRnnTanh,
+    Lstm, LstmCoupled, LstmLayerNorm, LstmPeephole, Mgu, Rhn, RnnRelu, RnnTanh, Slstm, Unicornn,
 };
 use bptt_probe::measure_layer;
 use burn::tensor::Device;
@@ -42,6 +42,10 @@ pub fn of_cells(device: &Device, tiny: bool) -> Result<Vec<Verdict>, String> {
     mutate(IndRnnTanh, "indrnn-tanh", of("indrnn-tanh", None), &mut all)?;
     mutate(IndRnnRelu, "indrnn-relu", of("indrnn-relu", None), &mut all)?;
     mutate(Slstm, "slstm", of("slstm", None), &mut all)?;
+    mutate(LstmLayerNorm, "lstm-layernorm", of("lstm-layernorm", None), &mut all)?;
+    mutate(GruLayerNorm, "gru-layernorm", of("gru-layernorm", None), &mut all)?;
+    mutate(GruDreamer, "gru-dreamer", of("gru-dreamer", None), &mut all)?;
+    mutate(Unicornn::default(), "unicornn", of("unicornn", None), &mut all)?;
     Ok(all)
 }
 

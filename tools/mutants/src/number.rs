@@ -27,6 +27,12 @@ pub enum Operation {
     LogSigmoid,
     /// `1 / a`
     Recip,
+    /// `1 / √(a + ε)`
+    InverseSqrt,
+    /// `k a`, with a constant
+    Scale,
+    /// `mean(a)`, over a row
+    Mean,
     /// `a (1 - a)`
     SigmoidSlope,
     /// `1 - a²`
@@ -72,6 +78,9 @@ impl Operation {
             Self::Exp => "e^a",
             Self::LogSigmoid => "log σ(a)",
             Self::Recip => "1 / a",
+            Self::InverseSqrt => "1 / √(a + ε)",
+            Self::Scale => "k a",
+            Self::Mean => "mean(a)",
             Self::SigmoidSlope => "σ' = a (1 - a)",
             Self::TanhSlope => "tanh' = 1 - a²",
             Self::Relu => "relu(a)",
@@ -92,9 +101,14 @@ impl Operation {
             Self::Sigmoid | Self::Tanh => &[First, Exchanged],
             Self::SigmoidSlope => &[First, Negated, Exchanged],
             Self::TanhSlope => &[First, Negated, Exchanged, Unsquared],
-            Self::Relu | Self::Clip | Self::Exp | Self::LogSigmoid | Self::Recip => {
-                &[First, Negated]
-            }
+            Self::Relu
+            | Self::Clip
+            | Self::Exp
+            | Self::LogSigmoid
+            | Self::Recip
+            | Self::InverseSqrt
+            | Self::Scale
+            | Self::Mean => &[First, Negated],
         }
     }
 }
@@ -279,6 +293,20 @@ impl<N: Number> Number for Mutant<N> {
 
     fn recip(&self) -> Self {
         self.unary(Operation::Recip, N::recip, N::recip)
+    }
+
+    fn inverse_sqrt(&self, epsilon: f64) -> Self {
+        let right = |x: &N| x.inverse_sqrt(epsilon);
+        self.unary(Operation::InverseSqrt, right, right)
+    }
+
+    fn scale(&self, factor: f64) -> Self {
+        let right = |x: &N| x.scale(factor);
+        self.unary(Operation::Scale, right, right)
+    }
+
+    fn mean(&self) -> Self {
+        self.unary(Operation::Mean, N::mean, N::mean)
     }
 
     fn sigmoid_slope(&self) -> Self {

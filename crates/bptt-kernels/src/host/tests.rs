@@ -17,7 +17,7 @@ use crate::host::sequence::trace::Trace;
 use crate::host::sequence::trace_segment::Keep;
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
-use crate::host::step::gates::{CellRunner, InValues};
+use crate::host::step::cell_steps::{CellRunner, InValues};
 use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{MaskedOutput, Plan, Sizes};

@@ -1,6 +1,6 @@
 //! What the kernels know about a cell besides its equations, as values.
 
-use bptt_cells::{Components, GateRole, HiddenTerm, Layout};
+use bptt_cells::{Components, DiagonalRole, GateRole, HiddenTerm, Layout};
 
 /// A cell's [`Layout`](bptt_cells::Layout) as values. Code that does not need the equations of the cell takes this. So
 /// it is compiled once, and not for each cell.
@@ -16,6 +16,10 @@ pub struct CellLayout {
     pub memories: usize,
     /// `V`, the number of diagonal weights: the last memories, which do not change.
     pub diagonal_weights: usize,
+    /// What each diagonal weight is; empty if all are recurrent weights.
+    pub diagonal_roles: &'static [DiagonalRole],
+    /// Whether a step mixes the units of a row.
+    pub couples_units: bool,
     /// `K`, the number of values that a step saves.
     pub saved: usize,
     /// Whether the cell may have a projection. The step of such a cell does not read the hidden state.
@@ -31,6 +35,8 @@ impl CellLayout {
             gate_roles: C::GATE_ROLES,
             memories: C::Memory::<f64>::LEN,
             diagonal_weights: C::DIAGONAL_WEIGHTS,
+            diagonal_roles: C::DIAGONAL_ROLES,
+            couples_units: C::COUPLES_UNITS,
             saved: C::Saved::<f64>::LEN,
             projectable: C::PROJECTABLE,
         }

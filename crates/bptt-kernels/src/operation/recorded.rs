@@ -86,6 +86,20 @@ impl<const D: usize> Number for Recorded<D> {
     fn recip(&self) -> Self {
         Self(self.0.clone().recip())
     }
+
+    fn inverse_sqrt(&self, epsilon: f64) -> Self {
+        Self(self.0.clone().add_scalar(epsilon).sqrt().recip())
+    }
+
+    fn scale(&self, factor: f64) -> Self {
+        Self(self.0.clone().mul_scalar(factor))
+    }
+
+    /// One column, which is broadcast in what follows. (Burn differentiates a division by a scalar in f32.)
+    fn mean(&self) -> Self {
+        let units = self.0.dims()[D - 1];
+        Self(self.0.clone().sum_dim(D - 1).mul_scalar(1.0 / units as f64))
+    }
 }
 
 impl<const D: usize> Rectify for Recorded<D> {

@@ -6,7 +6,7 @@
 //! to the row of tangents.
 
 #[cfg(feature = "host")]
-use crate::host::step::gates::InDuals;
+use crate::host::step::cell_steps::InDuals;
 use crate::operation::any_tensor::AnyTensor;
 use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
@@ -125,7 +125,7 @@ mod host {
     use crate::host::sequence::trace_segment::Keep;
     use crate::host::sequence::{backward, forward, trace as host_trace};
     use crate::host::simd::isa::Isa;
-    use crate::host::step::gates::{CellRunner, CellSteps};
+    use crate::host::step::cell_steps::{CellRunner, CellSteps};
     use crate::operation::plan::{Sizes, heads_of};
     use crate::operation::sequence_rows::SequenceRows;
     use crate::recurrent::backends::InHost;

@@ -11,7 +11,7 @@ use crate::host::sequence::trace_segment::Keep;
 use crate::host::sequence::{backward, forward, limits, trace as host_trace};
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
-use crate::host::step::gates::{CellRunner, CellSteps, InValues};
+use crate::host::step::cell_steps::{CellRunner, CellSteps, InValues};
 use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{Kernel, Plan, PlanOptions, Sizes, heads_of};

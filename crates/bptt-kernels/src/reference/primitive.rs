@@ -9,7 +9,7 @@ use std::ops::{Add, Mul, Neg, Sub};
 /// A float tensor primitive of the backend `B`, as the cells' [`Number`].
 ///
 /// The manual engine's reference body computes with it, and nothing is recorded. All operands of an operation have the
-/// same shape.
+/// same shape, or one of them is a column, such as a mean.
 #[derive(Debug)]
 pub struct Primitive<B: Backend>(pub FloatTensor<B>);
 
@@ -93,6 +93,21 @@ impl<B: Backend> Number for Primitive<B> {
 
     fn recip(&self) -> Self {
         Self(B::float_recip(self.0.clone()))
+    }
+
+    fn inverse_sqrt(&self, epsilon: f64) -> Self {
+        Self(B::float_recip(B::float_sqrt(B::float_add_scalar(self.0.clone(), epsilon.into()))))
+    }
+
+    fn scale(&self, factor: f64) -> Self {
+        Self(B::float_mul_scalar(self.0.clone(), factor.into()))
+    }
+
+    /// One column, which is broadcast in what follows.
+    fn mean(&self) -> Self {
+        let last = self.0.shape().num_dims() - 1;
+        let units = self.0.shape()[last];
+        Self(B::float_sum_dim(self.0.clone(), last)).scale(1.0 / units as f64)
     }
 }
 

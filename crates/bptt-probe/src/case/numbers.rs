@@ -3,6 +3,7 @@
 use crate::case::Case;
 use crate::problem::{Array, Problem};
 use bptt::SequenceCell;
+use bptt::cells::DiagonalRole;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -22,7 +23,11 @@ impl Case {
             let (mean, deviation) = self.distribution(&name);
             let count = shape.iter().product();
             let values = (0..count).map(|_| -> f64 { mean + deviation * normal(&mut rng) });
-            given.insert(name, Array { values: values.collect(), shape });
+            let mut array = Array { values: values.collect(), shape };
+            if name.starts_with("weight_diag") {
+                around_one(options.cell().layout().diagonal_roles, &mut array);
+            }
+            given.insert(name, array);
         }
         into_domain(options.cell_name(), &mut given);
         Problem { name: self.name.clone(), options, given, expected: BTreeMap::new() }
@@ -45,6 +50,14 @@ impl Case {
             // Large ones make a unit expand small differences step by step, instead of saturating it.
             (true, true) => (0.0, (self.gain * usual).min(usual)),
         }
+    }
+}
+
+/// Makes random gains among the diagonal weights such as a cell has: they begin at 1.
+pub(crate) fn around_one(roles: &[DiagonalRole], weight_diag: &mut Array) {
+    let rows = weight_diag.values.chunks_exact_mut(weight_diag.shape[1]).zip(roles);
+    for (row, _) in rows.filter(|(_, role)| **role == DiagonalRole::Gain) {
+        row.iter_mut().for_each(|gain| *gain += 1.0);
     }
 }
 

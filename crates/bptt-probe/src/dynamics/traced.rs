@@ -108,6 +108,19 @@ impl Number for Traced {
     fn recip(&self) -> Self {
         Self { value: self.value.recip(), raw: 0, ..self.clone() }
     }
+
+    fn inverse_sqrt(&self, epsilon: f64) -> Self {
+        Self { value: self.value.inverse_sqrt(epsilon), raw: 0, ..self.clone() }
+    }
+
+    fn scale(&self, factor: f64) -> Self {
+        Self { value: factor * self.value, ..self.clone() }
+    }
+
+    /// What is known of a whole row is no gate of a unit.
+    fn mean(&self) -> Self {
+        Self::still(self.value)
+    }
 }
 
 impl Rectify for Traced {

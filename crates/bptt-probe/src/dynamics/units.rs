@@ -2,7 +2,7 @@
 
 use crate::dynamics::matrix::Matrix;
 use crate::dynamics::traced::{Gate, Traced};
-use crate::scalar::{Dual, Real, ScalarCell};
+use crate::scalar::{Dual, Real, ScalarCell, UnitInputs};
 use bptt::cells::{Cell, HiddenTerm, Rectify, State};
 use bptt::{CellVisitor, SequenceCell};
 use std::marker::PhantomData;
@@ -65,9 +65,60 @@ pub(crate) struct Units {
     operands: Vec<Operand>,
 }
 
-/// The derivatives of one result with respect to the operands: for each operand, one number for each unit; `None` if it
-/// is zero for all.
-type Slopes = Vec<Option<Vec<f64>>>;
+/// The derivative of one result with respect to an operand.
+enum Slope {
+    /// Each unit sees itself: one number for each.
+    OfUnits(Vec<f64>),
+    /// The units see each other: for each unit of the result, one number for each unit of the operand.
+    OfRows(Vec<f64>),
+}
+
+impl Slope {
+    /// `None` if it is zero.
+    fn of(values: Vec<f64>, is_dense: bool) -> Option<Self> {
+        let is_there = values.iter().any(|x| *x != 0.0);
+        is_there.then_some(if is_dense { Self::OfRows(values) } else { Self::OfUnits(values) })
+    }
+
+    /// Adds the derivative times a direction of the operand.
+    fn add_to(&self, to: &mut [f64], direction: &[f64]) {
+        match self {
+            Self::OfUnits(slopes) => {
+                to.iter_mut().zip(slopes).zip(direction).for_each(|((to, s), d)| *to += s * d);
+            }
+            Self::OfRows(rows) => {
+                for (to, row) in to.iter_mut().zip(rows.chunks_exact(direction.len())) {
+                    *to += row.iter().zip(direction).map(|(s, d)| s * d).sum::<f64>();
+                }
+            }
+        }
+    }
+
+    /// dLoss/d(operand) from dLoss/d(result).
+    fn back(&self, d_result: &[f64]) -> Vec<f64> {
+        match self {
+            Self::OfUnits(slopes) => slopes.iter().zip(d_result).map(|(s, d)| s * d).collect(),
+            Self::OfRows(rows) => {
+                let mut sum = vec![0.0; rows.len() / d_result.len()];
+                for (row, d) in rows.chunks_exact(sum.len()).zip(d_result) {
+                    sum.iter_mut().zip(row).for_each(|(sum, s)| *sum += s * d);
+                }
+                sum
+            }
+        }
+    }
+
+    /// Of each unit with respect to itself.
+    fn diagonal(&self, units: usize) -> Vec<f64> {
+        match self {
+            Self::OfUnits(slopes) => slopes.clone(),
+            Self::OfRows(rows) => rows.iter().step_by(units + 1).copied().collect(),
+        }
+    }
+}
+
+/// The derivatives of one result with respect to the operands; `None` if it is zero.
+type Slopes = Vec<Option<Slope>>;
 
 /// A function of the cell for all units, with its derivatives.
 pub(crate) struct Evaluated {
@@ -130,8 +181,11 @@ impl Units {
             Function::GatedHidden => 1,
         };
         let values: Vec<_> = self.operands.iter().map(|&o| self.values(o, inputs)).collect();
+        if self.cell.couples_units() {
+            return self.evaluate_rows(count, values);
+        }
         let mut results = vec![0.0; count * self.hidden];
-        let mut slopes: Vec<Slopes> = vec![Slopes::new(); count];
+        let mut slopes: Vec<Slopes> = (0..count).map(|_| Slopes::new()).collect();
         for first in (0..values.len()).step_by(SEEDS) {
             let seeded = first..values.len().min(first + SEEDS);
             let mut columns = vec![vec![vec![0.0; self.hidden]; seeded.len()]; count];
@@ -148,9 +202,42 @@ impl Units {
                     }
                 }
             }
-            let kept = |column: Vec<f64>| column.iter().any(|x| *x != 0.0).then_some(column);
             for (slopes, columns) in slopes.iter_mut().zip(columns) {
-                slopes.extend(columns.into_iter().map(kept));
+                slopes.extend(columns.into_iter().map(|column| Slope::of(column, false)));
+            }
+        }
+        Evaluated { operands: values, results, slopes }
+    }
+
+    /// The step of a cell that couples the units of a row, with the derivatives of all units with respect to all others.
+    fn evaluate_rows(&self, count: usize, values: Vec<Vec<f64>>) -> Evaluated {
+        let hidden = self.hidden;
+        let mut results = vec![0.0; count * hidden];
+        let mut slopes: Vec<Slopes> = (0..count).map(|_| Slopes::new()).collect();
+        for (seeded, operand) in self.operands.iter().enumerate() {
+            let mut dense = vec![vec![0.0; hidden * hidden]; count];
+            // What does not change from step to step has no direction.
+            let is_still = matches!(operand, Operand::Diagonal(_));
+            for first in (0..if is_still { 0 } else { hidden }).step_by(SEEDS) {
+                let unit = |unit: usize| {
+                    let number = |(k, values): (usize, &Vec<f64>)| {
+                        let is_seed = |seed: usize| k == seeded && first + seed == unit;
+                        let one = |seed| f64::from(u8::from(is_seed(seed)));
+                        Dual::new(values[unit], std::array::from_fn(one))
+                    };
+                    values.iter().enumerate().map(number).collect()
+                };
+                let units = called_row(&*self.cell, (0..hidden).map(unit).collect());
+                for (unit, of_unit) in units.into_iter().enumerate() {
+                    for (r, result) in of_unit.into_iter().enumerate() {
+                        results[r * hidden + unit] = result.value;
+                        let row = &mut dense[r][unit * hidden..][..hidden];
+                        row[first..].iter_mut().zip(result.slopes).for_each(|(to, s)| *to = s);
+                    }
+                }
+            }
+            for (slopes, dense) in slopes.iter_mut().zip(dense) {
+                slopes.push(Slope::of(dense, true));
             }
         }
         Evaluated { operands: values, results, slopes }
@@ -175,10 +262,8 @@ impl Units {
         d_result: &'a [f64],
     ) -> impl Iterator<Item = (Operand, Vec<f64>)> + 'a {
         let slopes = self.operands.iter().zip(&evaluated.slopes[result]);
-        slopes.filter_map(move |(operand, slopes)| {
-            let slopes = slopes.as_ref()?.iter();
-            Some((*operand, slopes.zip(d_result).map(|(slope, d)| slope * d).collect()))
-        })
+        slopes
+            .filter_map(move |(operand, slopes)| Some((*operand, slopes.as_ref()?.back(d_result))))
     }
 
     /// For each memory, one after the other, how much of it a unit keeps in a step without any product: `∂c'/∂c`. For a
@@ -186,8 +271,8 @@ impl Units {
     pub(crate) fn kept(&self, evaluated: &Evaluated) -> Vec<f64> {
         let of = |result: usize, operand: Operand| {
             let at = self.operands.iter().position(|other| *other == operand);
-            let slopes = at.and_then(|at| evaluated.slopes[result][at].clone());
-            slopes.unwrap_or_else(|| vec![0.0; self.hidden])
+            let slope = at.and_then(|at| evaluated.slopes[result][at].as_ref());
+            slope.map_or_else(|| vec![0.0; self.hidden], |slope| slope.diagonal(self.hidden))
         };
         match self.memories() {
             0 => of(0, Operand::Hidden),
@@ -198,12 +283,19 @@ impl Units {
     /// What the gates of a unit are in the step.
     pub(crate) fn gates(&self, evaluated: &Evaluated, unit: usize) -> Vec<Option<Gate>> {
         let gates = self.traced.hidden_terms().len();
-        let number = |(operand, values): (&Operand, &Vec<f64>)| match operand {
-            Operand::Gate(gate) | Operand::Separate(gate) => Traced::of_gate(values[unit], *gate),
-            _ => Traced::still(values[unit]),
+        let of_unit = |unit: usize| {
+            let number = |(operand, values): (&Operand, &Vec<f64>)| match operand {
+                Operand::Gate(g) | Operand::Separate(g) => Traced::of_gate(values[unit], *g),
+                _ => Traced::still(values[unit]),
+            };
+            self.operands.iter().zip(&evaluated.operands).map(number).collect()
         };
-        let operands = self.operands.iter().zip(&evaluated.operands).map(number).collect();
-        let results = called(&*self.traced, Function::Step, operands);
+        let results = match self.traced.couples_units() {
+            true => {
+                called_row(&*self.traced, (0..self.hidden).map(of_unit).collect()).swap_remove(unit)
+            }
+            false => called(&*self.traced, Function::Step, of_unit(unit)),
+        };
         Traced::gates(&results, gates)
     }
 
@@ -218,8 +310,7 @@ impl Units {
             for (operand, slopes) in self.operands.iter().zip(slopes) {
                 let Some(slopes) = slopes else { continue };
                 for part in self.parts(*operand, inputs, row).into_iter().flatten() {
-                    let terms = to.iter_mut().zip(slopes).zip(part);
-                    terms.for_each(|((to, slope), part)| *to += slope * part);
+                    slopes.add_to(to, part);
                 }
             }
         }
@@ -279,19 +370,31 @@ impl Units {
 }
 
 /// Calls a function of a cell with the operands of one unit.
-fn called<N>(cell: &dyn ScalarCell<N>, function: Function, mut operands: Vec<N>) -> Vec<N> {
+fn called<N>(cell: &dyn ScalarCell<N>, function: Function, operands: Vec<N>) -> Vec<N> {
+    match function {
+        Function::GatedHidden => {
+            let UnitInputs { gates, before, .. } = unit_inputs(cell, operands);
+            vec![cell.gated_hidden(&gates, &before)]
+        }
+        Function::Step => called_row(cell, vec![operands]).remove(0),
+    }
+}
+
+/// Calls the step of a cell with the operands of some units: all units of a row, if it couples them.
+fn called_row<N>(cell: &dyn ScalarCell<N>, units: Vec<Vec<N>>) -> Vec<Vec<N>> {
+    let inputs = units.into_iter().map(|operands| unit_inputs(cell, operands)).collect();
+    let results = |State { hidden, memory }: State<N, Vec<N>>| {
+        [hidden].into_iter().chain(memory).take(1 + cell.memories()).collect()
+    };
+    cell.step(inputs).into_iter().map(results).collect()
+}
+
+fn unit_inputs<N>(cell: &dyn ScalarCell<N>, mut operands: Vec<N>) -> UnitInputs<N> {
     let hidden = operands.pop().expect("h is the last operand");
     let memories = cell.memories() + cell.diagonal_weights();
     let memory = operands.split_off(operands.len() - memories);
     let separate = operands.split_off(cell.hidden_terms().len());
-    let before = State { hidden, memory };
-    match function {
-        Function::GatedHidden => vec![cell.gated_hidden(&operands, &before)],
-        Function::Step => {
-            let State { hidden, memory } = cell.step(operands, separate, &before);
-            [hidden].into_iter().chain(memory).take(1 + cell.memories()).collect()
-        }
-    }
+    UnitInputs { gates: operands, separate, before: State { hidden, memory } }
 }
 
 /// The cell for a kind of number.

@@ -66,6 +66,18 @@ impl Number for Complex {
     fn recip(&self) -> Self {
         Self(self.0.inv())
     }
+
+    fn inverse_sqrt(&self, epsilon: f64) -> Self {
+        Self((self.0 + epsilon).sqrt().inv())
+    }
+
+    fn scale(&self, factor: f64) -> Self {
+        Self(self.0 * factor)
+    }
+
+    fn mean(&self) -> Self {
+        *self
+    }
 }
 
 impl Scalar for Complex {

@@ -172,6 +172,22 @@ impl Number for DoubleDouble {
     fn recip(&self) -> Self {
         Self::ONE / *self
     }
+
+    fn inverse_sqrt(&self, epsilon: f64) -> Self {
+        let x = *self + Self::new(epsilon);
+        // Newton's method for 1 / r² = x, from 16 digits.
+        let r = Self::new(1.0 / x.high.sqrt());
+        let improved = |r: Self| r + r * (Self::ONE - x * r * r).scaled(0.5);
+        improved(improved(r))
+    }
+
+    fn scale(&self, factor: f64) -> Self {
+        *self * Self::new(factor)
+    }
+
+    fn mean(&self) -> Self {
+        *self
+    }
 }
 
 impl Scalar for DoubleDouble {
@@ -276,6 +292,15 @@ mod tests {
             assert!(off(x.tanh(), tanh) < 1e-30, "tanh {x:?}: {:e}", off(x.tanh(), tanh));
             let error = off(x.sigmoid(), sigmoid);
             assert!(error < 1e-30, "sigmoid {x:?}: {error:e}");
+        }
+    }
+
+    #[test]
+    fn an_inverse_root_is_good_to_thirty_digits() {
+        for x in [1e-5, 0.3, 2.0, 7e8] {
+            let r = DoubleDouble::new(x).inverse_sqrt(1e-5);
+            let x = DoubleDouble::new(x) + DoubleDouble::new(1e-5);
+            assert!((x * r * r - DoubleDouble::ONE).high.abs() < 1e-30, "{x:?}");
         }
     }
 

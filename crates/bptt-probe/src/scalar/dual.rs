@@ -100,6 +100,21 @@ impl<N: Scalar, const K: usize> Number for Dual<N, K> {
         let slope = -(&r * &r);
         self.chain(r, slope)
     }
+
+    fn inverse_sqrt(&self, epsilon: f64) -> Self {
+        let r = self.value.inverse_sqrt(epsilon);
+        let slope = (&r * &r * &r).scale(-0.5);
+        self.chain(r, slope)
+    }
+
+    fn scale(&self, factor: f64) -> Self {
+        let slopes = from_fn(|k| self.slopes[k].scale(factor));
+        Self { value: self.value.scale(factor), slopes }
+    }
+
+    fn mean(&self) -> Self {
+        self.clone()
+    }
 }
 
 impl<N: Scalar, const K: usize> Scalar for Dual<N, K> {

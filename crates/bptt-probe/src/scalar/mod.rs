@@ -1,9 +1,10 @@
 //! A layer with any options, in plain loops over plain numbers. Several witnesses differentiate it.
 //!
 //! [`forward`] is small, slow and easy to check by reading: it computes one row, one step and one unit after the other,
-//! and calls the cell's `step` on single numbers. It never calls a hand-written backward step. It shares only `step`
-//! and `gated_hidden` with the engines. A test compares it with PyTorch's files, so the witnesses differentiate the
-//! right function.
+//! and calls the cell's `step` on single numbers (on [`Row`](bptt::cells::Row)s of
+//! them, if the cell couples units). It never calls a hand-written backward step. It shares only `step` and
+//! `gated_hidden` with the engines. A test compares it with PyTorch's files, so the witnesses differentiate the right
+//! function.
 //!
 //! The type of the number makes it a witness:
 //!
@@ -28,7 +29,7 @@ pub(crate) mod operators;
 mod scanned;
 mod step;
 
-pub use cell::{Analytic, Real, ScalarCell};
+pub use cell::{Analytic, Real, ScalarCell, UnitInputs};
 pub use choose::{analytic, real};
 pub use complex::Complex;
 pub use double_double::DoubleDouble;

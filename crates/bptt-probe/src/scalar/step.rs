@@ -1,7 +1,7 @@
 //! A step of a layer whose cell runs step by step: the products, and the cell for each unit.
 
 use crate::problem::LayerOptions;
-use crate::scalar::cell::{Analytic, Real, ScalarCell};
+use crate::scalar::cell::{Analytic, Real, ScalarCell, UnitInputs};
 use crate::scalar::layer::{RowState, ScalarLayer, ScalarPart, Values};
 use crate::scalar::number::Scalar;
 use bptt::cells::{AnalyticCell, Cell, HiddenTerm, Rectify, State};
@@ -59,9 +59,9 @@ impl<N: Scalar> ScalarPart<N> for Weights<'_, N> {
                 gates[g] = &gates[g] + self.recurrent(g, j, &gated);
             }
         }
-        let after = gates.into_iter().zip(separate).enumerate();
-        let after: Vec<_> =
-            after.map(|(j, (gates, separate))| cell.step(gates, separate, &of_unit(j))).collect();
+        let units = gates.into_iter().zip(separate).enumerate();
+        let inputs = |(j, (gates, separate))| UnitInputs { gates, separate, before: of_unit(j) };
+        let after = cell.step(units.map(inputs).collect());
 
         let own: Vec<N> = after.iter().map(|unit| unit.hidden.clone()).collect();
         let hidden = match self.weight_hr {

@@ -168,6 +168,19 @@ impl Number for Var {
         let r = 1.0 / self.value().0;
         self.function([r, -r * r, 2.0 * r * r * r])
     }
+
+    fn inverse_sqrt(&self, epsilon: f64) -> Self {
+        let r = 1.0 / (self.value().0 + epsilon).sqrt();
+        self.function([r, -r.powi(3) / 2.0, 3.0 * r.powi(5) / 4.0])
+    }
+
+    fn scale(&self, factor: f64) -> Self {
+        self.function([factor * self.value().0, factor, 0.0])
+    }
+
+    fn mean(&self) -> Self {
+        *self
+    }
 }
 
 impl Rectify for Var {

@@ -2,7 +2,7 @@
 //!
 //! It is slow, and short enough to read. It runs on any backend, because it copies the operands to the host.
 
-use bptt::cells::{Backward, Cell, Components, HiddenTerm, State};
+use bptt::cells::{Backward, Cell, Components, HiddenTerm, Row, State};
 use bptt::kernels::{Cotangents, Operand, Operands, Plan, Results, SequenceKernel, Sizes};
 use bptt::{Engine, Kernel, MaskedOutput};
 use bptt_probe::case::table;
@@ -16,6 +16,9 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug)]
 pub struct Naive;
 
+/// Of a unit: the saved values of the cell, the memories before and after the step, and `h` before the projection.
+type UnitStep = (Vec<f64>, Vec<f64>, Vec<f64>, f64);
+
 /// What the forward pass keeps of a valid step of a row.
 #[derive(Clone, Debug)]
 pub struct RowStep {
@@ -23,9 +26,7 @@ pub struct RowStep {
     b: usize,
     /// `h` before the step, `[P]`.
     hidden_before: Vec<f64>,
-    /// For each unit: the saved values of the cell, the memories before and after the step, and `h` before the
-    /// projection.
-    units: Vec<(Vec<f64>, Vec<f64>, Vec<f64>, f64)>,
+    units: Vec<UnitStep>,
 }
 
 impl<B: Backend> SequenceKernel<B> for Naive {
@@ -211,6 +212,17 @@ impl Layer {
         State { hidden, memory: C::Memory::from_vec(memory.to_vec()) }
     }
 
+    /// The same of all units, given the memories of each.
+    fn row_before<C: Cell>(
+        &self,
+        h: &[f64],
+        memories: &[Vec<f64>],
+    ) -> State<Row<f64>, C::Memory<Row<f64>>> {
+        let units = memories.iter().enumerate();
+        let units = units.map(|(unit, memory)| self.before::<C>(h, unit, memory).hidden);
+        State { hidden: Row(units.collect()), memory: rows(memories) }
+    }
+
     fn step<C: Cell>(&self, cell: &C, t: usize, b: usize, h: &[f64], c: &[f64]) -> RowStep {
         let Sizes { batch, hidden, memories, .. } = self.sizes;
         let x = self.input(t, b);
@@ -245,17 +257,18 @@ impl Layer {
                 gates[last] += self.row(hh.0, hh.1, last * hidden + unit, &gated);
             }
         }
-        let units = gates.into_iter().zip(separate).enumerate().map(|(unit, (gates, separate))| {
-            let before = self.before::<C>(h, unit, &memory(unit));
-            let (gates, separate) = (C::Gates::from_vec(gates), C::Separate::from_vec(separate));
-            let (after, saved) = cell.step(gates, separate, &before);
-            (saved.into_vec(), memory(unit), after.memory.into_vec(), after.hidden)
+        // The units of a row together, because a cell may couple them.
+        let before = self.row_before::<C>(h, &(0..hidden).map(memory).collect::<Vec<_>>());
+        let (after, saved) = cell.step(rows(&gates), rows(&separate), &before);
+        let (saved, after_memory) = (saved.into_vec(), after.memory.into_vec());
+        let units = (0..hidden).map(|unit| {
+            (at(&saved, unit), memory(unit), at(&after_memory, unit), after.hidden.0[unit])
         });
         RowStep { t, b, hidden_before: h.to_vec(), units: units.collect() }
     }
 
     /// `W_hr h`, or `h` without a projection.
-    fn project(&self, units: &[(Vec<f64>, Vec<f64>, Vec<f64>, f64)]) -> Vec<f64> {
+    fn project(&self, units: &[UnitStep]) -> Vec<f64> {
         let own: Vec<f64> = units.iter().map(|unit| unit.3).collect();
         let Some(weight) = self.operands.get(Operand::WeightHr) else { return own };
         let product = |row: &[f64]| row.iter().zip(&own).map(|(w, h)| w * h).sum();
@@ -271,7 +284,7 @@ impl Layer {
         d_c: &mut [f64],
         d: &mut Operands<Vec<f64>>,
     ) {
-        let Sizes { batch, input, hidden, output, memories, .. } = self.sizes;
+        let Sizes { batch, input, hidden, output, .. } = self.sizes;
         let (h, last) = (&step.hidden_before, self.terms.len() - 1);
         let mut add = |operand: Operand, at: usize, x: f64| {
             if let Some(mut values) = d.take(operand) {
@@ -293,17 +306,34 @@ impl Layer {
         }
 
         // Through the cell.
-        let at = |m: usize, unit: usize| (m * batch + step.b) * hidden + unit;
+        let place = |m: usize, unit: usize| (m * batch + step.b) * hidden + unit;
         let state = |unit: usize| self.before::<C>(h, unit, &step.units[unit].1);
         let saved = |unit: usize| C::Saved::from_vec(step.units[unit].0.clone());
-        let mut backs: Vec<Backward<C, f64>> = Vec::new();
-        for unit in 0..hidden {
-            let (_, _, after, own) = &step.units[unit];
-            let after = State { hidden: *own, memory: C::Memory::from_vec(after.clone()) };
-            let d_memory = (0..memories).map(|m| d_c[at(m, unit)]).collect();
-            let d_after = State { hidden: d_own[unit], memory: C::Memory::from_vec(d_memory) };
-            backs.push(cell.step_backward(saved(unit), &state(unit), &after, d_after));
-        }
+        let of_units = |part: &dyn Fn(&UnitStep) -> Vec<f64>| -> Vec<Vec<f64>> {
+            step.units.iter().map(part).collect()
+        };
+        let before = self.row_before::<C>(h, &of_units(&|unit| unit.1.clone()));
+        let after = State {
+            hidden: Row(step.units.iter().map(|unit| unit.3).collect()),
+            memory: rows(&of_units(&|unit| unit.2.clone())),
+        };
+        let d_after = State {
+            hidden: Row(d_own),
+            memory: C::Memory::from_fn(|m| {
+                Row((0..hidden).map(|unit| d_c[place(m, unit)]).collect())
+            }),
+        };
+        let back =
+            cell.step_backward(rows(&of_units(&|unit| unit.0.clone())), &before, &after, d_after);
+        let (d_gates, d_separate) = (back.d_gates.into_vec(), back.d_separate.into_vec());
+        let d_memory = back.d_memory.into_vec();
+        let of_unit = |unit: usize| Backward::<C, f64> {
+            d_gates: C::Gates::from_vec(at(&d_gates, unit)),
+            d_separate: C::Separate::from_vec(at(&d_separate, unit)),
+            d_hidden: back.d_hidden.as_ref().map(|d| d.0[unit]),
+            d_memory: C::Memory::from_vec(at(&d_memory, unit)),
+        };
+        let mut backs: Vec<Backward<C, f64>> = (0..hidden).map(of_unit).collect();
         let has_gated = self.terms.contains(&HiddenTerm::Gated);
         let weight_hh = self.operands.get(Operand::WeightHh).map_or(&[][..], Vec::as_slice);
         if has_gated {
@@ -343,7 +373,7 @@ impl Layer {
                 d_h[unit] += d_hidden;
             }
             for (m, d) in d_memory.into_vec().into_iter().enumerate() {
-                d_c[at(m, unit)] = d;
+                d_c[place(m, unit)] = d;
             }
             let mut separate = d_separate.into_vec().into_iter();
             for (gate, d_gate) in d_gates.into_vec().into_iter().enumerate() {
@@ -396,6 +426,16 @@ fn whole(blocks: &[f64], shape: &Shape) -> Vec<f64> {
 /// The blocks of the whole matrix.
 fn of_blocks(whole: &[f64], shape: &Shape) -> Vec<f64> {
     places(shape).1.into_iter().map(|at| whole[at]).collect()
+}
+
+/// Components of all units, from those of each unit.
+fn rows<P: Components<Row<f64>>>(units: &[Vec<f64>]) -> P {
+    P::from_fn(|k| Row(units.iter().map(|unit| unit[k]).collect()))
+}
+
+/// Those of one unit.
+fn at(components: &[Row<f64>], unit: usize) -> Vec<f64> {
+    components.iter().map(|row| row.0[unit]).collect()
 }
 
 /// Moves a part of a state's gradient to that of the reset state, if this is given. Nothing crosses a reset.

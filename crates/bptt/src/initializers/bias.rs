@@ -4,7 +4,8 @@ use crate::cell::SequenceCell;
 use crate::error::ConfigError;
 use crate::initializers::name::{Named, Stored, Value, parse, store, text};
 use crate::initializers::weight::torch;
-use bptt_cells::GateRole;
+use bptt_cells::{DiagonalRole, GateRole};
+use bptt_kernels::CellLayout;
 use burn::Tensor;
 use burn::module::{Initializer, Param};
 use burn::tensor::{Device, Distribution, TensorData};
@@ -13,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// How biases get their first values. Every gate has two biases, `b` and `b_h`, whose sum counts for a gate.
 ///
 /// Two of them set the gates that hold the memory, which a cell names by [`GateRole`]. They put their values into `b`;
-/// the biases of the other gates, and all of `b_h`, are zero.
+/// the biases of the other gates, and all of `b_h`, are zero. (In a cell with layer normalisation, into the shift behind it.)
 ///
 /// It is read from the names that the command has, and written with them:
 ///
@@ -53,6 +54,14 @@ pub enum BiasInitializer {
     Burn(Initializer),
 }
 
+/// Whether the biases of gates that hold the memory are shifts among the diagonal weights of the cell.
+pub(crate) fn has_memory_shifts(layout: &CellLayout) -> bool {
+    let holds = |role: &DiagonalRole| {
+        matches!(role, DiagonalRole::Shift(GateRole::Forget | GateRole::Input))
+    };
+    layout.diagonal_roles.iter().any(holds)
+}
+
 const NAMES: &[Named<BiasInitializer>] = &[
     Named { names: &["torch"], value: Value::None, make: |_| BiasInitializer::Torch },
     Named {
@@ -90,8 +99,10 @@ impl BiasInitializer {
     /// One line that says what is wrong, without the name of the option.
     pub fn check(&self, cell: &impl SequenceCell) -> Result<(), ConfigError> {
         self.check_value()?;
+        let layout = cell.layout();
         let holds = |role: &GateRole| *role != GateRole::Other;
-        match self.sets_memory_gates() && !cell.layout().gate_roles.iter().any(holds) {
+        let has_gates = layout.gate_roles.iter().any(holds) || has_memory_shifts(&layout);
+        match self.sets_memory_gates() && !has_gates {
             true => Err(ConfigError::new(format!(
                 "it sets the gates that hold the memory, and {} has none: expected torch, zeros, \
                  constant:VALUE or uniform:BOUND",
@@ -144,10 +155,27 @@ impl BiasInitializer {
         let of_burn = |by: &Initializer| {
             [(); 2].map(|()| by.init_with([gates * hidden], Some(hidden), None, device))
         };
-        let with_zeros =
-            |bias| [Param::from_tensor(bias), Initializer::Zeros.init([gates * hidden], device)];
+        let zeros = || Initializer::Zeros.init([gates * hidden], device);
         match self {
             Self::Torch => of_burn(&torch(hidden)),
+            Self::Forget { .. } | Self::Chrono { .. } => {
+                let of_gates = self.of_memory_gates(roles, hidden, device);
+                // The gates of a cell without roles may have shifts that get the values.
+                let bias = of_gates.filter(|_| !roles.is_empty());
+                [bias.map_or_else(zeros, Param::from_tensor), zeros()]
+            }
+            Self::Burn(initializer) => of_burn(initializer),
+        }
+    }
+
+    /// What it gives to gates with these roles, `[len · H]`, if it sets the gates that hold the memory.
+    pub(crate) fn of_memory_gates(
+        &self,
+        roles: &[GateRole],
+        hidden: usize,
+        device: &Device,
+    ) -> Option<Tensor<1>> {
+        match self {
             Self::Forget { value } => {
                 // Where `1 - i` forgets, `i` has the opposite sign.
                 let has_forget = roles.contains(&GateRole::Forget);
@@ -158,7 +186,7 @@ impl BiasInitializer {
                 };
                 let values: Vec<_> =
                     roles.iter().flat_map(|role| vec![of_gate(role); hidden]).collect();
-                with_zeros(Tensor::from_data(TensorData::new(values, [gates * hidden]), device))
+                Some(Tensor::from_data(TensorData::new(values, [roles.len() * hidden]), device))
             }
             Self::Chrono { max_time } => {
                 let times = Distribution::Uniform(1.0, max_time - 1.0);
@@ -168,9 +196,9 @@ impl BiasInitializer {
                     GateRole::Input => forget.clone().neg(),
                     GateRole::Other => forget.zeros_like(),
                 };
-                with_zeros(Tensor::cat(roles.iter().map(of_gate).collect(), 0))
+                Some(Tensor::cat(roles.iter().map(of_gate).collect(), 0))
             }
-            Self::Burn(initializer) => of_burn(initializer),
+            Self::Torch | Self::Burn(_) => None,
         }
     }
 

@@ -1,9 +1,10 @@
 //! The first values have the properties that their names promise, for every gate, layer and direction by itself.
 
 use crate::{plain, tracked};
+use bptt::cells::{DiagonalRole, GateRole};
 use bptt::{
-    AnyRecurrentConfig, BiasInitializer, CellKind, GruConfig, LstmConfig, Recurrent, RnnConfig,
-    SequenceCell, WeightInitializer, Weights,
+    AnyCell, AnyRecurrentConfig, BiasInitializer, CellKind, GruConfig, LstmConfig, Recurrent,
+    RnnConfig, SequenceCell, WeightInitializer, Weights,
 };
 use burn::Tensor;
 use burn::config::Config;
@@ -400,13 +401,43 @@ fn all_cells_take_all_weights() {
             let layer = layer.expect("it fits");
             let values = values(layer.weights[3].weight_hh.as_whole().expect("no heads"));
             assert!(values.iter().all(|x| x.is_finite()), "{name}");
-            let rows = if is_dense { layer.cell().gates() * 5 } else { 1 };
+            let cell = layer.cell();
+            let rows = if is_dense { cell.gates() * 5 } else { cell.diagonal_weights() };
             assert_eq!(layer.weights[3].weight_hh.val().dims(), [rows, 5]);
             if !is_dense && name == "identity" {
-                assert_eq!(values, [1.0; 5]);
+                assert_eq!(values, vec![1.0; rows * 5]);
             }
         }
     }
+}
+
+/// Behind a normalisation, gains are 1, and shifts 0; those of gates that hold the memory have the forget bias, also
+/// without other biases.
+#[test]
+fn gains_begin_at_one_and_shifts_take_the_forget_bias() {
+    let all = CellKind::ALL.into_iter().map(|kind| (kind, kind.default_cell().layout()));
+    let mut count = 0;
+    for (kind, layout) in all.filter(|(_, layout)| !layout.diagonal_roles.is_empty()) {
+        let config = AnyRecurrentConfig::new(kind, 2, 5).with_bias(false);
+        let diagonals = |layer: &Recurrent<AnyCell>| {
+            values(layer.weights[0].weight_diag.as_ref().expect("the cell has some"))
+        };
+        let plainly = diagonals(&config.clone().init(&tracked()));
+        let forgetful = config.with_bias_initializer(biases("forget:2")).init(&tracked());
+        let has_forget = layout.diagonal_roles.contains(&DiagonalRole::Shift(GateRole::Forget));
+        for (k, role) in layout.diagonal_roles.iter().enumerate() {
+            let (begin, bias) = match role {
+                DiagonalRole::Gain => (1.0, 1.0),
+                DiagonalRole::Shift(GateRole::Forget) => (0.0, 2.0),
+                DiagonalRole::Shift(GateRole::Input) if !has_forget => (0.0, -2.0),
+                _ => (0.0, 0.0),
+            };
+            assert_eq!(plainly[k * 5..(k + 1) * 5], [begin; 5], "{kind:?} {k}");
+            assert_eq!(diagonals(&forgetful)[k * 5..(k + 1) * 5], [bias; 5], "{kind:?} {k}");
+        }
+        count += 1;
+    }
+    assert!(count >= 3 || CellKind::ALL.len() < 10, "cells with layer normalisation");
 }
 
 /// With and without autodiff.

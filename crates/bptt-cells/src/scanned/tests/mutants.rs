@@ -103,6 +103,18 @@ impl Number for Mutant {
         done(self.0, self.0, self.0.recip())
     }
 
+    fn inverse_sqrt(&self, epsilon: f64) -> Self {
+        done(self.0, self.0, self.0.inverse_sqrt(epsilon))
+    }
+
+    fn scale(&self, factor: f64) -> Self {
+        done(self.0, self.0, self.0.scale(factor))
+    }
+
+    fn mean(&self) -> Self {
+        *self
+    }
+
     fn sigmoid_slope(&self) -> Self {
         done(self.0, self.0.tanh_slope(), self.0.sigmoid_slope())
     }

@@ -50,6 +50,8 @@ pub(crate) struct Layer {
     /// How many heads there are: blocks on the diagonal of each gate's recurrent matrix, with zeros beside them; 1 for a
     /// whole matrix.
     pub(crate) heads: usize,
+    /// Whether a step mixes the units of a row, so that no thread may have some of them alone.
+    pub(crate) couples_units: bool,
     /// Whether the cell's step hands on a gradient of `h` by itself: a cell that can be projected does not.
     pub(crate) hands_on_hidden: bool,
     /// `H` and `P`, padded to whole registers.
@@ -113,6 +115,7 @@ impl Layer {
             gated: cell.count(HiddenTerm::Gated) > 0,
             projected,
             heads: 1,
+            couples_units: cell.couples_units,
             hands_on_hidden: !cell.projectable,
             hp: hidden.next_multiple_of(lanes),
             pp: output.next_multiple_of(lanes),

@@ -36,8 +36,11 @@ impl Layer {
         let by_rows = each >= 1 && (weights <= 1 << 18 || each >= 16);
         // Threads share units by whole panels, and a head's panels begin with its first unit.
         let has_whole_heads = self.heads == 1 || self.head_size().is_multiple_of(self.panel);
-        let by_units =
-            !self.projected && !self.gated && has_whole_heads && self.hidden >= count * self.panel;
+        let by_units = !self.projected
+            && !self.gated
+            && !self.couples_units
+            && has_whole_heads
+            && self.hidden >= count * self.panel;
         match () {
             () if by_rows || (each >= 1 && !by_units) => Parallelism::Batch,
             () if by_units && weights * rows >= 1 << 18 => Parallelism::Hidden,

@@ -16,7 +16,7 @@ use crate::host::sequence::passes::{Forwarder, Outputs, diagonal_weights};
 use crate::host::sequence::trace::Trace;
 use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::sequence::weights::Weights;
-use crate::host::step::gates::CellRunner;
+use crate::host::step::cell_steps::CellRunner;
 use crate::host::threads::team::team;
 use crate::operation::observer::{GradientObserver, PATHS, StateGradientNorms};
 use crate::operation::operands::{Cotangents, Operand, Operands};

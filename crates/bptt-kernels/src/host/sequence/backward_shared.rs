@@ -10,7 +10,7 @@ use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::sequence::backward_memory::{BlockBuffers, Gradients, StateGradient, Totals};
 use crate::host::sequence::heads::{HeadSum, PackedHeads};
 use crate::host::sequence::trace_segment::TraceSegment;
-use crate::host::step::gates::CellRunner;
+use crate::host::step::cell_steps::CellRunner;
 use crate::operation::operands::{Operand, Operands};
 use std::ops::Range;
 use std::sync::atomic::AtomicUsize;

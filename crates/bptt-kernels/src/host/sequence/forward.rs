@@ -13,7 +13,7 @@ use crate::host::sequence::passes::{Forwarder, Outputs};
 use crate::host::sequence::recompute::Recompute;
 use crate::host::sequence::trace::Trace;
 use crate::host::sequence::trace_segment::Keep;
-use crate::host::step::gates::CellRunner;
+use crate::host::step::cell_steps::CellRunner;
 use crate::operation::operands::{Operand, Results};
 use crate::operation::sequence_rows::SequenceRows;
 use std::sync::Arc;

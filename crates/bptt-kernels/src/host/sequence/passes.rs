@@ -12,7 +12,7 @@ use crate::host::sequence::packed_weights::PackedWeights;
 use crate::host::sequence::phase::Phase;
 use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::simd::real::Real;
-use crate::host::step::gates::CellRunner;
+use crate::host::step::cell_steps::CellRunner;
 use crate::host::threads::team::team;
 use crate::operation::operands::Operand;
 use std::ops::Range;

@@ -29,7 +29,6 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
     fn mul<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S>;
     fn div<S: Simd>(simd: S, a: Self::Register<S>, b: Self::Register<S>) -> Self::Register<S>;
     fn neg<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
-    #[cfg(feature = "scanned-cells")]
     fn sqrt<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
     fn abs<S: Simd>(simd: S, a: Self::Register<S>) -> Self::Register<S>;
     /// `a b + c`, rounded once if the instruction set has such an operation, else twice.
@@ -229,7 +228,6 @@ macro_rules! real {
             fn neg<S: Simd>(simd: S, a: S::$regs) -> S::$regs {
                 simd.$neg(a)
             }
-            #[cfg(feature = "scanned-cells")]
             #[inline(always)]
             fn sqrt<S: Simd>(simd: S, a: S::$regs) -> S::$regs {
                 simd.$sqrt(a)

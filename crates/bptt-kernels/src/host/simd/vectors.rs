@@ -161,6 +161,11 @@ impl<S: Simd, T: Real> Neg for SimdVec<S, T> {
     }
 }
 
+/// Cells that couple the units of a row are computed in whole rows (`step/whole_rows.rs`).
+fn some_units_of_a_row() -> ! {
+    unreachable!("a vector has some units of a row, which have no mean")
+}
+
 impl<S: Simd, T: Real> Number for SimdVec<S, T> {
     #[inline(always)]
     fn one_minus(&self) -> Self {
@@ -190,6 +195,21 @@ impl<S: Simd, T: Real> Number for SimdVec<S, T> {
     #[inline(always)]
     fn recip(&self) -> Self {
         self.with(T::div(self.simd, T::splat(self.simd, T::ONE), self.value))
+    }
+
+    #[inline(always)]
+    fn inverse_sqrt(&self, epsilon: f64) -> Self {
+        let x = T::add(self.simd, self.value, T::splat(self.simd, T::of(epsilon)));
+        self.with(T::sqrt(self.simd, x)).recip()
+    }
+
+    #[inline(always)]
+    fn scale(&self, factor: f64) -> Self {
+        Self::splat(self.simd, T::of(factor)) * self
+    }
+
+    fn mean(&self) -> Self {
+        some_units_of_a_row()
     }
 }
 
@@ -262,6 +282,20 @@ impl<S: Simd, T: Real, const ROWS: usize> Number for SimdVecPair<S, T, ROWS> {
     #[inline(always)]
     fn recip(&self) -> Self {
         Self([self.0[0].recip(), self.0[1].recip()])
+    }
+
+    #[inline(always)]
+    fn inverse_sqrt(&self, epsilon: f64) -> Self {
+        Self([self.0[0].inverse_sqrt(epsilon), self.0[1].inverse_sqrt(epsilon)])
+    }
+
+    #[inline(always)]
+    fn scale(&self, factor: f64) -> Self {
+        Self([self.0[0].scale(factor), self.0[1].scale(factor)])
+    }
+
+    fn mean(&self) -> Self {
+        some_units_of_a_row()
     }
 }
 

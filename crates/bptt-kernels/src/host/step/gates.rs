@@ -1,10 +1,9 @@
 //! Runs the cell's `step` and `step_backward` over the rows and units of one step.
 
-use crate::host::layout::plain_rows::{DOutputs, Slices, padded_row};
+use crate::host::layout::plain_rows::{DOutputs, padded_row};
 use crate::host::layout::sizes::{Layer, plane};
 use crate::host::layout::valid_rows::StepRows;
 use crate::host::memory::buffer::Shared;
-use crate::host::simd::isa::Isa;
 use crate::host::simd::prefetch::prefetch;
 use crate::host::simd::real::{Real, is_portable};
 use crate::host::simd::vectors::{SimdNumber, SimdVec, SimdVecPair};
@@ -13,59 +12,8 @@ use bptt_cells::{Backward, Cell, Components as _, Dual, State};
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
-/// The steps of a cell, in plain numbers or in dual ones: all that a sequence needs of the cell's equations. So
-/// whatever runs a sequence is compiled once, and not for each cell.
-pub(crate) trait CellSteps<T>: Sync {
-    /// Computes a step forward, or a part of it.
-    fn forward(&self, isa: Isa, step: &StepForward<'_, T>);
-
-    /// Computes a step backward, or a part of it.
-    fn backward(&self, isa: Isa, step: &StepBackward<'_, T>);
-}
-
-/// A cell in plain numbers.
-pub(crate) struct InValues<'a, C>(pub(crate) &'a C);
-
-impl<C: Cell, T: Real> CellSteps<T> for InValues<'_, C> {
-    fn forward(&self, isa: Isa, step: &StepForward<'_, T>) {
-        isa.dispatch(ValueRows { cell: self.0, step });
-    }
-
-    fn backward(&self, isa: Isa, step: &StepBackward<'_, T>) {
-        isa.dispatch(ValueRows { cell: self.0, step });
-    }
-}
-
-/// A cell in dual numbers: each row of values is followed by that of its tangents.
-pub(crate) struct InDuals<'a, C>(pub(crate) &'a C);
-
-impl<C: Cell, T: Real> CellSteps<T> for InDuals<'_, C> {
-    fn forward(&self, isa: Isa, step: &StepForward<'_, T>) {
-        isa.dispatch(DualRows { cell: self.0, step });
-    }
-
-    fn backward(&self, isa: Isa, step: &StepBackward<'_, T>) {
-        isa.dispatch(DualRows { cell: self.0, step });
-    }
-}
-
-/// Runs the steps of a cell, with what dual numbers need besides.
-pub(crate) struct CellRunner<'a, T> {
-    pub(crate) steps: &'a dyn CellSteps<T>,
-    /// In dual numbers, the tangents of weights and biases; those that are not there are zero.
-    pub(crate) tangents: Option<&'a Slices<'a, T>>,
-}
-
-impl<T> Clone for CellRunner<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for CellRunner<'_, T> {}
-
 /// A step, which is computed row by row.
-trait ByRows {
+pub(super) trait ByRows {
     type Real: Real;
 
     /// How many rows it has, and which units.
@@ -82,9 +30,9 @@ trait ByRows {
 }
 
 /// A step in plain numbers.
-struct ValueRows<'a, C, Step> {
-    cell: &'a C,
-    step: &'a Step,
+pub(super) struct ValueRows<'a, C, Step> {
+    pub(super) cell: &'a C,
+    pub(super) step: &'a Step,
 }
 
 impl<C: Cell, Step: ByRows> WithSimd for ValueRows<'_, C, Step> {
@@ -108,9 +56,9 @@ impl<C: Cell, Step: ByRows> WithSimd for ValueRows<'_, C, Step> {
 }
 
 /// A step in dual numbers.
-struct DualRows<'a, C, Step> {
-    cell: &'a C,
-    step: &'a Step,
+pub(super) struct DualRows<'a, C, Step> {
+    pub(super) cell: &'a C,
+    pub(super) step: &'a Step,
 }
 
 impl<C: Cell, Step: ByRows> WithSimd for DualRows<'_, C, Step> {

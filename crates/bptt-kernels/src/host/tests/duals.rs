@@ -2,7 +2,7 @@
 //! the threads share the work. (Tests in `bptt-probe`, which uses the tangents, check that they are right.)
 
 use super::*;
-use crate::host::step::gates::InDuals;
+use crate::host::step::cell_steps::InDuals;
 
 impl<C: Cell, T: Gemm + Element> Problem<C, T> {
     /// The same rows, each followed by a row of tangents.

@@ -3,12 +3,13 @@
 //! R. J. Williams and D. Zipser, "A learning algorithm for continually running fully recurrent neural networks", Neural
 //! Computation 1 (1989), 270–280. The influence after a step is the step's Jacobian times the influence before it, plus
 //! the direct effect of the parameters in this step. The cell's part of the Jacobian is elementwise: the cell's `step`
-//! runs on [`Tangent`]s, once for each of its inputs. No hand-written derivative of a cell is used.
+//! runs on [`Tangent`]s, once for each of its inputs; or, if it mixes the units of a row, for each column. No hand-written derivative of a cell is used.
 
 mod cell;
 mod columns;
 mod heads;
 mod influence;
+mod plane;
 mod tangent;
 
 use crate::operation::cell_layout::CellLayout;
@@ -18,10 +19,9 @@ use crate::operation::plan::{MaskedOutput, Plan, PlanOptions, Sizes};
 use crate::recurrent::rtrl::cell::TangentCell;
 use crate::recurrent::rtrl::columns::Columns;
 use crate::recurrent::rtrl::heads::{of_blocks, whole_shapes, with_whole_matrix};
-use crate::recurrent::rtrl::influence::{sums, through, times};
-use crate::recurrent::rtrl::tangent::Tangent;
-use crate::reference::ops::{add, columns, linear, only, reshape, row_mask, rows, zeros_like};
-use crate::reference::primitive::Primitive;
+use crate::recurrent::rtrl::influence::{through, times};
+use crate::recurrent::rtrl::plane::{Plane, through_cell, through_rows};
+use crate::reference::ops::{add, linear, only, reshape, rows, zeros_like};
 use bptt_cells::{Cell, HiddenTerm};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
@@ -50,13 +50,6 @@ struct StateAndInfluence<B: Backend> {
     hidden: Plane<B>,
     /// `M` times `[B, H]`, and ∂`memory`/∂columns, `[B, N, H]`
     memory: Vec<Plane<B>>,
-}
-
-/// `[B, H]`, and for each block its derivatives `[B, N, H]`.
-#[derive(Clone, Debug)]
-struct Plane<B: Backend> {
-    value: FloatTensor<B>,
-    d: Vec<FloatTensor<B>>,
 }
 
 impl<B: Backend> StateAndInfluence<B> {
@@ -229,7 +222,11 @@ impl<B: Backend> RtrlState<B> {
         }
 
         let step = |inputs| cell.step(inputs, &hidden.value);
-        let mut after = through_cell::<B>(&operands, step).into_iter();
+        let after = match layout.couples_units {
+            true => through_rows::<B>(&operands, step),
+            false => through_cell::<B>(&operands, step),
+        };
+        let mut after = after.into_iter();
         let mut out = after.next().expect("a step has a hidden state");
         if self.weights.has(Operand::WeightHr) {
             out = self.product(&out, Operand::WeightHr, None, 0);
@@ -429,64 +426,4 @@ fn gradients_of<B: Backend>(
         }
     }
     layer.gradients(&sum.expect("a node has a gradient of one of its results"))
-}
-
-/// An elementwise function of the operands and its derivative, by the chain rule: the function runs once for each
-/// operand, whose tangent is one.
-fn through_cell<B: Backend>(
-    operands: &[Plane<B>],
-    function: impl Fn(Vec<Tangent<B>>) -> Vec<Tangent<B>>,
-) -> Vec<Plane<B>> {
-    let mut results: Vec<Plane<B>> = Vec::new();
-    for (seeded, operand) in operands.iter().enumerate() {
-        let tangent = |(i, plane): (usize, &Plane<B>)| match i == seeded {
-            true => Tangent::moving(Primitive(plane.value.clone())),
-            false => Tangent::still(Primitive(plane.value.clone())),
-        };
-        let inputs = operands.iter().enumerate().map(tangent).collect();
-        for (n, Tangent { value, slope }) in function(inputs).into_iter().enumerate() {
-            let [batch, width] = slope.0.shape().dims();
-            let slope = reshape::<B>(slope.0, [batch, 1, width]);
-            let part = operand.d.iter().map(|d| B::float_mul(d.clone(), slope.clone())).collect();
-            let part = Plane { value: value.0, d: part };
-            match results.get_mut(n) {
-                None => results.push(part),
-                Some(result) => result.d = sums::<B>(std::mem::take(&mut result.d), part.d),
-            }
-        }
-    }
-    results
-}
-
-impl<B: Backend> Plane<B> {
-    /// Gate `g` of all.
-    fn gate(&self, g: usize, size: usize) -> Self {
-        let (from, to) = (g * size, (g + 1) * size);
-        let cut = |d: &FloatTensor<B>| {
-            let [batch, n, width] = d.shape().dims();
-            let flat = reshape::<B>(d.clone(), [batch * n, width]);
-            reshape::<B>(columns::<B>(&flat, from, to), [batch, n, size])
-        };
-        let value = columns::<B>(&self.value, from, to);
-        Self { value, d: self.d.iter().map(cut).collect() }
-    }
-
-    fn plus(self, other: Self) -> Self {
-        Self { value: add::<B>(self.value, other.value), d: sums::<B>(self.d, other.d) }
-    }
-
-    /// This plane in the valid rows, `then` in the masked rows.
-    fn held(self, active: &[bool], then: &Self) -> Self {
-        let pick = |now: FloatTensor<B>, then: &FloatTensor<B>| {
-            let shape = now.shape();
-            let flat = [shape[0], shape.num_elements() / shape[0]];
-            let mask = row_mask::<B>(active, flat[1], &now);
-            let (now, then) = (reshape::<B>(now, flat), reshape::<B>(then.clone(), flat));
-            reshape::<B>(B::float_mask_where(then, mask, now), shape)
-        };
-        Self {
-            value: pick(self.value, &then.value),
-            d: self.d.into_iter().zip(&then.d).map(|(now, then)| pick(now, then)).collect(),
-        }
-    }
 }

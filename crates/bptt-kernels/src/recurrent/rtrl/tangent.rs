@@ -93,6 +93,20 @@ impl<B: Backend> Number for Tangent<B> {
         let slope = -(&self.slope * (&value * &value));
         Self { value, slope }
     }
+
+    fn inverse_sqrt(&self, epsilon: f64) -> Self {
+        let value = self.value.inverse_sqrt(epsilon);
+        let slope = (&self.slope * (&value * &value * &value)).scale(-0.5);
+        Self { value, slope }
+    }
+
+    fn scale(&self, factor: f64) -> Self {
+        Self { value: self.value.scale(factor), slope: self.slope.scale(factor) }
+    }
+
+    fn mean(&self) -> Self {
+        Self { value: self.value.mean(), slope: self.slope.mean() }
+    }
 }
 
 impl<B: Backend> Rectify for Tangent<B> {
