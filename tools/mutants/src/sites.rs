@@ -38,6 +38,8 @@ const SUMS: &str = "host/sequence/sums.rs";
 const GATES: &str = "host/step/gates.rs";
 const OUTER: &str = "host/gemm/transposed_product.rs";
 const RECOMPUTE: &str = "host/sequence/recompute.rs";
+const SCAN: &str = "host/scan/backward.rs";
+const SCAN_INPUT: &str = "host/scan/input/backward.rs";
 
 /// All sites.
 #[rustfmt::skip]
@@ -301,6 +303,37 @@ pub const SITES: &[Site] = &[
     ]),
     site(HEADS, "let first = «row_at(layer, head, gate, 0)»;", &[
         ("the first head's block for all, backward", "row_at(layer, 0, gate, 0)"),
+    ]),
+
+    // Scans, and their products.
+    site(SCAN, "let d = «carried.plus(&span.load(simd, self.d_states))»;", &[
+        ("the cotangent of a step's state not added", "carried"),
+        ("what comes from the step behind not added", "span.load(simd, self.d_states)"),
+    ]),
+    site(SCAN, "let d_before = «done.a.times_backward(&d)»;", &[
+        ("a factor not conjugated", "done.a.times(&d)"),
+        ("the factor left out", "d.clone()"),
+    ]),
+    site(SCAN, "let d_a = «before.times_backward(&d)»;", &[
+        ("the factor for the state before the step", "done.a.times_backward(&d)"),
+    ]),
+    site(SCAN, "_ if flags & RESET != 0 => «reset»,", &[
+        ("the initial state for that of a reset", "scan.of_row(scan.initial, row)"),
+    ]),
+    site(SCAN, "span.store(simd, self.d_constants, «sum(so_far, d_constants)»);", &[
+        ("the constants' gradient of one step alone", "{ let _ = so_far; d_constants }"),
+    ]),
+    site(SCAN_INPUT, "«products.add_to_weight(d_gates, &units, &steps, &mut sums);»", &[
+        ("the weight's gradient of the last steps alone", "if steps.end == plan.time { products.add_to_weight(d_gates, &units, &(steps.end - 1..steps.end), &mut sums); }"),
+    ]),
+    site(SCAN_INPUT, "let at = «(plane * hidden + units.start + first) * size»;", &[
+        ("the gradients of all gates in the rows of the first", "(units.start + first) * size"),
+    ]),
+    site(SCAN_INPUT, "let last = «of.planes() * units.len()»;", &[
+        ("the first gate's gradient for that of the last", "0"),
+    ]),
+    site(SCAN_INPUT, "add_up(constants, «d_constants.as_slice()»);", &[
+        ("the constants' gradient of one row alone", "&d_constants.as_slice()[..constants.len()]"),
     ]),
 
     // The recomputation under a budget.

@@ -122,10 +122,12 @@ pub(super) fn run<C: ScannedCell>(cell: C, operands: ScanOperands, plan: Checked
     Tensor::from_dispatch(states)
 }
 
-/// From how many rows on, of all steps together, product and scan are one pass. With fewer, packing the weight takes longer
-/// than the product.
+/// Whether product and scan are one pass, for this many rows of all steps together and a weight of this many numbers. With
+/// few rows, packing a large weight takes longer than the product.
 #[cfg(feature = "host")]
-const FUSED: usize = 16;
+fn is_fused(rows: usize, weight: usize) -> bool {
+    rows >= if weight > 1 << 14 { 64 } else { 8 }
+}
 
 /// Runs a scan whose gates are a product of its input, on the backend of its operands: in host memory as one operation,
 /// elsewhere as a product and a scan. So it is in 16 bits, whose product is Burn's.
@@ -143,7 +145,7 @@ pub(super) fn run_of_input<C: ScannedCell>(
         let dtype = operands.input.dtype();
         let by_kernel = plan.kernel == Kernel::Auto
             && matches!(dtype, DType::F32 | DType::F64)
-            && plan.time * plan.batch >= FUSED;
+            && is_fused(plan.time * plan.batch, operands.weight.shape().num_elements());
         if by_kernel && in_host_memory(&operands.input) {
             return Tensor::from_dispatch(fused(cell, operands, plan));
         }
