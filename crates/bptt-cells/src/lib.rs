@@ -22,6 +22,9 @@
 //! | [`Unicornn`] | `unicornn.rs` | 1 | `z` | none: `w ⊙ h` |
 //! | [`Slstm`] | `slstm.rs` | 4: `i f z o` | `c n m` | added |
 //!
+//! [`LstmDropped`], [`GruResetAfterDropped`] and [`GruResetBeforeDropped`] (`lstm_dropped.rs`, `gru_dropped.rs`) have a
+//! mask on their candidate, as a memory.
+//!
 //! [`Clipped`] (`clipped.rs`) bounds the memory of an LSTM. It is a [`Wrapper`]: a cell around another.
 //!
 //! The layer multiplies the matrices. It reads from [`Layout`] what the cell needs: how many gates, which recurrent
@@ -54,6 +57,7 @@ mod clipped;
 mod components;
 mod dual;
 mod gru_dreamer;
+mod gru_dropped;
 mod gru_layernorm;
 mod gru_reset_after;
 mod gru_reset_before;
@@ -61,6 +65,7 @@ mod indrnn;
 mod layer_norm;
 mod lstm;
 mod lstm_coupled;
+mod lstm_dropped;
 mod lstm_layernorm;
 mod lstm_peephole;
 mod mgu;
@@ -82,12 +87,14 @@ pub use clipped::{Clippable, Clipped};
 pub use components::Components;
 pub use dual::Dual;
 pub use gru_dreamer::GruDreamer;
+pub use gru_dropped::{GruResetAfterDropped, GruResetBeforeDropped};
 pub use gru_layernorm::GruLayerNorm;
 pub use gru_reset_after::GruResetAfter;
 pub use gru_reset_before::GruResetBefore;
 pub use indrnn::{IndRnnRelu, IndRnnTanh};
 pub use lstm::Lstm;
 pub use lstm_coupled::LstmCoupled;
+pub use lstm_dropped::LstmDropped;
 pub use lstm_layernorm::LstmLayerNorm;
 pub use lstm_peephole::LstmPeephole;
 pub use mgu::Mgu;

@@ -2,8 +2,9 @@
 
 use bptt_cells::{
     Backward, Cell, Clipped, Components, Dual, GateRole, GruDreamer, GruLayerNorm, GruResetAfter,
-    GruResetBefore, HiddenTerm, IndRnnRelu, IndRnnTanh, Layout, Lstm, LstmCoupled, LstmLayerNorm,
-    LstmPeephole, Mgu, Number, Rectify, Rhn, RnnRelu, RnnTanh, Row, Slstm, State, Unicornn,
+    GruResetAfterDropped, GruResetBefore, GruResetBeforeDropped, HiddenTerm, IndRnnRelu,
+    IndRnnTanh, Layout, Lstm, LstmCoupled, LstmDropped, LstmLayerNorm, LstmPeephole, Mgu, Number,
+    Rectify, Rhn, RnnRelu, RnnTanh, Row, Slstm, State, Unicornn,
 };
 
 /// The weight of the gated hidden state, a scalar, so that a cell with such a state is a function of its gates.
@@ -131,6 +132,9 @@ fn step_backward_is_the_transposed_jacobian_of_step() {
     check(Clipped { cell: LstmCoupled, bound: 0.6 });
     check(GruResetAfter);
     check(GruResetBefore);
+    check(LstmDropped);
+    check(GruResetAfterDropped);
+    check(GruResetBeforeDropped);
     check(LstmPeephole);
     check(Mgu);
     check(Rhn);

@@ -2,9 +2,10 @@
 
 use crate::bench_text::{comparison_text, text};
 use crate::failure::Failure;
+use crate::noise_args::NoiseArgs;
 use crate::output;
 use crate::verify::CellArg;
-use bptt::{CellKind, Engine, Kernel, LayerKind};
+use bptt::{CellKind, Engine, Kernel, LayerKind, RecurrentNoise};
 use bptt_probe::bench::{Contender, Load, Memory, Mode, Settings, bench};
 use bptt_probe::{DType, device};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -72,6 +73,8 @@ pub struct BenchArgs {
     /// [default: 10]
     #[arg(long, value_name = "N")]
     repeats: Option<usize>,
+    #[command(flatten)]
+    noise: NoiseArgs,
     #[command(flatten)]
     pool: PoolArgs,
     /// Leave out the machine's own matrix product
@@ -247,6 +250,10 @@ impl BenchArgs {
             ("--bidirectional", self.bidirectional),
             ("--engine", self.engine.is_some()),
             ("--kernel", self.kernel.is_some()),
+            ("--zoneout", self.noise.zoneout.is_some()),
+            ("--variational-dropout", self.noise.variational_dropout.is_some()),
+            ("--recurrent-dropout", self.noise.recurrent_dropout.is_some()),
+            ("--weight-drop", self.noise.weight_drop.is_some()),
             ("--mode step or pool", self.mode.is_some_and(|mode| mode.is_of_a_stream())),
         ];
         let given = needed.iter().chain(&others).find(|(_, given)| *given);
@@ -284,12 +291,25 @@ impl BenchArgs {
             heads: 1,
             layers: 1,
             bidirectional: false,
+            noise: None,
             repeats: self.repeats.unwrap_or(10),
             ceiling: false,
         };
         let of = |engine| modes.iter().map(move |&mode| (engine, mode));
         let all = engines.into_iter().flat_map(of);
         all.map(|(engine, mode)| Settings { engine, mode, ..usual.clone() }).collect()
+    }
+
+    fn noise(&self, cell: LayerKind) -> Option<RecurrentNoise> {
+        let NoiseArgs { zoneout, variational_dropout, recurrent_dropout, weight_drop } = self.noise;
+        // The settings refuse noise for a layer that has none.
+        let noise = RecurrentNoise::of_rates(
+            &cell.cell().unwrap_or(CellKind::Lstm).default_cell(),
+            zoneout.unwrap_or_default(),
+            variational_dropout.unwrap_or_default(),
+            [recurrent_dropout, weight_drop].map(Option::unwrap_or_default),
+        );
+        (!noise.is_none()).then_some(noise)
     }
 
     fn device_name(&self) -> String {
@@ -320,6 +340,7 @@ impl BenchArgs {
             heads: self.heads.unwrap_or(1),
             layers: self.layers.unwrap_or(1),
             bidirectional: self.bidirectional,
+            noise: self.noise(cell),
             repeats,
             ceiling: !self.no_ceiling,
         })

@@ -13,6 +13,7 @@ mod dynamics_sweep;
 mod failure;
 mod interrupt;
 mod landscape;
+mod noise_args;
 mod output;
 mod sample;
 mod shell;

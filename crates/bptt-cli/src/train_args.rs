@@ -2,6 +2,7 @@
 //! and defaults from the list of tasks.
 
 use crate::failure::Failure;
+use crate::noise_args::NoiseArgs;
 use crate::verify::{CellArg, DTypeArg};
 use bptt::{BiasInitializer, Engine, WeightInitializer};
 use bptt_probe::device;
@@ -72,6 +73,8 @@ pub struct SharedArgs {
     /// Probability of dropping a value between two layers while training
     #[arg(long, value_name = "P")]
     dropout: Option<f64>,
+    #[command(flatten)]
+    noise: NoiseArgs,
     /// First values of the input weights: torch, xavier-uniform, xavier-normal, kaiming-uniform,
     /// kaiming-normal, orthogonal, identity, normal (all with a gain or scale as in orthogonal:0.5),
     /// uniform:BOUND, constant:VALUE, zeros
@@ -203,6 +206,13 @@ impl TrainArgs {
         }
         put!(optimizer cell device dtype hidden heads layers batch lr clip dropout seed validate_every);
         put!(init recurrent_init bias_init);
+        let NoiseArgs { zoneout, variational_dropout, recurrent_dropout, weight_drop } =
+            self.shared.noise;
+        let noise = &mut settings.noise;
+        noise.zoneout = zoneout.unwrap_or(noise.zoneout);
+        noise.variational_dropout = variational_dropout.unwrap_or(noise.variational_dropout);
+        noise.recurrent_dropout = recurrent_dropout.unwrap_or(noise.recurrent_dropout);
+        noise.weight_drop = weight_drop.unwrap_or(noise.weight_drop);
         settings.bidirectional |= self.shared.bidirectional;
         settings.engine = self.engine().unwrap_or(settings.engine);
         if self.shared.steps.is_some() || self.shared.seconds.is_some() {

@@ -38,6 +38,7 @@ pub use operation::plan::{Kernel, MaskedOutput, Plan, Sizes};
 pub use operation::recorded::Recorded;
 pub use operation::schedule::{TraceCost, TraceSchedule, hidden_state_cost, internal_state_cost};
 pub use operation::sequence_rows::SequenceMask;
+pub use operation::step_noise::{Kept, StepNoise};
 pub use operation::weight_cache::WeightCache;
 pub use recurrent::backends::{in_host_memory, owned};
 pub use recurrent::dispatch::DispatchBackend;

@@ -203,6 +203,7 @@ mod tests {
             layers: 2,
             bidirectional: true,
             repeats: 1,
+            noise: None,
             ceiling: false,
         }
     }

@@ -8,28 +8,21 @@
 //!
 //! - keep their gates and no trace, so they have no trace budget;
 //! - are not in a [`StreamPool`](bptt::StreamPool), whose rows are the states of cells;
+//! - have no noise and no heads;
 //! - have no biases, if they are linear (LRU and S5).
 
 mod heads;
+mod noise;
 pub(crate) mod numbers;
+mod shapes;
 
+pub use crate::case::shapes::Case;
+
+use crate::case::shapes::{
+    Add, budget, holes, ragged, reset_at, set_back, set_back_in_holes, set_back_ragged,
+};
 use crate::problem::{InputMode, LayerOptions};
 use bptt::{CellKind, LayerKind, MaskedOutput, Nonlinearity, SequenceCell};
-
-/// One row of the table.
-#[derive(Clone, Debug)]
-pub struct Case {
-    /// `CELL-VARIANT`
-    pub name: String,
-    /// What the layer is.
-    pub options: LayerOptions,
-    /// The parameters are normally distributed with standard deviation `gain / √H`.
-    pub gain: f64,
-    /// Whether it is small enough for differences at every entry.
-    pub tiny: bool,
-    /// Whether it is one of the few cases that also run on devices that compile a shader for each new shape.
-    pub brief: bool,
-}
 
 /// The cells by name: each [`LayerKind`] with its defaults, followed by the cells that its options choose.
 pub(crate) fn cells() -> Vec<(&'static str, LayerOptions)> {
@@ -87,10 +80,11 @@ fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
         None if is_complex(base) => outputs(&mut add),
         None => {}
     }
-    if let Some(cell) = base.cell.cell()
-        && base.cell().layout().has_recurrent_weights()
-    {
-        heads::heads(&mut add, cell);
+    if let Some(cell) = base.cell.cell() {
+        noise::noise(&mut add, base);
+        if base.cell().layout().has_recurrent_weights() {
+            heads::heads(&mut add, cell);
+        }
     }
     if base.cell == CellKind::Lstm {
         clips(&mut add);
@@ -111,9 +105,6 @@ fn has_options(options: &LayerOptions) -> bool {
 fn is_complex(options: &LayerOptions) -> bool {
     options.state_size() != options.output_size() && options.proj_size == 0
 }
-
-/// Adds a variant of the plain case. The arguments are its name and the change.
-type Add<'a> = &'a mut dyn FnMut(&str, &dyn Fn(&mut Case));
 
 fn directions_and_layers(add: Add<'_>) {
     add("plain", &|c| (c.tiny, c.brief) = (true, true));
@@ -145,12 +136,6 @@ fn directions_and_layers(add: Add<'_>) {
     });
 }
 
-fn ragged(case: &mut Case) {
-    case.options.batch = 4;
-    case.options.time = 6;
-    case.options.lengths = Some(vec![6, 2, 5, 1]);
-}
-
 fn lengths(add: Add<'_>) {
     add("lengths", &|c| {
         ragged(c);
@@ -174,15 +159,6 @@ fn lengths(add: Add<'_>) {
     });
 }
 
-/// Masked steps anywhere, a row that is always masked, and a step at which all rows are masked.
-fn holes(case: &mut Case) {
-    let (batch, time) = (4, 6);
-    (case.options.batch, case.options.time) = (batch, time);
-    let places = (0..batch).flat_map(|b| (0..time).map(move |t| (b, t)));
-    let valid = |(b, t): (usize, usize)| b != 2 && t != 3 && (3 * t + b) % 4 != 1;
-    case.options.mask = Some(places.map(valid).collect());
-}
-
 fn masks(add: Add<'_>) {
     add("mask", &|c| {
         holes(c);
@@ -202,32 +178,6 @@ fn masks(add: Add<'_>) {
         holes(c);
         (c.options.num_layers, c.options.bidirectional) = (2, true);
     });
-}
-
-/// Resets at these places, each a row and a step.
-fn reset_at(case: &mut Case, places: &[[usize; 2]]) {
-    let LayerOptions { batch, time, .. } = case.options;
-    let mut flags = vec![false; batch * time];
-    places.iter().for_each(|[b, t]| flags[b * time + t] = true);
-    case.options.resets = Some(flags);
-}
-
-/// Neighbouring resets, the last step of a row, the first step of another, and a row without a reset.
-fn set_back(case: &mut Case) {
-    (case.options.batch, case.options.time) = (3, 6);
-    reset_at(case, &[[0, 2], [0, 3], [0, 5], [2, 0], [2, 4]]);
-}
-
-/// The same in rows of different lengths: also at a row's last step, at its length, and behind it.
-fn set_back_ragged(case: &mut Case) {
-    ragged(case);
-    reset_at(case, &[[0, 2], [0, 3], [1, 1], [1, 2], [2, 4], [2, 5], [3, 0], [3, 4]]);
-}
-
-/// Resets at masked steps, in a row that is always masked, and at a step at which all rows are masked.
-fn set_back_in_holes(case: &mut Case) {
-    holes(case);
-    reset_at(case, &[[0, 2], [0, 3], [1, 0], [1, 4], [2, 2], [3, 1], [3, 5]]);
 }
 
 fn resets(add: Add<'_>) {
@@ -315,15 +265,6 @@ fn resets_by_input_mode(add: Add<'_>) {
         set_back_ragged(c);
         (c.options.input_mode, c.options.reset_state) = (InputMode::Pool, true);
     });
-}
-
-/// A budget in bytes that is small for an LSTM; in proportion larger for a cell that has more in its trace.
-fn budget(c: &mut Case, bytes: usize) {
-    let planes = c.options.cell.cell().map_or(0, |_| {
-        let layout = c.options.cell().layout();
-        layout.saved + layout.states()
-    });
-    c.options.trace_budget = Some(bytes * planes.div_ceil(6));
 }
 
 fn budgets(add: Add<'_>) {

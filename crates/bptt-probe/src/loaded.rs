@@ -19,6 +19,12 @@ pub trait MeasuredLayer: RecurrentLayer {
     /// The layer with this kernel, unless it has one of its own.
     fn with_kernel_of(self, kernel: Kernel) -> Self;
 
+    /// The layer before its first call, with the noise of training or of evaluation.
+    fn with_noise_of(self, problem: &Problem) -> Self {
+        let _ = problem;
+        self
+    }
+
     /// The gradients of its parameters, as far as there are some.
     fn parameter_gradients(&self, of: &Gradients) -> Vec<(String, Array)>;
 
@@ -94,6 +100,13 @@ impl<C: SequenceCell> MeasuredLayer for Recurrent<C> {
         }
     }
 
+    fn with_noise_of(self, problem: &Problem) -> Self {
+        let Some(noise) = self.noise() else { return self };
+        let mut layer = self.with_noise_seed(noise.seed);
+        layer.dropout.training = Param::from_bool(!problem.options.evaluates);
+        layer
+    }
+
     fn parameter_gradients(&self, of: &Gradients) -> Vec<(String, Array)> {
         let mut all = Vec::new();
         for (suffix, weights) in self.suffixes().zip(&self.weights) {
@@ -131,6 +144,7 @@ pub(crate) fn load<L: MeasuredLayer>(
         Some(if device.is_autodiff() { leaf.require_grad() } else { leaf })
     };
     let layer = layer.with_parameters(problem, &device, dtype).with_kernel_of(setting.kernel);
+    let layer = layer.with_noise_of(problem);
     Loaded {
         layer: layer.with_engine(setting.engine),
         input: leaf("input").expect("a problem has an input"),

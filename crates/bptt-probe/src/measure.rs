@@ -91,7 +91,11 @@ pub fn measure_layer<L: MeasuredLayer>(problem: &Problem, setting: &Setting, lay
 ///
 /// One line, if the options do not make a layer.
 pub fn loss(problem: &Problem, setting: &Setting) -> Result<f64, String> {
-    let device = setting.device.clone();
+    // Without autodiff there is no noise.
+    let device = match problem.options.noise {
+        Some(_) => setting.device.clone().autodiff(),
+        None => setting.device.clone(),
+    };
     let layer = problem.options.layer_config().try_init(&device);
     let results = match layer.map_err(|error| error.to_string())? {
         AnyLayer::Recurrent(layer) => load(problem, layer, setting, device).forward(problem),

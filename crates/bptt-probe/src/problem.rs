@@ -7,7 +7,7 @@ use crate::setting::DType;
 use bptt::scanned::AnyScannedConfig;
 use bptt::{
     AnyCell, AnyLayerConfig, AnyRecurrentConfig, LayerKind, MaskedOutput, Nonlinearity,
-    SequenceCell,
+    RecurrentNoise, SequenceCell,
 };
 use bptt_kernels::CellLayout;
 use burn::module::Initializer;
@@ -82,6 +82,12 @@ pub struct LayerOptions {
     pub input_mode: InputMode,
     /// Whether the initial state is given; otherwise it is zero.
     pub initial_state: bool,
+    /// The noise of a layer that is trained. Its masks are those of the layer's first call.
+    #[serde(default)]
+    pub noise: Option<RecurrentNoise>,
+    /// Whether the layer runs as in evaluation, so that its noise is the expectation, or none.
+    #[serde(default)]
+    pub evaluates: bool,
 }
 
 /// How many heads there are in files from before there was a choice.
@@ -156,7 +162,14 @@ impl LayerOptions {
             trace_budget: None,
             input_mode: InputMode::Whole,
             initial_state: true,
+            noise: None,
+            evaluates: false,
         }
+    }
+
+    /// Whether the layer runs with a mask on the candidate of its cell.
+    pub fn has_candidate_mask(&self) -> bool {
+        !self.evaluates && self.noise.is_some_and(|noise| noise.recurrent_dropout > 0.0)
     }
 
     /// `D`
@@ -225,6 +238,7 @@ impl LayerOptions {
             .with_proj_size(self.proj_size)
             .with_num_heads(self.num_heads)
             .with_trace_budget(self.trace_budget)
+            .with_noise(self.noise)
             .with_input_initializer(Initializer::Zeros.into())
             .with_recurrent_initializer(Initializer::Zeros.into())
             .with_bias_initializer(Initializer::Zeros.into())

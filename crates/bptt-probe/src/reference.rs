@@ -317,6 +317,8 @@ fn options(metadata: Metadata<'_>) -> Result<LayerOptions, String> {
         trace_budget: None,
         input_mode: InputMode::Whole,
         initial_state: metadata.flag("initial_state")?,
+        noise: None,
+        evaluates: false,
     };
     if options.proj_size > 0 && (cell != CellKind::Lstm || options.proj_size >= options.hidden_size)
     {

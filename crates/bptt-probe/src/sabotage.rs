@@ -50,7 +50,8 @@ pub(crate) fn measure(
     setting: &Setting,
     gate: usize,
 ) -> Result<Outcome, String> {
-    if problem.options.cell_name() != "lstm" || problem.options.clip.is_some() {
+    let is_other = problem.options.clip.is_some() || problem.options.has_candidate_mask();
+    if problem.options.cell_name() != "lstm" || is_other {
         return crate::measure::measure(problem, setting);
     }
     let cell = Sabotaged { cell: bptt::cells::Lstm, gate };

@@ -52,6 +52,7 @@ mod marker;
 mod memory;
 mod model_config;
 mod models;
+mod noise_settings;
 mod optimizer;
 mod option;
 mod progress;
@@ -92,6 +93,7 @@ pub use landscape::{
     DensityCurve, Landscape, LandscapeOptions, LineBetween, PlaneKind, PlanePoint,
 };
 pub use model_config::ModelConfig;
+pub use noise_settings::NoiseSettings;
 pub use optimizer::OptimizerKind;
 pub use option::{OptionKind, TaskOption};
 pub use random::{Purpose, generator};

@@ -19,6 +19,8 @@ pub enum Purpose {
     Landscape = 5,
     /// Where the search for the sharpness begins.
     Sharpness = 6,
+    /// Noise inside of the recurrent layers in a training step.
+    Noise = 7,
 }
 
 /// The generator of random numbers of one step, for one purpose. So a run that is resumed at step 1000 draws the same

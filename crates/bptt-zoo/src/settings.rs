@@ -1,6 +1,7 @@
 //! Everything that a run is made from.
 
 use crate::error::Error;
+use crate::noise_settings::NoiseSettings;
 use crate::optimizer::OptimizerKind;
 use bptt::{
     AnyLayerConfig, AnyRecurrentConfig, BiasInitializer, CellKind, Engine, LayerKind, SequenceCell,
@@ -56,6 +57,9 @@ pub struct Settings {
     pub clip: f64,
     /// The probability of dropping a value between the layers while training.
     pub dropout: f64,
+    /// Noise inside of the recurrent layers, while they are trained. In JSON it is in the same object as the others.
+    #[serde(flatten)]
+    pub noise: NoiseSettings,
     /// The first values of the recurrent layers' input weights.
     #[serde(default)]
     pub init: WeightInitializer,
@@ -108,6 +112,7 @@ impl Settings {
             lr: 1e-2,
             clip: 1.0,
             dropout: 0.0,
+            noise: NoiseSettings::default(),
             init: WeightInitializer::Torch,
             recurrent_init: WeightInitializer::Torch,
             bias_init: BiasInitializer::Torch,
@@ -187,6 +192,7 @@ impl Settings {
             ));
         }
         self.check_heads()?;
+        self.noise.check(self.cell)?;
         self.check_initializers()?;
         if self.dtype.is_half() && self.engine == Engine::Rtrl {
             return input(format!(
@@ -290,6 +296,7 @@ impl Settings {
         let config = match self.cell.cell() {
             Some(cell) => AnyRecurrentConfig::new(cell, d_input, self.hidden)
                 .with_num_heads(self.heads)
+                .with_noise(self.noise.of(cell, self.seed))
                 .with_input_initializer(self.init.clone())
                 .with_recurrent_initializer(self.recurrent_init.clone())
                 .with_bias_initializer(self.bias_init.clone())

@@ -24,6 +24,10 @@ pub trait SequenceModel: Module {
     /// The same model, whose recurrent layers have this probe ([`bptt::GradientProbe`]).
     fn with_gradient_probe(self, probe: Option<GradientProbe>) -> Self;
 
+    /// The same model, whose recurrent layers draw their noise from this seed, from the next sequence on
+    /// ([`bptt::Recurrent::with_noise_seed`]).
+    fn with_noise_seed(self, seed: u64) -> Self;
+
     /// The recurrent layers, and what they read of some sequences, `[B, T, I]`. `None`: the model
     /// is made of something else, or its layers run as a scan, and it has no Jacobians to look at.
     fn driven(&self, _input: &Input) -> Option<(&AnyRecurrent, Tensor<3>)> {

@@ -277,7 +277,8 @@ impl<'a, T: Task> Run<'a, T> {
         compare_engines(&self.model, |model| {
             self.seed_dropout();
             let state = self.state.clone().map(wide);
-            self.task.loss(model, self.step, state, &self.device).0
+            let model = model.clone().with_noise_seed(self.noise_seed());
+            self.task.loss(&model, self.step, state, &self.device).0
         })
     }
 
@@ -323,6 +324,11 @@ impl<'a, T: Task> Run<'a, T> {
         }
     }
 
+    /// The seed of the layers' noise, which depends on the step only, for the same reason.
+    fn noise_seed(&self) -> u64 {
+        generator(self.settings.seed, Purpose::Noise, self.step).random()
+    }
+
     fn train_step(&mut self) -> Result<(), Error> {
         if let Some(log) = self.jacobians.as_mut().filter(|log| log.is_due(self.step)) {
             log.read(self.step, &self.model.valid());
@@ -332,7 +338,7 @@ impl<'a, T: Task> Run<'a, T> {
         }
         self.seed_dropout();
         let state = self.state.take();
-        let mut model = self.in_dtype(self.model.clone());
+        let mut model = self.in_dtype(self.model.clone()).with_noise_seed(self.noise_seed());
         if let Some(probe) = self.gradients.as_ref().and_then(|log| log.probe(self.step)) {
             model = model.with_gradient_probe(Some(probe));
         }

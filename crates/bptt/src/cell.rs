@@ -24,6 +24,13 @@ pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
     /// Calls the visitor with the equations that the options choose.
     fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output;
 
+    /// Calls the visitor with the same equations and a mask on the candidate, which the cell has as its last memory;
+    /// `None`, if there is no such cell. It is for recurrent dropout.
+    fn accept_dropped<V: CellVisitor>(&self, visitor: V) -> Option<V::Output> {
+        let _ = visitor;
+        None
+    }
+
     /// Checks the cell's own options.
     ///
     /// # Errors
@@ -68,7 +75,19 @@ pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
     fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
         self.accept(Run(engine, sequence))
     }
+
+    /// As [`run`](Self::run), with a mask on the candidate.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such cell.
+    fn run_dropped(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
+        self.accept_dropped(Run(engine, sequence)).expect(DROPPED)
+    }
 }
+
+/// Noise that a cell cannot have is refused when its layer is made.
+pub(crate) const DROPPED: &str = "a layer with recurrent dropout has a cell with a mask";
 
 /// A function that is generic over the cell.
 pub trait CellVisitor {
@@ -200,6 +219,17 @@ impl SequenceCell for LstmCell {
     fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
         self.accept(Run(engine, sequence))
     }
+
+    #[cfg(feature = "recurrent-dropout")]
+    fn run_dropped(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
+        self.accept_dropped(Run(engine, sequence)).expect(DROPPED)
+    }
+
+    #[cfg(feature = "recurrent-dropout")]
+    fn accept_dropped<V: CellVisitor>(&self, visitor: V) -> Option<V::Output> {
+        let is_plain = !self.input_forget && self.clip.is_none();
+        is_plain.then(|| visitor.visit(cells::LstmDropped))
+    }
 }
 
 /// The GRU cell with its form of the reset.
@@ -221,6 +251,19 @@ impl SequenceCell for GruCell {
 
     fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
         self.accept(Run(engine, sequence))
+    }
+
+    #[cfg(feature = "recurrent-dropout")]
+    fn run_dropped(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
+        self.accept_dropped(Run(engine, sequence)).expect(DROPPED)
+    }
+
+    #[cfg(feature = "recurrent-dropout")]
+    fn accept_dropped<V: CellVisitor>(&self, visitor: V) -> Option<V::Output> {
+        Some(match self.reset_after {
+            true => visitor.visit(cells::GruResetAfterDropped),
+            false => visitor.visit(cells::GruResetBeforeDropped),
+        })
     }
 }
 

@@ -95,6 +95,18 @@ macro_rules! cells {
                 }
             }
 
+            fn accept_dropped<V: CellVisitor>(&self, visitor: V) -> Option<V::Output> {
+                match self {
+                    $($(#[$cfg])? Self::$Variant(cell) => cell.accept_dropped(visitor),)*
+                }
+            }
+
+            fn run_dropped(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
+                match self {
+                    $($(#[$cfg])? Self::$Variant(cell) => cell.run_dropped(engine, sequence),)*
+                }
+            }
+
             fn check(&self) -> Result<(), ConfigError> {
                 match self {
                     $($(#[$cfg])? Self::$Variant(cell) => cell.check(),)*

@@ -6,7 +6,9 @@ use crate::engine::Engine;
 use crate::error::ConfigError;
 use crate::initializers::bias::{BiasInitializer, has_memory_shifts};
 use crate::initializers::weight::WeightInitializer;
+use crate::layer_noise::LayerNoise;
 use crate::recurrent::{Options, Recurrent};
+use crate::recurrent_noise::RecurrentNoise;
 use crate::weights::{Initializers, Sizes, Weights};
 use bptt_kernels::{Kernel, available_memory, in_host_memory};
 use burn::Tensor;
@@ -76,6 +78,9 @@ macro_rules! config {
             /// The first values of the biases.
             #[config(default = "BiasInitializer::Torch")]
             pub bias_initializer: BiasInitializer,
+            /// Noise inside of the layer while it is trained: zoneout, and several kinds of dropout.
+            #[config(default = "None")]
+            pub noise: Option<RecurrentNoise>,
         }
     };
 }
@@ -149,6 +154,7 @@ macro_rules! layer_config {
                     input_initializer: self.input_initializer.clone(),
                     recurrent_initializer: self.recurrent_initializer.clone(),
                     bias_initializer: self.bias_initializer.clone(),
+                    noise: self.noise,
                 }
             }
         }
@@ -294,6 +300,7 @@ impl StackConfig {
             cell,
             custom_kernel: None,
             gradient_probe: None,
+            noise: self.noise.filter(|noise| !noise.is_none()).map(LayerNoise::new),
             options: Options {
                 d_input: self.d_input,
                 d_hidden: self.d_hidden,
@@ -387,6 +394,8 @@ impl StackConfig {
             _ => {}
         }
         self.check_heads(cell).or_else(|reason| error(reason.to_string()))?;
+        let noise = self.noise.unwrap_or_default();
+        noise.check(cell).or_else(|reason| error(reason.to_string()))?;
         self.check_initializers(cell).or_else(|reason| error(reason.to_string()))
     }
 

@@ -1,7 +1,7 @@
 //! Kernels of your own.
 
-use crate::cell::{CellVisitor, SequenceCell};
-use crate::engine::{Sequence, without_diagonal};
+use crate::cell::{CellVisitor, DROPPED, SequenceCell};
+use crate::engine::{Sequence, without_added};
 use bptt_cells::Cell;
 use bptt_kernels::{
     CellLayout, DispatchBackend, Kernel, SequenceKernel, SequenceResult, recurrent_by,
@@ -70,7 +70,12 @@ impl<C: SequenceCell, B: DispatchBackend, K: SequenceKernel<B>> LayerKernel<C, B
     fn choice(self) -> KernelChoice<C> {
         let run = move |cell: &C, sequence: Sequence, real_time: bool| {
             let (kernel, backend) = (self.clone(), PhantomData::<B>);
-            cell.accept(ByKernel { kernel, sequence, real_time, backend })
+            let has_candidate_mask = sequence.has_candidate_mask();
+            let run = ByKernel { kernel, sequence, real_time, backend };
+            match has_candidate_mask {
+                true => cell.accept_dropped(run).expect(DROPPED),
+                false => cell.accept(run),
+            }
         };
         let name = std::any::type_name::<K>();
         KernelChoice::Custom(CustomKernel { name, run: Arc::new(run) })
@@ -90,9 +95,11 @@ impl<B: DispatchBackend, K: SequenceKernel<B>> CellVisitor for ByKernel<K, B> {
 
     fn visit<C: Cell>(mut self, cell: C) -> SequenceResult {
         let layout = CellLayout::of::<C>();
-        self.sequence.diagonal_as_memory(&layout);
+        let has_candidate_mask = self.sequence.has_candidate_mask();
+        self.sequence.add_memories(&layout);
         let (operands, plan) = self.sequence.into_operands(cell);
         let plan = plan.with_real_time(self.real_time);
-        without_diagonal(recurrent_by::<B, K, C>(self.kernel, operands, plan), &layout)
+        let result = recurrent_by::<B, K, C>(self.kernel, operands, plan);
+        without_added(result, &layout, has_candidate_mask)
     }
 }

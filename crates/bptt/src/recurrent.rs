@@ -4,6 +4,7 @@ use crate::cell::SequenceCell;
 use crate::custom_kernel::{CustomKernel, KernelChoice, LayerKernel};
 use crate::engine::{Engine, Sequence};
 use crate::gradient_probe::GradientProbe;
+use crate::layer_noise::LayerNoise;
 use crate::sequence_options::{RowOptions, SequenceOptions};
 use crate::state::RecurrentState;
 use crate::weights::Weights;
@@ -29,6 +30,7 @@ pub struct Recurrent<C> {
     pub(crate) options: Options,
     pub(crate) custom_kernel: Option<CustomKernel<C>>,
     pub(crate) gradient_probe: Option<GradientProbe>,
+    pub(crate) noise: Option<LayerNoise>,
 }
 
 /// The options of a layer, besides its cell and its parameters.
@@ -357,15 +359,24 @@ impl<C: SequenceCell> Recurrent<C> {
             |all: &Option<Tensor<3>>, k| all.as_ref().map(|all| self.part(all, k, memories));
         let (mut hidden_n, mut memory_n) = (Parts::default(), Parts::default());
         let mut last_hidden = None;
+        let is_training = || self.dropout.training.is_enabled() && input.device().is_autodiff();
+        let noise = self.noise.as_ref().map(|noise| noise.next(is_training()));
+        let sizes = [self.options.d_hidden, size];
         let mut x = input;
         for (layer, weights) in self.weights.chunks(self.directions()).enumerate() {
             let mut outputs = Parts::default();
+            if let Some(noise) = &noise {
+                x = noise.input(x, layer * self.directions());
+            }
             for (direction, weights) in weights.iter().enumerate() {
                 let k = layer * self.directions() + direction;
                 let sequence = Sequence {
                     input: x.clone(),
                     weight_ih: weights.weight_ih.val(),
-                    weight_hh: Some(weights.weight_hh.any()),
+                    weight_hh: Some(match &noise {
+                        Some(noise) => noise.weight(&weights.weight_hh, k),
+                        None => weights.weight_hh.any(),
+                    }),
                     bias_ih: weights.bias_ih.as_ref().map(|bias| bias.val()),
                     bias_hh: weights.bias_hh.as_ref().map(|bias| bias.val()),
                     weight_hr: weights.weight_hr.as_ref().map(|weight| weight.val()),
@@ -378,6 +389,7 @@ impl<C: SequenceCell> Recurrent<C> {
                     resets: rows.resets.clone(),
                     reset_hidden: rows.reset_hidden.as_ref().map(|hidden| hidden_of(hidden, k)),
                     reset_memory: memory_of(&rows.reset_memory, k),
+                    noise: noise.as_ref().and_then(|noise| noise.steps(k, [time, batch], sizes)),
                     kernel: self.options.kernel,
                     trace_budget: budget,
                     batch_first: batch_first && layer == last,
@@ -408,7 +420,12 @@ impl<C: SequenceCell> Recurrent<C> {
     /// Runs one layer in one direction.
     fn run_sequence(&self, sequence: Sequence) -> SequenceResult {
         match (&self.custom_kernel, self.options.engine) {
-            (None, engine) | (_, engine @ Engine::Autograd) => self.cell.run(engine, sequence),
+            (None, engine) | (_, engine @ Engine::Autograd) => {
+                match sequence.has_candidate_mask() {
+                    true => self.cell.run_dropped(engine, sequence),
+                    false => self.cell.run(engine, sequence),
+                }
+            }
             (Some(kernel), engine) => kernel.run(&self.cell, sequence, engine == Engine::Rtrl),
         }
     }

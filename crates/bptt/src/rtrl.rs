@@ -97,7 +97,7 @@ impl<C: SequenceCell> Rtrl<C> {
     ///
     /// # Errors
     ///
-    /// If the layer has two directions, runs in reverse, or has dropout. On a backend in host memory, also if the
+    /// If the layer has two directions, runs in reverse, or has dropout or noise. On a backend in host memory, also if the
     /// influence does not fit the available memory; the message names the size.
     ///
     /// # Panics
@@ -108,6 +108,12 @@ impl<C: SequenceCell> Rtrl<C> {
         if options.bidirectional || options.reverse || layer.dropout.prob > 0.0 {
             return Err(ConfigError::new(format!(
                 "{}: learning in real time needs a layer that runs forward only, without dropout",
+                layer.cell.name()
+            )));
+        }
+        if layer.noise.is_some() {
+            return Err(ConfigError::new(format!(
+                "{}: learning in real time step by step needs a layer without noise; `Engine::Rtrl` takes it",
                 layer.cell.name()
             )));
         }

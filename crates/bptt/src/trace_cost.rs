@@ -3,7 +3,7 @@
 use crate::cell::{CellVisitor, SequenceCell};
 use crate::error::ConfigError;
 use crate::recurrent::{Options, Recurrent};
-use bptt_kernels::TraceCost;
+use bptt_kernels::{StepNoise, TraceCost};
 use burn::tensor::DType;
 
 /// Computes the cost of a trace budget, for any cell.
@@ -14,13 +14,16 @@ struct CostOf {
     /// The budget of one layer in one direction.
     budget: Option<usize>,
     dtype: DType,
+    /// What zoneout adds to the trace is the same in training and in evaluation.
+    noise: Option<StepNoise>,
 }
 
 impl CellVisitor for CostOf {
     type Output = Result<TraceCost, String>;
 
     fn visit<C: bptt_cells::Cell>(self, cell: C) -> Self::Output {
-        let plan = bptt_kernels::Plan::new(cell).with_trace_budget(self.budget);
+        let plan =
+            bptt_kernels::Plan::new(cell).with_trace_budget(self.budget).with_noise(self.noise);
         plan.trace_cost(self.sizes, self.hidden, self.projection, self.dtype)
     }
 }
@@ -72,6 +75,7 @@ impl<C: SequenceCell> Recurrent<C> {
             projection: proj_size,
             budget: trace_budget.map(|bytes| bytes / parts),
             dtype,
+            noise: self.evaluation_noise(),
         });
         let one = one.map_err(ConfigError::new)?;
         let [whole, bytes] = [one.whole, one.bytes].map(|bytes| bytes.saturating_mul(parts));

@@ -20,8 +20,8 @@ pub fn of_cells(device: &Device, tiny: bool) -> Result<Vec<Verdict>, String> {
     let of = |name: &str, clip: Option<f64>| -> Suite {
         Suite::new(device, |case| {
             let o = &case.options;
-            // A bound is another cell; and each bound again.
-            let same = o.cell_name() == name && o.clip == clip;
+            // A bound is another cell, and each bound again; a mask on the candidate is one, too.
+            let same = o.cell_name() == name && o.clip == clip && !o.has_candidate_mask();
             same && (case.tiny || !tiny)
         })
     };

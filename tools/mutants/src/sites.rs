@@ -25,6 +25,7 @@ const fn site(
 }
 
 const REFERENCE: &str = "reference/body.rs";
+const REFERENCE_NOISE: &str = "reference/noise.rs";
 const STEP_SUMS: &str = "reference/step_sums.rs";
 const MATRIX: &str = "reference/recurrent_matrix.rs";
 const HEADS: &str = "host/sequence/heads.rs";
@@ -33,6 +34,7 @@ const BACKWARD: &str = "host/sequence/backward.rs";
 const BACK_MEMORY: &str = "host/sequence/backward_memory.rs";
 const BACK_STEPS: &str = "host/sequence/backward_steps.rs";
 const BACK_SHARED: &str = "host/sequence/backward_shared.rs";
+const NOISE: &str = "host/sequence/noise.rs";
 const WEIGHTS: &str = "host/sequence/weights.rs";
 const SUMS: &str = "host/sequence/sums.rs";
 const GATES: &str = "host/step/gates.rs";
@@ -81,20 +83,21 @@ pub const SITES: &[Site] = &[
     site(REFERENCE, "hidden: «step.hidden_own.clone()»,", &[
         ("the hidden state before the step for that after it", "step.hidden_before.clone()"),
     ]),
-    site(REFERENCE, "let d_gated = «weight.back(d_last)»;", &[
-        ("the product with the gated hidden state not transposed", "weight.times(d_last, None)"),
+    site(REFERENCE, "let d_gated = «noise.masked(weight.back(d_last))»;", &[
+        ("the product with the gated hidden state not transposed", "noise.masked(weight.times(d_last, None))"),
         ("the product with the gated hidden state dropped", "d_last.zeros(d_last.shape())"),
+        ("the mask of the state forgotten behind the gated hidden state", "weight.back(d_last)"),
     ]),
     site(REFERENCE, "let back = «cell.gated_hidden_backward(&saved, &before, d_gated, whole)»;", &[
         ("the completion by the gated hidden state forgotten", "whole"),
     ]),
-    site(REFERENCE, "(back, Some(«cell.gated_hidden_of_saved(&saved, &before.hidden)»))", &[
+    site(REFERENCE, "(back, Some(noise.masked(«cell.gated_hidden_of_saved(&saved, &before.hidden)»)))", &[
         ("h for the gated hidden state", "before.hidden.clone()"),
     ]),
     site(REFERENCE, "«d_outer.extend(d_separate);»", &[
         ("the gate's gradient for that of its separate product", "let _ = d_separate; d_outer.extend_from_slice(&d_gates[added..]);"),
     ]),
-    site(REFERENCE, "let mut d_hidden = «outer.back(d_outer.clone())»;", &[
+    site(REFERENCE, "let mut d_hidden = noise.masked(«outer.back(d_outer.clone())»);", &[
         ("the product with U dropped", "{ let d = outer.back(d_outer.clone()); d.zeros(d.shape()) }"),
         ("a square U not transposed", "{ let d = outer.back(d_outer.clone()); if d.shape() == d_outer.shape() { outer.times(d_outer.clone(), None) } else { d } }"),
     ]),
@@ -116,9 +119,10 @@ pub const SITES: &[Site] = &[
         ("a masked memory hands no gradient on", "d"),
         ("a valid memory hands on what it held", "held"),
     ]),
-    site(REFERENCE, "sums.hidden_before[t] = Some(«step.hidden_before»);", &[
+    site(REFERENCE, "sums.hidden_before[t] = Some(«noise.masked(step.hidden_before)»);", &[
         ("h_t for h_{t-1} in the gradient of U", "step.hidden_own.clone()"),
         ("h_0 for h_{t-1} in the gradient of U", "operands.need(Operand::Hidden).clone()"),
+        ("the mask of the state forgotten in the gradient of U", "step.hidden_before"),
     ]),
     site(STEP_SUMS, "let d_x = «d_gates.clone().matmul(weight_ih)»;", &[
         ("the input's gradient with the other sign", "-d_gates.clone().matmul(weight_ih)"),
@@ -192,7 +196,7 @@ pub const SITES: &[Site] = &[
         ("the memory after the step for that before it", "self.valid_rows.traced_before(segment.steps.start, k + 1, b)"),
         ("the first memory for that before each step", "b"),
     ]),
-    site(BACK_STEPS, "memory_after: «batch + self.valid_rows.reset_states() + traced»,", &[
+    site(BACK_STEPS, "None => «batch + self.valid_rows.reset_states() + traced»,", &[
         ("the memory before the step for that after it", "self.valid_rows.reset_states() + traced"),
     ]),
     site(BACK_STEPS, "time: «t»,\n                d_memory", &[
@@ -217,11 +221,11 @@ pub const SITES: &[Site] = &[
     site(BACK_STEPS, "let a = (a.wrapping_add(«self.layer.of_gated()».0), a_rows);", &[
         ("the gated product of another gate", "self.layer.columns(self.layer.plane(0)..self.layer.planes())"),
     ]),
-    site(BACK_STEPS, "let add = «self.layer.hands_on_hidden»;", &[
+    site(BACK_STEPS, "let add = «self.layer.hands_on_hidden» && !self.layer.masks_state;", &[
         ("the way through h by the step itself not added to", "false"),
         ("the hidden state's cotangent kept where none is handed on", "true"),
     ]),
-    site(BACK_STEPS, "let a = (a.wrapping_add(«self.layer.of_h()».0), a_rows);", &[
+    site(BACK_STEPS, "let a = a.wrapping_add(«self.layer.of_h()».0);", &[
         ("the gate's gradient for that of its separate product", "self.layer.columns(0..self.layer.outer())"),
     ]),
     site(WEIGHTS, "let of_h = inner_of(Operand::WeightHh, «layer.of_h()».1);", &[
@@ -237,6 +241,29 @@ pub const SITES: &[Site] = &[
         ("b_h's gradient that of b", "layer.plane(gate)"),
     ]),
     site(BACK_MEMORY, "_ => «layer.plane(gate)»,", &[("the biases' gates in the kernel's order", "gate")]),
+
+    // The noise around the steps.
+    site(REFERENCE_NOISE, "Some(k) => («d.clone() * k.one_minus()», Some(d * k)),", &[
+        ("zoneout not in the gradient of what the cell computed", "d.clone()"),
+    ]),
+    site(REFERENCE, "let d_before = «with_kept(d_before, kept)»;", &[
+        ("what zoneout kept hands no gradient on", "{ drop(kept); d_before }"),
+    ]),
+    site(NOISE, "«Elementwise::MultiplyRest.run(isa, kept, d, d_own);»", &[
+        ("zoneout not in the gradient of what the cell computed", "d_own.copy_from_slice(d);"),
+    ]),
+    site(NOISE, "«add(self.state.d_hidden, at, kept, at, of_hidden.len());»", &[
+        ("the hidden state that zoneout kept hands no gradient on", "let _ = (kept, at);"),
+    ]),
+    site(NOISE, "«add(self.state.d_memory, at(memories), kept, at(states), of_memory.len());»", &[
+        ("the memory that zoneout kept hands no gradient on", "let _ = (kept, at(memories));"),
+    ]),
+    site(NOISE, "false => «Elementwise::Multiply.run(isa, mask, d, to)»,", &[
+        ("the mask of the state forgotten behind U", "{ let _ = mask; to.copy_from_slice(d) }"),
+    ]),
+    site(NOISE, "«Elementwise::Multiply.run(isa, mask, &self.hidden_before(k, b)[..output], to);»", &[
+        ("the mask of the state forgotten in the gradient of U", "{ let _ = (isa, mask); to.copy_from_slice(&self.hidden_before(k, b)[..output]); }"),
+    ]),
 
     // The gates of the host kernels.
     site(GATES, "None => «d_hidden.load::<S, N>(simd, 0, unit) + of_rows(d_output, unit)»,", &[

@@ -12,4 +12,5 @@ pub(crate) mod schedule;
 pub(crate) mod sequence_rows;
 #[cfg(feature = "scanned-cells")]
 pub(crate) mod step_flags;
+pub(crate) mod step_noise;
 pub(crate) mod weight_cache;

@@ -5,6 +5,7 @@ use crate::operation::cell_layout::CellLayout;
 use crate::operation::observer::GradientObserver;
 use crate::operation::operands::{Operand, Operands};
 use crate::operation::sequence_rows::{SequenceMask, SequenceRows};
+use crate::operation::step_noise::StepNoise;
 use crate::operation::weight_cache::WeightCache;
 use bptt_cells::Cell;
 use burn::tensor::{DType, Shape};
@@ -112,6 +113,12 @@ impl<C: Cell> Plan<C> {
         self
     }
 
+    /// What is done to the state around each step, besides the cell; `None`: nothing.
+    pub fn with_noise(mut self, noise: Option<StepNoise>) -> Self {
+        self.options.rows.noise = noise;
+        self
+    }
+
     /// What the output is at masked steps.
     pub fn with_masked_output(mut self, masked_output: MaskedOutput) -> Self {
         self.options.masked_output = masked_output;
@@ -183,6 +190,11 @@ impl<C: Cell> Plan<C> {
     /// The flags of [`with_resets`](Self::with_resets).
     pub fn resets(&self) -> Option<&[bool]> {
         self.options.rows.resets.as_deref()
+    }
+
+    /// See [`with_noise`](Self::with_noise).
+    pub fn noise(&self) -> Option<&StepNoise> {
+        self.options.rows.noise.as_ref()
     }
 
     /// What the output is at masked steps.
@@ -428,6 +440,9 @@ impl PlanOptions {
                 "{name}: {} flags of resets for an input of shape {input:?}: one for each step and row",
                 resets.len(),
             );
+        }
+        if let Some(noise) = &self.rows.noise {
+            noise.check(cell, [time, batch], [sizes.hidden, sizes.output]);
         }
     }
 

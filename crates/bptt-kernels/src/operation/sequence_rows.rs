@@ -1,5 +1,6 @@
 //! Which steps of which rows are valid, and where the state of a row is reset.
 
+use crate::operation::step_noise::StepNoise;
 use std::sync::Arc;
 
 /// Which steps of which rows are valid. A masked step computes nothing: it copies the state on.
@@ -37,13 +38,14 @@ impl SequenceMask {
     }
 }
 
-/// The rows of a sequence: which of their steps are valid, and where their state is reset.
+/// The rows of a sequence: which of their steps are valid, where their state is reset, and what else is done to it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SequenceRows {
     pub(crate) mask: Option<SequenceMask>,
     /// `[T, B]`: true where the state before the step is the reset state. For the direction from the last step to the
     /// first, the flag of step `t` stands between the steps `t` and `t - 1`.
     pub(crate) resets: Option<Arc<[bool]>>,
+    pub(crate) noise: Option<StepNoise>,
 }
 
 impl SequenceRows {
@@ -97,7 +99,8 @@ impl SequenceRows {
             SequenceMask::Lengths(lengths) => SequenceMask::Lengths(twice(lengths)),
             SequenceMask::Steps(mask) => SequenceMask::Steps(twice(mask)),
         });
-        Self { mask, resets: self.resets.as_deref().map(twice) }
+        // A row of values and that of its tangents have the same noise.
+        Self { mask, resets: self.resets.as_deref().map(twice), noise: self.noise.clone() }
     }
 }
 
@@ -109,7 +112,8 @@ mod tests {
     #[test]
     fn a_reset_cuts_a_row_at_the_same_place_in_both_directions() {
         let flags = [true, false, false, true, false, true];
-        let mut rows = SequenceRows { mask: None, resets: Some(flags.into_iter().collect()) };
+        let mut rows =
+            SequenceRows { resets: Some(flags.into_iter().collect()), ..SequenceRows::default() };
         let of = |rows: &SequenceRows, reverse| -> Vec<usize> {
             (0..6).filter(|&t| rows.is_reset(t, 0, [6, 1], reverse)).collect()
         };

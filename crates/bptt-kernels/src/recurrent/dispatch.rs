@@ -138,6 +138,13 @@ pub(super) fn run_on<B: DispatchBackend, K: SequenceKernel<B>, C: Cell>(
     plan: Plan<C>,
     differentiated: Differentiated<B>,
 ) -> Results<DispatchTensor> {
+    assert!(
+        plan.noise().is_none() || plan.options.real_time || kernel.carries_noise(),
+        "{}: zoneout or a mask of the state, and the kernel {} carries neither: expected a kernel of bptt's, or \
+         no such noise",
+        C::NAME,
+        std::any::type_name::<K>(),
+    );
     let merged = |all: DispatchAutodiffContext, (_, tensor): (Operand, &DispatchTensor)| {
         all.merge(tensor.autodiff)
     };

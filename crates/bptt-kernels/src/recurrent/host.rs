@@ -130,6 +130,10 @@ impl<B: HostBackend> SequenceKernel<B> for HostKernel {
         }
     }
 
+    fn carries_noise(&self) -> bool {
+        true
+    }
+
     fn available_memory(&self, need: u128) -> Option<usize> {
         available_for(need)
     }

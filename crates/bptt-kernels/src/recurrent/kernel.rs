@@ -18,7 +18,7 @@ use std::fmt::Debug;
 /// The operands have the shapes of [`Operand`](crate::Operand), with any strides. The kernel has to follow these parts
 /// of the [`Plan`]: the [order](Plan::order) of the steps, the [mask](Plan::mask), the [output of masked
 /// steps](Plan::masked_output), and the [shape of the outputs](Plan::outputs_shape). It may ignore the [budget of the
-/// trace](Plan::trace_budget). The cell's equations are [`Plan::cell`]; they run on any [`Number`](bptt_cells::Number):
+/// trace](Plan::trace_budget); if it follows the [noise](Plan::noise), it [says so](Self::carries_noise). The cell's equations are [`Plan::cell`]; they run on any [`Number`](bptt_cells::Number):
 /// on plain `f64` as well as on whole tensors ([`Primitive`](crate::Primitive)).
 pub trait SequenceKernel<B: Backend>: Clone + Debug + Send + Sync + 'static {
     /// What the forward pass keeps for the backward pass.
@@ -54,6 +54,12 @@ pub trait SequenceKernel<B: Backend>: Clone + Debug + Send + Sync + 'static {
         d_results: Cotangents<FloatTensor<B>>,
         wanted: &Operands<()>,
     ) -> Operands<FloatTensor<B>>;
+
+    /// Whether it follows the [noise](Plan::noise) of a plan. A kernel that does not is never given such a plan: the
+    /// operation panics with a line that says so.
+    fn carries_noise(&self) -> bool {
+        false
+    }
 
     /// How many bytes are available to a caller that needs `need` bytes, if that is known.
     fn available_memory(&self, _need: u128) -> Option<usize> {
@@ -92,5 +98,9 @@ impl<B: Backend> SequenceKernel<B> for ReferenceKernel {
         wanted: &Operands<()>,
     ) -> Operands<FloatTensor<B>> {
         run::backward::<B, C>(plan, operands, trace, d_results, wanted)
+    }
+
+    fn carries_noise(&self) -> bool {
+        true
     }
 }

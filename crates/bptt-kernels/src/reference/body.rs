@@ -8,6 +8,7 @@ use crate::operation::cell_layout::CellLayout;
 use crate::operation::observer::{PATHS, StateGradientNorms};
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{MaskedOutput, Plan, Sizes};
+use crate::reference::noise::{NoiseOfStep, NoiseTensors};
 use crate::reference::recurrent_matrix::RecurrentMatrix;
 use crate::reference::step_sums::{StateCotangent, StepSums, input_rows};
 use crate::reference::tensor_number::TensorNumber;
@@ -119,6 +120,8 @@ pub(crate) fn forward<N: TensorNumber, C: Cell>(
         memory: C::Memory::from_vec(split_memory(operands.get(Operand::Memory), &sizes)),
     };
     let reset = plan.resets().map(|_| reset_state::<N, C>(operands, &sizes));
+    let noise = NoiseTensors::new(plan.noise(), [time, batch], [hidden, output], &before.hidden);
+    let states = CellLayout::of::<C>().states();
     let mut outputs = vec![None; time];
     let mut steps = Vec::with_capacity(if keep { time } else { 0 });
 
@@ -127,12 +130,23 @@ pub(crate) fn forward<N: TensorNumber, C: Cell>(
             before = select_state::<N, C>(&rows, reset.clone(), &before);
         }
         let wx_t = wx.rows(t * batch, (t + 1) * batch);
-        let (gates, separate) = pre_activations(cell, &wx_t, &weights, &before, hidden);
+        let noise = noise.at(t, batch);
+        if let Some(mask) = &noise.candidate {
+            let mut memory = before.memory.into_vec();
+            memory[states - 1] = mask.clone();
+            before.memory = C::Memory::from_vec(memory);
+        }
+        let (gates, separate) = pre_activations(cell, &wx_t, &weights, (&before, &noise), hidden);
         let (own, saved) = cell.step(gates, separate, &before);
 
         let mut after = own.clone();
         if let Some(weight_hr) = weight_hr {
             after.hidden = after.hidden.affine(weight_hr.clone(), None);
+        }
+        if plan.noise().is_some() {
+            let listed =
+                noise.zoned_out(listed::<N, C>(after), &listed::<N, C>(before.clone()), states);
+            after = State { hidden: listed.hidden, memory: C::Memory::from_vec(listed.memory) };
         }
         // A masked row keeps its state, and its output is zero or that state.
         let out = match plan.valid_rows(t, batch) {
@@ -181,7 +195,7 @@ fn pre_activations<N: TensorNumber, C: Cell>(
     cell: &C,
     wx_t: &N,
     weights: &RecurrentWeights<N>,
-    before: &Step<N, C>,
+    (before, noise): (&Step<N, C>, &NoiseOfStep<'_, N>),
     hidden: usize,
 ) -> (C::Gates<N>, C::Separate<N>) {
     let Counts { added, outer } = counts::<C>();
@@ -189,7 +203,7 @@ fn pre_activations<N: TensorNumber, C: Cell>(
         let gates = split_gates(wx_t, C::GATES, hidden).collect();
         return (C::Gates::from_vec(gates), C::Separate::from_vec(vec![]));
     };
-    let uh = weight.times(before.hidden.clone(), weights.outer_bias.clone());
+    let uh = weight.times(noise.masked(before.hidden.clone()), weights.outer_bias.clone());
     let sum = wx_t.columns(0, added * hidden) + uh.columns(0, added * hidden);
     let mut gates: Vec<_> = split_gates(&sum, added, hidden).collect();
     if added < C::GATES {
@@ -201,12 +215,17 @@ fn pre_activations<N: TensorNumber, C: Cell>(
 
     if let Some((weight, bias)) = &weights.gated {
         let planes = C::Gates::from_vec(gates);
-        let gated = cell.gated_hidden(&planes, before);
+        let gated = noise.masked(cell.gated_hidden(&planes, before));
         gates = planes.into_vec();
         let last = gates.pop().expect("the gate with the gated term is there");
         gates.push(last + weight.times(gated, bias.clone()));
     }
     (C::Gates::from_vec(gates), C::Separate::from_vec(separate))
+}
+
+/// The state with its memories as a list.
+fn listed<N: TensorNumber, C: Cell>(state: Step<N, C>) -> StateCotangent<N> {
+    State { hidden: state.hidden, memory: state.memory.into_vec() }
 }
 
 /// `yes` in the rows with a true flag, `no` in the others.
@@ -248,12 +267,14 @@ pub(crate) fn backward<N: TensorNumber, C: Cell>(
     wanted: &Operands<()>,
 ) -> Operands<N> {
     let sizes = plan.sizes(|operand| operands.need(operand).shape());
-    let Sizes { time, batch, hidden, .. } = sizes;
+    let Sizes { time, batch, hidden, output, .. } = sizes;
     let weights = RecurrentWeights::of::<C>(operands, hidden);
     let weight_hr = operands.get(Operand::WeightHr);
     let (d_outputs, mut d_state) = cotangents(plan, operands, d_results, &sizes);
     let mut sums = StepSums::new(time);
     let layout = CellLayout::of::<C>();
+    let like = operands.need(Operand::Hidden);
+    let noise = NoiseTensors::new(plan.noise(), [time, batch], [hidden, output], like);
     let mut squares = vec![0.0; if plan.observer().is_some() { time * PATHS } else { 0 }];
 
     for (t, step) in plan.order(time).rev().zip(trace.into_iter().rev()) {
@@ -276,14 +297,19 @@ pub(crate) fn backward<N: TensorNumber, C: Cell>(
             d_h = d_h.only(valid);
             d_memory = d_memory.into_iter().map(|d| d.only(valid)).collect();
         }
+        let noise = noise.at(t, batch);
+        let d_after = State { hidden: d_h, memory: d_memory };
+        let (State { hidden: d_h, memory: d_memory }, kept) =
+            noise.zoned_out_backward(d_after, layout.states());
         let d_own = match weight_hr {
             Some(weight_hr) => d_h.clone().matmul(weight_hr.clone()),
             None => d_h.clone(),
         };
 
         let cotangent = State { hidden: d_own, memory: C::Memory::from_vec(d_memory) };
-        let (back, gated_hidden) = through_cell(&plan.cell, &step, cotangent, &weights);
-        let d_before = through_hidden_terms(back, &weights, t, &mut sums);
+        let (back, gated_hidden) = through_cell(&plan.cell, &step, cotangent, (&weights, &noise));
+        let d_before = through_hidden_terms(back, (&weights, &noise), t, &mut sums);
+        let d_before = with_kept(d_before, kept);
 
         // A masked row passes its gradient on without a change.
         d_state = match (&valid, held) {
@@ -294,7 +320,7 @@ pub(crate) fn backward<N: TensorNumber, C: Cell>(
         if let Some(rows) = plan.reset_rows(t, batch) {
             d_state = sums.take_reset(&rows, d_state);
         }
-        sums.hidden_before[t] = Some(step.hidden_before);
+        sums.hidden_before[t] = Some(noise.masked(step.hidden_before));
         sums.gated_hidden[t] = gated_hidden;
         if weight_hr.is_some() && wanted.has(Operand::WeightHr) {
             sums.projection[t] = Some((d_h, step.hidden_own));
@@ -332,7 +358,7 @@ fn through_cell<N: TensorNumber, C: Cell>(
     cell: &C,
     step: &StepTrace<N>,
     cotangent: Step<N, C>,
-    weights: &RecurrentWeights<N>,
+    (weights, noise): (&RecurrentWeights<N>, &NoiseOfStep<'_, N>),
 ) -> (Backward<C, N>, Option<N>) {
     let saved = C::Saved::from_vec(step.saved.clone());
     let before = State {
@@ -346,9 +372,9 @@ fn through_cell<N: TensorNumber, C: Cell>(
     let back = cell.step_backward(saved.clone(), &before, &after, cotangent);
     let Some((weight, _)) = &weights.gated else { return (back, None) };
     let (d_last, whole) = last_gate(back);
-    let d_gated = weight.back(d_last);
+    let d_gated = noise.masked(weight.back(d_last));
     let back = cell.gated_hidden_backward(&saved, &before, d_gated, whole);
-    (back, Some(cell.gated_hidden_of_saved(&saved, &before.hidden)))
+    (back, Some(noise.masked(cell.gated_hidden_of_saved(&saved, &before.hidden))))
 }
 
 /// Splits off the gradient of the last gate. Also returns all gradients together.
@@ -363,7 +389,7 @@ fn last_gate<N: TensorNumber, C: Cell>(back: Backward<C, N>) -> (N, Backward<C, 
 /// before the step), and stores the gates' gradients for the sums over all steps.
 fn through_hidden_terms<N: TensorNumber, C: Cell>(
     back: Backward<C, N>,
-    weights: &RecurrentWeights<N>,
+    (weights, noise): (&RecurrentWeights<N>, &NoiseOfStep<'_, N>),
     t: usize,
     sums: &mut StepSums<N>,
 ) -> StateCotangent<N> {
@@ -382,13 +408,28 @@ fn through_hidden_terms<N: TensorNumber, C: Cell>(
     d_outer.extend(d_separate);
     let d_gates_t = N::concatenate(d_gates, 1);
     let d_outer = if differs { N::concatenate(d_outer, 1) } else { d_gates_t.clone() };
-    let mut d_hidden = outer.back(d_outer.clone());
+    let mut d_hidden = noise.masked(outer.back(d_outer.clone()));
     if let Some(direct) = direct {
         d_hidden = d_hidden + direct;
     }
     sums.d_gates[t] = Some(d_gates_t);
     sums.d_outer[t] = differs.then_some(d_outer);
     State { hidden: d_hidden, memory }
+}
+
+/// The gradient of the state before the step, with what zoneout kept.
+fn with_kept<N: TensorNumber>(
+    d: StateCotangent<N>,
+    kept: State<Option<N>, Vec<Option<N>>>,
+) -> StateCotangent<N> {
+    let sum = |(d, kept): (N, Option<N>)| match kept {
+        Some(kept) => d + kept,
+        None => d,
+    };
+    State {
+        hidden: sum((d.hidden, kept.hidden)),
+        memory: d.memory.into_iter().zip(kept.memory).map(sum).collect(),
+    }
 }
 
 /// The gradient for the step before. In valid rows, it is the gradient that came through the step. In masked rows, it

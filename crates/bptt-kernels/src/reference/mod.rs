@@ -2,9 +2,10 @@
 //! `operation`, and nothing of the kernels for host memory.
 
 pub(crate) mod body;
+pub(crate) mod noise;
 pub(crate) mod ops;
 pub(crate) mod primitive;
 pub(crate) mod recurrent_matrix;
 pub(crate) mod run;
 mod step_sums;
-mod tensor_number;
+pub(crate) mod tensor_number;

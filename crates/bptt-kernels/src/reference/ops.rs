@@ -160,6 +160,11 @@ impl<B: Backend> TensorNumber for Primitive<B> {
         Self(B::float_zeros(shape.into(), &self.0.device(), self.0.dtype().into()))
     }
 
+    fn constant(&self, values: &[f64], shape: impl Into<Shape>) -> Self {
+        let data = TensorData::new(values.to_vec(), shape.into()).convert_dtype(self.0.dtype());
+        Self(B::float_from_data(data, &self.0.device()))
+    }
+
     fn sum_of_squares(&self) -> f64 {
         // Squares of small gradients would be zero in f32.
         let data = try_read_sync(B::float_into_data(self.0.clone()));

@@ -43,6 +43,9 @@ pub(crate) trait TensorNumber: Rectify {
     /// Zeros of the same type and on the same device.
     fn zeros(&self, shape: impl Into<Shape>) -> Self;
 
+    /// These values, of the same type and on the same device.
+    fn constant(&self, values: &[f64], shape: impl Into<Shape>) -> Self;
+
     /// `yes` in the valid rows, `no` in the others. The value that is not selected has no effect, even if it is NaN.
     fn select(valid: &[bool], yes: Self, no: Self) -> Self;
 
@@ -136,6 +139,10 @@ impl<N: TensorNumber> TensorNumber for Dual<N> {
 
     fn zeros(&self, shape: impl Into<Shape>) -> Self {
         Self::constant(self.value.zeros(shape))
+    }
+
+    fn constant(&self, values: &[f64], shape: impl Into<Shape>) -> Self {
+        Dual::constant(self.value.constant(values, shape))
     }
 
     fn sum_of_squares(&self) -> f64 {

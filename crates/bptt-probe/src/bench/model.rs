@@ -34,6 +34,7 @@ pub(super) fn layer(settings: &Settings, device: &Device) -> Result<AnyLayer, St
     let config = match settings.cell.cell() {
         Some(cell) => AnyRecurrentConfig::new(cell, settings.input, settings.hidden)
             .with_num_heads(settings.heads)
+            .with_noise(settings.noise)
             .into(),
         None => AnyLayerConfig::new(settings.cell, settings.input, settings.hidden),
     };

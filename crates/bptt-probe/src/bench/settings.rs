@@ -2,7 +2,7 @@
 
 use crate::report::kernel_name;
 use crate::setting::DType;
-use bptt::{Engine, Kernel, LayerKind, SequenceCell};
+use bptt::{Engine, Kernel, LayerKind, RecurrentNoise, SequenceCell};
 
 /// Which project's layer is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +128,8 @@ pub struct Settings {
     pub layers: usize,
     /// Whether there is a backward direction too.
     pub bidirectional: bool,
+    /// Noise inside of the layer; only its zoneout has an effect without autodiff.
+    pub noise: Option<RecurrentNoise>,
     /// The number of measured runs.
     pub repeats: usize,
     /// Whether a large matrix product is measured too.
@@ -190,6 +192,22 @@ impl Settings {
                 "heads is {}, and has to divide hidden, which is {}",
                 self.heads, self.hidden
             ));
+        }
+        if let Some(noise) = self.noise {
+            if self.engine == Contender::BurnNn {
+                return Err(
+                    "burn-nn has no noise: leave out its options, or take the engine manual \
+                            or autograd"
+                        .into(),
+                );
+            }
+            let Some(cell) = self.cell.cell() else {
+                return Err(format!(
+                    "{} runs as a scan and has no noise: leave out its options, or take another cell",
+                    self.cell.name()
+                ));
+            };
+            noise.check(&cell.default_cell()).map_err(|why| why.to_string())?;
         }
         if self.kernel == Kernel::Reference && self.engine != Contender::Ours(Engine::Manual) {
             return Err(format!(

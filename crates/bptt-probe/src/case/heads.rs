@@ -1,6 +1,6 @@
 //! Layers in heads.
 
-use crate::case::{Add, budget, holes, ragged, set_back};
+use crate::case::shapes::{Add, budget, holes, ragged, set_back};
 use crate::problem::InputMode;
 use bptt::{CellKind, MaskedOutput};
 

@@ -1,6 +1,6 @@
 //! The random numbers of a case.
 
-use crate::case::Case;
+use crate::case::shapes::Case;
 use crate::problem::{Array, Problem};
 use bptt::SequenceCell;
 use bptt::cells::DiagonalRole;

@@ -74,7 +74,7 @@ pub struct Point {
 }
 
 impl Point {
-    /// Sequences of full length from a state of zeros, without resets.
+    /// Whole sequences from a state of zeros.
     pub fn new(input: Tensor<3>) -> Self {
         Self {
             input,
@@ -89,8 +89,7 @@ impl Point {
     }
 }
 
-/// A value for each of the variables that a loss of a layer depends on: a direction, or a gradient. In a direction,
-/// `None` is zero and costs nothing.
+/// A value for each variable that a loss of a layer depends on: a direction, in which `None` is zero, or a gradient.
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
     /// In the shape of the input.
@@ -192,9 +191,9 @@ pub struct Curvature {
 
 /// Computes the Hessian of a loss of the layer's results times a direction, and the gradient.
 ///
-/// Dropout is off. The layer's engine and trace budget do not matter. In host memory the kernels run, in `f32` and
-/// `f64`. Elsewhere, and with [`Kernel::Reference`], the reference body runs in tensor operations, on the layer's
-/// device without autodiff. Both keep a trace of all steps, which is twice as large as for the gradient alone.
+/// Dropout is off, and zoneout is its expectation. The layer's engine and trace budget do not matter. In host memory the
+/// kernels run, in `f32` and `f64`. Elsewhere, and with [`Kernel::Reference`], the reference body runs on the layer's
+/// device without autodiff. Both keep a trace of all steps, twice as large as for the gradient alone.
 ///
 /// # Arguments
 ///
@@ -252,6 +251,7 @@ pub fn hessian_vector_product<C: SequenceCell>(
                 masked_output: at.masked_output,
                 resets: at.resets.clone(),
                 heads: layer.num_heads(),
+                noise: layer.evaluation_noise(),
                 by_kernels,
             };
             let (results, pass) = layer.cell().accept(Forward { spec, operands });

@@ -5,7 +5,7 @@ use crate::curvature::diagonal::{Diagonal, States};
 use crate::curvature::stacking::{self, Matrix};
 use bptt::cells::{Cell, Dual};
 use bptt::{MaskedOutput, Recorded, SequenceMask};
-use bptt_kernels::{self as kernels, AnyTensor, CellLayout, Cotangents, Operand, Plan};
+use bptt_kernels::{self as kernels, AnyTensor, CellLayout, Cotangents, Operand, Plan, StepNoise};
 use burn::Tensor;
 use burn::tensor::{DType, Device, TensorData};
 use std::sync::Arc;
@@ -64,6 +64,8 @@ pub(super) struct SequenceSpec {
     pub(super) resets: Option<Arc<[bool]>>,
     /// How many heads `weight_hh` has. As an operand here it is a matrix, the heads' blocks under each other.
     pub(super) heads: usize,
+    /// The layer's noise in evaluation.
+    pub(super) noise: Option<StepNoise>,
     /// Whether the kernels for host memory run it.
     pub(super) by_kernels: bool,
 }
@@ -105,7 +107,8 @@ pub(super) fn forward<C: Cell>(
         .with_batch_first(batch_first)
         .with_mask(spec.mask)
         .with_masked_output(spec.masked_output)
-        .with_resets(spec.resets);
+        .with_resets(spec.resets)
+        .with_noise(spec.noise);
     let all = kernels::Operands::new()
         .with(Operand::Input, cube(&operands.input, rows))
         .with(Operand::WeightIh, matrix(&operands.weight_ih))

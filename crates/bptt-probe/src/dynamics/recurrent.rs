@@ -78,7 +78,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// One line, if the layer has a backward direction.
+    /// One line, if the layer has a backward direction or zoneout.
     pub fn new<C: SequenceCell>(
         layer: &Recurrent<C>,
         input: Option<Tensor<2>>,
@@ -88,6 +88,12 @@ impl Network {
             return Err(
                 "a layer with a backward direction is no dynamical system: its state at a \
                  step depends on later inputs"
+                    .into(),
+            );
+        }
+        if layer.evaluation_noise().is_some() {
+            return Err(
+                "a layer with zoneout: the map of its state is not the cell's alone, expected none"
                     .into(),
             );
         }

@@ -18,7 +18,10 @@ pub fn real<N: Scalar + Rectify>(options: &LayerOptions) -> Box<dyn ScalarLayer<
     if let LayerKind::Scanned(kind) = options.cell {
         return Box::new(ScanLayer::real(kind, options.log_space));
     }
-    options.cell().accept(OnReal(PhantomData))
+    match options.has_candidate_mask() {
+        true => options.cell().accept_dropped(OnReal(PhantomData)).expect("the layer was made"),
+        false => options.cell().accept(OnReal(PhantomData)),
+    }
 }
 
 /// The layer of the options, for any number; `None` if it is not analytic (because of a rectifier or a bound, or a
@@ -29,7 +32,10 @@ pub fn analytic<N: Scalar>(options: &LayerOptions) -> Option<Box<dyn ScalarLayer
         let layer = (!options.log_space).then(|| ScanLayer::analytic(kind));
         return layer.map(|layer| Box::new(layer) as Box<dyn ScalarLayer<N>>);
     }
-    options.cell().accept(OnAny(PhantomData))
+    match options.has_candidate_mask() {
+        true => options.cell().accept_dropped(OnAny(PhantomData)).flatten(),
+        false => options.cell().accept(OnAny(PhantomData)),
+    }
 }
 
 /// A cell as [`Real`].

@@ -1,6 +1,7 @@
 //! The loops over the sequence: layers, directions, rows and steps.
 
 use crate::problem::LayerOptions;
+use crate::scalar::noise::{Noise, StepNoise};
 use crate::scalar::number::Scalar;
 use bptt::MaskedOutput;
 use bptt::cells::State;
@@ -17,7 +18,7 @@ pub trait ScalarLayer<N>: Sync {
     /// How many memories a unit has.
     fn memories(&self) -> usize;
 
-    /// One layer of the stack in one direction, with its parameters.
+    /// One layer of the stack in one direction, with its parameters, and with their noise.
     ///
     /// # Panics
     ///
@@ -27,13 +28,14 @@ pub trait ScalarLayer<N>: Sync {
         options: &LayerOptions,
         given: &'a Values<N>,
         suffix: &str,
+        noise: &Noise,
     ) -> Box<dyn ScalarPart<N> + 'a>;
 }
 
 /// One layer of a stack in one direction.
 pub trait ScalarPart<N> {
     /// The state of a row after a step.
-    fn step(&self, x: &[N], before: &RowState<N>) -> RowState<N>;
+    fn step(&self, x: &[N], before: &RowState<N>, noise: &StepNoise<'_>) -> RowState<N>;
 
     /// The output of a row: at a step with the input `x`, or, without one, where the state is held.
     fn output(&self, x: Option<&[N]>, state: &RowState<N>) -> Vec<N>;
@@ -55,7 +57,8 @@ pub fn forward<N: Scalar>(
 ) -> Values<N> {
     let LayerOptions { batch, time, hidden_size, .. } = *options;
     let (directions, size) = (options.directions(), options.state_size());
-    let memories = layer.memories();
+    // The mask of the candidate is a memory of the cell, and none of the layer.
+    let memories = layer.memories() - usize::from(options.has_candidate_mask());
     let (mut hidden_n, mut memory_n) = (vec![], vec![]);
 
     // x[t][b] is what the current layer reads: first the input, then the outputs of the layer below.
@@ -64,11 +67,14 @@ pub fn forward<N: Scalar>(
         .collect();
     for nth in 0..options.num_layers {
         let mut out = vec![vec![vec![]; batch]; time];
+        let noise = Noise::of(options, nth * directions);
+        x.iter_mut().for_each(|rows| noise.drop_inputs(rows));
         for direction in 0..directions {
             let suffix = format!("_l{nth}{}", if direction == 1 { "_reverse" } else { "" });
-            let part = layer.part(options, given, &suffix);
             let reverse = options.reverse || direction == 1;
             let k = nth * directions + direction;
+            let noise = Noise::of(options, k);
+            let part = layer.part(options, given, &suffix, &noise);
             // c_n is [L·D·M, B, H]: the index of the memory comes before that of the row.
             let mut memories_n = vec![vec![]; memories];
             for b in 0..batch {
@@ -89,7 +95,7 @@ pub fn forward<N: Scalar>(
                     }
                     let here = is_valid(options, t, b);
                     if here {
-                        state = part.step(&x[t][b], &state);
+                        state = part.step(&x[t][b], &state, &noise.at(t, b));
                     }
                     out[t][b].extend(match options.masked_output {
                         MaskedOutput::Zero if !here => {

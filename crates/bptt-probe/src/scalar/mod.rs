@@ -23,6 +23,7 @@ mod double_double;
 mod dual;
 mod gradient;
 mod layer;
+mod noise;
 mod number;
 pub(crate) mod operators;
 #[cfg(feature = "scanned-cells")]
@@ -37,6 +38,7 @@ pub use dual::Dual;
 pub use gradient::{columns, complex_step, constants, directions};
 pub use layer::{RowState, ScalarLayer, ScalarPart, Values, forward, loss};
 pub(crate) use layer::{is_reset, is_valid};
+pub use noise::{Noise, StepNoise};
 pub use number::Scalar;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use crate::problem::LayerOptions;
 use crate::scalar::layer::{RowState, ScalarLayer, ScalarPart, Values};
+use crate::scalar::noise::{Noise, StepNoise};
 use crate::scalar::number::Scalar;
 use crate::scalar::step::dot;
 use bptt::cells::{Rectify, State};
@@ -40,6 +41,7 @@ impl<N: Scalar> ScalarLayer<N> for ScanLayer<N> {
         options: &LayerOptions,
         given: &'a Values<N>,
         suffix: &str,
+        _: &Noise,
     ) -> Box<dyn ScalarPart<N> + 'a> {
         let given = |name: &str| given.get(&format!("{name}{suffix}")).map(Vec::as_slice);
         match self.kind.is_complex() {
@@ -112,7 +114,7 @@ impl<N: Scalar> Gated<'_, N> {
 }
 
 impl<N: Scalar> ScalarPart<N> for Gated<'_, N> {
-    fn step(&self, x: &[N], before: &RowState<N>) -> RowState<N> {
+    fn step(&self, x: &[N], before: &RowState<N>, _: &StepNoise<'_>) -> RowState<N> {
         let projected: Option<Vec<N>> =
             self.weight_in.map(|weight| (0..self.hidden).map(|j| dot(weight, j, x)).collect());
         let x = projected.as_deref().unwrap_or(x);
@@ -199,7 +201,7 @@ impl<'a, N: Scalar> Diagonal<'a, N> {
 }
 
 impl<N: Scalar> ScalarPart<N> for Diagonal<'_, N> {
-    fn step(&self, x: &[N], before: &RowState<N>) -> RowState<N> {
+    fn step(&self, x: &[N], before: &RowState<N>, _: &StepNoise<'_>) -> RowState<N> {
         let after = self.factors.iter().enumerate().map(|(j, [lambda, gamma])| {
             let read = Complex(self.weight.map(|weight| dot(weight, j, x)));
             lambda.times(&self.unit(j, before)).plus(&gamma.times(&read)).0

@@ -3,19 +3,22 @@
 use crate::problem::LayerOptions;
 use crate::scalar::cell::{Analytic, Real, ScalarCell, UnitInputs};
 use crate::scalar::layer::{RowState, ScalarLayer, ScalarPart, Values};
+use crate::scalar::noise::{Noise, StepNoise};
 use crate::scalar::number::Scalar;
 use bptt::cells::{AnalyticCell, Cell, HiddenTerm, Rectify, State};
+use std::borrow::Cow;
+use std::sync::Arc;
 
 // ANCHOR: step
 /// One layer's parameters in one direction.
-struct Weights<'a, N> {
+struct Weights<'a, N: Clone> {
     cell: &'a dyn ScalarCell<N>,
     hidden: usize,
     /// How many units a head has: all without heads.
     head: usize,
     weight_ih: &'a [N],
     /// Empty for a cell without recurrent products, as `b_h`.
-    weight_hh: &'a [N],
+    weight_hh: Cow<'a, [N]>,
     biases: Option<[&'a [N]; 2]>,
     weight_hr: Option<&'a [N]>,
     /// `[V, H]`; empty for a cell without diagonal weights.
@@ -24,13 +27,16 @@ struct Weights<'a, N> {
 
 impl<N: Scalar> ScalarPart<N> for Weights<'_, N> {
     /// The products of each unit, then the cell, then the projection.
-    fn step(&self, x: &[N], before: &RowState<N>) -> RowState<N> {
+    fn step(&self, x: &[N], before: &RowState<N>, noise: &StepNoise<'_>) -> RowState<N> {
         let cell = self.cell;
+        let entering = noise.masked(&before.hidden);
+        let memories = before.memory.len();
+        let memory: Vec<Vec<N>> = before.memory.iter().cloned().chain(noise.candidate()).collect();
         let units = 0..self.hidden;
         let of_unit = |j: usize| State {
             // With a projection there may be no h_j; a cell that can be projected does not read it.
             hidden: before.hidden.get(j).cloned().unwrap_or(N::constant(f64::NAN)),
-            memory: memories_and_weights(&before.memory, self.weight_diag, self.hidden, j),
+            memory: memories_and_weights(&memory, self.weight_diag, self.hidden, j),
         };
         // For each unit: the gates, as `W x` alone or as `W x + U h`, and the separate products.
         let first = |j: usize| {
@@ -40,11 +46,11 @@ impl<N: Scalar> ScalarPart<N> for Weights<'_, N> {
                 let wx = self.product(0, self.weight_ih, row, x);
                 match term {
                     HiddenTerm::Added => {
-                        gates.push(wx + self.recurrent(g, j, &before.hidden));
+                        gates.push(wx + self.recurrent(g, j, &entering));
                     }
                     HiddenTerm::Separate => {
                         gates.push(wx);
-                        separate.push(self.recurrent(g, j, &before.hidden));
+                        separate.push(self.recurrent(g, j, &entering));
                     }
                     HiddenTerm::Gated | HiddenTerm::None => gates.push(wx),
                 }
@@ -54,6 +60,7 @@ impl<N: Scalar> ScalarPart<N> for Weights<'_, N> {
         let (mut gates, separate): (Vec<_>, Vec<_>) = units.clone().map(first).unzip();
         if cell.hidden_terms().last() == Some(&HiddenTerm::Gated) {
             let gated: Vec<N> = units.map(|j| cell.gated_hidden(&gates[j], &of_unit(j))).collect();
+            let gated = noise.masked(&gated);
             for (j, gates) in gates.iter_mut().enumerate() {
                 let g = gates.len() - 1;
                 gates[g] = &gates[g] + self.recurrent(g, j, &gated);
@@ -68,10 +75,10 @@ impl<N: Scalar> ScalarPart<N> for Weights<'_, N> {
             Some(weight) => (0..weight.len() / self.hidden).map(|p| dot(weight, p, &own)).collect(),
             None => own,
         };
-        let memory = (0..cell.memories())
+        let memory = (0..memories)
             .map(|m| after.iter().map(|unit| unit.memory[m].clone()).collect())
             .collect();
-        State { hidden, memory }
+        noise.zoned_out(State { hidden, memory }, before)
     }
 
     fn output(&self, _x: Option<&[N]>, state: &RowState<N>) -> Vec<N> {
@@ -90,12 +97,12 @@ impl<N: Scalar> Weights<'_, N> {
     fn recurrent(&self, g: usize, j: usize, x: &[N]) -> N {
         let row = g * self.hidden + j;
         let product = match self.head == self.hidden {
-            true => dot(self.weight_hh, row, x),
+            true => dot(&self.weight_hh, row, x),
             false => {
                 let (size, k) = (self.head, j / self.head);
                 let gates = self.weight_hh.len() / (self.hidden * size);
                 let row = (k * gates + g) * size + j % size;
-                dot(self.weight_hh, row, &x[k * size..(k + 1) * size])
+                dot(&self.weight_hh, row, &x[k * size..(k + 1) * size])
             }
         };
         self.with_bias(1, row, product)
@@ -131,16 +138,21 @@ fn part<'a, N: Scalar>(
     cell: &'a dyn ScalarCell<N>,
     options: &LayerOptions,
     given: &'a Values<N>,
-    suffix: &str,
+    (suffix, noise): (&str, &Noise),
 ) -> Box<dyn ScalarPart<N> + 'a> {
     let tensor = |name: &str| given[&format!("{name}{suffix}")].as_slice();
     let is_recurrent = !cell.hidden_terms().contains(&HiddenTerm::None);
+    let weight_hh = if is_recurrent { tensor("weight_hh") } else { &[] };
+    let dropped = |mask: Arc<[f32]>| {
+        let dropped = weight_hh.iter().zip(mask.iter());
+        dropped.map(|(w, &m)| w * N::constant(f64::from(m))).collect()
+    };
     Box::new(Weights {
         cell,
         hidden: options.hidden_size,
         head: options.head_size(),
         weight_ih: tensor("weight_ih"),
-        weight_hh: if is_recurrent { tensor("weight_hh") } else { &[] },
+        weight_hh: noise.weight(weight_hh.len()).map_or(Cow::Borrowed(weight_hh), dropped),
         biases: options
             .bias
             .then(|| [tensor("bias_ih"), if is_recurrent { tensor("bias_hh") } else { &[] }]),
@@ -167,8 +179,9 @@ macro_rules! scalar_layer {
                 options: &LayerOptions,
                 given: &'a Values<N>,
                 suffix: &str,
+                noise: &Noise,
             ) -> Box<dyn ScalarPart<N> + 'a> {
-                part(self, options, given, suffix)
+                part(self, options, given, (suffix, noise))
             }
         }
     };

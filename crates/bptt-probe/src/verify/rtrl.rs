@@ -58,8 +58,8 @@ fn compare(session: &mut Session<'_>) -> Result<(), String> {
         let problem = case.problem();
         let forward_only = !case.options.bidirectional && !case.options.reverse;
         // A stream's influence is that of the initial state, and of no state that is given later.
-        let by_steps = forward_only && !case.options.reset_state;
-        if by_steps != forward_only {
+        let by_steps = forward_only && !case.options.reset_state && case.options.noise.is_none();
+        if forward_only && case.options.reset_state {
             set_back.push(case.clone());
         }
         let [parameters, inputs] = carried(&case);

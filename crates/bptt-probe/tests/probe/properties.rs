@@ -59,6 +59,8 @@ pub(crate) fn options() -> impl Strategy<Value = LayerOptions> {
             trace_budget: None,
             input_mode: InputMode::Whole,
             initial_state,
+            noise: None,
+            evaluates: false,
         }
     })
 }

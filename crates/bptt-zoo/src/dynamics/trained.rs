@@ -50,6 +50,11 @@ impl Trained {
                  state at a step depends on later inputs",
             );
         }
+        if settings.noise.has_zoneout() {
+            return refused(
+                "its layers have zoneout, so the map of their state is not the cell's alone",
+            );
+        }
         let task = T::new(&settings)?;
         check_data(folder, &task)?;
         let model = folder.with_weights(task.model(device)?)?;

@@ -50,6 +50,10 @@ macro_rules! sequence_model {
                 Self { recurrent: self.recurrent.with_gradient_probe(probe), ..self }
             }
 
+            fn with_noise_seed(self, seed: u64) -> Self {
+                Self { recurrent: self.recurrent.with_noise_seed(seed), ..self }
+            }
+
             fn driven(
                 &self,
                 $input: &bptt_probe::readout::Input,

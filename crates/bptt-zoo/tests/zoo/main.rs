@@ -10,6 +10,7 @@ mod gradients;
 mod jacobians;
 mod landscape;
 mod models;
+mod noise;
 mod sharpness;
 mod spoilt;
 mod stranger;

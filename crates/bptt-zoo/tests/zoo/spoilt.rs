@@ -45,6 +45,10 @@ impl SequenceModel for SpoiltModel {
         Self { model: self.model.with_dtype(dtype), ..self }
     }
 
+    fn with_noise_seed(self, _: u64) -> Self {
+        self
+    }
+
     fn with_gradient_probe(self, _: Option<bptt::GradientProbe>) -> Self {
         self
     }

@@ -276,6 +276,7 @@ fn ours<D: Direction>(
         cell,
         custom_kernel: None,
         gradient_probe: None,
+        noise: None,
         options: Options {
             d_input: sizes[1],
             d_hidden,

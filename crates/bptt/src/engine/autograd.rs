@@ -7,7 +7,9 @@
 
 use crate::engine::sequence::Sequence;
 use bptt_cells::{Cell, Components, HiddenTerm, Layout, State};
-use bptt_kernels::{AnyTensor, MaskedOutput, Plan, Recorded, SequenceMask, SequenceResult};
+use bptt_kernels::{
+    AnyTensor, CellLayout, Kept, MaskedOutput, Plan, Recorded, SequenceMask, SequenceResult,
+};
 use burn::Tensor;
 use burn::tensor::{Bool, TensorData};
 use std::ops::Range;
@@ -40,6 +42,9 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> SequenceResult {
         .with_reverse(sequence.reverse)
         .with_mask(sequence.mask.clone())
         .with_resets(sequence.resets);
+    let noise = sequence.noise.unwrap_or_default();
+    let state_mask = noise.state_mask().map(|mask| tensor(mask, &before.hidden.0));
+    let states = CellLayout::of::<C>().states();
     let mut outputs = vec![None; time];
     let input = match &sequence.mask {
         Some(mask) => without_padding(sequence.input, mask),
@@ -52,12 +57,30 @@ pub(crate) fn run<C: Cell>(cell: C, sequence: Sequence) -> SequenceResult {
         if let (Some(rows), Some(reset)) = (plan.reset_rows(t, batch), &reset) {
             before = replace::<C>(&rows, before, reset);
         }
+        if let Some(mask) = noise.candidate_mask() {
+            let mut memory = before.memory.into_vec();
+            let count = batch * hidden_size;
+            let first = if mask.len() == count { 0 } else { t * count };
+            memory[states - 1] = Recorded(tensor(&mask[first..][..count], &memory[states - 1].0));
+            before.memory = C::Memory::from_vec(memory);
+        }
         let wx = products[t].take().expect("each step is worked once");
-        let (gates, separate) = weights.pre_activations(&cell, wx, &before);
+        let (gates, separate) = weights.pre_activations(&cell, wx, &before, &state_mask);
         let (mut after, _saved) = cell.step(gates, separate, &before);
 
         if let Some(project) = &project {
             after.hidden = Recorded(after.hidden.0.matmul(project.clone()));
+        }
+        if let Some(kept) = noise.kept_hidden() {
+            after.hidden = zoned_out(kept, t, &after.hidden, &before.hidden);
+        }
+        if let Some(kept) = noise.kept_memory() {
+            let memory = after.memory.into_vec().into_iter().zip(before.memory.clone().into_vec());
+            let memory = memory.enumerate().map(|(m, (now, then))| match m < states {
+                true => zoned_out(kept, t, &now, &then),
+                false => now,
+            });
+            after.memory = C::Memory::from_vec(memory.collect());
         }
         // A masked row keeps its state, and its output is zero or that state.
         let mut out = after.hidden.0.clone();
@@ -218,6 +241,7 @@ impl Products {
         cell: &C,
         wx: Tensor<2>,
         before: &State<Recorded, C::Memory<Recorded>>,
+        state_mask: &Option<Tensor<2>>,
     ) -> (C::Gates<Recorded>, C::Separate<Recorded>) {
         let gate = |all: &Tensor<2>, g: usize| {
             let [rows, _] = all.dims();
@@ -226,7 +250,11 @@ impl Products {
         let Some(outer) = &self.outer else {
             return (C::Gates::from_fn(|g| gate(&wx, g)), C::Separate::from_vec(Vec::new()));
         };
-        let uh = with_bias(outer.times(before.hidden.0.clone()), &self.outer_bias);
+        let masked = |h: Tensor<2>| match state_mask {
+            Some(mask) => h * mask.clone(),
+            None => h,
+        };
+        let uh = with_bias(outer.times(masked(before.hidden.0.clone())), &self.outer_bias);
         if C::HIDDEN_TERMS.iter().all(|term| *term == HiddenTerm::Added) {
             // Slicing the sum needs half as many slices as slicing both products.
             let sum = wx + uh;
@@ -246,7 +274,7 @@ impl Products {
         }
         if let Some((weight, bias)) = &self.gated {
             let planes = C::Gates::from_vec(gates);
-            let gated = cell.gated_hidden(&planes, before).0;
+            let gated = masked(cell.gated_hidden(&planes, before).0);
             gates = planes.into_vec();
             let last = gates.pop().expect("the gate with the gated term is there");
             gates.push(last + Recorded(with_bias(weight.times(gated), bias)));
@@ -265,6 +293,24 @@ fn with_bias(product: Tensor<2>, bias: &Option<Tensor<2>>) -> Tensor<2> {
         Some(bias) => product + bias.clone(),
         None => product,
     }
+}
+
+/// Zoneout after step `t`: `k ⊙ before + (1 - k) ⊙ now`.
+fn zoned_out(kept: &Kept, t: usize, now: &Recorded, before: &Recorded) -> Recorded {
+    let [batch, width] = now.0.dims();
+    let count = batch * width;
+    let kept = match kept {
+        Kept::Steps(all) => tensor(&all[t * count..][..count], &now.0),
+        Kept::Constant(kept) => now.0.clone().detach().full_like(*kept),
+    };
+    let rest = kept.clone().neg() + 1.0;
+    Recorded(before.0.clone() * kept + now.0.clone() * rest)
+}
+
+/// Constants, of the shape and the type and on the device of `like`.
+fn tensor(numbers: &[f32], like: &Tensor<2>) -> Tensor<2> {
+    let data = TensorData::new(numbers.to_vec(), like.dims()).convert_dtype(like.dtype());
+    Tensor::from_data(data, (&like.device(), like.dtype()))
 }
 
 /// A mask with the shape of `like`, true in the given rows.

@@ -8,7 +8,7 @@ mod sequence;
 pub(crate) use autograd::steps as time_steps;
 pub use bptt_kernels::{Recorded, SequenceResult};
 pub use sequence::Sequence;
-pub(crate) use sequence::without_diagonal;
+pub(crate) use sequence::without_added;
 
 use bptt_cells::Cell;
 use bptt_kernels::CellLayout;
@@ -55,7 +55,8 @@ impl Engine {
 /// If the operands do not fit each other, with any engine: see [`Plan::check`](bptt_kernels::Plan::check).
 pub(crate) fn run<C: Cell>(cell: C, engine: Engine, mut sequence: Sequence) -> SequenceResult {
     let layout = CellLayout::of::<C>();
-    sequence.diagonal_as_memory(&layout);
+    let has_candidate_mask = sequence.has_candidate_mask();
+    sequence.add_memories(&layout);
     let result = match engine {
         Engine::Manual => manual::run(cell, sequence, false),
         Engine::Autograd => {
@@ -65,5 +66,5 @@ pub(crate) fn run<C: Cell>(cell: C, engine: Engine, mut sequence: Sequence) -> S
         }
         Engine::Rtrl => manual::run(cell, sequence, true),
     };
-    without_diagonal(result, &layout)
+    without_added(result, &layout, has_candidate_mask)
 }

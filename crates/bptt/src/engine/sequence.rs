@@ -3,7 +3,7 @@
 use bptt_cells::Cell;
 use bptt_kernels::{
     AnyTensor, CellLayout, GradientObserver, Kernel, MaskedOutput, Operand, Operands, Plan,
-    SequenceMask, SequenceResult, WeightCache,
+    SequenceMask, SequenceResult, StepNoise, WeightCache,
 };
 use burn::Tensor;
 use burn::tensor::DType;
@@ -43,6 +43,8 @@ pub struct Sequence {
     pub reset_hidden: Option<Tensor<2>>,
     /// The memory that a reset sets, `[M, B, H]`.
     pub reset_memory: Option<Tensor<3>>,
+    /// What is done to the state around each step, besides the cell.
+    pub noise: Option<StepNoise>,
     /// Which kernel the manual engine runs.
     pub kernel: Kernel,
     /// How much memory the manual engine's trace may take, in bytes.
@@ -58,13 +60,16 @@ pub struct Sequence {
 impl Sequence {
     /// Hands the diagonal weights (`weight_hh`, if the cell has no recurrent products) to the cell as memories that do
     /// not change, behind the others, for every row; also behind those that a reset sets. Kernels, engines and real-time
-    /// learning then treat them as memories, and Burn sums their gradient over the rows. [`without_diagonal`] takes them
-    /// from the result.
+    /// learning then treat them as memories, and Burn sums their gradient over the rows. [`without_added`] takes them
+    /// from the result. A mask of the candidate is such a memory, too.
     ///
     /// # Panics
     ///
     /// If the weights do not have the shape `[V, H]`.
-    pub(crate) fn diagonal_as_memory(&mut self, layout: &CellLayout) {
+    pub(crate) fn add_memories(&mut self, layout: &CellLayout) {
+        if self.has_candidate_mask() {
+            self.candidate_as_memory(layout);
+        }
         if !layout.has_recurrent_weights() {
             self.weight_diag = self.weight_hh.take().map(|weight| match weight {
                 AnyTensor::Matrix(weight) => weight,
@@ -129,6 +134,7 @@ impl Sequence {
             .with_mask(self.mask)
             .with_masked_output(self.masked_output)
             .with_resets(self.resets)
+            .with_noise(self.noise)
             .with_kernel(self.kernel)
             .with_batch_first(self.batch_first)
             .with_trace_budget(self.trace_budget)
@@ -138,12 +144,44 @@ impl Sequence {
     }
 }
 
-/// The result without the diagonal weights among the final memories.
-pub(crate) fn without_diagonal(mut result: SequenceResult, layout: &CellLayout) -> SequenceResult {
-    if layout.diagonal_weights > 0 {
+/// How the mask of the candidate goes into a cell that has one, and out of its result.
+impl Sequence {
+    /// Whether the noise has a mask of the candidate, which the cell takes as its last memory.
+    pub(crate) fn has_candidate_mask(&self) -> bool {
+        self.noise.as_ref().is_some_and(|noise| noise.candidate_mask().is_some())
+    }
+
+    /// Adds a memory behind the others, whose numbers the noise sets before each step; also to the state that a reset
+    /// sets.
+    fn candidate_as_memory(&mut self, layout: &CellLayout) {
+        let [batch, _] = self.hidden.dims();
+        let [rows, _] = self.weight_ih.dims();
+        let plane = [1, batch, rows / layout.gates()];
+        let options = (&self.hidden.device(), self.hidden.dtype());
+        let behind = |memory: Option<Tensor<3>>| {
+            let none = Tensor::zeros(plane, options);
+            Some(match memory {
+                Some(memory) => Tensor::cat(vec![memory, none], 0),
+                None => none,
+            })
+        };
+        self.memory = behind(self.memory.take());
+        if self.reset_hidden.is_some() {
+            self.reset_memory = behind(self.reset_memory.take());
+        }
+    }
+}
+
+/// The result without the memories that were added to those of the layer.
+pub(crate) fn without_added(
+    mut result: SequenceResult,
+    layout: &CellLayout,
+    has_candidate_mask: bool,
+) -> SequenceResult {
+    let states = layout.states() - usize::from(has_candidate_mask);
+    if states < layout.memories {
         let memory = result.memory.take();
-        result.memory =
-            memory.filter(|_| layout.states() > 0).map(|memory| memory.slice([0..layout.states()]));
+        result.memory = memory.filter(|_| states > 0).map(|memory| memory.slice([0..states]));
     }
     result
 }

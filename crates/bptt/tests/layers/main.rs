@@ -9,6 +9,7 @@ mod initializers;
 mod limits;
 #[cfg(feature = "dataset")]
 mod ragged;
+mod recurrent_noise;
 mod resets;
 mod residual;
 mod sequences;

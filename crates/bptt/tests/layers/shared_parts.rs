@@ -320,6 +320,7 @@ fn a_projection_to_more_than_there_is_is_refused() {
             resets: None,
             reset_hidden: None,
             reset_memory: None,
+            noise: None,
             kernel: Kernel::Auto,
             trace_budget: None,
             batch_first: false,

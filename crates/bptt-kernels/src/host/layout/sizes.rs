@@ -73,6 +73,12 @@ pub(crate) struct Layer {
     pub(crate) held: bool,
     /// Whether states are reset inside of the sequence.
     pub(crate) resets: bool,
+    /// Whether there is zoneout, of the hidden state and of the memories; and whether the state has a mask.
+    pub(crate) zones_hidden: bool,
+    pub(crate) zones_memory: bool,
+    pub(crate) masks_state: bool,
+    /// Whether the last memory is the mask of the candidate, which is set before each step.
+    pub(crate) masks_candidate: bool,
     /// How many rows belong together: 1; in dual numbers 2, the row of values and that of tangents. `batch` counts
     /// both.
     pub(crate) parts: usize,
@@ -99,6 +105,7 @@ impl Layer {
         let planes = gates + separate;
         let behind = |last: usize| (planes - last) * rest + (last * rest).next_multiple_of(lanes);
         let left = (1..=planes).map(behind).max().unwrap_or(0);
+        let noise = options.rows.noise.as_ref();
         Self {
             name: cell.name,
             time,
@@ -128,6 +135,10 @@ impl Layer {
             batch_first: options.batch_first,
             held: options.masked_output == MaskedOutput::Hold,
             resets: options.rows.resets.is_some(),
+            zones_hidden: noise.is_some_and(|noise| noise.kept_hidden.is_some()),
+            zones_memory: noise.is_some_and(|noise| noise.kept_memory.is_some()),
+            masks_state: noise.is_some_and(|noise| noise.state_mask.is_some()),
+            masks_candidate: noise.is_some_and(|noise| noise.candidate.is_some()),
             parts: 1,
             bytes: [size_of::<T>(); 2],
             isa,
@@ -143,6 +154,11 @@ impl Layer {
     /// How many memories change from step to step. The others are diagonal weights, which a trace does not have.
     pub(crate) fn states(&self) -> usize {
         self.memories - self.diagonal_weights
+    }
+
+    /// Whether `h` has another form in the outputs than the one that the cell computes.
+    pub(crate) fn has_own(&self) -> bool {
+        self.projected || self.zones_hidden
     }
 
     /// How many planes a row has.
@@ -289,7 +305,8 @@ impl Layer {
     /// How many values of each unit are in the trace of a step, and how many are kept to start again from a step.
     /// (With resets, the memories that a reset sets are counted as well.)
     pub(crate) fn trace_planes(&self) -> [usize; 2] {
-        let traced = self.saved + self.states() + usize::from(self.projected);
+        let traced = self.saved + self.states() + usize::from(self.has_own());
+        let traced = traced + if self.zones_memory { self.states() } else { 0 };
         [traced, self.states() << usize::from(self.resets)]
     }
 }

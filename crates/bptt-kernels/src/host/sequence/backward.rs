@@ -3,6 +3,7 @@
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Panels;
 use crate::host::gemm::product::KC;
+use crate::host::layout::noise_rows::NoiseRows;
 use crate::host::layout::plain_rows::{DOutputs, Slices};
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::{ThreadPlan, TimeBlock};
@@ -85,6 +86,7 @@ pub(crate) fn backward<T: Gemm>(
     };
 
     let valid_rows = ValidRows::new(layer, rows);
+    let noise = NoiseRows::new(layer, rows.noise.as_ref());
     let rows_of = |rows_a_step| rows_per_block::<T>(layer, rows_a_step);
     let blocks = valid_rows.blocks(0..layer.time, rows_of);
     let slots = count.min(2);
@@ -105,6 +107,7 @@ pub(crate) fn backward<T: Gemm>(
         layer,
         operands,
         valid_rows: &valid_rows,
+        noise: &noise,
         wanted,
         outputs,
         d_outputs,
@@ -132,7 +135,8 @@ pub(crate) fn backward<T: Gemm>(
     };
     over(trace.segment.take().expect("a trace is used once"));
     if let Some(mut recompute) = trace.recompute.take() {
-        let forwarder = Forwarder::new(runner, layer, operands, &valid_rows, None, threads);
+        let rows_of = (&valid_rows, &noise);
+        let forwarder = Forwarder::new(runner, layer, operands, rows_of, None, threads);
         while let Some(pass) = recompute.next(&forwarder, Outputs::Known(outputs)) {
             over(pass.into_segment());
         }

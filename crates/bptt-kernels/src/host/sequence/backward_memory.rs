@@ -28,8 +28,13 @@ pub(super) struct StateGradient<M> {
     pub(super) d_hidden: M,
     /// `[B, M, Hp]`
     pub(super) d_memory: M,
-    /// Of `h` before the projection, `[B, Hp]`.
+    /// Of `h` before the projection or zoneout, `[B, Hp]`.
     pub(super) d_own: Option<M>,
+    /// What zoneout hands on to the state before a step, `[B, Pp]` and `[B, M, Hp]`.
+    pub(super) kept_hidden: Option<M>,
+    pub(super) kept_memory: Option<M>,
+    /// Of `m ⊙ h`, `[B, Pp]`, if the state has a mask.
+    pub(super) d_masked: Option<M>,
     /// Of the gated hidden state, `[B, Hp]`.
     pub(super) d_gated: Option<M>,
     /// Of the reset state, as `d_hidden` and `d_memory`.
@@ -94,7 +99,7 @@ impl<T: Gemm> BlockBuffers<Buffer<T>> {
 impl<T: Gemm> StateGradient<Buffer<T>> {
     /// dLoss/d(final state), in rows that are padded with zeros.
     pub(super) fn new(layer: &Layer, d_results: &Cotangents<&[T]>, wanted: &Operands<()>) -> Self {
-        let Layer { batch, hidden, output, memories, hp, pp, projected, gated, .. } = *layer;
+        let Layer { batch, hidden, output, memories, hp, pp, gated, .. } = *layer;
         let mut d_hidden = Buffer::zeros(&[batch, pp]);
         let mut d_memory = Buffer::zeros(&[batch, memories, hp]);
         for b in 0..batch {
@@ -112,7 +117,10 @@ impl<T: Gemm> StateGradient<Buffer<T>> {
         Self {
             d_hidden,
             d_memory,
-            d_own: projected.then(|| Buffer::zeros(&[batch, hp])),
+            d_own: layer.has_own().then(|| Buffer::zeros(&[batch, hp])),
+            kept_hidden: layer.zones_hidden.then(|| Buffer::zeros(&[batch, pp])),
+            kept_memory: layer.zones_memory.then(|| Buffer::zeros(&[batch, layer.states(), hp])),
+            d_masked: layer.masks_state.then(|| Buffer::zeros(&[batch, pp])),
             d_gated: gated.then(|| Buffer::zeros(&[batch, hp])),
             reset_hidden: wanted.has(Operand::ResetHidden).then(|| Buffer::zeros(&[batch, pp])),
             reset_memory: wanted
@@ -126,6 +134,9 @@ impl<T: Gemm> StateGradient<Buffer<T>> {
             d_hidden: self.d_hidden.shared(),
             d_memory: self.d_memory.shared(),
             d_own: self.d_own.as_mut().map(Buffer::shared),
+            kept_hidden: self.kept_hidden.as_mut().map(Buffer::shared),
+            kept_memory: self.kept_memory.as_mut().map(Buffer::shared),
+            d_masked: self.d_masked.as_mut().map(Buffer::shared),
             d_gated: self.d_gated.as_mut().map(Buffer::shared),
             reset_hidden: self.reset_hidden.as_mut().map(Buffer::shared),
             reset_memory: self.reset_memory.as_mut().map(Buffer::shared),

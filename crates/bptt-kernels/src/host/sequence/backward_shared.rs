@@ -2,6 +2,7 @@
 
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Packed;
+use crate::host::layout::noise_rows::NoiseRows;
 use crate::host::layout::plain_rows::{DOutputs, Slices, padded_row};
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::TimeBlock;
@@ -21,6 +22,7 @@ pub(super) struct Sequence<'a, T> {
     pub(super) layer: &'a Layer,
     pub(super) operands: &'a Slices<'a, T>,
     pub(super) valid_rows: &'a ValidRows,
+    pub(super) noise: &'a NoiseRows<'a, T>,
     pub(super) wanted: &'a Operands<()>,
     /// The outputs of the forward pass, `[T, B, P]`, and dLoss/d(outputs).
     pub(super) outputs: &'a [T],
@@ -57,6 +59,7 @@ pub(super) struct SharedSegment<'a, T> {
     pub(super) saved: Shared<'a, T>,
     pub(super) memory: Shared<'a, T>,
     pub(super) own: Option<Shared<'a, T>>,
+    pub(super) own_memory: Option<Shared<'a, T>>,
 }
 
 impl<T: Gemm> TraceSegment<T> {
@@ -66,6 +69,7 @@ impl<T: Gemm> TraceSegment<T> {
             saved: self.saved.shared(),
             memory: self.memory.shared(),
             own: self.own.as_mut().map(Buffer::shared),
+            own_memory: self.own_memory.as_mut().map(|own| own.shared()),
         }
     }
 }

@@ -84,18 +84,14 @@ impl<T: Gemm> Sequence<'_, T> {
     ) {
         // Where the rows of the step begin in the block, and where this thread's rows begin in the trace.
         let first = self.valid_rows.count(&(block.steps.start..k));
-        let Layer { time, batch, hp, pp, isa, row, .. } = *self.layer;
+        let Layer { hp, pp, isa, row, .. } = *self.layer;
         let t = self.layer.time_of(k);
         let d_planes = self.buffers.d_planes[slot];
         let shard = &block.shards[member.index];
         let rows = self.valid_rows.step_rows(k, &shard.rows);
         let traced = self.valid_rows.count(&(segment.steps.start..k)) + rows.places.start;
-        if self.layer.held {
-            self.held_backward(k, shard);
-        }
-        if let Some(squares) = self.squares {
-            self.observe(t, &rows, shard, squares.part((member.index * time + t) * PATHS, PATHS));
-        }
+        self.held_backward(k, shard);
+        self.observe(t, &rows, shard, member.index);
         // This thread's valid rows in a buffer with a row for each row of the batch, and their places in the block.
         let of_batch = |buffer: Shared<'_, T>, row: usize| {
             let (start, rows) = rows.in_batch(row);
@@ -112,7 +108,9 @@ impl<T: Gemm> Sequence<'_, T> {
                 unsafe { product.run(isa) };
             };
         let memory_before = |b| self.valid_rows.traced_before(segment.steps.start, k, b);
+        self.set_candidates(t, (&rows, shard), segment.memory, &memory_before);
         let hidden_before = |b| self.hidden_before(k, b);
+        let (memory_next, memory_after) = self.own_memory_after(segment, traced);
         let gates = |part| {
             let step = StepBackward {
                 layer: self.layer,
@@ -130,7 +128,8 @@ impl<T: Gemm> Sequence<'_, T> {
                 saved_row: traced,
                 memory: segment.memory,
                 memory_before: &memory_before,
-                memory_after: batch + self.valid_rows.reset_states() + traced,
+                memory_after,
+                memory_next,
                 diagonal: self.diagonal,
                 hidden_before: &hidden_before,
                 own: segment.own.map(|own| (own, traced)),
@@ -145,43 +144,86 @@ impl<T: Gemm> Sequence<'_, T> {
         {
             let d_projected = d_projected[slot];
             self.projected_gradient(t, &rows, first_place, d_projected);
+            self.zone_out_hidden_backward(t, (&rows, shard), Some((d_projected, first_place)));
             if let Some(tiles) = self.buffers.own_tiles {
                 let of_block = self.valid_rows.count(&block.steps);
                 self.lay_out_own((own, traced), rows.len(), (first_place, of_block), tiles[slot]);
             }
             let (a, c) = (in_block(d_projected, pp), of_batch(d_own, hp));
             product(a, project, 0..project.value.count, c, false);
+        } else {
+            self.zone_out_hidden_backward(t, (&rows, shard), None);
         }
+        self.zone_out_memory_backward(t, &rows, shard);
         gates(Part::Step);
         if let (Some(gated), Some(d_gated)) = (self.gated, self.state.d_gated) {
             let (a, a_rows) = in_block(d_planes, row);
             let a = (a.wrapping_add(self.layer.of_gated().0), a_rows);
             product(a, gated, 0..gated.value.count, of_batch(d_gated, hp), false);
             self.gated_by_heads(shard, in_block(d_planes, row), &rows);
+            self.mask_gated((&rows, shard), d_gated, None);
             gates(Part::Completion);
+            self.mask_gated_operand((&rows, shard), slot, first_place);
         }
         if block.parallelism == Parallelism::Hidden {
             member.wait();
         }
         // The planes of this step are written; other threads did so before the barrier.
-        let (a, a_rows) = in_block(d_planes, row);
-        let a = (a.wrapping_add(self.layer.of_h().0), a_rows);
-        for panels in self.weight_hh.value.of_units(&shard.units) {
-            // To what the cell handed on by itself, if it can.
-            let add = self.layer.hands_on_hidden;
-            product(a, self.weight_hh, panels, of_batch(self.state.d_hidden, pp), add);
-        }
-        self.by_heads(shard, in_block(d_planes, row), &rows);
+        self.through_hidden_terms((&rows, shard), slot, first_place);
+        self.add_kept(&rows, shard);
         self.reset_backward(k, shard);
     }
 
-    /// In heads: dLoss/dh before the step of these rows, by their planes.
+    /// A step backward through `U`: the gradient of `h` before the step from those of this thread's rows of planes, which
+    /// begin with this row of the block.
+    fn through_hidden_terms(
+        &self,
+        (rows, shard): (&StepRows<'_>, &Shard),
+        slot: usize,
+        first: usize,
+    ) {
+        let Layer { pp, isa, row, .. } = *self.layer;
+        let planes = self.buffers.d_planes[slot].at(first * row, 0);
+        let a = planes.cast_const().wrapping_add(self.layer.of_h().0);
+        // To what the cell handed on by itself, if it can.
+        let add = self.layer.hands_on_hidden && !self.layer.masks_state;
+        let to = self.state.d_masked.unwrap_or(self.state.d_hidden);
+        let (start, c_rows) = rows.in_batch(pp);
+        for panels in self.weight_hh.value.of_units(&shard.units) {
+            let (a_rows, c) = (Rows::plain(row), to.at(start, 0));
+            let (b, rows) = (self.weight_hh, 0..rows.len());
+            let product = Product { a, a_rows, b, panels, c, c_rows, rows, add };
+            // SAFETY: the planes have these rows, and no thread writes to them now; the rows and units of `c` are this
+            // thread's own.
+            unsafe { product.run(isa) };
+        }
+        self.by_heads(shard, (planes, Rows::plain(row)), rows);
+        if let Some(d_masked) = self.state.d_masked {
+            self.masked_backward(rows, shard, d_masked);
+        }
+    }
+
+    /// Where the memories are that the cell computed, and in which row those of this place of the trace.
+    fn own_memory_after<'s>(
+        &self,
+        segment: &SharedSegment<'s, T>,
+        traced: usize,
+    ) -> (Shared<'s, T>, usize) {
+        let batch = self.layer.batch;
+        let first = match segment.own_memory {
+            Some(_) => traced,
+            None => batch + self.valid_rows.reset_states() + traced,
+        };
+        (segment.own_memory.unwrap_or(segment.memory), first)
+    }
+
+    /// In heads: dLoss/dh before the step of these rows, or dLoss/d(m ⊙ h), by their planes.
     fn by_heads(&self, shard: &Shard, planes: At<'_, T>, rows: &StepRows<'_>) {
         let Some(heads) = self.heads else { return };
         let (start, c_rows) = rows.in_batch(self.layer.pp);
-        let c = (self.state.d_hidden.at(start, 0), c_rows);
+        let c = (self.state.d_masked.unwrap_or(self.state.d_hidden).at(start, 0), c_rows);
         // To what the cell handed on by itself, if it can.
-        let has_direct = self.layer.hands_on_hidden;
+        let has_direct = self.layer.hands_on_hidden && !self.layer.masks_state;
         let product = HeadProduct::new(self.layer, shard, planes, c, rows.len(), has_direct);
         // SAFETY: the planes of this step are written; these rows and units are this thread's own.
         unsafe { heads.outer(product) };
@@ -222,14 +264,16 @@ impl<T: Gemm> Sequence<'_, T> {
     }
 
     /// The units of `h` that this thread has.
-    fn outputs_of(&self, shard: &Shard) -> Range<usize> {
+    pub(super) fn outputs_of(&self, shard: &Shard) -> Range<usize> {
         let output = self.layer.output;
         let units = if self.layer.projected { 0..output } else { shard.units.clone() };
         units.start.min(output)..units.end.min(output)
     }
 
     /// Adds the squares of the gradient of the state after step `t`, for this thread's rows and units.
-    fn observe(&self, t: usize, rows: &StepRows<'_>, shard: &Shard, to: Shared<'_, f64>) {
+    fn observe(&self, t: usize, rows: &StepRows<'_>, shard: &Shard, member: usize) {
+        let Some(squares) = self.squares else { return };
+        let to = squares.part((member * self.layer.time + t) * PATHS, PATHS);
         let Layer { hidden, memories, diagonal_weights, hp, pp, .. } = *self.layer;
         let units = self.outputs_of(shard);
         let own = shard.units.start.min(hidden)..shard.units.end.min(hidden);
@@ -289,7 +333,10 @@ impl<T: Gemm> Sequence<'_, T> {
     /// For rows that are masked at step `k` and whose output is the held state: adds the gradient of the output to
     /// that of `h`.
     fn held_backward(&self, k: usize, shard: &Shard) {
-        let Layer { pp, .. } = *self.layer;
+        let Layer { pp, held, .. } = *self.layer;
+        if !held {
+            return;
+        }
         let units = self.outputs_of(shard);
         for b in shard.rows.clone().filter(|&b| !self.valid_rows.is_valid(k, b)) {
             let output_at = self.layer.output_at(self.layer.time_of(k), b);

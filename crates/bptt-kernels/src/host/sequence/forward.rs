@@ -1,6 +1,7 @@
 //! The sequence forward: its results, and what is kept for the backward pass.
 
 use crate::host::gemm::dispatch::Gemm;
+use crate::host::layout::noise_rows::NoiseRows;
 use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::ThreadPlan;
@@ -40,7 +41,9 @@ pub(crate) fn forward<T: Gemm>(
     fits.unwrap_or_else(|error| panic!("{error}"));
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let valid_rows = ValidRows::new(layer, rows);
-    let forwarder = Forwarder::new(runner, layer, operands, &valid_rows, packed, threads);
+    let noise = NoiseRows::new(layer, rows.noise.as_ref());
+    let rows_of = (&valid_rows, &noise);
+    let forwarder = Forwarder::new(runner, layer, operands, rows_of, packed, threads);
     let sizes = [time, batch, output];
     // The outputs of masked steps are not written.
     let mut outputs = Values::new(&sizes, rows.mask.is_none());

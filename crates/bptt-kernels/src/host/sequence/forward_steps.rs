@@ -4,6 +4,7 @@ use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Packed;
 use crate::host::gemm::product::Product;
 use crate::host::gemm::rows::Rows;
+use crate::host::layout::noise_rows::NoiseRows;
 use crate::host::layout::plain_rows::{Slices, row_of};
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::{Parallelism, Shard};
@@ -44,6 +45,7 @@ pub(super) struct Forward<'a, T> {
     pub(super) layer: &'a Layer,
     pub(super) operands: &'a Slices<'a, T>,
     pub(super) valid_rows: &'a ValidRows,
+    pub(super) noise: &'a NoiseRows<'a, T>,
     /// The packed weights: for `x`, for `h`, for the gated hidden state, and for the projection.
     pub(super) weight_ih: Packed<'a, T>,
     pub(super) weight_hh: Packed<'a, T>,
@@ -65,12 +67,26 @@ pub(super) struct Forward<'a, T> {
     /// The diagonal weights, `[parts, V, Hp]`.
     pub(super) diagonal: Shared<'a, T>,
     pub(super) saved: Option<Shared<'a, T>>,
-    /// `h` before the projection: of all valid rows if the trace is kept, else of one step.
+    /// `h` before the projection or zoneout: of all valid rows if the trace is kept, else of one step. The memories
+    /// before zoneout are alike.
     pub(super) own: Option<Shared<'a, T>>,
+    pub(super) own_memory: Option<Shared<'a, T>>,
+    /// `m ⊙ h` before a step and before the next one, in turn, if the state has a mask.
+    pub(super) masked: Option<[Shared<'a, T>; 2]>,
     pub(super) keep: bool,
     pub(super) gated_hidden: Option<Shared<'a, T>>,
     /// The outputs of all steps; `None` if they are known already.
     pub(super) outputs: Option<Shared<'a, T>>,
+}
+
+/// Where a step's rows lie, forward.
+pub(super) struct Places<'a> {
+    /// `h` before the projection or zoneout: from this row on.
+    pub(super) own: usize,
+    /// The memories: where each row of the batch has them before the step, and from which row on these rows have them
+    /// after it; `None`: in the same place.
+    pub(super) memory_before: &'a (dyn Fn(usize) -> usize + Sync),
+    pub(super) memory_after: Option<usize>,
 }
 
 impl<T: Gemm> Forward<'_, T> {
@@ -208,6 +224,7 @@ impl<T: Gemm> Forward<'_, T> {
             self.step_of_rows(k, first, slot, shard, rows);
         }
         self.reset_after(k, after, shard);
+        self.mask_hidden(k, after, shard);
     }
 
     /// The valid rows of step `k`.
@@ -236,6 +253,14 @@ impl<T: Gemm> Forward<'_, T> {
             false => b,
         };
         let own_row = if self.keep { traced } else { shard.rows.start };
+        let places = Places {
+            own: own_row,
+            memory_before: &memory_before,
+            memory_after: self.memory_after(traced),
+        };
+        if self.layer.masks_candidate {
+            self.set_candidates(k, (&rows, shard), &places);
+        }
         let gates = |part| {
             let step = StepForward {
                 layer: self.layer,
@@ -248,7 +273,8 @@ impl<T: Gemm> Forward<'_, T> {
                 hidden_next: after,
                 memory: self.memory,
                 memory_before: &memory_before,
-                memory_after: self.memory_after(traced),
+                memory_after: self.own_memory.map_or(places.memory_after, |_| Some(own_row)),
+                memory_next: self.own_memory.unwrap_or(self.memory),
                 diagonal: self.diagonal,
                 saved: self.saved.map(|saved| (saved, traced)),
                 own: self.own.map(|own| (own, own_row)),
@@ -265,11 +291,13 @@ impl<T: Gemm> Forward<'_, T> {
             // SAFETY: as in `add`.
             unsafe { if is_gated { heads.gated(product) } else { heads.outer(product) } };
         };
-        add(of_batch(before, pp), self.weight_hh, self.layer.of_h().0);
-        by_heads(of_batch(before, pp), false);
+        let operand = self.masked(k).unwrap_or(before);
+        add(of_batch(operand, pp), self.weight_hh, self.layer.of_h().0);
+        by_heads(of_batch(operand, pp), false);
         if let Some(gated) = self.gated {
             gates(Part::Inner);
             let operand = self.gated_hidden.expect("there is room for it");
+            self.mask_rows(&rows, &shard.units, operand);
             add(of_batch(operand, hp), gated, self.layer.of_gated().0);
             by_heads(of_batch(operand, hp), true);
         }
@@ -285,7 +313,11 @@ impl<T: Gemm> Forward<'_, T> {
                 let after = of_batch(after, pp);
                 multiply(isa, project, &(0..pp), a, after, 0..rows.len());
             };
-            let Some(outputs) = self.outputs else { return };
+        }
+        self.zone_out_memory(k, (&rows, shard), &places);
+        if self.layer.zones_hidden {
+            self.zone_out_hidden(k, [before, after], (&rows, shard), &places);
+        } else if let (true, Some(outputs)) = (self.layer.projected, self.outputs) {
             for b in rows.iter() {
                 // SAFETY: as above.
                 unsafe {
@@ -303,13 +335,18 @@ impl<T: Gemm> Forward<'_, T> {
         (self.hidden[nth % 2], self.hidden[(nth + 1) % 2])
     }
 
+    /// `m ⊙ h` before step `k`.
+    pub(super) fn masked(&self, k: usize) -> Option<Shared<'_, T>> {
+        self.masked.map(|masked| masked[(k - self.first) % 2])
+    }
+
     /// With a trace: where the memory after a step begins for rows at this place of the trace.
     fn memory_after(&self, traced: usize) -> Option<usize> {
         self.keep.then(|| self.layer.batch + self.valid_rows.reset_states() + traced)
     }
 
     /// The units of `h` that this thread has.
-    fn units_of_hidden(&self, shard: &Shard) -> Range<usize> {
+    pub(super) fn units_of_hidden(&self, shard: &Shard) -> Range<usize> {
         if self.layer.projected { 0..self.layer.pp } else { shard.units.clone() }
     }
 

@@ -9,6 +9,7 @@ pub(crate) mod forward;
 pub(crate) mod forward_steps;
 pub(crate) mod heads;
 pub(crate) mod limits;
+pub(crate) mod noise;
 pub(crate) mod packed_weights;
 pub(crate) mod passes;
 pub(crate) mod phase;

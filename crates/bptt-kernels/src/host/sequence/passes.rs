@@ -2,6 +2,7 @@
 
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Panels;
+use crate::host::layout::noise_rows::NoiseRows;
 use crate::host::layout::plain_rows::{Slices, row_of};
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::{Parallelism, ThreadPlan};
@@ -13,6 +14,7 @@ use crate::host::sequence::phase::Phase;
 use crate::host::sequence::trace_segment::TraceSegment;
 use crate::host::simd::real::Real;
 use crate::host::step::cell_steps::CellRunner;
+use crate::host::step::elementwise::Elementwise;
 use crate::host::threads::team::team;
 use crate::operation::operands::Operand;
 use std::ops::Range;
@@ -66,6 +68,7 @@ pub(crate) struct Forwarder<'a, T> {
     layer: &'a Layer,
     operands: &'a Slices<'a, T>,
     valid_rows: &'a ValidRows,
+    noise: &'a NoiseRows<'a, T>,
     packed_weights: Arc<PackedWeights<T>>,
     /// In dual numbers, the tangents of the weights.
     tangents: Option<PackedWeights<T>>,
@@ -93,14 +96,14 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
         runner: CellRunner<'a, T>,
         layer: &'a Layer,
         operands: &'a Slices<'a, T>,
-        valid_rows: &'a ValidRows,
+        (valid_rows, noise): (&'a ValidRows, &'a NoiseRows<'a, T>),
         packed_weights: Option<Arc<PackedWeights<T>>>,
         threads: ThreadPlan,
     ) -> Self {
         let new = |operands| PackedWeights::new(layer, operands, threads.count);
         let packed_weights = packed_weights.unwrap_or_else(|| Arc::new(new(operands)));
         let tangents = runner.tangents.map(new);
-        Self { runner, layer, operands, valid_rows, packed_weights, tangents, threads }
+        Self { runner, layer, operands, valid_rows, noise, packed_weights, tangents, threads }
     }
 
     /// The memories before the first step, `[B, M, Hp]`.
@@ -147,6 +150,22 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
         hidden
     }
 
+    /// `h` before the first step of a pass, times the mask of the state; and room for that of the next step.
+    fn masked(&self, hidden: &Buffer<T>) -> [Buffer<T>; 2] {
+        let Layer { batch, output, pp, isa, .. } = *self.layer;
+        let mut masked = Buffer::zeros(&[batch, pp]);
+        for b in 0..batch {
+            let Some(mask) = self.noise.mask(b) else { continue };
+            Elementwise::Multiply.run(
+                isa,
+                mask,
+                &hidden.as_slice()[b * pp..][..output],
+                &mut masked.as_mut_slice()[b * pp..][..output],
+            );
+        }
+        [masked, Buffer::zeros(&[batch, pp])]
+    }
+
     /// Computes some steps, from the memories before them. The outputs of earlier steps are known.
     pub(crate) fn pass(
         &self,
@@ -167,6 +186,7 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
         let mut planes = layer.rows_of_planes::<T>(rows, two);
         // A masked row has the same `h` before and after a step.
         let hidden = self.hidden_before(steps.start, outputs.numbers());
+        let mut masked = layer.masks_state.then(|| self.masked(&hidden));
         let mut hiddens = [hidden.clone(), hidden];
         // Each valid row of each step has a row of saved values.
         let worked = if keep { self.valid_rows.count(&steps) } else { 0 };
@@ -178,7 +198,8 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
         self.write_memory(Operand::ResetMemory, &mut rest[..resets * memories * hp]);
         let mut saved = keep.then(|| Buffer::scratch(&[worked, layer.saved, hp]));
         let owns = if keep { worked } else { batch };
-        let mut own = layer.projected.then(|| Buffer::zeros(&[owns, hp]));
+        let mut own = layer.has_own().then(|| Buffer::zeros(&[owns, hp]));
+        let mut own_memory = layer.zones_memory.then(|| Buffer::scratch(&[owns, memories, hp]));
         let mut gated_hidden = layer.gated.then(|| Buffer::scratch(&[batch, hp]));
         let (values, tangents) = (&*self.packed_weights, self.tangents.as_ref());
         let packed = |of: fn(&PackedWeights<T>) -> Option<&Panels<T>>| {
@@ -189,6 +210,7 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
             layer,
             operands: self.operands,
             valid_rows: self.valid_rows,
+            noise: self.noise,
             weight_ih: values.weight_ih.beside(tangents.map(|of| &of.weight_ih)),
             weight_hh: values.weight_hh.beside(tangents.map(|of| &of.weight_hh)),
             gated: packed(|of| of.gated.as_ref()),
@@ -203,6 +225,8 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
             diagonal: diagonal.shared(),
             saved: saved.as_mut().map(Buffer::shared),
             own: own.as_mut().map(Buffer::shared),
+            own_memory: own_memory.as_mut().map(Buffer::shared),
+            masked: masked.as_mut().map(|masked| masked.each_mut().map(Buffer::shared)),
             keep,
             gated_hidden: gated_hidden.as_mut().map(Buffer::shared),
             outputs: match outputs {
@@ -220,7 +244,13 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
                 if keep { self.valid_rows.traced_before(steps.start, steps.end, b) } else { b };
             to.copy_from_slice(&memory.as_slice()[row * memories * hp..][..to.len()]);
         }
-        let segment = saved.map(|saved| TraceSegment { steps, saved, memory, own });
+        let segment = saved.map(|saved| TraceSegment {
+            steps,
+            saved,
+            memory,
+            own,
+            own_memory: own_memory.map(Box::new),
+        });
         PassResult { hidden, memory: after, segment }
     }
 }

@@ -103,15 +103,26 @@ impl<T: Gemm> Sequence<'_, T> {
             unsafe { self.lay(of_x, worked().map(row), mine.clone(), rows, to) };
         }
         if self.wanted.has(Operand::WeightHh) {
+            let masked = self.layer.masks_state.then(|| self.masked_hidden(&steps, mine.clone()));
             // Each head has tiles of its own.
             let width = output / heads;
             for head in 0..heads {
-                let row = |(k, b)| self.hidden_before(k, b);
-                let row = |at| &row(at)[head * width..];
                 let to = self.buffers.h_tiles[slot].part(head * rows * width, rows * width);
-                let of_h = Tiles::new(isa, width);
+                let (of_h, mine, from) = (Tiles::new(isa, width), mine.clone(), head * width);
                 // SAFETY: as above.
-                unsafe { self.lay(of_h, worked().map(row), mine.clone(), rows, to) };
+                unsafe {
+                    match &masked {
+                        None => {
+                            let row = |(k, b)| self.hidden_before(k, b);
+                            let row = |at| &row(at)[from..];
+                            self.lay(of_h, worked().map(row), mine, rows, to);
+                        }
+                        Some(masked) => {
+                            let row = masked.as_slice().chunks_exact(output);
+                            self.lay(of_h, row.map(|row| &row[from..]), mine, rows, to);
+                        }
+                    }
+                }
             }
         }
     }

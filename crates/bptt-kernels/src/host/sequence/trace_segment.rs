@@ -24,13 +24,17 @@ pub(crate) struct TraceSegment<T> {
     /// The memories of the whole batch before the steps; if there are resets, those that they set; and then those of
     /// each valid row after its step, `[B + N, M, Hp]` or `[2·B + N, M, Hp]`. Diagonal weights are not among them.
     pub(super) memory: Buffer<T>,
-    /// `h` before the projection, `[N, Hp]`.
+    /// `h` before the projection or zoneout, `[N, Hp]`.
     pub(super) own: Option<Buffer<T>>,
+    /// The memories before zoneout, `[N, M, Hp]`.
+    pub(super) own_memory: Option<Box<Buffer<T>>>,
 }
 
 impl<T: Real> TraceSegment<T> {
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        self.saved.bytes() + self.memory.bytes() + self.own.as_ref().map_or(0, Buffer::bytes)
+        let owns = [self.own.as_ref(), self.own_memory.as_deref()];
+        let owns = owns.into_iter().flatten().map(Buffer::bytes).sum::<usize>();
+        self.saved.bytes() + self.memory.bytes() + owns
     }
 }

@@ -92,11 +92,13 @@ pub(crate) struct StepForward<'a, T> {
     pub(crate) memory: Shared<'a, T>,
     pub(crate) memory_before: &'a (dyn Fn(usize) -> usize + Sync),
     pub(crate) memory_after: Option<usize>,
+    /// Where they are after the step.
+    pub(crate) memory_next: Shared<'a, T>,
     /// The diagonal weights, `[parts, V, hp]`.
     pub(crate) diagonal: Shared<'a, T>,
     /// The saved values of these rows, from this row on; `None` if nothing is saved.
     pub(crate) saved: Option<(Shared<'a, T>, usize)>,
-    /// `h` of these rows before the projection, from this row on.
+    /// `h` of these rows before the projection or zoneout, from this row on.
     pub(crate) own: Option<(Shared<'a, T>, usize)>,
     /// The gated hidden state, `[B, hp]`.
     pub(crate) gated: Option<Shared<'a, T>>,
@@ -146,7 +148,7 @@ impl<T: Real> ByRows for StepForward<'_, T> {
         let memory = Row::new::<S, N>(self.memory, memory_row, states, hp);
         let memory_next = match self.memory_after {
             None => memory,
-            Some(first) => Row::new::<S, N>(self.memory, from(first), states, hp),
+            Some(first) => Row::new::<S, N>(self.memory_next, from(first), states, hp),
         };
         let part = |row: usize| b(row) % parts;
         let diagonal = Row::new::<S, N>(self.diagonal, part, C::DIAGONAL_WEIGHTS, hp);
@@ -225,7 +227,7 @@ pub(crate) struct StepBackward<'a, T> {
     /// `dLoss/dh` that came from the steps after, `[B, pp]`; then what goes to the step before by
     /// the cell itself, to which the product is added; a cell that can be projected hands nothing on by itstep.
     pub(crate) d_hidden: Shared<'a, T>,
-    /// `dLoss/dh` before the projection, `[B, hp]`; `None` without a projection.
+    /// `dLoss/dh` before the projection or zoneout, `[B, hp]`; `None` without either.
     pub(crate) d_own: Option<Shared<'a, T>>,
     /// dLoss/d(outputs), of all steps.
     pub(crate) d_output: DOutputs<'a, T>,
@@ -241,11 +243,13 @@ pub(crate) struct StepBackward<'a, T> {
     pub(crate) memory: Shared<'a, T>,
     pub(crate) memory_before: &'a (dyn Fn(usize) -> usize + Sync),
     pub(crate) memory_after: usize,
+    /// Where the cell's own memories after the step are.
+    pub(crate) memory_next: Shared<'a, T>,
     /// The diagonal weights, `[parts, V, hp]`.
     pub(crate) diagonal: Shared<'a, T>,
     /// `h` before the step, by row of the batch, `[P]` or longer; for cells that read it.
     pub(crate) hidden_before: &'a (dyn Fn(usize) -> &'a [T] + Sync),
-    /// `h` of these rows before the projection, from this row on. Without a projection it is their output.
+    /// `h` of these rows before the projection or zoneout, from this row on. Without either it is their output.
     pub(crate) own: Option<(Shared<'a, T>, usize)>,
     /// The outputs of all steps.
     pub(crate) outputs: &'a [T],
@@ -285,7 +289,7 @@ impl<T: Real> ByRows for StepBackward<'_, T> {
         let saved = Row::new::<S, N>(self.saved, from(self.saved_row), C::Saved::<f64>::LEN, hp);
         let memory_row = |row: usize| (self.memory_before)(b(row));
         let memory = Row::new::<S, N>(self.memory, memory_row, states, hp);
-        let memory_next = Row::new::<S, N>(self.memory, from(self.memory_after), states, hp);
+        let memory_next = Row::new::<S, N>(self.memory_next, from(self.memory_after), states, hp);
         let part = |row: usize| b(row) % parts;
         let diagonal = Row::new::<S, N>(self.diagonal, part, C::DIAGONAL_WEIGHTS, hp);
         let hidden_before = match C::PROJECTABLE {

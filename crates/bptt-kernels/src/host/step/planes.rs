@@ -62,7 +62,7 @@ impl Units {
 
 /// A vector of a row that is not padded. The last vector of a row may be longer than the rest of the row.
 #[inline(always)]
-pub(super) fn load_row<S: Simd, T: Real>(simd: S, row: &[T], unit: usize) -> T::Register<S> {
+pub(crate) fn load_row<S: Simd, T: Real>(simd: S, row: &[T], unit: usize) -> T::Register<S> {
     match row.get(unit..unit.wrapping_add(T::lanes::<S>())) {
         // SAFETY: the slice has as many elements as a register.
         Some(whole) => unsafe { T::load(simd, whole.as_ptr()) },
@@ -71,7 +71,7 @@ pub(super) fn load_row<S: Simd, T: Real>(simd: S, row: &[T], unit: usize) -> T::
 }
 
 #[inline(always)]
-pub(super) fn store_row<S: Simd, T: Real>(simd: S, row: &mut [T], unit: usize, x: T::Register<S>) {
+pub(crate) fn store_row<S: Simd, T: Real>(simd: S, row: &mut [T], unit: usize, x: T::Register<S>) {
     match row.get_mut(unit..unit.wrapping_add(T::lanes::<S>())) {
         // SAFETY: the slice has as many elements as a register.
         Some(whole) => unsafe { T::store(simd, whole.as_mut_ptr(), x) },

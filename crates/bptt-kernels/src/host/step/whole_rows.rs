@@ -118,6 +118,7 @@ pub(super) fn forward<'p, C: Cell, T: Real, N: OfRows<'p, T>>(
     let hidden = Place { of: step.hidden, row: pp, plane: pp };
     let hidden_next = Place { of: step.hidden_next, row: pp, plane: pp };
     let memory = Place { of: step.memory, row: states * hp, plane: hp };
+    let memory_next = Place { of: step.memory_next, ..memory };
     // SAFETY: rows are this thread's own, and all of their units. Nobody writes to the diagonal weights.
     unsafe {
         let diagonal = load_diagonal::<C, T, N>(pool, layer, step.diagonal);
@@ -144,7 +145,7 @@ pub(super) fn forward<'p, C: Cell, T: Real, N: OfRows<'p, T>>(
                 if m < states {
                     match step.memory_after {
                         None => memory.store(memory_row, m, &x),
-                        Some(first) => memory.store(from(first), m, &x),
+                        Some(first) => memory_next.store(from(first), m, &x),
                     }
                 }
             });
@@ -181,6 +182,7 @@ pub(super) fn backward<'p, C: Cell, T: Real, N: OfRows<'p, T>>(
     let d_hidden = Place { of: step.d_hidden, row: pp, plane: pp };
     let d_memory = Place { of: step.d_memory, row: memories * hp, plane: hp };
     let memory = Place { of: step.memory, row: states * hp, plane: hp };
+    let memory_next = Place { of: step.memory_next, ..memory };
     let saved = Place { of: step.saved, row: C::Saved::<f64>::LEN * hp, plane: hp };
     // SAFETY: rows are this thread's own, and all of their units. Nobody writes to the diagonal weights.
     unsafe {
@@ -213,7 +215,7 @@ pub(super) fn backward<'p, C: Cell, T: Real, N: OfRows<'p, T>>(
                     }),
                 },
                 memory: C::Memory::from_fn(|m| match m < states {
-                    true => memory.load(pool, from(step.memory_after), m),
+                    true => memory_next.load(pool, from(step.memory_after), m),
                     false => diagonal[m - states].clone(),
                 }),
             };

@@ -21,7 +21,9 @@ use crate::recurrent::rtrl::columns::Columns;
 use crate::recurrent::rtrl::heads::{of_blocks, whole_shapes, with_whole_matrix};
 use crate::recurrent::rtrl::influence::{through, times};
 use crate::recurrent::rtrl::plane::{Plane, through_cell, through_rows};
+use crate::reference::noise::{NoiseOfStep, NoiseTensors};
 use crate::reference::ops::{add, linear, only, reshape, rows, zeros_like};
+use crate::reference::primitive::Primitive;
 use bptt_cells::{Cell, HiddenTerm};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
@@ -197,7 +199,8 @@ impl<B: Backend> RtrlState<B> {
         d_input: &[FloatTensor<B>],
         active: Option<&[bool]>,
     ) {
-        self.step_of(cell, t, input, d_input, active);
+        let noise = NoiseOfStep { mask: None, hidden: None, memory: None, candidate: None };
+        self.step_of(cell, t, (input, d_input), active, &noise);
     }
 
     /// As [`step`](Self::step), for any cell.
@@ -205,20 +208,26 @@ impl<B: Backend> RtrlState<B> {
         &mut self,
         cell: &dyn TangentCell<B>,
         t: usize,
-        input: &FloatTensor<B>,
-        d_input: &[FloatTensor<B>],
+        (input, d_input): (&FloatTensor<B>, &[FloatTensor<B>]),
         active: Option<&[bool]>,
+        noise: &NoiseOfStep<'_, Primitive<B>>,
     ) {
-        let StateAndInfluence { hidden, memory } = &self.state;
         let layout = cell.layout();
-        let mut operands = self.pre_activations(&layout, t, input, d_input);
+        if let Some(mask) = &noise.candidate {
+            let plane = &mut self.state.memory[layout.states() - 1];
+            let none = |d: &FloatTensor<B>| zeros_like::<B>(d, &d.shape()[..]);
+            let d = plane.d.iter().map(none).collect();
+            *plane = Plane { value: mask.0.clone(), d };
+        }
+        let StateAndInfluence { hidden, memory } = &self.state;
+        let mut operands = self.pre_activations(&layout, t, (input, d_input), noise);
         // The step of a cell that may have a projection does not read `h`.
         if !layout.projectable {
             operands.push(hidden.clone());
         }
         operands.extend(memory.iter().cloned());
         if layout.count(HiddenTerm::Gated) > 0 {
-            self.add_gated(cell, &mut operands);
+            self.add_gated(cell, &mut operands, noise);
         }
 
         let step = |inputs| cell.step(inputs, &hidden.value);
@@ -231,11 +240,16 @@ impl<B: Backend> RtrlState<B> {
         if self.weights.has(Operand::WeightHr) {
             out = self.product(&out, Operand::WeightHr, None, 0);
         }
+        out = out.zoned_out(&noise.hidden, hidden);
         let hold = |now: Plane<B>, then: &Plane<B>| match active {
             Some(active) => now.held(active, then),
             None => now,
         };
-        let memory = after.zip(memory).map(|(now, then)| hold(now, then)).collect();
+        let memory = after.zip(memory).enumerate().map(|(m, (now, then))| match m {
+            m if m < layout.states() => hold(now.zoned_out(&noise.memory, then), then),
+            _ => hold(now, then),
+        });
+        let memory = memory.collect();
         self.state = StateAndInfluence { hidden: hold(out, hidden), memory };
     }
 
@@ -244,8 +258,8 @@ impl<B: Backend> RtrlState<B> {
         &self,
         layout: &CellLayout,
         t: usize,
-        input: &FloatTensor<B>,
-        d_input: &[FloatTensor<B>],
+        (input, d_input): (&FloatTensor<B>, &[FloatTensor<B>]),
+        noise: &NoiseOfStep<'_, Primitive<B>>,
     ) -> Vec<Plane<B>> {
         let size = self.weights.need(Operand::WeightIh).shape()[0] / layout.gates();
         let input = Plane { value: input.clone(), d: d_input.to_vec() };
@@ -253,7 +267,8 @@ impl<B: Backend> RtrlState<B> {
         if !layout.has_recurrent_weights() {
             return (0..layout.gates()).map(|g| wx.gate(g, size)).collect();
         }
-        let uh = self.product(&self.state.hidden, Operand::WeightHh, Some(Operand::BiasHh), 0);
+        let h = self.state.hidden.clone().masked(noise.mask);
+        let uh = self.product(&h, Operand::WeightHh, Some(Operand::BiasHh), 0);
         let (mut gates, mut separate) = (Vec::new(), Vec::new());
         for (g, term) in layout.hidden_terms.iter().enumerate() {
             let (wx, uh) = (wx.gate(g, size), uh.gate(g, size));
@@ -271,10 +286,15 @@ impl<B: Backend> RtrlState<B> {
     }
 
     /// Adds the product with the gated hidden state to the last gate.
-    fn add_gated(&self, cell: &dyn TangentCell<B>, operands: &mut [Plane<B>]) {
+    fn add_gated(
+        &self,
+        cell: &dyn TangentCell<B>,
+        operands: &mut [Plane<B>],
+        noise: &NoiseOfStep<'_, Primitive<B>>,
+    ) {
         let hidden = &self.state.hidden.value;
         let gated = |inputs| vec![cell.gated_hidden(inputs, hidden)];
-        let q = through_cell::<B>(operands, gated).remove(0);
+        let q = through_cell::<B>(operands, gated).remove(0).masked(noise.mask);
         let uq = self.product(&q, Operand::WeightHh, Some(Operand::BiasHh), 0);
         let g = cell.layout().gates() - 1;
         let size = q.value.shape()[1];
@@ -392,6 +412,9 @@ fn gradients_of<B: Backend>(
     });
     let d_memory = d_results.memory.map(|d| flat(d, memories * batch, hidden));
 
+    let like = Primitive(operands.need(Operand::Hidden).clone());
+    let noise = options.rows.noise.as_ref();
+    let noise = NoiseTensors::new(noise, [time, batch], [hidden, output], &like);
     let mut layer = RtrlState::<B>::begin(operands, wanted, &[]);
     let mut sum: Option<FloatTensor<B>> = None;
     let mut take = |mut blocks: Vec<FloatTensor<B>>| {
@@ -407,7 +430,8 @@ fn gradients_of<B: Backend>(
             layer.reset(&reset);
         }
         let active = options.valid_rows(t, batch);
-        layer.step_of(cell, t, &step(&inputs), &[], active.as_deref());
+        let noise = noise.at(t, batch);
+        layer.step_of(cell, t, (&step(&inputs), &[]), active.as_deref(), &noise);
         if let Some(d_outputs) = &d_outputs {
             let d = match (active, options.masked_output) {
                 (Some(active), MaskedOutput::Zero) => only::<B>(&active, step(d_outputs)),

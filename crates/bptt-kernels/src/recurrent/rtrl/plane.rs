@@ -4,6 +4,7 @@ use crate::recurrent::rtrl::influence::sums;
 use crate::recurrent::rtrl::tangent::Tangent;
 use crate::reference::ops::{add, columns, reshape, row_mask};
 use crate::reference::primitive::Primitive;
+use bptt_cells::Number;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, TensorMetadata};
 use burn::tensor::Shape;
@@ -84,6 +85,32 @@ impl<B: Backend> Plane<B> {
 
     pub(super) fn plus(self, other: Self) -> Self {
         Self { value: add::<B>(self.value, other.value), d: sums::<B>(self.d, other.d) }
+    }
+
+    /// This plane times the mask of the state, `[B, P]`.
+    pub(super) fn masked(self, mask: Option<&Primitive<B>>) -> Self {
+        match mask {
+            Some(mask) => self.times(mask),
+            None => self,
+        }
+    }
+
+    /// This plane with what zoneout keeps of `before`.
+    pub(super) fn zoned_out(self, kept: &Option<Primitive<B>>, before: &Self) -> Self {
+        match kept {
+            Some(kept) => before.clone().times(kept).plus(self.times(&kept.one_minus())),
+            None => self,
+        }
+    }
+
+    /// This plane times constants, `[B, H]`.
+    fn times(self, by: &Primitive<B>) -> Self {
+        let [batch, width] = by.0.shape().dims();
+        let each = reshape::<B>(by.0.clone(), [batch, 1, width]);
+        Self {
+            value: B::float_mul(self.value, by.0.clone()),
+            d: self.d.into_iter().map(|d| B::float_mul(d, each.clone())).collect(),
+        }
     }
 
     /// This plane in the valid rows, `then` in the masked rows.
