@@ -8,9 +8,9 @@
 //! h' = u ⊙ n + (1 - u) ⊙ h
 //! ```
 //!
-//! The reset gate is behind the product, and `u` begins small, so that the state is kept. The gain `g` and the shift `b` are
-//! diagonal weights. `norm` has `ε = 1e-3`. DreamerV3 has no biases inside of the normalisation (`b_ih` and `b_hh`): a layer
-//! `with_bias(false)`.
+//! The reset gate is behind the product, and `u` begins small, so that the state is kept. The gain `g` and the shift `b`
+//! are diagonal weights. `norm` has `ε = 1e-3`. DreamerV3 has no biases inside of the normalisation (`b_ih` and `b_hh`):
+//! a layer `with_bias(false)`.
 //!
 //! Backward, with `norm*` the backward step of the normalisation (`layer_norm.rs`), and `d_g` and `d_b` what comes from the
 //! next step:

@@ -29,8 +29,8 @@
 //!
 //! The normalised values are computed again in the backward step, from the products, which are saved.
 //!
-//! J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization" (2016), arXiv:1607.06450; in the form of haste (S. Nanavati,
-//! "Haste: a fast, simple, and open RNN library", 2020).
+//! J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization" (2016), arXiv:1607.06450; in the form of haste
+//! (S. Nanavati, "Haste: a fast, simple, and open RNN library", 2020).
 
 use crate::cell::{
     AnalyticCell, Backward, DiagonalRole, Forward, GateRole, HiddenTerm, Layout, State,

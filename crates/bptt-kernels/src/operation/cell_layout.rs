@@ -29,6 +29,7 @@ pub struct CellLayout {
 impl CellLayout {
     /// The layout of a cell.
     pub fn of<C: Layout>() -> Self {
+        const { check::<C>() };
         Self {
             name: C::NAME,
             hidden_terms: C::HIDDEN_TERMS,
@@ -60,5 +61,20 @@ impl CellLayout {
     /// How many gates have a hidden term of this kind.
     pub fn count(&self, kind: HiddenTerm) -> usize {
         self.hidden_terms.iter().filter(|&&term| term == kind).count()
+    }
+}
+
+/// Checks the constants of a layout while the cell is compiled.
+const fn check<C: Layout>() {
+    let roles = C::DIAGONAL_ROLES.len();
+    assert!(
+        roles == 0 || roles == C::DIAGONAL_WEIGHTS,
+        "one role for each diagonal weight, or none"
+    );
+    let mut gate = 0;
+    while gate < C::HIDDEN_TERMS.len() {
+        let gated = matches!(C::HIDDEN_TERMS[gate], HiddenTerm::Gated);
+        assert!(!(gated && C::COUPLES_UNITS), "coupled units and a gated hidden state in one cell");
+        gate += 1;
     }
 }

@@ -15,8 +15,8 @@ pub struct UnitInputs<N> {
     pub before: State<N, Vec<N>>,
 }
 
-/// The step of a cell for the units of a row, with lists in place of the cell's own components. It has no backward step, so that
-/// no witness can use a hand-written one.
+/// The step of a cell for the units of a row, with lists in place of the cell's own components. It has no backward step,
+/// so that no witness can use a hand-written one.
 pub trait ScalarCell<N>: Sync {
     /// How the recurrent product of each gate enters.
     fn hidden_terms(&self) -> &'static [HiddenTerm];

@@ -161,9 +161,10 @@ impl<S: Simd, T: Real> Neg for SimdVec<S, T> {
     }
 }
 
-/// Cells that couple the units of a row are computed in whole rows (`step/whole_rows.rs`).
+/// Cells that couple the units of a row are computed in whole rows (`step/whole_rows.rs`). A vector has some units of a
+/// row, which have no mean.
 fn some_units_of_a_row() -> ! {
-    unreachable!("a vector has some units of a row, which have no mean")
+    panic!("a step takes a mean over the units of a row: its cell must have `COUPLES_UNITS = true`")
 }
 
 impl<S: Simd, T: Real> Number for SimdVec<S, T> {

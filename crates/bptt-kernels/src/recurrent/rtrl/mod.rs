@@ -3,7 +3,8 @@
 //! R. J. Williams and D. Zipser, "A learning algorithm for continually running fully recurrent neural networks", Neural
 //! Computation 1 (1989), 270–280. The influence after a step is the step's Jacobian times the influence before it, plus
 //! the direct effect of the parameters in this step. The cell's part of the Jacobian is elementwise: the cell's `step`
-//! runs on [`Tangent`]s, once for each of its inputs; or, if it mixes the units of a row, for each column. No hand-written derivative of a cell is used.
+//! runs on [tangents](tangent::Tangent), once for each of its inputs; or, if it mixes the units of a row, for each
+//! column. No hand-written derivative of a cell is used.
 
 mod cell;
 mod columns;
