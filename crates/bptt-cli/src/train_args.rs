@@ -183,8 +183,9 @@ impl TrainArgs {
 
     /// The run folder.
     pub fn out(&self) -> PathBuf {
-        let defaults = self.task.defaults();
-        let cell = self.shared.cell.map_or(defaults.cell, Into::into).name();
+        let defaults = self.with_own(self.task.defaults()).unwrap_or_else(|_| self.task.defaults());
+        let cell = self.task.model_name(&defaults);
+        let cell = cell.unwrap_or(self.shared.cell.map_or(defaults.cell, Into::into).name());
         let engine = self.engine().unwrap_or(defaults.engine).name();
         let name = format!("{}-{cell}-{engine}", self.task.name);
         self.shared.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name))
@@ -196,7 +197,9 @@ impl TrainArgs {
         let mut settings = match self.shared.resume {
             true => self.task.resumed(&RunFolder::new(out))?,
             false => {
-                Settings { device: device::default_name().to_string(), ..self.task.defaults() }
+                let device = device::default_name().to_string();
+                let defaults = self.with_own(self.task.defaults())?;
+                Settings { device, ..self.task.adapted(defaults) }
             }
         };
         macro_rules! put {
@@ -218,6 +221,17 @@ impl TrainArgs {
         if self.shared.steps.is_some() || self.shared.seconds.is_some() {
             (settings.steps, settings.seconds) = (self.shared.steps, self.shared.seconds);
         }
+        let settings = self.with_own(settings)?;
+        match (self.shared.cell, self.task.model_name(&settings)) {
+            (Some(_), Some(model)) => Err(Failure::usage(format!(
+                "--cell: --model {model} is not made of layers of one cell; leave one of them out"
+            ))),
+            _ => Ok(settings),
+        }
+    }
+
+    /// The settings with the given options of the task.
+    fn with_own(&self, mut settings: Settings) -> Result<Settings, Failure> {
         for (name, given) in &self.given {
             settings = match given {
                 Given::Size(size) => settings.with_option(name, *size),

@@ -26,6 +26,8 @@ pub struct AnyTask {
     /// [`Task::ONE_DIRECTION`]
     pub one_direction: Option<&'static str>,
     defaults: fn() -> Settings,
+    adapted: fn(Settings) -> Settings,
+    model_name: fn(&Settings) -> Option<&'static str>,
     check: fn(&Settings) -> Result<Settings, Error>,
     resumed: fn(&RunFolder) -> Result<Settings, Error>,
     train: fn(&Settings, Session<'_>) -> Result<RunResult, Error>,
@@ -53,12 +55,34 @@ impl AnyTask {
             options: T::OPTIONS,
             one_direction: T::ONE_DIRECTION,
             defaults: T::defaults,
+            adapted: T::adapted,
+            model_name: task_settings::model_name::<T>,
             check: task_settings::complete_and_given::<T>,
             resumed: task_settings::resumed::<T>,
             train: trainer::train::<T>,
             landscape: landscape_of::<T>,
             dynamics: dynamics_of::<T>,
         }
+    }
+
+    /// The same task, which is trained by another function.
+    #[cfg(feature = "scanned-cells")]
+    pub(crate) const fn trained_by(
+        mut self,
+        train: fn(&Settings, Session<'_>) -> Result<RunResult, Error>,
+    ) -> Self {
+        self.train = train;
+        self
+    }
+
+    /// The defaults for the task's own options in these settings: [`Task::adapted`].
+    pub fn adapted(&self, settings: Settings) -> Settings {
+        (self.adapted)(settings)
+    }
+
+    /// The name of the model, if it is not made of layers of [`Settings::cell`]: [`Task::model_name`].
+    pub fn model_name(&self, settings: &Settings) -> Option<&'static str> {
+        (self.model_name)(settings)
     }
 
     /// The default settings of the task.

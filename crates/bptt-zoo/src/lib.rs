@@ -35,6 +35,7 @@
 //! [`Session::say`].
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod any_char_model;
 mod any_task;
 mod check;
 mod clip;
@@ -45,6 +46,8 @@ mod figure;
 mod folder;
 mod folder_files;
 mod gradient_log;
+#[cfg(feature = "scanned-cells")]
+mod hybrid;
 mod jacobian_log;
 mod landscape;
 mod loss_scale;
@@ -64,6 +67,7 @@ mod session;
 mod settings;
 mod sharpness_log;
 mod store;
+mod stream_layer;
 mod table;
 mod task;
 mod task_settings;
@@ -74,6 +78,7 @@ mod vector;
 pub mod weights;
 mod whole;
 
+pub use any_char_model::AnyCharModel;
 pub use any_task::AnyTask;
 pub use check::{GradientCheck, TOLERANCE, compare_engines};
 pub use clip::clip_global_norm;
@@ -88,6 +93,11 @@ pub use figure::figure;
 pub use folder::RunFolder;
 pub use folder_files::{FolderInfo, Point, SeriesInfo, StoredModel, TextInfo};
 pub use gradient_log::GradientPoint;
+#[cfg(feature = "scanned-cells")]
+pub use hybrid::{
+    CausalConv, GatedMlp, Hybrid, HybridBlock, HybridConfig, LocalAttention, RecurrentMix,
+    TemporalMix,
+};
 pub use jacobian_log::JacobianPoint;
 pub use landscape::{
     DensityCurve, Landscape, LandscapeOptions, LineBetween, PlaneKind, PlanePoint,
@@ -102,9 +112,11 @@ pub use series::{Series, Standardization};
 pub use session::{Probes, RunResult, Session};
 pub use settings::Settings;
 pub use sharpness_log::SharpnessPoint;
+pub use stream_layer::StreamLayer;
 pub use task::{Scores, SequenceModel, SequenceSize, Task};
 pub use tasks::adding::{Adder, Adding, AddingOptions};
-pub use tasks::char_lm::{CharLm, CharLmOptions, CharModel};
+pub use tasks::char_lm::{CharLm, CharModel};
+pub use tasks::char_lm_options::{CharLmOptions, ModelKind};
 pub use tasks::copy::{CopyOptions, Copying, Tagger, TaggerConfig};
 pub use tasks::flip_flop::{FlipFlop, FlipFlopOptions, Regressor, RegressorConfig};
 pub use tasks::forecast::{Forecast, ForecastOptions, Forecaster, ForecasterConfig};

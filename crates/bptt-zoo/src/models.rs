@@ -1,8 +1,11 @@
 //! Models in folders: `config.json` says what to make, and `model.bpk` has the weights.
 
+use crate::any_char_model::AnyCharModel;
 use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::folder_files::{Config, FolderInfo, StoredModel, TextInfo};
+#[cfg(feature = "scanned-cells")]
+use crate::hybrid::Hybrid;
 use crate::model_config::{ModelConfig, with_defaults};
 use crate::settings::Settings;
 use crate::store::{bytes, load_model, numbered};
@@ -10,6 +13,7 @@ use crate::task::Task;
 use crate::task_settings::stored;
 use crate::tasks::adding::{Adder, Adding};
 use crate::tasks::char_lm::{CharLm, CharModel};
+use crate::tasks::char_lm_options::{CharLmOptions, ModelKind};
 use bptt::AnyLayer;
 use burn::module::Module;
 use burn::tensor::Device;
@@ -67,13 +71,52 @@ impl RunFolder {
     ///
     /// If the folder holds no run of `char-lm`, or its files cannot be read or do not fit each other.
     pub fn char_model(&self, device: &Device) -> Result<(CharModel<AnyLayer>, Vec<char>), Error> {
+        let (settings, vocabulary) = self.char_settings(ModelKind::Recurrent)?;
+        let model = CharModel::new(&settings, vocabulary.len(), device)?;
+        Ok((self.with_weights(model)?, vocabulary))
+    }
+
+    /// Loads the character model in the folder if it is a hybrid (`--model hybrid`), and its vocabulary.
+    ///
+    /// # Errors
+    ///
+    /// As [`char_model`](Self::char_model), and if the run has another model.
+    #[cfg(feature = "scanned-cells")]
+    pub fn hybrid_char_model(
+        &self,
+        device: &Device,
+    ) -> Result<(CharModel<Hybrid>, Vec<char>), Error> {
+        let (settings, vocabulary) = self.char_settings(ModelKind::Hybrid)?;
+        let model = CharModel::hybrid(&settings, vocabulary.len(), device)?;
+        Ok((self.with_weights(model)?, vocabulary))
+    }
+
+    /// Loads the character model in the folder, whichever it is, and its vocabulary.
+    ///
+    /// # Errors
+    ///
+    /// As [`char_model`](Self::char_model).
+    pub fn any_char_model(&self, device: &Device) -> Result<(AnyCharModel, Vec<char>), Error> {
+        #[cfg(feature = "scanned-cells")]
+        if stored::<CharLm>(self)?.options::<CharLmOptions>()?.model == ModelKind::Hybrid {
+            let (model, vocabulary) = self.hybrid_char_model(device)?;
+            return Ok((AnyCharModel::Hybrid(model), vocabulary));
+        }
+        let (model, vocabulary) = self.char_model(device)?;
+        Ok((AnyCharModel::Recurrent(model), vocabulary))
+    }
+
+    /// The settings of a run of `char-lm` with this model, and its vocabulary.
+    fn char_settings(&self, expected: ModelKind) -> Result<(Settings, Vec<char>), Error> {
         let settings = stored::<CharLm>(self)?;
+        let CharLmOptions { model, .. } = settings.options()?;
+        if model != expected {
+            return Err(self.in_config(format!("the model is {model:?}, expected {expected:?}")));
+        }
         let Some(text) = self.config()?.info.text else {
             return Err(self.in_config("no `text`"));
         };
-        let vocabulary: Vec<char> = text.vocabulary.chars().collect();
-        let model = CharModel::new(&settings, vocabulary.len(), device)?;
-        Ok((self.with_weights(model)?, vocabulary))
+        Ok((settings, text.vocabulary.chars().collect()))
     }
 
     /// Loads the model of the adding problem in the folder.

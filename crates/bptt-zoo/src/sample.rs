@@ -1,11 +1,12 @@
 //! Writes text with a trained character model.
 
+use crate::any_char_model::AnyCharModel;
 use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::random::{Purpose, generator};
 use crate::task::Task;
-use crate::tasks::char_lm::{CharLm, CharModel};
-use bptt::{AnyLayer, AnyState};
+use crate::tasks::char_lm::CharLm;
+use bptt::AnyState;
 use burn::tensor::{Device, Int, Tensor};
 use rand::RngExt;
 
@@ -52,7 +53,7 @@ pub fn sample(
             settings.task.escape_debug(),
         )));
     }
-    let (model, vocabulary) = folder.char_model(device)?;
+    let (model, vocabulary) = folder.any_char_model(device)?;
     let prompt = encode(&options.prompt, &vocabulary)?;
 
     let mut stream = Stream { model, state: None, device };
@@ -86,7 +87,7 @@ fn encode(prompt: &str, vocabulary: &[char]) -> Result<Vec<usize>, Error> {
 
 /// A model that reads one character at a time, without a tape.
 struct Stream<'a> {
-    model: CharModel<AnyLayer>,
+    model: AnyCharModel,
     state: Option<AnyState>,
     device: &'a Device,
 }

@@ -41,7 +41,7 @@ pub struct Probes {
 pub struct RunResult {
     /// The task's name.
     pub task: &'static str,
-    /// The cell's name.
+    /// The cell's name, or the model's if it is not made of one cell.
     pub cell: &'static str,
     /// The engine's name.
     pub engine: &'static str,

@@ -95,6 +95,25 @@ pub trait Task: Sized {
         Settings::new(Self::NAME, &Self::Options::default())
     }
 
+    /// Changes the defaults that depend on the task's own options. The settings are the defaults of all others.
+    fn adapted(settings: Settings) -> Settings {
+        settings
+    }
+
+    /// Checks what only this task knows about its settings. Their ranges are checked before.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is wrong, by the name of its option.
+    fn check(_settings: &Settings, _options: &Self::Options) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The name of the model, if it is not made of layers of [`Settings::cell`].
+    fn model_name(_options: &Self::Options) -> Option<&'static str> {
+        None
+    }
+
     /// Makes the task for these settings, with its data.
     ///
     /// # Errors

@@ -23,8 +23,19 @@ pub(crate) fn complete<T: Task>(settings: &Settings) -> Result<Settings, Error> 
     for option in T::OPTIONS {
         option.check(settings.options.get(option.name).unwrap_or(&Value::Null))?;
     }
+    T::check(&settings, &options)?;
     memory::check(&settings, T::sequence_size(&options))?;
     Ok(settings)
+}
+
+/// The name of the model if it has one of its own ([`Task::model_name`]).
+pub(crate) fn model_name<T: Task>(settings: &Settings) -> Option<&'static str> {
+    settings.options().ok().and_then(|options| T::model_name(&options))
+}
+
+/// The name of the cell, or of a model that is not made of one.
+pub(crate) fn cell_or_model<T: Task>(settings: &Settings) -> &'static str {
+    model_name::<T>(settings).unwrap_or_else(|| settings.cell.name())
 }
 
 /// The same, and every option that has to be given is given.

@@ -71,7 +71,7 @@ pub fn train_task<T: Task>(
 ) -> Result<RunResult, Error> {
     let settings = &task_settings::complete::<T>(settings)?;
     let Session { device, out, resume, stop, probes, begun, say } = session;
-    check_probes(probes, settings)?;
+    check_probes::<T>(probes, settings)?;
     if !settings.dtype.works_on(&settings.device, &device) {
         let (dtype, name) = (settings.dtype.name(), &settings.device);
         return Err(Error::input(format!(
@@ -91,7 +91,7 @@ pub fn train_task<T: Task>(
     say(&format!(
         "{} {}, {} parameters, engine {}{}: {}",
         T::NAME,
-        settings.cell.name(),
+        task_settings::cell_or_model::<T>(settings),
         run.model.num_params(),
         settings.engine.name(),
         match settings.dtype {
@@ -132,7 +132,13 @@ pub fn train_task<T: Task>(
 }
 
 /// Checks that what is asked for can be read.
-fn check_probes(probes: Probes, settings: &Settings) -> Result<(), Error> {
+fn check_probes<T: Task>(probes: Probes, settings: &Settings) -> Result<(), Error> {
+    let model = task_settings::model_name::<T>(settings).filter(|_| probes != Probes::default());
+    if let Some(model) = model {
+        return Err(Error::input(format!(
+            "--probe: the probes read recurrent layers, and --model {model} is made of more; leave it out"
+        )));
+    }
     if [probes.gradients, probes.jacobians, probes.sharpness].contains(&Some(0)) {
         return Err(Error::input("--every 0: has to be at least 1"));
     }
@@ -467,7 +473,7 @@ impl<'a, T: Task> Run<'a, T> {
         let title = format!(
             "{}: {} {} x {}, engine {}",
             T::NAME,
-            settings.cell.name(),
+            task_settings::cell_or_model::<T>(settings),
             settings.layers,
             settings.hidden,
             settings.engine.name(),
@@ -481,7 +487,7 @@ impl<'a, T: Task> Run<'a, T> {
         let best = self.best.unwrap_or(Best { step: 0, loss: f64::NAN, metric: f64::NAN });
         RunResult {
             task: T::NAME,
-            cell: self.settings.cell.name(),
+            cell: task_settings::cell_or_model::<T>(self.settings),
             engine: self.settings.engine.name(),
             device: self.settings.device.clone(),
             steps: self.step,

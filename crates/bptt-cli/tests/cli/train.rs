@@ -59,7 +59,7 @@ fn every_task_is_trained_and_resumed() {
 #[test]
 fn what_cannot_be_trained_is_one_line_and_exit_code_2() {
     let (_folder, csv) = series();
-    let mistakes: [(&[&str], &str); 18] = [
+    let mistakes: [(&[&str], &str); 20] = [
         (&["parity", "--device", "ndarray", "--dtype", "bf16"], "ndarray has no such type"),
         (&["parity", "--engine", "rtrl", "--dtype", "f16"], "not for --engine rtrl"),
         (&["forecast"], "give --csv FILE and --column NAME"),
@@ -89,6 +89,11 @@ fn what_cannot_be_trained_is_one_line_and_exit_code_2() {
             &["parity", "--recurrent-init", "identity:big"],
             "`big` is no number: expected identity[:SCALE]",
         ),
+        (
+            &["char-lm", "--model", "hybrid", "--cell", "gru"],
+            "--cell: --model hybrid is not made of layers of one cell",
+        ),
+        (&["char-lm", "--window", "8"], "--window 8: recurrent layers have no attention"),
         (&["parity", "--init", "radius:1"], "--init radius:1: input weights are not square"),
     ];
     for (arguments, named) in mistakes {

@@ -9,16 +9,17 @@ use crate::folder_files::{FolderInfo, TextInfo};
 use crate::option::TaskOption;
 use crate::read::data_name;
 use crate::settings::Settings;
+use crate::stream_layer::StreamLayer;
 use crate::task::{Scores, SequenceSize, Task};
+use crate::tasks::char_lm_options::{CharLmOptions, ModelKind, check_model};
 use crate::tasks::parts::{LONGEST, cross_entropy, readout, sequence_model, with_notes};
 use crate::text::{Streams, Text};
-use bptt::{AnyCell, AnyLayer, AnyState, RecurrentLayer, RecurrentState};
+use bptt::{AnyCell, AnyLayer, AnyState, RecurrentState};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Int, TensorData};
-use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Reads characters and predicts the next one: a score for each character of the vocabulary, `V`.
@@ -26,31 +27,44 @@ use std::path::Path;
 pub struct CharModel<R: Module> {
     /// `V -> E`
     pub embedding: Embedding,
-    /// Any recurrent layer over inputs of size `E`.
+    /// Any recurrent layer, or a [`Hybrid`](crate::Hybrid), over inputs of size `E`.
     pub recurrent: R,
     /// `H -> V`
     pub head: Linear,
 }
 
 impl CharModel<AnyLayer> {
-    /// Makes a model for these settings and a vocabulary of this size.
+    /// Makes a model of recurrent layers for these settings and a vocabulary of this size.
     ///
     /// # Errors
     ///
-    /// If the settings do not make a model.
+    /// If the settings do not make such a model.
     pub fn new(settings: &Settings, vocabulary: usize, device: &Device) -> Result<Self, Error> {
-        let CharLmOptions { embedding, .. } = settings.options()?;
+        let CharLmOptions { embedding, model, .. } = settings.options()?;
+        if model != ModelKind::Recurrent {
+            return Err(Error::input("--model hybrid: expected a model of recurrent layers"));
+        }
         let recurrent = settings.layer_config(embedding).try_init(device);
         let recurrent = recurrent.map_err(|error| Error::input(error.to_string()))?;
-        Ok(Self {
-            embedding: EmbeddingConfig::new(vocabulary, embedding).init(device),
-            head: LinearConfig::new(recurrent.d_output(), vocabulary).init(device),
-            recurrent,
-        })
+        Ok(char_model(recurrent, embedding, vocabulary, device))
     }
 }
 
-impl<R: RecurrentLayer> CharModel<R> {
+/// A model around these layers.
+pub(crate) fn char_model<R: StreamLayer>(
+    layers: R,
+    embedding: usize,
+    vocabulary: usize,
+    device: &Device,
+) -> CharModel<R> {
+    CharModel {
+        embedding: EmbeddingConfig::new(vocabulary, embedding).init(device),
+        head: LinearConfig::new(layers.output_size(), vocabulary).init(device),
+        recurrent: layers,
+    }
+}
+
+impl<R: StreamLayer> CharModel<R> {
     /// Scores for the character after each one.
     ///
     /// # Arguments
@@ -67,8 +81,9 @@ impl<R: RecurrentLayer> CharModel<R> {
         let vectors = self.embedding.forward(input);
         // The recurrent layers may have another type than the rest.
         let outer = vectors.dtype();
-        let (output, state) = self.recurrent.forward(vectors.cast(self.recurrent.dtype()), state);
-        let output = output.reshape([batch * time, self.recurrent.d_output()]);
+        let (output, state) =
+            self.recurrent.chunk(vectors.cast(self.recurrent.parameter_dtype()), state);
+        let output = output.reshape([batch * time, self.recurrent.output_size()]);
         (self.head.forward(output.cast(outer)), state)
     }
 
@@ -76,9 +91,10 @@ impl<R: RecurrentLayer> CharModel<R> {
     pub fn step(&self, input: Tensor<1, Int>, state: Option<R::State>) -> (Tensor<2>, R::State) {
         let batch = input.dims()[0];
         let vectors = self.embedding.forward(input.reshape([batch, 1]));
-        let vectors = vectors.reshape([batch, self.recurrent.d_input()]);
+        let vectors = vectors.reshape([batch, self.recurrent.input_size()]);
         let outer = vectors.dtype();
-        let (output, state) = self.recurrent.step(vectors.cast(self.recurrent.dtype()), state);
+        let (output, state) =
+            self.recurrent.one_step(vectors.cast(self.recurrent.parameter_dtype()), state);
         (self.head.forward(output.cast(outer)), state)
     }
 
@@ -105,27 +121,10 @@ sequence_model!(CharModel, |model, input| match input {
     Input::Values(_) => None,
 });
 
-/// The options of [`CharLm`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CharLmOptions {
-    /// Characters in a chunk of text, `T`: how far gradients go back.
-    pub time: usize,
-    /// The size of a character's vector, `E`.
-    pub embedding: usize,
-    /// The text file; `None`: the text that the crate ships.
-    pub text: Option<String>,
-}
-
-impl Default for CharLmOptions {
-    fn default() -> Self {
-        Self { time: 64, embedding: 64, text: None }
-    }
-}
-
 /// The character model's task: a text.
 #[derive(Clone, Debug)]
 pub struct CharLm {
-    settings: Settings,
+    pub(crate) settings: Settings,
     options: CharLmOptions,
     text: Text,
     train: Streams,
@@ -177,6 +176,45 @@ impl CharLm {
 }
 
 impl CharLm {
+    /// How many characters are in the vocabulary.
+    pub(crate) fn vocabulary(&self) -> usize {
+        self.text.vocabulary.len()
+    }
+
+    /// [`Task::loss`], of any model.
+    pub(crate) fn loss_of<R: StreamLayer<State = AnyState>>(
+        &self,
+        model: &CharModel<R>,
+        step: u64,
+        state: Option<AnyState>,
+        device: &Device,
+    ) -> (Tensor<1>, Option<AnyState>) {
+        let chunk = (step % self.train.chunks() as u64) as usize;
+        // At the beginning of the text there is no state.
+        let state = state.filter(|_| chunk > 0);
+        let (input, target) = self.train_chunk(chunk, device);
+        let (loss, state) = model.loss(input, target, state);
+        (loss, Some(state))
+    }
+
+    /// [`Task::validate`], of any model.
+    pub(crate) fn scores_of<R: StreamLayer>(
+        &self,
+        model: &CharModel<R>,
+        device: &Device,
+    ) -> Scores {
+        let (mut sum, mut count, mut state) = (0.0, 0, None);
+        for (input, target) in self.valid_chunks(device) {
+            let characters = target.shape().num_elements();
+            let (loss, next) = model.loss(input, target, state.take());
+            sum += f64::from(loss.into_scalar::<f32>()) * characters as f64;
+            count += characters;
+            state = Some(next);
+        }
+        let loss = sum / count as f64;
+        Scores { loss, metric: loss / std::f64::consts::LN_2 }
+    }
+
     /// A chunk of the training text: characters and the characters after them.
     fn train_chunk(&self, chunk: usize, device: &Device) -> (Tensor<2, Int>, Tensor<2, Int>) {
         let time = self.train.time;
@@ -218,6 +256,19 @@ impl Task for CharLm {
             "a UTF-8 text (`-`: standard input) [default: a text about back-propagation through time \
              that comes with bptt]",
         ),
+        TaskOption::text(
+            "model",
+            "NAME",
+            "what reads the characters: recurrent, layers of --cell; or hybrid, blocks of RG-LRU and \
+             local attention, 3 of them unless --layers says otherwise, of the width --hidden",
+        ),
+        TaskOption::size(
+            "window",
+            "N",
+            "steps that the attention of --model hybrid reaches [default: 64]",
+            2,
+            LONGEST,
+        ),
     ];
     const ONE_DIRECTION: Option<&'static str> =
         Some("the backward direction would read the characters that are to be said");
@@ -230,6 +281,22 @@ impl Task for CharLm {
         let common = Settings::new(Self::NAME, &CharLmOptions::default());
         let sizes = Settings { hidden: 128, batch: 32, ..common };
         Settings { lr: 4e-3, steps: Some(2000), validate_every: 500, ..sizes }
+    }
+
+    fn adapted(mut settings: Settings) -> Settings {
+        // With fewer blocks there is no attention.
+        if settings.options::<CharLmOptions>().is_ok_and(|given| given.model == ModelKind::Hybrid) {
+            settings.layers = 3;
+        }
+        settings
+    }
+
+    fn check(settings: &Settings, options: &CharLmOptions) -> Result<(), Error> {
+        check_model(settings, &Self::defaults(), options)
+    }
+
+    fn model_name(options: &CharLmOptions) -> Option<&'static str> {
+        (options.model == ModelKind::Hybrid).then_some("hybrid")
     }
 
     fn new(settings: &Settings) -> Result<Self, Error> {
@@ -253,25 +320,11 @@ impl Task for CharLm {
         state: Option<AnyState>,
         device: &Device,
     ) -> (Tensor<1>, Option<AnyState>) {
-        let chunk = (step % self.train.chunks() as u64) as usize;
-        // At the beginning of the text there is no state.
-        let state = state.filter(|_| chunk > 0);
-        let (input, target) = self.train_chunk(chunk, device);
-        let (loss, state) = model.loss(input, target, state);
-        (loss, Some(state))
+        self.loss_of(model, step, state, device)
     }
 
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
-        let (mut sum, mut count, mut state) = (0.0, 0, None);
-        for (input, target) in self.valid_chunks(device) {
-            let characters = target.shape().num_elements();
-            let (loss, next) = model.loss(input, target, state.take());
-            sum += f64::from(loss.into_scalar::<f32>()) * characters as f64;
-            count += characters;
-            state = Some(next);
-        }
-        let loss = sum / count as f64;
-        Scores { loss, metric: loss / std::f64::consts::LN_2 }
+        self.scores_of(model, device)
     }
 
     /// Each chunk begins with the state in which the model left the chunk before, as in the validation. These states are

@@ -2,9 +2,12 @@
 
 pub(crate) mod adding;
 pub(crate) mod char_lm;
+pub(crate) mod char_lm_options;
 pub(crate) mod copy;
 pub(crate) mod flip_flop;
 pub(crate) mod forecast;
+#[cfg(feature = "scanned-cells")]
+pub(crate) mod hybrid_lm;
 pub(crate) mod parity;
 mod parts;
 
@@ -20,12 +23,17 @@ use burn::tensor::Device;
 /// All tasks, by name. `bptt train`, its help texts and the tests follow this list.
 pub static TASKS: &[AnyTask] = &[
     AnyTask::of::<adding::Adding>(),
-    AnyTask::of::<char_lm::CharLm>(),
+    CHAR_LM,
     AnyTask::of::<copy::Copying>(),
     AnyTask::of::<flip_flop::FlipFlop>(),
     AnyTask::of::<forecast::Forecast>(),
     AnyTask::of::<parity::Parity>(),
 ];
+
+#[cfg(feature = "scanned-cells")]
+const CHAR_LM: AnyTask = AnyTask::of::<char_lm::CharLm>().trained_by(hybrid_lm::train_either);
+#[cfg(not(feature = "scanned-cells"))]
+const CHAR_LM: AnyTask = AnyTask::of::<char_lm::CharLm>();
 
 /// Trains the task that the settings name. See [`AnyTask::train`].
 ///

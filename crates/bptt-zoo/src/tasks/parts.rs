@@ -39,7 +39,10 @@ macro_rules! sequence_model {
     ($Model:ident, |$model:ident, $input:ident| $read:expr) => {
         impl crate::task::SequenceModel for $Model<bptt::AnyLayer> {
             fn with_engine(self, engine: bptt::Engine) -> Self {
-                Self { recurrent: self.recurrent.with_engine(engine), ..self }
+                Self {
+                    recurrent: bptt::RecurrentLayer::with_engine(self.recurrent, engine),
+                    ..self
+                }
             }
 
             fn with_dtype(self, dtype: burn::tensor::DType) -> Self {

@@ -1,0 +1,120 @@
+//! The options of the character model, and which of the other settings go with them.
+
+use crate::error::Error;
+use crate::settings::{Settings, fields};
+use bptt::Engine;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The options of [`CharLm`](crate::CharLm).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CharLmOptions {
+    /// Characters in a chunk of text, `T`: how far gradients go back.
+    pub time: usize,
+    /// The size of a character's vector, `E`.
+    pub embedding: usize,
+    /// The text file; `None`: the text that the crate ships.
+    pub text: Option<String>,
+    /// What reads the characters' vectors.
+    pub model: ModelKind,
+    /// How many steps the attention of a hybrid reaches, `N`; `None` for other models, and for the default of a hybrid.
+    pub window: Option<usize>,
+}
+
+/// What reads the characters' vectors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelKind {
+    /// Layers of [`Settings::cell`].
+    #[default]
+    Recurrent,
+    /// RG-LRUs and local attention ([`Hybrid`](crate::Hybrid)).
+    Hybrid,
+}
+
+/// What a hybrid does with settings: these it has, and of the others only their defaults.
+const OF_A_HYBRID: [&str; 14] = [
+    "task",
+    "engine",
+    "device",
+    "hidden",
+    "layers",
+    "batch",
+    "optimizer",
+    "lr",
+    "clip",
+    "dropout",
+    "seed",
+    "steps",
+    "seconds",
+    "validate_every",
+];
+
+impl Default for CharLmOptions {
+    fn default() -> Self {
+        Self { time: 64, embedding: 64, text: None, model: ModelKind::Recurrent, window: None }
+    }
+}
+
+/// Checks that the settings make the model.
+///
+/// # Arguments
+///
+/// - `defaults`: those of the task
+pub(crate) fn check_model(
+    settings: &Settings,
+    defaults: &Settings,
+    options: &CharLmOptions,
+) -> Result<(), Error> {
+    match (options.model, options.window) {
+        (ModelKind::Recurrent, None) => Ok(()),
+        (ModelKind::Recurrent, Some(window)) => Err(Error::input(format!(
+            "--window {window}: recurrent layers have no attention; leave it out, or take --model hybrid"
+        ))),
+        (ModelKind::Hybrid, _) => check_hybrid(settings, defaults, options),
+    }
+}
+
+/// Checks that the settings make a hybrid.
+fn check_hybrid(
+    settings: &Settings,
+    defaults: &Settings,
+    options: &CharLmOptions,
+) -> Result<(), Error> {
+    if cfg!(not(feature = "scanned-cells")) {
+        return Err(Error::input(
+            "--model hybrid: not in this build, which is without the feature scanned-cells",
+        ));
+    }
+    let (given, defaults) = (fields(settings), fields(defaults));
+    let own = |name: &str| OF_A_HYBRID.contains(&name) || settings.options.contains_key(name);
+    let differs =
+        |(name, value): &(&String, &Value)| !own(name) && defaults.get(*name) != Some(*value);
+    if let Some((name, value)) = given.iter().find(differs) {
+        let (flag, value) = (name.replace('_', "-"), shown(value));
+        return Err(Error::input(format!(
+            "--{flag} {value}: a hybrid has no such choice; leave it out"
+        )));
+    }
+    if settings.engine == Engine::Rtrl {
+        return Err(Error::input("--engine rtrl: not for --model hybrid; take manual or autograd"));
+    }
+    if !settings.hidden.is_multiple_of(2) {
+        return Err(Error::input(format!(
+            "--hidden {}: has to be even for --model hybrid, whose positions rotate pairs of units",
+            settings.hidden
+        )));
+    }
+    if options.window.is_some() && settings.layers < 3 {
+        return Err(Error::input(format!(
+            "--layers {}: every third block of a hybrid has attention, so --window needs --layers 3 or more",
+            settings.layers
+        )));
+    }
+    Ok(())
+}
+
+/// A value as it is on the command line.
+fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_string)
+}
