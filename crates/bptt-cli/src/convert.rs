@@ -57,6 +57,9 @@ pub struct ConvertArgs {
     /// Dropout between the layers while training [default: what IN says, else 0]
     #[arg(long, value_name = "P")]
     dropout: Option<f64>,
+    /// What TensorFlow's LSTMCell adds to the forget gate [default: 1]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    forget_bias: Option<f64>,
     /// For Keras and Flax, if the names of a stack's layers have no numbers: all layers, the lowest
     /// first
     #[arg(long, value_name = "LAYER,…", value_delimiter = ',')]
@@ -75,6 +78,16 @@ enum LibraryArg {
     Torch,
     Keras,
     Flax,
+    /// LSTM, GRU and IndRNN of LMNT's haste
+    Haste,
+    /// W, R, B and P of ONNX's operators
+    Onnx,
+    /// LSTMCell of TensorFlow 1, with 1 added to the forget gate
+    Tensorflow,
+    /// IndRNN of StefOe's indrnn-pytorch
+    IndrnnPytorch,
+    /// sLSTM of NX-AI's xlstm
+    Xlstm,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -150,6 +163,11 @@ fn import(args: &ConvertArgs) -> Import {
             LibraryArg::Torch => Library::Torch,
             LibraryArg::Keras => Library::Keras,
             LibraryArg::Flax => Library::Flax,
+            LibraryArg::Haste => Library::Haste,
+            LibraryArg::Onnx => Library::Onnx,
+            LibraryArg::Tensorflow => Library::TensorFlow,
+            LibraryArg::IndrnnPytorch => Library::IndRnnPytorch,
+            LibraryArg::Xlstm => Library::Xlstm,
         })
         .with_order(args.order.iter().map(String::as_str))
         .with_linear(args.linear.iter().map(String::as_str));
@@ -179,6 +197,7 @@ fn import(args: &ConvertArgs) -> Import {
     for (value, with) in [
         (args.clip, Import::with_clip as fn(Import, f64) -> Import),
         (args.dropout, Import::with_dropout),
+        (args.forget_bias, Import::with_forget_bias),
     ] {
         import = value.map_or(import.clone(), |value| with(import, value));
     }
@@ -194,6 +213,9 @@ fn details(layer: &FoundLayer, options: &LayerOptions) -> String {
     }];
     match layer.cell {
         Rnn => parts.push(format!("{:?}", options.nonlinearity).to_lowercase()),
+        other if other.name() == "indrnn" => {
+            parts.push(format!("{:?}", options.nonlinearity).to_lowercase());
+        }
         Gru if options.reset_after => parts.push("reset after the product".to_string()),
         Gru => parts.push("reset before the product".to_string()),
         Lstm => {

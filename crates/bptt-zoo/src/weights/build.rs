@@ -2,7 +2,12 @@
 
 use crate::weights::contents::Tensors;
 use crate::weights::layer::{FoundLayer, LayerOptions};
-use bptt::{AnyCell, CellKind, GruCell, LstmCell, Recurrent, RnnCell, SequenceCell, StackConfig};
+#[cfg(feature = "diagonal-cells")]
+use bptt::IndRnnCell;
+use bptt::{
+    AnyCell, CellKind, GruCell, LstmCell, Nonlinearity, Recurrent, RnnCell, SequenceCell,
+    StackConfig,
+};
 use burn::Tensor;
 use burn::module::{Initializer, Param};
 use burn::tensor::{DType, Device, TensorData};
@@ -49,7 +54,10 @@ pub(super) fn build<C: FileCell>(
             }
         };
         weights.bias_ih = layer.bias.then(|| vector(of("bias_ih"), device, dtype));
-        weights.bias_hh = layer.bias.then(|| vector(of("bias_hh"), device, dtype));
+        // A cell without recurrent products has one bias.
+        weights.bias_hh = weights.bias_hh.is_some().then(|| vector(of("bias_hh"), device, dtype));
+        let diagonal = weights.weight_diag.is_some();
+        weights.weight_diag = diagonal.then(|| matrix(of("weight_diag"), device, dtype));
         let projected = layer.proj_size > 0;
         weights.weight_hr = projected.then(|| matrix(of("weight_hr"), device, dtype));
     }
@@ -65,14 +73,27 @@ fn vector(data: TensorData, device: &Device, dtype: DType) -> Param<Tensor<1>> {
 }
 
 /// The cell of a layer that was found.
-pub(super) fn cell(layer: &FoundLayer, options: &LayerOptions) -> AnyCell {
-    match layer.cell {
+///
+/// # Errors
+///
+/// If it has a rectifier, and this build has the cell without one only.
+pub(super) fn cell(layer: &FoundLayer, options: &LayerOptions) -> Result<AnyCell, String> {
+    let cell = match layer.cell {
         CellKind::Rnn => AnyCell::Rnn(RnnCell(options.nonlinearity)),
         CellKind::Lstm => {
             AnyCell::Lstm(LstmCell { input_forget: options.input_forget, clip: options.clip })
         }
         CellKind::Gru => AnyCell::Gru(GruCell { reset_after: options.reset_after }),
+        #[cfg(feature = "diagonal-cells")]
+        CellKind::IndRnn => AnyCell::IndRnn(IndRnnCell(options.nonlinearity)),
         other => other.default_cell(),
+    };
+    match options.nonlinearity == Nonlinearity::Relu && !cell.name().ends_with("-relu") {
+        true if cell.name().ends_with("-tanh") => Err(format!(
+            "its cell is {} with relu, which this build does not have",
+            layer.cell.name()
+        )),
+        _ => Ok(cell),
     }
 }
 

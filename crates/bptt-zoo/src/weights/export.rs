@@ -7,8 +7,8 @@ use crate::weights::contents::{Metadata, Tensors};
 use crate::weights::file::WeightFile;
 use crate::weights::formats;
 use crate::weights::import::KEY;
-use crate::weights::layer::{LayerOptions, not_in_files};
-use bptt::{AnyCell, Recurrent, RecurrentWeight};
+use crate::weights::layer::{LayerOptions, kind_to_say};
+use bptt::{AnyCell, Nonlinearity, Recurrent, RecurrentWeight, SequenceCell};
 use burn::Tensor;
 use burn::module::Param;
 use std::collections::BTreeMap;
@@ -17,19 +17,17 @@ use std::path::Path;
 /// Writes a layer to a file: `.safetensors`, which PyTorch's `load_state_dict` takes without a change, or Burn's
 /// `.bpk`. PyTorch has no layer in heads; [`block_diagonal`](bptt::block_diagonal) makes the weight of one without.
 ///
-/// The options that the tensors do not show (nonlinearity, form of the reset, layout, …) are written into the file's
+/// The options that the tensors do not show (a cell that PyTorch does not have, nonlinearity, form of the reset, layout, …) are written into the file's
 /// metadata, and [`load`](super::load) reads them from there.
 ///
 /// # Errors
 ///
-/// If the ending is not one of these, if PyTorch does not have the cell, or if the file cannot be written. Then no
-/// temporary file remains.
+/// If the ending is not one of these, or if the file cannot be written. Then no temporary file remains.
 pub fn save<C: FileCell>(layer: &Recurrent<C>, path: impl AsRef<Path>) -> Result<(), Error> {
     let path = path.as_ref();
     let format = formats::of_path_to_write(path).map_err(|why| Error::file("write", path, why))?;
     let tensors = tensors(layer).map_err(|why| Error::file("write", path, why))?;
-    let options = options(layer).map_err(|why| Error::file("write", path, why))?;
-    let said = BTreeMap::from([(String::new(), options)]);
+    let said = BTreeMap::from([(String::new(), options(layer))]);
     let metadata = metadata(&said)?;
     WeightFile { format, tensors, left_out: Default::default(), metadata }.write(path)
 }
@@ -41,21 +39,27 @@ pub(super) fn metadata(said: &BTreeMap<String, LayerOptions>) -> Result<Metadata
     Ok(Metadata::from([(KEY.to_string(), text)]))
 }
 
-fn options<C: FileCell>(layer: &Recurrent<C>) -> Result<LayerOptions, String> {
+pub(super) fn options<C: FileCell>(layer: &Recurrent<C>) -> LayerOptions {
+    let cell = layer.cell().any();
     let common = LayerOptions {
+        kind: kind_to_say(cell.kind()),
         batch_first: layer.is_batch_first(),
         reverse: layer.is_reverse(),
         dropout: layer.dropout.prob,
         ..LayerOptions::default()
     };
-    Ok(match layer.cell().any() {
+    match cell {
         AnyCell::Rnn(cell) => LayerOptions { nonlinearity: cell.0, ..common },
         AnyCell::Lstm(cell) => {
             LayerOptions { input_forget: cell.input_forget, clip: cell.clip, ..common }
         }
         AnyCell::Gru(cell) => LayerOptions { reset_after: cell.reset_after, ..common },
-        other => return Err(not_in_files(other.kind())),
-    })
+        // By its name, because the type is there with a feature only.
+        other if other.name().ends_with("-relu") => {
+            LayerOptions { nonlinearity: Nonlinearity::Relu, ..common }
+        }
+        _ => common,
+    }
 }
 
 /// A layer's parameters under PyTorch's names.
@@ -82,11 +86,15 @@ pub fn tensors<C: FileCell>(layer: &Recurrent<C>) -> Result<Tensors, String> {
         if let Some(weight) = &weights.weight_hr {
             put("weight_hr", array(weight)?);
         }
+        if let Some(weight) = &weights.weight_diag {
+            put("weight_diag", array(weight)?);
+        }
     }
     Ok(found)
 }
 
-fn array<const D: usize>(param: &Param<Tensor<D>>) -> Result<Array, String> {
+/// A parameter as a file has it.
+pub(super) fn array<const D: usize>(param: &Param<Tensor<D>>) -> Result<Array, String> {
     let data = param.val().into_data();
     let element = Element::of_burn(data.dtype())?;
     let shape = data.shape().to_vec();

@@ -10,6 +10,7 @@
 //! | `SimpleCell` | `i+`, `h` | the same |
 
 use crate::weights::array::Array;
+use crate::weights::contents::Tensors;
 use crate::weights::error_list::{ErrorList, shown};
 use crate::weights::keymap::{Cell, KeyMap, Parameters, TensorMapping, Translated, one_type};
 use std::collections::BTreeSet;
@@ -63,6 +64,23 @@ fn is_three_wide(cell: &Cell<'_>) -> bool {
 
 impl KeyMap for Flax {
     const OWN: usize = 2;
+
+    fn check(tensors: &Tensors) -> Result<(), String> {
+        let beside = |name: &str, other: &str| {
+            let path = name.strip_suffix("hf/kernel").or_else(|| name.strip_suffix("hf.kernel"))?;
+            Some(tensors.keys().any(|name| name.starts_with(&format!("{path}{other}"))))
+        };
+        let is_mgu =
+            |name: &&String| beside(name, "hn") == Some(true) && beside(name, "hi") == Some(false);
+        match tensors.keys().find(is_mgu) {
+            Some(name) => Err(format!(
+                "{} is of an MGUCell, which resets by the gate that keeps and behind the product; that of \
+                 this project (Zhou et al. 2016) resets by the gate that writes and before it",
+                shown(name)
+            )),
+            None => Ok(()),
+        }
+    }
 
     fn is_cell(cell: &Cell<'_>) -> bool {
         form(cell).is_some()
@@ -155,6 +173,8 @@ impl KeyMap for Flax {
             weight_ih: Array::stacked(&input),
             weight_hh: Array::stacked(&recurrent),
             biases: biased.then(|| [bias(input_biases), bias(hidden_biases)]),
+            bias: None,
+            diagonal: None,
         })
     }
 }

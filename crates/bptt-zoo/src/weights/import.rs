@@ -7,9 +7,14 @@ use crate::weights::error_list::{ErrorList, shown};
 use crate::weights::file::{WeightFile, one_line};
 use crate::weights::flax::Flax;
 use crate::weights::format::{Format, Layout};
+use crate::weights::haste::Haste;
+use crate::weights::indrnn::IndRnn;
 use crate::weights::keras::Keras;
 use crate::weights::keymap::{TensorMapping, Translated, translate};
 use crate::weights::layer::{FoundLayer, LayerOptions, prefixes};
+use crate::weights::onnx::{self, Onnx};
+use crate::weights::tensorflow::{FORGET_BIAS, TensorFlow, add_forget_bias};
+use crate::weights::xlstm::Xlstm;
 use crate::weights::{run, torch};
 use bptt::{Nonlinearity, Recurrent};
 use burn::tensor::{DType, Device};
@@ -34,6 +39,27 @@ pub enum Library {
     Keras,
     /// Flax's.
     Flax,
+    /// haste's: LSTM, GRU, IndRNN.
+    Haste,
+    /// The operators of ONNX, also with peepholes.
+    Onnx,
+    /// `LSTMCell` of TensorFlow 1, also with peepholes.
+    TensorFlow,
+    /// The IndRNN of StefOe's `indrnn-pytorch`.
+    #[serde(rename = "indrnn-pytorch")]
+    IndRnnPytorch,
+    /// sLSTM of NX-AI's `xlstm`.
+    Xlstm,
+}
+
+impl Library {
+    /// Whether its layers have inputs `[B, T, I]` by default.
+    fn is_batch_first(self) -> bool {
+        match self {
+            Self::Keras | Self::Flax | Self::TensorFlow | Self::Xlstm => true,
+            Self::Torch | Self::Haste | Self::Onnx | Self::IndRnnPytorch => false,
+        }
+    }
 }
 
 /// How to read a layer from a file: which layer, and the options that its tensors do not show.
@@ -53,6 +79,7 @@ pub struct Import {
     batch_first: Option<bool>,
     reverse: Option<bool>,
     dropout: Option<f64>,
+    forget_bias: Option<f64>,
     dtype: Option<DType>,
     order: Vec<String>,
     pub(super) linear: Vec<String>,
@@ -113,6 +140,8 @@ impl Import {
         with_reverse: reverse, bool;
         /// The dropout between the layers, while training.
         with_dropout: dropout, f64;
+        /// For `LSTMCell` of TensorFlow 1: what it adds to the forget gate. By default 1, as there.
+        with_forget_bias: forget_bias, f64;
         /// The float type of the layer. By default, f64 stays f64, and all other types become f32.
         with_dtype: dtype, DType;
     }
@@ -161,7 +190,7 @@ impl Import {
                 )));
             }
         };
-        let cell = cell(layer, options);
+        let cell = cell(layer, options).map_err(in_file)?;
         let cell =
             C::of_any(cell).ok_or_else(|| in_file(format!("it holds another cell: {layer}")))?;
         build(layer, options, cell, &imported.tensors, self.dtype, device).map_err(in_file)
@@ -207,6 +236,12 @@ impl Import {
                 names(&file.tensors)
             ));
         }
+        if let Some(forget_bias) = self.forget_bias.filter(|_| self.library != Library::TensorFlow)
+        {
+            return Err(format!(
+                "a forget bias of {forget_bias} is for TensorFlow; the biases of other libraries are in the file"
+            ));
+        }
         let translated = match self.library {
             Library::Torch if !self.order.is_empty() => {
                 return Err("an order of layers is for Keras and Flax; PyTorch numbers them".into());
@@ -214,6 +249,16 @@ impl Import {
             Library::Torch => torch::translate(own)?,
             Library::Keras => translate::<Keras>(&own, &self.order)?,
             Library::Flax => translate::<Flax>(&own, &self.order)?,
+            Library::Haste => translate::<Haste>(&own, &self.order)?,
+            Library::Onnx => translate::<Onnx>(&own, &self.order)
+                .and_then(|done| onnx::check_reset(done, self.reset_after))?,
+            Library::TensorFlow => {
+                let mut done = translate::<TensorFlow>(&own, &self.order)?;
+                add_forget_bias(&mut done, self.forget_bias.unwrap_or(FORGET_BIAS))?;
+                done
+            }
+            Library::IndRnnPytorch => translate::<IndRnn>(&own, &self.order)?,
+            Library::Xlstm => translate::<Xlstm>(&own, &self.order)?,
         };
         said.extend(self::said(&file.metadata)?);
         let (layers, options) = self.layers(&file, &prefix, &translated, &said)?;
@@ -270,8 +315,9 @@ impl Import {
         let (mut layers, mut options) = (Vec::new(), Vec::new());
         for name in found {
             let known = said.get(&format!("{prefix}{name}"));
-            let options_of_layer = self.options(known, file.format, translated.reset_after)?;
-            match FoundLayer::read(&translated.tensors, &name, options_of_layer.input_forget) {
+            let mut options_of_layer = self.options(known, file.format, translated)?;
+            options_of_layer.kind = translated.kind.or(options_of_layer.kind);
+            match FoundLayer::read(&translated.tensors, &name, &options_of_layer) {
                 Ok(layer) => layers.push(layer),
                 Err(why) => wrong.add(why),
             }
@@ -288,8 +334,9 @@ impl Import {
         &self,
         said: Option<&LayerOptions>,
         format: Format,
-        reset_after: Option<bool>,
+        translated: &Translated,
     ) -> Result<LayerOptions, String> {
+        let reset_after = translated.reset_after;
         if let (Some(given), Some(found)) = (self.reset_after, reset_after)
             && given != found
         {
@@ -299,10 +346,12 @@ impl Import {
         }
         let said = said.cloned().unwrap_or_else(|| LayerOptions {
             // Keras and Flax have only this layout, and files of Burn have the default of the configs.
-            batch_first: self.library != Library::Torch || format.layout() == Layout::Burn,
+            batch_first: self.library.is_batch_first() || format.layout() == Layout::Burn,
+            nonlinearity: translated.nonlinearity.unwrap_or_default(),
             ..LayerOptions::default()
         });
         Ok(LayerOptions {
+            kind: said.kind,
             nonlinearity: self.nonlinearity.unwrap_or(said.nonlinearity),
             reset_after: self.reset_after.or(reset_after).unwrap_or(said.reset_after),
             input_forget: self.input_forget.unwrap_or(said.input_forget),

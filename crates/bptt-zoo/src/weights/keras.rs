@@ -104,7 +104,13 @@ impl KeyMap for Keras {
             true => of_cudnn(kernel, hidden).blocks(order),
             false => kernel.transposed().blocks(order),
         };
-        Some(Parameters { weight_ih: turned(kernel.1), weight_hh: turned(recurrent.1), biases })
+        Some(Parameters {
+            weight_ih: turned(kernel.1),
+            weight_hh: turned(recurrent.1),
+            biases,
+            bias: None,
+            diagonal: None,
+        })
     }
 }
 

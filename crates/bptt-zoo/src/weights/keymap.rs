@@ -1,11 +1,12 @@
 //! Converts names and layouts of other libraries to those of PyTorch.
 //!
-//! This file has what `keras.rs` and `flax.rs` share. It finds out which tensors are one cell, which cells are the
+//! This file has what `keras.rs`, `flax.rs` and the files of other libraries share. It finds out which tensors are one cell, which cells are the
 //! directions of one layer, and in which order the layers are stacked.
 
 use crate::weights::array::{Array, Element};
 use crate::weights::contents::{Tensors, UnreadTensor};
 use crate::weights::error_list::{ErrorList, shown};
+use bptt::{CellKind, Nonlinearity};
 use std::collections::BTreeMap;
 
 /// Where a tensor of a file went.
@@ -54,6 +55,10 @@ pub(super) struct Translated {
     pub(super) mappings: Vec<TensorMapping>,
     /// Whether the reset gate of a GRU comes after the product, if the file shows it.
     pub(super) reset_after: Option<bool>,
+    /// The cell, if it is one that PyTorch does not have.
+    pub(super) kind: Option<CellKind>,
+    /// The nonlinearity that the library has by default, if it is not tanh.
+    pub(super) nonlinearity: Option<Nonlinearity>,
 }
 
 /// The tensors of one cell, by the rest of their names after the cell's path.
@@ -71,12 +76,31 @@ pub(super) struct Parameters {
     pub(super) weight_hh: Array,
     /// `bias_ih` and `bias_hh`.
     pub(super) biases: Option<[Array; 2]>,
+    /// `bias_ih` of a cell that has no other.
+    pub(super) bias: Option<Array>,
+    /// `weight_diag`.
+    pub(super) diagonal: Option<Array>,
 }
 
 /// A library's layout of one cell.
 pub(super) trait KeyMap {
     /// How many parts at the end of a name belong to the cell: Keras `kernel`, Flax `ii/kernel`.
     const OWN: usize;
+
+    /// Refuses files whose layers compute something else.
+    ///
+    /// # Errors
+    ///
+    /// What it is, in a line.
+    fn check(_tensors: &Tensors) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The parts of a cell's path in the order of layers, with the direction as in Keras; `None`, if the tensors are of
+    /// no layer.
+    fn path(_tensors: &Tensors, path: &[&str]) -> Option<Vec<String>> {
+        Some(path.iter().map(|part| part.to_string()).collect())
+    }
 
     /// Whether tensors with these names are a recurrent cell.
     fn is_cell(cell: &Cell<'_>) -> bool;
@@ -106,12 +130,14 @@ pub(super) fn translate<M: KeyMap>(
     tensors: &Tensors,
     order: &[String],
 ) -> Result<Translated, String> {
+    M::check(tensors)?;
     let mut cells: BTreeMap<Vec<Part>, Cell<'_>> = BTreeMap::new();
     for (name, array) in tensors {
         let parts: Vec<&str> = name.split(['/', '.']).collect();
         let Some(path) = parts.len().checked_sub(M::OWN) else { continue };
         let (path, own) = parts.split_at(path);
-        let cell = cells.entry(path.iter().map(|part| Part::new(part)).collect()).or_default();
+        let Some(ordered) = M::path(tensors, path) else { continue };
+        let cell = cells.entry(ordered.iter().map(|part| Part::new(part)).collect()).or_default();
         cell.path = path.join("/");
         let own = own.join("/");
         let own = own.strip_suffix(":0").unwrap_or(&own).to_string();
@@ -128,11 +154,17 @@ pub(super) fn translate<M: KeyMap>(
         for (reverse, cell) in directions {
             let suffix = format!("_l{number}{}", if reverse { "_reverse" } else { "" });
             let found = M::parameters(&cell, &suffix, &mut translated, &mut errors);
-            let Some(Parameters { weight_ih, weight_hh, biases }) = found else { continue };
+            let Some(Parameters { weight_ih, weight_hh, biases, bias, diagonal }) = found else {
+                continue;
+            };
             translated.tensors.insert(format!("weight_ih{suffix}"), weight_ih);
             translated.tensors.insert(format!("weight_hh{suffix}"), weight_hh);
-            for (name, bias) in ["bias_ih", "bias_hh"].iter().zip(biases.into_iter().flatten()) {
+            let biases = biases.into_iter().flatten().chain(bias);
+            for (name, bias) in ["bias_ih", "bias_hh"].iter().zip(biases) {
                 translated.tensors.insert(format!("{name}{suffix}"), bias);
+            }
+            if let Some(diagonal) = diagonal {
+                translated.tensors.insert(format!("weight_diag{suffix}"), diagonal);
             }
         }
     }
@@ -272,6 +304,39 @@ impl<'a> Cell<'a> {
             return None;
         }
         Some((name, array))
+    }
+}
+
+impl Translated {
+    /// Says where a tensor went.
+    pub(super) fn moved(&mut self, (name, array): (&str, &Array), target: &str, how: &str) {
+        self.mappings.push(TensorMapping::new(name, array, Some(target.to_string()), how));
+    }
+
+    /// Says which cell of this project the layers have. All of them have the same.
+    ///
+    /// # Errors
+    ///
+    /// If a layer has another one than those before it, or if this build has no such cell.
+    pub(super) fn say_kind(&mut self, name: &str) -> Result<(), String> {
+        let kind = CellKind::ALL.into_iter().find(|kind| kind.name() == name);
+        let kind =
+            kind.ok_or_else(|| format!("its cell is {name}, which this build does not have"))?;
+        match self.kind.replace(kind) {
+            Some(other) if other != kind => {
+                Err(format!("its cells are {} and {name}: take one by its prefix", other.name()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Refuses tensors that are none of a cell's.
+pub(super) fn only(cell: &Cell<'_>, known: &[&str], errors: &mut ErrorList) {
+    for (own, (name, _)) in &cell.tensors {
+        if !known.contains(&own.as_str()) {
+            errors.add(format!("{} does not fit a recurrent cell", shown(name)));
+        }
     }
 }
 

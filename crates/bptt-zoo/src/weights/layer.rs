@@ -3,7 +3,7 @@
 use crate::weights::array::Element;
 use crate::weights::contents::Tensors;
 use crate::weights::error_list::{ErrorList, shown};
-use bptt::{CellKind, LayerKind, Nonlinearity, SequenceCell};
+use bptt::{CellKind, Nonlinearity, SequenceCell};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LayerOptions {
-    /// For an RNN.
+    /// Which cell, if PyTorch does not have it: the shapes do not show it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<CellKind>,
+    /// For an RNN, or an IndRNN.
     pub nonlinearity: Nonlinearity,
     /// For a GRU.
     pub reset_after: bool,
@@ -31,6 +34,7 @@ impl Default for LayerOptions {
     /// PyTorch's defaults.
     fn default() -> Self {
         Self {
+            kind: None,
             nonlinearity: Nonlinearity::Tanh,
             reset_after: true,
             input_forget: false,
@@ -65,8 +69,9 @@ pub struct FoundLayer {
     pub num_heads: usize,
 }
 
-/// The kinds of parameters, by PyTorch's names.
-const PARTS: [&str; 5] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"];
+/// The kinds of parameters, by PyTorch's names, and the diagonal weights that PyTorch does not have.
+const PARTS: [&str; 6] =
+    ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_diag"];
 
 /// The parts of a parameter's name: `weight_ih`, `_l1`, `_reverse`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,13 +123,14 @@ impl FoundLayer {
     ///
     /// # Arguments
     ///
-    /// - `input_forget`: whether three gates belong to an LSTM with coupled gates
+    /// - `options`: which cell it is, if PyTorch does not have it; and whether three gates belong to an LSTM with coupled
+    ///   gates
     ///
     /// # Errors
     ///
     /// One line with all tensors that are missing, do not belong to the layer, or have a wrong shape or type. It says
     /// what was expected and what was found.
-    pub fn read(tensors: &Tensors, prefix: &str, input_forget: bool) -> Result<Self, String> {
+    pub fn read(tensors: &Tensors, prefix: &str, options: &LayerOptions) -> Result<Self, String> {
         let mut own = BTreeMap::new();
         let mut errors = ErrorList::default();
         for (full, array) in tensors {
@@ -144,11 +150,11 @@ impl FoundLayer {
                 None => errors.add(format!("{} does not fit a recurrent layer", shown(full))),
             }
         }
-        let layer = Self::sizes(&own, prefix, input_forget).map_err(|why| {
+        let layer = Self::sizes(&own, prefix, options).map_err(|why| {
             errors.add(why);
             errors.message()
         })?;
-        layer.compare(&own, input_forget, &mut errors);
+        layer.compare(&own, options.input_forget, &mut errors);
         match errors.count {
             0 => Ok(layer),
             _ => Err(format!("{layer}: {}", errors.message())),
@@ -159,8 +165,9 @@ impl FoundLayer {
     fn sizes(
         own: &BTreeMap<String, (Name, &[usize])>,
         prefix: &str,
-        input_forget: bool,
+        options: &LayerOptions,
     ) -> Result<Self, String> {
+        let input_forget = options.input_forget;
         let matrix = |part: &str| {
             own.values().find_map(|(name, shape)| match **shape {
                 [rows, columns] if name.part == part && rows > 0 && columns > 0 => {
@@ -192,10 +199,11 @@ impl FoundLayer {
         let projection = matrix("weight_hr");
         let d_hidden = projection.map_or(columns, |(_, _, hidden)| hidden);
         let gates = if rows % d_hidden == 0 { rows / d_hidden } else { 0 };
-        let cell = match (gates, input_forget) {
-            (1, _) => CellKind::Rnn,
-            (3, false) => CellKind::Gru,
-            (3, true) | (4, _) => CellKind::Lstm,
+        let cell = match (options.kind, gates, input_forget) {
+            (Some(cell), ..) => cell,
+            (None, 1, _) => CellKind::Rnn,
+            (None, 3, false) => CellKind::Gru,
+            (None, 3, true) | (None, 4, _) => CellKind::Lstm,
             _ => {
                 return Err(format!(
                     "weight_hh has shape [{rows}, {columns}]: {rows} rows are not 1, 3 or 4 gates \
@@ -203,10 +211,14 @@ impl FoundLayer {
                 ));
             }
         };
+        let rows = gates_of(cell, input_forget)
+            .checked_mul(d_hidden)
+            .ok_or_else(|| format!("weight_hh has {d_hidden} columns: too many"))?;
         if gates == 4 && input_forget {
             return Err("four gates, and coupled ones (input_forget) have three".to_string());
         }
-        if projection.is_some() && cell != CellKind::Lstm {
+        let projectable = cell == CellKind::Lstm || cell.default_cell().projectable();
+        if projection.is_some() && !projectable {
             return Err(format!(
                 "a projection (weight_hr) and {gates} gates; only an LSTM has one"
             ));
@@ -248,19 +260,11 @@ impl FoundLayer {
         if self.bidirectional { 2 } else { 1 }
     }
 
-    /// `G`
-    fn gates(&self, input_forget: bool) -> usize {
-        match self.cell {
-            CellKind::Rnn => 1,
-            CellKind::Gru => 3,
-            CellKind::Lstm => 4 - usize::from(input_forget),
-            other => other.default_cell().gates(),
-        }
-    }
-
     /// All parameters of the layer, with their shapes.
     fn parameters(&self, input_forget: bool) -> impl Iterator<Item = (Name, Vec<usize>)> + '_ {
-        let rows = self.gates(input_forget) * self.d_hidden;
+        let rows = gates_of(self.cell, input_forget) * self.d_hidden;
+        let layout = self.cell.default_cell().layout();
+        let (products, diagonals) = (layout.has_recurrent_weights(), layout.diagonal_weights);
         let state = if self.proj_size > 0 { self.proj_size } else { self.d_hidden };
         let sides = (0..self.num_layers)
             .flat_map(|layer| (0..self.directions()).map(move |side| (layer, side == 1)));
@@ -272,9 +276,12 @@ impl FoundLayer {
                     "weight_hh" if self.num_heads > 1 => {
                         vec![self.num_heads, rows / self.num_heads, state / self.num_heads]
                     }
-                    "weight_hh" => vec![rows, state],
+                    "weight_hh" if products => vec![rows, state],
+                    "weight_hh" => vec![diagonals, self.d_hidden],
+                    "weight_diag" if products && diagonals > 0 => vec![diagonals, self.d_hidden],
                     "weight_hr" if self.proj_size > 0 => vec![self.proj_size, self.d_hidden],
-                    "bias_ih" | "bias_hh" if self.bias => vec![rows],
+                    "bias_ih" if self.bias => vec![rows],
+                    "bias_hh" if self.bias && products => vec![rows],
                     _ => return None,
                 };
                 Some((Name { part, layer, reverse }, shape))
@@ -289,9 +296,15 @@ impl FoundLayer {
         input_forget: bool,
         errors: &mut ErrorList,
     ) {
-        for (name, expected) in self.parameters(input_forget) {
+        let expected: BTreeMap<String, Vec<usize>> =
+            self.parameters(input_forget).map(|(name, shape)| (name.to_string(), shape)).collect();
+        for name in own.keys().filter(|name| !expected.contains_key(*name)) {
             let full = shown(&format!("{}{name}", self.prefix));
-            match own.get(&name.to_string()) {
+            errors.add(format!("{full} is no parameter of it"));
+        }
+        for (name, expected) in expected {
+            let full = shown(&format!("{}{name}", self.prefix));
+            match own.get(&name) {
                 None => errors.add(format!("{full} is missing, expected {expected:?}")),
                 Some((_, found)) if **found != expected[..] => {
                     errors.add(format!("{full} has shape {found:?}, expected {expected:?}"));
@@ -316,11 +329,17 @@ impl FoundLayer {
     }
 }
 
-/// The message for a layer of a cell that PyTorch does not have. Such a layer is not read or written, because the
-/// shapes of its tensors do not show which cell it has.
-pub(super) fn not_in_files(cell: impl Into<LayerKind>) -> String {
-    let name = cell.into().name();
-    format!("its cell is {name}, expected one that PyTorch has: rnn, lstm or gru")
+/// `G`
+fn gates_of(cell: CellKind, input_forget: bool) -> usize {
+    match cell {
+        CellKind::Lstm => 4 - usize::from(input_forget),
+        other => other.default_cell().gates(),
+    }
+}
+
+/// The kind that a file has to say: that of a cell which PyTorch does not have.
+pub(super) fn kind_to_say(cell: CellKind) -> Option<CellKind> {
+    Some(cell).filter(|cell| ![CellKind::Rnn, CellKind::Lstm, CellKind::Gru].contains(cell))
 }
 
 impl std::fmt::Display for FoundLayer {
@@ -380,7 +399,7 @@ mod tests {
     #[test]
     fn sizes_are_read_off_the_shapes() {
         assert_eq!(prefixes(&lstm()), BTreeSet::from(["a.".to_string()]));
-        let layer = FoundLayer::read(&lstm(), "a.", false).unwrap();
+        let layer = FoundLayer::read(&lstm(), "a.", &LayerOptions::default()).unwrap();
         let text = "LSTM 3 -> 5, 2 layers, bidirectional, projection 2, no bias";
         assert_eq!(layer.to_string(), text);
         let gru = tensors(&[
@@ -389,8 +408,10 @@ mod tests {
             ("bias_ih_l0", &[6]),
             ("bias_hh_l0", &[6]),
         ]);
-        assert_eq!(FoundLayer::read(&gru, "", false).unwrap().to_string(), "GRU 9 -> 2, 1 layer");
-        assert_eq!(FoundLayer::read(&gru, "", true).unwrap().cell, CellKind::Lstm);
+        let read = |options: &LayerOptions| FoundLayer::read(&gru, "", options).unwrap();
+        assert_eq!(read(&LayerOptions::default()).to_string(), "GRU 9 -> 2, 1 layer");
+        let coupled = LayerOptions { input_forget: true, ..LayerOptions::default() };
+        assert_eq!(read(&coupled).cell, CellKind::Lstm);
     }
 
     #[test]
@@ -400,7 +421,7 @@ mod tests {
         broken.insert("a.weight_ih_l1".to_string(), Array::zeros(Element::F32, &[20, 6]));
         broken.insert("a.weight_hr_l0".to_string(), Array::zeros(Element::I64, &[2, 5]));
         broken.insert("a.weight_xx_l0".to_string(), Array::zeros(Element::F32, &[1]));
-        let message = FoundLayer::read(&broken, "a.", false).unwrap_err();
+        let message = FoundLayer::read(&broken, "a.", &LayerOptions::default()).unwrap_err();
         for part in [
             "`a.weight_hh_l1` is missing, expected [20, 2]",
             "`a.weight_ih_l1` has shape [20, 6], expected [20, 4]",
@@ -417,7 +438,7 @@ mod tests {
         let mut broken = lstm();
         let huge = "a.weight_ih_l18446744073709551615".to_string();
         broken.insert(huge, Array::zeros(Element::F32, &[20, 4]));
-        let message = FoundLayer::read(&broken, "a.", false).unwrap_err();
+        let message = FoundLayer::read(&broken, "a.", &LayerOptions::default()).unwrap_err();
         assert!(message.contains("layer 18446744073709551615"), "{message}");
     }
 

@@ -1,4 +1,4 @@
-//! Reads and writes weights: PyTorch, SafeTensors, Burn, Keras, Flax.
+//! Reads and writes weights: PyTorch, SafeTensors, Burn, Keras, Flax, and layers of other libraries.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), bptt_zoo::Error> {
@@ -42,18 +42,25 @@ pub(crate) mod file;
 mod flax;
 mod format;
 mod formats;
+mod haste;
 mod import;
+mod indrnn;
 mod keras;
 mod keymap;
 mod layer;
 mod layout;
+mod onnx;
 mod pickle;
 mod pytorch;
 mod run;
 mod safetensors;
+#[cfg(feature = "scanned-cells")]
+mod scanned;
+mod tensorflow;
 mod torch;
 mod unique;
 mod view;
+mod xlstm;
 
 pub use array::{Array, Element};
 pub use build::FileCell;
@@ -69,6 +76,8 @@ pub use keymap::TensorMapping;
 pub use layer::{FoundLayer, LayerOptions};
 pub use pytorch::PYTORCH;
 pub use safetensors::SAFETENSORS;
+#[cfg(feature = "scanned-cells")]
+pub use scanned::{ScannedFile, ScannedImport, Source, save_scanned};
 
 use crate::error::Error;
 use bptt::Recurrent;

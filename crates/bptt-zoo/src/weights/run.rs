@@ -7,8 +7,8 @@ use crate::read;
 use crate::settings::Settings;
 use crate::weights::burnpack::BURNPACK;
 use crate::weights::format::Format;
-use crate::weights::layer::{LayerOptions, not_in_files};
-use bptt::{AnyLayerConfig, AnyRecurrentConfig, CellKind};
+use crate::weights::layer::{LayerOptions, kind_to_say};
+use bptt::{AnyLayerConfig, AnyRecurrentConfig};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -54,22 +54,28 @@ pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, Layer
         (None, Some(settings)) if settings.get("task").is_some() => {
             let settings: Settings =
                 serde_json::from_value(settings).map_err(|why| failed(&why))?;
+            if settings.options.get("model").is_some_and(|model| model == "hybrid") {
+                let why = "a hybrid, which is not made of RNN, LSTM or GRU: its weights stay in the run folder";
+                return Err(failed(&why));
+            }
             settings.layer_config(1)
         }
         (None, _) => return Ok(BTreeMap::new()),
     };
     match layers {
-        AnyLayerConfig::Recurrent(config)
-            if matches!(config.kind, CellKind::Rnn | CellKind::Lstm | CellKind::Gru) =>
-        {
+        AnyLayerConfig::Recurrent(config) => {
             Ok(BTreeMap::from([(LAYERS.to_string(), options(&config))]))
         }
-        other => Err(failed(&not_in_files(other.kind()))),
+        other => Err(failed(&format!(
+            "its layers are {}, which run as a scan: their weights stay in the run folder",
+            other.kind().name()
+        ))),
     }
 }
 
 fn options(config: &AnyRecurrentConfig) -> LayerOptions {
     LayerOptions {
+        kind: kind_to_say(config.kind),
         nonlinearity: config.nonlinearity,
         reset_after: config.reset_after,
         input_forget: config.input_forget,

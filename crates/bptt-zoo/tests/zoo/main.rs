@@ -7,6 +7,8 @@ mod data;
 mod fixed_points;
 mod folders;
 mod gradients;
+#[cfg(feature = "scanned-cells")]
+mod hybrid;
 mod jacobians;
 mod landscape;
 mod models;
@@ -17,6 +19,7 @@ mod stranger;
 mod weights;
 mod weights_broken;
 mod weights_cases;
+mod weights_cells;
 
 use bptt::{Engine, LayerKind};
 use bptt_probe::DType;
@@ -64,9 +67,11 @@ fn tiny_of(task: &AnyTask) -> Settings {
     for option in task.options {
         let size = settings.options[option.name].as_u64();
         settings = match option.kind {
-            OptionKind::Size(..) => {
-                settings.with_option(option.name, size.expect("a number").min(12))
-            }
+            // A size without a default belongs to another model.
+            OptionKind::Size(..) => match size {
+                Some(size) => settings.with_option(option.name, size.min(12)),
+                None => settings,
+            },
             OptionKind::File if option.required => {
                 let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("series.csv");
                 bptt_zoo::write_whole(&file, series().as_bytes()).expect("the folder of the tests");

@@ -21,6 +21,13 @@ macro_rules! layer {
             pub(super) log_space: bool,
         }
 
+        impl $Layer {
+            /// Whether the candidate is made positive.
+            pub fn is_log_space(&self) -> bool {
+                self.log_space
+            }
+        }
+
         impl ScannedLayer for $Layer {
             fn name(&self) -> &'static str {
                 $name
