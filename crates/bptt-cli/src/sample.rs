@@ -3,14 +3,19 @@
 use crate::failure::Failure;
 use crate::output;
 use bptt_probe::device;
-use bptt_zoo::RunFolder;
-use bptt_zoo::sample::{SampleOptions, sample};
+use bptt_zoo::sample::{Choice, SampleOptions, Sampled, SampledText, TextScore, sample, score};
+use bptt_zoo::{RunFolder, Text, figure};
+use burn::tensor::Device;
 use clap::Args;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The largest number of characters that one call writes.
 const LONGEST: usize = 100_000_000;
+
+/// The options that have no meaning with `--score`.
+const WRITING: [&str; 8] =
+    ["prompt", "length", "temperature", "top_k", "top_p", "samples", "stop", "seed"];
 
 /// Arguments of `bptt sample`.
 #[derive(Args)]
@@ -20,7 +25,7 @@ pub struct SampleArgs {
     /// The run folder of a `bptt train char-lm`
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
-    /// What the text begins with
+    /// What the text begins with; characters that the model never saw are left out, with a note
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prompt: String,
     /// Characters to write after the prompt
@@ -29,6 +34,22 @@ pub struct SampleArgs {
     /// Below 1, likely characters get likelier, and above 1 less likely; 0 always takes the likeliest
     #[arg(long, value_name = "X", default_value_t = 0.8)]
     temperature: f64,
+    /// Consider only the K likeliest characters
+    #[arg(long, value_name = "K")]
+    top_k: Option<usize>,
+    /// Consider only the likeliest characters that have the probability P together
+    #[arg(long, value_name = "P")]
+    top_p: Option<f64>,
+    /// Texts to write, each with random choices of its own
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    samples: usize,
+    /// End a text before it says TEXT; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    /// Write nothing, but tell how well the model predicts the text in FILE (`-`: standard input):
+    /// nats and bits per character, perplexity
+    #[arg(long, value_name = "FILE", conflicts_with_all = WRITING)]
+    score: Option<PathBuf>,
     /// Fixes the random choices
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -42,40 +63,104 @@ pub struct SampleArgs {
 
 /// The JSON.
 #[derive(Serialize)]
-struct Sampled<'a> {
+struct Written<'a> {
     run: String,
     prompt: &'a str,
+    /// That of the first sample.
     text: &'a str,
+    samples: &'a [SampledText],
     length: usize,
     temperature: f64,
+    top_k: Option<usize>,
+    top_p: Option<f64>,
+    stop: &'a [String],
     seed: u64,
+    notes: &'a [String],
+}
+
+/// The JSON of `--score`.
+#[derive(Serialize)]
+struct Scored<'a> {
+    run: String,
+    text: String,
+    #[serde(flatten)]
+    score: &'a TextScore,
 }
 
 /// Writes prompt and text to standard output.
 pub fn run(args: SampleArgs) -> Result<(), Failure> {
-    if args.length > LONGEST {
-        return Err(Failure::usage(format!("--length {}: at most {LONGEST}", args.length)));
+    if args.length.saturating_mul(args.samples) > LONGEST {
+        let SampleArgs { length, samples, .. } = args;
+        let why = format!("--length {length}, --samples {samples}: at most {LONGEST} together");
+        return Err(Failure::usage(why));
+    }
+    if args.samples == 0 {
+        return Err(Failure::usage("--samples 0: has to be 1 or above".to_string()));
     }
     output::check(&[args.json.as_ref()])?;
     let name = args.device.as_deref().unwrap_or_else(|| device::default_name());
     let device = device::open(name).map_err(Failure::usage)?;
+    let folder = RunFolder::new(&args.run);
+    let run = args.run.display().to_string();
+    let json = args.json.as_ref();
+    if let Some(file) = &args.score {
+        return judge(&folder, file, json, &device, run);
+    }
     let options = SampleOptions {
         prompt: args.prompt,
         length: args.length,
-        temperature: args.temperature,
+        choice: Choice { temperature: args.temperature, top_k: args.top_k, top_p: args.top_p },
+        samples: args.samples,
+        stop: args.stop,
         seed: args.seed,
     };
-    let text = sample(&RunFolder::new(&args.run), &options, &device)?;
-    if !output::takes_stdout(args.json.as_ref()) {
-        output::say(None, &format!("{}{text}", options.prompt));
+    let Sampled { texts, notes } = sample(&folder, &options, &device)?;
+    notes.iter().for_each(|note| output::note(note));
+    if !output::takes_stdout(json) {
+        for (index, SampledText { text, .. }) in texts.iter().enumerate() {
+            if texts.len() > 1 {
+                output::say(None, &format!("--- {} of {}", index + 1, texts.len()));
+            }
+            output::say(None, &format!("{}{text}", options.prompt));
+        }
     }
-    let sampled = Sampled {
-        run: args.run.display().to_string(),
+    let Choice { temperature, top_k, top_p } = options.choice;
+    let written = Written {
+        run,
         prompt: &options.prompt,
-        text: &text,
+        text: &texts[0].text,
+        samples: &texts,
         length: options.length,
-        temperature: options.temperature,
+        temperature,
+        top_k,
+        top_p,
+        stop: &options.stop,
         seed: options.seed,
+        notes: &notes,
     };
-    args.json.as_ref().map_or(Ok(()), |path| output::write_json(path, &sampled))
+    json.map_or(Ok(()), |path| output::write_json(path, &written))
+}
+
+/// Tells how well the model predicts a text.
+fn judge(
+    folder: &RunFolder,
+    file: &Path,
+    json: Option<&PathBuf>,
+    device: &Device,
+    run: String,
+) -> Result<(), Failure> {
+    let score = score(folder, &Text::load(Some(file))?, device)?;
+    score.notes.iter().for_each(|note| output::note(note));
+    let TextScore { characters, nats_per_character, bits_per_character, perplexity, .. } = score;
+    if !output::takes_stdout(json) {
+        let line = format!(
+            "{characters} characters: {} nats per character, {} bits, perplexity {}",
+            figure(nats_per_character),
+            figure(bits_per_character),
+            figure(perplexity),
+        );
+        output::say(None, &line);
+    }
+    let scored = Scored { run, text: file.display().to_string(), score: &score };
+    json.map_or(Ok(()), |path| output::write_json(path, &scored))
 }

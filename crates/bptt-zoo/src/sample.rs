@@ -1,4 +1,10 @@
-//! Writes text with a trained character model.
+//! Writes text with a trained character model, and scores texts with it.
+
+mod choice;
+mod score;
+
+pub use choice::Choice;
+pub use score::{TextScore, score};
 
 use crate::any_char_model::AnyCharModel;
 use crate::error::Error;
@@ -9,52 +15,61 @@ use crate::tasks::char_lm::CharLm;
 use bptt::AnyState;
 use burn::tensor::{Device, Int, Tensor};
 use rand::RngExt;
+use score::unknown_note;
+use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What to write.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleOptions {
-    /// What the text begins with; may be empty.
+    /// What the texts begin with; may be empty. Characters that the model never saw are left out, with a note.
     pub prompt: String,
-    /// How many characters to write after it.
+    /// How many characters to write after it, in each text.
     pub length: usize,
-    /// The scores are divided by this number. Below 1, likely characters become more likely. At 0, the most likely
-    /// character is always taken.
-    pub temperature: f64,
+    /// How each character is chosen.
+    pub choice: Choice,
+    /// How many texts to write. Each has random choices of its own.
+    pub samples: usize,
+    /// A text ends before the first of these that it would have.
+    pub stop: Vec<String>,
     /// The seed of the random choices.
     pub seed: u64,
 }
 
-/// Writes text with the model in a run folder.
-///
-/// # Returns
-///
-/// The text after the prompt.
+/// Texts that a model wrote.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampled {
+    /// The texts after the prompt.
+    pub texts: Vec<SampledText>,
+    /// What was left out of the prompt, for the user.
+    pub notes: Vec<String>,
+}
+
+/// A text that a model wrote.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SampledText {
+    /// The text after the prompt.
+    pub text: String,
+    /// Whether it ended at a stop string, which is not in the text.
+    pub stopped: bool,
+}
+
+/// Writes texts with the model in a run folder.
 ///
 /// # Errors
 ///
 /// If the folder holds no run of `char-lm`, if its files cannot be read, or if the options make no sense, such as a
-/// prompt with a character that the model has never seen, or a negative temperature.
+/// negative temperature, or a stop string with a character that the model cannot write.
 pub fn sample(
     folder: &RunFolder,
     options: &SampleOptions,
     device: &Device,
-) -> Result<String, Error> {
-    if !(options.temperature >= 0.0 && options.temperature.is_finite()) {
-        return Err(Error::input(format!(
-            "--temperature {}: has to be 0 or above",
-            options.temperature
-        )));
-    }
-    let settings = folder.settings()?;
-    if settings.task != CharLm::NAME {
-        return Err(Error::input(format!(
-            "{}: a run of `{}`, which writes no text; sample from a run of `char-lm`",
-            folder.path().display(),
-            settings.task.escape_debug(),
-        )));
-    }
-    let (model, vocabulary) = folder.any_char_model(device)?;
-    let prompt = encode(&options.prompt, &vocabulary)?;
+) -> Result<Sampled, Error> {
+    options.choice.check()?;
+    let (model, vocabulary) = open(folder, device)?;
+    options.stop.iter().try_for_each(|stop| check_stop(stop, &vocabulary))?;
+    let (prompt, unknown) = known(options.prompt.chars(), &vocabulary);
+    let notes = unknown_note(&unknown).map(|note| format!("--prompt: {note}"));
 
     let mut stream = Stream { model, state: None, device };
     // Without a prompt the text begins after the end of a line.
@@ -63,26 +78,79 @@ pub fn sample(
     for &number in before {
         stream.next(number);
     }
-    let mut random = generator(options.seed, Purpose::Sampling, 0);
-    let mut number = last;
-    let mut written = String::new();
-    for _ in 0..options.length {
-        let scores = stream.next(number);
-        number = choose(&scores, options.temperature, random.random());
-        written.push(vocabulary[number]);
+    let state = stream.state.clone();
+    let mut texts = Vec::with_capacity(options.samples);
+    for index in 0..options.samples {
+        stream.state = state.clone();
+        let random = generator(options.seed, Purpose::Sampling, index as u64);
+        texts.push(write(&mut stream, last, options, &vocabulary, random));
     }
-    Ok(written)
+    Ok(Sampled { texts, notes: notes.into_iter().collect() })
 }
 
-fn encode(prompt: &str, vocabulary: &[char]) -> Result<Vec<usize>, Error> {
-    let number = |c: char| {
-        vocabulary.binary_search(&c).map_err(|_| {
-            Error::input(format!(
-                "--prompt: the character {c:?} does not occur in the text that the model learned"
-            ))
-        })
-    };
-    prompt.chars().map(number).collect()
+/// Writes one text, from the state of the stream before the character `last`.
+fn write(
+    stream: &mut Stream<'_>,
+    last: usize,
+    options: &SampleOptions,
+    vocabulary: &[char],
+    mut random: impl RngExt,
+) -> SampledText {
+    let mut number = last;
+    let mut text = String::new();
+    for _ in 0..options.length {
+        let scores = stream.next(number);
+        number = options.choice.choose(&scores, random.random());
+        text.push(vocabulary[number]);
+        if let Some(stop) = options.stop.iter().find(|stop| text.ends_with(stop.as_str())) {
+            text.truncate(text.len() - stop.len());
+            return SampledText { text, stopped: true };
+        }
+    }
+    SampledText { text, stopped: false }
+}
+
+/// The character model of a run of `char-lm`, and its vocabulary.
+fn open(folder: &RunFolder, device: &Device) -> Result<(AnyCharModel, Vec<char>), Error> {
+    let settings = folder.settings()?;
+    if settings.task != CharLm::NAME {
+        return Err(Error::input(format!(
+            "{}: a run of `{}`, which writes no text; sample from a run of `char-lm`",
+            folder.path().display(),
+            settings.task.escape_debug(),
+        )));
+    }
+    folder.any_char_model(device)
+}
+
+/// The numbers of the characters that a model knows; and those that it does not, with how often each occurs.
+fn known(
+    characters: impl Iterator<Item = char>,
+    vocabulary: &[char],
+) -> (Vec<usize>, Vec<(char, usize)>) {
+    let mut unknown = BTreeMap::<char, usize>::new();
+    let mut numbers = Vec::new();
+    for character in characters {
+        match vocabulary.binary_search(&character) {
+            Ok(number) => numbers.push(number),
+            Err(_) => *unknown.entry(character).or_default() += 1,
+        }
+    }
+    (numbers, unknown.into_iter().collect())
+}
+
+/// Refuses a stop string that no text can have.
+fn check_stop(stop: &str, vocabulary: &[char]) -> Result<(), Error> {
+    if stop.is_empty() {
+        return Err(Error::input("--stop: the string is empty".to_string()));
+    }
+    match stop.chars().find(|character| vocabulary.binary_search(character).is_err()) {
+        None => Ok(()),
+        Some(character) => Err(Error::input(format!(
+            "--stop {stop:?}: the model never writes {character:?}, which does not occur in the text \
+             that it learned"
+        ))),
+    }
 }
 
 /// A model that reads one character at a time, without a tape.
@@ -102,48 +170,21 @@ impl Stream<'_> {
     }
 }
 
-/// Draws a character from the softmax of `scores / temperature`, with a uniform random number in [0, 1).
-fn choose(scores: &[f64], temperature: f64, uniform: f64) -> usize {
-    let best = (0..scores.len()).fold(0, |best, i| if scores[i] > scores[best] { i } else { best });
-    if temperature == 0.0 {
-        return best;
-    }
-    let weights: Vec<f64> =
-        scores.iter().map(|score| ((score - scores[best]) / temperature).exp()).collect();
-    let mut left = uniform * weights.iter().sum::<f64>();
-    for (number, weight) in weights.iter().enumerate() {
-        left -= weight;
-        if left < 0.0 {
-            return number;
-        }
-    }
-    // This is reached only if rounding made the sum of the weights slightly too small.
-    best
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn choices_follow_the_softmax() {
-        // Probabilities 1/4 and 3/4.
-        let scores = [0.0, 3.0f64.ln()];
-        assert_eq!(choose(&scores, 1.0, 0.24), 0);
-        assert_eq!(choose(&scores, 1.0, 0.26), 1);
-        // At temperature 1/2 they are 1/10 and 9/10.
-        assert_eq!(choose(&scores, 0.5, 0.09), 0);
-        assert_eq!(choose(&scores, 0.5, 0.11), 1);
-        assert_eq!(choose(&scores, 0.0, 0.0), 1);
-        assert_eq!(choose(&[5.0, 5.0], 0.0, 0.9), 0);
-        // A very small temperature does not overflow.
-        assert_eq!(choose(&[-800.0, 900.0], 1e-300, 0.5), 1);
+    fn unknown_characters_are_counted() {
+        let (numbers, unknown) = known("ba\u{e9}b\u{e9}".chars(), &['a', 'b']);
+        assert_eq!((numbers, unknown), (vec![1, 0, 1], vec![('\u{e9}', 2)]));
     }
 
     #[test]
-    fn unknown_characters_are_named() {
-        assert_eq!(encode("ba", &['a', 'b']).unwrap(), [1, 0]);
-        let message = encode("a\u{e9}", &['a', 'b']).unwrap_err().to_string();
+    fn stop_strings_that_cannot_come_are_refused() {
+        assert!(check_stop("ab", &['a', 'b']).is_ok());
+        let message = check_stop("a\u{e9}", &['a', 'b']).unwrap_err().to_string();
         assert!(message.contains("'\u{e9}'"), "{message}");
+        assert!(check_stop("", &['a', 'b']).is_err());
     }
 }

@@ -162,7 +162,10 @@ fn what_a_hybrid_does_not_have_is_refused_in_a_line() {
     };
     let of = tiny_hybrid;
     let mistakes = [
-        (Settings { cell: CellKind::Gru.into(), ..of() }, "--cell gru: a hybrid has no such choice"),
+        (
+            Settings { cell: CellKind::Gru.into(), ..of() },
+            "--cell gru: a hybrid has no such choice",
+        ),
         (Settings { dtype: DType::Bf16, ..of() }, "--dtype bf16: a hybrid has no such choice"),
         (Settings { bidirectional: true, ..of() }, "--bidirectional: not for char-lm"),
         (

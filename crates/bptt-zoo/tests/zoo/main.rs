@@ -23,12 +23,12 @@ mod weights_cells;
 
 use bptt::{Engine, LayerKind};
 use bptt_probe::DType;
-use bptt_zoo::sample::{SampleOptions, sample};
+use bptt_zoo::sample::{Choice, SampleOptions, SampledText, sample, score};
 use bptt_zoo::{
     Adding, AnyTask, CharLm, CharModel, Error, Forecast, ForecastOptions, ForecasterConfig,
     OptionKind, Parity, Probes, RunFolder, RunResult, Session, Settings, TASKS, Task, Text, train,
 };
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard};
@@ -400,7 +400,8 @@ fn one_character_at_a_time_is_the_same_as_a_chunk() {
 }
 
 fn options(prompt: &str, seed: u64) -> SampleOptions {
-    SampleOptions { prompt: prompt.to_string(), length: 60, temperature: 1.0, seed }
+    let choice = Choice { temperature: 1.0, top_k: None, top_p: None };
+    SampleOptions { prompt: prompt.to_string(), length: 60, choice, samples: 1, stop: vec![], seed }
 }
 
 #[test]
@@ -409,16 +410,65 @@ fn samples_follow_seed_and_prompt() {
     let folder = tempdir().unwrap();
     let run = RunFolder::new(folder.path().join("run"));
     start(&tiny::<CharLm>(), run.path(), false).unwrap();
-    let write = |prompt, seed| sample(&run, &options(prompt, seed), &Device::flex());
-    let text = write("The gate", 1).unwrap();
+    let write = |options: &SampleOptions| sample(&run, options, &Device::flex()).unwrap();
+    let first = |prompt, seed| write(&options(prompt, seed)).texts.remove(0).text;
+    let text = first("The gate", 1);
     assert_eq!(text.chars().count(), 60);
-    assert_eq!(text, write("The gate", 1).unwrap());
-    assert_ne!(text, write("The gate", 2).unwrap());
-    write("", 1).unwrap();
-    let message = write("caf\u{e9}", 1).unwrap_err().to_string();
-    assert!(message.contains("'\u{e9}'") && message.lines().count() == 1, "{message}");
-    let cold = SampleOptions { temperature: -1.0, ..options("", 1) };
+    assert_eq!(text, first("The gate", 1));
+    assert_ne!(text, first("The gate", 2));
+    first("", 1);
+    // What the model never saw is left out, and said.
+    let written = write(&options("The \u{e9}gate", 1));
+    assert_eq!(written.texts[0].text, text);
+    assert!(written.notes[0].contains("'\u{e9}'"), "{:?}", written.notes);
+    // Of several texts, the first is the one that is written alone.
+    let several = write(&SampleOptions { samples: 3, ..options("The gate", 1) });
+    assert_eq!(several.texts.len(), 3);
+    assert_eq!(several.texts[0].text, text);
+    assert_ne!(several.texts[1].text, text);
+    // A text ends before the string at which it has to stop.
+    let stop: String = text.chars().skip(7).take(2).collect();
+    let stopped = write(&SampleOptions { stop: vec![stop.clone()], ..options("The gate", 1) });
+    let SampledText { text: short, stopped } = &stopped.texts[0];
+    assert!(*stopped && text.starts_with(&format!("{short}{stop}")), "{short:?} of {text:?}");
+    // Among one character there is no choice.
+    let one = |seed| {
+        let choice = Choice { temperature: 1.0, top_k: Some(1), top_p: None };
+        write(&SampleOptions { choice, ..options("The gate", seed) }).texts
+    };
+    assert_eq!(one(1), one(2));
+    let choice = Choice { temperature: -1.0, top_k: None, top_p: None };
+    let cold = SampleOptions { choice, ..options("", 1) };
     assert!(sample(&run, &cold, &Device::flex()).unwrap_err().to_string().contains("-1"));
+}
+
+#[test]
+fn scores_are_those_of_the_validation() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let run = RunFolder::new(folder.path().join("run"));
+    start(&tiny::<CharLm>(), run.path(), false).unwrap();
+    let (model, vocabulary) = run.char_model(&Device::flex()).unwrap();
+    let text = "The gates of the cell are open.\n".repeat(40);
+    let of = |text: &str| score(&run, &Text::parse(text.as_bytes(), "t").unwrap(), &Device::flex());
+    let found = of(&text).unwrap();
+    // The whole text at once.
+    let numbers: Vec<i32> =
+        text.chars().map(|c| vocabulary.binary_search(&c).unwrap() as i32).collect();
+    let count = numbers.len() - 1;
+    let tensor = |numbers: &[i32]| {
+        Tensor::<2, Int>::from_data(TensorData::new(numbers.to_vec(), [1, count]), &Device::flex())
+    };
+    let (whole, _) = model.loss(tensor(&numbers[..count]), tensor(&numbers[1..]), None);
+    let whole = f64::from(whole.into_scalar::<f32>());
+    assert!((found.nats_per_character - whole).abs() < 1e-5, "{found:?}, not {whole}");
+    assert_eq!((found.characters, found.unknown), (count, 0));
+    assert!((found.perplexity.ln() - found.nats_per_character).abs() < 1e-12);
+    // Characters that the model never saw change nothing, and are counted.
+    let strange = of(&format!("\u{e9}{text}\u{e9}")).unwrap();
+    assert_eq!(strange.nats_per_character, found.nats_per_character);
+    assert_eq!(strange.unknown, 2);
+    assert!(of("\u{e9}a").unwrap_err().to_string().contains("2 at least"));
 }
 
 #[test]
