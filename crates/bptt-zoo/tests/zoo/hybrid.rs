@@ -139,7 +139,7 @@ fn a_run_is_loaded_and_writes_text() {
         assert!(difference.into_scalar::<f32>() < 2e-5, "step {t}");
     }
     let write = |seed| sample(&run, &options("The gate", seed), &device).unwrap();
-    assert_eq!(write(1).chars().count(), 60);
+    assert_eq!(write(1).texts[0].text.chars().count(), 60);
     assert_eq!(write(1), write(1));
     assert_ne!(write(1), write(2));
     assert!(result.parameters > 0);
