@@ -62,6 +62,11 @@ impl SequenceModel for CharModel<Hybrid> {
     fn with_gradient_probe(self, _: Option<GradientProbe>) -> Self {
         unreachable!("probes are refused")
     }
+
+    /// A hybrid has no noise inside of its layers; settings with some are refused.
+    fn with_noise_seed(self, _: u64) -> Self {
+        self
+    }
 }
 
 impl Task for HybridLm {
