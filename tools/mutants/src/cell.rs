@@ -146,12 +146,33 @@ pub fn mutations<C: Cell>(cell: &C) -> Vec<Mutation> {
     }
     // Diagonal weights are the same before a step and after it.
     if C::Memory::<f64>::LEN > C::DIAGONAL_WEIGHTS {
-        all.extend([Mutation::MemoryTooLate, Mutation::MemoryTooEarly]);
+        let [before, after] = memories_read(cell);
+        all.extend(before.then_some(Mutation::MemoryTooLate));
+        all.extend(after.then_some(Mutation::MemoryTooEarly));
     }
     if !C::PROJECTABLE {
         all.extend([Mutation::MissingHidden, Mutation::HiddenTooLate]);
     }
     all
+}
+
+/// Whether a backward step reads the memory before the step, and that after it: what is not read cannot be wrong. Where
+/// a memory that is read is not a number, a result is none.
+fn memories_read<C: Cell>(cell: &C) -> [bool; 2] {
+    let states = C::Memory::<f64>::LEN - C::DIAGONAL_WEIGHTS;
+    let state = |memory: f64| State {
+        hidden: 0.5,
+        memory: C::Memory::from_fn(|m| if m < states { memory } else { 0.5 }),
+    };
+    [[f64::NAN, 0.5], [0.5, f64::NAN]].map(|[before, after]| {
+        let saved = C::Saved::from_fn(|_| 0.5);
+        let back = cell.step_backward(saved, &state(before), &state(after), state(0.5));
+        let mut results = back.d_gates.into_vec();
+        results.extend(back.d_separate.into_vec());
+        results.extend(back.d_hidden);
+        results.extend(back.d_memory.into_vec());
+        results.into_iter().any(f64::is_nan)
+    })
 }
 
 /// A cell with a mutation in its backward step. Its forward is untouched, and the autograd engine

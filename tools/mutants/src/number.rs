@@ -31,6 +31,8 @@ pub enum Operation {
     InverseSqrt,
     /// `k a`, with a constant
     Scale,
+    /// The same with the constant 1: to leave it out would be right.
+    ScaleByOne,
     /// `mean(a)`, over a row
     Mean,
     /// `a (1 - a)`
@@ -79,7 +81,7 @@ impl Operation {
             Self::LogSigmoid => "log σ(a)",
             Self::Recip => "1 / a",
             Self::InverseSqrt => "1 / √(a + ε)",
-            Self::Scale => "k a",
+            Self::Scale | Self::ScaleByOne => "k a",
             Self::Mean => "mean(a)",
             Self::SigmoidSlope => "σ' = a (1 - a)",
             Self::TanhSlope => "tanh' = 1 - a²",
@@ -97,6 +99,7 @@ impl Operation {
             Self::Add | Self::Sub => &[First, Second, Turned],
             Self::Mul | Self::ReluBackward | Self::ClipBackward => &[First, Second, Negated],
             Self::Neg => &[First],
+            Self::ScaleByOne => &[Negated],
             Self::OneMinus => &[First, Negated],
             Self::Sigmoid | Self::Tanh => &[First, Exchanged],
             Self::SigmoidSlope => &[First, Negated, Exchanged],
@@ -176,21 +179,26 @@ pub struct Mutant<N>(
     pub N,
 );
 
+/// One operand alone, in the shape of the result: a mean of a tensor is one column.
+fn alone<N: Number>(operand: &N, other: &N) -> N {
+    operand + other.scale(0.0)
+}
+
 fn add<N: Number>(a: &N, b: &N) -> N {
     match next(Operation::Add) {
         None => a + b,
-        Some(Change::Second) => b.clone(),
+        Some(Change::Second) => alone(b, a),
         Some(Change::Turned) => a - b,
-        Some(_) => a.clone(),
+        Some(_) => alone(a, b),
     }
 }
 
 fn sub<N: Number>(a: &N, b: &N) -> N {
     match next(Operation::Sub) {
         None => a - b,
-        Some(Change::Second) => b.clone(),
+        Some(Change::Second) => alone(b, a),
         Some(Change::Turned) => a + b,
-        Some(_) => a.clone(),
+        Some(_) => alone(a, b),
     }
 }
 
@@ -202,9 +210,9 @@ fn mul<N: Number>(a: &N, b: &N) -> N {
 fn factors<N: Number>(operation: Operation, a: &N, b: &N, right: impl Fn(&N, &N) -> N) -> N {
     match next(operation) {
         None => right(a, b),
-        Some(Change::Second) => b.clone(),
+        Some(Change::Second) => alone(b, a),
         Some(Change::Negated) => -right(a, b),
-        Some(_) => a.clone(),
+        Some(_) => alone(a, b),
     }
 }
 
@@ -302,7 +310,8 @@ impl<N: Number> Number for Mutant<N> {
 
     fn scale(&self, factor: f64) -> Self {
         let right = |x: &N| x.scale(factor);
-        self.unary(Operation::Scale, right, right)
+        let operation = if factor == 1.0 { Operation::ScaleByOne } else { Operation::Scale };
+        self.unary(operation, right, right)
     }
 
     fn mean(&self) -> Self {
