@@ -73,12 +73,11 @@ impl AnalyticCell for LstmDropped {
         let d_f = &d_c * c * f.sigmoid_slope();
         let d_g = &d_c * (&i * d) * g.tanh_slope();
         let d_o = d_h * tanh_c * o.sigmoid_slope();
-        let d_d = d_d + &d_c * (i * g);
         Backward {
             d_gates: [d_i, d_f, d_g, d_o],
             d_separate: [],
             d_hidden: None,
-            d_memory: [d_c * f, d_d],
+            d_memory: [&d_c * f, d_d + d_c * (i * g)],
         }
     }
 }

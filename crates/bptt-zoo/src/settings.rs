@@ -1,15 +1,18 @@
 //! Everything that a run is made from.
 
+mod stored;
+
 use crate::error::Error;
 use crate::noise_settings::NoiseSettings;
 use crate::optimizer::OptimizerKind;
+use crate::settings::stored::{dtype_name, engine_name, number_or_infinity, one, single};
 use bptt::{
     AnyLayerConfig, AnyRecurrentConfig, BiasInitializer, CellKind, Engine, LayerKind, SequenceCell,
     WeightInitializer,
 };
 use bptt_probe::DType;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// All settings of a run. The fields have the names of the options of `bptt train`.
@@ -321,57 +324,6 @@ pub(crate) fn fields(of: &impl Serialize) -> Map<String, Value> {
 
 fn input(message: String) -> Result<(), Error> {
     Err(Error::Input(message))
-}
-
-/// Serialises an engine as its name on the command line.
-mod engine_name {
-    use bptt::Engine;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(engine: &Engine, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(engine.name())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Engine, D::Error> {
-        let name = String::deserialize(from)?;
-        Engine::ALL
-            .into_iter()
-            .find(|engine| engine.name() == name)
-            .ok_or_else(|| D::Error::custom(format!("no engine is called `{name}`")))
-    }
-}
-
-/// JSON has no infinity, and serde writes null.
-fn number_or_infinity<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
-}
-
-/// How many heads runs from before there was a choice have.
-fn one() -> usize {
-    1
-}
-
-/// The type of runs from before there was a choice.
-fn single() -> DType {
-    DType::F32
-}
-
-/// Serialises a type as its name on the command line.
-mod dtype_name {
-    use bptt_probe::DType;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(dtype: &DType, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(dtype.name())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<DType, D::Error> {
-        let name = String::deserialize(from)?;
-        DType::ALL
-            .into_iter()
-            .find(|dtype| dtype.name() == name)
-            .ok_or_else(|| D::Error::custom(format!("no type is called `{name}`")))
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The mutants of the cells.
 
-use crate::cell::{Mutated, Mutation, mutations};
+use crate::cell::{Function, Mutated, Mutation, mutations};
 use crate::suite::{Catch, Suite, Verdict};
-use bptt::Kernel;
 use bptt::cells::{
-    Cell, Clipped, GruDreamer, GruLayerNorm, GruResetAfter, GruResetBefore, IndRnnRelu, IndRnnTanh,
-    Lstm, LstmCoupled, LstmLayerNorm, LstmPeephole, Mgu, Rhn, RnnRelu, RnnTanh, Slstm, Unicornn,
+    Cell, Clipped, Components, GruDreamer, GruLayerNorm, GruResetAfter, GruResetAfterDropped,
+    GruResetBefore, GruResetBeforeDropped, IndRnnRelu, IndRnnTanh, Lstm, LstmCoupled, LstmDropped,
+    LstmLayerNorm, LstmPeephole, Mgu, Rhn, RnnRelu, RnnTanh, Slstm, Unicornn,
 };
+use bptt::{AnyState, CellVisitor, Kernel, SequenceCell};
 use bptt_probe::measure_layer;
 use burn::tensor::Device;
 
@@ -46,6 +47,16 @@ pub fn of_cells(device: &Device, tiny: bool) -> Result<Vec<Verdict>, String> {
     mutate(GruLayerNorm, "gru-layernorm", of("gru-layernorm", None), &mut all)?;
     mutate(GruDreamer, "gru-dreamer", of("gru-dreamer", None), &mut all)?;
     mutate(Unicornn::default(), "unicornn", of("unicornn", None), &mut all)?;
+    let of_dropped = |name: &str| {
+        Suite::new(device, |case| {
+            let is_its = case.options.cell_name() == name && case.options.has_candidate_mask();
+            is_its && (case.tiny || !tiny)
+        })
+    };
+    mutate_dropped(Lstm, LstmDropped, of_dropped("lstm"), &mut all)?;
+    mutate_dropped(GruResetAfter, GruResetAfterDropped, of_dropped("gru"), &mut all)?;
+    let suite = of_dropped("gru-reset-before");
+    mutate_dropped(GruResetBefore, GruResetBeforeDropped, suite, &mut all)?;
     Ok(all)
 }
 
@@ -55,9 +66,68 @@ fn mutate<C: Cell>(
     suite: Suite,
     all: &mut Vec<Verdict>,
 ) -> Result<(), String> {
+    let mutated = |mutation| Mutated { cell, mutation };
+    each_of(mutations(&cell), mutated, place, suite, all)
+}
+
+/// A cell, and its form with a mask on the candidate.
+#[derive(Clone, Copy, Debug)]
+struct WithDropped<C, D> {
+    cell: C,
+    dropped: D,
+}
+
+impl<C: Cell, D: Cell> SequenceCell for WithDropped<C, D> {
+    type State = AnyState;
+
+    fn accept<V: CellVisitor>(&self, visitor: V) -> V::Output {
+        visitor.visit(self.cell)
+    }
+
+    fn accept_dropped<V: CellVisitor>(&self, visitor: V) -> Option<V::Output> {
+        Some(visitor.visit(self.dropped))
+    }
+}
+
+/// The same for a cell with a mask on its candidate, which is the last memory. The gradient of the mask is left out,
+/// because no engine reads it: the last operations of the step, and if there is no other memory, what concerns memories.
+/// The tests of the cells compare it with differences.
+fn mutate_dropped<C: Cell, D: Cell>(
+    cell: C,
+    dropped: D,
+    suite: Suite,
+    all: &mut Vec<Verdict>,
+) -> Result<(), String> {
+    let mut of_step = 0;
+    let mut mutations = mutations(&dropped);
+    for mutation in &mutations {
+        if let Mutation::Term { function: Function::StepBackward, at, .. } = mutation {
+            of_step = of_step.max(at + 1);
+        }
+    }
+    let has_other = D::Memory::<f64>::LEN > 1;
+    // The product with the candidate, with that of the LSTM's input gate, and the sum.
+    let of_mask = if has_other { 3 } else { 2 };
+    mutations.retain(|mutation| match mutation {
+        Mutation::Term { function: Function::StepBackward, at, .. } => at + of_mask < of_step,
+        Mutation::MissingMemory | Mutation::UnreadMemory => has_other,
+        Mutation::MemoryTooLate | Mutation::MemoryTooEarly => has_other,
+        _ => true,
+    });
+    let mutated = |mutation| WithDropped { cell, dropped: Mutated { cell: dropped, mutation } };
+    each_of(mutations, mutated, &format!("{}, dropped", D::NAME), suite, all)
+}
+
+fn each_of<C: SequenceCell>(
+    mutations: Vec<Mutation>,
+    mutated: impl Fn(Mutation) -> C,
+    place: &str,
+    suite: Suite,
+    all: &mut Vec<Verdict>,
+) -> Result<(), String> {
     let wrong = |mutation, kernel| {
         suite.first_failure(kernel, |problem, setting| {
-            let cell = Mutated { cell, mutation };
+            let cell = mutated(mutation);
             let device = setting.device.clone().autodiff();
             let layer = problem.options.config().stack().try_init(cell, &device);
             Ok(measure_layer(problem, setting, layer.map_err(|error| error.to_string())?))
@@ -73,7 +143,7 @@ fn mutate<C: Cell>(
                 "{place}: {case} {tensor} is off by {error:.1e} without a mutation"
             ));
         }
-        for mutation in mutations(&cell) {
+        for &mutation in &mutations {
             all.push(Verdict {
                 place: place.to_string(),
                 kernel: kernel.name().to_string(),
