@@ -4,8 +4,10 @@ use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::memory;
 use crate::option::OptionKind;
+use crate::session::Probes;
 use crate::settings::{Settings, fields};
 use crate::task::Task;
+use bptt::Engine;
 use serde_json::Value;
 
 /// The settings with all options of the task, after a check that they make sense together.
@@ -99,4 +101,29 @@ pub(crate) fn check_data<T: Task>(folder: &RunFolder, task: &T) -> Result<(), Er
             folder.path().display(),
         ))),
     }
+}
+
+/// Checks that what the probes of a run ask for can be read.
+///
+/// # Errors
+///
+/// The first that cannot, by the name of its option.
+pub(crate) fn check_probes<T: Task>(probes: Probes, settings: &Settings) -> Result<(), Error> {
+    let model = model_name::<T>(settings).filter(|_| probes != Probes::default());
+    if let Some(model) = model {
+        return Err(Error::input(format!(
+            "--probe: the probes read recurrent layers, and --model {model} is made of more; leave it out"
+        )));
+    }
+    if [probes.gradients, probes.jacobians, probes.sharpness].contains(&Some(0)) {
+        return Err(Error::input("--every 0: has to be at least 1"));
+    }
+    if probes.gradients.is_some() && settings.engine != Engine::Manual {
+        return Err(Error::input(format!(
+            "--probe gradients: the engine {} has no backward pass that it could read; take --engine \
+             manual",
+            settings.engine.name(),
+        )));
+    }
+    Ok(())
 }

@@ -20,7 +20,7 @@ use crate::sharpness_log::SharpnessLog;
 use crate::store::{Carried, bytes, load_model, numbered, optimizer_bytes};
 use crate::task::{Scores, SequenceModel, Task};
 use crate::{memory, task_settings};
-use bptt::{AnyState, Engine, RecurrentState};
+use bptt::{AnyState, RecurrentState};
 use bptt_probe::DType;
 use burn::Tensor;
 use burn::module::Module;
@@ -71,7 +71,7 @@ pub fn train_task<T: Task>(
 ) -> Result<RunResult, Error> {
     let settings = &task_settings::complete::<T>(settings)?;
     let Session { device, out, resume, stop, probes, begun, say } = session;
-    check_probes::<T>(probes, settings)?;
+    task_settings::check_probes::<T>(probes, settings)?;
     if !settings.dtype.works_on(&settings.device, &device) {
         let (dtype, name) = (settings.dtype.name(), &settings.device);
         return Err(Error::input(format!(
@@ -129,27 +129,6 @@ pub fn train_task<T: Task>(
         say(&format!("stopped at step {}; --resume goes on from there", run.step));
     }
     Ok(run.result())
-}
-
-/// Checks that what is asked for can be read.
-fn check_probes<T: Task>(probes: Probes, settings: &Settings) -> Result<(), Error> {
-    let model = task_settings::model_name::<T>(settings).filter(|_| probes != Probes::default());
-    if let Some(model) = model {
-        return Err(Error::input(format!(
-            "--probe: the probes read recurrent layers, and --model {model} is made of more; leave it out"
-        )));
-    }
-    if [probes.gradients, probes.jacobians, probes.sharpness].contains(&Some(0)) {
-        return Err(Error::input("--every 0: has to be at least 1"));
-    }
-    if probes.gradients.is_some() && settings.engine != Engine::Manual {
-        return Err(Error::input(format!(
-            "--probe gradients: the engine {} has no backward pass that it could read; take --engine \
-             manual",
-            settings.engine.name(),
-        )));
-    }
-    Ok(())
 }
 
 /// A run, while it is trained.
