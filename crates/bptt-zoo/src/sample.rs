@@ -1,6 +1,7 @@
 //! Writes text with a trained character model, and scores texts with it.
 
 mod choice;
+mod model;
 mod score;
 
 pub use choice::Choice;
@@ -10,14 +11,11 @@ use crate::any_char_model::AnyCharModel;
 use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::random::{Purpose, generator};
-use crate::task::Task;
-use crate::tasks::char_lm::CharLm;
 use bptt::AnyState;
 use burn::tensor::{Device, Int, Tensor};
+use model::{known, open, unknown_note};
 use rand::RngExt;
-use score::unknown_note;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// What to write.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,35 +108,6 @@ fn write(
     SampledText { text, stopped: false }
 }
 
-/// The character model of a run of `char-lm`, and its vocabulary.
-fn open(folder: &RunFolder, device: &Device) -> Result<(AnyCharModel, Vec<char>), Error> {
-    let settings = folder.settings()?;
-    if settings.task != CharLm::NAME {
-        return Err(Error::input(format!(
-            "{}: a run of `{}`, which writes no text; sample from a run of `char-lm`",
-            folder.path().display(),
-            settings.task.escape_debug(),
-        )));
-    }
-    folder.any_char_model(device)
-}
-
-/// The numbers of the characters that a model knows; and those that it does not, with how often each occurs.
-fn known(
-    characters: impl Iterator<Item = char>,
-    vocabulary: &[char],
-) -> (Vec<usize>, Vec<(char, usize)>) {
-    let mut unknown = BTreeMap::<char, usize>::new();
-    let mut numbers = Vec::new();
-    for character in characters {
-        match vocabulary.binary_search(&character) {
-            Ok(number) => numbers.push(number),
-            Err(_) => *unknown.entry(character).or_default() += 1,
-        }
-    }
-    (numbers, unknown.into_iter().collect())
-}
-
 /// Refuses a stop string that no text can have.
 fn check_stop(stop: &str, vocabulary: &[char]) -> Result<(), Error> {
     if stop.is_empty() {
@@ -173,12 +142,6 @@ impl Stream<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn unknown_characters_are_counted() {
-        let (numbers, unknown) = known("ba\u{e9}b\u{e9}".chars(), &['a', 'b']);
-        assert_eq!((numbers, unknown), (vec![1, 0, 1], vec![('\u{e9}', 2)]));
-    }
 
     #[test]
     fn stop_strings_that_cannot_come_are_refused() {

@@ -1,7 +1,6 @@
 //! A block: what mixes the steps, and what mixes the units, each behind a norm and beside a residual connection.
 
 use super::attention::LocalAttention;
-use super::config::HybridConfig;
 use super::mlp::GatedMlp;
 use super::recurrent::RecurrentMix;
 use bptt::Engine;
@@ -36,19 +35,14 @@ pub struct HybridBlock {
 }
 
 impl HybridBlock {
-    pub(super) fn new(config: &HybridConfig, index: usize, device: &Device) -> Self {
-        let width = config.d_model;
+    pub(super) fn new(width: usize, mix: TemporalMix, dropout: f64, device: &Device) -> Self {
         let norm = RmsNormConfig::new(width);
-        let mix = match config.has_attention(index) {
-            true => TemporalMix::Attention(LocalAttention::new(width, config.window, device)),
-            false => TemporalMix::Recurrent(RecurrentMix::new(width, config.engine, device)),
-        };
         Self {
             mix_norm: norm.init(device),
             mix,
             mlp_norm: norm.init(device),
             mlp: GatedMlp::new(width, device),
-            dropout: DropoutConfig::new(config.dropout).init(),
+            dropout: DropoutConfig::new(dropout).init(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The config of a hybrid.
 
 use super::attention::LocalAttention;
-use super::block::HybridBlock;
+use super::block::{HybridBlock, TemporalMix};
 use super::recurrent::RecurrentMix;
 use super::stack::Hybrid;
 use crate::error::Error;
@@ -45,7 +45,8 @@ impl HybridConfig {
         let width = self.d_model;
         let input =
             (self.d_input != width).then(|| LinearConfig::new(self.d_input, width).init(device));
-        let blocks = (0..self.num_blocks).map(|k| HybridBlock::new(self, k, device)).collect();
+        let block = |k| HybridBlock::new(width, self.mix(k, device), self.dropout, device);
+        let blocks = (0..self.num_blocks).map(block).collect();
         let norm = RmsNormConfig::new(width).init(device);
         let sizes = (0..self.num_blocks).map(|k| self.state_size(k)).collect();
         Ok(Hybrid::new(input, blocks, norm, [self.d_input, self.window], sizes))
@@ -80,8 +81,16 @@ impl HybridConfig {
     }
 
     /// Whether a block has attention.
-    pub(super) fn has_attention(&self, index: usize) -> bool {
+    fn has_attention(&self, index: usize) -> bool {
         index % PERIOD == PERIOD - 1
+    }
+
+    fn mix(&self, index: usize, device: &Device) -> TemporalMix {
+        let width = self.d_model;
+        match self.has_attention(index) {
+            true => TemporalMix::Attention(LocalAttention::new(width, self.window, device)),
+            false => TemporalMix::Recurrent(RecurrentMix::new(width, self.engine, device)),
+        }
     }
 
     /// How many numbers the state of a block has, for each row.

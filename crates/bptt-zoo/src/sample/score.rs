@@ -1,6 +1,6 @@
 //! How well a trained character model predicts a given text.
 
-use super::{known, open};
+use super::model::{known, open, unknown_note};
 use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::text::Text;
@@ -69,36 +69,4 @@ pub fn score(folder: &RunFolder, text: &Text, device: &Device) -> Result<TextSco
         perplexity: nats.exp(),
         notes,
     })
-}
-
-/// A note on characters that the model does not know, the most frequent first.
-pub(super) fn unknown_note(unknown: &[(char, usize)]) -> Option<String> {
-    const NAMED: usize = 5;
-    let mut by_count = unknown.to_vec();
-    by_count.sort_by_key(|&(character, count)| (std::cmp::Reverse(count), character));
-    let named = by_count.iter().take(NAMED).map(|(character, count)| match count {
-        1 => format!("{character:?}"),
-        _ => format!("{character:?} ({count} times)"),
-    });
-    let named: Vec<_> = named.collect();
-    let more = match by_count.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    (!named.is_empty())
-        .then(|| format!("left out, since the model never saw them: {}{more}", named.join(", ")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_note_names_the_most_frequent_first() {
-        assert_eq!(unknown_note(&[]), None);
-        let note = unknown_note(&[('a', 1), ('b', 3), ('c', 1)]).unwrap();
-        assert!(note.ends_with("'b' (3 times), 'a', 'c'"), "{note}");
-        let many: Vec<_> = ('a'..='g').map(|c| (c, 1)).collect();
-        assert!(unknown_note(&many).unwrap().ends_with("'e' and 2 more"));
-    }
 }
