@@ -207,6 +207,15 @@ impl<N: Number> Number for Dual<N> {
     }
 
     #[inline(always)]
+    fn apart(&self) -> Self {
+        let tangent = match &self.tangent {
+            Some(tangent) => Some(tangent.apart()),
+            None => None,
+        };
+        Self { value: self.value.apart(), tangent }
+    }
+
+    #[inline(always)]
     fn scale(&self, factor: f64) -> Self {
         let tangent = match &self.tangent {
             Some(tangent) => Some(tangent.scale(factor)),

@@ -91,7 +91,8 @@ impl AnalyticCell for LstmLayerNorm {
         let g = (x_g * &x[2] + u_g * &u[2] + b_g).tanh();
         let o = (x_o * &x[3] + u_o * &u[3] + b_o).sigmoid();
         let c = &f * c + &i * &g;
-        let [normal] = Normalized::of([c.clone()], EPSILON).x;
+        // What goes back through the mean cancels what goes back through `c'`: all of it, if a row has one unit.
+        let [normal] = Normalized::of([c.apart()], EPSILON).x;
         let h = &o * (g_c * normal + b_c).tanh();
         let mut memory = before.memory.clone();
         memory[0] = c;

@@ -71,6 +71,13 @@ pub trait Number:
     /// whole rows ([`Row`](crate::Row)).
     fn mean(&self) -> Self;
 
+    /// The same number, as one of its own: where a tape records, the gradients that come to it are summed before they are
+    /// added to those of `self`. So large ones that cancel each other leave no rounding in a small gradient of `self`.
+    #[inline(always)]
+    fn apart(&self) -> Self {
+        self.clone()
+    }
+
     /// `σ'(x) = s (1 - s)`, where `self` is the *output* `s = σ(x)`.
     #[inline(always)]
     fn sigmoid_slope(&self) -> Self {

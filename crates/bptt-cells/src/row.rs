@@ -94,6 +94,10 @@ impl<N: Number> Number for Row<N> {
         self.map(|x| x.inverse_sqrt(epsilon))
     }
 
+    fn apart(&self) -> Self {
+        self.map(N::apart)
+    }
+
     fn scale(&self, factor: f64) -> Self {
         self.map(|x| x.scale(factor))
     }

@@ -88,7 +88,20 @@ impl<const D: usize> Number for Recorded<D> {
     }
 
     fn inverse_sqrt(&self, epsilon: f64) -> Self {
-        Self(self.0.clone().add_scalar(epsilon).sqrt().recip())
+        // √16 / √(16 x + 16 ε): in f16, ε would lose digits, and the slope of the reciprocal, 1 / (x + ε), be infinite.
+        Self(
+            self.0
+                .clone()
+                .mul_scalar(16.0)
+                .add_scalar(16.0 * epsilon)
+                .sqrt()
+                .recip()
+                .mul_scalar(4.0),
+        )
+    }
+
+    fn apart(&self) -> Self {
+        self.scale(1.0)
     }
 
     fn scale(&self, factor: f64) -> Self {

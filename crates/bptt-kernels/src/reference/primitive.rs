@@ -96,7 +96,9 @@ impl<B: Backend> Number for Primitive<B> {
     }
 
     fn inverse_sqrt(&self, epsilon: f64) -> Self {
-        Self(B::float_recip(B::float_sqrt(B::float_add_scalar(self.0.clone(), epsilon.into()))))
+        // √16 / √(16 x + 16 ε): in f16, ε would lose digits.
+        let square = B::float_add_scalar(self.scale(16.0).0, (16.0 * epsilon).into());
+        Self(B::float_recip(B::float_sqrt(square))).scale(4.0)
     }
 
     fn scale(&self, factor: f64) -> Self {

@@ -96,7 +96,8 @@ impl<B: Backend> Number for Tangent<B> {
 
     fn inverse_sqrt(&self, epsilon: f64) -> Self {
         let value = self.value.inverse_sqrt(epsilon);
-        let slope = (&self.slope * (&value * &value * &value)).scale(-0.5);
+        // One factor after the other: in f16 their product may be infinite.
+        let slope = (&self.slope * &value * &value * &value).scale(-0.5);
         Self { value, slope }
     }
 
