@@ -127,7 +127,9 @@ pub fn run(args: VerifyArgs) -> Result<(), Failure> {
     output::check(&[args.json.as_ref(), args.html.as_ref()])?;
     let request = request(&args);
     let (mut line, mut last) = (StatusLine::new(), None);
-    let found = verify_with(&request, &mut |progress| tell(&mut line, &mut last, &progress));
+    let found = verify_with(&request, &mut |device, progress| {
+        tell(&mut line, &mut last, device, &progress)
+    });
     line.end();
     let found = found.map_err(Failure::usage)?;
     let say = |text: &str| output::say(args.json.as_ref(), text);
@@ -213,15 +215,20 @@ fn details(found: &Verification, say: &impl Fn(&str)) {
     }
 }
 
-/// Says what is compared now: on a terminal each witness, else each device and type. `last` is the pair of these that
-/// was said last.
-fn tell(line: &mut StatusLine, last: &mut Option<usize>, progress: &Progress<'_>) {
-    let Progress { device, dtype, witness, compared, done, total } = *progress;
-    let pair = format!("{} of {total}: {device} in {}", done + 1, dtype.name());
+/// Says what is compared now: on a terminal each witness, else each tenth of the whole. `last` is the tenth that was said
+/// last.
+fn tell(line: &mut StatusLine, last: &mut Option<usize>, device: &str, progress: &Progress) {
+    let Progress { dtype, witness, cell, compared, done, total } = *progress;
     if line.is_terminal() {
-        line.say(&format!("{pair}, {witness}; {compared} compared so far"));
-    } else if last.replace(done) != Some(done) {
-        line.say(&pair);
+        let what = cell.map_or(String::new(), |cell| format!("{} ", cell.name()));
+        let part = format!("{} of {total}: {what}on {device} in {}", done + 1, dtype.name());
+        line.say(&format!("{part}, {witness}; {compared} compared so far"));
+        return;
+    }
+    // A line for each tenth.
+    let tenth = done * 10 / total.max(1);
+    if last.replace(tenth) != Some(tenth) {
+        line.say(&format!("{done} of {total} parts, {compared} compared so far"));
     }
 }
 

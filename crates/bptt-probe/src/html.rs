@@ -339,13 +339,13 @@ fn failures(found: &Verification) -> String {
 }
 
 /// A heading with a list; nothing if the list is empty.
-fn list(heading: &str, lines: &[String]) -> String {
+fn list(heading: &str, lines: &[impl std::fmt::Display]) -> String {
     if lines.is_empty() {
         return String::new();
     }
     let mut text = format!("<h2>{heading}</h2>\n<ul>\n");
     for line in lines {
-        let _ = writeln!(text, "<li>{}</li>", escaped(line));
+        let _ = writeln!(text, "<li>{}</li>", escaped(&line.to_string()));
     }
     text.push_str("</ul>\n");
     text

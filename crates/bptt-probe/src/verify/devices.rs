@@ -50,7 +50,7 @@ impl Witness for Devices {
         let reference = match device::open(REFERENCE) {
             Ok(device) => device,
             Err(why) => {
-                found.skipped.push(format!("{}: {why}", self.name()));
+                found.skipped.push(format!("{}: {why}", self.name()).into());
                 return Ok(Box::new(|_| Ok(())));
             }
         };

@@ -9,6 +9,7 @@ use crate::sabotage;
 use crate::scalar::Values;
 use crate::setting::{DType, Setting};
 use crate::ulp::Ulps;
+use crate::verify::left_out::LeftOut;
 use bptt::{Engine, Kernel, LayerKind, Nonlinearity};
 use burn::tensor::Device;
 
@@ -18,7 +19,7 @@ pub struct Verification {
     /// One row for each tensor compared.
     pub rows: Vec<Row>,
     /// What was left out, and why.
-    pub skipped: Vec<String>,
+    pub skipped: Vec<LeftOut>,
     /// Rows whose tolerance was widened by a condition number, with the number.
     pub conditions: Vec<String>,
     /// Reference files that could not be read, one line each.
@@ -132,10 +133,11 @@ impl Session<'_> {
         let wanted = |case: &Case| self.wants(case.options.cell) && (full || case.brief);
         let cases: Vec<_> = case::table().into_iter().filter(wanted).collect();
         if !full {
-            self.found.skipped.push(format!(
-                "all but the brief cases on {}: each new shape compiles a shader there",
-                self.target.name
-            ));
+            let name = &self.target.name;
+            let text = format!(
+                "all but the brief cases on {name}: each new shape compiles a shader there"
+            );
+            self.found.skipped.push(text.into());
         }
         cases
     }
@@ -259,7 +261,8 @@ impl Session<'_> {
 
     /// Records what was left out on this device, and why.
     pub fn skip(&mut self, why: &str) {
-        self.found.skipped.push(format!("{} on {}: {why}", self.witness, self.target.name));
+        let text = format!("{} on {}: {why}", self.witness, self.target.name);
+        self.found.skipped.push(text.into());
     }
 
     /// Whether the type is f64. If it is not, records why the witness is left out.
@@ -274,14 +277,18 @@ impl Session<'_> {
     /// Records why this type is left out.
     pub fn skip_dtype(&mut self, why: &str) {
         let (dtype, name) = (self.target.dtype.name(), &self.target.name);
-        self.found.skipped.push(format!("{} in {dtype} on {name}: {why}", self.witness));
+        let text = format!("{} in {dtype} on {name}: {why}", self.witness);
+        self.found.skipped.push(text.into());
     }
 
     /// Records which cases were left out, and why.
     pub fn say_left_out(&mut self, cases: &[Case], why: &str) {
         if !cases.is_empty() {
-            let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
-            self.skip(&format!("{} cases: {why} ({})", names.len(), names.join(", ")));
+            self.found.skipped.push(LeftOut {
+                what: format!("{} on {}", self.witness, self.target.name),
+                cases: cases.iter().map(|case| case.name.clone()).collect(),
+                why: why.to_string(),
+            });
         }
     }
 
