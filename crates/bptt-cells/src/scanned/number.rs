@@ -18,10 +18,10 @@ pub trait ScanNumber: Rectify {
     /// times that, where a gate is shut, would be NaN.
     fn sqrt(&self) -> Self;
 
-    /// `min(x, 0)`
+    /// `min(x, 0)`, whose slope at zero is 1: that of `relu` is 0.
     #[inline(always)]
     fn at_most_zero(&self) -> Self {
-        -(-self.clone()).relu()
+        self.clone() - self.relu()
     }
 }
 

@@ -63,9 +63,10 @@ impl<const D: usize> Number for Recorded<D> {
         if x.dtype() != DType::F64 {
             return Self(activation::sigmoid(x));
         }
-        // Burn's default sigmoid computes through f32; 1 / (1 + e^-x) has no finite derivative once e^-x overflows.
-        // This form avoids both.
-        Self(x.mul_scalar(0.5).tanh().mul_scalar(0.5).add_scalar(0.5))
+        // Burn's default sigmoid computes through f32. 1 / (1 + e^-x) has no finite derivative once e^-x overflows, so `x` is
+        // bounded: the square of e^300 is a number. (½ + ½ tanh(x/2) would have no digits where it is near zero, and a gate
+        // may be the exponent of a factor near one.)
+        Self(x.clamp_min(-300.0).neg().exp().add_scalar(1.0).recip())
     }
 
     fn tanh(&self) -> Self {
@@ -77,10 +78,12 @@ impl<const D: usize> Number for Recorded<D> {
     }
 
     fn log_sigmoid(&self) -> Self {
-        // min(x, 0) - log(1 + e^-|x|): Burn's own form may compute f64 through f32.
+        // min(x, 0) - log(1 + e^-|x|): Burn's own form may compute f64 through f32. Minimum and absolute value are made of one
+        // rectifier, such that their slopes at zero add up to that of the function, 1/2.
         let x = self.0.clone();
-        let below = activation::relu(x.clone().neg());
-        Self(below.neg() - x.abs().neg().exp().log1p())
+        let above = activation::relu(x.clone());
+        let minus_abs = x.clone() - above.clone().mul_scalar(2.0);
+        Self(x - above - minus_abs.exp().log1p())
     }
 
     fn recip(&self) -> Self {

@@ -167,12 +167,12 @@ impl Session<'_> {
     }
 
     /// Whether an implementation has a gradient near the true one in a case. If each operation is rounded to 16 bits, a
-    /// rectifier that is shut may open, and then the gradient is another one; and in a stack of sLSTMs the exponentials
-    /// enlarge the errors.
+    /// rectifier that is shut may open, and then the gradient is another one; so it is with the candidate of the forms with
+    /// logarithms, whose slope is 1/4 below zero and 1 above; and in a stack of sLSTMs the exponentials enlarge the errors.
     pub fn can_compare(&self, case: &Case, by: impl Into<Implementation>) -> bool {
         let options = &case.options;
-        // Of an RNN or an IndRNN.
-        let has_rectifier = options.nonlinearity == Nonlinearity::Relu;
+        // Of an RNN or an IndRNN; of a minGRU or a minLSTM.
+        let has_rectifier = options.nonlinearity == Nonlinearity::Relu || options.log_space;
         // Its gates are exponentials of rounded numbers, and in a stack those of rounded outputs.
         let is_exponential = options.cell.name() == "slstm" && options.num_layers > 1;
         !((has_rectifier || is_exponential) && self.rounds_each_operation(options.cell, by))

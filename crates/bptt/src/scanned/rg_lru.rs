@@ -67,7 +67,10 @@ impl ScannedLayer for RgLruLayer {
     }
 }
 
-/// `log(1 + e^x)`, without overflow: `max(x, 0) + log(1 + e^-|x|)`.
+/// `log(1 + e^x)`, without overflow: `max(x, 0) + log(1 + e^-|x|)`. The absolute value is made of the rectifier, such that
+/// their slopes at zero add up to that of the function, 1/2.
 fn softplus(x: Tensor<1>) -> Tensor<1> {
-    activation::relu(x.clone()) + x.abs().neg().exp().log1p()
+    let above = activation::relu(x.clone());
+    let minus_abs = x - above.clone().mul_scalar(2.0);
+    above + minus_abs.exp().log1p()
 }

@@ -190,6 +190,41 @@ impl Visit for Differences {
     }
 }
 
+/// Parameters of zeros: all of them, or the vectors.
+struct Zeros {
+    all: bool,
+}
+
+impl ModuleMapper for Zeros {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let is_zero = self.all || D == 1;
+        param.map(|x| if is_zero { x.zeros_like().require_grad() } else { x })
+    }
+}
+
+/// Every layer with zeros for all parameters, so that its gates are equal: rectifiers are exactly where their slope jumps.
+struct Equal;
+
+impl Visit for Equal {
+    fn visit<L: ScannedLayer>(&mut self, layer: Scanned<L>) {
+        let layer = layer.map(&mut Zeros { all: true });
+        Agree { sizes: [3, 7], rows: Rows::default() }.visit(layer);
+    }
+}
+
+#[test]
+fn gates_may_be_equal() {
+    every_layer(Shape::plain(3, 5), &mut Equal);
+}
+
+/// The decay of RG-LRU is a function whose parts have no slope at zero.
+#[test]
+fn parameters_may_be_zero() {
+    let layer = RgLruConfig::new(3, 4).init(&Device::flex().autodiff());
+    let layer = layer.map(&mut Vary(Noise::new(7))).map(&mut Zeros { all: false });
+    Differences(Rows::default()).visit(layer);
+}
+
 struct Count<'a>(&'a mut usize);
 
 impl ModuleVisitor for Count<'_> {
