@@ -3,6 +3,7 @@
 use crate::dynamics::matrix::{Factor, Matrix};
 use crate::dynamics::system::System;
 use crate::dynamics::units::{Evaluated, Function, Inputs, Operand, Units};
+use bptt::cells::DiagonalRole;
 use bptt::{CellKind, Recurrent, SequenceCell};
 use burn::Tensor;
 use burn::tensor::Device;
@@ -15,7 +16,8 @@ use rand_distr::{Distribution, StandardNormal};
 pub struct LayerNumbers {
     /// `W`, `[G·H, I]`
     pub weight_ih: Matrix,
-    /// `U`, `[G·H, P]`, also of a layer in heads, with the zeros beside the blocks; for a cell without recurrent products its diagonal weights, `[V, H]`
+    /// `U`, `[G·H, P]`, also of a layer in heads, with the zeros beside the blocks; for a cell without recurrent products
+    /// its diagonal weights, `[V, H]`
     pub weight_hh: Matrix,
     /// `b`, `[G·H]`
     pub bias_ih: Vec<f64>,
@@ -36,11 +38,18 @@ impl LayerNumbers {
         Self { weight_ih, weight_hh, bias_ih, bias_hh, weight_hr: None, weight_diag: None }
     }
 
-    /// The same of a cell, which may have no recurrent products, and then has more biases than rows of weights.
+    /// The same of a cell, which may have no recurrent products, and then has more biases than rows of weights. Gains
+    /// behind a normalisation are 1.
     pub(super) fn of_cell(cell: CellKind, hidden: usize, weight_hh: Matrix) -> Self {
-        let rows = cell.default_cell().gates() * hidden;
+        let layout = cell.default_cell().layout();
+        let rows = layout.gates() * hidden;
         let (bias_ih, bias_hh) = (vec![0.0; rows], vec![0.0; rows]);
-        Self { weight_ih: Matrix::zeros(rows, 0), bias_ih, bias_hh, ..Self::autonomous(weight_hh) }
+        let gains = layout.diagonal_roles.iter().map(|role| *role == DiagonalRole::Gain);
+        let gains: Vec<f64> = gains.map(|is_gain| f64::from(u8::from(is_gain))).collect();
+        let weight_diag =
+            (!gains.is_empty()).then(|| Matrix::from_fn(gains.len(), hidden, |row, _| gains[row]));
+        let weight_ih = Matrix::zeros(rows, 0);
+        Self { weight_ih, bias_ih, bias_hh, weight_diag, ..Self::autonomous(weight_hh) }
     }
 }
 

@@ -226,6 +226,10 @@ impl Drawn {
                 if let Some(gate) = parameter.gate(self.cell) {
                     numbers.bias_ih[gate * hidden..(gate + 1) * hidden].fill(value);
                 }
+                let shift = parameter.shift(self.cell).zip(numbers.weight_diag.as_mut());
+                if let Some((shift, diagonal)) = shift {
+                    diagonal.row_mut(shift).fill(value);
+                }
                 numbers
             }
         }

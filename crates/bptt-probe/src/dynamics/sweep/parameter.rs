@@ -1,6 +1,6 @@
 //! What a sweep changes.
 
-use bptt::cells::GateRole;
+use bptt::cells::{DiagonalRole, GateRole};
 use bptt::{CellKind, SequenceCell};
 use serde::Serialize;
 
@@ -53,8 +53,16 @@ impl Parameter {
         forget.filter(|_| self == Self::ForgetBias)
     }
 
+    /// The row of the diagonal weights that is the bias of that gate, if it is added behind a normalisation.
+    pub(super) fn shift(self, cell: CellKind) -> Option<usize> {
+        let roles = cell.default_cell().layout().diagonal_roles;
+        let forget = DiagonalRole::Shift(GateRole::Forget);
+        let forget = roles.iter().position(|role| *role == forget);
+        forget.filter(|_| self == Self::ForgetBias)
+    }
+
     /// Whether the cell has what changes.
     pub(super) fn changes(self, cell: CellKind) -> bool {
-        self != Self::ForgetBias || self.gate(cell).is_some()
+        self != Self::ForgetBias || self.gate(cell).is_some() || self.shift(cell).is_some()
     }
 }
