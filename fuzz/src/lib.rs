@@ -17,7 +17,7 @@ pub fn read(format: Format, bytes: &[u8]) {
         match WeightFile::parse(format, bytes, key) {
             Err(why) => one_line(&why),
             Ok(file) => {
-                for library in [Library::Torch, Library::Keras, Library::Flax] {
+                for library in Library::ALL {
                     let import = Import::new().with_library(library);
                     if let Err(why) = import.find(file.clone()) {
                         one_line(&why);

@@ -78,7 +78,7 @@ enum LibraryArg {
     Torch,
     Keras,
     Flax,
-    /// LSTM, GRU and IndRNN of LMNT's haste
+    /// LSTM, GRU and IndRNN of LMNT's haste, and its LSTM and GRU with layer normalisation
     Haste,
     /// W, R, B and P of ONNX's operators
     Onnx,
@@ -88,6 +88,8 @@ enum LibraryArg {
     IndrnnPytorch,
     /// sLSTM of NX-AI's xlstm
     Xlstm,
+    /// The GRU of DreamerV3 and of its ports to PyTorch
+    Dreamer,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -168,6 +170,7 @@ fn import(args: &ConvertArgs) -> Import {
             LibraryArg::Tensorflow => Library::TensorFlow,
             LibraryArg::IndrnnPytorch => Library::IndRnnPytorch,
             LibraryArg::Xlstm => Library::Xlstm,
+            LibraryArg::Dreamer => Library::Dreamer,
         })
         .with_order(args.order.iter().map(String::as_str))
         .with_linear(args.linear.iter().map(String::as_str));
@@ -228,6 +231,8 @@ fn details(layer: &FoundLayer, options: &LayerOptions) -> String {
     if options.dropout > 0.0 {
         parts.push(format!("dropout {}", options.dropout));
     }
+    parts.extend(options.noise.map(|_| "noise inside".to_string()));
+    parts.extend(options.oscillator.map(|[step, alpha]| format!("Δ = {step}, α = {alpha}")));
     parts.join(", ")
 }
 

@@ -4,6 +4,8 @@ use crate::weights::contents::Tensors;
 use crate::weights::layer::{FoundLayer, LayerOptions};
 #[cfg(feature = "diagonal-cells")]
 use bptt::IndRnnCell;
+#[cfg(feature = "diagonal-cells")]
+use bptt::cells::Unicornn;
 use bptt::{
     AnyCell, CellKind, GruCell, LstmCell, Nonlinearity, Recurrent, RnnCell, SequenceCell,
     StackConfig,
@@ -29,6 +31,7 @@ pub(super) fn build<C: FileCell>(
         .with_bias(layer.bias)
         .with_batch_first(options.batch_first)
         .with_dropout(options.dropout)
+        .with_noise(options.noise)
         .with_bidirectional(layer.bidirectional)
         .with_reverse(options.reverse)
         .with_input_initializer(Initializer::Zeros.into())
@@ -86,6 +89,15 @@ pub(super) fn cell(layer: &FoundLayer, options: &LayerOptions) -> Result<AnyCell
         CellKind::Gru => AnyCell::Gru(GruCell { reset_after: options.reset_after }),
         #[cfg(feature = "diagonal-cells")]
         CellKind::IndRnn => AnyCell::IndRnn(IndRnnCell(options.nonlinearity)),
+        #[cfg(feature = "diagonal-cells")]
+        CellKind::Unicornn => {
+            let cell = Unicornn::default();
+            let [step, alpha] = options.oscillator.unwrap_or([cell.step, cell.alpha]);
+            if ![step, alpha].iter().all(|number| number.is_finite()) {
+                return Err(format!("its oscillators have Δ = {step} and α = {alpha}: not finite"));
+            }
+            AnyCell::Unicornn(Unicornn { step, alpha })
+        }
         other => other.default_cell(),
     };
     match options.nonlinearity == Nonlinearity::Relu && !cell.name().ends_with("-relu") {

@@ -8,6 +8,8 @@ use crate::weights::file::WeightFile;
 use crate::weights::formats;
 use crate::weights::import::KEY;
 use crate::weights::layer::{LayerOptions, kind_to_say};
+#[cfg(feature = "diagonal-cells")]
+use bptt::cells::Unicornn;
 use bptt::{AnyCell, Nonlinearity, Recurrent, RecurrentWeight, SequenceCell};
 use burn::Tensor;
 use burn::module::Param;
@@ -46,6 +48,7 @@ pub(super) fn options<C: FileCell>(layer: &Recurrent<C>) -> LayerOptions {
         batch_first: layer.is_batch_first(),
         reverse: layer.is_reverse(),
         dropout: layer.dropout.prob,
+        noise: layer.noise(),
         ..LayerOptions::default()
     };
     match cell {
@@ -54,6 +57,12 @@ pub(super) fn options<C: FileCell>(layer: &Recurrent<C>) -> LayerOptions {
             LayerOptions { input_forget: cell.input_forget, clip: cell.clip, ..common }
         }
         AnyCell::Gru(cell) => LayerOptions { reset_after: cell.reset_after, ..common },
+        #[cfg(feature = "diagonal-cells")]
+        AnyCell::Unicornn(cell) => {
+            let (found, usual) = ([cell.step, cell.alpha], Unicornn::default());
+            let is_usual = found == [usual.step, usual.alpha];
+            LayerOptions { oscillator: (!is_usual).then_some(found), ..common }
+        }
         // By its name, because the type is there with a feature only.
         other if other.name().ends_with("-relu") => {
             LayerOptions { nonlinearity: Nonlinearity::Relu, ..common }

@@ -2,10 +2,12 @@
 //!
 //! Gates are side by side: LSTM `i g f o`, GRU `z r g`. A GRU has a second bias, `recurrent_bias`, and its reset comes after
 //! the product. An IndRNN has one number for each unit, `recurrent_scale`, and tanh. Zoneout and dropout are not in the
-//! file. The layers with normalisation (`gamma`, `alpha`, …) are refused.
+//! file. `haste_norm.rs` has the layers with normalisation.
 
 use crate::weights::array::Array;
-use crate::weights::error_list::{ErrorList, shown};
+use crate::weights::error_list::ErrorList;
+use crate::weights::haste_gates::Gates;
+use crate::weights::haste_norm;
 use crate::weights::keymap::{Cell, KeyMap, Parameters, Translated, only};
 
 pub(super) struct Haste;
@@ -23,26 +25,16 @@ impl KeyMap for Haste {
         to: &mut Translated,
         errors: &mut ErrorList,
     ) -> Option<Parameters> {
+        if haste_norm::is_normalized(cell) {
+            return haste_norm::parameters(cell, suffix, to, errors);
+        }
         if cell.tensors.contains_key("recurrent_scale") {
             return independent(cell, suffix, to, errors);
         }
-        let recurrent = cell.take("recurrent_kernel", &[None, None], errors)?;
-        let &[hidden, columns] = recurrent.1.shape() else { return None };
-        // The index of each of PyTorch's gates in haste's order.
-        let (order, how): (&[usize], _) = match (columns % hidden, columns / hidden) {
-            (0, 3) => (&[1, 0, 2], "z r g to r z n"),
-            (0, 4) => (&[0, 2, 1, 3], "i g f o to i f g o"),
-            _ => {
-                errors.add(format!(
-                    "{} has shape [{hidden}, {columns}]: {columns} columns are not 3 or 4 gates of {hidden}",
-                    shown(recurrent.0)
-                ));
-                return None;
-            }
-        };
+        let (recurrent, &Gates { order, how, names }) = Gates::of(cell, errors)?;
+        let columns = recurrent.1.shape()[1];
         let is_gru = order.len() == 3;
-        let known = ["kernel", "recurrent_kernel", "bias", "recurrent_bias"];
-        only(cell, &known[..if is_gru { 4 } else { 3 }], errors);
+        only(cell, names, errors);
         let kernel = cell.take("kernel", &[None, Some(columns)], errors)?;
         let bias = cell.take("bias", &[Some(columns)], errors)?;
         to.moved(kernel, &format!("weight_ih{suffix}"), &format!("transposed, {how}"));

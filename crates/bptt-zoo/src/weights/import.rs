@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::weights::build::{FileCell, build, cell};
 use crate::weights::contents::{Metadata, Tensors};
+use crate::weights::dreamer::Dreamer;
 use crate::weights::error_list::{ErrorList, shown};
 use crate::weights::file::{WeightFile, one_line};
 use crate::weights::flax::Flax;
@@ -16,7 +17,7 @@ use crate::weights::onnx::{self, Onnx};
 use crate::weights::tensorflow::{FORGET_BIAS, TensorFlow, add_forget_bias};
 use crate::weights::xlstm::Xlstm;
 use crate::weights::{run, torch};
-use bptt::{Nonlinearity, Recurrent};
+use bptt::{Nonlinearity, Recurrent, RecurrentNoise};
 use burn::tensor::{DType, Device};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -39,7 +40,7 @@ pub enum Library {
     Keras,
     /// Flax's.
     Flax,
-    /// haste's: LSTM, GRU, IndRNN.
+    /// haste's: LSTM, GRU, IndRNN, and the first two with layer normalisation.
     Haste,
     /// The operators of ONNX, also with peepholes.
     Onnx,
@@ -50,13 +51,28 @@ pub enum Library {
     IndRnnPytorch,
     /// sLSTM of NX-AI's `xlstm`.
     Xlstm,
+    /// The GRU of DreamerV3 and of its ports to PyTorch, `dreamerv3-torch` and `sheeprl`.
+    Dreamer,
 }
 
 impl Library {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Torch,
+        Self::Keras,
+        Self::Flax,
+        Self::Haste,
+        Self::Onnx,
+        Self::TensorFlow,
+        Self::IndRnnPytorch,
+        Self::Xlstm,
+        Self::Dreamer,
+    ];
+
     /// Whether its layers have inputs `[B, T, I]` by default.
     fn is_batch_first(self) -> bool {
         match self {
-            Self::Keras | Self::Flax | Self::TensorFlow | Self::Xlstm => true,
+            Self::Keras | Self::Flax | Self::TensorFlow | Self::Xlstm | Self::Dreamer => true,
             Self::Torch | Self::Haste | Self::Onnx | Self::IndRnnPytorch => false,
         }
     }
@@ -79,6 +95,7 @@ pub struct Import {
     batch_first: Option<bool>,
     reverse: Option<bool>,
     dropout: Option<f64>,
+    noise: Option<RecurrentNoise>,
     forget_bias: Option<f64>,
     dtype: Option<DType>,
     order: Vec<String>,
@@ -140,6 +157,8 @@ impl Import {
         with_reverse: reverse, bool;
         /// The dropout between the layers, while training.
         with_dropout: dropout, f64;
+        /// Noise inside of the layers, such as the zoneout that haste's layers have as an argument.
+        with_noise: noise, RecurrentNoise;
         /// For `LSTMCell` of TensorFlow 1: what it adds to the forget gate. By default 1, as there.
         with_forget_bias: forget_bias, f64;
         /// The float type of the layer. By default, f64 stays f64, and all other types become f32.
@@ -259,6 +278,7 @@ impl Import {
             }
             Library::IndRnnPytorch => translate::<IndRnn>(&own, &self.order)?,
             Library::Xlstm => translate::<Xlstm>(&own, &self.order)?,
+            Library::Dreamer => translate::<Dreamer>(&own, &self.order)?,
         };
         said.extend(self::said(&file.metadata)?);
         let (layers, options) = self.layers(&file, &prefix, &translated, &said)?;
@@ -359,6 +379,8 @@ impl Import {
             batch_first: self.batch_first.unwrap_or(said.batch_first),
             reverse: self.reverse.unwrap_or(said.reverse),
             dropout: self.dropout.unwrap_or(said.dropout),
+            noise: self.noise.or(said.noise),
+            oscillator: said.oscillator,
         })
     }
 

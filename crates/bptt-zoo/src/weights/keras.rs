@@ -6,8 +6,12 @@
 //! `CuDNNLSTM` and `CuDNNGRU` of Keras 2 have the same shapes, but cuDNN's layout: each gate's block of the kernel is
 //! `[H, I]` in memory, the blocks of the recurrent kernel are not transposed, and both biases are one vector `[2·G·H]`.
 //! They are recognised by this vector.
+//!
+//! `LayerNormLSTMCell` of TensorFlow Addons is refused. It keeps `norm(f ⊙ c + i ⊙ g)` as its memory, and the cell here keeps
+//! what is in front of the normalisation.
 
 use crate::weights::array::Array;
+use crate::weights::contents::Tensors;
 use crate::weights::error_list::{ErrorList, shown};
 use crate::weights::keymap::{Cell, KeyMap, Parameters, TensorMapping, Translated};
 
@@ -15,6 +19,20 @@ pub(super) struct Keras;
 
 impl KeyMap for Keras {
     const OWN: usize = 1;
+
+    fn check(tensors: &Tensors) -> Result<(), String> {
+        // Without this they would be left out, as tensors of no cell, and the layer would be another one.
+        const NORMS: [&str; 3] = ["kernel_norm", "recurrent_norm", "state_norm"];
+        let is_norm = |name: &&String| name.split(['/', '.']).any(|part| NORMS.contains(&part));
+        match tensors.keys().find(is_norm) {
+            Some(name) => Err(format!(
+                "{} is of a cell of TensorFlow Addons with layer normalisation, which has no counterpart: it keeps the \
+                 normalised memory, with ε = 1e-3",
+                shown(name)
+            )),
+            None => Ok(()),
+        }
+    }
 
     fn is_cell(cell: &Cell<'_>) -> bool {
         cell.tensors.contains_key("recurrent_kernel")

@@ -87,6 +87,11 @@ pub(super) trait KeyMap {
     /// How many parts at the end of a name belong to the cell: Keras `kernel`, Flax `ii/kernel`.
     const OWN: usize;
 
+    /// The same for one name, if it differs from name to name; `None`, if the tensor is of no cell.
+    fn own(_parts: &[&str]) -> Option<usize> {
+        Some(Self::OWN)
+    }
+
     /// Refuses files whose layers compute something else.
     ///
     /// # Errors
@@ -134,7 +139,8 @@ pub(super) fn translate<M: KeyMap>(
     let mut cells: BTreeMap<Vec<Part>, Cell<'_>> = BTreeMap::new();
     for (name, array) in tensors {
         let parts: Vec<&str> = name.split(['/', '.']).collect();
-        let Some(path) = parts.len().checked_sub(M::OWN) else { continue };
+        let own = M::own(&parts).and_then(|own| parts.len().checked_sub(own));
+        let Some(path) = own else { continue };
         let (path, own) = parts.split_at(path);
         let Some(ordered) = M::path(tensors, path) else { continue };
         let cell = cells.entry(ordered.iter().map(|part| Part::new(part)).collect()).or_default();

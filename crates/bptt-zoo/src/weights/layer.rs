@@ -3,7 +3,7 @@
 use crate::weights::array::Element;
 use crate::weights::contents::Tensors;
 use crate::weights::error_list::{ErrorList, shown};
-use bptt::{CellKind, Nonlinearity, SequenceCell};
+use bptt::{CellKind, Nonlinearity, RecurrentNoise, SequenceCell};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +28,12 @@ pub struct LayerOptions {
     pub reverse: bool,
     /// The probability of dropping an output between two layers, while training.
     pub dropout: f64,
+    /// Noise inside of the layers. Zoneout is its expectation when a layer is not trained, so it is part of what it computes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<RecurrentNoise>,
+    /// For UnICORNN: `Δ` and `α`, if they are not 0.1 and 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oscillator: Option<[f64; 2]>,
 }
 
 impl Default for LayerOptions {
@@ -42,6 +48,8 @@ impl Default for LayerOptions {
             batch_first: false,
             reverse: false,
             dropout: 0.0,
+            noise: None,
+            oscillator: None,
         }
     }
 }

@@ -83,5 +83,7 @@ fn options(config: &AnyRecurrentConfig) -> LayerOptions {
         batch_first: config.batch_first,
         reverse: config.reverse,
         dropout: config.dropout,
+        noise: config.noise.filter(|noise| !noise.is_none()),
+        oscillator: None,
     }
 }

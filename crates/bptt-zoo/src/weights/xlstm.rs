@@ -6,8 +6,8 @@
 //! | `slstm_cell/_recurrent_kernel_` | `[N, 4·d, d]` (vanilla), or `[N, d, 4·d]` (cuda) | `weight_hh` |
 //! | `slstm_cell/_bias_` | `[4·H]`, by gates and then heads (vanilla), or by heads and then gates (cuda) | `bias_ih` |
 //!
-//! Gates are `i f z o` there and here. Several heads become a matrix with zeros outside of the heads' blocks, which computes
-//! the same. A convolution in front of the gates (`conv1d`) is refused. The norm behind the cell (`group_norm`) is no part of
+//! Gates are `i f z o` there and here. Several heads are the heads of a layer (`num_heads`), whose `weight_hh` has their
+//! blocks. The input products have blocks there, too, and become a matrix with zeros outside of them. A convolution in front of the gates (`conv1d`) is refused. The norm behind the cell (`group_norm`) is no part of
 //! it, and is left out.
 
 use crate::weights::array::{Array, Element};
@@ -93,26 +93,25 @@ impl KeyMap for Xlstm {
             }
             return None;
         };
-        let blocks = if heads == 1 { "" } else { ", the blocks of a matrix" };
+        let (blocks, by_head) = match heads {
+            1 => ("", String::new()),
+            _ => (", the blocks of a matrix", format!(", {heads} heads")),
+        };
         for (k, gate) in gates.iter().enumerate() {
             to.moved(*gate, &format!("weight_ih{suffix}"), &format!("gate {k}{blocks}"));
         }
         let layout = if is_vanilla { "of vanilla" } else { "of cuda" };
-        to.moved(kernel, &format!("weight_hh{suffix}"), &format!("{layout}{blocks}"));
+        to.moved(kernel, &format!("weight_hh{suffix}"), &format!("{layout}{by_head}"));
         to.moved(bias, &format!("bias_ih{suffix}"), "bias_hh is zero");
 
         let heads = Heads { heads, size };
-        let (kernel, width) = (kernel.1.to_f64(), heads.width());
+        let width = heads.width();
         let gates: Vec<Vec<f64>> = gates.iter().map(|(_, gate)| gate.to_f64()).collect();
-        let weight_hh = heads.dense(|head, gate, row, column| match is_vanilla {
-            true => kernel[(head * 4 * size + gate * size + row) * size + column],
-            false => kernel[(head * size + column) * 4 * size + gate * size + row],
-        });
         let weight_ih =
             heads.dense(|head, gate, row, column| gates[gate][(head * size + row) * size + column]);
         Some(Parameters {
             weight_ih: floats(element, vec![rows, width], weight_ih),
-            weight_hh: floats(element, vec![rows, width], weight_hh),
+            weight_hh: heads.recurrent(kernel.1, is_vanilla),
             biases: Some([
                 match is_vanilla {
                     true => bias.1.clone(),
@@ -150,6 +149,22 @@ impl Heads {
             }
         }
         all
+    }
+
+    /// `[N, 4·d, d]`: for each head, outputs by inputs; `[4·H, H]` if there is one.
+    fn recurrent(&self, kernel: &Array, is_vanilla: bool) -> Array {
+        let turned = match is_vanilla {
+            true => kernel.clone(),
+            false => {
+                let blocks = (0..self.heads).map(|head| kernel.row(head).transposed());
+                Array::stacked(&blocks.collect::<Vec<_>>())
+            }
+        };
+        let block = [4 * self.size, self.size];
+        match self.heads {
+            1 => turned.reshaped(&block),
+            heads => turned.reshaped(&[heads, block[0], block[1]]),
+        }
     }
 
     /// From heads of gates to gates of heads.

@@ -242,7 +242,7 @@ fn damaged_files_are_read_or_refused() {
             match WeightFile::parse(format, bytes, None) {
                 Err(why) => assert_eq!(why.lines().count(), 1, "{why}"),
                 Ok(file) => {
-                    for library in [Library::Torch, Library::Keras, Library::Flax] {
+                    for library in Library::ALL {
                         let _ = Import::new().with_library(library).find(file.clone());
                     }
                 }

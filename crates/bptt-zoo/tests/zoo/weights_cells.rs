@@ -1,8 +1,8 @@
 //! Layers of other libraries compute here what they compute there. `tests/cases/weights/make_cells.py` writes the files.
 
 use crate::weights::{agrees_with, complaint};
-use bptt::{AnyCell, AnyRecurrent, AnyRecurrentConfig, CellKind, Nonlinearity};
-use bptt_zoo::weights::{self, Conversion, Import, Library};
+use bptt::{AnyCell, AnyRecurrent, AnyRecurrentConfig, CellKind, Nonlinearity, RecurrentNoise};
+use bptt_zoo::weights::{self, Conversion, Import, Library, WeightFile};
 use burn::Tensor;
 use burn::tensor::{Device, Distribution};
 use std::path::{Path, PathBuf};
@@ -37,8 +37,8 @@ fn layers_of_haste() {
     for name in ["haste-lstm", "haste-gru"] {
         computes(&haste, name, name);
     }
-    let message = refused(&haste, "haste-layer-norm-lstm");
-    assert!(message.contains("`gamma` does not fit a recurrent cell"), "{message}");
+    let message = refused(&haste, "haste-layer-norm-indrnn");
+    assert!(message.contains("`gamma` is of a LayerNormIndRNN"), "{message}");
     let message = refused(&haste, "onnx-lstm");
     assert!(message.contains("no recurrent cell with names of this kind"), "{message}");
     let message = refused(&haste.with_reset_after(false), "haste-gru");
@@ -101,9 +101,10 @@ fn peepholes_of_onnx_and_tensorflow() {
 #[test]
 fn slstm_of_xlstm() {
     let xlstm = from(Library::Xlstm);
-    for name in ["xlstm", "xlstm-heads"] {
+    for (name, heads) in [("xlstm", 1), ("xlstm-heads", 2)] {
         for backend in ["vanilla", "cuda"] {
-            computes(&xlstm, &format!("{name}-{backend}"), name);
+            let layer = computes(&xlstm, &format!("{name}-{backend}"), name);
+            assert_eq!(layer.num_heads(), heads);
         }
     }
     let found = xlstm.inspect(&file("xlstm-vanilla")).unwrap();
@@ -127,6 +128,108 @@ fn independent_units_of_haste_and_of_pytorch() {
     // The nonlinearity of these modules is an argument, and may be said.
     let tanh = pytorch.with_nonlinearity(Nonlinearity::Tanh).inspect(&file("indrnn-pytorch"));
     assert_eq!(tanh.unwrap().options[0].nonlinearity, Nonlinearity::Tanh);
+}
+
+#[cfg(feature = "normalized-cells")]
+#[test]
+fn layer_normalisation_of_haste() {
+    let haste = from(Library::Haste);
+    for name in ["haste-layer-norm-lstm", "haste-layer-norm-gru"] {
+        let layer = computes(&haste, name, name);
+        assert!(layer.weights[0].bias_ih.is_none(), "{name}: no bias inside of the normalisation");
+    }
+    // Zoneout is an argument of these layers.
+    let noise = RecurrentNoise::new().with_zoneout(0.25, 0.0);
+    let name = "haste-layer-norm-gru";
+    computes(&haste.with_noise(noise), name, &format!("{name}-zoneout"));
+}
+
+#[cfg(feature = "normalized-cells")]
+#[test]
+fn the_gru_of_dreamer() {
+    let dreamer = from(Library::Dreamer);
+    for name in ["dreamer", "dreamer-torch", "dreamer-sheeprl"] {
+        computes(&dreamer, name, "dreamer");
+    }
+    for prefix in ["agent/wm/rssm", "agent/wm/rssm/gru"] {
+        computes(&dreamer.clone().with_prefix(prefix), "dreamer", "dreamer");
+    }
+    let message = refused(&dreamer, "dreamer-v2");
+    assert!(message.contains("a bias inside of the normalisation"), "{message}");
+    let message = refused(&dreamer, "dreamer-blocks");
+    assert!(message.contains("the cell of later versions of DreamerV3"), "{message}");
+}
+
+/// TensorFlow Addons keeps the normalised memory: another cell than haste's and the paper's.
+#[test]
+fn the_normalised_cell_of_tensorflow_addons_is_another_one() {
+    let message = refused(&from(Library::Keras), "tensorflow-addons");
+    assert!(message.contains("it keeps the normalised memory"), "{message}");
+}
+
+/// A layer that is written under a library's names has that library's tensors again, and is the same when it is read.
+#[test]
+fn layers_are_written_under_the_names_of_haste_and_of_dreamer() {
+    let folder = tempdir().unwrap();
+    let out = folder.path().join("layer.safetensors");
+    let device = Device::flex();
+    let mut files = vec![(Library::Haste, "haste-lstm"), (Library::Haste, "haste-gru")];
+    if cfg!(feature = "diagonal-cells") {
+        files.push((Library::Haste, "haste-indrnn"));
+    }
+    if cfg!(feature = "normalized-cells") {
+        files.extend([
+            (Library::Haste, "haste-layer-norm-lstm"),
+            (Library::Haste, "haste-layer-norm-gru"),
+            (Library::Dreamer, "dreamer"),
+        ]);
+    }
+    let shapes = |path: &Path| {
+        let tensors = WeightFile::read(path, None).unwrap().tensors;
+        let own = tensors.into_iter().filter(|(name, _)| !name.contains("img_in"));
+        let short = |name: String| name.replace("agent/wm/rssm/", "");
+        own.map(|(name, array)| (short(name), array.shape().to_vec())).collect::<Vec<_>>()
+    };
+    for (library, name) in files {
+        let layer = computes(&from(library), name, name);
+        weights::save_as(&layer, library, &out).unwrap();
+        assert_eq!(shapes(&out), shapes(&file(name)), "{name}");
+        let back: AnyRecurrent = from(library).load(&out, &device).unwrap();
+        agrees_with(&back, &file("cells-expected"), name);
+    }
+
+    let refused = |config: AnyRecurrentConfig, library| {
+        complaint(weights::save_as(&config.init(&device), library, &out))
+    };
+    let lstm = || AnyRecurrentConfig::new(CellKind::Lstm, 3, 4);
+    let gru = || AnyRecurrentConfig::new(CellKind::Gru, 3, 4);
+    for (config, library, part) in [
+        (lstm().with_num_layers(2), Library::Haste, "haste: 2 layers, expected one"),
+        (lstm().with_bidirectional(true), Library::Haste, "two directions"),
+        (lstm().with_reverse(true), Library::Haste, "its direction is backward"),
+        (lstm().with_num_heads(2), Library::Haste, "2 heads, expected one"),
+        (lstm().with_proj_size(2), Library::Haste, "a projection, expected none"),
+        (lstm().with_clip(Some(1.0)), Library::Haste, "a bounded memory"),
+        (lstm().with_input_forget(true), Library::Haste, "coupled gates"),
+        (gru().with_reset_after(false), Library::Haste, "the reset before the product"),
+        (
+            AnyRecurrentConfig::new(CellKind::Rnn, 3, 4),
+            Library::Haste,
+            "its cell is rnn, expected one of lstm",
+        ),
+        (gru(), Library::Dreamer, "DreamerV3: its cell is gru, expected gru-dreamer"),
+        (gru(), Library::Keras, "the names of haste and of DreamerV3 only"),
+    ] {
+        let message = refused(config, library);
+        assert!(message.contains(part), "{message}\nlacks {part}");
+    }
+    for kind in CellKind::ALL {
+        let (name, library) = (kind.name(), Library::Haste);
+        if name.ends_with("-layernorm") {
+            let message = refused(AnyRecurrentConfig::new(kind, 3, 4), library);
+            assert!(message.contains("expected a layer with_bias(false)"), "{message}");
+        }
+    }
 }
 
 /// Flax resets by the gate that keeps, and behind the product: another cell than Zhou's.
@@ -159,6 +262,66 @@ fn every_cell_is_saved_and_loaded_and_converted() {
             run(&loaded).assert_eq(&run(&layer), true);
         }
     }
+}
+
+/// Through a file of SafeTensors and one of Burn, a layer is the same.
+fn survives(layer: &AnyRecurrent, name: &str) {
+    let folder = tempdir().unwrap();
+    let device = Device::flex();
+    let input = Tensor::random([2, 4, 3], Distribution::Default, &device);
+    let run = |layer: &AnyRecurrent| layer.forward(input.clone(), None).0.into_data();
+    let [first, second] = ["a.safetensors", "b.bpk"].map(|name| folder.path().join(name));
+    weights::save(layer, &first).unwrap();
+    Conversion::new(&first, &second, &Import::new()).unwrap().write(&second).unwrap();
+    for path in [&first, &second] {
+        let loaded: AnyRecurrent = weights::load(path, &device).unwrap();
+        assert_eq!(loaded.num_heads(), layer.num_heads(), "{name}");
+        assert_eq!(loaded.noise(), layer.noise(), "{name}");
+        assert_eq!(run(&loaded), run(layer), "{name}");
+    }
+}
+
+#[test]
+fn heads_and_layers_without_biases_are_saved_and_loaded_and_converted() {
+    let _alone = crate::alone();
+    let device = Device::flex();
+    for kind in CellKind::ALL {
+        let config = || AnyRecurrentConfig::new(kind, 3, 4).with_num_layers(2);
+        survives(&config().with_bias(false).init(&device), &format!("{kind:?} without biases"));
+        // A cell that has no recurrent matrix has no heads.
+        if let Ok(layer) = config().with_num_heads(2).with_bidirectional(true).try_init(&device) {
+            survives(&layer, &format!("{kind:?} in heads"));
+        }
+    }
+}
+
+/// Zoneout is a part of what a layer computes when it is not trained.
+#[test]
+fn noise_is_saved_and_loaded_and_converted() {
+    let _alone = crate::alone();
+    let device = Device::flex();
+    let noise = RecurrentNoise::new().with_zoneout(0.3, 0.1).with_weight_drop(0.2).with_seed(5);
+    let config = AnyRecurrentConfig::new(CellKind::Lstm, 3, 4);
+    let plain = config.clone().init(&device);
+    let noisy = config.with_noise(Some(noise)).init(&device);
+    survives(&plain, "without noise");
+    survives(&noisy, "with noise");
+    assert_eq!((plain.noise(), noisy.noise()), (None, Some(noise)));
+}
+
+#[cfg(feature = "diagonal-cells")]
+#[test]
+fn constants_of_an_oscillator_are_saved_and_loaded_and_converted() {
+    use bptt::{StackConfig, cells::Unicornn};
+
+    let _alone = crate::alone();
+    let device = Device::flex();
+    let of = |step: f64, alpha: f64| {
+        let cell = AnyCell::Unicornn(Unicornn { step, alpha });
+        StackConfig::new(3, 4).try_init(cell, &device).unwrap()
+    };
+    survives(&of(0.1, 1.0), "usual constants");
+    survives(&of(0.03, 9.0), "other constants");
 }
 
 #[cfg(feature = "scanned-cells")]

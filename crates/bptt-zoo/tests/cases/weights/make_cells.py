@@ -6,7 +6,8 @@
 ONNX Runtime computes the layers of ONNX, and Flax its `MGUCell`. The others need a GPU or an old Python, so this script
 computes their equations again, in f64, from their documentation:
 
-- haste (LMNT): LSTM gates `i g f o`, GRU gates `z r g`, IndRNN with tanh
+- haste (LMNT): LSTM gates `i g f o`, GRU gates `z r g`, IndRNN with tanh; `LayerNormLSTM` and `LayerNormGRU`
+- DreamerV3's GRU, under the names of `dreamerv3` (danijar), `dreamerv3-torch` (NM512) and `sheeprl`
 - `tf.nn.rnn_cell.LSTMCell` of TensorFlow 1: gates `i j f o`, `forget_bias` 1, peepholes
 - `indrnn-pytorch` (StefOe): relu
 - `minGRU-pytorch` (lucidrains), `minimal-LRU` (Zucchet), `S5` (lindermanlab), RG-LRU of `recurrentgemma`. The latter has
@@ -43,6 +44,11 @@ def save(name, tensors):
 def keep(name, x, output):
     expected[f"{name}.input"] = np.ascontiguousarray(x, dtype=np.float32)
     expected[f"{name}.output"] = np.ascontiguousarray(output, dtype=np.float32)
+
+
+def norm(a, epsilon=1e-5):
+    centred = a - a.mean(-1, keepdims=True)
+    return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + epsilon)
 
 
 def run(step, state, x):
@@ -85,7 +91,16 @@ def haste():
     step = lambda x, h: (np.tanh(x @ indrnn["kernel"] + indrnn["bias"] + h * indrnn["recurrent_scale"]),)
     save("haste-indrnn", indrnn)
     keep("haste-indrnn", x, run(step, zeros(1), x))
-    save("haste-layer-norm-lstm", {**lstm, "gamma": draw(2, 4 * H), "gamma_h": draw(H), "beta_h": draw(H)})
+    normed = {**lstm, "gamma": draw(2, 4 * H), "gamma_h": draw(H), "beta_h": draw(H)}
+
+    def normed_step(x, h, c):
+        wx, uh = (norm(v) * gain for v, gain in zip([x @ lstm["kernel"], h @ lstm["recurrent_kernel"]], normed["gamma"]))
+        i, g, f, o = np.split(uh + wx + lstm["bias"], 4, axis=-1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        return sigmoid(o) * np.tanh(norm(c) * normed["gamma_h"] + normed["beta_h"]), c
+
+    save("haste-layer-norm-lstm", normed)
+    keep("haste-layer-norm-lstm", x, run(normed_step, zeros(2), x))
 
 
 def tensorflow():
@@ -256,6 +271,59 @@ def scanned():
         keep_scan(name, rg_lru, zeros(1), x)
 
 
+def haste_layer_norm():
+    x = draw(T, B, I)
+    p = {"kernel": draw(I, 3 * H), "recurrent_kernel": draw(H, 3 * H), "gamma": draw(2, 3 * H)}
+    p |= {"bias": draw(3 * H), "recurrent_bias": draw(3 * H)}
+
+    def step(x, h):
+        wx = np.split(norm(x @ p["kernel"]) * p["gamma"][0] + p["bias"], 3, axis=-1)
+        uh = np.split(norm(h @ p["recurrent_kernel"]) * p["gamma"][1] + p["recurrent_bias"], 3, axis=-1)
+        z, r = sigmoid(wx[0] + uh[0]), sigmoid(wx[1] + uh[1])
+        return (z * h + (1 - z) * np.tanh(wx[2] + r * uh[2]),)
+
+    save("haste-layer-norm-gru", p)
+    keep("haste-layer-norm-gru", x, run(step, zeros(1), x))
+    # In evaluation, zoneout is its expectation.
+    zoned = lambda x, h: (0.25 * h + 0.75 * step(x, h)[0],)
+    keep("haste-layer-norm-gru-zoneout", x, run(zoned, zeros(1), x))
+    indrnn = {"kernel": draw(I, H), "recurrent_scale": draw(H), "bias": draw(H), "gamma": draw(2, H)}
+    save("haste-layer-norm-indrnn", indrnn)
+
+
+def dreamer():
+    x = draw(B, T, I)
+    kernel, scale, shift = draw(H + I, 3 * H), draw(3 * H), draw(3 * H)
+
+    def step(x, h):
+        a = norm(np.concatenate([h, x], -1) @ kernel, 1e-3) * scale + shift
+        reset, candidate, update = np.split(a, 3, axis=-1)
+        update = sigmoid(update - 1)
+        return (update * np.tanh(sigmoid(reset) * candidate) + (1 - update) * h,)
+
+    keep("dreamer", x, run(step, zeros(1), x.transpose(1, 0, 2)).transpose(1, 0, 2))
+    # Another layer of the model has the same names.
+    beside = {"kernel": draw(2, I), "norm/scale": draw(I), "norm/bias": draw(I)}
+    rssm = {f"agent/wm/rssm/img_in/{key}": value for key, value in beside.items()}
+    rssm |= {f"agent/wm/rssm/gru/{key}": value for key, value in [("kernel", kernel), ("norm/scale", scale), ("norm/bias", shift)]}
+    save("dreamer", rssm)
+    cell = "_wm.dynamics._cell.layers"
+    x_first = np.concatenate([kernel[H:], kernel[:H]])
+    save("dreamer-torch", {f"{cell}.GRU_linear.weight": x_first.T, f"{cell}.GRU_norm.weight": scale, f"{cell}.GRU_norm.bias": shift})
+    cell = "rssm.recurrent_model.rnn"
+    sheeprl = {f"{cell}.linear.weight": kernel.T, f"{cell}.layer_norm.weight": scale, f"{cell}.layer_norm.bias": shift}
+    save("dreamer-sheeprl", sheeprl)
+    save("dreamer-v2", {**sheeprl, f"{cell}.linear.bias": draw(3 * H)})
+    save("dreamer-blocks", {"dyn/dyngru/kernel": draw(2, H, 6), "dyn/dyngru/bias": draw(3 * H)})
+
+
+def tensorflow_addons():
+    cell = "rnn/layer_norm_lstm_cell"
+    lstm = {"kernel": draw(I, 4 * H), "recurrent_kernel": draw(H, 4 * H), "bias": draw(4 * H)}
+    norms = {f"{part}_norm/{key}": draw(size) for part, size in [("kernel", 4 * H), ("recurrent", 4 * H), ("state", H)] for key in ["gamma", "beta"]}
+    save("tensorflow-addons", {f"{cell}/{key}": value for key, value in {**lstm, **norms}.items()})
+
+
 def flax_mgu():
     import flax.linen as nn
     import jax
@@ -267,6 +335,6 @@ def flax_mgu():
     save("flax-mgu", {f"MGUCell_0/{key}": np.asarray(value) for key, value in flatten_dict(parameters, sep="/").items()})
 
 
-for write in [haste, tensorflow, indrnn_pytorch, xlstm, onnx_runtime, flax_mgu, scanned]:
+for write in [haste, tensorflow, indrnn_pytorch, xlstm, onnx_runtime, flax_mgu, scanned, haste_layer_norm, dreamer, tensorflow_addons]:
     write()
 save_file(expected, HERE / "cells-expected.safetensors")
