@@ -33,6 +33,9 @@ pub struct ConvertArgs {
     /// Whose names and layouts IN has
     #[arg(long, value_enum, default_value_t = LibraryArg::Torch)]
     from: LibraryArg,
+    /// Whose names OUT has: one layer is written, and nothing else [default: PyTorch's]
+    #[arg(long, value_enum)]
+    to: Option<TargetArg>,
     /// For an RNN [default: what IN says, else tanh]
     #[arg(long, value_enum)]
     nonlinearity: Option<NonlinearityArg>,
@@ -93,6 +96,14 @@ enum LibraryArg {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum TargetArg {
+    /// LSTM, GRU, IndRNN, and LSTM and GRU with layer normalisation
+    Haste,
+    /// The GRU of DreamerV3
+    Dreamer,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum NonlinearityArg {
     Tanh,
     Relu,
@@ -122,7 +133,15 @@ struct Layer<'a> {
 /// Converts a file, and prints the layers and a table of the tensors.
 pub fn run(args: ConvertArgs) -> Result<(), Failure> {
     output::check(&[args.json.as_ref()])?;
-    let done = Conversion::new(&args.input, &args.output, &import(&args))?;
+    let import = import(&args);
+    let library = args.to.map(|to| match to {
+        TargetArg::Haste => Library::Haste,
+        TargetArg::Dreamer => Library::Dreamer,
+    });
+    let done = match library {
+        Some(library) => Conversion::for_library(&args.input, &args.output, &import, library)?,
+        None => Conversion::new(&args.input, &args.output, &import)?,
+    };
     if !args.dry_run {
         done.write(&args.output)?;
     }

@@ -69,6 +69,23 @@ fn a_dry_run_shows_and_writes_nothing() {
     assert!(!path.exists());
 }
 
+#[test]
+fn a_layer_is_written_under_the_names_of_another_library() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (path, name) = out(&folder, "out.safetensors");
+    let haste = file("../../cases/weights/haste-lstm.safetensors");
+    let done = bptt(&["convert", &haste, &name, "--from", "haste", "--to", "haste"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let text = stdout(&done);
+    assert!(text.starts_with("LSTM 3 -> 4, 1 layer; inputs [T, B, I]"), "{text}");
+    let bytes = std::fs::read(path).expect("it was written");
+    let tensors = SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    assert_eq!(tensors.tensor("recurrent_kernel").expect("is there").shape(), [4, 16]);
+    let done = bptt(&["convert", &haste, &name, "--from", "haste", "--to", "dreamer"]);
+    assert_eq!(done.status.code(), Some(2), "{}", stdout(&done));
+    assert!(stderr(&done).contains("its cell is lstm, expected gru-dreamer"), "{}", stderr(&done));
+}
+
 /// Exit code 2, one line that names it, and no file.
 #[test]
 fn what_cannot_be_converted_is_one_line() {

@@ -1,15 +1,16 @@
 //! Converts a file to another format.
 
 use crate::error::Error;
-use crate::weights::contents::UnreadTensors;
+use crate::weights::contents::{Metadata, Tensors, UnreadTensors};
 use crate::weights::export::metadata;
 use crate::weights::file::{WeightFile, one_line};
 use crate::weights::format::Format;
 use crate::weights::formats;
-use crate::weights::import::{Import, Imported};
+use crate::weights::import::{Import, Imported, Library};
 use crate::weights::keymap::TensorMapping;
 use crate::weights::layer::{FoundLayer, LayerOptions};
 use crate::weights::layout;
+use crate::weights::library_export::{of_library, target};
 use crate::whole::write_whole;
 use std::path::Path;
 
@@ -42,13 +43,7 @@ impl Conversion {
     ///
     /// One line with all errors of the input, or that this format is not written.
     pub fn new(input: &Path, output: &Path, import: &Import) -> Result<Self, Error> {
-        let to =
-            formats::of_path_to_write(output).map_err(|why| Error::file("write", output, why))?;
-        let same = |a: &Path, b: &Path| a.canonicalize().ok().zip(b.canonicalize().ok());
-        if same(input, output).is_some_and(|(input, output)| input == output) {
-            let why = "it is the file that is read: give another name";
-            return Err(Error::file("write", output, why));
-        }
+        let to = format_to_write(input, output)?;
         let Imported { file, layers, options, mut tensors, mut mappings } =
             import.inspect(input)?;
         if file.format.layout() != to.layout() {
@@ -73,6 +68,63 @@ impl Conversion {
         Ok(Self { from: file.format, to, layers, options, mappings, bytes })
     }
 
+    /// Reads a file that has one recurrent layer, and converts this layer to the names of another library, as
+    /// [`save_as`](super::save_as) does. Other tensors are left out.
+    ///
+    /// # Errors
+    ///
+    /// One line with all errors of the input, or with what the library does not have.
+    pub fn for_library(
+        input: &Path,
+        output: &Path,
+        import: &Import,
+        library: Library,
+    ) -> Result<Self, Error> {
+        let to = format_to_write(input, output)?;
+        let Imported { file, layers, options, tensors, mut mappings } = import.inspect(input)?;
+        let failed = |why: String| Error::file("convert", input, one_line(why));
+        let ([layer], [said]) = (&layers[..], &options[..]) else {
+            return Err(failed(format!(
+                "it holds {} recurrent layers, and one is written under the names of another library: take one by its prefix",
+                layers.len()
+            )));
+        };
+        if !import.linear.is_empty() {
+            let why = "one recurrent layer is written, and no linear layer has to be named";
+            return Err(failed(why.to_string()));
+        }
+        let bare = |name: &str| Some(name.strip_prefix(&layer.prefix)?.to_string());
+        let own: Tensors = tensors
+            .iter()
+            .filter(|(name, _)| layer.has(name))
+            .filter_map(|(name, array)| Some((bare(name)?, array.clone())))
+            .collect();
+        let alone = FoundLayer { prefix: String::new(), ..layer.clone() };
+        let tensors = of_library(&alone, said, &own, library).map_err(failed)?;
+        for mapping in &mut mappings {
+            let Some(targets) = mapping.to.take() else { continue };
+            // A tensor may have become several parameters, and several may become one.
+            let parts: Option<Vec<_>> = targets
+                .split(", ")
+                .map(|name| {
+                    Some(bare(name).filter(|_| layer.has(name))?.strip_suffix("_l0")?.to_string())
+                })
+                .collect();
+            match parts {
+                Some(parts) => {
+                    let mut names: Vec<_> =
+                        parts.iter().map(|part| target(&alone, library, part)).collect();
+                    names.dedup();
+                    mapping.to = Some(names.join(", "));
+                }
+                None => mapping.how = "left out: not of the recurrent layer".to_string(),
+            }
+        }
+        let (left_out, metadata) = (UnreadTensors::new(), Metadata::new());
+        let bytes = WeightFile { format: to, tensors, left_out, metadata }.bytes()?;
+        Ok(Self { from: file.format, to, layers, options, mappings, bytes })
+    }
+
     /// Writes the converted file, whole or not at all.
     ///
     /// # Errors
@@ -80,5 +132,18 @@ impl Conversion {
     /// If it cannot be written. Then no temporary file remains.
     pub fn write(&self, output: &Path) -> Result<(), Error> {
         write_whole(output, &self.bytes)
+    }
+}
+
+/// The format by the name of the output, which has to be another file than the input.
+fn format_to_write(input: &Path, output: &Path) -> Result<Format, Error> {
+    let to = formats::of_path_to_write(output).map_err(|why| Error::file("write", output, why))?;
+    let same = |a: &Path, b: &Path| a.canonicalize().ok().zip(b.canonicalize().ok());
+    match same(input, output).is_some_and(|(input, output)| input == output) {
+        true => {
+            let why = "it is the file that is read: give another name";
+            Err(Error::file("write", output, why))
+        }
+        false => Ok(to),
     }
 }

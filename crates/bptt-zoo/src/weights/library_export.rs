@@ -43,8 +43,28 @@ pub fn save_as<C: FileCell>(
     WeightFile { format, tensors, left_out, metadata }.write(path)
 }
 
+/// Where a parameter of a layer goes, in words.
+pub(super) fn target(layer: &FoundLayer, library: Library, part: &str) -> &'static str {
+    let cell = layer.cell.name();
+    match (library, part, cell) {
+        (Library::Dreamer, "weight_diag", _) => "gru/norm/scale, gru/norm/bias",
+        (Library::Dreamer, ..) => "gru/kernel",
+        (_, "weight_ih", _) => "kernel",
+        (_, "weight_hh", "indrnn") => "recurrent_scale",
+        (_, "weight_hh", _) => "recurrent_kernel",
+        (_, "weight_diag", "gru-layernorm") => "gamma, bias, recurrent_bias",
+        (_, "weight_diag", _) => "gamma, bias, gamma_h, beta_h",
+        (_, "bias_hh", "gru") => "recurrent_bias",
+        _ => "bias",
+    }
+}
+
 /// The tensors of a layer without a prefix under the names of a library.
-fn of_library(
+///
+/// # Errors
+///
+/// What the library does not have, in one line.
+pub(super) fn of_library(
     layer: &FoundLayer,
     options: &LayerOptions,
     own: &Tensors,

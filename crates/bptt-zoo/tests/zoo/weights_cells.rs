@@ -232,6 +232,54 @@ fn layers_are_written_under_the_names_of_haste_and_of_dreamer() {
     }
 }
 
+/// From file to file: one layer out of a file, under another library's names.
+#[test]
+fn a_file_is_converted_to_the_names_of_haste() {
+    let _alone = crate::alone();
+    let folder = tempdir().unwrap();
+    let [own, out] = ["own.safetensors", "haste.safetensors"].map(|name| folder.path().join(name));
+    let device = Device::flex();
+    let layer = AnyRecurrentConfig::new(CellKind::Gru, 3, 4).init(&device);
+    weights::save(&layer, &own).unwrap();
+    let done = Conversion::for_library(&own, &out, &Import::new(), Library::Haste).unwrap();
+    done.write(&out).unwrap();
+    let targets: Vec<_> = done.mappings.iter().map(|m| (&m.from[..], m.to.as_deref())).collect();
+    assert_eq!(
+        targets,
+        [
+            ("bias_hh_l0", Some("recurrent_bias")),
+            ("bias_ih_l0", Some("bias")),
+            ("weight_hh_l0", Some("recurrent_kernel")),
+            ("weight_ih_l0", Some("kernel")),
+        ]
+    );
+    let back: AnyRecurrent =
+        from(Library::Haste).with_batch_first(true).load(&out, &device).unwrap();
+    let input = Tensor::random([2, 4, 3], Distribution::Default, &device);
+    let run = |layer: &AnyRecurrent| layer.forward(input.clone(), None).0.into_data();
+    assert_eq!(run(&back), run(&layer));
+
+    if cfg!(feature = "normalized-cells") {
+        let dreamer = from(Library::Dreamer);
+        let path = file("dreamer");
+        let done = Conversion::for_library(&path, &out, &dreamer, Library::Dreamer).unwrap();
+        let to = |name: &str| {
+            let found = done.mappings.iter().find(|mapping| mapping.from.ends_with(name));
+            found.unwrap().to.clone()
+        };
+        assert_eq!(to("gru/kernel").as_deref(), Some("gru/kernel"));
+        assert_eq!(to("gru/norm/scale").as_deref(), Some("gru/norm/scale, gru/norm/bias"));
+        assert_eq!(to("img_in/kernel"), None);
+    }
+    let message = complaint(Conversion::for_library(&own, &out, &Import::new(), Library::Dreamer));
+    assert!(message.contains("its cell is gru, expected gru-dreamer"), "{message}");
+    let message = complaint(Conversion::for_library(&own, &own, &Import::new(), Library::Haste));
+    assert!(message.contains("give another name"), "{message}");
+    let linear = Import::new().with_linear(["head"]);
+    let message = complaint(Conversion::for_library(&own, &out, &linear, Library::Haste));
+    assert!(message.contains("no linear layer has to be named"), "{message}");
+}
+
 /// Flax resets by the gate that keeps, and behind the product: another cell than Zhou's.
 #[test]
 fn the_mgu_of_flax_is_another_cell() {
