@@ -6,6 +6,7 @@
 
 mod bench;
 mod bench_text;
+mod confusion_page;
 mod convert;
 mod devices;
 mod dynamics;
@@ -15,6 +16,7 @@ mod interrupt;
 mod landscape;
 mod noise_args;
 mod output;
+mod predict;
 mod sample;
 mod shell;
 mod time_left;
@@ -46,6 +48,8 @@ enum Command {
     Train(Box<train_args::TrainArgs>),
     /// Write text with a trained character model
     Sample(sample::SampleArgs),
+    /// Say the labels or numbers of new sequences with a trained model
+    Predict(predict::PredictArgs),
     /// Measure the dynamics of a network: Lyapunov spectrum, eigenvalues, how gradients grow or vanish
     Dynamics(dynamics::DynamicsArgs),
     /// Say how the loss of a trained run lies and bends: on a plane or a line, and by its Hessian
@@ -78,6 +82,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Bench(args) => bench::run(args),
         Command::Train(args) => train::run(*args),
         Command::Sample(args) => sample::run(args),
+        Command::Predict(args) => predict::run(args),
         Command::Dynamics(args) => dynamics::run(args),
         Command::Landscape(args) => landscape::run(args),
         Command::Convert(args) => convert::run(args),

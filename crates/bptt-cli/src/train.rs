@@ -1,11 +1,15 @@
 //! `bptt train`
 
+use crate::confusion_page::confusion_page;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::output;
 use crate::train_args::TrainArgs;
 use bptt_probe::device;
-use bptt_zoo::{AnyTask, CharLm, Error, RunResult, Session, Task, figure};
+use bptt_zoo::{
+    AnyTask, CharLm, Classify, Error, Regress, RunResult, Session, Tag, Task, TestScores, figure,
+    write_whole,
+};
 use std::path::{Path, absolute};
 
 /// Trains a model, and prints progress and a summary.
@@ -13,7 +17,14 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
     let interrupts = Interrupts::listen()?;
     let json = args.shared.json.as_ref();
     let out = args.out();
-    output::check(&[json.filter(|json| !is_made_by_run(json, &out))])?;
+    let html = args.shared.html.as_ref();
+    output::check(&[json, html].map(|file| file.filter(|file| !is_made_by_run(file, &out))))?;
+    if html.is_some() && ![Classify::NAME, Tag::NAME].contains(&args.task.name) {
+        return Err(Failure::usage(format!(
+            "--html belongs to classify, tag, and this is {}: leave it out",
+            args.task.name
+        )));
+    }
     let settings = args.settings(&out)?;
     // The settings are checked first, because opening a device may take a while.
     args.task.check(&settings)?;
@@ -33,6 +44,14 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
     )?;
     let ended = interrupts.end();
     output::say(json, &summary(&result, args.task, ended.is_err()));
+    if let Some(test) = &result.test {
+        output::say(json, &tested(test, args.task, result.metric_name));
+        if let (Some(path), Some(confusion)) = (html, &test.confusion) {
+            let title = format!("{}: {}", result.task, result.out);
+            let what = "on the test part of the data, which neither training nor validation used";
+            write_whole(path, confusion_page(&title, what, confusion).as_bytes())?;
+        }
+    }
     json.map_or(Ok(()), |path| output::write_json(path, &result))?;
     ended
 }
@@ -56,14 +75,29 @@ fn summary(result: &RunResult, task: &AnyTask, interrupted: bool) -> String {
     let how = if interrupted { "stopped" } else { "done" };
     let RunResult { steps, seconds, valid_loss, best_step, metric, metric_name, out, .. } = result;
     let what = task.loss;
-    let next = match task.name == CharLm::NAME {
-        true => format!("; bptt sample --run {out}"),
-        false => String::new(),
+    let next = if task.name == CharLm::NAME {
+        format!("; bptt sample --run {out}")
+    } else if [Classify::NAME, Regress::NAME, Tag::NAME].contains(&task.name) {
+        format!("; bptt predict --run {out} --data NEW")
+    } else {
+        String::new()
     };
     format!(
         "{how}: {steps} steps in {seconds:.1} s; validation {} {what} at step {best_step} \
          ({metric_name} {}); run folder {out}{next}",
         figure(*valid_loss),
         figure(*metric),
+    )
+}
+
+/// The line on the test part.
+fn tested(test: &TestScores, task: &AnyTask, metric_name: &str) -> String {
+    let TestScores { test_sequences, test_loss, test_metric, test_macro_f1, .. } = test;
+    let f1 = test_macro_f1.map_or_else(String::new, |f1| format!(", macro F1 {}", figure(f1)));
+    format!(
+        "test: {test_sequences} sequences that the run had not used: {} {} ({metric_name} {}{f1})",
+        figure(*test_loss),
+        task.loss,
+        figure(*test_metric),
     )
 }

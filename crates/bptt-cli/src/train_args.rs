@@ -112,6 +112,9 @@ pub struct SharedArgs {
     /// Write the result as JSON to FILE (`-`: standard output, and nothing else there)
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write a page with the confusion matrix of the test part to FILE, for classify and tag
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

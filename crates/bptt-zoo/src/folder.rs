@@ -9,6 +9,7 @@
 //! | `gradients.jsonl` | with a probe: the norms of the gradient of the state, by training step and layer |
 //! | `jacobians.jsonl` | with a probe: how large the Jacobians are, by training step and layer |
 //! | `sharpness.jsonl` | with a probe: the largest eigenvalue of the Hessian, by training step |
+//! | `test.json` | for tasks with a test part: the scores of the best model, once the run is complete |
 //! | `learning-curve.svg` | training and validation loss against the step |
 //! | `checkpoint.json` | how far the run is, and which of the folders below belongs to it |
 //! | `checkpoint-N/` | model, optimizer and carried state at step N |
@@ -27,6 +28,7 @@ use crate::marker::{self, Claim, Found};
 use crate::read;
 use crate::settings::Settings;
 use crate::sharpness_log::SharpnessPoint;
+use crate::task::TestScores;
 use crate::whole::{is_unfinished, write_whole};
 use burn::tensor::Bytes;
 use serde::Serialize;
@@ -46,11 +48,12 @@ const MODEL: &str = "model.bpk";
 const GRADIENTS: &str = "gradients.jsonl";
 const JACOBIANS: &str = "jacobians.jsonl";
 const SHARPNESS: &str = "sharpness.jsonl";
+const TEST: &str = "test.json";
 pub(crate) const CURVE: &str = "learning-curve.svg";
 
 /// The files that a run writes besides its config and its checkpoints. They are removed in this order, so that a run
 /// that is removed only in part is never taken for a whole one.
-const FILES: [&str; 7] = [CHECKPOINT, METRICS, MODEL, GRADIENTS, JACOBIANS, SHARPNESS, CURVE];
+const FILES: [&str; 8] = [CHECKPOINT, METRICS, MODEL, GRADIENTS, JACOBIANS, SHARPNESS, TEST, CURVE];
 
 /// What is in a checkpoint's folder.
 const PARTS: [&str; 3] = [MODEL, "optimizer.bpk", "state.bpk"];
@@ -215,6 +218,10 @@ impl RunFolder {
 
     pub(crate) fn metrics(&self) -> Result<Vec<Point>, Error> {
         self.lines(METRICS)
+    }
+
+    pub(crate) fn write_test(&self, scores: &TestScores) -> Result<(), Error> {
+        self.write_json(TEST, scores)
     }
 
     pub(crate) fn write_gradients(&self, points: &[GradientPoint]) -> Result<(), Error> {

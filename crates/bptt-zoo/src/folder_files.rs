@@ -1,5 +1,6 @@
 //! The contents of the files in a run folder.
 
+use crate::labelled::scaling::Scaling;
 use crate::loss_scale::LossScale;
 use crate::model_config::ModelConfig;
 use crate::settings::Settings;
@@ -25,6 +26,9 @@ pub struct FolderInfo {
     /// About the series, for `forecast`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<SeriesInfo>,
+    /// About labelled sequences, for `classify`, `tag` and `regress`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labelled: Option<LabelledInfo>,
     /// The kind and config of the model, if it has a [`ModelConfig`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<StoredModel>,
@@ -46,10 +50,14 @@ impl FolderInfo {
 
     /// The name of the data, if the two are about different data.
     pub(crate) fn other_data(&self, other: &Self) -> Option<&'static str> {
-        match (self.text == other.text, self.series == other.series) {
-            (true, true) => None,
-            (false, _) => Some("text"),
-            (true, false) => Some("series"),
+        if self.text != other.text {
+            Some("text")
+        } else if self.series != other.series {
+            Some("series")
+        } else if self.labelled != other.labelled {
+            Some("data")
+        } else {
+            None
         }
     }
 }
@@ -70,6 +78,24 @@ pub struct SeriesInfo {
     pub values: usize,
     /// A hash of the values.
     pub fingerprint: String,
+}
+
+/// What a resumed run needs to know about its labelled sequences, and what a model needs to read others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabelledInfo {
+    /// How many sequences there are.
+    pub sequences: usize,
+    /// A hash of the sequences and their labels.
+    pub fingerprint: String,
+    /// The names of the numbers of each step, if they came from a table.
+    pub features: Option<Vec<String>>,
+    /// The labels, in the order of the model's scores; none if a number was learned.
+    pub labels: Vec<String>,
+    /// How the numbers of the steps are scaled.
+    pub scaling: Scaling,
+    /// How the number that is learned is scaled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Scaling>,
 }
 
 /// What a resumed run needs to know about its text, and what a model needs to write text.

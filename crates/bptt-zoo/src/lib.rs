@@ -49,6 +49,7 @@ mod gradient_log;
 #[cfg(feature = "scanned-cells")]
 mod hybrid;
 mod jacobian_log;
+mod labelled;
 mod landscape;
 mod loss_scale;
 mod marker;
@@ -58,6 +59,7 @@ mod models;
 mod noise_settings;
 mod optimizer;
 mod option;
+pub mod predict;
 mod progress;
 mod random;
 mod read;
@@ -91,7 +93,7 @@ pub use dynamics::{
 pub use error::Error;
 pub use figure::figure;
 pub use folder::RunFolder;
-pub use folder_files::{FolderInfo, Point, SeriesInfo, StoredModel, TextInfo};
+pub use folder_files::{FolderInfo, LabelledInfo, Point, SeriesInfo, StoredModel, TextInfo};
 pub use gradient_log::GradientPoint;
 #[cfg(feature = "scanned-cells")]
 pub use hybrid::{
@@ -99,6 +101,9 @@ pub use hybrid::{
     TemporalMix,
 };
 pub use jacobian_log::JacobianPoint;
+pub use labelled::confusion::Confusion;
+pub use labelled::scaling::Scaling;
+pub use labelled::source::LabelledSource;
 pub use landscape::{
     DensityCurve, Landscape, LandscapeOptions, LineBetween, PlaneKind, PlanePoint,
 };
@@ -113,14 +118,18 @@ pub use session::{Probes, RunResult, Session};
 pub use settings::Settings;
 pub use sharpness_log::SharpnessPoint;
 pub use stream_layer::StreamLayer;
-pub use task::{Scores, SequenceModel, SequenceSize, Task};
+pub use task::{Scores, SequenceModel, SequenceSize, Task, TestScores};
 pub use tasks::adding::{Adder, Adding, AddingOptions};
 pub use tasks::char_lm::{CharLm, CharModel};
 pub use tasks::char_lm_options::{CharLmOptions, ModelKind};
+pub use tasks::classify::Classify;
 pub use tasks::copy::{CopyOptions, Copying, Tagger, TaggerConfig};
 pub use tasks::flip_flop::{FlipFlop, FlipFlopOptions, Regressor, RegressorConfig};
 pub use tasks::forecast::{Forecast, ForecastOptions, Forecaster, ForecasterConfig};
+pub use tasks::labelled_options::{ClassWeights, LabelledOptions};
 pub use tasks::parity::{Classifier, ClassifierConfig, Parity, ParityOptions};
+pub use tasks::regress::Regress;
+pub use tasks::tag::Tag;
 pub use tasks::{TASKS, dynamics, landscape, train};
 pub use text::Text;
 pub use trainer::train_task;

@@ -21,6 +21,8 @@ pub enum Purpose {
     Sharpness = 6,
     /// Noise inside of the recurrent layers in a training step.
     Noise = 7,
+    /// Which sequences are for training, for validation and for the test.
+    Split = 8,
 }
 
 /// The generator of random numbers of one step, for one purpose. So a run that is resumed at step 1000 draws the same

@@ -124,7 +124,7 @@ impl Standardization {
 }
 
 /// The root mean square. The values are scaled first, so that no square is too large or too small.
-fn root_mean_square(values: impl Iterator<Item = f64> + Clone) -> f64 {
+pub(crate) fn root_mean_square(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let largest = values.clone().map(f64::abs).fold(0.0, f64::max);
     if largest == 0.0 || !largest.is_finite() {
         return largest;
@@ -136,7 +136,7 @@ fn root_mean_square(values: impl Iterator<Item = f64> + Clone) -> f64 {
 
 /// The number, or one close to it, that every JSON reader reads exactly. With 17 digits, fast readers may get the last
 /// bit wrong, but not with fewer digits.
-fn of_json(number: f64) -> f64 {
+pub(crate) fn of_json(number: f64) -> f64 {
     let digits =
         (0..17).rev().map(|digits| format!("{number:.digits$e}").parse().unwrap_or(number));
     let back = |number: &f64| -> Option<f64> {

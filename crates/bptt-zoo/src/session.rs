@@ -1,5 +1,6 @@
 //! What a run needs besides its settings, and its result.
 
+use crate::task::TestScores;
 use burn::tensor::Device;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -65,4 +66,8 @@ pub struct RunResult {
     pub best_step: u64,
     /// The run folder.
     pub out: String,
+    /// The scores of `model.bpk` on the test part, if the task has one and the run is complete. In JSON they are in the same
+    /// object as the others.
+    #[serde(flatten)]
+    pub test: Option<TestScores>,
 }

@@ -32,6 +32,84 @@ pub(crate) fn column(bytes: &[u8], name: &str, column: &str) -> Result<Column, E
     })
 }
 
+/// A whole table, row by row, read as strictly as [`column`].
+pub(crate) struct Table<'a> {
+    rows: Rows<'a>,
+    name: &'a str,
+    /// The columns' names.
+    pub(crate) columns: Vec<String>,
+    /// The bytes of the first row.
+    head: std::ops::Range<usize>,
+    first: ByteRecord,
+    /// The line of the current row, and the byte up to which lines are counted.
+    line: usize,
+    counted: usize,
+}
+
+impl<'a> Table<'a> {
+    /// Reads the columns' names; `name` is for messages.
+    pub(crate) fn open(bytes: &'a [u8], name: &'a str) -> Result<Self, Error> {
+        read::no_text(bytes, 0).map_err(|why| Error::input(format!("{name}: {why}")))?;
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
+        let mut rows = Rows { bytes, reader, record: ByteRecord::new(), start: 0, blank: 0 };
+        let is_there = rows.next().map_err(|(at, why)| {
+            Error::input(format!("{name}, line {}: {why}", line_of(bytes, at)))
+        })?;
+        if !is_there {
+            return Err(Error::input(format!("{name}: the file is empty")));
+        }
+        let text = |field: &[u8]| String::from_utf8_lossy(field.trim_ascii()).into_owned();
+        let columns = rows.record.iter().map(text).collect();
+        let head = rows.start..rows.start + rows.raw().len();
+        let first = rows.record.clone();
+        Ok(Self { rows, name, columns, head, first, line: 1, counted: 0 })
+    }
+
+    /// The index of the column with this name.
+    pub(crate) fn place(&self, column: &str) -> Result<usize, Error> {
+        fault::place(&self.first, &self.rows.bytes[self.head.clone()], column)
+            .map_err(|why| Error::input(format!("{}, line 1: {why}", self.name)))
+    }
+
+    /// Goes to the next row, if there is one, and returns its line and its fields. Blank lines are left out.
+    ///
+    /// # Arguments
+    ///
+    /// - `place`: a column of numbers, by which rows in an open quote are recognised
+    pub(crate) fn next(&mut self, place: usize) -> Result<Option<(usize, &ByteRecord)>, Error> {
+        let more = self.rows.next();
+        let more = more.map_err(|(at, why)| {
+            Error::input(format!("{}, line {}: {why}", self.name, line_of(self.rows.bytes, at)))
+        })?;
+        if !more {
+            return Ok(None);
+        }
+        self.line += breaks(&self.rows.bytes[self.counted..self.rows.start]);
+        self.counted = self.rows.start;
+        let (record, width) = (&self.rows.record, self.columns.len());
+        let why = fault::swallowed_rows(record, width, place)
+            .or_else(|| (record.len() != width).then(|| fault::width(record.len(), width)));
+        match why {
+            Some(why) => Err(Error::input(format!("{}, line {}: {why}", self.name, self.line))),
+            None => Ok(Some((self.line, &self.rows.record))),
+        }
+    }
+}
+
+/// A number of a table's field. An empty field is no number.
+///
+/// # Errors
+///
+/// What is wrong with the field.
+pub(crate) fn field_number(field: &[u8], column: &str) -> Result<f64, String> {
+    let field = field.trim_ascii();
+    if field.is_empty() {
+        return Err(format!("`{column}` is empty, expected a number"));
+    }
+    number(field).ok_or_else(|| fault::no_number(field, column))
+}
+
 /// The rows of a file, one after the other.
 struct Rows<'a> {
     bytes: &'a [u8],

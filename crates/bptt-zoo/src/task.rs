@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::folder_files::FolderInfo;
+use crate::labelled::confusion::Confusion;
 use crate::option::TaskOption;
 use crate::settings::Settings;
 use bptt::{AnyCell, AnyRecurrent, AnyState, Engine, GradientProbe};
@@ -44,6 +45,23 @@ pub struct Scores {
     pub metric: f64,
 }
 
+/// How good the best model of a run is on data that the run has not used before.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TestScores {
+    /// How many sequences the test part has.
+    pub test_sequences: usize,
+    /// The loss, the same function as in training.
+    pub test_loss: f64,
+    /// The metric, [`Task::METRIC`].
+    pub test_metric: f64,
+    /// The mean F1 of the labels, where labels are learned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_macro_f1: Option<f64>,
+    /// Which label the model says where which one is right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confusion: Option<Confusion>,
+}
+
 /// How large the sequences of a task are. A run uses this to estimate how much memory it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SequenceSize {
@@ -82,6 +100,9 @@ pub trait Task: Sized {
 
     /// Whether the plot of the loss has a logarithmic axis.
     const LOGARITHMIC: bool = true;
+
+    /// Whether there is a test part, for [`test`](Self::test).
+    const HAS_TEST: bool = false;
 
     /// The values of those options. In JSON they are in the same object as the other settings. [`Default`] gives their
     /// defaults.
@@ -142,6 +163,12 @@ pub trait Task: Sized {
 
     /// The validation scores. The model is on a device without autodiff.
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores;
+
+    /// The scores on the test part, which neither training nor validation uses. This is called once, when a run is complete,
+    /// with the best model, on a device without autodiff.
+    fn test(&self, _model: &Self::Model, _device: &Device) -> Option<TestScores> {
+        None
+    }
 
     /// The model and the validation data in the form that second derivatives need. The loss has to be that of
     /// [`validate`](Self::validate). `None`: the model is not recurrent layers with one linear layer, or the loss is

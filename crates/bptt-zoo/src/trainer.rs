@@ -18,7 +18,7 @@ use crate::session::{Probes, RunResult, Session};
 use crate::settings::Settings;
 use crate::sharpness_log::SharpnessLog;
 use crate::store::{Carried, bytes, load_model, numbered, optimizer_bytes};
-use crate::task::{Scores, SequenceModel, Task};
+use crate::task::{Scores, SequenceModel, Task, TestScores};
 use crate::{memory, task_settings};
 use bptt::{AnyState, RecurrentState};
 use bptt_probe::DType;
@@ -127,8 +127,10 @@ pub fn train_task<T: Task>(
     }
     if stop.load(Ordering::Relaxed) {
         say(&format!("stopped at step {}; --resume goes on from there", run.step));
+        return Ok(run.result(None));
     }
-    Ok(run.result())
+    let test = run.test()?;
+    Ok(run.result(test))
 }
 
 /// A run, while it is trained.
@@ -462,7 +464,18 @@ impl<'a, T: Task> Run<'a, T> {
         self.folder.write_checkpoint(&checkpoint, parts)
     }
 
-    fn result(&self) -> RunResult {
+    /// The scores of the best model on the test part, if there is one.
+    fn test(&self) -> Result<Option<TestScores>, Error> {
+        if !T::HAS_TEST || self.best.is_none() {
+            return Ok(None);
+        }
+        let model = load_model(self.model.valid(), &self.folder.model())?;
+        let test = self.task.test(&model, &self.plain);
+        test.iter().try_for_each(|test| self.folder.write_test(test))?;
+        Ok(test)
+    }
+
+    fn result(&self, test: Option<TestScores>) -> RunResult {
         let best = self.best.unwrap_or(Best { step: 0, loss: f64::NAN, metric: f64::NAN });
         RunResult {
             task: T::NAME,
@@ -478,6 +491,7 @@ impl<'a, T: Task> Run<'a, T> {
             parameters: self.model.num_params(),
             best_step: best.step,
             out: self.folder.path().display().to_string(),
+            test,
         }
     }
 }

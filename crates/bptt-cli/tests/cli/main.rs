@@ -10,6 +10,7 @@ mod dynamics_sweep;
 mod interrupt;
 mod landscape;
 mod output;
+mod predict;
 mod sample;
 mod train;
 

@@ -15,13 +15,21 @@ fn series() -> (tempfile::TempDir, String) {
 #[test]
 fn every_task_is_trained_and_resumed() {
     let (folder, csv) = series();
-    let tasks: [(&[&str], &str, &str); 6] = [
+    let labelled = ["classify", "regress", "tag"].map(|task| {
+        let path = folder.path().join(format!("{task}.jsonl"));
+        std::fs::write(&path, crate::predict::lines(task, 40)).expect("it can be written");
+        path.to_str().expect("a plain path").to_string()
+    });
+    let tasks: [(&[&str], &str, &str); 9] = [
         (&["adding", "--length", "4"], "always saying 1 has loss 0.1667", "within_0.04"),
         (&["char-lm", "--time", "8", "--embedding", "4"], "characters", "bits_per_character"),
+        (&["classify", "--data", &labelled[0]], "always saying `high` has accuracy", "accuracy"),
         (&["copy", "--length", "4"], "remembering none has loss 0.8664", "recalled"),
         (&["flip-flop", "--bits", "2", "--length", "4"], "always saying 0 has loss 1", "accuracy"),
         (&["forecast", "--csv", &csv, "--column", "level", "--length", "5"], "80 values", "rmse"),
         (&["parity", "--length", "4", "--bidirectional"], "guessing has loss 0.6931", "accuracy"),
+        (&["regress", "--data", &labelled[1]], "always saying the mean", "rmse"),
+        (&["tag", "--data", &labelled[2], "--class-weights", "balanced"], "2 labels", "accuracy"),
     ];
     for (task, said, metric) in tasks {
         let out = folder.path().join(task[0]);
@@ -71,7 +79,7 @@ fn what_cannot_be_trained_is_one_line_and_exit_code_2() {
         (&["copy", "--time", "3"], "--time belongs to char-lm, and this is copy"),
         (
             &["char-lm", "--bidirectional"],
-            "--bidirectional belongs to adding, copy, flip-flop, forecast, parity",
+            "--bidirectional belongs to adding, classify, copy, flip-flop, forecast, parity, regress, tag",
         ),
         (&["parity", "--length", "1"], "--length 1: has to be 2"),
         (&["parity", "--heads", "3", "--hidden", "8"], "--heads 3: has to divide --hidden 8"),
@@ -133,6 +141,8 @@ fn help_has_every_task_with_its_options_and_defaults() {
          parity: bits in the longest sequence [default: 50; copy 10, parity 20]",
         "--bits <K> flip-flop: bits to remember, each with an input and an output [default: 3]",
         "--column <NAME> forecast: the column with the series",
+        "- classify: Say the label of sequences of your own: a classifier",
+        "--class-weights <HOW> classify: none, or balanced",
         "--init <NAME> First values of the input weights: torch, xavier-uniform,",
         "chrono:T_MAX, with the longest dependence in steps [default: torch]",
     ] {
@@ -142,7 +152,9 @@ fn help_has_every_task_with_its_options_and_defaults() {
     assert_eq!(done.status.code(), Some(2));
     let line = stderr(&done);
     assert!(
-        line.contains("possible values: adding, char-lm, copy, flip-flop, forecast, parity"),
+        line.contains(
+            "possible values: adding, char-lm, classify, copy, flip-flop, forecast, parity, regress, tag"
+        ),
         "{line}"
     );
     let done = bptt(&["train", "adding", "--length", "-3"]);

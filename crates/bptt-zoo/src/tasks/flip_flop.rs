@@ -15,7 +15,9 @@ use crate::option::TaskOption;
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
-use crate::tasks::parts::{LONGEST, readout, run, sequence_model, validated, validation_readout};
+use crate::tasks::parts::{
+    LONGEST, last_hidden, readout, run, sequence_model, validated, validation_readout,
+};
 use bptt::{AnyCell, AnyLayer, AnyLayerConfig, AnyState, RecurrentLayer};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
@@ -77,6 +79,20 @@ impl<R: RecurrentLayer> Regressor<R> {
     /// If shapes or lengths do not fit.
     pub fn forward(&self, input: Tensor<3>, lengths: Option<&[usize]>) -> Tensor<3> {
         self.head.forward(run(&self.recurrent, input, lengths).0)
+    }
+
+    /// The answers after the last step of each row, `[B, O]`. For a backward direction, the last step is the first one of the
+    /// sequence.
+    ///
+    /// # Arguments
+    ///
+    /// As for [`forward`](Self::forward).
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    pub fn forward_last(&self, input: Tensor<3>, lengths: Option<&[usize]>) -> Tensor<2> {
+        self.head.forward(last_hidden(&self.recurrent, input, lengths))
     }
 }
 

@@ -3,13 +3,17 @@
 pub(crate) mod adding;
 pub(crate) mod char_lm;
 pub(crate) mod char_lm_options;
+pub(crate) mod classify;
 pub(crate) mod copy;
 pub(crate) mod flip_flop;
 pub(crate) mod forecast;
 #[cfg(feature = "scanned-cells")]
 pub(crate) mod hybrid_lm;
+pub(crate) mod labelled_options;
 pub(crate) mod parity;
 mod parts;
+pub(crate) mod regress;
+pub(crate) mod tag;
 
 use crate::any_task::AnyTask;
 use crate::dynamics::{DynamicsOptions, DynamicsProgress, RunDynamics};
@@ -24,10 +28,13 @@ use burn::tensor::Device;
 pub static TASKS: &[AnyTask] = &[
     AnyTask::of::<adding::Adding>(),
     CHAR_LM,
+    AnyTask::of::<classify::Classify>(),
     AnyTask::of::<copy::Copying>(),
     AnyTask::of::<flip_flop::FlipFlop>(),
     AnyTask::of::<forecast::Forecast>(),
     AnyTask::of::<parity::Parity>(),
+    AnyTask::of::<regress::Regress>(),
+    AnyTask::of::<tag::Tag>(),
 ];
 
 #[cfg(feature = "scanned-cells")]

@@ -10,6 +10,7 @@ mod gradients;
 #[cfg(feature = "scanned-cells")]
 mod hybrid;
 mod jacobians;
+mod labelled;
 mod landscape;
 mod models;
 mod noise;
@@ -52,7 +53,7 @@ fn tiny<T: Task>() -> Settings {
     tiny_of(&AnyTask::of::<T>())
 }
 
-/// The same for a task of the list. Its sizes are at most 12, and its data file has a wave.
+/// The same for a task of the list. Its sizes are at most 12, and its data file has a wave, or labelled sequences.
 fn tiny_of(task: &AnyTask) -> Settings {
     let mut settings = Settings {
         hidden: 8,
@@ -72,6 +73,13 @@ fn tiny_of(task: &AnyTask) -> Settings {
                 Some(size) => settings.with_option(option.name, size.min(12)),
                 None => settings,
             },
+            OptionKind::File if option.name == "data" => {
+                let name = format!("{}.jsonl", task.name);
+                let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+                let lines = labelled::json_lines(task.name, 60);
+                bptt_zoo::write_whole(&file, lines.as_bytes()).expect("the folder of the tests");
+                settings.with_option(option.name, file.display().to_string())
+            }
             OptionKind::File if option.required => {
                 let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("series.csv");
                 bptt_zoo::write_whole(&file, series().as_bytes()).expect("the folder of the tests");

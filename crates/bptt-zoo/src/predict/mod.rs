@@ -1,0 +1,12 @@
+//! What a trained model says about new sequences.
+//!
+//! [`predict`] reads a file with the model of a run of [`Classify`](crate::Classify), [`Tag`](crate::Tag) or
+//! [`Regress`](crate::Regress). Where the file has labels, the answers are judged too.
+
+mod known;
+mod model;
+mod predictions;
+mod run;
+
+pub use predictions::{Answers, PredictedSequence, PredictionScores, Predictions};
+pub use run::predict;

@@ -1,0 +1,174 @@
+//! Tagging of sequences of one's own: a label for each step.
+
+use crate::error::Error;
+use crate::folder_files::FolderInfo;
+use crate::labelled::confusion::Confusion;
+use crate::labelled::prepared::Prepared;
+use crate::labelled::score::{baseline, judged, log_probabilities, scores, test_scores};
+use crate::labelled::sequence::Kind;
+use crate::model_config::ModelConfig;
+use crate::option::TaskOption;
+use crate::settings::Settings;
+use crate::task::{Scores, SequenceSize, Task, TestScores};
+use crate::tasks::copy::{Tagger, TaggerConfig};
+use crate::tasks::labelled_options::LabelledOptions;
+use crate::tasks::parts::{cross_entropy, readout, with_notes};
+use bptt::{AnyCell, AnyLayer, AnyState, RaggedBatch};
+use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
+use burn::Tensor;
+use burn::tensor::{Device, Int};
+
+/// Tagging of a user's own sequences.
+#[derive(Debug)]
+pub struct Tag {
+    settings: Settings,
+    options: LabelledOptions,
+    data: Prepared,
+}
+
+impl Tag {
+    /// The config of the model: an output for each label.
+    pub fn config(&self) -> TaggerConfig {
+        let recurrent = self.settings.layer_config(self.data.width);
+        TaggerConfig::new(recurrent, self.data.labels.len())
+    }
+
+    /// The labels of all steps of some sequences with this longest length, `[B · T]`, and their weights, which are zero
+    /// behind the length of a sequence.
+    fn classes(&self, indices: &[usize], time: usize) -> (Vec<i32>, Vec<f32>) {
+        let (mut classes, mut weights) = (Vec::new(), Vec::new());
+        for (k, &index) in indices.iter().enumerate() {
+            let own = &self.data.rows[index].classes;
+            classes.extend_from_slice(own);
+            weights.extend(own.iter().map(|&class| self.data.weights[class as usize]));
+            classes.resize((k + 1) * time, 0);
+            weights.resize((k + 1) * time, 0.0);
+        }
+        (classes, weights)
+    }
+
+    /// The loss and the confusion matrix on some sequences.
+    fn judged(
+        &self,
+        model: &Tagger<AnyLayer>,
+        indices: &[usize],
+        device: &Device,
+    ) -> (f64, Confusion) {
+        let batches = self.data.in_batches(indices).into_iter();
+        let answered = batches.flat_map(|batch| {
+            let RaggedBatch { input, lengths, .. } = self.data.input(&batch, device);
+            let answers = log_probabilities(model.forward(input, Some(&lengths)), &lengths);
+            batch.into_iter().zip(answers).collect::<Vec<_>>()
+        });
+        judged(&self.data, answered)
+    }
+
+    fn readout_batch(&self, indices: &[usize], device: &Device) -> Batch {
+        let RaggedBatch { input, lengths, .. } = self.data.input(indices, device);
+        let (classes, _) = self.classes(indices, input.dims()[1]);
+        let target = Target::Classes(Tensor::<1, Int>::from_data(&classes[..], device));
+        Batch { lengths: Some(lengths), ..Batch::new(Input::Values(input), target) }
+    }
+
+    /// How many steps some sequences have together.
+    fn steps(&self, indices: &[usize]) -> usize {
+        indices.iter().map(|&index| self.data.steps(index)).sum()
+    }
+}
+
+impl Task for Tag {
+    const NAME: &'static str = "tag";
+    const ABOUT: &'static str = "Say the label of each step of sequences of your own: a tagger";
+    const LOSS: &'static str = "nats per step";
+    const METRIC: &'static str = "accuracy";
+    const OPTIONS: &'static [TaskOption] = &LabelledOptions::OPTIONS;
+    const HAS_TEST: bool = true;
+
+    type Options = LabelledOptions;
+    type Model = Tagger<AnyLayer>;
+
+    fn check(_settings: &Settings, options: &LabelledOptions) -> Result<(), Error> {
+        options.source.check()
+    }
+
+    fn new(settings: &Settings) -> Result<Self, Error> {
+        let options: LabelledOptions = settings.options()?;
+        let sequences = options.source.read(Kind::Tags)?;
+        let data = Prepared::new(settings, sequences, Kind::Tags, options.is_balanced())?;
+        Ok(Self { settings: settings.clone(), options, data })
+    }
+
+    fn sequence_size(_options: &LabelledOptions) -> SequenceSize {
+        // The sizes of the data are not known before it is read; they are checked then.
+        SequenceSize { time: 1, input: 1, input_has_gradients: false }
+    }
+
+    fn model(&self, device: &Device) -> Result<Self::Model, Error> {
+        self.config().try_init(device)
+    }
+
+    fn loss(
+        &self,
+        model: &Self::Model,
+        step: u64,
+        _state: Option<AnyState>,
+        device: &Device,
+    ) -> (Tensor<1>, Option<AnyState>) {
+        let indices = self.data.trained(step);
+        let RaggedBatch { input, lengths, .. } = self.data.input(&indices, device);
+        let scores = model.forward(input, Some(&lengths));
+        let [batch, time, count] = scores.dims();
+        let (classes, weights) = self.classes(&indices, time);
+        let classes = Tensor::<1, Int>::from_data(&classes[..], device);
+        let losses = cross_entropy(scores.reshape([batch * time, count]), classes);
+        let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+        let weights = Tensor::<1>::from_data(&weights[..], device);
+        ((losses * weights).sum().mul_scalar(1.0 / total), None)
+    }
+
+    fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
+        scores(self.judged(model, &self.data.parts.valid, device))
+    }
+
+    fn test(&self, model: &Self::Model, device: &Device) -> Option<TestScores> {
+        let test = &self.data.parts.test;
+        Some(test_scores(test.len(), self.judged(model, test, device)))
+    }
+
+    fn readout(
+        &self,
+        model: &Self::Model,
+        device: &Device,
+    ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
+        if self.options.is_balanced() {
+            return None;
+        }
+        let model = readout(&model.recurrent, &model.head, Reads::EveryStep)?;
+        let valid = &self.data.parts.valid;
+        let all = self.steps(valid) as f64;
+        let batch = |indices: &Vec<usize>| {
+            let share = self.steps(indices) as f64 / all;
+            Batch { share, ..self.readout_batch(indices, device) }
+        };
+        // The longest sequences come first: the probes look at the first batch.
+        Some((model, self.data.in_batches(valid).iter().rev().map(batch).collect()))
+    }
+
+    fn training_batch(&self, device: &Device) -> Option<Batch> {
+        (!self.options.is_balanced()).then(|| self.readout_batch(&self.data.trained(0), device))
+    }
+
+    fn units(&self) -> (usize, &'static str) {
+        (self.settings.batch, "sequences")
+    }
+
+    fn describe(&self) -> String {
+        let line = format!("{}; {}", self.data.describe(), baseline(&self.data));
+        with_notes(line, &self.data.notes, self.options.source.data.as_deref())
+    }
+
+    fn info(&self) -> FolderInfo {
+        let labelled = Some(self.data.info());
+        FolderInfo { labelled, ..FolderInfo::of_model(&self.config()) }
+    }
+}
