@@ -1,7 +1,7 @@
 //! What the examples share: the device they run on, and random numbers that repeat.
 //!
 //! Read the examples in this order: `one_step`, `adding`, `char_model`, `packed_documents`, `import_layer`, `own_cell`,
-//! `streams`, `serve`, `seq2seq`, `vanishing_gradients`, `landscape`.
+//! `own_task`, `streams`, `serve`, `seq2seq`, `vanishing_gradients`, `landscape`.
 
 use burn::tensor::Device;
 

@@ -18,13 +18,13 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
     let json = args.shared.json.as_ref();
     let out = args.out();
     let html = args.shared.html.as_ref();
-    output::check(&[json, html].map(|file| file.filter(|file| !is_made_by_run(file, &out))))?;
     if html.is_some() && ![Classify::NAME, Tag::NAME].contains(&args.task.name) {
         return Err(Failure::usage(format!(
             "--html belongs to classify, tag, and this is {}: leave it out",
             args.task.name
         )));
     }
+    output::check(&[json, html].map(|file| file.filter(|file| !is_made_by_run(file, &out))))?;
     let settings = args.settings(&out)?;
     // The settings are checked first, because opening a device may take a while.
     args.task.check(&settings)?;

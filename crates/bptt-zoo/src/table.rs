@@ -107,7 +107,9 @@ pub(crate) fn field_number(field: &[u8], column: &str) -> Result<f64, String> {
     if field.is_empty() {
         return Err(format!("`{column}` is empty, expected a number"));
     }
-    number(field).ok_or_else(|| fault::no_number(field, column))
+    // Here, other than in a series, there are no gaps.
+    number(field)
+        .ok_or_else(|| fault::no_number(field, column).replace(", or nothing for a gap", ""))
 }
 
 /// The rows of a file, one after the other.

@@ -98,7 +98,7 @@ fn what_cannot_be_learned_or_predicted_is_one_line() {
         (good.clone() + "{\"x\": [[1]], \"z\": 1}", &[], "unknown field `z`"),
         (good.replace("high", "low"), &[], "all labels are `low`"),
         (good.clone(), &["--id", "a"], "--id a: a table needs --label NAME too"),
-        (good.clone(), &["--id", "a", "--label", "b"], "no column `a`"),
+        (good.clone(), &["--id", "a", "--label", "b"], "data.jsonl, line 1: "),
         (good.clone(), &["--class-weights", "some"], "unknown variant `some`"),
         (lines("tag", 20), &[], "`y` is a list, expected one label"),
     ];
