@@ -1,6 +1,7 @@
-//! Labelled sequences as JSON lines: `{"x": [[…]…], "y": …}` on each line.
+//! Labelled sequences as JSON lines: `{"x": [[…]…], "y": …}` on each line, or a text as `x`.
 
 use crate::error::Error;
+use crate::labelled::characters::{Expected, Text, encode};
 use crate::labelled::sequence::{Answer, Kind, Sequence, Sequences};
 use crate::read;
 use serde::Deserialize;
@@ -10,11 +11,18 @@ use serde_json::Value;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
-    x: Vec<Value>,
+    x: Value,
     #[serde(default)]
     y: Value,
     #[serde(default)]
     id: Value,
+}
+
+/// What a line has.
+enum Parsed {
+    /// How many numbers the steps have, and the sequence.
+    Numbers(usize, Sequence),
+    Text(Text),
 }
 
 /// Reads sequences.
@@ -32,10 +40,11 @@ pub(crate) fn parse(
     file: &str,
     kind: Kind,
     is_labelled: bool,
+    expected: Expected<'_>,
 ) -> Result<Sequences, Error> {
     read::no_text(bytes, 0).map_err(|why| Error::input(format!("{file}: {why}")))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut all: Vec<Sequence> = Vec::new();
+    let (mut all, mut texts): (Vec<Sequence>, Vec<Text>) = (Vec::new(), Vec::new());
     let mut width = 0;
     for (index, text) in bytes.split(|&byte| byte == b'\n').enumerate() {
         let text = text.trim_ascii();
@@ -44,29 +53,48 @@ pub(crate) fn parse(
         }
         let line = index + 1;
         let wrong = |why: String| Error::input(format!("{file}, line {line}: {why}"));
-        let (wide, sequence) = sequence(text, line, kind).map_err(wrong)?;
-        if let Some(first) = all.first().filter(|_| wide != width) {
-            return Err(wrong(format!(
-                "steps of {wide} numbers, and line {} has steps of {width}: all have to have as many",
-                first.line
-            )));
+        let parsed = parsed(text, line, kind).map_err(wrong)?;
+        let answer = match &parsed {
+            Parsed::Numbers(_, sequence) => &sequence.answer,
+            Parsed::Text(text) => &text.answer,
+        };
+        if is_labelled && answer.is_none() {
+            return Err(wrong(format!("no `y`: {} is what is learned", right(kind))));
         }
-        if is_labelled && sequence.answer.is_none() {
-            return Err(wrong(format!("no `y`: {} is what is learned", expected(kind))));
+        match parsed {
+            Parsed::Text(_) if !all.is_empty() => {
+                return Err(wrong("a text, and the lines before have numbers".to_string()));
+            }
+            Parsed::Numbers(..) if !texts.is_empty() || matches!(expected, Expected::Texts(_)) => {
+                return Err(wrong("numbers, where texts are expected".to_string()));
+            }
+            Parsed::Numbers(wide, sequence) => {
+                if let Some(first) = all.first().filter(|_| wide != width) {
+                    return Err(wrong(format!(
+                        "steps of {wide} numbers, and line {} has steps of {width}: all have to have as many",
+                        first.line
+                    )));
+                }
+                width = wide;
+                all.push(sequence);
+            }
+            Parsed::Text(text) => texts.push(text),
         }
-        width = wide;
-        all.push(sequence);
+    }
+    if !texts.is_empty() {
+        return encode(texts, file, expected);
     }
     if all.is_empty() {
         return Err(Error::input(format!(
             "{file}: no sequence; expected {{\"x\": [[1.5, 2]], \"y\": …}} on each line"
         )));
     }
-    Ok(Sequences { file: file.to_string(), width, features: None, all, notes: Vec::new() })
+    let (file, notes) = (file.to_string(), Vec::new());
+    Ok(Sequences { file, width, features: None, is_text: false, all, notes })
 }
 
 /// What `y` has to be.
-fn expected(kind: Kind) -> &'static str {
+fn right(kind: Kind) -> &'static str {
     match kind {
         Kind::Class => "a label, which is a text, a whole number, true or false,",
         Kind::Tags => "a list with a label for each step",
@@ -74,8 +102,8 @@ fn expected(kind: Kind) -> &'static str {
     }
 }
 
-/// The sequence of a line, and how many numbers its steps have.
-fn sequence(text: &[u8], line: usize, kind: Kind) -> Result<(usize, Sequence), String> {
+/// The sequence of a line.
+fn parsed(text: &[u8], line: usize, kind: Kind) -> Result<Parsed, String> {
     if text.starts_with(b"[") {
         return Err("a list, expected an object {\"x\": …, \"y\": …} on each line".to_string());
     }
@@ -88,18 +116,29 @@ fn sequence(text: &[u8], line: usize, kind: Kind) -> Result<(usize, Sequence), S
         };
         format!("column {}: {why}{hint}", error.column())
     })?;
-    let (width, values) = values(&x)?;
     let name = match id {
         Value::Null => line.to_string(),
         Value::String(name) => name,
         Value::Number(number) => number.to_string(),
         other => return Err(format!("`id` is {}, expected a text or a number", shown(&other))),
     };
-    let answer = match &y {
-        Value::Null => None,
-        y => Some(answer(y, kind, x.len())?),
+    let answer = |steps: usize| match &y {
+        Value::Null => Ok(None),
+        y => answer(y, kind, steps).map(Some),
     };
-    Ok((width, Sequence { name, line, values, answer }))
+    match x {
+        Value::Array(x) => {
+            let (width, values) = values(&x)?;
+            let answer = answer(x.len())?;
+            Ok(Parsed::Numbers(width, Sequence { name, line, values, answer }))
+        }
+        Value::String(text) if !text.is_empty() => {
+            let answer = answer(text.chars().count())?;
+            Ok(Parsed::Text(Text { name, line, text, answer }))
+        }
+        Value::String(_) => Err("`x` is empty, and a text has at least one character".to_string()),
+        other => Err(format!("`x` is {}, expected a list of steps, or a text", shown(&other))),
+    }
 }
 
 /// The numbers of the steps, and how many each step has.
@@ -189,24 +228,45 @@ mod tests {
     use super::*;
 
     fn wrong(text: &str, kind: Kind) -> String {
-        parse(text.as_bytes(), "f.jsonl", kind, true).unwrap_err().to_string()
+        parse(text.as_bytes(), "f.jsonl", kind, true, Expected::Either).unwrap_err().to_string()
     }
 
     #[test]
     fn lines_are_sequences_with_names_and_labels() {
         let text = "\u{feff}{\"x\": [[1, 2.5], [3, 4]], \"y\": \"a\"}\r\n\n\
                     {\"x\": [[-1e3, 0]], \"y\": 7, \"id\": \"s\"}\n";
-        let found = parse(text.as_bytes(), "f.jsonl", Kind::Class, true).unwrap();
+        let found = parse(text.as_bytes(), "f.jsonl", Kind::Class, true, Expected::Either).unwrap();
         assert_eq!((found.width, found.all.len()), (2, 2));
         assert_eq!(found.all[0].values, [1.0, 2.5, 3.0, 4.0]);
         assert_eq!((found.all[0].steps(2), found.all[0].name.as_str()), (2, "1"));
         assert_eq!((found.all[1].line, found.all[1].name.as_str()), (3, "s"));
         assert_eq!(found.all[1].answer, Some(Answer::Labels(vec!["7".to_string()])));
         // A list of numbers is a sequence with one number at each step.
-        let found = parse(b"{\"x\": [1, 2, 3], \"y\": 0.5}", "f", Kind::Number, true).unwrap();
+        let found =
+            parse(b"{\"x\": [1, 2, 3], \"y\": 0.5}", "f", Kind::Number, true, Expected::Either)
+                .unwrap();
         assert_eq!((found.width, &found.all[0].answer), (1, &Some(Answer::Number(0.5))));
-        let found = parse(b"{\"x\": [1, 2, 3]}", "f", Kind::Number, false).unwrap();
+        let found =
+            parse(b"{\"x\": [1, 2, 3]}", "f", Kind::Number, false, Expected::Numbers).unwrap();
         assert_eq!(found.all[0].answer, None);
+    }
+
+    #[test]
+    fn a_text_has_a_step_for_each_character() {
+        let text = "{\"x\": \"aba\", \"y\": [1, 2, 1]}\n{\"x\": \"c\", \"y\": [1]}";
+        let read = |kind, expected| parse(text.as_bytes(), "f", kind, true, expected);
+        let found = read(Kind::Tags, Expected::Either).unwrap();
+        assert!(found.is_text && found.width == 3);
+        assert_eq!(found.all[1].values, [0.0, 0.0, 1.0]);
+        let message = read(Kind::Tags, Expected::Numbers).unwrap_err().to_string();
+        assert!(
+            message.contains("line 1: a text, and the model learned from numbers"),
+            "{message}"
+        );
+        let known = ["a".to_string()];
+        let numbers = b"{\"x\": [1], \"y\": 1}";
+        let message = parse(numbers, "f", Kind::Class, true, Expected::Texts(&known)).unwrap_err();
+        assert!(message.to_string().contains("numbers, where texts are expected"), "{message}");
     }
 
     #[test]
@@ -228,6 +288,17 @@ mod tests {
             (Kind::Class, "{\"x\": [[1]], \"y\": [1]}", "`train tag` learns"),
             (Kind::Class, "[{\"x\": [[1]]}]", "a list, expected an object"),
             (Kind::Class, "\n\n", "f.jsonl: no sequence"),
+            (Kind::Class, "{\"x\": \"\", \"y\": 1}", "`x` is empty"),
+            (
+                Kind::Class,
+                "{\"x\": 3, \"y\": 1}",
+                "`x` is `3`, expected a list of steps, or a text",
+            ),
+            (
+                Kind::Class,
+                "{\"x\": [1], \"y\": 1}\n{\"x\": \"a\", \"y\": 1}",
+                "line 2: a text, and",
+            ),
             (Kind::Tags, "{\"x\": [[1]], \"y\": [1, 2]}", "`y` has 2 labels, and `x` has 1 steps"),
             (Kind::Tags, "{\"x\": [[1]], \"y\": 2}", "expected a list with a label"),
             (Kind::Number, "{\"x\": [[1]], \"y\": \"a\"}", "`\"a\"`, expected a number"),

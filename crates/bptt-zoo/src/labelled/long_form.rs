@@ -77,7 +77,8 @@ pub(crate) fn parse(
     }
     let sequence = |group: Group| sequence(group, file, columns.label, kind, is_labelled);
     let all = groups.into_iter().map(sequence).collect::<Result<_, _>>()?;
-    Ok(Sequences { file: file.to_string(), width: names.len(), features: Some(names), all, notes })
+    let (width, file) = (names.len(), file.to_string());
+    Ok(Sequences { file, width, features: Some(names), is_text: false, all, notes })
 }
 
 fn places(

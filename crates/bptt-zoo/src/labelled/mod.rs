@@ -1,6 +1,7 @@
 //! Labelled sequences of a user's own: read from a file, divided into parts, standardised, and put into batches of similar
 //! lengths.
 
+pub(crate) mod characters;
 pub(crate) mod confusion;
 pub(crate) mod json_lines;
 pub(crate) mod long_form;

@@ -54,6 +54,7 @@ pub(crate) struct Prepared {
     /// What a person should know about the data.
     pub(crate) notes: Vec<String>,
     features: Option<Vec<String>>,
+    is_text: bool,
     scaling: Scaling,
     /// The scaling of the number that is learned.
     answers: Option<Scaling>,
@@ -81,7 +82,7 @@ impl Prepared {
         kind: Kind,
         balanced: bool,
     ) -> Result<Self, Error> {
-        let Sequences { file, width, features, all, mut notes } = sequences;
+        let Sequences { file, width, features, is_text, all, mut notes } = sequences;
         let wrong = |why: String| Error::input(format!("{file}: {why}"));
         if all.len() < FEWEST {
             let why = format!("{} sequences are too few: at least {FEWEST} are needed", all.len());
@@ -110,7 +111,10 @@ impl Prepared {
             Some(names) => format!("the column `{}`", names[k].escape_debug()),
             None => format!("number {} of the steps", k + 1),
         };
-        let scaling = scaling(&all, &parts.train, width, &name, &mut notes).map_err(wrong)?;
+        let scaling = match is_text {
+            true => Scaling::none(width),
+            false => scaling(&all, &parts.train, width, &name, &mut notes).map_err(wrong)?,
+        };
         let answers = answers(&all, &parts.train, kind).map_err(wrong)?;
         let fingerprint = fingerprint(&all);
         let row = |sequence: Sequence| row(sequence, &labels, &scaling, answers.as_ref());
@@ -124,6 +128,7 @@ impl Prepared {
             weights,
             notes,
             features,
+            is_text,
             scaling,
             answers,
             fingerprint,
@@ -198,9 +203,10 @@ impl Prepared {
         let (shortest, longest) =
             lengths.fold((usize::MAX, 0), |(low, high), t| (low.min(t), high.max(t)));
         let Parts { train, valid, test } = &self.parts;
+        let numbers = if self.is_text { "kinds of characters" } else { "numbers each" };
         format!(
-            "{} sequences of {shortest} to {longest} steps with {} numbers each: {} for training, {} for \
-             validation, {} for the test",
+            "{} sequences of {shortest} to {longest} steps with {} {numbers}: {} for training, {} for validation, {} \
+             for the test",
             self.rows.len(),
             self.width,
             train.len(),
@@ -378,7 +384,8 @@ mod tests {
             answer: Some(Answer::Labels(vec![label(k)])),
         };
         let all = (0..count).map(sequence).collect();
-        Sequences { file: "f".to_string(), width: 1, features: None, all, notes: Vec::new() }
+        let (file, notes) = ("f".to_string(), Vec::new());
+        Sequences { file, width: 1, features: None, is_text: false, all, notes }
     }
 
     fn prepared(sequences: Sequences, seed: u64, balanced: bool) -> Result<Prepared, Error> {

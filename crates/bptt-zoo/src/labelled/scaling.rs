@@ -43,6 +43,11 @@ impl Scaling {
         Ok((Self { mean, deviation }, constant))
     }
 
+    /// The scaling that changes nothing.
+    pub(crate) fn none(width: usize) -> Self {
+        Self { mean: vec![0.0; width], deviation: vec![1.0; width] }
+    }
+
     /// Whether it fits steps of this width, and its numbers can be used.
     pub(crate) fn is_sound(&self, width: usize) -> bool {
         self.mean.len() == width

@@ -41,6 +41,8 @@ pub(crate) struct Sequences {
     pub(crate) width: usize,
     /// The names of the numbers, if the file has names for them.
     pub(crate) features: Option<Vec<String>>,
+    /// Whether the steps are characters. Then they are not scaled.
+    pub(crate) is_text: bool,
     pub(crate) all: Vec<Sequence>,
     /// What a person should know about how the file was read.
     pub(crate) notes: Vec<String>,

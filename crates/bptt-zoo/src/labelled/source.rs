@@ -1,9 +1,10 @@
 //! Where labelled sequences come from.
 
 use crate::error::Error;
+use crate::labelled::characters::{Expected, parse_lines};
 use crate::labelled::json_lines;
 use crate::labelled::long_form::{self, Columns};
-use crate::labelled::sequence::{Kind, Sequences};
+use crate::labelled::sequence::{Answer, Kind, Sequences};
 use crate::option::TaskOption;
 use crate::read;
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,8 @@ impl LabelledSource {
         TaskOption::file(
             "data",
             "labelled sequences (`-`: standard input): JSON lines {\"x\": [[…]…], \"y\": …}, or with --id \
-             and --label a CSV table with a row for each step",
+             and --label a CSV table with a row for each step, or a .txt with a label, a tab and a text on \
+             each line",
         )
         .required(),
         TaskOption::text("id", "NAME", "the column of a table that names each row's sequence"),
@@ -59,7 +61,7 @@ impl LabelledSource {
                 wrong(format!("--id {id}: each of the columns has to be another one"))
             }
             (None, None, None) => match data {
-                Some(data) if has_ending(data, &["csv", "tsv"]) => wrong(format!(
+                Some(data) if has_ending(data, &["csv"]) => wrong(format!(
                     "--data {data}: a table needs --id NAME and --label NAME, the columns with the name \
                      of each row's sequence and with its label"
                 )),
@@ -86,6 +88,16 @@ impl LabelledSource {
         self.read_file(file, kind, false, features)
     }
 
+    /// What a file may hold: for training anything; for a model what it learned from. Without a table, only characters have
+    /// names.
+    fn expected<'a>(&self, is_labelled: bool, features: Option<&'a [String]>) -> Expected<'a> {
+        match (is_labelled, &self.id, features) {
+            (true, ..) => Expected::Either,
+            (false, None, Some(characters)) => Expected::Texts(characters),
+            _ => Expected::Numbers,
+        }
+    }
+
     fn read_file(
         &self,
         file: &Path,
@@ -102,8 +114,37 @@ impl LabelledSource {
                 let columns = Columns { id, label, time: self.time_column.as_deref() };
                 long_form::parse(&bytes, name, &columns, kind, is_labelled, features)
             }
-            _ => json_lines::parse(&bytes, name, kind, is_labelled),
+            _ if has_ending(&path, &["txt", "tsv"]) => {
+                let answer = |text: &str| answer(text, kind);
+                parse_lines(
+                    &bytes,
+                    name,
+                    is_labelled,
+                    &answer,
+                    self.expected(is_labelled, features),
+                )
+            }
+            _ => {
+                let expected = self.expected(is_labelled, features);
+                json_lines::parse(&bytes, name, kind, is_labelled, expected)
+            }
         }
+    }
+}
+
+/// What is learned about a text, as a file of lines has it.
+fn answer(text: &str, kind: Kind) -> Result<Answer, String> {
+    match kind {
+        Kind::Class if !text.is_empty() => Ok(Answer::Labels(vec![text.to_string()])),
+        Kind::Class => Err("no label before the tab".to_string()),
+        Kind::Tags => {
+            Err("a label for each character needs JSON lines: {\"x\": \"ab\", \"y\": [1, 2]}"
+                .to_string())
+        }
+        Kind::Number => match text.trim().parse::<f64>().ok().filter(|number| number.is_finite()) {
+            Some(number) => Ok(Answer::Number(number)),
+            None => Err(format!("`{}` before the tab, expected a number", text.escape_debug())),
+        },
     }
 }
 

@@ -194,6 +194,36 @@ fn tags_and_numbers_are_learned() {
 }
 
 #[test]
+fn texts_are_learned_character_by_character() {
+    let _alone = alone();
+    let letters = ["ab", "\u{e4}c"];
+    let line = |k: usize| {
+        let text: String = (0..2 + k % 5).map(|t| letters[(k + t) % 2]).collect();
+        // Which comes last.
+        let label = if (k + 1 + k % 5).is_multiple_of(2) { "b" } else { "c" };
+        format!("{label}\t{text}\n")
+    };
+    let (folder, data) = file("data.txt", &(0..100).map(line).collect::<String>());
+    let out = folder.path().join("run");
+    let (result, lines) = learned(&settings("classify", &data, 80), &out);
+    assert!(
+        lines[1].contains("100 sequences of 4 to 12 steps with 4 kinds of characters"),
+        "{lines:?}"
+    );
+    assert!(result.test.as_ref().is_some_and(|test| test.test_metric > 0.9), "{result:?}");
+    let all = predicted(&out, &data).unwrap();
+    // The same as JSON lines, with a character that the model never saw, and without labels.
+    let (_folder, new) = file("new.jsonl", "{\"x\": \"abab\"}\n{\"x\": \"a?\"}\n");
+    let found = predicted(&out, &new).unwrap();
+    assert_eq!(found.sequences.len(), 2);
+    assert!(found.notes[0].contains("1 characters that the model never saw"), "{:?}", found.notes);
+    assert!(all.scores.is_some() && found.scores.is_none());
+    let (_folder, numbers) = file("new.jsonl", "{\"x\": [[1, 0, 0, 0]]}\n");
+    let message = predicted(&out, &numbers).unwrap_err().to_string();
+    assert!(message.contains("line 1: numbers, where texts are expected"), "{message}");
+}
+
+#[test]
 fn balanced_weights_change_the_loss_and_help_a_rare_label() {
     let _alone = alone();
     // One sequence of ten is `rare`, and nothing tells which.
