@@ -98,14 +98,15 @@ fn what_cannot_be_converted_is_one_line() {
     let at = sound.windows(12).position(|w| w == b"weight_hh_l0").expect("its name");
     let renamed = [&sound[..at], b"weight_xx_l0", &sound[at + 12..]].concat();
     std::fs::write(&broken, renamed).expect("the folder can be written");
-    let cases: [(&[&str], &[&str]); 7] = [
+    let cases: [(&[&str], &[&str]); 8] = [
         (&[&file("evil.pt"), &name], &["evil.pt", "`posix.system`", "nothing was executed"]),
         (&[&file("checkpoint.pt"), &name], &["no tensors here", "`state.model`"]),
         (&[&file("lstm-deep.pt"), &pt], &["out.pt", ".safetensors", ".bpk"]),
         (&["no-such-file.pt", &name], &["no-such-file.pt"]),
         (&[&broken_name, &name], &["`weight_xx_l0` does not fit", "`weight_hh_l0` is missing"]),
         (&[&file("lstm-deep.pt"), &name, "--from", "keras"], &["no recurrent cell"]),
-        (&[&file("lstm-deep.pt"), &name, "--from", "onnx"], &["onnx"]),
+        (&[&file("lstm-deep.pt"), &name, "--from", "onnx"], &["no recurrent cell"]),
+        (&[&file("lstm-deep.pt"), &name, "--from", "caffe"], &["caffe"]),
     ];
     for (arguments, named) in cases {
         let done = bptt(&[&["convert"], arguments].concat());
