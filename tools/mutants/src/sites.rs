@@ -225,7 +225,7 @@ pub const SITES: &[Site] = &[
         ("the way through h by the step itself not added to", "false"),
         ("the hidden state's cotangent kept where none is handed on", "true"),
     ]),
-    site(BACK_STEPS, "let a = a.wrapping_add(«self.layer.of_h()».0);", &[
+    site(BACK_STEPS, "let a = planes.cast_const().wrapping_add(«self.layer.of_h()».0);", &[
         ("the gate's gradient for that of its separate product", "self.layer.columns(0..self.layer.outer())"),
     ]),
     site(WEIGHTS, "let of_h = inner_of(Operand::WeightHh, «layer.of_h()».1);", &[

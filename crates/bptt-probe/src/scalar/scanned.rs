@@ -104,8 +104,10 @@ impl<N: Scalar> Gated<'_, N> {
             // h' = a h + √(1 - a²) i x, a = e^(-8 softplus(Λ) r)
             ScannedKind::RgLru => {
                 let (r, i) = (gate(0).sigmoid(), gate(1).sigmoid());
-                let a = (-(&self.decay[j] * r)).exp();
-                let scale = (&a * &a).one_minus().sqrt();
+                let decay = &self.decay[j] * r;
+                let a = (-decay.clone()).exp();
+                // 1 - a² = tanh(-log a) (1 + a²), which has all its digits where a is near 1.
+                let scale = (decay.tanh() * (&(&a * &a) + N::constant(1.0))).sqrt();
                 a * h + scale * i * &x[j]
             }
             other => unreachable!("{} has no gates", other.name()),

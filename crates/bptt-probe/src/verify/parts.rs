@@ -1,8 +1,8 @@
 //! Cells side by side, one on each core.
 
-use super::{Progress, in_turn};
 use crate::report::Row;
 use crate::ulp::Ulps;
+use crate::verify::in_turn::{self, Progress};
 use crate::verify::session::Verification;
 use crate::verify::witness::Request;
 use bptt::LayerKind;
@@ -70,7 +70,7 @@ fn work(request: &Request, kinds: &[LayerKind], next: &AtomicUsize, to: &Sender<
         let mut tell = |device: &str, progress| {
             let _ = to.send(News::Progress(k, device.to_string(), progress));
         };
-        let result = in_turn(&request, &mut tell);
+        let result = in_turn::verify(&request, &mut tell);
         if to.send(News::Done(k, Box::new(result))).is_err() {
             return;
         }
@@ -112,16 +112,16 @@ fn joined(request: &Request, parts: Vec<Verification>) -> Verification {
 mod tests {
     use super::*;
     use crate::setting::DType;
-    use crate::verify::find;
+    use crate::verify::complex_step::ComplexStep;
+    use crate::verify::kernels::Kernels;
 
     #[test]
     fn side_by_side_is_the_same_as_in_turn() {
-        let witnesses = ["kernels", "complex-step"].map(|name| find(name).expect("a witness"));
         let request = Request {
             cell: None,
             devices: vec!["flex".into()],
             dtypes: vec![DType::F64, DType::F32],
-            witnesses: witnesses.into(),
+            witnesses: vec![&Kernels, &ComplexStep],
             reference: None,
             sabotage: None,
         };
@@ -131,7 +131,7 @@ mod tests {
             (last, total) = (progress.compared, progress.total);
         });
         assert_eq!(total, 2 * LayerKind::all().len());
-        let (parts, whole) = (parts.unwrap(), in_turn(&request, &mut |_, _| ()).unwrap());
+        let (parts, whole) = (parts.unwrap(), in_turn::verify(&request, &mut |_, _| ()).unwrap());
         let of = |row: &Row| {
             (row.case.clone(), row.witness.clone(), row.tensor.clone(), row.error.to_bits())
         };
