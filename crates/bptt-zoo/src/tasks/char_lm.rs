@@ -177,6 +177,7 @@ impl CharLm {
 
 impl CharLm {
     /// How many characters are in the vocabulary.
+    #[cfg(feature = "scanned-cells")]
     pub(crate) fn vocabulary(&self) -> usize {
         self.text.vocabulary.len()
     }
