@@ -62,7 +62,6 @@ fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
         let name = format!("{cell_name}-{variant}");
         let mut case = Case { name, options: base.clone(), gain: 1.0, tiny: false, brief: false };
         change(&mut case);
-        case.brief &= is_on_every_device(base, variant);
         if has_options(&case.options) {
             cases.push(case);
         }
@@ -91,15 +90,6 @@ fn of_cell(cell_name: &str, base: &LayerOptions) -> Vec<Case> {
         clips(&mut add);
     }
     cases
-}
-
-/// Whether a case may be brief: whether it has been run on a device that compiles shaders. Those of the cells with layer
-/// normalisation, of UnICORNN, of the layers that run as a scan, in heads and with noise have not been yet.
-fn is_on_every_device(options: &LayerOptions, variant: &str) -> bool {
-    const CELLS: [&str; 8] =
-        ["rnn", "lstm", "gru", "lstm-peephole", "slstm", "mgu", "rhn", "indrnn"];
-    const VARIANTS: [&str; 3] = ["heads", "zoneout", "variational"];
-    CELLS.contains(&options.cell.name()) && !VARIANTS.contains(&variant)
 }
 
 /// Whether a layer has all of these options; the top of this file says which a layer that runs as a scan does not have.
