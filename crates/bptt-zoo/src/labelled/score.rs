@@ -3,7 +3,10 @@
 use crate::labelled::confusion::Confusion;
 use crate::labelled::prepared::Prepared;
 use crate::task::{Scores, TestScores};
+use bptt::RaggedBatch;
+use bptt_probe::readout::Batch;
 use burn::Tensor;
+use burn::tensor::Device;
 use burn::tensor::activation::log_softmax;
 
 /// The logarithms of the probabilities of the labels, one list for each sequence: `[S · C]`, where `S` is one, or the number
@@ -26,28 +29,57 @@ pub(crate) fn likeliest(log_probabilities: &[f64]) -> usize {
     all.fold((0, f64::NEG_INFINITY), |best, (k, &p)| if p > best.1 { (k, p) } else { best }).0
 }
 
-/// The scores of answers: the weighted mean cross entropy in nats, and the confusion matrix.
+/// The scores of a model on some sequences: the weighted mean cross entropy in nats, and the confusion matrix.
 ///
 /// # Arguments
 ///
-/// - `answered`: indices of sequences, and the logarithms of the probabilities for each
+/// - `scores`: the scores of each label by the model, `[B, T, C]`, or with `T = 1` for one answer a sequence
 pub(crate) fn judged(
     data: &Prepared,
-    answered: impl Iterator<Item = (usize, Vec<f64>)>,
+    indices: &[usize],
+    device: &Device,
+    scores: impl Fn(Tensor<3>, &[usize]) -> Tensor<3>,
 ) -> (f64, Confusion) {
     let mut confusion = Confusion::new(&data.labels);
     let (mut sum, mut total) = (0.0, 0.0);
-    for (index, probabilities) in answered {
-        let steps = probabilities.chunks(data.labels.len());
-        for (&class, probabilities) in data.rows[index].classes.iter().zip(steps) {
-            let class = class as usize;
-            let weight = f64::from(data.weights[class]);
-            sum -= weight * probabilities[class];
-            total += weight;
-            confusion.add(class, likeliest(probabilities));
+    for batch in data.in_batches(indices) {
+        let RaggedBatch { input, lengths, .. } = data.input(&batch, device);
+        let answers = log_probabilities(scores(input, &lengths), &lengths);
+        for (index, probabilities) in batch.into_iter().zip(answers) {
+            let steps = probabilities.chunks(data.labels.len());
+            for (&class, probabilities) in data.rows[index].classes.iter().zip(steps) {
+                let class = class as usize;
+                let weight = f64::from(data.weights[class]);
+                sum -= weight * probabilities[class];
+                total += weight;
+                confusion.add(class, likeliest(probabilities));
+            }
         }
     }
     (sum / total, confusion)
+}
+
+/// The mean of losses with a weight for each.
+pub(crate) fn weighted_mean(losses: Tensor<1>, weights: &[f32]) -> Tensor<1> {
+    let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+    let weights = Tensor::<1>::from_data(weights, &losses.device());
+    (losses * weights).sum().mul_scalar(1.0 / total)
+}
+
+/// The validation part for the probes, each batch with its share by size.
+pub(crate) fn valid_batches(
+    data: &Prepared,
+    size: impl Fn(&[usize]) -> usize,
+    batch: impl Fn(&[usize]) -> Batch,
+) -> Vec<Batch> {
+    let valid = &data.parts.valid;
+    let all = size(valid) as f64;
+    let shared = |indices: &Vec<usize>| {
+        let share = size(indices) as f64 / all;
+        Batch { share, ..batch(indices) }
+    };
+    // The longest sequences come first: the probes look at the first batch.
+    data.in_batches(valid).iter().rev().map(shared).collect()
 }
 
 /// The validation scores: loss and accuracy.

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::folder_files::FolderInfo;
 use crate::labelled::confusion::Confusion;
 use crate::labelled::prepared::Prepared;
-use crate::labelled::score::{baseline, judged, log_probabilities, scores, test_scores};
+use crate::labelled::score::{baseline, judged, scores, test_scores, valid_batches, weighted_mean};
 use crate::labelled::sequence::Kind;
 use crate::model_config::ModelConfig;
 use crate::option::TaskOption;
@@ -47,14 +47,9 @@ impl Classify {
         indices: &[usize],
         device: &Device,
     ) -> (f64, Confusion) {
-        let batches = self.data.in_batches(indices).into_iter();
-        let answered = batches.flat_map(|batch| {
-            let RaggedBatch { input, lengths, .. } = self.data.input(&batch, device);
-            let scores = model.forward(input, Some(&lengths)).unsqueeze_dim::<3>(1);
-            let answers = log_probabilities(scores, &lengths);
-            batch.into_iter().zip(answers).collect::<Vec<_>>()
-        });
-        judged(&self.data, answered)
+        judged(&self.data, indices, device, |input, lengths| {
+            model.forward(input, Some(lengths)).unsqueeze_dim::<3>(1)
+        })
     }
 
     fn readout_batch(&self, indices: &[usize], device: &Device) -> Batch {
@@ -108,9 +103,7 @@ impl Task for Classify {
         let losses = cross_entropy(scores, self.classes(&indices, device));
         let weight = |&index: &usize| self.data.weights[self.data.rows[index].classes[0] as usize];
         let weights: Vec<f32> = indices.iter().map(weight).collect();
-        let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
-        let weights = Tensor::<1>::from_data(&weights[..], device);
-        ((losses * weights).sum().mul_scalar(1.0 / total), None)
+        (weighted_mean(losses, &weights), None)
     }
 
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
@@ -131,13 +124,10 @@ impl Task for Classify {
             return None;
         }
         let model = readout(&model.recurrent, &model.head, Reads::LastHidden)?;
-        let valid = &self.data.parts.valid;
-        let batch = |indices: &Vec<usize>| {
-            let share = indices.len() as f64 / valid.len() as f64;
-            Batch { share, ..self.readout_batch(indices, device) }
-        };
-        // The longest sequences come first: the probes look at the first batch.
-        Some((model, self.data.in_batches(valid).iter().rev().map(batch).collect()))
+        let batches = valid_batches(&self.data, <[usize]>::len, |indices| {
+            self.readout_batch(indices, device)
+        });
+        Some((model, batches))
     }
 
     fn training_batch(&self, device: &Device) -> Option<Batch> {

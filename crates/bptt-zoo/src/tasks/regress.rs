@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::figure::figure;
 use crate::folder_files::FolderInfo;
 use crate::labelled::prepared::Prepared;
+use crate::labelled::score::valid_batches;
 use crate::labelled::sequence::Kind;
 use crate::labelled::source::LabelledSource;
 use crate::model_config::ModelConfig;
@@ -131,13 +132,10 @@ impl Task for Regress {
         device: &Device,
     ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
         let model = readout(&model.recurrent, &model.head, Reads::LastHidden)?;
-        let valid = &self.data.parts.valid;
-        let batch = |indices: &Vec<usize>| {
-            let share = indices.len() as f64 / valid.len() as f64;
-            Batch { share, ..self.readout_batch(indices, device) }
-        };
-        // The longest sequences come first: the probes look at the first batch.
-        Some((model, self.data.in_batches(valid).iter().rev().map(batch).collect()))
+        let batches = valid_batches(&self.data, <[usize]>::len, |indices| {
+            self.readout_batch(indices, device)
+        });
+        Some((model, batches))
     }
 
     fn training_batch(&self, device: &Device) -> Option<Batch> {

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::folder_files::FolderInfo;
 use crate::labelled::confusion::Confusion;
 use crate::labelled::prepared::Prepared;
-use crate::labelled::score::{baseline, judged, log_probabilities, scores, test_scores};
+use crate::labelled::score::{baseline, judged, scores, test_scores, valid_batches, weighted_mean};
 use crate::labelled::sequence::Kind;
 use crate::model_config::ModelConfig;
 use crate::option::TaskOption;
@@ -54,13 +54,7 @@ impl Tag {
         indices: &[usize],
         device: &Device,
     ) -> (f64, Confusion) {
-        let batches = self.data.in_batches(indices).into_iter();
-        let answered = batches.flat_map(|batch| {
-            let RaggedBatch { input, lengths, .. } = self.data.input(&batch, device);
-            let answers = log_probabilities(model.forward(input, Some(&lengths)), &lengths);
-            batch.into_iter().zip(answers).collect::<Vec<_>>()
-        });
-        judged(&self.data, answered)
+        judged(&self.data, indices, device, |input, lengths| model.forward(input, Some(lengths)))
     }
 
     fn readout_batch(&self, indices: &[usize], device: &Device) -> Batch {
@@ -121,9 +115,7 @@ impl Task for Tag {
         let (classes, weights) = self.classes(&indices, time);
         let classes = Tensor::<1, Int>::from_data(&classes[..], device);
         let losses = cross_entropy(scores.reshape([batch * time, count]), classes);
-        let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
-        let weights = Tensor::<1>::from_data(&weights[..], device);
-        ((losses * weights).sum().mul_scalar(1.0 / total), None)
+        (weighted_mean(losses, &weights), None)
     }
 
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
@@ -144,14 +136,10 @@ impl Task for Tag {
             return None;
         }
         let model = readout(&model.recurrent, &model.head, Reads::EveryStep)?;
-        let valid = &self.data.parts.valid;
-        let all = self.steps(valid) as f64;
-        let batch = |indices: &Vec<usize>| {
-            let share = self.steps(indices) as f64 / all;
-            Batch { share, ..self.readout_batch(indices, device) }
-        };
-        // The longest sequences come first: the probes look at the first batch.
-        Some((model, self.data.in_batches(valid).iter().rev().map(batch).collect()))
+        let size = |indices: &[usize]| self.steps(indices);
+        let batches =
+            valid_batches(&self.data, size, |indices| self.readout_batch(indices, device));
+        Some((model, batches))
     }
 
     fn training_batch(&self, device: &Device) -> Option<Batch> {
