@@ -2,6 +2,7 @@
 
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::valid_rows::ValidRows;
+use crate::host::memory::cache::second_level_cache;
 use crate::host::simd::real::Real;
 use crate::host::threads::team::part;
 use std::ops::Range;
@@ -32,8 +33,14 @@ impl Layer {
         let weights = self.outer() * self.hidden * (self.output / self.heads) * size_of::<T>();
         let each = rows / self.parts / count;
         // If threads share the rows, each reads all weights for each step, and needs no barrier. That is best if the
-        // weights fit its cache, or if it has many rows for each reading.
-        let by_rows = each >= 1 && (weights <= 1 << 18 || each >= 16);
+        // weights fit its cache and it has more than one row for each reading; if it has many; and if a step is so short that
+        // a barrier would take as long.
+        let by_rows = match each {
+            0 => false,
+            1 => weights * rows < 1 << 18,
+            2..16 => weights <= second_level_cache() / 2,
+            _ => true,
+        };
         // Threads share units by whole panels, and a head's panels begin with its first unit.
         let has_whole_heads = self.heads == 1 || self.head_size().is_multiple_of(self.panel);
         let by_units = !self.projected

@@ -3,6 +3,7 @@
 
 pub(crate) mod available;
 pub(crate) mod buffer;
+pub(crate) mod cache;
 pub(crate) mod pool;
 pub(crate) mod reclaim;
 pub(crate) mod values;

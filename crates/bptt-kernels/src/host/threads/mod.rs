@@ -1,4 +1,5 @@
 //! Threads that work together. They do not know what they compute.
 
 pub(crate) mod team;
+mod wait;
 pub(crate) mod workers;

@@ -1,5 +1,6 @@
 //! Threads that work on one sequence together.
 
+use crate::host::threads::wait::Wait;
 use crate::host::threads::workers;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -64,7 +65,7 @@ impl Drop for PanicGuard<'_> {
     }
 }
 
-/// A barrier that spins, because the waits take microseconds. Each counter has a cache line of its own.
+/// A barrier that spins first, because the waits take microseconds. Each counter has a cache line of its own.
 #[derive(Default)]
 struct Barrier {
     arrived: Padded<AtomicUsize>,
@@ -77,9 +78,6 @@ struct Barrier {
 struct Padded<T>(T);
 
 impl Barrier {
-    /// How often it spins before it yields the core. There may be more threads than cores.
-    const SPINS: usize = if cfg!(miri) { 1 } else { 1 << 12 };
-
     #[inline]
     fn wait(&self, count: usize) {
         let round = self.round.0.load(Ordering::Relaxed);
@@ -89,15 +87,10 @@ impl Barrier {
             self.round.0.store(round.wrapping_add(1), Ordering::Release);
             return;
         }
-        let mut spins = 0;
+        let mut wait = Wait::default();
         while self.round.0.load(Ordering::Acquire) == round {
             assert!(!self.broken.load(Ordering::Acquire), "another thread of the kernel panicked");
-            spins += 1;
-            if spins < Self::SPINS {
-                std::hint::spin_loop();
-            } else {
-                std::thread::yield_now();
-            }
+            wait.step();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Threads that are kept from one use to the next. A sequence needs its team several times, for tens of microseconds
 //! each time, and to start a thread takes as long.
 
+use crate::host::threads::wait::Wait;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -30,18 +31,14 @@ struct Latch {
 }
 
 impl Latch {
-    /// How often the thread spins before it sleeps: members of a team finish within microseconds of each other.
-    const SPINS: usize = if cfg!(miri) { 1 } else { 1 << 12 };
-
     fn wait(&self) {
-        let mut spins = 0;
+        // Members of a team finish within microseconds of each other.
+        let mut wait = Wait::default();
         // Acquire: from here on, this thread sees what the workers wrote.
         while self.left.load(Ordering::Acquire) > 0 {
-            spins += 1;
-            if spins < Self::SPINS {
-                std::hint::spin_loop();
-            } else {
-                std::thread::park();
+            match wait.is_long() {
+                false => wait.step(),
+                true => std::thread::park(),
             }
         }
     }
@@ -57,10 +54,6 @@ struct Mailbox {
 }
 
 impl Mailbox {
-    /// How often the worker spins before it sleeps: for about ten microseconds, in which the next job of the same
-    /// sequence often comes.
-    const SPINS: usize = if cfg!(miri) { 1 } else { 1 << 12 };
-
     fn put(&self, job: Job) {
         let mut place = self.job.lock().unwrap_or_else(PoisonError::into_inner);
         *place = Some(job);
@@ -70,11 +63,10 @@ impl Mailbox {
     }
 
     fn take(&self) -> Job {
-        for _ in 0..Self::SPINS {
-            if self.is_there.load(Ordering::Acquire) {
-                break;
-            }
-            std::hint::spin_loop();
+        // The next job of the same sequence often comes soon.
+        let mut wait = Wait::default();
+        while !self.is_there.load(Ordering::Acquire) && !wait.is_long() {
+            wait.step();
         }
         let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
