@@ -95,6 +95,7 @@ fn main() -> Result<(), Error> {
         probes: Probes::default(),
         begun: &mut || {},
         say: &mut |line| println!("{line}"),
+        progress: None,
     };
     let result = AnyTask::of::<Melody>().train(&settings, session)?;
     println!("loss {:.3}, accuracy {:.3}", result.valid_loss, result.metric);

@@ -109,7 +109,9 @@ struct Service {
 impl Service {
     fn new(run: &str) -> Result<Self, Box<dyn Error>> {
         let folder = RunFolder::new(run);
-        let (model, vocabulary) = folder.char_model(&bptt_examples::device())?;
+        let (model, tokenizer) = folder.char_model(&bptt_examples::device())?;
+        let vocabulary = tokenizer.vocabulary().ok_or("the model's tokens are not characters")?;
+        let vocabulary = vocabulary.to_vec();
         let width = model.recurrent.d_input();
         let vectors: Vec<f32> = model.embedding.weight.val().into_data().iter::<f32>().collect();
         let vectors = vectors.chunks(width).map(<[f32]>::to_vec).collect();

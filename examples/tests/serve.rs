@@ -37,7 +37,8 @@ fn answers(run: &Path, lines: &str) -> Vec<String> {
 /// What the model expects after a text, in the words of the service.
 fn expected(run: &Path, stream: u64, text: &str) -> String {
     let device = bptt_examples::device();
-    let (model, vocabulary) = RunFolder::new(run).char_model(&device).expect("a model");
+    let (model, tokenizer) = RunFolder::new(run).char_model(&device).expect("a model");
+    let vocabulary = tokenizer.vocabulary().expect("the tokens are characters");
     let (mut state, mut scores) = (None, Vec::new());
     for character in text.chars() {
         let number = vocabulary.binary_search(&character).expect("it is in the text");
@@ -62,6 +63,7 @@ fn trained(run: &Path) {
         probes: Default::default(),
         begun: &mut || {},
         say: &mut |_| {},
+        progress: None,
     };
     train(&settings, session).expect("it trains");
 }

@@ -19,6 +19,7 @@ mod output;
 mod predict;
 mod sample;
 mod shell;
+mod status_line;
 mod time_left;
 mod train;
 mod train_args;

@@ -5,6 +5,7 @@
 //! (`bptt verify | head`).
 
 use crate::failure::Failure;
+use crate::status_line::above;
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -54,12 +55,12 @@ fn print(text: &str) {
 
 /// Writes bytes to standard output.
 pub fn write(bytes: &[u8]) {
-    remember(io::stdout().write_all(bytes));
+    remember(above(|| io::stdout().write_all(bytes)));
 }
 
 /// Prints a line to standard error. A failure to write there cannot be reported.
 pub fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = above(|| writeln!(io::stderr(), "{text}"));
 }
 
 /// Stores the failure if standard output could not be written.

@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// The largest number of characters that one call writes.
+/// The largest number of tokens that one call writes.
 const LONGEST: usize = 100_000_000;
 
 /// The options that have no meaning with `--score`.
@@ -25,19 +25,20 @@ pub struct SampleArgs {
     /// The run folder of a `bptt train char-lm`
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
-    /// What the text begins with; characters that the model never saw are left out, with a note
+    /// What the text begins with (`-`: standard input, without the line end at its end); characters that
+    /// the model never saw are left out, with a note
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     prompt: String,
-    /// Characters to write after the prompt
+    /// Characters to write after the prompt; tokens, if the model was trained with another --tokenizer
     #[arg(long, value_name = "N", default_value_t = 500)]
     length: usize,
-    /// Below 1, likely characters get likelier, and above 1 less likely; 0 always takes the likeliest
+    /// Below 1, what is likely gets likelier, and above 1 less likely; 0 always takes the likeliest
     #[arg(long, value_name = "X", default_value_t = 0.8)]
     temperature: f64,
-    /// Consider only the K likeliest characters
+    /// Consider only the K likeliest characters or tokens
     #[arg(long, value_name = "K")]
     top_k: Option<usize>,
-    /// Consider only the likeliest characters that have the probability P together
+    /// Consider only the likeliest characters or tokens that have the probability P together
     #[arg(long, value_name = "P")]
     top_p: Option<f64>,
     /// Texts to write, each with random choices of its own
@@ -47,7 +48,7 @@ pub struct SampleArgs {
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
     /// Write nothing, but tell how well the model predicts the text in FILE (`-`: standard input):
-    /// nats and bits per character, perplexity
+    /// nats per token, bits per character and byte, perplexity
     #[arg(long, value_name = "FILE", conflicts_with_all = WRITING)]
     score: Option<PathBuf>,
     /// Fixes the random choices
@@ -106,8 +107,9 @@ pub fn run(args: SampleArgs) -> Result<(), Failure> {
     if let Some(file) = &args.score {
         return judge(&folder, file, json, &device, run);
     }
+    let (prompt, prompt_notes) = prompt(args.prompt)?;
     let options = SampleOptions {
-        prompt: args.prompt,
+        prompt,
         length: args.length,
         choice: Choice { temperature: args.temperature, top_k: args.top_k, top_p: args.top_p },
         samples: args.samples,
@@ -115,6 +117,7 @@ pub fn run(args: SampleArgs) -> Result<(), Failure> {
         seed: args.seed,
     };
     let Sampled { texts, notes } = sample(&folder, &options, &device)?;
+    let notes = [prompt_notes, notes].concat();
     notes.iter().for_each(|note| output::note(note));
     if !output::takes_stdout(json) {
         for (index, SampledText { text, .. }) in texts.iter().enumerate() {
@@ -141,6 +144,21 @@ pub fn run(args: SampleArgs) -> Result<(), Failure> {
     json.map_or(Ok(()), |path| output::write_json(path, &written))
 }
 
+/// The prompt, from standard input for `-`, and what was changed in it.
+fn prompt(given: String) -> Result<(String, Vec<String>), Failure> {
+    if given != "-" {
+        return Ok((given, Vec::new()));
+    }
+    let text = Text::load(Some(Path::new("-")))?;
+    let (mut prompt, mut notes) = (text.content(), text.notes);
+    // `echo` and editors write it, and the person goes on in the same line.
+    if prompt.ends_with('\n') {
+        prompt.pop();
+        notes.push("the line end at its end is left out".to_string());
+    }
+    Ok((prompt, notes.into_iter().map(|note| format!("--prompt -: {note}")).collect()))
+}
+
 /// Tells how well the model predicts a text.
 fn judge(
     folder: &RunFolder,
@@ -151,16 +169,30 @@ fn judge(
 ) -> Result<(), Failure> {
     let score = score(folder, &Text::load(Some(file))?, device)?;
     score.notes.iter().for_each(|note| output::note(note));
-    let TextScore { characters, nats_per_character, bits_per_character, perplexity, .. } = score;
     if !output::takes_stdout(json) {
-        let line = format!(
-            "{characters} characters: {} nats per character, {} bits, perplexity {}",
-            figure(nats_per_character),
-            figure(bits_per_character),
-            figure(perplexity),
-        );
-        output::say(None, &line);
+        output::say(None, &judged(&score));
     }
     let scored = Scored { run, text: file.display().to_string(), score: &score };
     json.map_or(Ok(()), |path| output::write_json(path, &scored))
+}
+
+/// The score in a line.
+fn judged(score: &TextScore) -> String {
+    let TextScore { tokens, characters, bytes, bits_per_character, bits_per_byte, .. } = score;
+    // If each token is a character, this is said once.
+    let (unit, with_tokens) = match tokens == characters {
+        true => ("character", String::new()),
+        false => ("token", format!(" in {tokens} tokens")),
+    };
+    // So it is if each character is a byte.
+    let by_byte = match characters == bytes {
+        true => String::new(),
+        false => format!(", {} per byte", figure(*bits_per_byte)),
+    };
+    format!(
+        "{characters} characters{with_tokens}: {} nats per {unit}, perplexity {}; {} bits per character{by_byte}",
+        figure(score.nats_per_token),
+        figure(score.perplexity),
+        figure(*bits_per_character),
+    )
 }

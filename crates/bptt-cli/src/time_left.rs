@@ -1,44 +1,7 @@
 //! Says on standard error how far long work is, and how much time is left.
 
-use crate::output;
-use std::io::{IsTerminal, Write, stderr};
+use crate::status_line::StatusLine;
 use std::time::{Duration, Instant};
-
-/// A line on standard error that says what is done now. On a terminal, each text takes the place of the one before.
-/// Elsewhere each is a line. A failure to write cannot be reported.
-pub struct StatusLine {
-    terminal: bool,
-    /// How many columns of the terminal have been written.
-    width: usize,
-}
-
-impl StatusLine {
-    /// Nothing is said yet.
-    pub fn new() -> Self {
-        Self { terminal: stderr().is_terminal(), width: 0 }
-    }
-
-    /// Whether texts replace each other.
-    pub fn is_terminal(&self) -> bool {
-        self.terminal
-    }
-
-    /// Says a text.
-    pub fn say(&mut self, text: &str) {
-        if !self.terminal {
-            return output::note(text);
-        }
-        self.width = self.width.max(text.chars().count());
-        let _ = write!(stderr(), "\r{text:<width$}", width = self.width);
-    }
-
-    /// The work is done: the line on the terminal goes.
-    pub fn end(&self) {
-        if self.width > 0 {
-            let _ = write!(stderr(), "\r{:width$}\r", "", width = self.width);
-        }
-    }
-}
 
 /// Says how far the work is: on a terminal every half a second on one line, elsewhere every ten seconds on a line each.
 /// What is done earlier says nothing.

@@ -4,11 +4,12 @@ use crate::confusion_page::confusion_page;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::output;
+use crate::status_line::StatusLine;
 use crate::train_args::TrainArgs;
 use bptt_probe::device;
 use bptt_zoo::{
-    AnyTask, CharLm, Classify, Error, Regress, RunResult, Session, Tag, Task, TestScores, figure,
-    write_whole,
+    AnyTask, CharLm, Classify, Error, Regress, RunResult, Session, Tag, Task, TestScores,
+    TrainProgress, figure, write_whole,
 };
 use std::path::{Path, absolute};
 
@@ -30,6 +31,14 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
     args.task.check(&settings)?;
     let device = device::open(&settings.device).map_err(Failure::usage)?;
 
+    let quiet = args.shared.quiet;
+    let line = StatusLine::with_bar();
+    let drawn = line.is_terminal() || quiet;
+    let draw = &mut |at: &TrainProgress| {
+        if !quiet {
+            line.say_share(at.share, &at.to_string());
+        }
+    };
     let result = args.task.train(
         &settings,
         Session {
@@ -39,13 +48,20 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
             stop: interrupts.stop(),
             probes: args.shared.probes(),
             begun: &mut || interrupts.begin(),
-            say: &mut |line| output::say(json, line),
+            say: &mut |line| {
+                if !quiet {
+                    output::say(json, line);
+                }
+            },
+            progress: drawn.then_some(draw as _),
         },
     )?;
+    line.end();
     let ended = interrupts.end();
-    output::say(json, &summary(&result, args.task, ended.is_err()));
+    let loss = args.task.loss_name(&settings);
+    output::say(json, &summary(&result, args.task, loss, ended.is_err()));
     if let Some(test) = &result.test {
-        output::say(json, &tested(test, args.task, result.metric_name));
+        output::say(json, &tested(test, loss, result.metric_name));
         if let (Some(path), Some(confusion)) = (html, &test.confusion) {
             let title = format!("{}: {}", result.task, result.out);
             let what = "on the test part of the data, which neither training nor validation used";
@@ -71,10 +87,9 @@ fn is_made_by_run(file: &Path, out: &Path) -> bool {
     file.parent().is_some_and(|folder| !folder.exists() && out.starts_with(folder))
 }
 
-fn summary(result: &RunResult, task: &AnyTask, interrupted: bool) -> String {
+fn summary(result: &RunResult, task: &AnyTask, what: &str, interrupted: bool) -> String {
     let how = if interrupted { "stopped" } else { "done" };
     let RunResult { steps, seconds, valid_loss, best_step, metric, metric_name, out, .. } = result;
-    let what = task.loss;
     let next = if task.name == CharLm::NAME {
         format!("; bptt sample --run {out}")
     } else if [Classify::NAME, Regress::NAME, Tag::NAME].contains(&task.name) {
@@ -91,13 +106,13 @@ fn summary(result: &RunResult, task: &AnyTask, interrupted: bool) -> String {
 }
 
 /// The line on the test part.
-fn tested(test: &TestScores, task: &AnyTask, metric_name: &str) -> String {
+fn tested(test: &TestScores, what: &str, metric_name: &str) -> String {
     let TestScores { test_sequences, test_loss, test_metric, test_macro_f1, .. } = test;
     let f1 = test_macro_f1.map_or_else(String::new, |f1| format!(", macro F1 {}", figure(f1)));
     format!(
         "test: {test_sequences} sequences that the run had not used: {} {} ({metric_name} {}{f1})",
         figure(*test_loss),
-        task.loss,
+        what,
         figure(*test_metric),
     )
 }

@@ -109,6 +109,9 @@ pub struct SharedArgs {
     /// Continue the run in the run folder; model and data stay as they were
     #[arg(long)]
     pub resume: bool,
+    /// Print the result and nothing before it: no progress and no notes on the data
+    #[arg(long, short)]
+    pub quiet: bool,
     /// Write the result as JSON to FILE (`-`: standard output, and nothing else there)
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

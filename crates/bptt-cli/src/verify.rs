@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::output;
-use crate::time_left::StatusLine;
+use crate::status_line::StatusLine;
 use bptt::{CellKind, LayerKind};
 use bptt_probe::verify::{Progress, Request, Verification, WITNESSES, find, verify_with};
 use bptt_probe::{

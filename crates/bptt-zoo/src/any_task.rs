@@ -19,14 +19,13 @@ pub struct AnyTask {
     pub name: &'static str,
     /// [`Task::ABOUT`]
     pub about: &'static str,
-    /// [`Task::LOSS`]
-    pub loss: &'static str,
     /// [`Task::OPTIONS`]
     pub options: &'static [TaskOption],
     /// [`Task::ONE_DIRECTION`]
     pub one_direction: Option<&'static str>,
     defaults: fn() -> Settings,
     adapted: fn(Settings) -> Settings,
+    loss_name: fn(&Settings) -> &'static str,
     model_name: fn(&Settings) -> Option<&'static str>,
     check: fn(&Settings) -> Result<Settings, Error>,
     resumed: fn(&RunFolder) -> Result<Settings, Error>,
@@ -51,11 +50,11 @@ impl AnyTask {
         Self {
             name: T::NAME,
             about: T::ABOUT,
-            loss: T::LOSS,
             options: T::OPTIONS,
             one_direction: T::ONE_DIRECTION,
             defaults: T::defaults,
             adapted: T::adapted,
+            loss_name: task_settings::loss_name::<T>,
             model_name: task_settings::model_name::<T>,
             check: task_settings::complete_and_given::<T>,
             resumed: task_settings::resumed::<T>,
@@ -78,6 +77,11 @@ impl AnyTask {
     /// The defaults for the task's own options in these settings: [`Task::adapted`].
     pub fn adapted(&self, settings: Settings) -> Settings {
         (self.adapted)(settings)
+    }
+
+    /// What the loss is, with its unit: [`Task::loss_name`].
+    pub fn loss_name(&self, settings: &Settings) -> &'static str {
+        (self.loss_name)(settings)
     }
 
     /// The name of the model, if it is not made of layers of [`Settings::cell`]: [`Task::model_name`].

@@ -5,6 +5,7 @@
 //! | `.bptt-run` | the marker of a run folder, with its format |
 //! | `config.json` | the settings, what has to be known about the data, and the config of the model |
 //! | `metrics.jsonl` | one line for each point of the curves |
+//! | `metrics.csv` | the same as a table |
 //! | `model.bpk` | the model with the lowest validation loss (burnpack) |
 //! | `gradients.jsonl` | with a probe: the norms of the gradient of the state, by training step and layer |
 //! | `jacobians.jsonl` | with a probe: how large the Jacobians are, by training step and layer |
@@ -43,6 +44,7 @@ pub struct RunFolder {
 }
 
 const METRICS: &str = "metrics.jsonl";
+const METRICS_TABLE: &str = "metrics.csv";
 const CHECKPOINT: &str = "checkpoint.json";
 const MODEL: &str = "model.bpk";
 const GRADIENTS: &str = "gradients.jsonl";
@@ -51,9 +53,20 @@ const SHARPNESS: &str = "sharpness.jsonl";
 const TEST: &str = "test.json";
 pub(crate) const CURVE: &str = "learning-curve.svg";
 
-/// The files that a run writes besides its config and its checkpoints. They are removed in this order, so that a run
+/// The files that a run writes besides its checkpoints. They are removed in this order, so that a run
 /// that is removed only in part is never taken for a whole one.
-const FILES: [&str; 8] = [CHECKPOINT, METRICS, MODEL, GRADIENTS, JACOBIANS, SHARPNESS, TEST, CURVE];
+const FILES: [&str; 10] = [
+    CHECKPOINT,
+    CONFIG,
+    METRICS,
+    METRICS_TABLE,
+    MODEL,
+    GRADIENTS,
+    JACOBIANS,
+    SHARPNESS,
+    TEST,
+    CURVE,
+];
 
 /// What is in a checkpoint's folder.
 const PARTS: [&str; 3] = [MODEL, "optimizer.bpk", "state.bpk"];
@@ -140,7 +153,7 @@ impl RunFolder {
                 self.path.display()
             )));
         }
-        for name in FILES.into_iter().chain([CONFIG]) {
+        for name in FILES {
             let path = self.path.join(name);
             if path.is_dir() {
                 return Err(Error::file("write", &path, "it is a folder; move it away"));
@@ -160,15 +173,43 @@ impl RunFolder {
         self.write_json(CONFIG, config)
     }
 
-    pub(crate) fn checkpoint(&self) -> Result<Checkpoint, Error> {
-        if !self.path.join(CHECKPOINT).is_file() {
-            return Err(Error::input(format!(
-                "{}: nothing to resume, the run ended before its first checkpoint; start it again \
-                 without --resume",
-                self.path.display()
-            )));
+    /// How far the run in it is; `None` before the first checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or if there is a model without a checkpoint, which no run of `bptt train` has left.
+    pub(crate) fn checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
+        if self.path.join(CHECKPOINT).is_file() {
+            return self.read_json(CHECKPOINT).map(Some);
         }
-        self.read_json(CHECKPOINT)
+        match self.model().is_file() {
+            true => Err(Error::input(format!(
+                "{}: nothing to resume, there is a model without a checkpoint; start a run without --resume",
+                self.path.display()
+            ))),
+            false => Ok(None),
+        }
+    }
+
+    /// Makes the model of a checkpoint the best one.
+    pub(crate) fn write_best(&self, step: u64) -> Result<(), Error> {
+        let bytes = read::file(&self.checkpoint_part(step, MODEL), read::LONGEST_DATA)?;
+        self.write(MODEL, &bytes)
+    }
+
+    /// Whether the best model is there. If it is that of the checkpoint, it has its bytes.
+    pub(crate) fn holds_best(&self, checkpoint: &Checkpoint) -> bool {
+        let is_last = checkpoint.best.is_some_and(|best| best.step == checkpoint.step);
+        let last = self.checkpoint_part(checkpoint.step, MODEL);
+        match (std::fs::read(self.model()), is_last) {
+            (Ok(best), true) => std::fs::read(last).is_ok_and(|last| last == best),
+            (best, _) => best.is_ok(),
+        }
+    }
+
+    /// Whether the scores of the test part are there.
+    pub(crate) fn holds_test(&self) -> bool {
+        self.path.join(TEST).is_file()
     }
 
     /// Where the parts of a checkpoint are.
@@ -213,6 +254,7 @@ impl RunFolder {
     }
 
     pub(crate) fn write_metrics(&self, points: &[Point]) -> Result<(), Error> {
+        self.write(METRICS_TABLE, table(points).as_bytes())?;
         self.write_lines(METRICS, points)
     }
 
@@ -300,6 +342,18 @@ impl RunFolder {
         let bytes = read::file(&path, read::LONGEST_JSON)?;
         serde_json::from_slice(&bytes).map_err(|e| Error::file("read", &path, e))
     }
+}
+
+/// The points of the curves as a table. A field without a value is empty.
+fn table(points: &[Point]) -> String {
+    let field = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+    let row = |point: &Point| {
+        let Point { step, seconds, train_loss, valid_loss, metric } = point;
+        let [train, valid, metric] = [*train_loss, *valid_loss, *metric].map(field);
+        format!("{step},{seconds},{train},{valid},{metric}\n")
+    };
+    let rows = points.iter().map(row);
+    ["step,seconds,train_loss,valid_loss,metric\n".to_string()].into_iter().chain(rows).collect()
 }
 
 fn to_json(value: &impl Serialize, pretty: bool) -> Result<String, Error> {

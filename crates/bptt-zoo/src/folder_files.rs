@@ -4,6 +4,7 @@ use crate::labelled::scaling::Scaling;
 use crate::loss_scale::LossScale;
 use crate::model_config::ModelConfig;
 use crate::settings::Settings;
+use crate::tokenizer::StoredTokenizer;
 use serde::{Deserialize, Serialize};
 
 /// The file of the settings.
@@ -105,8 +106,11 @@ pub struct TextInfo {
     pub characters: usize,
     /// A hash of the text.
     pub fingerprint: String,
-    /// The characters that occur, in order.
+    /// The characters that occur, in order; empty, if the tokens are not characters.
     pub vocabulary: String,
+    /// The tokenizer, if its tokens are not characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<StoredTokenizer>,
 }
 
 /// A point of the learning curve: a line of `metrics.jsonl`.

@@ -24,6 +24,7 @@
 //!         probes: Default::default(),
 //!         begun: &mut || {},
 //!         say: &mut |line| println!("{line}"),
+//!         progress: None,
 //!     },
 //! )
 //! .unwrap();
@@ -75,6 +76,7 @@ mod task;
 mod task_settings;
 mod tasks;
 mod text;
+mod tokenizer;
 mod trainer;
 mod vector;
 pub mod weights;
@@ -111,6 +113,7 @@ pub use model_config::ModelConfig;
 pub use noise_settings::NoiseSettings;
 pub use optimizer::OptimizerKind;
 pub use option::{OptionKind, TaskOption};
+pub use progress::TrainProgress;
 pub use random::{Purpose, generator};
 pub use read::data_path;
 pub use series::{Series, Standardization};
@@ -132,6 +135,7 @@ pub use tasks::regress::Regress;
 pub use tasks::tag::Tag;
 pub use tasks::{TASKS, dynamics, landscape, train};
 pub use text::Text;
+pub use tokenizer::{Encoded, StoredTokenizer, Tokenizer, TokenizerKind};
 pub use trainer::train_task;
 pub use whole::{check_writable, write_whole};
 

@@ -14,6 +14,7 @@ use crate::task_settings::stored;
 use crate::tasks::adding::{Adder, Adding};
 use crate::tasks::char_lm::{CharLm, CharModel};
 use crate::tasks::char_lm_options::{CharLmOptions, ModelKind};
+use crate::tokenizer::Tokenizer;
 use bptt::AnyLayer;
 use burn::module::Module;
 use burn::tensor::Device;
@@ -65,18 +66,18 @@ impl RunFolder {
         self.save_with(Config { settings: None, info: FolderInfo::of_model(config) }, model)
     }
 
-    /// Loads the character model in the folder, and its vocabulary: the character of each number.
+    /// Loads the character model in the folder, and its tokenizer.
     ///
     /// # Errors
     ///
     /// If the folder holds no run of `char-lm`, or its files cannot be read or do not fit each other.
-    pub fn char_model(&self, device: &Device) -> Result<(CharModel<AnyLayer>, Vec<char>), Error> {
-        let (settings, vocabulary) = self.char_settings(ModelKind::Recurrent)?;
-        let model = CharModel::new(&settings, vocabulary.len(), device)?;
-        Ok((self.with_weights(model)?, vocabulary))
+    pub fn char_model(&self, device: &Device) -> Result<(CharModel<AnyLayer>, Tokenizer), Error> {
+        let (settings, tokenizer) = self.char_settings(ModelKind::Recurrent)?;
+        let model = CharModel::new(&settings, tokenizer.size(), device)?;
+        Ok((self.with_weights(model)?, tokenizer))
     }
 
-    /// Loads the character model in the folder if it is a hybrid (`--model hybrid`), and its vocabulary.
+    /// Loads the character model in the folder if it is a hybrid (`--model hybrid`), and its tokenizer.
     ///
     /// # Errors
     ///
@@ -85,29 +86,29 @@ impl RunFolder {
     pub fn hybrid_char_model(
         &self,
         device: &Device,
-    ) -> Result<(CharModel<Hybrid>, Vec<char>), Error> {
-        let (settings, vocabulary) = self.char_settings(ModelKind::Hybrid)?;
-        let model = CharModel::hybrid(&settings, vocabulary.len(), device)?;
-        Ok((self.with_weights(model)?, vocabulary))
+    ) -> Result<(CharModel<Hybrid>, Tokenizer), Error> {
+        let (settings, tokenizer) = self.char_settings(ModelKind::Hybrid)?;
+        let model = CharModel::hybrid(&settings, tokenizer.size(), device)?;
+        Ok((self.with_weights(model)?, tokenizer))
     }
 
-    /// Loads the character model in the folder, whichever it is, and its vocabulary.
+    /// Loads the character model in the folder, whichever it is, and its tokenizer.
     ///
     /// # Errors
     ///
     /// As [`char_model`](Self::char_model).
-    pub fn any_char_model(&self, device: &Device) -> Result<(AnyCharModel, Vec<char>), Error> {
+    pub fn any_char_model(&self, device: &Device) -> Result<(AnyCharModel, Tokenizer), Error> {
         #[cfg(feature = "scanned-cells")]
         if stored::<CharLm>(self)?.options::<CharLmOptions>()?.model == ModelKind::Hybrid {
-            let (model, vocabulary) = self.hybrid_char_model(device)?;
-            return Ok((AnyCharModel::Hybrid(model), vocabulary));
+            let (model, tokenizer) = self.hybrid_char_model(device)?;
+            return Ok((AnyCharModel::Hybrid(model), tokenizer));
         }
-        let (model, vocabulary) = self.char_model(device)?;
-        Ok((AnyCharModel::Recurrent(model), vocabulary))
+        let (model, tokenizer) = self.char_model(device)?;
+        Ok((AnyCharModel::Recurrent(model), tokenizer))
     }
 
-    /// The settings of a run of `char-lm` with this model, and its vocabulary.
-    fn char_settings(&self, expected: ModelKind) -> Result<(Settings, Vec<char>), Error> {
+    /// The settings of a run of `char-lm` with this model, and its tokenizer.
+    fn char_settings(&self, expected: ModelKind) -> Result<(Settings, Tokenizer), Error> {
         let settings = stored::<CharLm>(self)?;
         let CharLmOptions { model, .. } = settings.options()?;
         if model != expected {
@@ -116,7 +117,7 @@ impl RunFolder {
         let Some(text) = self.config()?.info.text else {
             return Err(self.in_config("no `text`"));
         };
-        Ok((settings, text.vocabulary.chars().collect()))
+        Ok((settings, Tokenizer::stored(&text).map_err(|why| self.in_config(why))?))
     }
 
     /// Loads the model of the adding problem in the folder.

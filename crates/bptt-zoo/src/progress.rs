@@ -1,11 +1,50 @@
-//! Lines that tell a person how far a run is.
+//! Tells a person how far a run is.
 
 use crate::figure::figure;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// The least time between two lines: short at the beginning of a run, half a minute later.
 pub(crate) fn pause(elapsed: f64) -> Duration {
     Duration::from_secs_f64((elapsed / 10.0).clamp(2.0, 30.0))
+}
+
+/// The least time between two drawings of a line that changes.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// How far a run is. As text, it is a line for the user.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrainProgress {
+    /// The number of steps so far, counted from the first start of the run.
+    pub step: u64,
+    /// At which step the run ends, if it does not end by time.
+    pub steps: Option<u64>,
+    /// The share of the work of this session that is done, 0 to 1.
+    pub share: f64,
+    /// The mean of the last training losses.
+    pub loss: f64,
+    /// How many steps a second takes.
+    pub steps_per_second: f64,
+    /// How many units of data a second takes, and what they are.
+    pub units_per_second: (f64, &'static str),
+    /// How long the rest will take, in seconds.
+    pub seconds_left: f64,
+}
+
+impl fmt::Display for TrainProgress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = self.steps.map_or(String::new(), |steps| format!("/{steps}"));
+        let (units, unit) = self.units_per_second;
+        write!(
+            out,
+            "step {}{of}  loss {}  {:.1} steps/s, {} {unit}/s  {} left",
+            self.step,
+            figure(self.loss),
+            self.steps_per_second,
+            thousands(units),
+            clock(self.seconds_left),
+        )
+    }
 }
 
 /// Measures how fast a run is, and estimates how long it will take.
@@ -17,7 +56,7 @@ pub(crate) struct Progress {
     seconds: Option<f64>,
     /// What a step processes: a count and its unit.
     units: (usize, &'static str),
-    last_line: Instant,
+    last: Instant,
 }
 
 impl Progress {
@@ -27,7 +66,7 @@ impl Progress {
         units: (usize, &'static str),
     ) -> Self {
         let now = Instant::now();
-        Self { start: now, first_step, steps, seconds, units, last_line: now }
+        Self { start: now, first_step, steps, seconds, units, last: now }
     }
 
     /// Seconds since this process began or resumed the run.
@@ -41,29 +80,51 @@ impl Progress {
             || self.seconds.is_some_and(|seconds| self.elapsed() >= seconds)
     }
 
-    /// A line, if enough time has passed since the last one.
-    pub(crate) fn line(&mut self, step: u64, loss: f64) -> Option<String> {
-        if self.last_line.elapsed() < pause(self.elapsed()) {
-            return None;
+    /// Whether enough time has passed to tell something again.
+    ///
+    /// # Arguments
+    ///
+    /// - `drawn`: whether a line is drawn that changes, or another line is said
+    pub(crate) fn is_due(&mut self, drawn: bool) -> bool {
+        let due = self.last.elapsed() >= if drawn { FRAME } else { pause(self.elapsed()) };
+        if due {
+            self.last = Instant::now();
         }
-        self.last_line = Instant::now();
-        Some(self.text(step, loss, self.elapsed()))
+        due
     }
 
-    fn text(&self, step: u64, loss: f64, elapsed: f64) -> String {
+    /// How far the run is.
+    ///
+    /// # Arguments
+    ///
+    /// - `loss`: the mean of the last training losses
+    pub(crate) fn at(&self, step: u64, loss: f64) -> TrainProgress {
+        self.after(step, loss, self.elapsed())
+    }
+
+    fn after(&self, step: u64, loss: f64, elapsed: f64) -> TrainProgress {
         let rate = (step - self.first_step) as f64 / elapsed;
-        let left = match (self.steps, self.seconds) {
-            (Some(steps), _) => steps.saturating_sub(step) as f64 / rate,
-            (None, seconds) => (seconds.unwrap_or(0.0) - elapsed).max(0.0),
+        let (left, share) = match (self.steps, self.seconds) {
+            (Some(steps), _) => {
+                let left = steps.saturating_sub(step) as f64;
+                let done = (step - self.first_step) as f64;
+                (left / rate, done / (done + left))
+            }
+            (None, seconds) => {
+                let seconds = seconds.unwrap_or(0.0);
+                ((seconds - elapsed).max(0.0), (elapsed / seconds).min(1.0))
+            }
         };
-        let of = self.steps.map_or(String::new(), |steps| format!("/{steps}"));
         let (count, unit) = self.units;
-        format!(
-            "step {step}{of}  loss {}  {rate:.1} steps/s, {} {unit}/s  {} left",
-            figure(loss),
-            thousands(rate * count as f64),
-            clock(left),
-        )
+        TrainProgress {
+            step,
+            steps: self.steps,
+            share,
+            loss,
+            steps_per_second: rate,
+            units_per_second: (rate * count as f64, unit),
+            seconds_left: left,
+        }
     }
 }
 
@@ -94,15 +155,29 @@ mod tests {
     #[test]
     fn lines_say_rate_and_time_left() {
         let progress = Progress::new(100, (Some(500), None), (2048, "characters"));
+        let at = progress.after(200, 1.23456, 50.0);
         assert_eq!(
-            progress.text(200, 1.23456, 50.0),
+            at.to_string(),
             "step 200/500  loss 1.2346  2.0 steps/s, 4.1k characters/s  2:30 left",
         );
+        assert_eq!(at.share, 0.25);
         let progress = Progress::new(0, (None, Some(120.0)), (64, "sequences"));
+        let at = progress.after(100, 0.5, 50.0);
         assert_eq!(
-            progress.text(100, 0.5, 50.0),
+            at.to_string(),
             "step 100  loss 0.5000  2.0 steps/s, 128 sequences/s  1:10 left",
         );
+        assert_eq!(at.share, 50.0 / 120.0);
+    }
+
+    #[test]
+    fn a_line_that_changes_is_drawn_more_often() {
+        let mut progress = Progress::new(0, (Some(9), None), (1, "sequences"));
+        assert!(!progress.is_due(true) && !progress.is_due(false));
+        progress.last -= Duration::from_millis(150);
+        assert!(!progress.is_due(false) && progress.is_due(true) && !progress.is_due(true));
+        progress.last -= Duration::from_secs(3);
+        assert!(progress.is_due(false));
     }
 
     #[test]

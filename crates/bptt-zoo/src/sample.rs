@@ -3,6 +3,7 @@
 mod choice;
 mod model;
 mod score;
+mod written;
 
 pub use choice::Choice;
 pub use score::{TextScore, score};
@@ -11,20 +12,23 @@ use crate::any_char_model::AnyCharModel;
 use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::random::{Purpose, generator};
+use crate::tokenizer::{Encoded, Tokenizer, TokenizerKind};
 use bptt::AnyState;
 use burn::tensor::{Device, Int, Tensor};
-use model::{known, open, unknown_note};
+use model::{open, unknown_note};
 use rand::RngExt;
 use serde::Serialize;
+use written::Written;
 
 /// What to write.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleOptions {
     /// What the texts begin with; may be empty. Characters that the model never saw are left out, with a note.
     pub prompt: String,
-    /// How many characters to write after it, in each text.
+    /// How many tokens to write after it, in each text. The tokens are characters, unless the model was trained with
+    /// another tokenizer.
     pub length: usize,
-    /// How each character is chosen.
+    /// How each token is chosen.
     pub choice: Choice,
     /// How many texts to write. Each has random choices of its own.
     pub samples: usize,
@@ -39,7 +43,7 @@ pub struct SampleOptions {
 pub struct Sampled {
     /// The texts after the prompt.
     pub texts: Vec<SampledText>,
-    /// What was left out of the prompt, for the user.
+    /// What was left out of the prompt or replaced in the texts, for the user.
     pub notes: Vec<String>,
 }
 
@@ -64,65 +68,85 @@ pub fn sample(
     device: &Device,
 ) -> Result<Sampled, Error> {
     options.choice.check()?;
-    let (model, vocabulary) = open(folder, device)?;
-    options.stop.iter().try_for_each(|stop| check_stop(stop, &vocabulary))?;
-    let (prompt, unknown) = known(options.prompt.chars(), &vocabulary);
-    let notes = unknown_note(&unknown).map(|note| format!("--prompt: {note}"));
+    let (model, tokenizer) = open(folder, device)?;
+    options.stop.iter().try_for_each(|stop| check_stop(stop, &tokenizer))?;
+    let Encoded { numbers: prompt, unknown } = tokenizer.encode(&options.prompt);
+    let mut notes: Vec<String> = prompt_notes(&options.prompt, &unknown, tokenizer.kind());
 
     let mut stream = Stream { model, state: None, device };
     // Without a prompt the text begins after the end of a line.
-    let start = vocabulary.binary_search(&'\n').unwrap_or(0);
+    let start = tokenizer.number(b"\n").unwrap_or(0);
     let (&last, before) = prompt.split_last().unwrap_or((&start, &[]));
     for &number in before {
         stream.next(number);
     }
     let state = stream.state.clone();
     let mut texts = Vec::with_capacity(options.samples);
+    let mut replaced = 0;
     for index in 0..options.samples {
         stream.state = state.clone();
         let random = generator(options.seed, Purpose::Sampling, index as u64);
-        texts.push(write(&mut stream, last, options, &vocabulary, random));
+        let (text, broken) = write(&mut stream, last, options, &tokenizer, random).finished();
+        replaced += broken;
+        texts.push(text);
     }
-    Ok(Sampled { texts, notes: notes.into_iter().collect() })
+    if replaced > 0 {
+        notes.push(format!(
+            "{replaced} times the model wrote bytes that are no character; U+FFFD stands in their place"
+        ));
+    }
+    Ok(Sampled { texts, notes })
 }
 
-/// Writes one text, from the state of the stream before the character `last`.
+/// What the user has to know about the prompt.
+fn prompt_notes(prompt: &str, unknown: &[(char, usize)], kind: TokenizerKind) -> Vec<String> {
+    let unknown = unknown_note(unknown).map(|note| format!("--prompt: {note}"));
+    let spaced = matches!(kind, TokenizerKind::Words | TokenizerKind::Bpe) && prompt.ends_with(' ');
+    let spaced = spaced.then(|| {
+        "--prompt: it ends with a space, and the model's words begin with theirs; the text is better without it"
+            .to_string()
+    });
+    unknown.into_iter().chain(spaced).collect()
+}
+
+/// Writes one text, from the state of the stream before the token `last`.
 fn write(
     stream: &mut Stream<'_>,
-    last: usize,
+    last: u32,
     options: &SampleOptions,
-    vocabulary: &[char],
+    tokenizer: &Tokenizer,
     mut random: impl RngExt,
-) -> SampledText {
+) -> Written {
     let mut number = last;
-    let mut text = String::new();
+    let mut text = Written::default();
     for _ in 0..options.length {
         let scores = stream.next(number);
-        number = options.choice.choose(&scores, random.random());
-        text.push(vocabulary[number]);
-        if let Some(stop) = options.stop.iter().find(|stop| text.ends_with(stop.as_str())) {
-            text.truncate(text.len() - stop.len());
-            return SampledText { text, stopped: true };
+        number = options.choice.choose(&scores, random.random()) as u32;
+        if text.push(tokenizer.token(number), &options.stop) {
+            break;
         }
     }
-    SampledText { text, stopped: false }
+    text
 }
 
 /// Refuses a stop string that no text can have.
-fn check_stop(stop: &str, vocabulary: &[char]) -> Result<(), Error> {
+fn check_stop(stop: &str, tokenizer: &Tokenizer) -> Result<(), Error> {
     if stop.is_empty() {
         return Err(Error::input("--stop: the string is empty".to_string()));
     }
-    match stop.chars().find(|character| vocabulary.binary_search(character).is_err()) {
-        None => Ok(()),
-        Some(character) => Err(Error::input(format!(
-            "--stop {stop:?}: the model never writes {character:?}, which does not occur in the text \
-             that it learned"
-        ))),
-    }
+    let Some((character, _)) = tokenizer.encode(stop).unknown.first().copied() else {
+        return Ok(());
+    };
+    let hint = match character {
+        '\\' => "; for the end of a line, most shells have $'\\n'",
+        _ => "",
+    };
+    Err(Error::input(format!(
+        "--stop {stop:?}: the model never writes {character:?}, which does not occur in the text that it learned{hint}"
+    )))
 }
 
-/// A model that reads one character at a time, without a tape.
+/// A model that reads one token at a time, without a tape.
 struct Stream<'a> {
     model: AnyCharModel,
     state: Option<AnyState>,
@@ -130,8 +154,8 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// Reads a character, and returns the scores of the next one.
-    fn next(&mut self, number: usize) -> Vec<f64> {
+    /// Reads a token, and returns the scores of the next one.
+    fn next(&mut self, number: u32) -> Vec<f64> {
         let input = Tensor::<1, Int>::from_data([number as i32], self.device);
         let (scores, state) = self.model.step(input, self.state.take());
         self.state = Some(state);
@@ -145,9 +169,20 @@ mod tests {
 
     #[test]
     fn stop_strings_that_cannot_come_are_refused() {
-        assert!(check_stop("ab", &['a', 'b']).is_ok());
-        let message = check_stop("a\u{e9}", &['a', 'b']).unwrap_err().to_string();
-        assert!(message.contains("'\u{e9}'"), "{message}");
-        assert!(check_stop("", &['a', 'b']).is_err());
+        let letters = Tokenizer::chars(vec!['a', 'b']);
+        assert!(check_stop("ab", &letters).is_ok());
+        let message = |stop| check_stop(stop, &letters).unwrap_err().to_string();
+        assert!(message("a\u{e9}").contains("'\u{e9}'"));
+        assert!(message("\\n").ends_with("$'\\n'"));
+        assert!(check_stop("", &letters).is_err());
+        assert!(check_stop("\u{e9}", &Tokenizer::bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_space_at_the_end_of_a_prompt_is_noticed() {
+        assert_eq!(prompt_notes("The ", &[], TokenizerKind::Words).len(), 1);
+        assert_eq!(prompt_notes("The", &[], TokenizerKind::Words).len(), 0);
+        assert_eq!(prompt_notes("The ", &[('x', 2)], TokenizerKind::Chars).len(), 1);
+        assert_eq!(prompt_notes("The ", &[], TokenizerKind::Bytes).len(), 0);
     }
 }

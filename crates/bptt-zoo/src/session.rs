@@ -1,5 +1,6 @@
 //! What a run needs besides its settings, and its result.
 
+use crate::progress::TrainProgress;
 use crate::task::TestScores;
 use burn::tensor::Device;
 use serde::Serialize;
@@ -23,6 +24,9 @@ pub struct Session<'a> {
     pub begun: &'a mut dyn FnMut(),
     /// Is called with each line for the user. The first line is the check of the gradients.
     pub say: &'a mut dyn FnMut(&str),
+    /// Is told how far the run is, up to ten times a second, to draw a line that changes. `None`: now and then there is a
+    /// line for the user about it.
+    pub progress: Option<&'a mut dyn FnMut(&TrainProgress)>,
 }
 
 /// What is read while a run is trained, and written into its folder: each every so many training steps, or not at all.

@@ -130,6 +130,11 @@ pub trait Task: Sized {
         Ok(())
     }
 
+    /// What the loss is, if it depends on the options: another one than [`LOSS`](Self::LOSS).
+    fn loss_name(_options: &Self::Options) -> &'static str {
+        Self::LOSS
+    }
+
     /// The name of the model, if it is not made of layers of [`Settings::cell`].
     fn model_name(_options: &Self::Options) -> Option<&'static str> {
         None

@@ -35,6 +35,11 @@ pub(crate) fn model_name<T: Task>(settings: &Settings) -> Option<&'static str> {
     settings.options().ok().and_then(|options| T::model_name(&options))
 }
 
+/// What the loss is ([`Task::loss_name`]).
+pub(crate) fn loss_name<T: Task>(settings: &Settings) -> &'static str {
+    settings.options().map_or(T::LOSS, |options| T::loss_name(&options))
+}
+
 /// The name of the cell, or of a model that is not made of one.
 pub(crate) fn cell_or_model<T: Task>(settings: &Settings) -> &'static str {
     model_name::<T>(settings).unwrap_or_else(|| settings.cell.name())

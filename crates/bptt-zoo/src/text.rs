@@ -62,9 +62,19 @@ impl Text {
         Ok(Self { vocabulary, numbers, fingerprint, notes })
     }
 
-    /// The first 90 %, for training, and the rest, for validation.
+    /// The first 90 % of the characters, for training, and the rest, for validation.
     pub fn split(&self) -> (&[u32], &[u32]) {
         self.numbers.split_at(self.numbers.len() / 10 * 9 + self.numbers.len() % 10 * 9 / 10)
+    }
+
+    /// The text itself.
+    pub fn content(&self) -> String {
+        self.written(&self.numbers)
+    }
+
+    /// Some of its numbers as a text again.
+    pub(crate) fn written(&self, numbers: &[u32]) -> String {
+        numbers.iter().map(|&number| self.vocabulary[number as usize]).collect()
     }
 }
 

@@ -1,12 +1,12 @@
 //! The one training loop: check, step, validate, save.
 
+mod saving;
+
 use crate::check::{GradientCheck, TOLERANCE, compare_engines};
 use crate::clip::{clip_global_norm, scale_gradients};
-use crate::curve::{self, Labels};
 use crate::error::Error;
-use crate::figure::figure;
-use crate::folder::{CURVE, RunFolder};
-use crate::folder_files::{Best, Checkpoint, Config, Point};
+use crate::folder::RunFolder;
+use crate::folder_files::{Best, Config, Point};
 use crate::gradient_log::GradientLog;
 use crate::jacobian_log::JacobianLog;
 use crate::loss_scale::LossScale;
@@ -17,15 +17,15 @@ use crate::random::{Purpose, generator};
 use crate::session::{Probes, RunResult, Session};
 use crate::settings::Settings;
 use crate::sharpness_log::SharpnessLog;
-use crate::store::{Carried, bytes, load_model, numbered, optimizer_bytes};
-use crate::task::{Scores, SequenceModel, Task, TestScores};
+use crate::store::{Carried, load_model, numbered};
+use crate::task::{Scores, SequenceModel, Task};
 use crate::{memory, task_settings};
 use bptt::{AnyState, RecurrentState};
 use bptt_probe::DType;
 use burn::Tensor;
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
-use burn::tensor::{Bytes, Device, FloatDType};
+use burn::tensor::{Device, FloatDType};
 use rand::RngExt;
 use std::sync::atomic::Ordering;
 
@@ -70,7 +70,7 @@ pub fn train_task<T: Task>(
     session: Session<'_>,
 ) -> Result<RunResult, Error> {
     let settings = &task_settings::complete::<T>(settings)?;
-    let Session { device, out, resume, stop, probes, begun, say } = session;
+    let Session { device, out, resume, stop, probes, begun, say, mut progress } = session;
     task_settings::check_probes::<T>(probes, settings)?;
     if !settings.dtype.works_on(&settings.device, &device) {
         let (dtype, name) = (settings.dtype.name(), &settings.device);
@@ -104,24 +104,31 @@ pub fn train_task<T: Task>(
     // The claim is held to the end, so that no other run writes into the folder.
     let claim = claim.map_or_else(|| run.folder.claim(), Ok)?;
     run.begin(resume, &claim)?;
+    if resume && run.step == 0 {
+        say("there is no checkpoint yet: the run begins anew");
+    }
 
     let first = run.step;
-    let mut progress = Progress::new(first, (settings.steps, settings.seconds), task.units());
+    let mut clock = Progress::new(first, (settings.steps, settings.seconds), task.units());
     let mut validated = None;
-    while !progress.finished(run.step) && !stop.load(Ordering::Relaxed) {
+    while !clock.finished(run.step) && !stop.load(Ordering::Relaxed) {
         run.train_step()?;
-        run.seconds = run.seconds_before + progress.elapsed();
+        run.seconds = run.seconds_before + clock.elapsed();
         if run.step.is_multiple_of(settings.validate_every) {
             say(&run.validate_and_save()?);
             validated = Some(run.step);
         } else if run.step.is_multiple_of(POINT_EVERY) {
             run.add_point(None);
         }
-        if let Some(line) = progress.line(run.step, run.recent_loss(POINT_EVERY as usize)) {
-            say(&line);
+        if clock.is_due(progress.is_some()) {
+            let at = clock.at(run.step, run.recent_loss(POINT_EVERY as usize));
+            match &mut progress {
+                Some(draw) => draw(&at),
+                None => say(&at.to_string()),
+            }
         }
     }
-    run.seconds = run.seconds_before + progress.elapsed();
+    run.seconds = run.seconds_before + clock.elapsed();
     if validated != Some(run.step) {
         say(&run.validate_and_save()?);
     }
@@ -210,8 +217,12 @@ impl<'a, T: Task> Run<'a, T> {
                  new run with another --out",
             )));
         }
-        let checkpoint = self.folder.checkpoint()?;
-        if let Some(steps) = self.settings.steps.filter(|&steps| steps <= checkpoint.step) {
+        // A run that was killed before its first checkpoint begins anew.
+        let Some(checkpoint) = self.folder.checkpoint()? else { return Ok(()) };
+        let ends = |steps: u64| {
+            steps < checkpoint.step || (steps == checkpoint.step && self.is_complete(&checkpoint))
+        };
+        if let Some(steps) = self.settings.steps.filter(|&steps| ends(steps)) {
             return Err(Error::input(format!(
                 "{}: the run is at step {} already, and --steps {steps} counts from its beginning; \
                  give more steps, or --seconds",
@@ -296,9 +307,13 @@ impl<'a, T: Task> Run<'a, T> {
     /// Writes the config of the run into its folder.
     fn begin(&self, resume: bool, claim: &Claim) -> Result<(), Error> {
         let config = Config { settings: Some(self.settings.clone()), info: self.task.info() };
-        match resume {
-            true => self.folder.resume(claim, &config),
-            false => self.folder.begin(claim, &config),
+        if !resume {
+            return self.folder.begin(claim, &config);
+        }
+        self.folder.resume(claim, &config)?;
+        match self.best.filter(|best| best.step == self.step) {
+            Some(best) => self.folder.write_best(best.step),
+            None => Ok(()),
         }
     }
 
@@ -401,97 +416,5 @@ impl<'a, T: Task> Run<'a, T> {
             point.train_loss = same.train_loss;
         }
         self.points.push(point);
-    }
-
-    /// Validates, keeps the model if it is the best so far, and writes everything.
-    fn validate_and_save(&mut self) -> Result<String, Error> {
-        let scores = self.task.validate(&self.model.valid(), &self.plain);
-        let Scores { loss, metric } = scores;
-        self.add_point(Some(scores));
-        let better = self.best.is_none_or(|best| loss < best.loss);
-        let model = bytes(self.model.clone().into_record())?;
-        if better {
-            self.folder.write("model.bpk", &model)?;
-            self.best = Some(Best { step: self.step, loss, metric });
-        }
-        self.save(model)?;
-        let best = if better { ", the best so far" } else { "" };
-        Ok(format!(
-            "step {}  validation loss {}, {} {}{best}",
-            self.step,
-            figure(loss),
-            T::METRIC,
-            figure(metric),
-        ))
-    }
-
-    fn save(&self, model: Bytes) -> Result<(), Error> {
-        let optimizer = optimizer_bytes(self.optimizer.to_record()).map_err(|error| {
-            Error::file("write", &self.folder.path().join("optimizer.bpk"), error)
-        })?;
-        let mut parts = vec![("model.bpk", model), ("optimizer.bpk", optimizer)];
-        if let Some(state) = &self.state {
-            parts.push(("state.bpk", bytes(Carried::new(state.clone()).into_record())?));
-        }
-        let checkpoint = Checkpoint {
-            step: self.step,
-            seconds: self.seconds,
-            recent: self.recent.clone(),
-            best: self.best,
-            loss_scale: self.loss_scale,
-        };
-        self.folder.write_metrics(&self.points)?;
-        if let Some(log) = &self.gradients {
-            self.folder.write_gradients(log.points())?;
-        }
-        if let Some(log) = &self.jacobians {
-            self.folder.write_jacobians(log.points())?;
-        }
-        if let Some(log) = &self.sharpness {
-            self.folder.write_sharpness(log.points())?;
-        }
-        let settings = self.settings;
-        let title = format!(
-            "{}: {} {} x {}, engine {}",
-            T::NAME,
-            task_settings::cell_or_model::<T>(settings),
-            settings.layers,
-            settings.hidden,
-            settings.engine.name(),
-        );
-        let labels = Labels { title: &title, loss: T::LOSS, logarithmic: T::LOGARITHMIC };
-        self.folder.write(CURVE, curve::draw(&self.points, &labels)?.as_bytes())?;
-        self.folder.write_checkpoint(&checkpoint, parts)
-    }
-
-    /// The scores of the best model on the test part, if there is one.
-    fn test(&self) -> Result<Option<TestScores>, Error> {
-        if !T::HAS_TEST || self.best.is_none() {
-            return Ok(None);
-        }
-        let model = load_model(self.model.valid(), &self.folder.model())?;
-        let test = self.task.test(&model, &self.plain);
-        test.iter().try_for_each(|test| self.folder.write_test(test))?;
-        Ok(test)
-    }
-
-    fn result(&self, test: Option<TestScores>) -> RunResult {
-        let best = self.best.unwrap_or(Best { step: 0, loss: f64::NAN, metric: f64::NAN });
-        RunResult {
-            task: T::NAME,
-            cell: task_settings::cell_or_model::<T>(self.settings),
-            engine: self.settings.engine.name(),
-            device: self.settings.device.clone(),
-            steps: self.step,
-            seconds: self.seconds,
-            train_loss: self.recent_loss(RECENT),
-            valid_loss: best.loss,
-            metric: best.metric,
-            metric_name: T::METRIC,
-            parameters: self.model.num_params(),
-            best_step: best.step,
-            out: self.folder.path().display().to_string(),
-            test,
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Runs that are interrupted, and two runs in one folder.
 
 use crate::{bptt, stderr};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -182,4 +183,105 @@ fn a_second_signal_does_not_wait() {
     let mut rest = String::new();
     lines.read_to_string(&mut rest).expect("it can be read");
     assert!(!rest.contains("panicked"), "{rest}");
+}
+
+/// As `bptt train … | head -1` leaves it.
+#[test]
+fn a_run_whose_reader_went_away_is_saved_too() {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let out = folder.path().join("run");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_bptt"))
+            .args(["train", "parity", "--hidden", "4", "--batch", "4", "--steps", "100000000"])
+            .args(["--validate-every", "20", "--out"])
+            .arg(&out)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map(Running)
+            .expect("the command starts");
+        drop(child.0.stdout.take());
+        // Lines have been written that nobody reads.
+        wait_for(&out.join("checkpoint.json"));
+        signal(&child, &format!("-{name}"), 1);
+        let (found, lines) = ended(child);
+        assert_eq!(found, Some(code), "{lines}");
+        assert!(lines.ends_with(&format!("ended by SIG{name}; the run is saved\n")), "{lines}");
+        assert!(out.join("model.bpk").is_file());
+    }
+}
+
+/// The files of a run by their names, without the times in them.
+fn timeless(out: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(out).expect("a run folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        if path.is_dir() {
+            let below = timeless(&path);
+            found.extend(below.into_iter().map(|(file, bytes)| (format!("{name}/{file}"), bytes)));
+            continue;
+        }
+        let text = std::fs::read(&path).expect("it can be read");
+        let without = |line: &str| match name.as_str() {
+            "metrics.csv" => {
+                line.split(',').enumerate().filter(|(i, _)| *i != 1).map(|(_, f)| f).collect()
+            }
+            _ => {
+                let mut value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+                assert!(value.as_object_mut().expect("an object").remove("seconds").is_some());
+                value.to_string()
+            }
+        };
+        let text = match name.as_str() {
+            "metrics.csv" | "metrics.jsonl" => {
+                let lines = String::from_utf8(text).expect("text");
+                lines.lines().map(without).collect::<Vec<_>>().join("\n").into_bytes()
+            }
+            "checkpoint.json" => without(&String::from_utf8(text).expect("text")).into_bytes(),
+            _ => text,
+        };
+        found.insert(name, text);
+    }
+    found
+}
+
+/// Steps and files are so small here that many of the kills come while a file is written.
+#[test]
+fn a_run_that_is_killed_again_and_again_leaves_the_bytes_of_the_whole_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    let run = |out: &Path, resume: bool| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bptt"));
+        command.args(["train", "parity", "--hidden", "4", "--layers", "2", "--dropout", "0.1"]);
+        command.args(["--length", "8", "--batch", "4", "--steps", "1200", "--validate-every", "3"]);
+        command.arg("--out").arg(out).args(resume.then_some("--resume"));
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().map(Running).expect("the command starts")
+    };
+    let (code, lines) = ended(run(&at("whole"), false));
+    assert_eq!(code, Some(0), "{lines}");
+    let parts = at("parts");
+    let begun = || parts.join("config.json").is_file();
+    let (mut kills, mut steps) = (0, Vec::new());
+    for milliseconds in (10..400).step_by(26) {
+        let mut child = run(&parts, begun());
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        kills += usize::from(child.0.try_wait().expect("it is ours").is_none());
+        child.0.kill().expect("it is ours");
+        drop(child);
+        let text = std::fs::read_to_string(parts.join("checkpoint.json")).unwrap_or_default();
+        let checkpoint: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+        steps.push(checkpoint.map_or(0, |json| json["step"].as_u64().expect("a number")));
+    }
+    assert!(kills > 5, "it was killed {kills} times only, at the steps {steps:?}");
+    if steps.last() != Some(&1200) {
+        let (code, lines) = ended(run(&parts, begun()));
+        assert_eq!(code, Some(0), "{lines}");
+    }
+    let (whole, parts) = (timeless(&at("whole")), timeless(&parts));
+    assert_eq!(whole.keys().collect::<Vec<_>>(), parts.keys().collect::<Vec<_>>());
+    for (name, bytes) in &whole {
+        assert!(*bytes == parts[name], "{name} differs; killed at the steps {steps:?}");
+    }
 }

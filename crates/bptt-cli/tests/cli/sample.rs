@@ -32,11 +32,13 @@ fn texts_are_written_and_scored() {
     assert!((json["perplexity"].as_f64().expect("a number").ln() - nats).abs() < 1e-9, "{json}");
 
     let done = bptt(&["sample", "--run", &run, "--score", &text]);
-    assert!(stdout(&done).starts_with("19 characters: "), "{}", stdout(&done));
+    let line = stdout(&done);
+    assert!(line.starts_with("19 characters: ") && line.contains(" nats per character"), "{line}");
     let done = bptt(&["sample", "--run", &run, "--length", "9", "--samples", "2"]);
     assert!(stdout(&done).starts_with("--- 1 of 2\n"), "{}", stdout(&done));
 
-    let mistakes: [(&[&str], &str); 5] = [
+    let mistakes: [(&[&str], &str); 6] = [
+        (&["--stop", "\\n"], "most shells have $'\\n'"),
         (&["--top-k", "0"], "--top-k 0: has to be 1 or above"),
         (&["--top-p", "1.5"], "--top-p 1.5: has to be above 0 and at most 1"),
         (&["--samples", "0"], "--samples 0: has to be 1 or above"),
@@ -47,5 +49,70 @@ fn texts_are_written_and_scored() {
         let done = bptt(&[&["sample", "--run", &run], mistake].concat());
         assert_eq!(done.status.code(), Some(2), "{mistake:?}");
         assert!(stderr(&done).contains(says), "{mistake:?}: {}", stderr(&done));
+    }
+}
+
+/// With every tokenizer that the help names.
+#[test]
+fn texts_are_written_and_scored_in_other_tokens() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a plain path").to_string();
+    let (run, text) = (path("run"), path("text.txt"));
+    std::fs::write(&text, "The gates \u{2014} na\u{ef}ve \u{2014} are open.\n")
+        .expect("it can be written");
+    let sizes = ["--hidden", "4", "--batch", "4", "--time", "8", "--steps", "3"];
+    for kind in ["bytes", "words", "bpe"] {
+        let done =
+            bptt(&[&["train", "char-lm", "--out", &run, "--tokenizer", kind], &sizes[..]].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        let unit = if kind == "bytes" { "nats per byte" } else { "nats per token" };
+        assert!(stdout(&done).contains(unit), "{}", stdout(&done));
+        let done = bptt(&["sample", "--run", &run, "--length", "9", "--prompt", "na\u{ef}ve"]);
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        assert!(stdout(&done).starts_with("na\u{ef}ve"), "{}", stdout(&done));
+        let done = bptt(&["sample", "--run", &run, "--score", &text]);
+        let line = stdout(&done);
+        for part in [" nats per token", " bits per character", " per byte", "perplexity "] {
+            assert!(line.contains(part), "no {part}: {line}");
+        }
+    }
+    let done = bptt(&["train", "char-lm", "--out", &run, "--tokenizer", "syllables"]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(stderr(&done).contains("`chars`, `bytes`, `words`, `bpe`"), "{}", stderr(&done));
+}
+
+#[test]
+fn a_prompt_comes_from_standard_input() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = folder.path().join("run").to_str().expect("a plain path").to_string();
+    let sizes = ["--hidden", "4", "--batch", "4", "--time", "8", "--steps", "3"];
+    let done = bptt(&[&["train", "char-lm", "--out", &run], &sizes[..]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let sample = |prompt: &str, bytes: &[u8]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_bptt"))
+            .args(["sample", "--run", &run, "--length", "9", "--prompt", prompt])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let mut stdin = child.stdin.take().expect("it was asked for");
+        let _ = stdin.write_all(bytes);
+        drop(stdin);
+        child.wait_with_output().expect("it ends")
+    };
+    let given = sample("one\ntwo", b"");
+    let read = sample("-", b"\xef\xbb\xbfone\r\ntwo\r\n");
+    assert_eq!(stdout(&read), stdout(&given));
+    let notes = stderr(&read);
+    assert!(notes.contains("--prompt -: 2 line ends `\\r\\n` read as `\\n`"), "{notes}");
+    assert!(notes.contains("--prompt -: the line end at its end is left out"), "{notes}");
+    for bytes in [&b"\xff\xfeo\0n\0"[..], b"on\xe9", b""] {
+        let done = sample("-", bytes);
+        assert_eq!(done.status.code(), Some(2), "{bytes:?}");
+        assert_eq!(stderr(&done).lines().count(), 1, "{}", stderr(&done));
+        assert!(stderr(&done).starts_with("bptt: standard input: "), "{}", stderr(&done));
     }
 }

@@ -253,3 +253,24 @@ fn what_real_time_learning_would_take_is_said_before_it_is_taken() {
     }
     assert_eq!(line.lines().count(), 1, "{line}");
 }
+
+#[test]
+fn a_quiet_run_prints_its_result_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("run").to_str().expect("a plain path").to_string();
+    let run = ["train", "parity", "--hidden", "4", "--batch", "4", "--steps", "3", "--out", &out];
+    for quiet in ["--quiet", "-q"] {
+        let done = bptt(&[&run[..], &[quiet]].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        let text = stdout(&done);
+        assert!(text.starts_with("done: 3 steps in ") && text.lines().count() == 1, "{text}");
+        assert_eq!(stderr(&done), "");
+    }
+    let done = bptt(&[&run[..], &["--quiet", "--json", "-"]].concat());
+    serde_json::from_slice::<serde_json::Value>(&done.stdout).expect("JSON and nothing else");
+    // Where there is no terminal, nothing is drawn and nothing is coloured.
+    let done = bptt(&run);
+    for text in [stdout(&done), stderr(&done)] {
+        assert!(!text.contains('\x1b') && !text.contains('\r'), "{text:?}");
+    }
+}

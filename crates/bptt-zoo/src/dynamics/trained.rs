@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::settings::Settings;
 use crate::task::{Scores, Task};
-use crate::task_settings::{check_data, stored};
+use crate::task_settings::{check_data, loss_name, stored};
 use bptt::{AnyCell, SequenceCell};
 use bptt_probe::dynamics::{Matrix, Network};
 use bptt_probe::readout::{Batch, Input, Readout};
@@ -69,7 +69,7 @@ impl Trained {
         Ok(Self {
             run: folder.path().display().to_string(),
             task: T::NAME,
-            loss_name: T::LOSS,
+            loss_name: loss_name::<T>(&settings),
             metric_name: T::METRIC,
             settings,
             scores,

@@ -9,7 +9,7 @@ use crate::landscape::work::{Kind, Work};
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::Task;
-use crate::task_settings::{check_data, stored};
+use crate::task_settings::{check_data, loss_name, stored};
 use crate::vector::{parameters, with_parameters};
 use bptt::{AnyCell, available_memory};
 use bptt_probe::landscape::{
@@ -151,7 +151,7 @@ impl<'a, T: Task> Center<'a, T> {
             cell: settings.cell.name(),
             parameters: self.at.len(),
             seed: options.seed,
-            loss_name: T::LOSS,
+            loss_name: loss_name::<T>(settings),
             loss,
             share: self.share,
             curvature_loss: here.loss,

@@ -5,14 +5,14 @@ use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::task::Task;
 use crate::tasks::char_lm::CharLm;
+use crate::tokenizer::Tokenizer;
 use burn::tensor::Device;
-use std::collections::BTreeMap;
 
-/// The character model of a run of `char-lm`, and its vocabulary.
+/// The character model of a run of `char-lm`, and its tokenizer.
 pub(super) fn open(
     folder: &RunFolder,
     device: &Device,
-) -> Result<(AnyCharModel, Vec<char>), Error> {
+) -> Result<(AnyCharModel, Tokenizer), Error> {
     let settings = folder.settings()?;
     if settings.task != CharLm::NAME {
         return Err(Error::input(format!(
@@ -22,22 +22,6 @@ pub(super) fn open(
         )));
     }
     folder.any_char_model(device)
-}
-
-/// The numbers of the characters that a model knows; and those that it does not, with how often each occurs.
-pub(super) fn known(
-    characters: impl Iterator<Item = char>,
-    vocabulary: &[char],
-) -> (Vec<usize>, Vec<(char, usize)>) {
-    let mut unknown = BTreeMap::<char, usize>::new();
-    let mut numbers = Vec::new();
-    for character in characters {
-        match vocabulary.binary_search(&character) {
-            Ok(number) => numbers.push(number),
-            Err(_) => *unknown.entry(character).or_default() += 1,
-        }
-    }
-    (numbers, unknown.into_iter().collect())
 }
 
 /// A note on characters that the model does not know, the most frequent first.
@@ -61,12 +45,6 @@ pub(super) fn unknown_note(unknown: &[(char, usize)]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn unknown_characters_are_counted() {
-        let (numbers, unknown) = known("ba\u{e9}b\u{e9}".chars(), &['a', 'b']);
-        assert_eq!((numbers, unknown), (vec![1, 0, 1], vec![('\u{e9}', 2)]));
-    }
 
     #[test]
     fn the_note_names_the_most_frequent_first() {

@@ -1,19 +1,22 @@
 //! A character model: which character comes next in a text?
 //!
-//! Character -> vector -> recurrent layers -> linear -> cross entropy, in nats per character. The text is read in
+//! Character -> vector -> recurrent layers -> linear -> cross entropy, in nats per character. In place of characters there
+//! may be other tokens ([`Tokenizer`](crate::Tokenizer)). The text is read in
 //! parallel streams, chunk after chunk. The state of each stream is carried to its next chunk and detached. So
 //! gradients go back to the beginning of the chunk only, but the state has information from before it.
 
 use crate::error::Error;
-use crate::folder_files::{FolderInfo, TextInfo};
+use crate::folder_files::FolderInfo;
 use crate::option::TaskOption;
 use crate::read::data_name;
 use crate::settings::Settings;
 use crate::stream_layer::StreamLayer;
 use crate::task::{Scores, SequenceSize, Task};
-use crate::tasks::char_lm_options::{CharLmOptions, ModelKind, check_model};
+use crate::tasks::char_lm_options::{CharLmOptions, ModelKind, check_model, check_tokenizer};
+use crate::tasks::corpus::Corpus;
 use crate::tasks::parts::{LONGEST, cross_entropy, readout, sequence_model, with_notes};
 use crate::text::{Streams, Text};
+use crate::tokenizer::TokenizerKind;
 use bptt::{AnyCell, AnyLayer, AnyState, RecurrentState};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
@@ -126,7 +129,7 @@ sequence_model!(CharModel, |model, input| match input {
 pub struct CharLm {
     pub(crate) settings: Settings,
     options: CharLmOptions,
-    text: Text,
+    corpus: Corpus,
     train: Streams,
     valid: Streams,
 }
@@ -140,26 +143,17 @@ impl CharLm {
     /// If the text is shorter than a chunk.
     pub fn with_text(settings: &Settings, text: Text) -> Result<Self, Error> {
         let options: CharLmOptions = settings.options()?;
-        let (train, valid) = text.split();
+        let corpus = Corpus::new(options.tokenizer, options.vocab_size, text)?;
+        let (train, valid) = corpus.split();
         let time = options.time;
-        let name = options.text.as_deref().map_or("the shipped text", data_name);
-        let too_short = || {
-            // The training part is nine tenths of the text. It must have at least one chunk and the target of its last
-            // character.
-            let needed = ((time + 1) * 10).div_ceil(9).max(11);
-            Error::input(format!(
-                "{name}: the text has {} characters, and --time {time} needs at least {needed}: \
-                 take a longer text or a smaller --time",
-                text.numbers.len(),
-            ))
-        };
-        let streams = Streams::over(train.len(), settings.batch, time).ok_or_else(too_short)?;
+        let streams = Streams::over(train.len(), settings.batch, time);
         // If the validation part is short, it is one chunk, which is shorter than the others.
         let valid_time = time.min(valid.len().saturating_sub(1)).max(1);
-        let valid_streams =
-            Streams::over(valid.len(), settings.batch, valid_time).ok_or_else(too_short)?;
-        let settings = settings.clone();
-        Ok(Self { settings, options, train: streams, valid: valid_streams, text })
+        let valid_streams = Streams::over(valid.len(), settings.batch, valid_time);
+        let (Some(train), Some(valid)) = (streams, valid_streams) else {
+            return Err(too_short(&options, &corpus));
+        };
+        Ok(Self { settings: settings.clone(), options, train, valid, corpus })
     }
 
     fn tensors(
@@ -175,11 +169,35 @@ impl CharLm {
     }
 }
 
+/// What is said of a text that is too short.
+fn too_short(options: &CharLmOptions, corpus: &Corpus) -> Error {
+    let time = options.time;
+    let name = options.text.as_deref().map_or("the shipped text", data_name);
+    let (train, valid) = corpus.split();
+    if options.tokenizer != TokenizerKind::Chars {
+        let unit = corpus.unit();
+        return Error::input(format!(
+            "{name}: its first nine tenths have {} {unit}, the rest {}, and --time {time} needs {} and 2: take a longer \
+             text, a smaller --time or --tokenizer chars",
+            train.len(),
+            valid.len(),
+            time + 1,
+        ));
+    }
+    // The training part is nine tenths of the text. It must have at least one chunk and the target of its last
+    // character.
+    let needed = ((time + 1) * 10).div_ceil(9).max(11);
+    Error::input(format!(
+        "{name}: the text has {} characters, and --time {time} needs at least {needed}: take a longer text or a \
+         smaller --time",
+        train.len() + valid.len(),
+    ))
+}
+
 impl CharLm {
-    /// How many characters are in the vocabulary.
-    #[cfg(feature = "scanned-cells")]
+    /// How many tokens are in the vocabulary.
     pub(crate) fn vocabulary(&self) -> usize {
-        self.text.vocabulary.len()
+        self.corpus.tokenizer.size()
     }
 
     /// [`Task::loss`], of any model.
@@ -206,20 +224,30 @@ impl CharLm {
     ) -> Scores {
         let (mut sum, mut count, mut state) = (0.0, 0, None);
         for (input, target) in self.valid_chunks(device) {
-            let characters = target.shape().num_elements();
+            let tokens = target.shape().num_elements();
             let (loss, next) = model.loss(input, target, state.take());
-            sum += f64::from(loss.into_scalar::<f32>()) * characters as f64;
-            count += characters;
+            sum += f64::from(loss.into_scalar::<f32>()) * tokens as f64;
+            count += tokens;
             state = Some(next);
         }
         let loss = sum / count as f64;
-        Scores { loss, metric: loss / std::f64::consts::LN_2 }
+        Scores { loss, metric: loss / std::f64::consts::LN_2 * self.tokens_per_character() }
+    }
+
+    /// How many tokens of the validation there are for each of its characters. The first token is never a target.
+    fn tokens_per_character(&self) -> f64 {
+        if self.options.tokenizer == TokenizerKind::Chars {
+            return 1.0;
+        }
+        let targets = self.valid.streams * self.valid.length;
+        let (characters, _) = self.corpus.tokenizer.lengths(&self.corpus.split().1[1..=targets]);
+        targets as f64 / characters.max(1) as f64
     }
 
     /// A chunk of the training text: characters and the characters after them.
     fn train_chunk(&self, chunk: usize, device: &Device) -> (Tensor<2, Int>, Tensor<2, Int>) {
         let time = self.train.time;
-        let read = self.train.read(self.text.split().0, chunk * time, time);
+        let read = self.train.read(self.corpus.split().0, chunk * time, time);
         Self::tensors(&self.train, read, device)
     }
 
@@ -228,7 +256,7 @@ impl CharLm {
         &self,
         device: &Device,
     ) -> impl Iterator<Item = (Tensor<2, Int>, Tensor<2, Int>)> {
-        let valid = self.text.split().1;
+        let valid = self.corpus.split().1;
         let Streams { length, time, .. } = self.valid;
         (0..length).step_by(time).map(move |start| {
             // The last chunk has the characters that are left.
@@ -270,6 +298,19 @@ impl Task for CharLm {
             2,
             LONGEST,
         ),
+        TaskOption::text(
+            "tokenizer",
+            "NAME",
+            "what a token is: chars, the characters that occur; bytes; words, the frequent ones, and else bytes; or bpe, \
+             parts of words by byte pair encoding",
+        ),
+        TaskOption::size(
+            "vocab_size",
+            "N",
+            "how many tokens words and bpe have at most, 256 bytes among them [default: 4096 for words, 1024 for bpe]",
+            257,
+            1 << 17,
+        ),
     ];
     const ONE_DIRECTION: Option<&'static str> =
         Some("the backward direction would read the characters that are to be said");
@@ -293,7 +334,16 @@ impl Task for CharLm {
     }
 
     fn check(settings: &Settings, options: &CharLmOptions) -> Result<(), Error> {
+        check_tokenizer(options)?;
         check_model(settings, &Self::defaults(), options)
+    }
+
+    fn loss_name(options: &CharLmOptions) -> &'static str {
+        match options.tokenizer {
+            TokenizerKind::Chars => Self::LOSS,
+            TokenizerKind::Bytes => "nats per byte",
+            TokenizerKind::Words | TokenizerKind::Bpe => "nats per token",
+        }
     }
 
     fn model_name(options: &CharLmOptions) -> Option<&'static str> {
@@ -311,7 +361,7 @@ impl Task for CharLm {
     }
 
     fn model(&self, device: &Device) -> Result<Self::Model, Error> {
-        CharModel::new(&self.settings, self.text.vocabulary.len(), device)
+        CharModel::new(&self.settings, self.vocabulary(), device)
     }
 
     fn loss(
@@ -360,28 +410,22 @@ impl Task for CharLm {
     }
 
     fn units(&self) -> (usize, &'static str) {
-        (self.train.streams * self.train.time, "characters")
+        (self.train.streams * self.train.time, self.corpus.unit())
     }
 
     fn describe(&self) -> String {
         let line = format!(
-            "{} characters, {} different; {} streams in chunks of {}; a pass is {} steps",
-            self.text.numbers.len(),
-            self.text.vocabulary.len(),
+            "{}; {} streams in chunks of {}; a pass is {} steps",
+            self.corpus.describe(),
             self.train.streams,
             self.train.time,
             self.train.chunks(),
         );
-        with_notes(line, &self.text.notes, self.options.text.as_deref())
+        with_notes(line, &self.corpus.notes, self.options.text.as_deref())
     }
 
     fn info(&self) -> FolderInfo {
-        let text = TextInfo {
-            characters: self.text.numbers.len(),
-            fingerprint: format!("{:016x}", self.text.fingerprint),
-            vocabulary: self.text.vocabulary.iter().collect(),
-        };
-        FolderInfo { text: Some(text), ..FolderInfo::default() }
+        FolderInfo { text: Some(self.corpus.info()), ..FolderInfo::default() }
     }
 }
 

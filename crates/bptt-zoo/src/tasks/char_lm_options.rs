@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::settings::{Settings, fields};
+use crate::tokenizer::{NOT_IN_THIS_BUILD, TokenizerKind};
 use bptt::Engine;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,6 +20,10 @@ pub struct CharLmOptions {
     pub model: ModelKind,
     /// How many steps the attention of a hybrid reaches, `N`; `None` for other models, and for the default of a hybrid.
     pub window: Option<usize>,
+    /// What a token is.
+    pub tokenizer: TokenizerKind,
+    /// How many tokens there are at most, for the tokenizers that learn them; `None`: their default.
+    pub vocab_size: Option<usize>,
 }
 
 /// What reads the characters' vectors.
@@ -52,8 +57,30 @@ const OF_A_HYBRID: [&str; 14] = [
 
 impl Default for CharLmOptions {
     fn default() -> Self {
-        Self { time: 64, embedding: 64, text: None, model: ModelKind::Recurrent, window: None }
+        Self {
+            time: 64,
+            embedding: 64,
+            text: None,
+            model: ModelKind::Recurrent,
+            window: None,
+            tokenizer: TokenizerKind::Chars,
+            vocab_size: None,
+        }
     }
+}
+
+/// Checks that the tokenizer can have its size, and is in this build.
+pub(crate) fn check_tokenizer(options: &CharLmOptions) -> Result<(), Error> {
+    let (kind, name) = (options.tokenizer, options.tokenizer.name());
+    if let (Some(size), None) = (options.vocab_size, kind.default_size()) {
+        return Err(Error::input(format!(
+            "--vocab-size {size}: --tokenizer {name} has no such choice; leave it out, or take --tokenizer words or bpe"
+        )));
+    }
+    if kind == TokenizerKind::Bpe && cfg!(not(feature = "bpe")) {
+        return Err(Error::input(NOT_IN_THIS_BUILD));
+    }
+    Ok(())
 }
 
 /// Checks that the settings make the model.

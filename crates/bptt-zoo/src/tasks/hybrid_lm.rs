@@ -89,6 +89,10 @@ impl Task for HybridLm {
         CharLm::check(settings, options)
     }
 
+    fn loss_name(options: &CharLmOptions) -> &'static str {
+        CharLm::loss_name(options)
+    }
+
     fn model_name(options: &CharLmOptions) -> Option<&'static str> {
         CharLm::model_name(options)
     }

@@ -5,6 +5,7 @@ pub(crate) mod char_lm;
 pub(crate) mod char_lm_options;
 pub(crate) mod classify;
 pub(crate) mod copy;
+mod corpus;
 pub(crate) mod flip_flop;
 pub(crate) mod forecast;
 #[cfg(feature = "scanned-cells")]

@@ -168,6 +168,14 @@ pub(crate) fn timeless(folder: &Path) -> BTreeMap<String, Vec<u8>> {
             "metrics.jsonl" => {
                 *bytes = text().lines().map(without).collect::<String>().into_bytes()
             }
+            "metrics.csv" => {
+                let row = |line: &str| {
+                    let fields: Vec<_> = line.split(',').collect();
+                    assert_eq!(fields.len(), 5, "{line}");
+                    [&fields[..1], &fields[2..]].concat().join(",") + "\n"
+                };
+                *bytes = text().lines().map(row).collect::<String>().into_bytes()
+            }
             "checkpoint.json" => *bytes = without(&text()).into_bytes(),
             _ => {}
         }
@@ -217,4 +225,90 @@ fn a_resumed_run_leaves_the_bytes_of_the_whole_one() {
         }
         assert_same(&whole, &parts, task.name);
     }
+}
+
+#[test]
+fn the_table_of_the_curves_has_the_numbers_of_the_lines() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let settings = Settings { steps: Some(45), validate_every: 10, ..tiny::<Parity>() };
+    start(&settings, folder.path(), false).unwrap();
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let (table, lines) = (read("metrics.csv"), read("metrics.jsonl"));
+    let mut rows = table.lines();
+    let names: Vec<_> = rows.next().unwrap().split(',').collect();
+    assert_eq!(names, ["step", "seconds", "train_loss", "valid_loss", "metric"]);
+    assert_eq!(rows.clone().count(), lines.lines().count());
+    for (row, line) in rows.zip(lines.lines()) {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        for (name, field) in names.iter().zip(row.split(',')) {
+            let found = (!field.is_empty()).then(|| field.parse::<f64>().unwrap());
+            assert_eq!(found, line[name].as_f64(), "{name}: {row}");
+        }
+    }
+}
+
+/// What is there when a run is killed before its first checkpoint, while it writes a checkpoint, and at its very end.
+#[test]
+fn a_killed_run_is_resumed_wherever_it_was() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let of = |steps| Settings { steps: Some(steps), validate_every: 5, ..tiny_of(classify()) };
+    let whole = at("whole");
+    start(&of(20), &whole, false).unwrap();
+
+    // Killed right after the config was written.
+    let early = at("early");
+    fs::create_dir(&early).unwrap();
+    for name in [".bptt-run", "config.json"] {
+        fs::copy(whole.join(name), early.join(name)).unwrap();
+    }
+    let (_, lines) = start(&of(20), &early, true).unwrap();
+    assert!(lines.iter().any(|line| line.contains("begins anew")), "{lines:?}");
+    assert_same(&early, &whole, "early");
+
+    // Killed between the checkpoint and the best model; the model is that of an earlier step, or not there yet.
+    for there in [true, false] {
+        let between = at(&format!("between-{there}"));
+        start(&of(5), &between, false).unwrap();
+        let earlier = fs::read(between.join("model.bpk")).unwrap();
+        start(&of(20), &between, true).unwrap();
+        fs::remove_file(between.join("test.json")).unwrap();
+        match there {
+            true => fs::write(between.join("model.bpk"), earlier).unwrap(),
+            false => fs::remove_file(between.join("model.bpk")).unwrap(),
+        }
+        start(&of(20), &between, true).unwrap();
+        assert_same(&between, &whole, "between");
+    }
+
+    // Killed before the test, and before the older checkpoint was removed.
+    let late = at("late");
+    start(&of(20), &late, false).unwrap();
+    fs::remove_file(late.join("test.json")).unwrap();
+    fs::create_dir(late.join("checkpoint-15")).unwrap();
+    fs::write(late.join("checkpoint-15/model.bpk"), "old").unwrap();
+    start(&of(20), &late, true).unwrap();
+    assert_same(&late, &whole, "late");
+    // A run that is complete is not resumed.
+    let message = start(&of(20), &late, true).unwrap_err().to_string();
+    assert!(message.contains("the run is at step 20 already"), "{message}");
+}
+
+fn classify() -> &'static bptt_zoo::AnyTask {
+    TASKS.iter().find(|task| task.name == "classify").unwrap()
+}
+
+#[test]
+fn a_model_that_was_saved_is_not_taken_for_a_killed_run() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let settings = tiny::<Parity>();
+    start(&settings, folder.path(), false).unwrap();
+    fs::remove_file(folder.path().join("checkpoint.json")).unwrap();
+    let before = content(folder.path());
+    let message = start(&settings, folder.path(), true).unwrap_err().to_string();
+    assert!(message.contains("a model without a checkpoint"), "{message}");
+    assert_eq!(content(folder.path()), before);
 }

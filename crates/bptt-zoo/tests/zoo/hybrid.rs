@@ -123,11 +123,11 @@ fn a_run_is_loaded_and_writes_text() {
     let device = Device::flex();
     let run = RunFolder::new(folder.path().join("run"));
     let (result, _) = start(&tiny_hybrid(), run.path(), false).unwrap();
-    let (model, vocabulary) = run.hybrid_char_model(&device).unwrap();
+    let (model, tokenizer) = run.hybrid_char_model(&device).unwrap();
 
     // The loaded model has the loss of the run, chunk by chunk as the validation reads.
     let text = Text::load(None).unwrap();
-    assert_eq!(text.vocabulary, vocabulary);
+    assert_eq!(tokenizer.vocabulary(), Some(&text.vocabulary[..]));
     let numbers = Tensor::<2, Int>::from_data([[3, 1, 6, 0, 2, 5, 4, 3, 2, 1]], &device);
     let (whole, _) = model.forward(numbers.clone(), None);
     let mut state = None;

@@ -17,6 +17,7 @@ mod noise;
 mod sharpness;
 mod spoilt;
 mod stranger;
+mod tokens;
 mod weights;
 mod weights_broken;
 mod weights_cases;
@@ -108,7 +109,7 @@ fn start_with(
     let device = Device::flex();
     let out = out.to_path_buf();
     let begun = &mut || {};
-    let session = Session { device, out, resume, stop: &stop, probes, begun, say };
+    let session = Session { device, out, resume, stop: &stop, probes, begun, say, progress: None };
     train(settings, session).map(|result| (result, lines))
 }
 
@@ -212,6 +213,7 @@ fn a_run_folder_is_complete_and_a_stop_is_clean() {
         probes: Default::default(),
         begun: &mut || begun += 1,
         say,
+        progress: None,
     };
     let result = train(&tiny::<CharLm>(), session).unwrap();
     assert_eq!((result.steps, result.best_step, begun), (0, 0, 1));
@@ -458,13 +460,13 @@ fn scores_are_those_of_the_validation() {
     let folder = tempdir().unwrap();
     let run = RunFolder::new(folder.path().join("run"));
     start(&tiny::<CharLm>(), run.path(), false).unwrap();
-    let (model, vocabulary) = run.char_model(&Device::flex()).unwrap();
+    let (model, tokenizer) = run.char_model(&Device::flex()).unwrap();
     let text = "The gates of the cell are open.\n".repeat(40);
     let of = |text: &str| score(&run, &Text::parse(text.as_bytes(), "t").unwrap(), &Device::flex());
     let found = of(&text).unwrap();
     // The whole text at once.
     let numbers: Vec<i32> =
-        text.chars().map(|c| vocabulary.binary_search(&c).unwrap() as i32).collect();
+        tokenizer.encode(&text).numbers.into_iter().map(|number| number as i32).collect();
     let count = numbers.len() - 1;
     let tensor = |numbers: &[i32]| {
         Tensor::<2, Int>::from_data(TensorData::new(numbers.to_vec(), [1, count]), &Device::flex())

@@ -17,10 +17,10 @@ fn a_trained_model_is_loaded_in_a_line() {
     let device = Device::flex();
     let out = folder.path().join("text");
     let (result, _) = start(&tiny::<CharLm>(), &out, false).unwrap();
-    let (model, vocabulary) = RunFolder::new(&out).char_model(&device).unwrap();
+    let (model, tokenizer) = RunFolder::new(&out).char_model(&device).unwrap();
     let input = Tensor::<2, Int>::zeros([1, 3], &device);
     let (scores, _) = model.forward(input, None);
-    assert_eq!(scores.dims(), [3, vocabulary.len()]);
+    assert_eq!(scores.dims(), [3, tokenizer.size()]);
     assert!(result.parameters > 0);
 
     let out = folder.path().join("adding");
@@ -45,10 +45,15 @@ fn a_model_that_was_trained_elsewhere_is_saved_with_its_config() {
     run.adder(&device).unwrap().forward(input).into_data().assert_eq(&before, true);
 
     let settings = tiny::<CharLm>();
-    let text =
-        TextInfo { characters: 9, fingerprint: String::new(), vocabulary: "abc".to_string() };
+    let text = TextInfo {
+        characters: 9,
+        fingerprint: String::new(),
+        vocabulary: "abc".to_string(),
+        tokenizer: None,
+    };
     run.save_model(&settings, Some(text), CharModel::new(&settings, 3, &device).unwrap()).unwrap();
-    assert_eq!(run.char_model(&device).unwrap().1, ['a', 'b', 'c']);
+    let (_, tokenizer) = run.char_model(&device).unwrap();
+    assert_eq!(tokenizer.vocabulary(), Some(&['a', 'b', 'c'][..]));
 }
 
 /// A folder from a stranger.

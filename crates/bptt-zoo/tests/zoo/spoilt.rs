@@ -119,6 +119,7 @@ fn start_spoilt(manual: f64, nan: Option<u64>) -> Result<RunResult, Error> {
         probes: Default::default(),
         begun: &mut || {},
         say: &mut |_| {},
+        progress: None,
     };
     train_task(&Spoilt::new(&settings)?, &settings, session)
 }

@@ -146,6 +146,7 @@ fn start(settings: &Settings, out: &Path, resume: bool) -> Result<(RunResult, Ve
         probes: Default::default(),
         begun: &mut || {},
         say: &mut |line| lines.push(line.to_string()),
+        progress: None,
     };
     AnyTask::of::<Echo>().train(settings, session).map(|result| (result, lines))
 }
