@@ -32,7 +32,7 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
     let device = device::open(&settings.device).map_err(Failure::usage)?;
 
     let quiet = args.shared.quiet;
-    let line = StatusLine::with_bar();
+    let line = StatusLine::new();
     let drawn = line.is_terminal() || quiet;
     let draw = &mut |at: &TrainProgress| {
         if !quiet {

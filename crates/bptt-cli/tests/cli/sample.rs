@@ -61,11 +61,13 @@ fn texts_are_written_and_scored_in_other_tokens() {
     std::fs::write(&text, "The gates \u{2014} na\u{ef}ve \u{2014} are open.\n")
         .expect("it can be written");
     let sizes = ["--hidden", "4", "--batch", "4", "--time", "8", "--steps", "3"];
-    for kind in ["bytes", "words", "bpe"] {
+    let kinds: &[&str] =
+        if cfg!(feature = "bpe") { &["bytes", "words", "bpe"] } else { &["bytes", "words"] };
+    for kind in kinds {
         let done =
             bptt(&[&["train", "char-lm", "--out", &run, "--tokenizer", kind], &sizes[..]].concat());
         assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
-        let unit = if kind == "bytes" { "nats per byte" } else { "nats per token" };
+        let unit = if *kind == "bytes" { "nats per byte" } else { "nats per token" };
         assert!(stdout(&done).contains(unit), "{}", stdout(&done));
         let done = bptt(&["sample", "--run", &run, "--length", "9", "--prompt", "na\u{ef}ve"]);
         assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
@@ -79,6 +81,15 @@ fn texts_are_written_and_scored_in_other_tokens() {
     let done = bptt(&["train", "char-lm", "--out", &run, "--tokenizer", "syllables"]);
     assert_eq!(done.status.code(), Some(2));
     assert!(stderr(&done).contains("`chars`, `bytes`, `words`, `bpe`"), "{}", stderr(&done));
+    if cfg!(not(feature = "bpe")) {
+        let done = bptt(&["train", "char-lm", "--out", &run, "--tokenizer", "bpe"]);
+        assert_eq!(done.status.code(), Some(2));
+        let line = stderr(&done);
+        assert!(
+            line.contains("--tokenizer bpe: not in this build; build it with --features bpe"),
+            "{line}"
+        );
+    }
 }
 
 #[test]
