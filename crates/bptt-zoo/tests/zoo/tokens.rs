@@ -145,7 +145,7 @@ fn what_a_tokenizer_does_not_have_is_refused_in_a_line() {
     let file = folder.path().join("short.txt");
     std::fs::write(&file, "a few words are no text, not with a chunk of so many tokens").unwrap();
     let short = |kind: &str| {
-        settings(kind).with_option("text", file.display().to_string()).with_option("time", 50)
+        settings(kind).with_option("text", file.display().to_string()).with_option("time", 60)
     };
     let with_size = |kind: &str, size: usize| settings(kind).with_option("vocab_size", size);
     for (settings, says) in [
@@ -153,7 +153,7 @@ fn what_a_tokenizer_does_not_have_is_refused_in_a_line() {
         (with_size("chars", 300), "--vocab-size 300: --tokenizer chars has no such choice"),
         (with_size("bytes", 300), "--vocab-size 300: --tokenizer bytes has no such choice"),
         (with_size("bpe", 256), "--vocab-size 256: has to be 257 to 131072"),
-        (short("words"), "--time 50 needs 51 and 2"),
+        (short("words"), "--time 60 needs 61 and 2"),
     ] {
         let message = start(&settings, &folder.path().join("run"), false).unwrap_err().to_string();
         assert!(message.contains(says) && message.lines().count() == 1, "{message}");
