@@ -10,7 +10,7 @@ use terminal_size::terminal_size_of;
 static DRAWN: Mutex<Option<Drawn>> = Mutex::new(None);
 
 /// The cells of a bar.
-const BAR: usize = 20;
+const BAR: usize = 10;
 
 /// A line on the terminal.
 #[derive(Clone)]
@@ -147,10 +147,10 @@ mod tests {
         };
         assert_eq!(line(None, "step 1", 9), "step 1");
         assert_eq!(line(None, "step 1000000", 9), "step 1000");
-        assert_eq!(line(Some(0.5), "step 1", 40), "[##########..........] step 1");
-        assert_eq!(line(Some(1.0), "step 1", 40), "[####################] step 1");
+        assert_eq!(line(Some(0.5), "step 1", 40), "[#####.....] step 1");
+        assert_eq!(line(Some(1.0), "step 1", 40), "[##########] step 1");
         // Too narrow for the bar.
         assert_eq!(line(Some(0.5), "step 1", 5), "[####");
-        assert_eq!(line(Some(f64::NAN), "\u{e9}", 30), "[....................] \u{e9}");
+        assert_eq!(line(Some(f64::NAN), "\u{e9}", 30), "[..........] \u{e9}");
     }
 }

@@ -37,12 +37,12 @@ impl fmt::Display for TrainProgress {
         let (units, unit) = self.units_per_second;
         write!(
             out,
-            "step {}{of}  loss {}  {:.1} steps/s, {} {unit}/s  {} left",
+            "step {}{of}  loss {}  {} left  {:.1} steps/s, {} {unit}/s",
             self.step,
             figure(self.loss),
+            clock(self.seconds_left),
             self.steps_per_second,
             thousands(units),
-            clock(self.seconds_left),
         )
     }
 }
@@ -158,14 +158,14 @@ mod tests {
         let at = progress.after(200, 1.23456, 50.0);
         assert_eq!(
             at.to_string(),
-            "step 200/500  loss 1.2346  2.0 steps/s, 4.1k characters/s  2:30 left",
+            "step 200/500  loss 1.2346  2:30 left  2.0 steps/s, 4.1k characters/s",
         );
         assert_eq!(at.share, 0.25);
         let progress = Progress::new(0, (None, Some(120.0)), (64, "sequences"));
         let at = progress.after(100, 0.5, 50.0);
         assert_eq!(
             at.to_string(),
-            "step 100  loss 0.5000  2.0 steps/s, 128 sequences/s  1:10 left",
+            "step 100  loss 0.5000  1:10 left  2.0 steps/s, 128 sequences/s",
         );
         assert_eq!(at.share, 50.0 / 120.0);
     }

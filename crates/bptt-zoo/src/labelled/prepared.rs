@@ -202,10 +202,14 @@ impl Prepared {
         let lengths = (0..self.rows.len()).map(|index| self.steps(index));
         let (shortest, longest) =
             lengths.fold((usize::MAX, 0), |(low, high), t| (low.min(t), high.max(t)));
+        let steps = match shortest == longest {
+            true => longest.to_string(),
+            false => format!("{shortest} to {longest}"),
+        };
         let Parts { train, valid, test } = &self.parts;
         let numbers = if self.is_text { "kinds of characters" } else { "numbers each" };
         format!(
-            "{} sequences of {shortest} to {longest} steps with {} {numbers}: {} for training, {} for validation, {} \
+            "{} sequences of {steps} steps with {} {numbers}: {} for training, {} for validation, {} \
              for the test",
             self.rows.len(),
             self.width,

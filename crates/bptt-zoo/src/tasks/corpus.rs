@@ -21,21 +21,25 @@ pub(crate) struct Corpus {
 impl Corpus {
     /// Makes tokens of a text. Characters are those of the whole text. The other tokenizers learn from the training part.
     pub(crate) fn new(kind: TokenizerKind, size: Option<usize>, text: Text) -> Result<Self, Error> {
+        let characters = text.numbers.len();
         let (train, valid) = text.split();
-        let (tokenizer, train, valid) = match kind {
-            TokenizerKind::Chars => {
-                (Tokenizer::chars(text.vocabulary.clone()), train.to_vec(), valid.to_vec())
+        let parts =
+            (kind != TokenizerKind::Chars).then(|| [train, valid].map(|part| text.written(part)));
+        let at = train.len();
+        let Text { vocabulary, mut numbers, fingerprint, notes } = text;
+        let (tokenizer, train, valid) = match parts {
+            None => {
+                let valid = numbers.split_off(at);
+                (Tokenizer::chars(vocabulary), numbers, valid)
             }
-            _ => {
-                let (train, valid) = (text.written(train), text.written(valid));
+            Some([train, valid]) => {
                 let tokenizer = Tokenizer::learned(kind, &train, size)?;
-                let numbers = |part: &str| tokenizer.encode(part).numbers;
-                let (train, valid) = (numbers(&train), numbers(&valid));
+                let numbers = [train, valid].map(|part| tokenizer.encode(&part).numbers);
+                let [train, valid] = numbers;
                 (tokenizer, train, valid)
             }
         };
-        let Text { numbers, fingerprint, notes, .. } = text;
-        Ok(Self { tokenizer, notes, train, valid, characters: numbers.len(), fingerprint })
+        Ok(Self { tokenizer, notes, train, valid, characters, fingerprint })
     }
 
     /// The tokens for training, and those for validation.
