@@ -16,11 +16,16 @@ pub fn confusion_page(title: &str, what: &str, confusion: &Confusion) -> String 
         counts,
         axes: ["the right label", "the label that the model says"],
     };
+    let f1 = confusion.f1();
+    let of_labels = labels.iter().zip(&f1).filter_map(|(label, f1)| Some((label, (*f1)?)));
+    let worst = of_labels.min_by(|(_, a), (_, b)| a.total_cmp(b));
+    let worst = worst.map(|(label, f1)| ("lowest F1", format!("{} ({label})", figure(f1))));
     let facts = [
         ("answers", confusion.total().to_string()),
         ("accuracy", figure(confusion.accuracy())),
         ("macro F1", figure(confusion.macro_f1())),
     ];
+    let facts = facts.into_iter().chain(worst);
     let figure = Figure {
         heading: "Confusion matrix".to_string(),
         svg: matrix.svg(),
@@ -32,7 +37,7 @@ pub fn confusion_page(title: &str, what: &str, confusion: &Confusion) -> String 
     let page = Page {
         title: title.to_string(),
         summary: format!("Which labels the model says, {what}."),
-        facts: facts.map(|(name, value)| (name.to_string(), value)).to_vec(),
+        facts: facts.map(|(name, value)| (name.to_string(), value)).collect(),
         figures: vec![figure],
     };
     page.html()

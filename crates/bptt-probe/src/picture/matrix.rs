@@ -8,8 +8,8 @@ use std::fmt::Write;
 const SIDE: f64 = 520.0;
 /// The largest and the smallest side of a cell.
 const CELL: [f64; 2] = [64.0, 4.0];
-/// The room for the names of the rows and of the columns.
-const MARGIN: f64 = 150.0;
+/// The room for the axes' names, and for a letter of the rows' and columns' names.
+const MARGIN: [f64; 2] = [36.0, 6.5];
 /// Cells narrower than this have no text, and names closer than this are left out.
 const ROOM: [f64; 2] = [26.0, 13.0];
 /// The longest name that is written out.
@@ -33,13 +33,14 @@ impl CountMatrix<'_> {
     pub fn svg(&self) -> String {
         let count = self.names.len().max(1) as f64;
         let cell = (SIDE / count).clamp(CELL[1], CELL[0]);
-        let size = MARGIN + cell * count + 12.0;
+        let margin = self.margin();
+        let size = margin + cell * count + 12.0;
         let title = escaped(self.title);
         let mut svg = format!(
             "<svg viewBox=\"0 0 {size:.0} {size:.0}\" role=\"img\" aria-label=\"{title}\" \
              style=\"max-width: {size:.0}px\">\n"
         );
-        let middle = MARGIN + cell * count / 2.0;
+        let middle = margin + cell * count / 2.0;
         let _ = writeln!(
             svg,
             "<text class=\"name\" x=\"{middle:.1}\" y=\"16\" text-anchor=\"middle\">{}</text>\n\
@@ -50,15 +51,15 @@ impl CountMatrix<'_> {
         );
         let every = (ROOM[1] / cell).ceil().max(1.0) as usize;
         for (k, name) in self.names.iter().enumerate().step_by(every) {
-            let (at, name) = (MARGIN + cell * (k as f64 + 0.5), escaped(&short(name)));
+            let (at, name) = (margin + cell * (k as f64 + 0.5), escaped(&short(name)));
             let _ = writeln!(
                 svg,
                 "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{name}</text>\n\
                  <text transform=\"translate({:.1} {:.1}) rotate(-60)\">{name}</text>",
-                MARGIN - 6.0,
+                margin - 6.0,
                 at + 4.0,
                 at + 3.0,
-                MARGIN - 7.0,
+                margin - 7.0,
             );
         }
         for (row, counts) in self.counts.iter().enumerate() {
@@ -68,11 +69,18 @@ impl CountMatrix<'_> {
         svg
     }
 
+    /// The room for all names, as much as the longest needs.
+    fn margin(&self) -> f64 {
+        let longest = self.names.iter().map(|name| short(name).chars().count()).max();
+        MARGIN[0] + MARGIN[1] * longest.unwrap_or(0) as f64
+    }
+
     fn row(&self, svg: &mut String, cell: f64, row: usize, counts: &[u64]) {
         let total = counts.iter().sum::<u64>();
-        let y = MARGIN + cell * row as f64;
+        let margin = self.margin();
+        let y = margin + cell * row as f64;
         for (column, &count) in counts.iter().enumerate() {
-            let x = MARGIN + cell * column as f64;
+            let x = margin + cell * column as f64;
             // A row without counts is grey.
             let share = if total > 0 { count as f64 / total as f64 } else { f64::NAN };
             let _ = writeln!(

@@ -34,15 +34,21 @@ impl Confusion {
         right as f64 / self.total() as f64
     }
 
-    /// The mean of F1 over the labels that occur, as right ones or as said ones. F1 of a label is `2 TP / (2 TP + FP + FN)`.
-    /// A rare label counts as much as a frequent one (C. J. van Rijsbergen, "Information retrieval", 1979). NaN without
-    /// answers.
-    pub fn macro_f1(&self) -> f64 {
-        let f1 = (0..self.labels.len()).filter_map(|k| {
+    /// F1 of each label, `2 TP / (2 TP + FP + FN)`; `None` for a label that occurs neither as a right one nor as one that is
+    /// said.
+    pub fn f1(&self) -> Vec<Option<f64>> {
+        let of = |k: usize| {
             let right: u64 = self.counts[k].iter().sum();
             let said: u64 = self.counts.iter().map(|row| row[k]).sum();
             (right + said > 0).then(|| 2.0 * self.counts[k][k] as f64 / (right + said) as f64)
-        });
+        };
+        (0..self.labels.len()).map(of).collect()
+    }
+
+    /// The mean of F1 over the labels that occur. A rare label counts as much as a frequent one (C. J. van Rijsbergen,
+    /// "Information retrieval", 1979). NaN without answers.
+    pub fn macro_f1(&self) -> f64 {
+        let f1 = self.f1().into_iter().flatten();
         let (sum, count) = f1.fold((0.0, 0.0), |(sum, count), f1| (sum + f1, count + 1.0));
         sum / count
     }
@@ -65,5 +71,7 @@ mod tests {
         let f1 = |precision: f64, recall: f64| 2.0 * precision * recall / (precision + recall);
         let expected = (f1(1.0, 2.0 / 3.0) + f1(0.5, 1.0)) / 2.0;
         assert!((found.macro_f1() - expected).abs() < 1e-12);
+        assert_eq!(found.f1().iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false]);
+        assert!((found.f1()[0].unwrap() - f1(1.0, 2.0 / 3.0)).abs() < 1e-12);
     }
 }
