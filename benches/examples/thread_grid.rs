@@ -140,7 +140,9 @@ fn measure(
         })
     };
     // These fill the memory pools, and start the threads.
-    pools.iter().for_each(|pool| drop(seconds(pool, 3)));
+    pools.iter().for_each(|pool| {
+        seconds(pool, 3);
+    });
     let runs = (RUN / seconds(&pools[0], 3)).ceil().max(1.0) as usize;
     let mut of_one = Vec::new();
     let mut ratios = Vec::new();
