@@ -91,6 +91,7 @@ fn main() -> Result<(), Error> {
         device: device(),
         out: std::env::temp_dir().join("bptt-melody"),
         resume: false,
+        warm_start: None,
         stop: &AtomicBool::new(false),
         probes: Probes::default(),
         begun: &mut || {},

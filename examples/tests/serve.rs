@@ -59,6 +59,7 @@ fn trained(run: &Path) {
         device: bptt_examples::device(),
         out: run.to_path_buf(),
         resume: false,
+        warm_start: None,
         stop: &AtomicBool::new(false),
         probes: Default::default(),
         begun: &mut || {},

@@ -12,6 +12,7 @@ mod devices;
 mod dynamics;
 mod dynamics_sweep;
 mod failure;
+mod forecast_page;
 mod interrupt;
 mod landscape;
 mod noise_args;

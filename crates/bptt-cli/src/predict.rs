@@ -2,10 +2,12 @@
 
 use crate::confusion_page::confusion_page;
 use crate::failure::Failure;
+use crate::forecast_page::forecast_page;
 use crate::output;
 use bptt_probe::device;
-use bptt_zoo::predict::{PredictionScores, Predictions, predict};
-use bptt_zoo::{RunFolder, figure, write_whole};
+use bptt_zoo::predict::{KnownScores, PredictionScores, Predictions, forecast, predict};
+use bptt_zoo::{Forecast, RunFolder, Task, figure, write_whole};
+use burn::tensor::Device;
 use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -13,17 +15,21 @@ use std::path::{Path, PathBuf};
 /// Arguments of `bptt predict`.
 #[derive(Args)]
 pub struct PredictArgs {
-    /// The run folder of a `bptt train` of classify, tag or regress
+    /// The run folder of a `bptt train` of classify, tag, regress or forecast
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
     /// New sequences in the form of the training data (`-`: standard input); their labels may be missing
+    #[arg(long, value_name = "FILE", required_unless_present = "csv", conflicts_with = "csv")]
+    data: Option<PathBuf>,
+    /// For forecast: a table with the columns of the training data (`-`: standard input); the steps after its last
+    /// value are forecast
     #[arg(long, value_name = "FILE")]
-    data: PathBuf,
+    csv: Option<PathBuf>,
     /// Write the predictions to FILE: as a table if it is called .csv, else as JSON lines; without it they go to standard
     /// output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write a page with the confusion matrix to FILE, where labels are known
+    /// Write a page to FILE: with the confusion matrix, where labels are known; with the forecasts and their intervals
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Where to run, see `bptt devices` [default: the first of this build]
@@ -46,6 +52,18 @@ struct Judged<'a> {
     notes: &'a [String],
 }
 
+/// The JSON about forecasts.
+#[derive(Serialize)]
+struct Forecasted<'a> {
+    run: String,
+    data: String,
+    /// How many forecasts there are.
+    forecasts: usize,
+    horizon: usize,
+    scores: Option<&'a KnownScores>,
+    notes: &'a [String],
+}
+
 /// Writes the predictions, and says how good they are where the right answers are known.
 pub fn run(args: PredictArgs) -> Result<(), Failure> {
     let json = args.json.as_ref();
@@ -58,7 +76,22 @@ pub fn run(args: PredictArgs) -> Result<(), Failure> {
     }
     let name = args.device.as_deref().unwrap_or_else(|| device::default_name());
     let device = device::open(name).map_err(Failure::usage)?;
-    let predictions = predict(&RunFolder::new(&args.run), &args.data, &device)?;
+    let folder = RunFolder::new(&args.run);
+    let is_forecast = folder.settings()?.task == Forecast::NAME;
+    let data = match (&args.data, &args.csv) {
+        (Some(data), _) if !is_forecast => data,
+        (_, Some(csv)) if is_forecast => return run_forecast(&args, &folder, csv, out, &device),
+        _ => {
+            let (right, wrong) = if is_forecast { ("csv", "data") } else { ("data", "csv") };
+            let task = folder.settings()?.task;
+            let why = format!(
+                "--{wrong}: the run is one of {}; give --{right} FILE",
+                task.escape_debug()
+            );
+            return Err(Failure::usage(why));
+        }
+    };
+    let predictions = predict(&folder, data, &device)?;
     let confusion = predictions.scores.as_ref().and_then(|scores| scores.confusion.as_ref());
     if let Some(path) = &args.html {
         let Some(confusion) = confusion else {
@@ -69,15 +102,19 @@ pub fn run(args: PredictArgs) -> Result<(), Failure> {
             return Err(Failure::usage(why));
         };
         let title = format!("predict: {}", args.run.display());
-        let what = format!("on {}", args.data.display());
+        let what = format!("on {}", data.display());
         write_whole(path, confusion_page(&title, &what, confusion).as_bytes())?;
     }
-    write(out, &predictions)?;
+    let bytes = match is_csv(out) {
+        true => predictions.csv()?,
+        false => predictions.json_lines().into_bytes(),
+    };
+    write(out, &bytes)?;
     predictions.notes.iter().for_each(|note| output::note(note));
     output::note(&summary(&predictions));
     let judged = Judged {
         run: args.run.display().to_string(),
-        data: args.data.display().to_string(),
+        data: data.display().to_string(),
         sequences: predictions.sequences.len(),
         labels: &predictions.labels,
         scores: predictions.scores.as_ref(),
@@ -86,18 +123,65 @@ pub fn run(args: PredictArgs) -> Result<(), Failure> {
     json.map_or(Ok(()), |path| output::write_json(path, &judged))
 }
 
-/// Writes the predictions to a file, or to standard output for `-`.
-fn write(out: &Path, predictions: &Predictions) -> Result<(), Failure> {
-    let ending = out.extension().and_then(|ending| ending.to_str());
-    let bytes = match ending.is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
-        true => predictions.csv()?,
-        false => predictions.json_lines().into_bytes(),
+/// The same for a run of `forecast`.
+fn run_forecast(
+    args: &PredictArgs,
+    folder: &RunFolder,
+    csv: &Path,
+    out: &Path,
+    device: &Device,
+) -> Result<(), Failure> {
+    let forecasts = forecast(folder, csv, device)?;
+    if let Some(path) = &args.html {
+        let title = format!("forecast: {}", args.run.display());
+        let page = forecast_page(&title, &format!("of {}", csv.display()), &forecasts);
+        write_whole(path, page.as_bytes())?;
+    }
+    let bytes = match is_csv(out) {
+        true => forecasts.csv()?,
+        false => forecasts.json_lines().into_bytes(),
     };
+    write(out, &bytes)?;
+    forecasts.notes.iter().for_each(|note| output::note(note));
+    let count = forecasts.lines.iter().map(|line| line.forecasts.len()).sum();
+    output::note(&match &forecasts.scores {
+        None => format!("{count} forecasts, no value is known"),
+        Some(scores) => {
+            let coverage = scores.coverage.map_or_else(String::new, |coverage| {
+                format!(", {:.1} % in the interval of 90 %", 100.0 * coverage)
+            });
+            format!(
+                "{count} forecasts, {} of them of known values: rmse {}, mean absolute error {}{coverage}",
+                scores.values,
+                figure(scores.rmse),
+                figure(scores.mae)
+            )
+        }
+    });
+    let judged = Forecasted {
+        run: args.run.display().to_string(),
+        data: csv.display().to_string(),
+        forecasts: count,
+        horizon: forecasts.horizon,
+        scores: forecasts.scores.as_ref(),
+        notes: &forecasts.notes,
+    };
+    args.json.as_ref().map_or(Ok(()), |path| output::write_json(path, &judged))
+}
+
+/// Whether a file is to be a table.
+fn is_csv(out: &Path) -> bool {
+    let ending = out.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ending.eq_ignore_ascii_case("csv"))
+}
+
+/// Writes bytes to a file, or to standard output for `-`.
+fn write(out: &Path, bytes: &[u8]) -> Result<(), Failure> {
     if out == Path::new("-") {
-        output::write(&bytes);
+        output::write(bytes);
         return Ok(());
     }
-    Ok(write_whole(out, &bytes)?)
+    Ok(write_whole(out, bytes)?)
 }
 
 fn summary(predictions: &Predictions) -> String {

@@ -8,10 +8,10 @@ use crate::status_line::StatusLine;
 use crate::train_args::TrainArgs;
 use bptt_probe::device;
 use bptt_zoo::{
-    AnyTask, CharLm, Classify, Error, Regress, RunResult, Session, Tag, Task, TestScores,
-    TrainProgress, figure, write_whole,
+    AnyTask, CharLm, Classify, Error, FoldResult, Forecast, ForecastScores, Regress, RunResult,
+    Session, Settings, Tag, Task, TestScores, TrainProgress, figure, write_whole,
 };
-use std::path::{Path, absolute};
+use std::path::{Path, PathBuf, absolute};
 
 /// Trains a model, and prints progress and a summary.
 pub fn run(args: TrainArgs) -> Result<(), Failure> {
@@ -25,6 +25,11 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
             args.task.name
         )));
     }
+    if args.shared.folds.is_some() && args.task.name != Forecast::NAME {
+        let why =
+            format!("--folds belongs to forecast, and this is {}: leave it out", args.task.name);
+        return Err(Failure::usage(why));
+    }
     output::check(&[json, html].map(|file| file.filter(|file| !is_made_by_run(file, &out))))?;
     let settings = args.settings(&out)?;
     // The settings are checked first, because opening a device may take a while.
@@ -34,17 +39,17 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
     let quiet = args.shared.quiet;
     let line = StatusLine::new();
     let drawn = line.is_terminal() || quiet;
-    let draw = &mut |at: &TrainProgress| {
-        if !quiet {
-            line.say_share(at.share, &at.to_string());
-        }
-    };
-    let result = args.task.train(
-        &settings,
-        Session {
-            device,
+    let train = |settings: &Settings, out: PathBuf| {
+        let draw = &mut |at: &TrainProgress| {
+            if !quiet {
+                line.say_share(at.share, &at.to_string());
+            }
+        };
+        let session = Session {
+            device: device.clone(),
             out,
             resume: args.shared.resume,
+            warm_start: args.shared.warm_start.clone(),
             stop: interrupts.stop(),
             probes: args.shared.probes(),
             begun: &mut || interrupts.begin(),
@@ -54,20 +59,25 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
                 }
             },
             progress: drawn.then_some(draw as _),
-        },
-    )?;
+        };
+        args.task.train(settings, session)
+    };
+    let Some(result) = in_folds(&args, &settings, out, &train)? else { return interrupts.end() };
     line.end();
     let ended = interrupts.end();
     let loss = args.task.loss_name(&settings);
     output::say(json, &summary(&result, args.task, loss, ended.is_err()));
     if let Some(test) = &result.test {
         output::say(json, &tested(test, loss, result.metric_name));
+        let lines = test.forecast.iter().flat_map(ForecastScores::lines);
+        lines.for_each(|line| output::say(json, &line));
         if let (Some(path), Some(confusion)) = (html, &test.confusion) {
             let title = format!("{}: {}", result.task, result.out);
             let what = "on the test part of the data, which neither training nor validation used";
             write_whole(path, confusion_page(&title, what, confusion).as_bytes())?;
         }
     }
+    backtest(&result.folds).iter().for_each(|line| output::say(json, line));
     json.map_or(Ok(()), |path| output::write_json(path, &result))?;
     ended
 }
@@ -79,6 +89,36 @@ impl From<Error> for Failure {
             Error::Check(message) => Self::check(message),
         }
     }
+}
+
+/// Trains once, or by `--folds` several times, each time with a later origin. `None`: it was interrupted before the last
+/// fold.
+fn in_folds(
+    args: &TrainArgs,
+    settings: &Settings,
+    out: PathBuf,
+    train: &dyn Fn(&Settings, PathBuf) -> Result<RunResult, Error>,
+) -> Result<Option<RunResult>, Failure> {
+    let Some(count) = args.shared.folds.map(usize::from) else {
+        return Ok(Some(train(settings, out)?));
+    };
+    let json = args.shared.json.as_ref();
+    let say = |fold: usize| output::say(json, &format!("fold {fold} of {count}"));
+    let mut folds = Vec::new();
+    for hold_back in (1..count).rev() {
+        let fold = count - hold_back;
+        say(fold);
+        let mut name = out.clone().into_os_string();
+        name.push(format!("-fold-{fold}"));
+        let settings = settings.clone().with_option("hold_back", hold_back);
+        let result = train(&settings, PathBuf::from(name))?;
+        let Some(fold) = FoldResult::of(&result, hold_back) else { return Ok(None) };
+        folds.push(fold);
+    }
+    say(count);
+    let result = train(settings, out)?;
+    folds.extend(FoldResult::of(&result, 0));
+    Ok(Some(RunResult { folds, ..result }))
 }
 
 /// Whether a file is in a folder that does not exist yet, and that the run makes.
@@ -94,6 +134,8 @@ fn summary(result: &RunResult, task: &AnyTask, what: &str, interrupted: bool) ->
         format!("; bptt sample --run {out}")
     } else if [Classify::NAME, Regress::NAME, Tag::NAME].contains(&task.name) {
         format!("; bptt predict --run {out} --data NEW")
+    } else if task.name == Forecast::NAME {
+        format!("; bptt predict --run {out} --csv NEW.csv --html forecast.html")
     } else {
         String::new()
     };
@@ -108,11 +150,51 @@ fn summary(result: &RunResult, task: &AnyTask, what: &str, interrupted: bool) ->
 /// The line on the test part.
 fn tested(test: &TestScores, what: &str, metric_name: &str) -> String {
     let TestScores { test_sequences, test_loss, test_metric, test_macro_f1, .. } = test;
+    let what = if test.forecast.is_some() { "windows" } else { "sequences" };
     let f1 = test_macro_f1.map_or_else(String::new, |f1| format!(", macro F1 {}", figure(f1)));
     format!(
-        "test: {test_sequences} sequences that the run had not used: {} {} ({metric_name} {}{f1})",
+        "test: {test_sequences} {what} that the run had not used: {} {} ({metric_name} {}{f1})",
         figure(*test_loss),
         what,
         figure(*test_metric),
     )
+}
+
+/// The table of a backtest: a line for each fold, and the means.
+fn backtest(folds: &[FoldResult]) -> Vec<String> {
+    if folds.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![format!(
+        "{:8} {:>11} {:>8} {:>9}  best without a network",
+        "backtest", "rmse", "mase", "coverage"
+    )];
+    for (k, fold) in folds.iter().enumerate() {
+        let (rmse, name) = best_baseline(fold);
+        lines.push(format!(
+            "fold {:<3} {:>11} {:>8.4} {:>8.1}%  {} ({name})",
+            k + 1,
+            figure(fold.errors.rmse),
+            fold.errors.mase,
+            100.0 * fold.coverage,
+            figure(rmse)
+        ));
+    }
+    let mean =
+        |of: &dyn Fn(&FoldResult) -> f64| folds.iter().map(of).sum::<f64>() / folds.len() as f64;
+    lines.push(format!(
+        "{:8} {:>11} {:>8.4} {:>8.1}%  {}",
+        "mean",
+        figure(mean(&|fold| fold.errors.rmse)),
+        mean(&|fold| fold.errors.mase),
+        100.0 * mean(&|fold| fold.coverage),
+        figure(mean(&|fold| best_baseline(fold).0))
+    ));
+    lines
+}
+
+/// The error of the best forecast without a network, and which it is.
+fn best_baseline(fold: &FoldResult) -> (f64, &str) {
+    let baselines = fold.baselines.iter().min_by(|a, b| a.rmse.total_cmp(&b.rmse));
+    baselines.map_or((f64::NAN, ""), |one| (one.rmse, one.name.as_str()))
 }

@@ -10,7 +10,7 @@ use bptt_zoo::{
     AnyTask, OptimizerKind, OptionKind, Probes, RunFolder, Settings, TASKS, TaskOption, data_path,
 };
 use clap::builder::{PossibleValue, PossibleValuesParser, ValueParser};
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `bptt train`.
@@ -109,6 +109,13 @@ pub struct SharedArgs {
     /// Continue the run in the run folder; model and data stay as they were
     #[arg(long)]
     pub resume: bool,
+    /// Begin with the weights of the run in DIR, and scale the data as it did: for data with new rows
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    pub warm_start: Option<PathBuf>,
+    /// For forecast, a backtest: train and test N times, each time one test part later, the last time on all data; the
+    /// earlier runs go to DIR-fold-1, DIR-fold-2, …
+    #[arg(long, value_name = "N", conflicts_with_all = ["resume", "hold_back"], value_parser = value_parser!(u16).range(2..=20))]
+    pub folds: Option<u16>,
     /// Print the result and nothing before it: no progress and no notes on the data
     #[arg(long, short)]
     pub quiet: bool,
@@ -176,6 +183,7 @@ enum Given {
     Size(usize),
     File(PathBuf),
     Text(String),
+    Texts(Vec<String>),
 }
 
 impl TrainArgs {
@@ -243,6 +251,7 @@ impl TrainArgs {
                 Given::Size(size) => settings.with_option(name, *size),
                 Given::File(file) => settings.with_option(name, data_path(file)?),
                 Given::Text(text) => settings.with_option(name, text.as_str()),
+                Given::Texts(texts) => settings.with_option(name, texts.clone()),
             };
         }
         Ok(settings)
@@ -299,6 +308,9 @@ impl FromArgMatches for TrainArgs {
                 OptionKind::Size(..) => matches.get_one(option.name).copied().map(Given::Size),
                 OptionKind::File => matches.get_one(option.name).cloned().map(Given::File),
                 OptionKind::Text => matches.get_one(option.name).cloned().map(Given::Text),
+                OptionKind::Texts => matches
+                    .get_many(option.name)
+                    .map(|texts| Given::Texts(texts.cloned().collect())),
             };
             value.map(|value| (option.name, value))
         });
@@ -334,11 +346,16 @@ fn own_argument(option: &'static TaskOption) -> Arg {
     let parser: ValueParser = match option.kind {
         OptionKind::Size(..) => value_parser!(usize).into(),
         OptionKind::File => value_parser!(PathBuf),
-        OptionKind::Text => value_parser!(String),
+        OptionKind::Text | OptionKind::Texts => value_parser!(String),
     };
     // Clap needs `'static` names. The name is leaked once for each argument of the process.
     let flag: &'static str = option.flag().leak();
+    let action = match option.kind {
+        OptionKind::Texts => ArgAction::Append,
+        _ => ArgAction::Set,
+    };
     Arg::new(option.name)
+        .action(action)
         .long(flag)
         .value_name(option.value)
         .value_parser(parser)

@@ -18,9 +18,12 @@ pub(crate) struct Labels<'a> {
 
 /// Draws the curves as SVG.
 pub(crate) fn draw(points: &[Point], labels: &Labels<'_>) -> Result<String, Error> {
+    // A likelihood may have a negative logarithm.
+    let negative =
+        points.iter().any(|p| [p.train_loss, p.valid_loss].into_iter().flatten().any(|l| l < 0.0));
     let curve = |loss: fn(&Point) -> Option<f64>| -> Vec<(f64, f64)> {
         // A logarithmic axis cannot show zero.
-        let least = if labels.logarithmic { 1e-12 } else { f64::NEG_INFINITY };
+        let least = if labels.logarithmic && !negative { 1e-12 } else { f64::NEG_INFINITY };
         let finite = |p: &Point| loss(p).filter(|l| l.is_finite()).map(|l| l.max(least));
         points.iter().filter_map(|p| finite(p).map(|l| (p.step as f64, l))).collect()
     };
@@ -33,7 +36,7 @@ pub(crate) fn draw(points: &[Point], labels: &Labels<'_>) -> Result<String, Erro
     let (low, high) = if low <= high { (low, high) } else { (0.5, 1.0) };
 
     let mut svg = String::new();
-    let drawn = if labels.logarithmic {
+    let drawn = if labels.logarithmic && !negative {
         let range = (low / 1.3..high * 1.3).log_scale();
         plot(&mut svg, labels, 0.0..last_step, range, &[&train, &valid])
     } else {

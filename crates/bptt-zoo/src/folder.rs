@@ -30,6 +30,7 @@ use crate::read;
 use crate::settings::Settings;
 use crate::sharpness_log::SharpnessPoint;
 use crate::task::TestScores;
+use crate::tasks::forecast::score::Calibration;
 use crate::whole::{is_unfinished, write_whole};
 use burn::tensor::Bytes;
 use serde::Serialize;
@@ -264,6 +265,18 @@ impl RunFolder {
 
     pub(crate) fn write_test(&self, scores: &TestScores) -> Result<(), Error> {
         self.write_json(TEST, scores)
+    }
+
+    /// What the validation part of a forecast has corrected; `None`, if the run is not complete or has no test part.
+    pub(crate) fn calibration(&self) -> Result<Option<Calibration>, Error> {
+        #[derive(serde::Deserialize)]
+        struct Stored {
+            calibration: Option<Calibration>,
+        }
+        match self.path.join(TEST).exists() {
+            true => Ok(self.read_json::<Stored>(TEST)?.calibration),
+            false => Ok(None),
+        }
     }
 
     pub(crate) fn write_gradients(&self, points: &[GradientPoint]) -> Result<(), Error> {

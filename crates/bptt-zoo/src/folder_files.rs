@@ -1,8 +1,10 @@
 //! The contents of the files in a run folder.
 
+use crate::frame::step::Grid;
 use crate::labelled::scaling::Scaling;
 use crate::loss_scale::LossScale;
 use crate::model_config::ModelConfig;
+use crate::series::Standardization;
 use crate::settings::Settings;
 use crate::tokenizer::StoredTokenizer;
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,9 @@ pub struct FolderInfo {
     /// About the series, for `forecast`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<SeriesInfo>,
+    /// How the series are read, for `forecast`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastInfo>,
     /// About labelled sequences, for `classify`, `tag` and `regress`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labelled: Option<LabelledInfo>,
@@ -79,6 +84,33 @@ pub struct SeriesInfo {
     pub values: usize,
     /// A hash of the values.
     pub fingerprint: String,
+}
+
+/// What a model needs to read new values of its series.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForecastInfo {
+    /// The names of the series; one that is empty, if there is only one.
+    pub names: Vec<String>,
+    /// How the targets of each series are scaled.
+    pub scales: Vec<Vec<Standardization>>,
+    /// How the covariates are scaled: those known up to now, then those known ahead.
+    pub covariates: Scaling,
+    /// The steps of the times, if there are times.
+    pub(crate) grid: Option<Grid>,
+    /// How many steps a season has; 1 for none.
+    pub season: usize,
+}
+
+impl ForecastInfo {
+    /// Whether it fits so many targets and covariates, and its numbers can be used.
+    pub(crate) fn is_sound(&self, targets: usize, covariates: usize) -> bool {
+        self.names.len() == self.scales.len()
+            && !self.scales.is_empty()
+            && self.scales.iter().all(|scales| {
+                scales.len() == targets && scales.iter().all(Standardization::is_sound)
+            })
+            && self.covariates.is_sound(covariates)
+    }
 }
 
 /// What a resumed run needs to know about its labelled sequences, and what a model needs to read others.

@@ -20,6 +20,7 @@
 //!         device: Device::flex(),
 //!         out: "runs/adding".into(),
 //!         resume: false,
+//!         warm_start: None,
 //!         stop: &stop,
 //!         probes: Default::default(),
 //!         begun: &mut || {},
@@ -46,6 +47,7 @@ mod error;
 mod figure;
 mod folder;
 mod folder_files;
+mod frame;
 mod gradient_log;
 #[cfg(feature = "scanned-cells")]
 mod hybrid;
@@ -95,7 +97,11 @@ pub use dynamics::{
 pub use error::Error;
 pub use figure::figure;
 pub use folder::RunFolder;
-pub use folder_files::{FolderInfo, LabelledInfo, Point, SeriesInfo, StoredModel, TextInfo};
+pub use folder_files::{
+    FolderInfo, ForecastInfo, LabelledInfo, Point, SeriesInfo, StoredModel, TextInfo,
+};
+pub use frame::format::TableFormat;
+pub use frame::step::TimeStep;
 pub use gradient_log::GradientPoint;
 #[cfg(feature = "scanned-cells")]
 pub use hybrid::{
@@ -117,7 +123,7 @@ pub use progress::TrainProgress;
 pub use random::{Purpose, generator};
 pub use read::data_path;
 pub use series::{Series, Standardization};
-pub use session::{Probes, RunResult, Session};
+pub use session::{FoldResult, Probes, RunResult, Session};
 pub use settings::Settings;
 pub use sharpness_log::SharpnessPoint;
 pub use stream_layer::StreamLayer;
@@ -128,7 +134,11 @@ pub use tasks::char_lm_options::{CharLmOptions, ModelKind};
 pub use tasks::classify::Classify;
 pub use tasks::copy::{CopyOptions, Copying, Tagger, TaggerConfig};
 pub use tasks::flip_flop::{FlipFlop, FlipFlopOptions, Regressor, RegressorConfig};
-pub use tasks::forecast::{Forecast, ForecastOptions, Forecaster, ForecasterConfig};
+pub use tasks::forecast::Forecast;
+pub use tasks::forecast::head::{Head, LEVELS};
+pub use tasks::forecast::model::{ForecastShape, Forecaster, ForecasterConfig};
+pub use tasks::forecast::options::{ForecastOptions, Names, Strategy};
+pub use tasks::forecast::score::{Calibration, ErrorScores, ForecastScores, HorizonError};
 pub use tasks::labelled_options::{ClassWeights, LabelledOptions};
 pub use tasks::parity::{Classifier, ClassifierConfig, Parity, ParityOptions};
 pub use tasks::regress::Regress;

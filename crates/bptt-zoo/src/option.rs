@@ -29,6 +29,8 @@ pub enum OptionKind {
     File,
     /// A text, such as the name of a column.
     Text,
+    /// Texts: the option may be given several times.
+    Texts,
 }
 
 impl TaskOption {
@@ -51,6 +53,11 @@ impl TaskOption {
     /// A text.
     pub const fn text(name: &'static str, value: &'static str, help: &'static str) -> Self {
         Self { name, value, help, kind: OptionKind::Text, required: false }
+    }
+
+    /// Texts, one each time that the option is given.
+    pub const fn texts(name: &'static str, value: &'static str, help: &'static str) -> Self {
+        Self { name, value, help, kind: OptionKind::Texts, required: false }
     }
 
     /// The same option, but it has to be given.

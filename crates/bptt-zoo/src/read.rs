@@ -49,19 +49,28 @@ pub(crate) fn data_name(path: &str) -> &str {
 /// The bytes of a text or a CSV file; `-` is standard input. Reading stops at the first byte that a text cannot have,
 /// so that a disk image is not read to its end.
 pub(crate) fn data(path: &Path) -> Result<Vec<u8>, Error> {
+    bounded(path, false)
+}
+
+/// The same for a table, which may be in UTF-16 too, if it begins with a byte order mark.
+pub(crate) fn table(path: &Path) -> Result<Vec<u8>, Error> {
+    bounded(path, true)
+}
+
+fn bounded(path: &Path, or_utf16: bool) -> Result<Vec<u8>, Error> {
     let named = |why| Error::input(format!("{}: {why}", data_name(&path.display().to_string())));
     if path == Path::new(STDIN) {
         if let Some(why) = useless_stdin() {
             return Err(named(why));
         }
-        return chunks(std::io::stdin().lock(), LONGEST_STDIN).map_err(named);
+        return chunks(std::io::stdin().lock(), LONGEST_STDIN, or_utf16).map_err(named);
     }
     let length = plain_file(path, true)?.len();
     if length > LONGEST_DATA {
         return Err(named(too_long(LONGEST_DATA)));
     }
     let file = std::fs::File::open(path).map_err(|error| Error::file("read", path, error))?;
-    chunks(file, LONGEST_DATA).map_err(named)
+    chunks(file, LONGEST_DATA, or_utf16).map_err(named)
 }
 
 /// The bytes of a file. It is refused if it is not a regular file, or if it is longer than `longest`.
@@ -138,7 +147,7 @@ fn too_long(longest: u64) -> String {
 }
 
 /// Reads a text to its end, chunk by chunk.
-fn chunks(mut from: impl Read, longest: u64) -> Result<Vec<u8>, String> {
+fn chunks(mut from: impl Read, longest: u64, or_utf16: bool) -> Result<Vec<u8>, String> {
     let mut bytes: Vec<u8> = Vec::new();
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -154,7 +163,10 @@ fn chunks(mut from: impl Read, longest: u64) -> Result<Vec<u8>, String> {
         bytes.try_reserve(count).map_err(|error| error.to_string())?;
         let before = bytes.len();
         bytes.extend_from_slice(&chunk[..count]);
-        no_text(&bytes, before)?;
+        let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+        if !(or_utf16 && is_utf16) {
+            no_text(&bytes, before)?;
+        }
     }
 }
 
@@ -181,9 +193,9 @@ mod tests {
 
     #[test]
     fn reading_has_a_bound() {
-        assert_eq!(chunks(&b"abc"[..], 3).unwrap(), b"abc");
+        assert_eq!(chunks(&b"abc"[..], 3, false).unwrap(), b"abc");
         let endless = || std::io::repeat(b'y');
-        let message = chunks(endless(), 1 << 20).unwrap_err();
+        let message = chunks(endless(), 1 << 20, false).unwrap_err();
         assert!(message.starts_with("it has more than 1 MiB"), "{message}");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("four");
@@ -195,10 +207,13 @@ mod tests {
     #[test]
     fn zeros_end_the_reading_at_once() {
         let endless = std::io::repeat(0);
-        assert_eq!(chunks(endless, 1 << 40).unwrap_err(), "a zero byte at byte 0; give a text");
+        assert_eq!(
+            chunks(endless, 1 << 40, false).unwrap_err(),
+            "a zero byte at byte 0; give a text"
+        );
         // A zero byte after the first chunk is noticed too.
         let late = [vec![b'a'; CHUNK + 5], vec![0]].concat();
-        let message = chunks(&late[..], 1 << 40).unwrap_err();
+        let message = chunks(&late[..], 1 << 40, false).unwrap_err();
         assert_eq!(message, format!("a zero byte at byte {}; give a text", CHUNK + 5));
     }
 

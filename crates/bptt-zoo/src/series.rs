@@ -1,7 +1,9 @@
 //! Series of numbers: a column of a CSV file, and how its numbers are scaled for a network.
 
 use crate::error::Error;
-use crate::{read, table};
+use crate::frame::format::TableFormat;
+use crate::frame::{Columns, Frame, FrameSeries};
+use crate::read;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -28,7 +30,7 @@ impl Series {
     /// with the line: if it is not CSV, if it has no such column or more than one, if a field of the column is not a
     /// finite number, if a quote is not closed, or if a row sums up other rows.
     pub fn load(path: &Path, column: &str) -> Result<Self, Error> {
-        let bytes = read::data(path)?;
+        let bytes = read::table(path)?;
         Self::parse(&bytes, read::data_name(&path.display().to_string()), column)
     }
 
@@ -38,13 +40,32 @@ impl Series {
     ///
     /// As [`load`](Self::load).
     pub fn parse(bytes: &[u8], name: &str, column: &str) -> Result<Self, Error> {
-        let table::Column { values, notes } = table::column(bytes, name, column)?;
-        let first = values.iter().position(Option::is_some);
-        let last = values.iter().rposition(Option::is_some);
-        let (Some(first), Some(last)) = (first, last) else {
-            return Err(Error::input(format!("{name}: the column `{column}` has no number")));
+        let columns = Columns { targets: vec![column.to_string()], ..Columns::default() };
+        let frame = Frame::parse(bytes, name, &columns, &TableFormat::default(), None)?;
+        let column_of = |series: &FrameSeries| {
+            let values = &series.columns[0];
+            let first = values.iter().position(Option::is_some)?;
+            let last = values.iter().rposition(Option::is_some)?;
+            Self::of_column(&values[first..=last])
         };
-        Ok(Self { notes, ..Self::filled(&values[first..=last]) })
+        let series =
+            frame.series.first().and_then(column_of).ok_or_else(|| {
+                Error::input(format!("{name}: the column `{column}` has no number"))
+            })?;
+        Ok(Self { notes: frame.notes, ..series })
+    }
+
+    /// The series of a column. Gaps at its ends hold the nearest value. `None`: there is no value.
+    pub(crate) fn of_column(values: &[Option<f64>]) -> Option<Self> {
+        let first = values.iter().position(Option::is_some)?;
+        let last = values.iter().rposition(Option::is_some)?;
+        let inner = Self::filled(&values[first..=last]);
+        if (first, last + 1) == (0, values.len()) {
+            return Some(inner);
+        }
+        let ends = |at: usize| inner.values[at.clamp(first, last) - first];
+        let known = values.iter().map(Option::is_some).collect();
+        Some(Self::new((0..values.len()).map(ends).collect(), known))
     }
 
     /// The first value and the last must be known.
@@ -64,11 +85,15 @@ impl Series {
                 before + (values[next].unwrap_or(before) - before) / (next - t + 1) as f64
             }));
         }
-        let bytes = filled.iter().flat_map(|value| value.to_bits().to_le_bytes());
+        Self::new(filled, known)
+    }
+
+    fn new(values: Vec<f64>, known: Vec<bool>) -> Self {
+        let bytes = values.iter().flat_map(|value| value.to_bits().to_le_bytes());
         let fingerprint = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        Self { values: filled, known, fingerprint, notes: Vec::new() }
+        Self { values, known, fingerprint, notes: Vec::new() }
     }
 
     /// How many gaps were filled.

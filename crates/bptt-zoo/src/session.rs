@@ -2,6 +2,7 @@
 
 use crate::progress::TrainProgress;
 use crate::task::TestScores;
+use crate::tasks::forecast::score::ErrorScores;
 use burn::tensor::Device;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -15,6 +16,9 @@ pub struct Session<'a> {
     pub out: PathBuf,
     /// Whether to continue the run in the folder.
     pub resume: bool,
+    /// The folder of another run, from whose best model a new run goes on. Nothing else is taken from it but how data is
+    /// scaled, so that its weights mean the same.
+    pub warm_start: Option<PathBuf>,
     /// Another thread sets this to end the run after the current step, so that it is saved.
     pub stop: &'a AtomicBool,
     /// What is read while the run is trained. It changes nothing else.
@@ -74,4 +78,36 @@ pub struct RunResult {
     /// object as the others.
     #[serde(flatten)]
     pub test: Option<TestScores>,
+    /// The tests of earlier origins, the earliest first; none without a backtest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub folds: Vec<FoldResult>,
+}
+
+/// The test of one fold of a backtest.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FoldResult {
+    /// The run folder.
+    pub out: String,
+    /// How many test parts after its own were left out.
+    pub hold_back: usize,
+    /// The errors of the model.
+    pub errors: ErrorScores,
+    /// The errors of forecasts without a network.
+    pub baselines: Vec<ErrorScores>,
+    /// The share of the values that lie in the interval of 90 %.
+    pub coverage: f64,
+}
+
+impl FoldResult {
+    /// The fold of a run; `None`, if it is not complete, or is none of `forecast`.
+    pub fn of(result: &RunResult, hold_back: usize) -> Option<Self> {
+        let forecast = result.test.as_ref()?.forecast.as_ref()?;
+        Some(Self {
+            out: result.out.clone(),
+            hold_back,
+            errors: forecast.errors.clone(),
+            baselines: forecast.baselines.clone(),
+            coverage: forecast.coverage,
+        })
+    }
 }

@@ -1,36 +1,13 @@
-//! A column of a CSV file, read strictly: ambiguous content is refused, and the message has its line.
+//! CSV files, read strictly: ambiguous content is refused, and the message has its line.
 
-mod fault;
-mod field;
-mod summary;
+pub(crate) mod fault;
+pub(crate) mod field;
+pub(crate) mod summary;
 
 use crate::error::Error;
 use crate::read;
 use crate::table::field::{Wrong, number};
-use crate::table::summary::Summaries;
 use csv::{ByteRecord, Reader, ReaderBuilder};
-
-/// A column's fields, row by row.
-#[derive(Debug)]
-pub(crate) struct Column {
-    /// The numbers; `None` is a gap.
-    pub(crate) values: Vec<Option<f64>>,
-    /// Notes for the user about how the column was read.
-    pub(crate) notes: Vec<String>,
-}
-
-/// Reads the column with a name.
-pub(crate) fn column(bytes: &[u8], name: &str, column: &str) -> Result<Column, Error> {
-    read::no_text(bytes, 0).map_err(|why| Error::input(format!("{name}: {why}")))?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    // The reader is configured to accept everything. Errors are found here, where the message can be better.
-    let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
-    let mut rows = Rows { bytes, reader, record: ByteRecord::new(), start: 0, blank: 0 };
-    rows.column(column).map_err(|(at, why)| {
-        let line = line_of(bytes, at);
-        Error::input(format!("{name}, line {line}: {why}"))
-    })
-}
 
 /// A whole table, row by row, read as strictly as [`column`].
 pub(crate) struct Table<'a> {
@@ -51,8 +28,7 @@ impl<'a> Table<'a> {
     pub(crate) fn open(bytes: &'a [u8], name: &'a str) -> Result<Self, Error> {
         read::no_text(bytes, 0).map_err(|why| Error::input(format!("{name}: {why}")))?;
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
-        let mut rows = Rows { bytes, reader, record: ByteRecord::new(), start: 0, blank: 0 };
+        let mut rows = Rows::new(bytes, b',');
         let is_there = rows.next().map_err(|(at, why)| {
             Error::input(format!("{name}, line {}: {why}", line_of(bytes, at)))
         })?;
@@ -88,7 +64,7 @@ impl<'a> Table<'a> {
         self.line += breaks(&self.rows.bytes[self.counted..self.rows.start]);
         self.counted = self.rows.start;
         let (record, width) = (&self.rows.record, self.columns.len());
-        let why = fault::swallowed_rows(record, width, place)
+        let why = fault::swallowed_rows(record, width, place, b',')
             .or_else(|| (record.len() != width).then(|| fault::width(record.len(), width)));
         match why {
             Some(why) => Err(Error::input(format!("{}, line {}: {why}", self.name, self.line))),
@@ -113,67 +89,40 @@ pub(crate) fn field_number(field: &[u8], column: &str) -> Result<f64, String> {
 }
 
 /// The rows of a file, one after the other.
-struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     bytes: &'a [u8],
     reader: Reader<&'a [u8]>,
+    /// What separates the fields.
+    delimiter: u8,
     /// The row.
-    record: ByteRecord,
+    pub(crate) record: ByteRecord,
     /// The byte where the row begins.
-    start: usize,
+    pub(crate) start: usize,
     /// The number of blank lines before the row.
-    blank: usize,
+    pub(crate) blank: usize,
 }
 
-impl Rows<'_> {
-    fn column(&mut self, column: &str) -> Result<Column, Wrong> {
-        if !self.next()? {
-            return Err((0, format!("no column `{column}`: the file is empty")));
-        }
-        let place =
-            fault::place(&self.record, self.raw(), column).map_err(|why| (self.start, why))?;
-        let width = self.record.len();
-        let mut summaries = Summaries::new(place);
-        let (mut values, mut left_out) = (Vec::new(), 0);
-        while self.next()? {
-            let wrong = |why| Err((self.start, why));
-            let (record, start) = (&self.record, self.start);
-            if let Some(why) = fault::swallowed_rows(record, width, place) {
-                return wrong(why);
-            }
-            if record.len() != width {
-                return wrong(fault::width(record.len(), width));
-            }
-            // If there is only one column, a blank line is a row with an empty field.
-            match width {
-                1 => values.extend(std::iter::repeat_n(None, self.blank)),
-                _ => left_out += self.blank,
-            }
-            let field = record[place].trim_ascii();
-            let value = number(field);
-            if value.is_none() && !field.is_empty() {
-                return wrong(fault::no_number(field, column));
-            }
-            summaries.look(record, start, value);
-            values.push(value);
-        }
-        summaries.refuse()?;
-        let note = (left_out > 0).then(|| format!("{left_out} blank lines left out"));
-        let sum = summaries.last_is_sum().map(|at| {
-            let line = line_of(self.bytes, at);
-            format!("the last value, line {line}, is the sum of all before: is it a total?")
-        });
-        Ok(Column { values, notes: note.into_iter().chain(sum).collect() })
+impl<'a> Rows<'a> {
+    /// The rows of these bytes, whose fields this byte separates.
+    pub(crate) fn new(bytes: &'a [u8], delimiter: u8) -> Self {
+        // The reader is configured to accept everything. Errors are found here, where the message can be better.
+        let reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(delimiter)
+            .from_reader(bytes);
+        Self { bytes, reader, delimiter, record: ByteRecord::new(), start: 0, blank: 0 }
     }
 
     /// Goes to the next row, if there is one.
-    fn next(&mut self) -> Result<bool, Wrong> {
+    pub(crate) fn next(&mut self) -> Result<bool, Wrong> {
         let before = self.reader.position().byte() as usize;
         let more = self.reader.read_byte_record(&mut self.record);
         if !more.map_err(|error| (before, error.to_string()))? {
             return Ok(false);
         }
         (self.start, self.blank) = blank_lines(self.bytes, before);
-        fault::quotes(self.raw()).map_err(|(at, opened)| {
+        fault::quotes(self.raw(), self.delimiter).map_err(|(at, opened)| {
             let at = self.start + at;
             let opened = opened.map(|opened| line_of(self.bytes, self.start + opened));
             (at, fault::quote(opened.filter(|&line| line != line_of(self.bytes, at)), opened))
@@ -182,7 +131,7 @@ impl Rows<'_> {
     }
 
     /// The bytes of the row in the file.
-    fn raw(&self) -> &[u8] {
+    pub(crate) fn raw(&self) -> &[u8] {
         &self.bytes[self.start..self.reader.position().byte() as usize]
     }
 }
@@ -212,35 +161,6 @@ fn breaks(bytes: &[u8]) -> usize {
 }
 
 /// The number of the line with this byte.
-fn line_of(bytes: &[u8], at: usize) -> usize {
+pub(crate) fn line_of(bytes: &[u8], at: usize) -> usize {
     1 + breaks(&bytes[..at.min(bytes.len())])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rand::rngs::StdRng;
-    use rand::{RngExt, SeedableRng};
-
-    /// No input causes a panic, and each file that is accepted is read in the same way by another reader.
-    #[test]
-    fn what_is_taken_is_what_the_file_says() {
-        let pieces = ["x", ",", ",", "1", "2.5", "\n", "\n", "\r\n", "\r", "\"", "\"", " ", "b"];
-        let mut random = StdRng::seed_from_u64(1);
-        let mut taken = 0;
-        for _ in 0..50_000 {
-            let length = random.random_range(0..20);
-            let piece = |_| pieces[random.random_range(0..pieces.len())];
-            let text = "t,x\n".to_string() + &(0..length).map(piece).collect::<String>();
-            let Ok(found) = column(text.as_bytes(), "f.csv", "x") else { continue };
-            let mut reader = ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-            let expected = reader.records().map(|record| {
-                let record = record.expect("what is taken is a table");
-                record[1].parse::<f64>().ok()
-            });
-            assert_eq!(found.values, expected.collect::<Vec<_>>(), "{text:?}");
-            taken += usize::from(found.values.len() > 1);
-        }
-        assert!(taken > 50, "{taken}");
-    }
 }

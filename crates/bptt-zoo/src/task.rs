@@ -5,6 +5,7 @@ use crate::folder_files::FolderInfo;
 use crate::labelled::confusion::Confusion;
 use crate::option::TaskOption;
 use crate::settings::Settings;
+use crate::tasks::forecast::score::ForecastScores;
 use bptt::{AnyCell, AnyRecurrent, AnyState, Engine, GradientProbe};
 use bptt_probe::readout::{Batch, Input, Readout};
 use burn::Tensor;
@@ -60,6 +61,9 @@ pub struct TestScores {
     /// Which label the model says where which one is right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confusion: Option<Confusion>,
+    /// The errors of forecasts beside those of others. In JSON they are in the same object.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastScores>,
 }
 
 /// How large the sequences of a task are. A run uses this to estimate how much memory it takes.
@@ -146,6 +150,30 @@ pub trait Task: Sized {
     ///
     /// If the data does not exist, or if the settings do not fit it.
     fn new(settings: &Settings) -> Result<Self, Error>;
+
+    /// Takes over what a model of another run needs so that it goes on with this task's data, such as how numbers are scaled.
+    ///
+    /// # Errors
+    ///
+    /// If the model cannot go on: if it knows other characters, labels or columns.
+    fn adopt(&mut self, from: &FolderInfo) -> Result<(), Error> {
+        let own = self.info();
+        let differs =
+            |what: &str| Err(Error::input(format!("its model has other {what}: start without it")));
+        let characters = |info: &FolderInfo| info.text.as_ref().map(|text| text.vocabulary.clone());
+        let labels = |info: &FolderInfo| info.labelled.as_ref().map(|data| data.labels.clone());
+        let features = |info: &FolderInfo| info.labelled.as_ref().map(|data| data.features.clone());
+        if characters(&own) != characters(from) {
+            return differs("characters");
+        }
+        if labels(&own) != labels(from) {
+            return differs("labels");
+        }
+        if features(&own) != features(from) {
+            return differs("columns");
+        }
+        Ok(())
+    }
 
     /// How large the sequences are.
     fn sequence_size(options: &Self::Options) -> SequenceSize;

@@ -97,6 +97,47 @@ pub(crate) fn check_resume<T: Task>(settings: &Settings, folder: &RunFolder) -> 
     settings.check_resume(&resumed::<T>(folder)?, &files)
 }
 
+/// Makes a new run's task one that goes on from the model of another run.
+///
+/// # Errors
+///
+/// If the other folder holds no run of this task, or its data does not fit.
+pub(crate) fn adopt_from<T: Task>(task: &mut T, from: &RunFolder) -> Result<(), Error> {
+    let at = from.path().display();
+    let other = from.settings()?.task;
+    if other != T::NAME {
+        let other = other.escape_debug();
+        return Err(Error::input(format!(
+            "--warm-start {at}: a run of `{other}`, and this is {}",
+            T::NAME
+        )));
+    }
+    let info = from.config()?.info;
+    task.adopt(&info).map_err(|why| Error::input(format!("--warm-start {at}: {why}")))
+}
+
+/// Makes a resumed run's task the one that it was: it may have begun from another model.
+pub(crate) fn adopt_own<T: Task>(task: &mut T, folder: &RunFolder) -> Result<(), Error> {
+    let info = folder.config()?.info;
+    match info.other_data(&task.info()) {
+        // What is wrong is said when the run is restored.
+        Some(_) => Ok(()),
+        None => task.adopt(&info).map_err(|why| folder.in_config(why)),
+    }
+}
+
+/// The task of a run with its data.
+///
+/// # Errors
+///
+/// If the data cannot be read or is not the one that the run was trained with.
+pub(crate) fn of_run<T: Task>(folder: &RunFolder, settings: &Settings) -> Result<T, Error> {
+    let mut task = T::new(settings)?;
+    check_data(folder, &task)?;
+    adopt_own(&mut task, folder)?;
+    Ok(task)
+}
+
 /// Checks that the data is the one with which the run was trained.
 pub(crate) fn check_data<T: Task>(folder: &RunFolder, task: &T) -> Result<(), Error> {
     match folder.config()?.info.other_data(&task.info()) {

@@ -51,7 +51,15 @@ pub(crate) fn train<T: Task>(
     if let Some(warning) = memory::check_rtrl(&settings, size)? {
         (session.say)(&warning);
     }
-    train_task(&T::new(&settings)?, &settings, session)
+    let mut task = T::new(&settings)?;
+    match &session.warm_start {
+        Some(from) => task_settings::adopt_from(&mut task, &RunFolder::new(from))?,
+        None if session.resume => {
+            task_settings::adopt_own(&mut task, &RunFolder::new(&session.out))?;
+        }
+        None => {}
+    }
+    train_task(&task, &settings, session)
 }
 
 /// Trains a task. It compares the engines' gradients, then trains until the limit of steps or seconds is reached or
@@ -70,7 +78,7 @@ pub fn train_task<T: Task>(
     session: Session<'_>,
 ) -> Result<RunResult, Error> {
     let settings = &task_settings::complete::<T>(settings)?;
-    let Session { device, out, resume, stop, probes, begun, say, mut progress } = session;
+    let Session { device, out, resume, warm_start, stop, probes, begun, say, mut progress } = session;
     task_settings::check_probes::<T>(probes, settings)?;
     if !settings.dtype.works_on(&settings.device, &device) {
         let (dtype, name) = (settings.dtype.name(), &settings.device);
@@ -80,7 +88,15 @@ pub fn train_task<T: Task>(
     }
     let folder = RunFolder::new(out);
     let claim = folder.claim_existing()?;
+    if warm_start.is_some() && resume {
+        return Err(Error::input(
+            "--warm-start: a resumed run has weights of its own; leave one out",
+        ));
+    }
     let mut run = Run::start(task, settings, device, folder, resume)?;
+    if let Some(from) = warm_start {
+        run.model = numbered(load_model(run.model.clone(), &RunFolder::new(from).model())?);
+    }
     run.begin_logs(probes)?;
 
     let check = run.check();

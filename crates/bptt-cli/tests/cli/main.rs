@@ -6,6 +6,7 @@ mod data;
 mod dynamics;
 mod dynamics_run;
 mod dynamics_sweep;
+mod forecast;
 #[cfg(unix)]
 mod interrupt;
 mod landscape;

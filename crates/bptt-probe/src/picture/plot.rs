@@ -33,6 +33,8 @@ pub struct Plot {
     spacing: [f64; 2],
     /// Whether the vertical axis is of rows with names, and has no numbers.
     has_rows: bool,
+    /// Names along the horizontal axis; `None`: round numbers.
+    x_names: Option<Vec<(f64, String)>>,
 }
 
 impl Plot {
@@ -55,7 +57,7 @@ impl Plot {
         let x = Scale { axis: x, from: LEFT, to: LEFT + width };
         let y = Scale { axis: y, from: TOP + height, to: TOP };
         let (body, legend, beside) = (String::new(), Vec::new(), (String::new(), 0.0));
-        Self { x, y, body, legend, beside, spacing: [80.0, 60.0], has_rows: false }
+        Self { x, y, body, legend, beside, spacing: [80.0, 60.0], has_rows: false, x_names: None }
     }
 
     /// Rows, one below the other, each of this height. The vertical axis has no numbers. The first row is between 0 and -1,
@@ -222,6 +224,27 @@ impl Plot {
         );
     }
 
+    /// The area between two lines without gaps, `(x, low, high)`, with a class.
+    pub fn band(&mut self, points: &[(f64, f64, f64)], class: &str) {
+        let upper = points.iter().map(|(x, _, high)| (*x, *high));
+        let lower = points.iter().rev().map(|(x, low, _)| (*x, *low));
+        let outline: Vec<_> = upper.chain(lower).collect();
+        let inside = outline.iter().all(|(x, y)| self.shows(*x, *y));
+        let outline = path(outline.iter().map(|(x, y)| self.place(*x, *y)));
+        self.within(inside, &format!("<path class=\"area {class}\" d=\"{outline}Z\"/>\n"));
+    }
+
+    /// Names at places of the horizontal axis, in place of round numbers.
+    pub fn x_names(&mut self, names: Vec<(f64, String)>) {
+        self.x_names = Some(names);
+    }
+
+    /// A line of the legend for an area of a class.
+    pub fn legend_area(&mut self, class: &str, name: &str) {
+        let block = format!("<path class=\"area {class}\" d=\"M0 -6h44v12h-44z\"/>");
+        self.legend_symbol(block, name);
+    }
+
     /// The circle of radius 1 around the origin. Both axes have the same scale.
     pub fn unit_circle(&mut self) {
         let (x, y) = self.place(0.0, 0.0);
@@ -324,14 +347,21 @@ impl Plot {
         );
         let (left, right, top) = (self.x.from, self.x.to, self.y.to);
         let (mut grid, mut numbers) = (String::new(), String::new());
-        for tick in self.x.axis.ticks((right - left) / self.spacing[0]) {
+        let ticks = match &self.x_names {
+            Some(names) => names.clone(),
+            None => {
+                let ticks = self.x.axis.ticks((right - left) / self.spacing[0]);
+                ticks.into_iter().map(|tick| (tick, number(tick))).collect()
+            }
+        };
+        for (tick, name) in ticks {
             let at = self.x.place(tick);
             let _ = write!(grid, "M{at:.1} {top}V{bottom}");
             let _ = writeln!(
                 numbers,
                 "<text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
                 bottom + 18.0,
-                number(tick)
+                escaped(&name)
             );
         }
         let ticks = match self.has_rows {

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::settings::Settings;
 use crate::task::{Scores, Task};
-use crate::task_settings::{check_data, loss_name, stored};
+use crate::task_settings::{loss_name, of_run, stored};
 use bptt::{AnyCell, SequenceCell};
 use bptt_probe::dynamics::{Matrix, Network};
 use bptt_probe::readout::{Batch, Input, Readout};
@@ -55,8 +55,7 @@ impl Trained {
                 "its layers have zoneout, so the map of their state is not the cell's alone",
             );
         }
-        let task = T::new(&settings)?;
-        check_data(folder, &task)?;
+        let task: T = of_run(folder, &settings)?;
         let model = folder.with_weights(task.model(device)?)?;
         let scores = task.validate(&model, device);
         let Some((readout, batches)) = task.readout(&model, device) else {

@@ -95,6 +95,7 @@ pub(crate) fn test_scores(sequences: usize, (loss, confusion): (f64, Confusion))
         test_metric: confusion.accuracy(),
         test_macro_f1: Some(confusion.macro_f1()),
         confusion: Some(confusion),
+        forecast: None,
     }
 }
 

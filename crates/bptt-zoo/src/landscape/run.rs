@@ -9,7 +9,7 @@ use crate::landscape::work::{Kind, Work};
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::Task;
-use crate::task_settings::{check_data, loss_name, stored};
+use crate::task_settings::{loss_name, of_run, stored};
 use crate::vector::{parameters, with_parameters};
 use bptt::{AnyCell, available_memory};
 use bptt_probe::landscape::{
@@ -48,8 +48,7 @@ pub(crate) fn landscape_of<T: Task>(
 ) -> Result<Landscape, Error> {
     options.check()?;
     let settings = stored::<T>(folder)?;
-    let task = T::new(&settings)?;
-    check_data(folder, &task)?;
+    let task: T = of_run(folder, &settings)?;
     let model = folder.with_weights(task.model(device)?)?;
     let others = options.to.iter().chain(&options.through);
     let others = others.map(|path| other_model(path, &settings, &task, device));

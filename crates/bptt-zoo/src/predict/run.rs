@@ -87,7 +87,7 @@ fn settings(folder: &RunFolder) -> Result<(Settings, Kind, LabelledSource), Erro
         (stored::<Tag>(folder)?, Kind::Tags)
     } else {
         return Err(Error::input(format!(
-            "{}: a run of `{}`; predictions are made by runs of classify, tag and regress",
+            "{}: a run of `{}`; predictions are made by runs of classify, tag, regress and forecast",
             folder.path().display(),
             task.escape_debug(),
         )));

@@ -4,7 +4,7 @@ use crate::table::field::{number, shown};
 use csv::ByteRecord;
 
 /// The index of the column with this name. `names` is the first row of the file, and `raw` has the bytes of this row.
-pub(super) fn place(names: &ByteRecord, raw: &[u8], column: &str) -> Result<usize, String> {
+pub(crate) fn place(names: &ByteRecord, raw: &[u8], column: &str) -> Result<usize, String> {
     let fits = |&place: &usize| names[place].trim_ascii() == column.as_bytes().trim_ascii();
     let mut places = (0..names.len()).filter(fits);
     match (places.next(), places.next()) {
@@ -46,7 +46,7 @@ fn hint(names: &ByteRecord, raw: &[u8], column: &str) -> Option<String> {
 }
 
 /// The message for a row with more or fewer fields than there are columns.
-pub(super) fn width(found: usize, expected: usize) -> String {
+pub(crate) fn width(found: usize, expected: usize) -> String {
     let hint = match found > expected {
         true => " (a field with a comma in it stands in quotes, and a number has a point)",
         false => "",
@@ -55,7 +55,7 @@ pub(super) fn width(found: usize, expected: usize) -> String {
 }
 
 /// The message for a field that is neither a number nor empty.
-pub(super) fn no_number(field: &[u8], column: &str) -> String {
+pub(crate) fn no_number(field: &[u8], column: &str) -> String {
     let lower = field.to_ascii_lowercase();
     let gaps: [&[u8]; 10] =
         [b"nan", b"na", b"n/a", b"#n/a", b"null", b"none", b"nil", b"-", b".", b"?"];
@@ -85,7 +85,7 @@ fn is_infinite(field: &[u8]) -> bool {
 ///
 /// The place of the fault. For a quote that is never closed, this is where it was opened. For text after a closing
 /// quote, it is the place of this text, together with the place where the quote was opened.
-pub(super) fn quotes(raw: &[u8]) -> Result<(), (usize, Option<usize>)> {
+pub(crate) fn quotes(raw: &[u8], delimiter: u8) -> Result<(), (usize, Option<usize>)> {
     enum At {
         Start,
         Plain,
@@ -102,7 +102,8 @@ pub(super) fn quotes(raw: &[u8]) -> Result<(), (usize, Option<usize>)> {
             (At::Quoted(opened), _) => At::Quoted(opened),
             // Two quotes in a row are one quote of the text.
             (At::Closed(opened), b'"') => At::Quoted(opened),
-            (_, b',' | b'\r' | b'\n') => At::Start,
+            (_, b'\r' | b'\n') => At::Start,
+            (_, byte) if byte == delimiter => At::Start,
             (At::Start, b'"') => At::Quoted(place),
             (At::Closed(opened), b' ' | b'\t') => At::Closed(opened),
             (At::Closed(opened), _) => return Err((place, Some(opened))),
@@ -114,7 +115,7 @@ pub(super) fn quotes(raw: &[u8]) -> Result<(), (usize, Option<usize>)> {
 
 /// The message for a fault that [`quotes`] found. It names the line where the quote was opened, if the fault is in
 /// another line.
-pub(super) fn quote(other: Option<usize>, opened: Option<usize>) -> String {
+pub(crate) fn quote(other: Option<usize>, opened: Option<usize>) -> String {
     let double = "a quote that belongs to the text is written twice";
     match (other, opened) {
         (_, None) => format!("a quote is opened here and never closed; {double}"),
@@ -130,12 +131,17 @@ pub(super) fn quote(other: Option<usize>, opened: Option<usize>) -> String {
 ///
 /// A field may have several lines. But its second line counts as a row if it has one field for each column, numbers
 /// where this row has numbers, and a number in the column that is read.
-pub(super) fn swallowed_rows(record: &ByteRecord, width: usize, place: usize) -> Option<String> {
+pub(crate) fn swallowed_rows(
+    record: &ByteRecord,
+    width: usize,
+    place: usize,
+    delimiter: u8,
+) -> Option<String> {
     for (field, text) in record.iter().enumerate().take(width) {
         let Some(end) = text.iter().position(|byte| b"\r\n".contains(byte)) else { continue };
         let rest = text[end..].trim_ascii_start();
         let line = rest.split(|byte| b"\r\n".contains(byte)).next().unwrap_or(rest);
-        let mut parts: Vec<&[u8]> = line.split(|&byte| byte == b',').collect();
+        let mut parts: Vec<&[u8]> = line.split(|&byte| byte == delimiter).collect();
         // The last line of the text is followed by the rest of the row, so it is not checked.
         if line.len() == rest.len() {
             parts.extend(record.iter().skip(field + 1));

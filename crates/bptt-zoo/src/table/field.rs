@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 
 /// The byte where the error is, and the message.
-pub(super) type Wrong = (usize, String);
+pub(crate) type Wrong = (usize, String);
 
 /// A finite number.
-pub(super) fn number(field: &[u8]) -> Option<f64> {
+pub(crate) fn number(field: &[u8]) -> Option<f64> {
     let number = std::str::from_utf8(field.trim_ascii()).ok()?.parse::<f64>().ok();
     number.filter(|number| number.is_finite())
 }
 
 /// A field as text for a message: one short line.
-pub(super) fn shown(field: &[u8]) -> String {
+pub(crate) fn shown(field: &[u8]) -> String {
     const MOST: usize = 40;
     // A character has at most four bytes.
     let some = &field[..field.len().min(4 * MOST)];

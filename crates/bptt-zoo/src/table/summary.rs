@@ -39,7 +39,7 @@ const RARE: usize = 5;
 const FEW: usize = 3;
 
 /// Looks for summary rows while a file is read.
-pub(super) struct Summaries {
+pub(crate) struct Summaries {
     /// The column of the series.
     place: usize,
     /// The first of the other columns, which is usually the label of a row.
@@ -70,7 +70,7 @@ struct Last {
 }
 
 impl Summaries {
-    pub(super) fn new(place: usize) -> Self {
+    pub(crate) fn new(place: usize) -> Self {
         Self {
             place,
             label: None,
@@ -88,7 +88,7 @@ impl Summaries {
     }
 
     /// Looks at the next row.
-    pub(super) fn look(&mut self, record: &ByteRecord, start: usize, value: Option<f64>) {
+    pub(crate) fn look(&mut self, record: &ByteRecord, start: usize, value: Option<f64>) {
         self.count_last();
         self.rows += 1;
         let others = || record.iter().enumerate().filter(|(place, _)| *place != self.place);
@@ -125,7 +125,7 @@ impl Summaries {
     }
 
     /// Refuses the file if one of its rows is not part of the series.
-    pub(super) fn refuse(&mut self) -> Result<(), Wrong> {
+    pub(crate) fn refuse(&mut self) -> Result<(), Wrong> {
         let before = self.rows.saturating_sub(1);
         let at_the_end = self.trailing == self.count && self.count < self.rows.min(FEW + 1);
         let few = at_the_end || self.count * RARE <= self.rows;
@@ -148,7 +148,7 @@ impl Summaries {
     }
 
     /// The place of the last value, if it is the sum of all values before it.
-    pub(super) fn last_is_sum(&self) -> Option<usize> {
+    pub(crate) fn last_is_sum(&self) -> Option<usize> {
         let value = self.last.value?;
         let same = (value - self.sum).abs() <= 1e-12 * self.size;
         (self.values >= 2 * FEW && self.size > 0.0 && same).then_some(self.last.start)

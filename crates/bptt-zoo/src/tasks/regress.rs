@@ -123,6 +123,7 @@ impl Task for Regress {
             test_metric: loss.sqrt() * self.data.unit(),
             test_macro_f1: None,
             confusion: None,
+            forecast: None,
         })
     }
 

@@ -113,6 +113,7 @@ impl<T: Task> Run<'_, T> {
             best_step: best.step,
             out: self.folder.path().display().to_string(),
             test,
+            folds: Vec::new(),
         }
     }
 }

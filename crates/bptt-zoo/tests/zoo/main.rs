@@ -86,7 +86,9 @@ fn tiny_of(task: &AnyTask) -> Settings {
                 bptt_zoo::write_whole(&file, series().as_bytes()).expect("the folder of the tests");
                 settings.with_option(option.name, file.display().to_string())
             }
-            OptionKind::Text if option.required => settings.with_option(option.name, "level"),
+            OptionKind::Text | OptionKind::Texts if option.required => {
+                settings.with_option(option.name, "level")
+            }
             _ => settings,
         };
     }
@@ -109,7 +111,10 @@ fn start_with(
     let device = Device::flex();
     let out = out.to_path_buf();
     let begun = &mut || {};
-    let session = Session { device, out, resume, stop: &stop, probes, begun, say, progress: None };
+    let progress = None;
+    let warm_start = None;
+    let session =
+        Session { device, out, resume, warm_start, stop: &stop, probes, begun, say, progress };
     train(settings, session).map(|result| (result, lines))
 }
 
@@ -209,6 +214,7 @@ fn a_run_folder_is_complete_and_a_stop_is_clean() {
         device,
         out: out.clone(),
         resume: false,
+        warm_start: None,
         stop: &stop,
         probes: Default::default(),
         begun: &mut || begun += 1,

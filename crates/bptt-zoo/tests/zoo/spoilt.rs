@@ -115,6 +115,7 @@ fn start_spoilt(manual: f64, nan: Option<u64>) -> Result<RunResult, Error> {
         device: Device::flex(),
         out: folder.path().to_path_buf(),
         resume: false,
+        warm_start: None,
         stop: &stop,
         probes: Default::default(),
         begun: &mut || {},

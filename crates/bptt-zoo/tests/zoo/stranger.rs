@@ -142,6 +142,7 @@ fn start(settings: &Settings, out: &Path, resume: bool) -> Result<(RunResult, Ve
         device: Device::flex(),
         out: out.to_path_buf(),
         resume,
+        warm_start: None,
         stop: &stop,
         probes: Default::default(),
         begun: &mut || {},

@@ -1,0 +1,76 @@
+use super::*;
+
+fn columns(targets: &[&str]) -> Columns {
+    let targets = targets.iter().map(|name| (*name).to_string()).collect();
+    Columns { targets, time: Some("t".to_string()), ..Columns::default() }
+}
+
+fn parse(text: &str, columns: &Columns) -> Result<Frame, String> {
+    let format = TableFormat::default();
+    let frame = Frame::parse(text.as_bytes(), "f.csv", columns, &format, None);
+    frame.map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_table_as_people_have_it_is_read() {
+    let text = "t;x;y\n01.02.2024;1.234,5;3\n03.02.2024;2,25;NA\n02.02.2024;2;4\n05.02.2024;3;5\n\
+                20.02.2024;4;6\n";
+    let frame = parse(text, &columns(&["x", "y"])).unwrap();
+    let series = &frame.series[0];
+    assert_eq!(series.columns[0][..5], [Some(1234.5), Some(2.0), Some(2.25), None, Some(3.0)]);
+    assert_eq!((series.columns[1][2], series.columns[1].len()), (None, 20));
+    assert_eq!(
+        frame.notes,
+        [
+            "fields separated by `;`",
+            "numbers with decimal commas and points between thousands (`2,25`)",
+            "times read as %d.%m.%Y",
+            "`NA` read as no value, 1 times, first in line 3",
+            "rows sorted by `t`: 1 were before the one above them",
+            "a row for each day, 15 steps without a row, the first after 2024-02-03",
+        ]
+    );
+}
+
+#[test]
+fn several_series_are_kept_apart() {
+    let text = "t,g,x\n2024-01-01,a,1\n2024-01-02,a,2\n2024-01-02,b,3\n2024-01-03,b,4\n";
+    let groups = Columns { group: Some("g".to_string()), ..columns(&["x"]) };
+    let frame = parse(text, &groups).unwrap();
+    let of = |k: usize| (frame.series[k].name.as_str(), frame.series[k].start);
+    assert_eq!((of(0), of(1)), (("a", 0), ("b", 1)));
+    assert_eq!(frame.series[1].columns, [[Some(3.0), Some(4.0)]]);
+    let message = parse(text, &columns(&["x"])).unwrap_err();
+    assert!(
+        message.starts_with("f.csv, line 4: `t` is the same as in line 3; keep one row")
+            && message.contains("--group-column"),
+        "{message}"
+    );
+}
+
+#[test]
+fn rows_that_fit_no_grid_are_named() {
+    let hours = "t,x\n2024-01-01 00:00,1\n2024-01-01 01:00,1\n2024-01-01 02:00,1\n";
+    let message =
+        parse(&(hours.to_string() + "2024-01-01 02:30,5\n"), &columns(&["x"])).unwrap_err();
+    assert!(message.contains("line 5") && message.contains("steps of 1 hour"), "{message}");
+    let message = parse(&(hours.to_string() + "Total,3\n"), &columns(&["x"])).unwrap_err();
+    assert!(
+        message.starts_with("f.csv, line 5: `Total` looks like a row that sums up"),
+        "{message}"
+    );
+    let message = parse(&(hours.to_string() + "soon,3\n"), &columns(&["x"])).unwrap_err();
+    assert!(message.starts_with("f.csv, line 5:"), "{message}");
+    let message =
+        parse(&(hours.to_string() + "2034-01-01 02:00,5\n"), &columns(&["x"])).unwrap_err();
+    assert!(message.contains("only 4 of"), "{message}");
+    assert!(parse("t,x\n2024-01-01,1\n", &columns(&["x"])).unwrap_err().contains("two times"));
+}
+
+#[test]
+fn words_for_no_value_may_be_numbers() {
+    let text = "t,x\n1,5\n2,-99.99\n3,6\n4,nix\n";
+    let format = TableFormat { na: vec!["-99.99".into(), "nix".into()], ..TableFormat::default() };
+    let frame = Frame::parse(text.as_bytes(), "f", &columns(&["x"]), &format, None).unwrap();
+    assert_eq!(frame.series[0].columns, [[Some(5.0), None, Some(6.0), None]]);
+}

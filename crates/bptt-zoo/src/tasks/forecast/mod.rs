@@ -1,0 +1,411 @@
+//! Forecasting: which values come next in a series?
+//!
+//! The model reads a window of values, and predicts how much the next values differ from the last one. So an untrained
+//! model predicts small changes, and a trained model can follow a series that rises above all values of the training
+//! data. The parts follow each other in time: training, 10 % for validation, and the test, which is read once, when the
+//! run is complete. The loss of a point is the squared error, in units of the root mean square of the change from one
+//! value to the next. So for one step ahead, repeating the last value has a loss of 1 on the training data.
+//!
+//! There may be several columns to forecast, columns that help, several series in one table, and a head that says a
+//! distribution in place of a number. The validation part corrects the quantiles that are said ([`Calibration`]).
+
+mod baseline;
+mod calendar;
+pub(crate) mod data;
+pub(crate) mod encode;
+pub(crate) mod head;
+mod least_squares;
+pub(crate) mod model;
+pub(crate) mod options;
+pub(crate) mod score;
+mod season;
+
+use crate::error::Error;
+use crate::figure::figure;
+use crate::folder_files::{FolderInfo, SeriesInfo};
+use crate::frame::Frame;
+use crate::model_config::ModelConfig;
+use crate::option::TaskOption;
+use crate::random::{Purpose, generator};
+use crate::read::data_name;
+use crate::series::Series;
+use crate::settings::Settings;
+use crate::task::{Scores, SequenceSize, Task, TestScores};
+use crate::tasks::forecast::baseline::Baselines;
+use crate::tasks::forecast::data::{ForecastData, OneSeries, Start};
+use crate::tasks::forecast::encode::{Reader, Window};
+use crate::tasks::forecast::head::{Head, LEVELS, Said};
+use crate::tasks::forecast::model::{ForecastShape, Forecaster, ForecasterConfig};
+use crate::tasks::forecast::options::ForecastOptions;
+use crate::tasks::forecast::score::{
+    Calibration, ErrorScores, ForecastScores, HorizonError, Pair, coverage, width,
+};
+use crate::tasks::parts::{VALIDATION, mean_scores, readout, with_notes};
+use bptt::{AnyCell, AnyLayer, AnyState};
+use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
+use burn::Tensor;
+use burn::tensor::{Device, TensorData};
+use rand::RngExt;
+use std::path::Path;
+
+/// How many windows of the test part are judged, and how many of the validation part correct the quantiles, if there are
+/// so many: they are spread over the whole part.
+const JUDGED: usize = 4096;
+
+/// The forecast of a series, or of several.
+#[derive(Clone, Debug)]
+pub struct Forecast {
+    settings: Settings,
+    options: ForecastOptions,
+    data: ForecastData,
+}
+
+impl Forecast {
+    /// Makes the task for these settings and a series.
+    ///
+    /// # Errors
+    ///
+    /// If the series is too short, or does not change.
+    pub fn with_series(settings: &Settings, series: Series) -> Result<Self, Error> {
+        let options: ForecastOptions = settings.options()?;
+        let name = options.column.0.first().map_or("the series", String::as_str).to_string();
+        let notes = series.notes.clone();
+        let targets = vec![series];
+        let one = OneSeries {
+            name: String::new(),
+            start: 0,
+            targets,
+            past: Vec::new(),
+            ahead: Vec::new(),
+        };
+        let data = ForecastData::new(vec![one], None, notes, &options, &name)?;
+        Ok(Self { settings: settings.clone(), options, data })
+    }
+
+    /// The config of the model.
+    pub fn config(&self) -> ForecasterConfig {
+        let (targets, head) = (self.data.series[0].targets.len(), self.options.head);
+        let inputs = self.options.inputs();
+        let recurrent = self.settings.layer_config(inputs);
+        let standard = self.data.info.scales[0][0];
+        ForecasterConfig::new(recurrent, self.options.outputs_ahead(), standard)
+            .with_shape(ForecastShape { targets, inputs, head })
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader { options: &self.options, info: &self.data.info }
+    }
+
+    fn window(&self, (series, start): Start) -> Window<'_> {
+        let scales = &self.data.info.scales[series];
+        Window { series: &self.data.series[series], scales, start }
+    }
+
+    fn windows(&self, starts: &[Start]) -> Vec<Window<'_>> {
+        starts.iter().map(|&start| self.window(start)).collect()
+    }
+
+    /// The windows that begin at `starts`, `[B, T, I]`, and what a model should predict, `[B, K·M]`.
+    fn tensors(&self, starts: &[Start], device: &Device) -> (Tensor<3>, Tensor<2>) {
+        let windows = self.windows(starts);
+        let target: Vec<f32> =
+            windows.iter().flat_map(|window| self.reader().target(window)).collect();
+        let shape = [starts.len(), target.len() / starts.len()];
+        let input = self.reader().input(&windows, device);
+        (input, Tensor::from_data(TensorData::new(target, shape), device))
+    }
+
+    /// The mean loss on the windows that begin at `starts`.
+    fn error(&self, model: &Forecaster<AnyLayer>, starts: &[Start], device: &Device) -> Tensor<1> {
+        let (input, target) = self.tensors(starts, device);
+        self.options.head.loss(model.forward(input, None), target)
+    }
+
+    /// Where the windows of a training step begin.
+    fn trained(&self, step: u64) -> Vec<Start> {
+        let mut random = generator(self.settings.seed, Purpose::Training, step);
+        let train = &self.data.train;
+        let mut start = || train[random.random_range(0..train.len())];
+        (0..self.settings.batch).map(|_| start()).collect()
+    }
+
+    /// Where the windows for validation begin.
+    fn validated(&self) -> Vec<Start> {
+        spread(&self.data.valid, VALIDATION)
+    }
+
+    /// Whether errors are in the units of the series: not, if there are several columns, whose units differ.
+    fn has_units(&self) -> bool {
+        self.data.series[0].targets.len() == 1
+    }
+
+    /// What is said about the values after each window, and what they are: `[K·M]` for each window.
+    fn said(
+        &self,
+        model: &Forecaster<AnyLayer>,
+        starts: &[Start],
+        device: &Device,
+    ) -> Vec<Vec<Pair>> {
+        let say = |starts: &[Start]| self.reader().say(model, &self.windows(starts), device);
+        let said = starts.chunks(self.settings.batch).flat_map(say);
+        starts.iter().zip(said).map(|(&start, said)| self.pairs(start, said)).collect()
+    }
+
+    /// What is said beside what is true.
+    fn pairs(&self, (series, start): Start, said: Vec<Said>) -> Vec<Pair> {
+        let one = &self.data.series[series];
+        let targets = one.targets.len();
+        let end = start + self.options.length;
+        let pair = |(at, said): (usize, Said)| {
+            let (step, column) = (at / targets, at % targets);
+            let change = self.data.info.scales[series][column].change;
+            let unit = if self.has_units() { 1.0 } else { change };
+            let naive = self.naive(series, column);
+            Pair { truth: one.targets[column].values[end + step], said, unit, naive, step, column }
+        };
+        said.into_iter().enumerate().map(pair).collect()
+    }
+
+    /// The mean absolute error of the seasonal naive forecast on the training part of a series.
+    fn naive(&self, series: usize, column: usize) -> f64 {
+        let Series { values, known, .. } = &self.data.series[series].targets[column];
+        let season = self.data.info.season;
+        let end = self.data.cuts[series][0].max(season + 1).min(values.len());
+        let pairs = (season..end).filter(|&at| known[at] && known[at - season]);
+        let (sum, count) = pairs.fold((0.0, 0.0), |(sum, count), at| {
+            (sum + (values[at] - values[at - season]).abs(), count + 1.0)
+        });
+        if sum > 0.0 { sum / count } else { self.data.info.scales[series][column].change }
+    }
+
+    /// The scores on the test part.
+    fn scores(&self, model: &Forecaster<AnyLayer>, device: &Device) -> (f64, ForecastScores) {
+        let valid = spread(&self.data.valid, JUDGED);
+        let calibration = Calibration::of(&self.said(model, &valid, device));
+        let starts = spread(&self.data.test, JUDGED);
+        let own = self.said(model, &starts, device);
+        let corrected =
+            |(at, pair): (usize, &Pair)| Pair { said: calibration.apply(at, &pair.said), ..*pair };
+        let pairs = own.iter().flat_map(|pairs| pairs.iter().enumerate().map(corrected));
+        let pairs: Vec<Pair> = pairs.collect();
+        let has_own = self.options.head != Head::Point;
+        let own_coverage = has_own.then(|| coverage(own.iter().flatten()));
+        let all = Baselines { data: &self.data, options: &self.options }.all(&starts);
+        let baselines = all.into_iter().map(|(name, forecasts)| {
+            let point =
+                |value: f64| Said { center: value, scale: 1.0, quantiles: [value; LEVELS.len()] };
+            let pairs: Vec<Pair> = starts
+                .iter()
+                .zip(forecasts)
+                .flat_map(|(&start, values)| {
+                    self.pairs(start, values.into_iter().map(point).collect())
+                })
+                .collect();
+            ErrorScores::of(name, pairs.iter())
+        });
+        let columns = self.options.column.0.iter().enumerate().map(|(column, name)| {
+            let those = pairs.iter().filter(move |pair| pair.column == column);
+            ErrorScores::of(name.clone(), those)
+        });
+        let scores = ForecastScores {
+            errors: ErrorScores::of("model".to_string(), pairs.iter()),
+            baselines: baselines.collect(),
+            horizon_error: HorizonError::of_each(&pairs, self.options.horizon),
+            coverage: coverage(pairs.iter()),
+            own_coverage,
+            interval_width: width(pairs.iter()),
+            columns: if self.has_units() { Vec::new() } else { columns.collect() },
+            season: self.data.info.season,
+            calibration,
+        };
+        let loss = |starts: &[Start]| {
+            let loss = self.error(model, starts, device).into_scalar::<f32>().into();
+            (Scores { loss, metric: 0.0 }, starts.len())
+        };
+        (mean_scores(starts.chunks(self.settings.batch).map(loss)).loss, scores)
+    }
+}
+
+/// All of them, or about `most`, evenly spread.
+fn spread(starts: &[Start], most: usize) -> Vec<Start> {
+    starts.iter().step_by(starts.len().div_ceil(most).max(1)).copied().collect()
+}
+
+impl Task for Forecast {
+    const NAME: &'static str = "forecast";
+    const ABOUT: &'static str = "Predict the next values of a series";
+    const LOSS: &'static str = "loss in units of the usual change";
+    const METRIC: &'static str = "rmse";
+    const OPTIONS: &'static [TaskOption] = &ForecastOptions::OPTIONS;
+    const HAS_TEST: bool = true;
+
+    type Options = ForecastOptions;
+    type Model = Forecaster<AnyLayer>;
+
+    fn defaults() -> Settings {
+        let options = ForecastOptions { test_share: 10, ..ForecastOptions::default() };
+        Settings { hidden: 16, validate_every: 50, ..Settings::new(Self::NAME, &options) }
+    }
+
+    fn check(_settings: &Settings, options: &ForecastOptions) -> Result<(), Error> {
+        options.check()
+    }
+
+    fn new(settings: &Settings) -> Result<Self, Error> {
+        let options: ForecastOptions = settings.options()?;
+        let Some(csv) = options.csv.as_deref().filter(|_| !options.column.0.is_empty()) else {
+            return Err(Error::input("forecast: no file or no column"));
+        };
+        let frame = Frame::load(Path::new(csv), &options.columns(), &options.format, None)?;
+        let data = ForecastData::of_frame(frame, &options, data_name(csv))?;
+        Ok(Self { settings: settings.clone(), options, data })
+    }
+
+    fn adopt(&mut self, from: &FolderInfo) -> Result<(), Error> {
+        // Runs of the first versions have none, and scale by the same values.
+        let Some(other) = &from.forecast else { return Ok(()) };
+        let info = &mut self.data.info;
+        let (targets, covariates) = (info.scales[0].len(), info.covariates.mean.len());
+        if !other.is_sound(targets, covariates) {
+            return Err(Error::input("its model has other columns: start without it"));
+        }
+        for (name, scales) in info.names.iter().zip(&mut info.scales) {
+            if let Some(at) = other.names.iter().position(|known| known == name) {
+                scales.clone_from(&other.scales[at]);
+            }
+        }
+        info.covariates = other.covariates.clone();
+        Ok(())
+    }
+
+    fn sequence_size(options: &ForecastOptions) -> SequenceSize {
+        SequenceSize { time: options.length, input: options.inputs(), input_has_gradients: false }
+    }
+
+    fn model(&self, device: &Device) -> Result<Self::Model, Error> {
+        self.config().try_init(device)
+    }
+
+    fn loss(
+        &self,
+        model: &Self::Model,
+        step: u64,
+        _state: Option<AnyState>,
+        device: &Device,
+    ) -> (Tensor<1>, Option<AnyState>) {
+        (self.error(model, &self.trained(step), device), None)
+    }
+
+    fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
+        let starts = self.validated();
+        let scores = |starts: &[Start]| {
+            let (input, target) = self.tensors(starts, device);
+            let outputs = model.forward(input, None);
+            let loss = self.options.head.loss(outputs.clone(), target.clone());
+            let loss = f64::from(loss.into_scalar::<f32>());
+            let metric = match self.options.head {
+                Head::Point => loss,
+                head => {
+                    let outputs: Vec<f64> = outputs.into_data().iter::<f64>().collect();
+                    let said = outputs.chunks(head.parameters()).map(|one| head.said(one).center);
+                    let target: Vec<f64> = target.into_data().iter::<f64>().collect();
+                    let errors = said.zip(&target).map(|(said, target)| (said - target).powi(2));
+                    errors.sum::<f64>() / target.len() as f64
+                }
+            };
+            (Scores { loss, metric }, starts.len())
+        };
+        let scores = mean_scores(starts.chunks(self.settings.batch).map(scores));
+        let unit = if self.has_units() { self.data.info.scales[0][0].change } else { 1.0 };
+        Scores { metric: scores.metric.sqrt() * unit, ..scores }
+    }
+
+    fn test(&self, model: &Self::Model, device: &Device) -> Option<TestScores> {
+        if self.data.test.is_empty() {
+            return None;
+        }
+        let (test_loss, scores) = self.scores(model, device);
+        Some(TestScores {
+            test_sequences: self.data.test.len(),
+            test_loss,
+            test_metric: scores.errors.rmse,
+            test_macro_f1: None,
+            confusion: None,
+            forecast: Some(scores),
+        })
+    }
+
+    fn readout(
+        &self,
+        model: &Self::Model,
+        device: &Device,
+    ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
+        if self.options.head != Head::Point {
+            return None;
+        }
+        let starts = self.validated();
+        let batch = |windows: &[Start]| {
+            let (input, target) = self.tensors(windows, device);
+            let share = windows.len() as f64 / starts.len() as f64;
+            Batch { share, ..Batch::new(Input::Values(input), Target::Values(target)) }
+        };
+        let batches = starts.chunks(self.settings.batch).map(batch).collect();
+        Some((readout(&model.recurrent, &model.head, Reads::LastHidden)?, batches))
+    }
+
+    fn training_batch(&self, device: &Device) -> Option<Batch> {
+        if self.options.head != Head::Point {
+            return None;
+        }
+        let (input, target) = self.tensors(&self.trained(0), device);
+        Some(Batch::new(Input::Values(input), Target::Values(target)))
+    }
+
+    fn units(&self) -> (usize, &'static str) {
+        (self.settings.batch, "windows")
+    }
+
+    fn describe(&self) -> String {
+        let windows = self.windows(&self.validated());
+        let changes: Vec<f32> =
+            windows.iter().flat_map(|window| self.reader().target(window)).collect();
+        let squares = changes.iter().map(|change| f64::from(*change).powi(2)).sum::<f64>();
+        let loss = squares / changes.len() as f64;
+        let (values, gaps) = self.data.counts();
+        let gaps = match gaps {
+            0 => String::new(),
+            gaps => format!(", {gaps} of them filled in"),
+        };
+        let of = match self.data.series.len() {
+            1 => String::new(),
+            count => format!(" of {count} series"),
+        };
+        let unit = if self.has_units() { self.data.info.scales[0][0].change } else { 1.0 };
+        let rmse = figure(loss.sqrt() * unit);
+        let last = match self.options.head {
+            Head::Point => format!("loss {} (rmse {rmse})", figure(loss)),
+            _ => format!("rmse {rmse}"),
+        };
+        let test = match self.options.test_share {
+            0 => String::new(),
+            share => format!("; the last {share} % are the test"),
+        };
+        let line = format!(
+            "{values} values{of}{gaps}; windows of {}, {} ahead; saying the last value again has {last} on              the validation part{test}",
+            self.options.length, self.options.horizon,
+        );
+        with_notes(line, &self.data.notes, self.options.csv.as_deref())
+    }
+
+    fn info(&self) -> FolderInfo {
+        let series = SeriesInfo {
+            values: self.data.counts().0,
+            fingerprint: format!("{:016x}", self.data.fingerprint),
+        };
+        let forecast = Some(self.data.info.clone());
+        FolderInfo { series: Some(series), forecast, ..FolderInfo::of_model(&self.config()) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! The length of a season.
+
+use crate::frame::step::Grid;
+use crate::tasks::forecast::data::OneSeries;
+
+/// The longest season that is looked for, and how many values at the end of the training part are looked at.
+const LONGEST: usize = 1000;
+const LOOKED_AT: usize = 20_000;
+/// With a smaller autocorrelation, there is no season.
+const LEAST: f64 = 0.3;
+
+/// The steps in a season, by the first target of the first series: a usual one of the calendar, or the lag with the
+/// largest autocorrelation of the changes' sums. 1, if there is none.
+pub(crate) fn season(series: &[OneSeries], cuts: &[[usize; 3]], grid: Option<&Grid>) -> usize {
+    let Some((one, [train, ..])) = series.iter().zip(cuts).max_by_key(|(_, cut)| cut[0]) else {
+        return 1;
+    };
+    let values = &one.targets[0].values[train.saturating_sub(LOOKED_AT)..*train];
+    let flat = without_trend(values);
+    let longest = LONGEST.min(values.len() / 3);
+    let of = |lag: usize| if lag <= longest { correlation(&flat, lag) } else { 0.0 };
+    let usual = grid.map(|grid| grid.step.seasons()).unwrap_or_default();
+    let best = |lags: &mut dyn Iterator<Item = usize>| {
+        let all = lags.map(|lag| (of(lag), lag)).filter(|(correlation, _)| *correlation > LEAST);
+        all.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, lag)| lag)
+    };
+    // A season is a peak of the autocorrelation: neighbours of any value are alike too.
+    let correlations: Vec<f64> = (0..=longest + 1).map(|lag| correlation(&flat, lag)).collect();
+    let mut peaks = (2..=longest).filter(|&lag| {
+        correlations[lag] >= correlations[lag - 1] && correlations[lag] > correlations[lag + 1]
+    });
+    best(&mut usual.into_iter()).or_else(|| best(&mut peaks)).unwrap_or(1)
+}
+
+/// Values without the straight line through them.
+fn without_trend(values: &[f64]) -> Vec<f64> {
+    let count = values.len() as f64;
+    let middle = (count - 1.0) / 2.0;
+    let mean = values.iter().map(|value| value / count).sum::<f64>();
+    let (mut product, mut square) = (0.0, 0.0);
+    for (t, value) in values.iter().enumerate() {
+        product += (t as f64 - middle) * (value - mean);
+        square += (t as f64 - middle).powi(2);
+    }
+    let slope = if square > 0.0 { product / square } else { 0.0 };
+    values.iter().enumerate().map(|(t, value)| value - mean - slope * (t as f64 - middle)).collect()
+}
+
+/// The autocorrelation at a lag.
+fn correlation(flat: &[f64], lag: usize) -> f64 {
+    let all: f64 = flat.iter().map(|value| value * value).sum();
+    let pairs: f64 = flat.iter().zip(flat.iter().skip(lag)).map(|(a, b)| a * b).sum();
+    if all > 0.0 { pairs / all } else { 0.0 }
+}
