@@ -15,8 +15,8 @@ const SIZE: [f64; 2] = [640.0, 300.0];
 pub fn forecast_page(title: &str, what: &str, forecasts: &Forecasts) -> String {
     let mut facts = vec![("forecasts".to_string(), what.to_string())];
     let ahead = match forecasts.horizon {
-        1 => format!("the next {}", forecasts.step),
-        horizon => format!("{horizon} times a {}", forecasts.step),
+        1 => format!("1 step ({})", forecasts.step),
+        horizon => format!("{horizon} steps ({})", forecasts.step),
     };
     facts.push(("ahead".to_string(), ahead));
     if let Some(scores) = &forecasts.scores {
@@ -102,9 +102,9 @@ fn picture(line: &ForecastLine, forecasts: &Forecasts) -> Figure {
     if forecasts.has_quantiles {
         plot.legend_area("s2", "intervals of 50 % and 90 %");
     }
-    let step = (last - first).div_ceil(5).max(1);
-    let ticks = (first..=last).step_by(step).map(|at| (x(at), short(&line.times[at])));
-    plot.x_names(ticks.collect());
+    plot.x_names(
+        ticks(&line.times, first).into_iter().map(|at| (x(at), short(&line.times[at]))).collect(),
+    );
     let heading = format!("{}{}", name(line, ", "), line.column);
     plot.figure(
         &heading,
@@ -133,6 +133,16 @@ fn windows<'a>(points: impl Iterator<Item = &'a ForecastPoint>) -> Vec<Vec<&'a F
         }
     }
     windows
+}
+
+/// Which times have a name at the axis: about five from `first` on; beginnings of days, if there are several.
+fn ticks(times: &[String], first: usize) -> Vec<usize> {
+    const COUNT: usize = 5;
+    let all: Vec<usize> = (first..times.len()).collect();
+    let days = all.iter().copied().filter(|at| times[*at].ends_with("T00:00"));
+    let days: Vec<usize> = days.collect();
+    let of = if days.len() > 2 { days } else { all };
+    of.iter().copied().step_by(of.len().div_ceil(COUNT).max(1)).collect()
 }
 
 /// A time without what is not needed at an axis.

@@ -212,7 +212,10 @@ impl TrainArgs {
             true => self.task.resumed(&RunFolder::new(out))?,
             false => {
                 let device = device::default_name().to_string();
-                let defaults = self.with_own(self.task.defaults())?;
+                let mut defaults = self.with_own(self.task.defaults())?;
+                // What is adapted may depend on the cell.
+                defaults.cell = self.shared.cell.map_or(defaults.cell, Into::into);
+                defaults.engine = self.engine().unwrap_or(defaults.engine);
                 Settings { device, ..self.task.adapted(defaults) }
             }
         };

@@ -166,7 +166,7 @@ pub(crate) fn config_is_of_run(path: &Path) -> bool {
     let Ok(bytes) = read::file(&path.join(CONFIG), read::LONGEST_JSON) else { return false };
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(&bytes) else { return false };
     let Some(fields) = value.as_object() else { return false };
-    let known = ["settings", "text", "series", "labelled", "model"];
+    let known = ["settings", "text", "series", "forecast", "labelled", "model"];
     let named = ["settings", "text"].iter().all(|&name| fields.contains_key(name))
         && fields.keys().all(|name| known.contains(&name.as_str()));
     let config = serde_json::from_value::<Config>(value.clone());

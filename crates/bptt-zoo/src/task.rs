@@ -120,7 +120,8 @@ pub trait Task: Sized {
         Settings::new(Self::NAME, &Self::Options::default())
     }
 
-    /// Changes the defaults that depend on the task's own options. The settings are the defaults of all others.
+    /// Changes the defaults that depend on the task's own options, on the cell or on the engine. The settings are the defaults of all
+    /// others.
     fn adapted(settings: Settings) -> Settings {
         settings
     }

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::folder::RunFolder;
 use crate::memory;
 use crate::option::OptionKind;
-use crate::session::Probes;
+use crate::session::{Probes, Session};
 use crate::settings::{Settings, fields};
 use crate::task::Task;
 use bptt::Engine;
@@ -97,12 +97,33 @@ pub(crate) fn check_resume<T: Task>(settings: &Settings, folder: &RunFolder) -> 
     settings.check_resume(&resumed::<T>(folder)?, &files)
 }
 
+/// Checks that a run that is resumed does not begin from another model too.
+pub(crate) fn check_start(resume: bool, is_warm: bool) -> Result<(), Error> {
+    match resume && is_warm {
+        true => {
+            Err(Error::input("--warm-start: a resumed run has weights of its own; leave one out"))
+        }
+        false => Ok(()),
+    }
+}
+
+/// The task of a session with its data: as that of the run that it resumes, or from whose model it begins.
+pub(crate) fn of_session<T: Task>(settings: &Settings, session: &Session<'_>) -> Result<T, Error> {
+    let mut task = T::new(settings)?;
+    match &session.warm_start {
+        Some(from) => adopt_from(&mut task, &RunFolder::new(from))?,
+        None if session.resume => adopt_own(&mut task, &RunFolder::new(&session.out))?,
+        None => {}
+    }
+    Ok(task)
+}
+
 /// Makes a new run's task one that goes on from the model of another run.
 ///
 /// # Errors
 ///
 /// If the other folder holds no run of this task, or its data does not fit.
-pub(crate) fn adopt_from<T: Task>(task: &mut T, from: &RunFolder) -> Result<(), Error> {
+fn adopt_from<T: Task>(task: &mut T, from: &RunFolder) -> Result<(), Error> {
     let at = from.path().display();
     let other = from.settings()?.task;
     if other != T::NAME {
@@ -117,7 +138,7 @@ pub(crate) fn adopt_from<T: Task>(task: &mut T, from: &RunFolder) -> Result<(), 
 }
 
 /// Makes a resumed run's task the one that it was: it may have begun from another model.
-pub(crate) fn adopt_own<T: Task>(task: &mut T, folder: &RunFolder) -> Result<(), Error> {
+fn adopt_own<T: Task>(task: &mut T, folder: &RunFolder) -> Result<(), Error> {
     let info = folder.config()?.info;
     match info.other_data(&task.info()) {
         // What is wrong is said when the run is restored.

@@ -35,10 +35,6 @@ const POINT_EVERY: u64 = 20;
 const RECENT: usize = 100;
 
 /// Makes a task from its settings and trains it. See [`train_task`].
-///
-/// # Errors
-///
-/// If the settings make no sense or the data cannot be used, and as [`train_task`].
 pub(crate) fn train<T: Task>(
     settings: &Settings,
     session: Session<'_>,
@@ -51,15 +47,7 @@ pub(crate) fn train<T: Task>(
     if let Some(warning) = memory::check_rtrl(&settings, size)? {
         (session.say)(&warning);
     }
-    let mut task = T::new(&settings)?;
-    match &session.warm_start {
-        Some(from) => task_settings::adopt_from(&mut task, &RunFolder::new(from))?,
-        None if session.resume => {
-            task_settings::adopt_own(&mut task, &RunFolder::new(&session.out))?;
-        }
-        None => {}
-    }
-    train_task(&task, &settings, session)
+    train_task(&task_settings::of_session::<T>(&settings, &session)?, &settings, session)
 }
 
 /// Trains a task. It compares the engines' gradients, then trains until the limit of steps or seconds is reached or
@@ -88,11 +76,7 @@ pub fn train_task<T: Task>(
     }
     let folder = RunFolder::new(out);
     let claim = folder.claim_existing()?;
-    if warm_start.is_some() && resume {
-        return Err(Error::input(
-            "--warm-start: a resumed run has weights of its own; leave one out",
-        ));
-    }
+    task_settings::check_start(resume, warm_start.is_some())?;
     let mut run = Run::start(task, settings, device, folder, resume)?;
     if let Some(from) = warm_start {
         run.model = numbered(load_model(run.model.clone(), &RunFolder::new(from).model())?);

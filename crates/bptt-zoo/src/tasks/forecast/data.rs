@@ -167,7 +167,11 @@ impl ForecastData {
         let covariates = covariates(&series, &cuts)
             .map_err(|at| Error::input(format!("{name}: covariate {} is too large", at + 1)))?;
         let season = match options.season {
-            0 => season(&series, &cuts, grid.as_ref()),
+            0 => {
+                let longest = series.iter().zip(&cuts).max_by_key(|(_, cut)| cut[0]);
+                let values = longest.map(|(one, cut)| &one.targets[0].values[..cut[0]]);
+                season(values.unwrap_or_default(), grid.as_ref())
+            }
             season => season,
         };
         let names = series.iter().map(|one| one.name.clone()).collect();

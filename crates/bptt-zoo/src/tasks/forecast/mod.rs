@@ -25,6 +25,7 @@ use crate::figure::figure;
 use crate::folder_files::{FolderInfo, SeriesInfo};
 use crate::frame::Frame;
 use crate::model_config::ModelConfig;
+use crate::noise_settings::NoiseSettings;
 use crate::option::TaskOption;
 use crate::random::{Purpose, generator};
 use crate::read::data_name;
@@ -41,7 +42,7 @@ use crate::tasks::forecast::score::{
     Calibration, ErrorScores, ForecastScores, HorizonError, Pair, coverage, width,
 };
 use crate::tasks::parts::{VALIDATION, mean_scores, readout, with_notes};
-use bptt::{AnyCell, AnyLayer, AnyState};
+use bptt::{AnyCell, AnyLayer, AnyState, Engine, NoiseRates};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::tensor::{Device, TensorData};
@@ -51,6 +52,10 @@ use std::path::Path;
 /// How many windows of the test part are judged, and how many of the validation part correct the quantiles, if there are
 /// so many: they are spread over the whole part.
 const JUDGED: usize = 4096;
+
+/// The variational dropout of new runs. On the sunspots it lowers the error by a tenth, and makes it nearly the same for all
+/// seeds.
+const DROPOUT: f64 = 0.1;
 
 /// The forecast of a series, or of several.
 #[derive(Clone, Debug)]
@@ -244,7 +249,16 @@ impl Task for Forecast {
 
     fn defaults() -> Settings {
         let options = ForecastOptions { test_share: 10, ..ForecastOptions::default() };
-        Settings { hidden: 16, validate_every: 50, ..Settings::new(Self::NAME, &options) }
+        Settings { hidden: 32, validate_every: 50, ..Settings::new(Self::NAME, &options) }
+    }
+
+    /// Noise on the inputs of recurrent matrices, for cells that can have it: a series is short, and a model learns it by
+    /// heart soon.
+    fn adapted(settings: Settings) -> Settings {
+        let variational_dropout = NoiseRates::Same(DROPOUT);
+        let noise = NoiseSettings { variational_dropout, ..settings.noise };
+        let fits = settings.engine != Engine::Rtrl && noise.check(settings.cell).is_ok();
+        if fits { Settings { noise, ..settings } } else { settings }
     }
 
     fn check(_settings: &Settings, options: &ForecastOptions) -> Result<(), Error> {
@@ -391,7 +405,8 @@ impl Task for Forecast {
             share => format!("; the last {share} % are the test"),
         };
         let line = format!(
-            "{values} values{of}{gaps}; windows of {}, {} ahead; saying the last value again has {last} on              the validation part{test}",
+            "{values} values{of}{gaps}; windows of {}, {} ahead; saying the last value again has {last} on \
+             the validation part{test}",
             self.options.length, self.options.horizon,
         );
         with_notes(line, &self.data.notes, self.options.csv.as_deref())

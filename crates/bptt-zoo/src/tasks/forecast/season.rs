@@ -1,7 +1,6 @@
 //! The length of a season.
 
 use crate::frame::step::Grid;
-use crate::tasks::forecast::data::OneSeries;
 
 /// The longest season that is looked for, and how many values at the end of the training part are looked at.
 const LONGEST: usize = 1000;
@@ -9,13 +8,10 @@ const LOOKED_AT: usize = 20_000;
 /// With a smaller autocorrelation, there is no season.
 const LEAST: f64 = 0.3;
 
-/// The steps in a season, by the first target of the first series: a usual one of the calendar, or the lag with the
-/// largest autocorrelation of the changes' sums. 1, if there is none.
-pub(crate) fn season(series: &[OneSeries], cuts: &[[usize; 3]], grid: Option<&Grid>) -> usize {
-    let Some((one, [train, ..])) = series.iter().zip(cuts).max_by_key(|(_, cut)| cut[0]) else {
-        return 1;
-    };
-    let values = &one.targets[0].values[train.saturating_sub(LOOKED_AT)..*train];
+/// The steps in a season of values: a usual one of the calendar, or the lag with the largest autocorrelation of what is left
+/// without the trend. 1, if there is none.
+pub(crate) fn season(values: &[f64], grid: Option<&Grid>) -> usize {
+    let values = &values[values.len().saturating_sub(LOOKED_AT)..];
     let flat = without_trend(values);
     let longest = LONGEST.min(values.len() / 3);
     let of = |lag: usize| if lag <= longest { correlation(&flat, lag) } else { 0.0 };
@@ -51,4 +47,21 @@ fn correlation(flat: &[f64], lag: usize) -> f64 {
     let all: f64 = flat.iter().map(|value| value * value).sum();
     let pairs: f64 = flat.iter().zip(flat.iter().skip(lag)).map(|(a, b)| a * b).sum();
     if all > 0.0 { pairs / all } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::season;
+
+    #[test]
+    fn seasons_are_peaks_of_the_autocorrelation() {
+        let noise = |t: usize| ((t * t * 7919 + t * 31) % 101) as f64 / 101.0;
+        let wave = |t: usize| (t as f64 * std::f64::consts::TAU / 11.0).sin() * 2.0;
+        let of =
+            |value: &dyn Fn(usize) -> f64| season(&(0..400).map(value).collect::<Vec<_>>(), None);
+        assert_eq!(of(&|t| wave(t) + noise(t) + 0.05 * t as f64), 11);
+        assert_eq!(of(&noise), 1);
+        assert_eq!(of(&|t| t as f64), 1);
+        assert_eq!(season(&[1.0, 2.0], None), 1);
+    }
 }
