@@ -77,7 +77,7 @@ fn a_table_as_people_have_it_becomes_a_page_with_forecasts() {
         rows[354].split(',').skip(3).take(7).map(|x| x.parse().expect("a number")).collect();
     assert!(numbers.is_sorted() && numbers[0] < numbers[6], "{numbers:?}");
     let page = read(&page);
-    assert!(page.contains("intervals of 50 % and 90 %") && page.contains("2024-01-16 00:00"));
+    assert!(page.contains("intervals of 50 % and 90 %") && page.contains("2024-01-16T00:00"));
     assert!(!page.contains("NaN"), "every number is one");
 }
 

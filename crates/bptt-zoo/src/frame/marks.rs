@@ -148,13 +148,14 @@ impl MarkEvidence {
         let (before, after) = (&groups[groups.len() - 2].1, &groups[groups.len() - 1].1);
         // Between thousands there are three digits.
         let separated = if marks[0] == last { &groups[1..] } else { &groups[1..groups.len() - 1] };
-        if marks.len() > 1 && separated.iter().any(|(_, digits)| digits.len() != 3) {
+        let is_separator = marks.len() > 1 || matches!(last, Mark::Space | Mark::Apostrophe);
+        if is_separator && separated.iter().any(|(_, digits)| digits.len() != 3) {
             return;
         }
         if marks[0] != last {
             put(&mut self.thousands, marks[0]);
             put(&mut self.decimal, last);
-        } else if marks.len() > 1 || matches!(last, Mark::Space | Mark::Apostrophe) {
+        } else if is_separator {
             put(&mut self.thousands, last);
         } else if after.len() == 3 && (1..=3).contains(&before.len()) && before != "0" {
             put(&mut self.either, last);

@@ -1,4 +1,7 @@
 use super::*;
+use csv::ReaderBuilder;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
 fn columns(targets: &[&str]) -> Columns {
     let targets = targets.iter().map(|name| (*name).to_string()).collect();
@@ -23,7 +26,7 @@ fn a_table_as_people_have_it_is_read() {
         frame.notes,
         [
             "fields separated by `;`",
-            "numbers with decimal commas and points between thousands (`2,25`)",
+            "numbers with decimal commas and points between thousands (`1.234,5`)",
             "times read as %d.%m.%Y",
             "`NA` read as no value, 1 times, first in line 3",
             "rows sorted by `t`: 1 were before the one above them",
@@ -73,4 +76,30 @@ fn words_for_no_value_may_be_numbers() {
     let format = TableFormat { na: vec!["-99.99".into(), "nix".into()], ..TableFormat::default() };
     let frame = Frame::parse(text.as_bytes(), "f", &columns(&["x"]), &format, None).unwrap();
     assert_eq!(frame.series[0].columns, [[Some(5.0), None, Some(6.0), None]]);
+}
+
+/// No input causes a panic, and each file that is accepted is read in the same way by another reader.
+#[test]
+fn what_is_taken_is_what_the_file_says() {
+    let pieces = ["x", ",", ",", "1", "2.5", "\n", "\n", "\r\n", "\r", "\"", "\"", " ", "b"];
+    let mut random = StdRng::seed_from_u64(1);
+    let mut taken = 0;
+    let columns = Columns { targets: vec!["x".to_string()], ..Columns::default() };
+    for _ in 0..50_000 {
+        let length = random.random_range(0..20);
+        let piece = |_| pieces[random.random_range(0..pieces.len())];
+        let text = "t,x\n".to_string() + &(0..length).map(piece).collect::<String>();
+        let Ok(found) = parse(&text, &columns) else { continue };
+        let mut reader = ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+        let spaced = found.notes.iter().any(|note| note.contains("spaces between thousands"));
+        let expected = reader.records().map(|record| {
+            let record = record.expect("what is taken is a table");
+            let field = if spaced { record[1].replace(' ', "") } else { record[1].to_string() };
+            field.parse::<f64>().ok()
+        });
+        let values = &found.series[0].columns[0];
+        assert_eq!(*values, expected.collect::<Vec<_>>(), "{text:?}");
+        taken += usize::from(values.len() > 1);
+    }
+    assert!(taken > 50, "{taken}");
 }

@@ -13,6 +13,10 @@ const LEAST: f64 = 0.3;
 pub(crate) fn season(values: &[f64], grid: Option<&Grid>) -> usize {
     let values = &values[values.len().saturating_sub(LOOKED_AT)..];
     let flat = without_trend(values);
+    let largest = |values: &[f64]| values.iter().map(|value| value.abs()).fold(0.0, f64::max);
+    if largest(&flat) <= 1e-9 * largest(values) {
+        return 1;
+    }
     let longest = LONGEST.min(values.len() / 3);
     let of = |lag: usize| if lag <= longest { correlation(&flat, lag) } else { 0.0 };
     let usual = grid.map(|grid| grid.step.seasons()).unwrap_or_default();
@@ -55,7 +59,7 @@ mod tests {
 
     #[test]
     fn seasons_are_peaks_of_the_autocorrelation() {
-        let noise = |t: usize| ((t * t * 7919 + t * 31) % 101) as f64 / 101.0;
+        let noise = |t: usize| ((t * t * 7919 + t * 31) % 1009) as f64 / 1009.0;
         let wave = |t: usize| (t as f64 * std::f64::consts::TAU / 11.0).sin() * 2.0;
         let of =
             |value: &dyn Fn(usize) -> f64| season(&(0..400).map(value).collect::<Vec<_>>(), None);
