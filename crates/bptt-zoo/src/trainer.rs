@@ -66,7 +66,8 @@ pub fn train_task<T: Task>(
     session: Session<'_>,
 ) -> Result<RunResult, Error> {
     let settings = &task_settings::complete::<T>(settings)?;
-    let Session { device, out, resume, warm_start, stop, probes, begun, say, mut progress } = session;
+    let Session { device, out, resume, warm_start, stop, probes, begun, say, mut progress } =
+        session;
     task_settings::check_probes::<T>(probes, settings)?;
     if !settings.dtype.works_on(&settings.device, &device) {
         let (dtype, name) = (settings.dtype.name(), &settings.device);

@@ -239,7 +239,7 @@ fn spread(starts: &[Start], most: usize) -> Vec<Start> {
 impl Task for Forecast {
     const NAME: &'static str = "forecast";
     const ABOUT: &'static str = "Predict the next values of a series";
-    const LOSS: &'static str = "loss in units of the usual change";
+    const LOSS: &'static str = "mean squared error in units of the usual change";
     const METRIC: &'static str = "rmse";
     const OPTIONS: &'static [TaskOption] = &ForecastOptions::OPTIONS;
     const HAS_TEST: bool = true;
@@ -259,6 +259,14 @@ impl Task for Forecast {
         let noise = NoiseSettings { variational_dropout, ..settings.noise };
         let fits = settings.engine != Engine::Rtrl && noise.check(settings.cell).is_ok();
         if fits { Settings { noise, ..settings } } else { settings }
+    }
+
+    fn loss_name(options: &ForecastOptions) -> &'static str {
+        match options.head {
+            Head::Point => Self::LOSS,
+            Head::Gaussian | Head::StudentT => "nats per value",
+            Head::Quantiles => "mean pinball loss in units of the usual change",
+        }
     }
 
     fn check(_settings: &Settings, options: &ForecastOptions) -> Result<(), Error> {
