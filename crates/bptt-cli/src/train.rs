@@ -150,10 +150,10 @@ fn summary(result: &RunResult, task: &AnyTask, what: &str, interrupted: bool) ->
 /// The line on the test part.
 fn tested(test: &TestScores, what: &str, metric_name: &str) -> String {
     let TestScores { test_sequences, test_loss, test_metric, test_macro_f1, .. } = test;
-    let what = if test.forecast.is_some() { "windows" } else { "sequences" };
+    let of = if test.forecast.is_some() { "windows" } else { "sequences" };
     let f1 = test_macro_f1.map_or_else(String::new, |f1| format!(", macro F1 {}", figure(f1)));
     format!(
-        "test: {test_sequences} {what} that the run had not used: {} {} ({metric_name} {}{f1})",
+        "test: {test_sequences} {of} that the run had not used: {} {} ({metric_name} {}{f1})",
         figure(*test_loss),
         what,
         figure(*test_metric),
