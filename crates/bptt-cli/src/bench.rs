@@ -2,6 +2,7 @@
 
 use crate::bench_text::{comparison_text, text};
 use crate::failure::Failure;
+use crate::kernel_arg::KernelArg;
 use crate::noise_args::NoiseArgs;
 use crate::output;
 use crate::verify::CellArg;
@@ -151,14 +152,6 @@ enum EngineArg {
     Rtrl,
     /// Burn's own layer of that name, one layer in one direction
     BurnNn,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum KernelArg {
-    /// The fastest that the device has
-    Auto,
-    /// The reference body in tensor operations
-    Reference,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -326,10 +319,7 @@ impl BenchArgs {
                 EngineArg::Rtrl => Contender::Ours(Engine::Rtrl),
                 EngineArg::BurnNn => Contender::BurnNn,
             },
-            kernel: match self.kernel.unwrap_or(KernelArg::Auto) {
-                KernelArg::Auto => Kernel::Auto,
-                KernelArg::Reference => Kernel::Reference,
-            },
+            kernel: self.kernel.map_or(Kernel::Auto, Kernel::from),
             device: self.device_name(),
             dtype: self.dtype,
             mode: self.mode.unwrap_or(ModeArg::Train).of(&self.pool),

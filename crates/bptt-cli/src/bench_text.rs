@@ -159,5 +159,15 @@ fn work(report: &Report, ceiling: Option<Ceiling>) -> Vec<String> {
         || "–".to_string(),
         |bytes| format!("{:.2} MB above parameters and input", bytes as f64 / 1e6),
     );
-    vec![format!("work    {gflops:.1} GF/s in matrix products{reached}"), format!("memory  {peak}")]
+    let mut lines = vec![
+        format!("work    {gflops:.1} GF/s in matrix products{reached}"),
+        format!("memory  {peak}"),
+    ];
+    // The reference body launches whatever Burn does.
+    if let Some(launches) = report.launches.filter(|&launches| launches > 0) {
+        lines.push(format!(
+            "kernels {launches} launches a run, beside the large products before and behind each sequence"
+        ));
+    }
+    lines
 }

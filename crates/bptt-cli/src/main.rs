@@ -14,6 +14,7 @@ mod dynamics_sweep;
 mod failure;
 mod forecast_page;
 mod interrupt;
+mod kernel_arg;
 mod landscape;
 mod noise_args;
 mod output;

@@ -1,9 +1,10 @@
 //! `bptt verify`
 
 use crate::failure::Failure;
+use crate::kernel_arg::KernelArg;
 use crate::output;
 use crate::status_line::StatusLine;
-use bptt::{CellKind, LayerKind};
+use bptt::{CellKind, Kernel, LayerKind};
 use bptt_probe::verify::{Progress, Request, Verification, WITNESSES, find, verify_with};
 use bptt_probe::{
     About, DType, Row, Witness, device, device_table, html, table, ulp_table, witness_table,
@@ -26,6 +27,9 @@ pub struct VerifyArgs {
     /// Only this float type [default: all that the device has, on GPUs without bf16 and f16]
     #[arg(long, value_enum)]
     dtype: Option<DTypeArg>,
+    /// Which kernel of the manual engine is verified; steps and rows are for GPUs [default: auto]
+    #[arg(long, value_enum)]
+    kernel: Option<KernelArg>,
     /// A witness; may be given more than once [default: all]
     #[arg(long, value_parser = witness_parser(), value_name = "W")]
     witness: Vec<&'static dyn Witness>,
@@ -253,6 +257,7 @@ fn request(args: &VerifyArgs) -> Request {
         dtypes,
         witnesses,
         reference: args.reference.clone(),
+        kernel: args.kernel.map_or(Kernel::Auto, Kernel::from),
         sabotage: args.sabotage.map(usize::from),
     }
 }

@@ -21,6 +21,9 @@
 //! operation, or a kernel for another backend.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(any(feature = "cube", test))]
+#[cfg_attr(not(feature = "cube"), allow(dead_code, reason = "only the programs are tested"))]
+mod cube;
 #[cfg(feature = "host")]
 mod host;
 mod operation;
@@ -65,6 +68,15 @@ pub fn available_memory(need: u128) -> Option<usize> {
         let _ = need;
         None
     }
+}
+
+/// How many kernels of steps and sequences this thread has launched on GPUs since it began. The large products before and
+/// behind a sequence do not count, nor does what copies tensors, nor the reference body.
+pub fn sequence_launches() -> u64 {
+    #[cfg(feature = "cube")]
+    return cube::launches::so_far();
+    #[cfg(not(feature = "cube"))]
+    0
 }
 
 /// Compiles the example of the README.

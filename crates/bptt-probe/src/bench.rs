@@ -18,6 +18,7 @@ use crate::bench::model::{Model, wait};
 use crate::bench::report::Figures;
 use crate::bench::warm_up::warm_up;
 use crate::device;
+use bptt::kernels::sequence_launches;
 use burn::Tensor;
 use burn::tensor::{Device, Distribution};
 use std::time::{Duration, Instant};
@@ -92,7 +93,9 @@ pub fn bench(
     wait(&device)?;
     // The memory of the first run, because it also allocates the buffers that a kernel keeps for later runs.
     memory.inspect(|memory| (memory.reset)());
+    let launched = sequence_launches();
     run()?;
+    let launches = (!device::is_host(&settings.device)).then(|| sequence_launches() - launched);
     let peak_bytes = memory.map(|memory| (memory.peak)() as u64);
     warm_up(1, run)?;
     let before = settings.ceiling.then(|| product(&plain)).transpose()?;
@@ -124,6 +127,7 @@ pub fn bench(
         repeats: settings.repeats,
         latency,
         clock_ms,
+        launches,
         load: None,
     };
     Ok((Report::of(settings, threads, figures), ceiling))

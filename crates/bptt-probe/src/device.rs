@@ -1,6 +1,7 @@
 //! Devices by name.
 
 use crate::setting::DType;
+use bptt::Kernel;
 use burn::tensor::Device;
 
 /// What is known about one kind of device.
@@ -181,6 +182,21 @@ pub fn report() -> Vec<DeviceReport> {
         line
     };
     KNOWN.into_iter().map(line).collect()
+}
+
+/// Checks that a device has a kernel of the manual engine.
+///
+/// # Errors
+///
+/// One line, if the kernel is for other devices.
+pub fn check_kernel(name: &str, kernel: Kernel) -> Result<(), String> {
+    match kernel.is_for_gpus() && is_host(name) {
+        true => Err(format!(
+            "device '{name}' has no kernel {}, which is for GPUs: expected auto or reference, or another device",
+            kernel.name(),
+        )),
+        false => Ok(()),
+    }
 }
 
 /// Whether the device computes on the host, in plain memory.

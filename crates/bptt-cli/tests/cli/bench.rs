@@ -36,7 +36,8 @@ fn every_engine_and_mode_is_measured() {
 
 #[test]
 fn what_cannot_be_measured_is_one_line_and_exit_code_2() {
-    let mistakes: [(&[&str], &str); 9] = [
+    let mistakes: [(&[&str], &str); 10] = [
+        (&["--kernel", "steps", "--device", "flex"], "device 'flex' has no kernel steps"),
         (&["--hidden", "0"], "hidden is 0"),
         (&["--repeats", "0"], "repeats is 0"),
         (&["--threads", "0"], "--threads"),

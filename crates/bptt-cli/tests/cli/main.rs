@@ -14,6 +14,8 @@ mod output;
 mod predict;
 mod sample;
 mod train;
+#[cfg(feature = "wgpu")]
+mod wgpu_kernels;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -143,7 +145,8 @@ fn no_condition_number_excuses_a_broken_backward() {
 /// Each entry is one mistake, which gives exit code 2 and one line that names it.
 #[test]
 fn mistakes_are_one_line_and_exit_code_2() {
-    let mistakes: [(&[&str], &str); 4] = [
+    let mistakes: [(&[&str], &str); 5] = [
+        (&["verify", "--kernel", "rows"], "has no kernel rows, which is for GPUs"),
         (&["verify", "--device", "abacus"], "unknown device 'abacus'"),
         (&["verify", "--reference", "no/such/folder"], "no/such/folder"),
         (&["verify", "--dtype", "f8"], "f8"),

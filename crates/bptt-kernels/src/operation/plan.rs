@@ -21,14 +21,27 @@ pub enum Kernel {
     Auto,
     /// The reference body in tensor operations, even where there is a faster kernel.
     Reference,
+    /// On a GPU: one launch of a kernel for each step, two for cells with a gated hidden state. What these kernels do
+    /// not compute (`docs/src/gpu.md`), the reference body does.
+    Steps,
+    /// On a GPU: one launch for the whole sequence, in which a workgroup computes some rows of the batch. What these
+    /// kernels do not compute, the reference body does.
+    Rows,
 }
 
 impl Kernel {
+    /// Whether it is for GPUs alone. On tensors in host memory, an operation with such a kernel panics.
+    pub fn is_for_gpus(self) -> bool {
+        matches!(self, Self::Steps | Self::Rows)
+    }
+
     /// The name on the command line and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::Reference => "reference",
+            Self::Steps => "steps",
+            Self::Rows => "rows",
         }
     }
 }

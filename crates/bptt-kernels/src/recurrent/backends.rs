@@ -21,8 +21,6 @@ use crate::recurrent::flex;
 use crate::recurrent::host::HostKernel;
 #[cfg(feature = "host")]
 use crate::recurrent::host_memory::{Float, HostMemory};
-#[cfg(feature = "cube")]
-use crate::recurrent::kernel::ReferenceKernel;
 #[cfg(feature = "ndarray")]
 use crate::recurrent::ndarray;
 use bptt_cells::Cell;
@@ -47,6 +45,17 @@ pub(super) fn run<C: Cell>(
         DispatchTensorKind::Autodiff(inner) => inner.as_ref(),
         kind => kind,
     };
+    #[cfg(feature = "cube")]
+    let on_gpu = matches!(kind, DispatchTensorKind::Cube(_));
+    #[cfg(not(feature = "cube"))]
+    let on_gpu = false;
+    assert!(
+        on_gpu || !plan.options.kernel.is_for_gpus(),
+        "{}: the kernel {} is for GPUs, and the tensors are on {:?}: expected `Kernel::Auto` or `Kernel::Reference`",
+        C::NAME,
+        plan.options.kernel.name(),
+        kind.device(),
+    );
     match kind {
         #[cfg(feature = "flex")]
         DispatchTensorKind::Flex(_) => {
@@ -60,7 +69,7 @@ pub(super) fn run<C: Cell>(
         #[cfg(feature = "cube")]
         DispatchTensorKind::Cube(_) => {
             let differentiated = cube::differentiated;
-            run_on::<burn::backend::Cube, _, _>(ReferenceKernel, operands, plan, differentiated)
+            run_on::<burn::backend::Cube, _, _>(cube::CubeKernel, operands, plan, differentiated)
         }
         #[allow(unreachable_patterns, reason = "depends on the backends that there are")]
         other => panic!("{}", missing_feature(&format!("{:?}", other.device()))),

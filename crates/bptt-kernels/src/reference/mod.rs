@@ -7,5 +7,5 @@ pub(crate) mod ops;
 pub(crate) mod primitive;
 pub(crate) mod recurrent_matrix;
 pub(crate) mod run;
-mod step_sums;
+pub(crate) mod step_sums;
 pub(crate) mod tensor_number;

@@ -149,6 +149,9 @@ impl<B: Backend> TensorNumber for Primitive<B> {
     }
 
     fn entries(&self, from: usize, to: usize) -> Self {
+        if (from, to) == (0, self.0.shape()[0]) {
+            return self.clone();
+        }
         Self(B::float_slice(self.0.clone(), &[Slice::from(from..to)]))
     }
 

@@ -7,7 +7,7 @@ use crate::reference::tensor_number::TensorNumber;
 use bptt_cells::{Cell, HiddenTerm, State};
 
 /// dLoss/d(state) between two steps: `[B, P]`, and a list of `[B, H]`.
-pub(super) type StateCotangent<N> = State<N, Vec<N>>;
+pub(crate) type StateCotangent<N> = State<N, Vec<N>>;
 
 /// The input as a matrix, `[T·B, I]`, with zeros at masked steps, so that nothing in the padding, not even a NaN,
 /// reaches a product.
@@ -30,7 +30,7 @@ fn only_valid<N: TensorNumber, C: Cell>(plan: &Plan<C>, x: N, sizes: &Sizes) -> 
 }
 
 /// The terms of the sums over all steps, collected step by step, in order of time.
-pub(super) struct StepSums<N> {
+pub(crate) struct StepSums<N> {
     pub(super) d_gates: Vec<Option<N>>,
     /// `None` at each step for cells whose gates are all added, because it is equal to `d_gates` there.
     pub(super) d_outer: Vec<Option<N>>,
@@ -53,6 +53,25 @@ impl<N: TensorNumber> StepSums<N> {
         }
     }
 
+    /// The terms of all steps as one tensor each, in order of time: `[T·B, n]`.
+    #[cfg(feature = "cube")]
+    pub(crate) fn of_sequence(
+        d_gates: N,
+        d_outer: Option<N>,
+        hidden_before: N,
+        gated_hidden: Option<N>,
+        reset: Option<StateCotangent<N>>,
+    ) -> Self {
+        Self {
+            d_gates: vec![Some(d_gates)],
+            d_outer: vec![d_outer],
+            hidden_before: vec![Some(hidden_before)],
+            gated_hidden: vec![gated_hidden],
+            projection: vec![],
+            reset,
+        }
+    }
+
     /// Adds the gradient of the rows that are reset to that of the reset state. Returns that of the other rows.
     pub(super) fn take_reset(&mut self, reset: &[bool], d: StateCotangent<N>) -> StateCotangent<N> {
         let others: Vec<bool> = reset.iter().map(|reset| !reset).collect();
@@ -72,7 +91,7 @@ impl<N: TensorNumber> StepSums<N> {
     }
 
     /// The gradients that are sums over all steps: one product each.
-    pub(super) fn gradients<C: Cell>(
+    pub(crate) fn gradients<C: Cell>(
         self,
         plan: &Plan<C>,
         operands: &Operands<N>,

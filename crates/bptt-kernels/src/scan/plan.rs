@@ -96,7 +96,8 @@ impl ScanPlan {
         if self.batch_first { [batch, time, width] } else { [time, batch, width] }
     }
 
-    /// Which kernel runs it in host memory. [`Kernel::Reference`] is the tensor operations of the other backends.
+    /// Which kernel runs it in host memory. [`Kernel::Reference`] is the tensor operations of the other backends. So are
+    /// [`Kernel::Steps`] and [`Kernel::Rows`], which are kernels of cells that run step by step.
     pub fn with_kernel(mut self, kernel: Kernel) -> Self {
         self.kernel = kernel;
         self

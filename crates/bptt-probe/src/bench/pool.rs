@@ -94,6 +94,7 @@ pub(super) fn bench(
         repeats: 1,
         latency: Some(Percentiles::of(latencies)),
         clock_ms: None,
+        launches: None,
         load: Some(report),
     };
     Ok(Report::of(settings, threads, figures))

@@ -11,7 +11,7 @@ pub struct Report {
     pub cell: String,
     /// `manual`, `autograd` or `burn-nn`.
     pub engine: String,
-    /// The manual engine's kernel, `auto` or `reference`; `-` for others.
+    /// The manual engine's kernel, `auto`, `reference`, `steps` or `rows`; `-` for others.
     pub kernel: String,
     /// The device's name.
     pub device: String,
@@ -62,6 +62,9 @@ pub struct Report {
     pub peak_bytes: Option<u64>,
     /// The number of measured runs.
     pub repeats: usize,
+    /// How many kernels of steps and sequences a run launches on a GPU, without the products before and behind the
+    /// sequences; 0 by the reference body, whose launches are Burn's. `None` on host devices, and for `pool`.
+    pub launches: Option<u64>,
     /// The load and what became of it, for `pool`.
     pub load: Option<LoadReport>,
 }
@@ -111,6 +114,7 @@ pub(super) struct Figures {
     pub(super) repeats: usize,
     pub(super) latency: Option<Percentiles>,
     pub(super) clock_ms: Option<f64>,
+    pub(super) launches: Option<u64>,
     pub(super) load: Option<LoadReport>,
 }
 
@@ -144,6 +148,7 @@ impl Report {
             gflops: figures.gflops,
             peak_bytes: figures.peak_bytes,
             repeats: figures.repeats,
+            launches: figures.launches,
             load: figures.load,
         }
     }

@@ -1,5 +1,6 @@
 //! What is measured, and how.
 
+use crate::device;
 use crate::report::kernel_name;
 use crate::setting::DType;
 use bptt::{Engine, Kernel, LayerKind, RecurrentNoise, SequenceCell};
@@ -209,7 +210,8 @@ impl Settings {
             };
             noise.check(&cell.default_cell()).map_err(|why| why.to_string())?;
         }
-        if self.kernel == Kernel::Reference && self.engine != Contender::Ours(Engine::Manual) {
+        device::check_kernel(&self.device, self.kernel)?;
+        if self.kernel != Kernel::Auto && self.engine != Contender::Ours(Engine::Manual) {
             return Err(format!(
                 "the engine {} has no kernels to choose from: leave out --kernel, or take the \
                  engine manual",
@@ -237,6 +239,12 @@ impl Settings {
     /// What a layer that runs as a scan does not have.
     fn check_scanned(&self) -> Result<(), String> {
         let name = self.cell.name();
+        if self.kernel.is_for_gpus() {
+            return Err(format!(
+                "{name} runs as a scan, and has no kernel {}: leave out --kernel, or take another cell",
+                self.kernel.name(),
+            ));
+        }
         match (self.mode, self.engine) {
             (Mode::Pool(_), _) => Err(format!(
                 "{name} runs as a scan, and is not in a pool of streams: take the mode step, or another cell"

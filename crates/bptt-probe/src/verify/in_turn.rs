@@ -34,6 +34,7 @@ pub(super) fn verify(
         comparisons.push((witness, witness.begin(request, &mut found)?));
     }
     for (nth_device, name) in request.devices.iter().enumerate() {
+        device::check_kernel(name, request.kernel)?;
         let device = device::open(name)?;
         for (nth_dtype, &dtype) in request.dtypes.iter().enumerate() {
             let target = Target { name: name.clone(), device: device.clone(), dtype };
@@ -54,6 +55,7 @@ pub(super) fn verify(
                 progress(name, done);
                 compare(&mut Session {
                     cell: request.cell,
+                    kernel: request.kernel,
                     sabotage: request.sabotage,
                     witness: witness.name(),
                     tolerance: witness.tolerance(dtype, name),

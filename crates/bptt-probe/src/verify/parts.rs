@@ -114,6 +114,7 @@ mod tests {
     use crate::setting::DType;
     use crate::verify::complex_step::ComplexStep;
     use crate::verify::kernels::Kernels;
+    use bptt::Kernel;
 
     #[test]
     fn side_by_side_is_the_same_as_in_turn() {
@@ -123,6 +124,7 @@ mod tests {
             dtypes: vec![DType::F64, DType::F32],
             witnesses: vec![&Kernels, &ComplexStep],
             reference: None,
+            kernel: Kernel::Auto,
             sabotage: None,
         };
         let (mut last, mut total) = (0, 0);

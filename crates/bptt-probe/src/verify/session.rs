@@ -67,6 +67,8 @@ impl From<Kernel> for Implementation {
 pub struct Session<'a> {
     /// Only this cell.
     pub(super) cell: Option<LayerKind>,
+    /// What runs in place of [`Kernel::Auto`].
+    pub(super) kernel: Kernel,
     /// The gate with the wrong sign in the manual backward step of the LSTM.
     pub(super) sabotage: Option<usize>,
     /// The witness's name.
@@ -118,11 +120,20 @@ impl Session<'_> {
         problem: &Problem,
         implementation: impl Into<Implementation>,
     ) -> Result<Outcome, String> {
-        let Implementation { engine, kernel } = implementation.into();
+        let Implementation { engine, kernel } = self.meant(problem, implementation.into());
         let setting = Setting { kernel, ..self.setting(engine) };
         match self.sabotage {
             Some(gate) => sabotage::measure(problem, &setting, gate),
             None => measure(problem, &setting),
+        }
+    }
+
+    /// The implementation with the kernel that the request asks for. A layer that runs as a scan has no such kernels.
+    fn meant(&self, problem: &Problem, by: Implementation) -> Implementation {
+        let is_auto = by.kernel == Kernel::Auto && by.engine == Engine::Manual;
+        match is_auto && problem.options.cell.cell().is_some() {
+            true => Implementation { kernel: self.kernel, ..by },
+            false => by,
         }
     }
 
@@ -185,9 +196,9 @@ impl Session<'_> {
 
     /// The kernels that differ on this device.
     pub fn kernels_here(&self) -> Vec<Kernel> {
-        match device::is_host(&self.target.name) {
-            true => vec![Kernel::Auto, Kernel::Reference],
-            false => vec![Kernel::Auto],
+        match self.kernel {
+            Kernel::Reference => vec![Kernel::Reference],
+            _ => vec![Kernel::Auto, Kernel::Reference],
         }
     }
 
@@ -230,9 +241,10 @@ impl Session<'_> {
     pub fn add_row(
         &mut self,
         problem: &Problem,
-        Implementation { engine, kernel }: Implementation,
+        by: Implementation,
         (tensor, error, entries): (String, f64, usize),
     ) {
+        let Implementation { engine, kernel } = self.meant(problem, by);
         self.found.rows.push(Row {
             case: problem.name.clone(),
             cell: problem.options.cell_name().to_string(),

@@ -2,7 +2,7 @@
 
 use crate::setting::DType;
 use crate::verify::session::{Session, Verification};
-use bptt::LayerKind;
+use bptt::{Kernel, LayerKind};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -54,6 +54,8 @@ pub struct Request {
     pub witnesses: Vec<&'static dyn Witness>,
     /// A folder of PyTorch reference files instead of those of this crate.
     pub reference: Option<PathBuf>,
+    /// Which kernel of the manual engine is verified: in place of [`Kernel::Auto`], where a cell runs step by step.
+    pub kernel: Kernel,
     /// Changes the sign of this gate's gradient in the manual backward step of the LSTM, to test the checks. Only in
     /// builds with the feature `sabotage`.
     pub sabotage: Option<usize>,
