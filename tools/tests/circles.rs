@@ -38,6 +38,7 @@ fn no_file_imports_another_in_a_circle() {
 const LAYERS: &[(&str, &[&str])] = &[
     ("operation", &[]),
     ("reference", &["operation"]),
+    ("cube", &["operation", "reference"]),
     ("host/simd", &[]),
     ("host/threads", &[]),
     ("host/memory", &["host/simd"]),
@@ -62,6 +63,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "operation",
             "reference",
+            "cube",
             "host/simd",
             "host/memory",
             "host/gemm",
