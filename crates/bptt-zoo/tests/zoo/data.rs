@@ -224,6 +224,7 @@ fn a_level_changes_nothing_that_is_learned() {
         };
         let settings = settings.with_option("csv", case(name).display().to_string());
         let settings = settings.with_option("column", "hz").with_option("length", 10);
+        let settings = settings.with_option("test_share", 0);
         let (result, lines) = start(&settings, &folder.path().join(name), false).unwrap();
         // Errors of some millionths are printed with significant digits.
         let said = lines.iter().filter(|line| line.contains("rmse"));

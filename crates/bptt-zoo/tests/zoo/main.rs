@@ -346,7 +346,8 @@ fn a_wave_on_a_slope_is_forecast_beyond_what_was_trained_on() {
         steps: Some(300),
         ..tiny::<Forecast>()
     }
-    .with_option("horizon", 2);
+    .with_option("horizon", 2)
+    .with_option("test_share", 0);
     let (result, lines) = start(&settings, folder.path(), false).unwrap();
     assert!(
         lines[1].contains("240 values, 1 of them filled in; windows of 12, 2 ahead"),
