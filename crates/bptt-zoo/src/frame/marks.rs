@@ -67,6 +67,9 @@ impl Marks {
             return number(field);
         }
         let shape = Shape::of(field)?;
+        if shape.groups.iter().any(|(_, digits)| digits.is_empty()) {
+            return None;
+        }
         let mut digits = String::from(if shape.negative { "-" } else { "" });
         digits += &shape.groups[0].1;
         let mut decimal = false;
@@ -142,6 +145,10 @@ impl MarkEvidence {
         let Some(Shape { groups, .. }) = Shape::of(field) else { return };
         let marks: Vec<Mark> = groups.iter().filter_map(|(mark, _)| *mark).collect();
         let Some(&last) = marks.last() else { return };
+        // `1.` and `.5` are numbers; with another mark, one side may be missing.
+        if last != Mark::Point && groups.iter().any(|(_, digits)| digits.is_empty()) {
+            return;
+        }
         let put = |slots: &mut [Option<(usize, String)>; 4], mark: Mark| {
             slots[mark as usize].get_or_insert_with(|| (at, shown(field)));
         };

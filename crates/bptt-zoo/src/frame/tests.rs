@@ -92,9 +92,11 @@ fn what_is_taken_is_what_the_file_says() {
         let Ok(found) = parse(&text, &columns) else { continue };
         let mut reader = ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
         let spaced = found.notes.iter().any(|note| note.contains("spaces between thousands"));
+        let commas = found.notes.iter().any(|note| note.contains("decimal commas"));
         let expected = reader.records().map(|record| {
             let record = record.expect("what is taken is a table");
             let field = if spaced { record[1].replace(' ', "") } else { record[1].to_string() };
+            let field = if commas { field.replace(',', ".") } else { field };
             field.parse::<f64>().ok()
         });
         let values = &found.series[0].columns[0];

@@ -59,7 +59,13 @@ mod tests {
 
     #[test]
     fn seasons_are_peaks_of_the_autocorrelation() {
-        let noise = |t: usize| ((t * t * 7919 + t * 31) % 1009) as f64 / 1009.0;
+        // SplitMix64.
+        let noise = |t: usize| {
+            let mut x = (t as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((x ^ (x >> 31)) >> 40) as f64 / f64::from(1 << 24)
+        };
         let wave = |t: usize| (t as f64 * std::f64::consts::TAU / 11.0).sin() * 2.0;
         let of =
             |value: &dyn Fn(usize) -> f64| season(&(0..400).map(value).collect::<Vec<_>>(), None);
