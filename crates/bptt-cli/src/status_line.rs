@@ -4,7 +4,6 @@
 //! It is written on what clap has in the build anyway. indicatif would do the same with four more crates, and with another
 //! feature of portable-atomic, on which Burn depends.
 
-use crate::output;
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use terminal_size::terminal_size_of;
@@ -57,7 +56,8 @@ impl StatusLine {
 
     fn tell(&self, next: Drawn) {
         if !self.terminal {
-            return output::note(&next.text);
+            let _ = writeln!(stderr(), "{}", next.text);
+            return;
         }
         let mut drawn = drawn();
         next.draw();

@@ -117,7 +117,11 @@ impl RunFolder {
         let Some(text) = self.config()?.info.text else {
             return Err(self.in_config("no `text`"));
         };
-        Ok((settings, Tokenizer::stored(&text).map_err(|why| self.in_config(why))?))
+        Ok((
+            settings,
+            Tokenizer::stored(&text.vocabulary, text.tokenizer.as_ref())
+                .map_err(|why| self.in_config(why))?,
+        ))
     }
 
     /// Loads the model of the adding problem in the folder.

@@ -17,7 +17,7 @@ use bptt::AnyState;
 use burn::tensor::{Device, Int, Tensor};
 use model::{open, unknown_note};
 use rand::RngExt;
-use serde::Serialize;
+pub use written::SampledText;
 use written::Written;
 
 /// What to write.
@@ -45,15 +45,6 @@ pub struct Sampled {
     pub texts: Vec<SampledText>,
     /// What was left out of the prompt or replaced in the texts, for the user.
     pub notes: Vec<String>,
-}
-
-/// A text that a model wrote.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SampledText {
-    /// The text after the prompt.
-    pub text: String,
-    /// Whether it ended at a stop string, which is not in the text.
-    pub stopped: bool,
 }
 
 /// Writes texts with the model in a run folder.

@@ -8,7 +8,6 @@ mod bpe;
 mod words;
 
 use crate::error::Error;
-use crate::folder_files::TextInfo;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -171,14 +170,17 @@ impl Tokenizer {
         }
     }
 
-    /// The tokenizer of a run folder.
+    /// The tokenizer of a run folder, from what [`to_stored`](Self::to_stored) gave.
     ///
     /// # Errors
     ///
     /// Why what is stored is no tokenizer.
-    pub(crate) fn stored(info: &TextInfo) -> Result<Self, String> {
-        match &info.tokenizer {
-            None => Ok(Self::chars(info.vocabulary.chars().collect())),
+    pub(crate) fn stored(
+        vocabulary: &str,
+        tokenizer: Option<&StoredTokenizer>,
+    ) -> Result<Self, String> {
+        match tokenizer {
+            None => Ok(Self::chars(vocabulary.chars().collect())),
             Some(StoredTokenizer::Bytes) => Ok(Self::bytes()),
             Some(StoredTokenizer::Words(words)) => Ok(Self::of_words(words.clone())),
             #[cfg(feature = "bpe")]
@@ -355,14 +357,9 @@ mod tests {
         for learned in TEXTS {
             for tokenizer in tokenizers(learned) {
                 let (vocabulary, stored) = tokenizer.to_stored();
-                let info = TextInfo {
-                    characters: 1,
-                    fingerprint: String::new(),
-                    vocabulary,
-                    tokenizer: stored,
-                };
-                let json = serde_json::to_string(&info).unwrap();
-                let again = Tokenizer::stored(&serde_json::from_str(&json).unwrap()).unwrap();
+                let json = serde_json::to_string(&stored).unwrap();
+                let stored: Option<StoredTokenizer> = serde_json::from_str(&json).unwrap();
+                let again = Tokenizer::stored(&vocabulary, stored.as_ref()).unwrap();
                 assert_eq!(again.tokens, tokenizer.tokens);
                 for text in TEXTS {
                     assert_eq!(again.encode(text), tokenizer.encode(text), "{text:?}");
@@ -393,13 +390,7 @@ mod tests {
         let spoilt = |change: &dyn Fn(&mut serde_json::Value)| {
             let mut json = json.clone();
             change(&mut json);
-            let info = TextInfo {
-                characters: 1,
-                fingerprint: String::new(),
-                vocabulary: String::new(),
-                tokenizer: Some(StoredTokenizer::Bpe(json)),
-            };
-            Tokenizer::stored(&info).map(|_| ())
+            Tokenizer::stored("", Some(&StoredTokenizer::Bpe(json))).map(|_| ())
         };
         assert_eq!(spoilt(&|_| ()), Ok(()));
         let broken: [&dyn Fn(&mut serde_json::Value); 5] = [

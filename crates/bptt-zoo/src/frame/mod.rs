@@ -126,25 +126,9 @@ fn in_order(read: &Read, rows: &[usize]) -> Vec<Vec<Option<f64>>> {
     read.numbers.iter().map(|column| rows.iter().map(|&row| column[row]).collect()).collect()
 }
 
-/// The columns of each series on the grid of their times.
-fn placed(
-    read: &Read,
-    groups: &[Vec<usize>],
-    column: &str,
-    given: Option<&Grid>,
-    notes: &mut Vec<String>,
-) -> Result<(Option<Grid>, Vec<(i64, Vec<Vec<Option<f64>>>)>), String> {
-    let mut sorted = groups.to_vec();
-    let time = |row: usize| read.times[row];
-    let mut moved = 0;
-    for rows in &mut sorted {
-        moved += rows.windows(2).filter(|pair| time(pair[1]) < time(pair[0])).count();
-        rows.sort_by(|&a, &b| time(a).order(&time(b)));
-    }
-    if moved > 0 {
-        notes.push(format!("rows sorted by `{column}`: {moved} were before the one above them"));
-    }
-    let is_same = |pair: &&[usize]| time(pair[0]) == time(pair[1]);
+/// Checks that no two rows of a series have the same time. The rows are sorted by time.
+fn once_each(read: &Read, sorted: &[Vec<usize>], column: &str) -> Result<(), String> {
+    let is_same = |pair: &&[usize]| read.times[pair[0]] == read.times[pair[1]];
     let twice: Vec<_> = sorted.iter().flat_map(|rows| rows.windows(2)).filter(is_same).collect();
     if let Some(pair) = twice.first() {
         let lines = [read.lines[pair[0]], read.lines[pair[1]]];
@@ -163,6 +147,28 @@ fn placed(
             lines[1], lines[0]
         ));
     }
+    Ok(())
+}
+
+/// The columns of each series on the grid of their times.
+fn placed(
+    read: &Read,
+    groups: &[Vec<usize>],
+    column: &str,
+    given: Option<&Grid>,
+    notes: &mut Vec<String>,
+) -> Result<(Option<Grid>, Vec<(i64, Vec<Vec<Option<f64>>>)>), String> {
+    let mut sorted = groups.to_vec();
+    let time = |row: usize| read.times[row];
+    let mut moved = 0;
+    for rows in &mut sorted {
+        moved += rows.windows(2).filter(|pair| time(pair[1]) < time(pair[0])).count();
+        rows.sort_by(|&a, &b| time(a).order(&time(b)));
+    }
+    if moved > 0 {
+        notes.push(format!("rows sorted by `{column}`: {moved} were before the one above them"));
+    }
+    once_each(read, &sorted, column)?;
     let times: Vec<Vec<Moment>> =
         sorted.iter().map(|rows| rows.iter().map(|&row| time(row)).collect()).collect();
     let Some(own) = Grid::of(&times) else {

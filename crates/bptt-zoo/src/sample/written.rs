@@ -1,6 +1,15 @@
 //! A text that is written token by token.
 
-use super::SampledText;
+use serde::Serialize;
+
+/// A text that a model wrote.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SampledText {
+    /// The text after the prompt.
+    pub text: String,
+    /// Whether it ended at a stop string, which is not in the text.
+    pub stopped: bool,
+}
 
 /// The bytes so far.
 #[derive(Debug, Default)]
