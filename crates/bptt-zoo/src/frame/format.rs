@@ -116,7 +116,7 @@ fn mark(option: &str, text: Option<&str>, decimal: bool) -> Result<Option<Mark>,
 }
 
 /// What separates the fields, by the first line of a file and the columns that are wanted: commas, or the one other mark
-/// by which all wanted columns are found.
+/// by which all wanted columns are found. If no mark finds all, that which finds most, so that a message names the columns.
 ///
 /// # Errors
 ///
@@ -125,11 +125,16 @@ pub(super) fn detect(line: &[u8], wanted: &[&str]) -> Result<u8, String> {
     const MARKS: [u8; 4] = [b',', b';', b'\t', b'|'];
     let finds = |mark: &u8| {
         let names: Vec<&[u8]> = line.split(|byte| byte == mark).map(bare).collect();
-        wanted.iter().all(|wanted| names.contains(&wanted.trim().as_bytes()))
+        wanted.iter().filter(|wanted| names.contains(&wanted.trim().as_bytes())).count()
     };
-    let found: Vec<u8> = MARKS.into_iter().filter(finds).collect();
+    let found: Vec<u8> = MARKS.into_iter().filter(|mark| finds(mark) == wanted.len()).collect();
     match found[..] {
         [mark] => Ok(mark),
+        [] => {
+            // Of equally many, the first one.
+            let best = MARKS.into_iter().rev().max_by_key(finds);
+            Ok(best.filter(|mark| finds(mark) > 0).unwrap_or(b','))
+        }
         // A single column is found by every mark that does not occur.
         [_, ..] if line.iter().all(|byte| !MARKS.contains(byte)) => Ok(b','),
         [b',', ..] if !wanted.iter().all(|wanted| wanted.contains([';', '\t', '|'])) => {
@@ -142,7 +147,6 @@ pub(super) fn detect(line: &[u8], wanted: &[&str]) -> Result<u8, String> {
                 }
             }
         }
-        // None is sure: the message about the missing column names what there is.
         _ => Ok(b','),
     }
 }
@@ -177,6 +181,7 @@ mod tests {
         assert_eq!(of("x", &["x"]), Ok(b','));
         assert_eq!(of("a;b", &["x"]), Ok(b','));
         assert_eq!(of("a;b,x", &["x"]), Ok(b','));
+        assert_eq!(of("a;b", &["b", "x"]), Ok(b';'));
         assert!(of("x,a;x", &["x"]).is_err());
     }
 

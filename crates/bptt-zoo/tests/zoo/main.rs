@@ -239,6 +239,7 @@ fn a_run_folder_is_complete_and_a_stop_is_clean() {
         "checkpoint.json",
         "config.json",
         "learning-curve.svg",
+        "metrics.csv",
         "metrics.jsonl",
         "model.bpk",
     ];

@@ -14,10 +14,6 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
 
     const ZERO: Self;
     const ONE: Self;
-    /// Below the first, the sigmoid is zero; above the second, it is 1.
-    const SIGMOID_BOUNDS: [Self; 2];
-    /// What undoes the scale of [`exp_parts_scaled`](Self::exp_parts_scaled).
-    const UNSCALE: Self;
 
     /// How many elements it has.
     fn lanes<S: Simd>() -> usize;
@@ -69,12 +65,6 @@ pub(crate) trait Real: Pod + Debug + Default + PartialOrd + Send + Sync + 'stati
     fn exp_negative<S: Simd>(simd: S, x: Self::Register<S>) -> Self::Register<S>;
     /// `e^r - 1` and `2^n` of `e^x = 2^n e^r`, for `-40 ≤ x ≤ 0`.
     fn exp_parts<S: Simd>(simd: S, x: Self::Register<S>) -> (Self::Register<S>, Self::Register<S>);
-    /// `e^r - 1` and `2^-n / UNSCALE` of `e^x = 2^n e^r`, for `-x` between the bounds of the sigmoid. The second is not
-    /// subnormal, even if `2^-n` is.
-    fn exp_parts_scaled<S: Simd>(
-        simd: S,
-        x: Self::Register<S>,
-    ) -> (Self::Register<S>, Self::Register<S>);
 
     /// Reads a vector from as many elements.
     ///
@@ -123,8 +113,6 @@ trait Exponential: Real {
     fn reduced<S: Simd>(simd: S, x: Self::Register<S>) -> (Self::Register<S>, Self::Register<S>);
     /// `2^n`.
     fn power<S: Simd>(simd: S, shifted: Self::Register<S>) -> Self::Register<S>;
-    /// `2^-n / UNSCALE`.
-    fn inverse_power<S: Simd>(simd: S, shifted: Self::Register<S>) -> Self::Register<S>;
 }
 
 /// The constants of a float format that they need.
@@ -146,11 +134,9 @@ struct Exponent<T> {
 /// Coefficients of polynomials, the highest power first.
 type Polynomial<T> = &'static [T];
 
-/// `(e^r - 1 - r) / r²`: Taylor's polynomial, with the higher coefficients such that the largest relative error of `e^r - 1` is
-/// small (least squares with weights that grow where the error is large, C. L. Lawson, 1961): a hundredth of half a unit in the
-/// last place. The last digits are such that no number has an error of two units in `tanh`, also without fused operations.
+/// `(e^r - 1 - r) / r²`, from S. L. Moshier, Cephes Mathematical Library (`expf`).
 const EXP_F32: Polynomial<f32> =
-    &[1.989_602_2e-4, 1.393_171_6e-3, 8.333_26e-3, 4.166_645e-2, 1.666_666_5e-1, 0.5];
+    &[1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1];
 
 /// `(e^r - 1 - r) / r²`, Taylor's polynomial, such that `e^r` is of degree 13.
 const EXP_F64: Polynomial<f64> = &[
@@ -191,21 +177,13 @@ macro_rules! real {
         $T:ty, $Bits:ty, $lanes:ident, $regs:ident,
         $splat:ident $add:ident $sub:ident $mul:ident $div:ident $neg:ident $sqrt:ident $abs:ident $fma:ident
         $less:ident $at_most:ident $select:ident $or:ident $and:ident $between:ident $load:ident $store:ident
-        $to_bits:ident $from_bits:ident $add_bits:ident $sub_bits:ident $splat_bits:ident
+        $to_bits:ident $from_bits:ident $add_bits:ident $splat_bits:ident
         $shift:expr, $exponent:expr, $exp:expr
     ) => {
         impl Real for $T {
             type Register<S: Simd> = S::$regs;
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
-            const SIGMOID_BOUNDS: [Self; 2] = {
-                const E: Exponent<$T> = $exponent;
-                [E.zero, 40.0]
-            };
-            const UNSCALE: Self = {
-                const E: Exponent<$T> = $exponent;
-                E.step[1]
-            };
 
             #[inline(always)]
             fn of(x: f64) -> Self {
@@ -322,12 +300,6 @@ macro_rules! real {
                 let (shifted, rest) = Self::reduced(simd, x);
                 (rest, Self::power(simd, shifted))
             }
-
-            #[inline(always)]
-            fn exp_parts_scaled<S: Simd>(simd: S, x: S::$regs) -> (S::$regs, S::$regs) {
-                let (shifted, rest) = Self::reduced(simd, x);
-                (rest, Self::inverse_power(simd, shifted))
-            }
         }
 
         impl Exponential for $T {
@@ -352,15 +324,6 @@ macro_rules! real {
                 let one = simd.$splat_bits(<$T>::to_bits(1.0));
                 simd.$from_bits(simd.$add_bits(bits, one))
             }
-
-            #[inline(always)]
-            fn inverse_power<S: Simd>(simd: S, shifted: S::$regs) -> S::$regs {
-                const E: Exponent<$T> = $exponent;
-                let shift: fn(S, _) -> _ = $shift;
-                let bits = shift(simd, simd.$to_bits(shifted));
-                let scale = simd.$splat_bits(<$T>::to_bits(1.0 / E.step[1]));
-                simd.$from_bits(simd.$sub_bits(scale, bits))
-            }
         }
     };
 }
@@ -370,7 +333,7 @@ real!(
     splat_f32s add_f32s sub_f32s mul_f32s div_f32s neg_f32s sqrt_f32s abs_f32s mul_add_e_f32s
     less_than_f32s less_than_or_equal_f32s select_f32s or_f32s and_f32s
     mask_between_m32s mask_load_ptr_f32s mask_store_ptr_f32s
-    transmute_u32s_f32s transmute_f32s_u32s add_u32s sub_u32s splat_u32s
+    transmute_u32s_f32s transmute_f32s_u32s add_u32s splat_u32s
     |simd, bits| simd.wrapping_dyn_shl_u32s(bits, simd.splat_u32s(23)),
     Exponent {
         round: 12_582_912.0,
@@ -388,7 +351,7 @@ real!(
     splat_f64s add_f64s sub_f64s mul_f64s div_f64s neg_f64s sqrt_f64s abs_f64s mul_add_e_f64s
     less_than_f64s less_than_or_equal_f64s select_f64s or_f64s and_f64s
     mask_between_m64s mask_load_ptr_f64s mask_store_ptr_f64s
-    transmute_u64s_f64s transmute_f64s_u64s add_u64s sub_u64s splat_u64s
+    transmute_u64s_f64s transmute_f64s_u64s add_u64s splat_u64s
     // `pulp` has no shift of u64. A product with a power of two is one.
     |simd, bits| simd.mul_u64s(bits, simd.splat_u64s(1 << 52)),
     Exponent {
