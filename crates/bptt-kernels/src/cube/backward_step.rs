@@ -362,7 +362,7 @@ pub(super) fn backward_rows_kernel(
     sizes: &StepSizes,
     #[comptime] spec: Arc<BackwardSpec>,
 ) {
-    let first_row = CUBE_POS as usize * spec.rows;
+    let first_row = CUBE_POS * spec.rows;
     for step in 0..sizes.time {
         let behind = sizes.time - step;
         backward_units(

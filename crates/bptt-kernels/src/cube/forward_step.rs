@@ -298,7 +298,7 @@ pub(super) fn forward_rows_kernel(
     sizes: &StepSizes,
     #[comptime] spec: Arc<ForwardSpec>,
 ) {
-    let first_row = CUBE_POS as usize * spec.rows;
+    let first_row = CUBE_POS * spec.rows;
     let passes = sizes.hidden.div_ceil(CUBE_DIM as usize);
     for position in 0..sizes.time {
         if comptime!(spec.programs.gated.is_some()) {

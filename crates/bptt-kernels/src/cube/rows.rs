@@ -55,7 +55,7 @@ pub(super) fn empty(like: &CubeTensor, length: usize) -> CubeTensor {
 
 #[cube(launch)]
 fn place_kernel(source: &[f32], target: &mut [f32], start: usize) {
-    let at = ABSOLUTE_POS as usize;
+    let at = ABSOLUTE_POS;
     if at < source.len() {
         target[start + at] = source[at];
     }
@@ -78,7 +78,7 @@ pub(super) fn place(source: CubeTensor, target: &CubeTensor, start: usize) {
 
 #[cube(launch)]
 fn valid_rows_kernel(source: &[f32], flags: &[u32], target: &mut [f32], width: usize) {
-    let at = ABSOLUTE_POS as usize;
+    let at = ABSOLUTE_POS;
     if at < source.len() {
         target[at] = select(is_valid(flags[at / width]), source[at], 0.0);
     }
@@ -115,7 +115,7 @@ fn hidden_before_kernel(
     sizes: &StepSizes,
     #[comptime] kinds: RowFlags,
 ) {
-    let at = ABSOLUTE_POS as usize;
+    let at = ABSOLUTE_POS;
     if at < target.len() {
         let (step_and_row, unit) = (at / sizes.hidden, at % sizes.hidden);
         let (t, row) = (step_and_row / sizes.batch, step_and_row % sizes.batch);
