@@ -138,7 +138,7 @@ fn backward_step(
             } else {
                 let d = state_gradient(buffers, row, unit, behind, sums[r], sizes, spec.clone());
                 if comptime!(part == BackwardPart::Finish) {
-                    store_state(buffers, row, unit, &d, 0usize, sizes, counts);
+                    store_state(buffers, row, unit, &d, sizes, counts);
                 } else {
                     let t = sizes.time_of(behind - 1);
                     gates(buffers, row, unit, t, &d, sizes, spec.clone());
@@ -181,20 +181,19 @@ fn state_gradient(
     d
 }
 
-/// Stores the gradient of the state; its values begin at `first`.
+/// Stores the gradient of the state.
 #[cube]
 fn store_state(
     buffers: &mut BackwardBuffers,
     row: usize,
     unit: usize,
     d: &Sequence<f32>,
-    #[comptime] first: usize,
     sizes: &StepSizes,
     #[comptime] counts: Counts,
 ) {
     #[unroll]
     for m in 0..comptime!(1 + counts.memories) {
-        buffers.d_state[(m * sizes.batch + row) * sizes.hidden + unit] = d[comptime!(first + m)];
+        buffers.d_state[(m * sizes.batch + row) * sizes.hidden + unit] = d[m];
     }
 }
 
@@ -330,7 +329,7 @@ fn store(
         let result = results[comptime!(first + direct + m)];
         d_state.push(if_valid(result, held[comptime!(1 + m)], valid, comptime!(spec.flags)));
     }
-    store_state(buffers, row, unit, &d_state, 0usize, sizes, counts);
+    store_state(buffers, row, unit, &d_state, sizes, counts);
 }
 
 /// `yes` if the step is valid, else `no`. Where nothing is masked, it is.

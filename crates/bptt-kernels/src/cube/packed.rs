@@ -19,24 +19,30 @@ pub(super) fn head_width(operands: &Operands<Tensor>, hidden: usize) -> usize {
 
 /// `U` for the forward kernels, `[G, head / 4, H, 4]`: what neighbouring units read are neighbours.
 pub(super) fn forward(operands: &Operands<Tensor>, hidden: usize) -> Option<Tensor> {
-    let weight = operands.get(Operand::WeightHh)?.clone();
-    let head = head_width(operands, hidden);
-    let [heads, gates] = [hidden / head, rows(&weight) / hidden];
+    let (weight, [heads, gates, head]) = blocks(operands, hidden)?;
     // [heads, G, unit of the head, k], k in groups, to [G, group, heads, unit of the head, k of the group].
-    let weight = padded(weight.reshape([heads, gates, head, head]), 3);
     let groups = head.div_ceil(LANES);
-    Some(weight.reshape([heads, gates, head, groups, LANES]).permuted(&[1, 3, 0, 2, 4]))
+    let weight = padded(weight, 3).reshape([heads, gates, head, groups, LANES]);
+    Some(permuted(weight, &[1, 3, 0, 2, 4]))
 }
 
 /// The same for the backward kernels, which sum over a gate's units, `k`.
 pub(super) fn backward(operands: &Operands<Tensor>, hidden: usize) -> Option<Tensor> {
+    let (weight, [heads, gates, head]) = blocks(operands, hidden)?;
+    // [heads, G, k, unit of the head], k in groups, to [G, group, heads, unit of the head, k of the group].
+    let groups = head.div_ceil(LANES);
+    let weight = padded(weight, 2).reshape([heads, gates, groups, LANES, head]);
+    Some(permuted(weight, &[1, 2, 0, 4, 3]))
+}
+
+/// `U` as `[heads, G, head, head]`, and the first three of these; `None` if there is no `U`.
+fn blocks(operands: &Operands<Tensor>, hidden: usize) -> Option<(Tensor, [usize; 3])> {
     let weight = operands.get(Operand::WeightHh)?.clone();
     let head = head_width(operands, hidden);
-    let [heads, gates] = [hidden / head, rows(&weight) / hidden];
-    // [heads, G, k, unit of the head], k in groups, to [G, group, heads, unit of the head, k of the group].
-    let weight = padded(weight.reshape([heads, gates, head, head]), 2);
-    let groups = head.div_ceil(LANES);
-    Some(weight.reshape([heads, gates, groups, LANES, head]).permuted(&[1, 2, 0, 4, 3]))
+    let shape = weight.shape();
+    let rows: usize = shape[..shape.num_dims() - 1].iter().product();
+    let [heads, gates] = [hidden / head, rows / hidden];
+    Some((weight.reshape([heads, gates, head, head]), [heads, gates, head]))
 }
 
 /// With zeros behind a dimension, up to a multiple of [`LANES`].
@@ -51,18 +57,6 @@ fn padded(weight: Tensor, dim: usize) -> Tensor {
     Tensor::concatenate(vec![weight, zeros], dim)
 }
 
-/// `G·H`
-fn rows(weight: &Tensor) -> usize {
-    let shape = weight.shape();
-    shape[..shape.num_dims() - 1].iter().product()
-}
-
-trait Permuted {
-    fn permuted(self, axes: &[usize]) -> Self;
-}
-
-impl Permuted for Tensor {
-    fn permuted(self, axes: &[usize]) -> Self {
-        Self(CubeBackend::float_permute(self.0, axes))
-    }
+fn permuted(weight: Tensor, axes: &[usize]) -> Tensor {
+    Primitive(CubeBackend::float_permute(weight.0, axes))
 }

@@ -20,8 +20,7 @@ use std::fmt::Debug;
 
 differentiated!(Cube);
 
-/// The kernels for CubeCL's devices. Where they do not go, it is the reference body:
-/// see [`why_not`](CubeKernel::why_not).
+/// The kernels for CubeCL's devices. Where they do not go, it is the reference body: see `sequence`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CubeKernel;
 
@@ -37,25 +36,6 @@ pub enum CubeTrace<T> {
 /// What the kernels keep.
 #[derive(Clone, Debug)]
 pub struct KernelTrace(Trace);
-
-impl CubeKernel {
-    /// Why a sequence is run by the reference body; `None` if the kernels run it.
-    pub(crate) fn why_not<C: Cell>(
-        plan: &Plan<C>,
-        dtype: DType,
-        has_projection: bool,
-    ) -> Option<&'static str> {
-        let options = &plan.options;
-        let reasons = [
-            (dtype != DType::F32, "another type than f32"),
-            (has_projection, "a projection"),
-            (options.rows.noise.is_some(), "zoneout or a mask of the state"),
-            (options.observer.is_some(), "an observer of the state's gradient"),
-            (StepPrograms::of(&plan.cell).is_none(), "a cell that mixes the units of a row"),
-        ];
-        reasons.into_iter().find_map(|(is_there, reason)| is_there.then_some(reason))
-    }
-}
 
 /// The strategy that a plan asks for; `None` for the reference body.
 fn strategy(kernel: Kernel) -> Option<Strategy> {
@@ -79,21 +59,24 @@ fn of_cube<B: Backend>(tensor: Tensor) -> FloatTensor<B> {
     *any.downcast().expect("operands that were CubeCL's have results that are")
 }
 
-/// The sequence, if the kernels run it, and its operands as CubeCL's tensors.
+/// The sequence and its operands as CubeCL's tensors; `None` if the reference body runs it: by a plan that asks for it, in
+/// another type than f32, with a projection, zoneout or a mask of the state, with an observer, for a cell that mixes the
+/// units of a row, with Burn's fusion, and beyond the device's limits.
 fn sequence<'a, B: Backend, C: Cell>(
     plan: &'a Plan<C>,
     operands: &Operands<FloatTensor<B>>,
 ) -> Option<(Sequence<'a>, Operands<Tensor>)> {
     let strategy = strategy(plan.options.kernel)?;
-    let dtype = operands.need(Operand::Input).dtype();
-    if CubeKernel::why_not(plan, dtype, operands.has(Operand::WeightHr)).is_some() {
+    let is_f32 = operands.need(Operand::Input).dtype() == DType::F32;
+    let is_plain = plan.options.rows.noise.is_none() && plan.options.observer.is_none();
+    if !is_f32 || !is_plain || operands.has(Operand::WeightHr) {
         return None;
     }
+    let programs = StepPrograms::of(&plan.cell)?;
     let mut cube = Operands::new();
     for (operand, tensor) in operands.iter() {
         cube.set(operand, Some(as_cube::<B>(tensor)?));
     }
-    let programs = StepPrograms::of(&plan.cell)?;
     let shape = |operand| operands.need(operand).shape();
     let sizes = Sizes::of(&CellLayout::of::<C>(), shape);
     let sequence = Sequence { options: &plan.options, programs, sizes, strategy };

@@ -32,12 +32,13 @@ impl Layer {
         }
         let weights = self.outer() * self.hidden * (self.output / self.heads) * size_of::<T>();
         let each = rows / self.parts / count;
+        // A barrier takes as long as a step with so few products.
+        let is_short = weights * rows < 1 << 18;
         // If threads share the rows, each reads all weights for each step, and needs no barrier. That is best if the
-        // weights fit its cache and it has more than one row for each reading; if it has many; and if a step is so short that
-        // a barrier would take as long.
+        // weights fit its cache and it has more than one row for each reading; if it has many; and if the step is short.
         let by_rows = match each {
             0 => false,
-            1 => weights * rows < 1 << 18,
+            1 => is_short,
             2..16 => weights <= second_level_cache() / 2,
             _ => true,
         };
@@ -50,7 +51,7 @@ impl Layer {
             && self.hidden >= count * self.panel;
         match () {
             () if by_rows || (each >= 1 && !by_units) => Parallelism::Batch,
-            () if by_units && weights * rows >= 1 << 18 => Parallelism::Hidden,
+            () if by_units && !is_short => Parallelism::Hidden,
             () => Parallelism::Pipeline,
         }
     }
