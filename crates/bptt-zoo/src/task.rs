@@ -156,16 +156,20 @@ pub trait Task: Sized {
     ///
     /// # Errors
     ///
-    /// If the model cannot go on: if it knows other characters, labels or columns.
+    /// If the model cannot go on: if it knows other characters, tokens, labels or columns.
     fn adopt(&mut self, from: &FolderInfo) -> Result<(), Error> {
         let own = self.info();
         let differs =
             |what: &str| Err(Error::input(format!("its model has other {what}: start without it")));
         let characters = |info: &FolderInfo| info.text.as_ref().map(|text| text.vocabulary.clone());
+        let tokens = |info: &FolderInfo| info.text.as_ref().map(|text| text.tokenizer.clone());
         let labels = |info: &FolderInfo| info.labelled.as_ref().map(|data| data.labels.clone());
         let features = |info: &FolderInfo| info.labelled.as_ref().map(|data| data.features.clone());
         if characters(&own) != characters(from) {
             return differs("characters");
+        }
+        if tokens(&own) != tokens(from) {
+            return differs("tokens");
         }
         if labels(&own) != labels(from) {
             return differs("labels");

@@ -4,7 +4,7 @@ use crate::folders::timeless;
 use crate::{alone, losses, options, start, tiny};
 use bptt::Engine;
 use bptt_zoo::sample::{SampleOptions, TextScore, sample, score};
-use bptt_zoo::{CharLm, RunFolder, Settings, Text, TokenizerKind};
+use bptt_zoo::{CharLm, RunFolder, Settings, Task, Text, TokenizerKind};
 use burn::tensor::Device;
 use tempfile::tempdir;
 
@@ -43,6 +43,24 @@ fn every_tokenizer_is_trained_resumed_and_loaded() {
         let message = start(&longer, &parts, true).unwrap_err().to_string();
         assert!(message.contains("the run to resume has"), "{message}");
     }
+}
+
+/// The numbers of a model's tokens mean nothing to a model with another tokenizer, also if there are as many.
+#[test]
+fn a_model_with_other_tokens_is_no_beginning() {
+    let task = |kind: &str, text: &str| {
+        let text = Text::parse(text.as_bytes(), "t").unwrap();
+        CharLm::with_text(&settings(kind), text).unwrap()
+    };
+    let [ones, twos] = ["one and one, ", "two and two, "].map(|words| words.repeat(200));
+    let message = |mut own: CharLm, other: CharLm| match own.adopt(&other.info()) {
+        Ok(()) => String::new(),
+        Err(why) => why.to_string(),
+    };
+    assert_eq!(message(task("words", &ones), task("words", &ones)), "");
+    assert!(message(task("words", &ones), task("words", &twos)).contains("other tokens"));
+    assert!(message(task("bytes", &ones), task("words", &ones)).contains("other tokens"));
+    assert!(message(task("chars", &ones), task("chars", &twos)).contains("other characters"));
 }
 
 #[test]
