@@ -77,13 +77,13 @@ pub fn run(args: PredictArgs) -> Result<(), Failure> {
     let name = args.device.as_deref().unwrap_or_else(|| device::default_name());
     let device = device::open(name).map_err(Failure::usage)?;
     let folder = RunFolder::new(&args.run);
-    let is_forecast = folder.settings()?.task == Forecast::NAME;
+    let task = folder.settings()?.task;
+    let is_forecast = task == Forecast::NAME;
     let data = match (&args.data, &args.csv) {
         (Some(data), _) if !is_forecast => data,
         (_, Some(csv)) if is_forecast => return run_forecast(&args, &folder, csv, out, &device),
         _ => {
             let (right, wrong) = if is_forecast { ("csv", "data") } else { ("data", "csv") };
-            let task = folder.settings()?.task;
             let why = format!(
                 "--{wrong}: the run is one of {}; give --{right} FILE",
                 task.escape_debug()

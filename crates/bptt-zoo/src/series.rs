@@ -1,6 +1,7 @@
 //! Series of numbers: a column of a CSV file, and how its numbers are scaled for a network.
 
 use crate::error::Error;
+use crate::fingerprint::Fingerprint;
 use crate::frame::format::TableFormat;
 use crate::frame::{Columns, Frame, FrameSeries};
 use crate::read;
@@ -90,9 +91,7 @@ impl Series {
 
     fn new(values: Vec<f64>, known: Vec<bool>) -> Self {
         let bytes = values.iter().flat_map(|value| value.to_bits().to_le_bytes());
-        let fingerprint = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let fingerprint = Fingerprint::of(bytes);
         Self { values, known, fingerprint, notes: Vec::new() }
     }
 

@@ -1,6 +1,7 @@
 //! Texts, and characters as numbers.
 
 use crate::error::Error;
+use crate::fingerprint::Fingerprint;
 use crate::read;
 use std::borrow::Cow;
 use std::path::Path;
@@ -55,9 +56,7 @@ impl Text {
         if text.is_empty() {
             return Err(wrong("the text is empty".to_string()));
         }
-        let fingerprint = text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let fingerprint = Fingerprint::of(text.bytes());
         let (vocabulary, numbers) = numbered(&text);
         Ok(Self { vocabulary, numbers, fingerprint, notes })
     }

@@ -63,7 +63,7 @@ impl CountMatrix<'_> {
             );
         }
         for (row, counts) in self.counts.iter().enumerate() {
-            self.row(&mut svg, cell, row, counts);
+            self.row(&mut svg, [margin, cell], row, counts);
         }
         svg.push_str("</svg>\n");
         svg
@@ -75,9 +75,8 @@ impl CountMatrix<'_> {
         MARGIN[0] + MARGIN[1] * longest.unwrap_or(0) as f64
     }
 
-    fn row(&self, svg: &mut String, cell: f64, row: usize, counts: &[u64]) {
+    fn row(&self, svg: &mut String, [margin, cell]: [f64; 2], row: usize, counts: &[u64]) {
         let total = counts.iter().sum::<u64>();
-        let margin = self.margin();
         let y = margin + cell * row as f64;
         for (column, &count) in counts.iter().enumerate() {
             let x = margin + cell * column as f64;

@@ -32,10 +32,3 @@ pub(super) fn panels<S>(runs: &[(&str, &S)], plot: impl Fn(usize, &S, f64) -> St
     svg.push_str("</div>\n");
     svg
 }
-
-/// The median of numbers that are not NaN.
-pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<_> = values.filter(|x| !x.is_nan()).collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}

@@ -1,10 +1,11 @@
 //! How long units hold what they have: by their gates, and measured; and how far gates are at their bounds.
 
-use crate::dynamics::draw::{median, panels, row_of};
+use crate::dynamics::draw::{panels, row_of};
 use crate::dynamics::options::DynamicsProgress;
 use crate::dynamics::section::Section;
 use crate::dynamics::trained::Trained;
 use crate::error::Error;
+use crate::median::median;
 use bptt_probe::dynamics::{GateKind, GateUse, Trajectory, own_derivatives};
 use bptt_probe::picture::{Axis, Figure, Plot};
 use serde::Serialize;

@@ -95,11 +95,7 @@ impl Frame {
         let groups = groups(&read);
         let (grid, series) = match time {
             None => (None, groups.iter().map(|rows| (0, in_order(&read, rows))).collect()),
-            Some(column) => {
-                let (grid, placed) =
-                    placed(&read, &groups, column, grid, &mut notes).map_err(named)?;
-                (grid, placed)
-            }
+            Some(column) => placed(&read, &groups, column, grid, &mut notes).map_err(named)?,
         };
         let name_of = |group: usize| read.names.get(group).cloned().unwrap_or_default();
         let series = series.into_iter().enumerate().map(|(group, (start, columns))| FrameSeries {

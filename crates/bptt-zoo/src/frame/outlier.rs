@@ -1,5 +1,7 @@
 //! Values that are far from all others, which may stand for no value.
 
+use crate::median::median;
+
 /// With fewer values, it is not known what is usual.
 const FEWEST: usize = 20;
 /// A value is pointed out if it is further from the median than so many times the usual distance, and as far from its
@@ -17,23 +19,23 @@ pub(crate) fn note(
 ) -> Option<String> {
     let known: Vec<usize> = (0..values.len()).filter(|&row| values[row].is_some()).collect();
     let value = |row: usize| values[row].unwrap_or(0.0);
-    let all: Vec<f64> = known.iter().map(|&row| value(row)).collect();
-    if all.len() < FEWEST {
+    if known.len() < FEWEST {
         return None;
     }
-    let middle = median(all.clone());
-    let usual = 1.4826 * median(all.iter().map(|value| (value - middle).abs()).collect());
+    let all = || known.iter().map(|&row| value(row));
+    let middle = median(all());
+    let usual = 1.4826 * median(all().map(|value| (value - middle).abs()));
     let same = |a: usize, b: usize| groups.is_empty() || groups[a] == groups[b];
     let steps = known.windows(2).filter(|pair| same(pair[0], pair[1]));
-    let steps: Vec<f64> = steps.map(|pair| (value(pair[1]) - value(pair[0])).abs()).collect();
-    let step = 1.4826 * median(steps);
+    // NaN, if no value has a neighbour.
+    let step = 1.4826 * median(steps.map(|pair| (value(pair[1]) - value(pair[0])).abs()));
     if !(usual > 0.0 && usual.is_finite()) {
         return None;
     }
     let far: Vec<usize> = (0..known.len())
         .filter(|&k| {
             let around = known[k.saturating_sub(3)..(k + 4).min(known.len())].iter();
-            let near = median(around.map(|&row| value(row)).collect());
+            let near = median(around.map(|&row| value(row)));
             let value = value(known[k]);
             (value - middle).abs() > FAR * usual
                 && (value - near).abs() > FAR * step.max(usual / 10.0)
@@ -54,11 +56,6 @@ pub(crate) fn note(
         lines[row],
         value(row)
     ))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 #[cfg(test)]

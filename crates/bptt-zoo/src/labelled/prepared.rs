@@ -1,6 +1,7 @@
 //! Labelled sequences, ready to train on: parts, scaled numbers, numbered labels, batches.
 
 use crate::error::Error;
+use crate::fingerprint::Fingerprint;
 use crate::folder_files::LabelledInfo;
 use crate::labelled::scaling::Scaling;
 use crate::labelled::sequence::{Answer, Kind, Sequence, Sequences};
@@ -355,12 +356,8 @@ fn weights(rows: &[Row], train: &[usize], labels: usize, balanced: bool) -> Vec<
 
 /// A hash of the sequences and their answers (FNV-1a).
 fn fingerprint(all: &[Sequence]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut add = |bytes: &[u8]| {
-        for byte in bytes {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    };
+    let mut hash = Fingerprint::new();
+    let mut add = |bytes: &[u8]| hash.add(bytes.iter().copied());
     for Sequence { values, answer, .. } in all {
         add(&(values.len() as u64).to_le_bytes());
         values.iter().for_each(|value| add(&value.to_bits().to_le_bytes()));
@@ -373,7 +370,7 @@ fn fingerprint(all: &[Sequence]) -> u64 {
             None => {}
         }
     }
-    hash
+    hash.value()
 }
 
 #[cfg(test)]

@@ -277,11 +277,10 @@ struct Errors {
 impl Errors {
     fn add(&mut self, truth: f64, said: &Said, unit: f64) {
         let error = (truth - said.center) / unit;
-        let [low, .., high] = said.quantiles;
         self.values += 1;
         self.squares += error.powi(2);
         self.sizes += error.abs();
-        self.covered += usize::from((low..=high).contains(&truth));
+        self.covered += usize::from(said.covers(truth));
     }
 
     fn scores(&self, has_quantiles: bool) -> Option<KnownScores> {

@@ -50,7 +50,7 @@ impl Baselines<'_> {
 
     /// The last value that is known before `end`.
     fn last(&self, series: usize, target: usize, end: usize, _ahead: usize) -> f64 {
-        self.data.series[series].window(target, end - 1..end)[0]
+        self.data.series[series].last(target, end)
     }
 
     /// The value one season before, or more seasons if that one is not known yet.

@@ -1,6 +1,7 @@
 //! The series of a forecast: their values, where their parts begin, and what a network reads of them.
 
 use crate::error::Error;
+use crate::fingerprint::Fingerprint;
 use crate::folder_files::ForecastInfo;
 use crate::frame::step::Grid;
 use crate::frame::{Frame, FrameSeries};
@@ -41,6 +42,11 @@ impl OneSeries {
         let last = known[..end].iter().rposition(|known| *known).unwrap_or(0);
         window[(last + 1).saturating_sub(start)..].fill(values[last]);
         window
+    }
+
+    /// The last value of a target that is known before the step `end`.
+    pub(crate) fn last(&self, target: usize, end: usize) -> f64 {
+        self.window(target, end - 1..end)[0]
     }
 
     /// From a part of a table. `None`: no target has a value.
@@ -279,17 +285,13 @@ fn fingerprint(series: &[OneSeries]) -> u64 {
     {
         return only.fingerprint;
     }
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut add = |number: u64| {
-        for byte in number.to_le_bytes() {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    };
+    let mut hash = Fingerprint::new();
+    let mut add = |number: u64| hash.add(number.to_le_bytes());
     for one in series {
         one.targets.iter().for_each(|series| add(series.fingerprint));
         let columns = one.past.iter().chain(&one.ahead);
         columns.flatten().for_each(|value| add(value.to_bits()));
         add(one.start as u64);
     }
-    hash
+    hash.value()
 }

@@ -88,8 +88,7 @@ impl Reader<'_> {
     /// The last values that are known in a window, `[M]`.
     pub(crate) fn last(&self, window: &Window<'_>) -> Vec<f64> {
         let end = window.start + self.options.length;
-        let of = |target| window.series.window(target, end - 1..end)[0];
-        (0..window.series.targets.len()).map(of).collect()
+        (0..window.series.targets.len()).map(|target| window.series.last(target, end)).collect()
     }
 
     /// The windows as a tensor, `[B, T, I]`.

@@ -34,6 +34,19 @@ pub(crate) struct Said {
     pub(crate) quantiles: [f64; LEVELS.len()],
 }
 
+impl Said {
+    /// A number and nothing about its error.
+    pub(crate) fn point(value: f64) -> Self {
+        Self { center: value, scale: 1.0, quantiles: [value; LEVELS.len()] }
+    }
+
+    /// Whether a value lies in the interval of 90 %.
+    pub(crate) fn covers(&self, value: f64) -> bool {
+        let [low, .., high] = self.quantiles;
+        (low..=high).contains(&value)
+    }
+}
+
 /// The smallest scale of a distribution, in units of the usual change.
 const LEAST: f64 = 1e-3;
 /// The fewest degrees of freedom, so that the distribution has a variance.
@@ -100,9 +113,7 @@ impl Head {
             Said { center: outputs[0], scale, quantiles }
         };
         match self {
-            Self::Point => {
-                Said { center: outputs[0], scale: 1.0, quantiles: [outputs[0]; LEVELS.len()] }
-            }
+            Self::Point => Said::point(outputs[0]),
             Self::Gaussian => spread(&|level| Normal::standard().inverse_cdf(level)),
             Self::StudentT => {
                 let freedom = soft(outputs[2]) + FREEDOM;

@@ -35,7 +35,7 @@ use crate::task::{Scores, SequenceSize, Task, TestScores};
 use crate::tasks::forecast::baseline::Baselines;
 use crate::tasks::forecast::data::{ForecastData, OneSeries, Start};
 use crate::tasks::forecast::encode::{Reader, Window};
-use crate::tasks::forecast::head::{Head, LEVELS, Said};
+use crate::tasks::forecast::head::{Head, Said};
 use crate::tasks::forecast::model::{ForecastShape, Forecaster, ForecasterConfig};
 use crate::tasks::forecast::options::ForecastOptions;
 use crate::tasks::forecast::score::{
@@ -197,13 +197,11 @@ impl Forecast {
         let own_coverage = has_own.then(|| coverage(own.iter().flatten()));
         let all = Baselines { data: &self.data, options: &self.options }.all(&starts);
         let baselines = all.into_iter().map(|(name, forecasts)| {
-            let point =
-                |value: f64| Said { center: value, scale: 1.0, quantiles: [value; LEVELS.len()] };
             let pairs: Vec<Pair> = starts
                 .iter()
                 .zip(forecasts)
                 .flat_map(|(&start, values)| {
-                    self.pairs(start, values.into_iter().map(point).collect())
+                    self.pairs(start, values.into_iter().map(Said::point).collect())
                 })
                 .collect();
             ErrorScores::of(name, pairs.iter())

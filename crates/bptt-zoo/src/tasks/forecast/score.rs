@@ -79,11 +79,6 @@ impl Pair {
         (self.truth - self.said.center) / self.unit
     }
 
-    pub(crate) fn is_covered(&self) -> bool {
-        let [low, .., high] = self.said.quantiles;
-        (low..=high).contains(&self.truth)
-    }
-
     fn pinball(&self) -> f64 {
         let of = |(level, quantile): (f64, f64)| {
             let error = (self.truth - quantile) / self.unit;
@@ -134,7 +129,7 @@ impl HorizonError {
 
 /// The share of pairs whose value lies in the interval.
 pub(crate) fn coverage<'a>(pairs: impl Iterator<Item = &'a Pair>) -> f64 {
-    mean(pairs, |pair| f64::from(u8::from(pair.is_covered())))
+    mean(pairs, |pair| f64::from(u8::from(pair.said.covers(pair.truth))))
 }
 
 /// The mean width of the intervals.

@@ -18,18 +18,21 @@ pub(crate) fn season(values: &[f64], grid: Option<&Grid>) -> usize {
         return 1;
     }
     let longest = LONGEST.min(values.len() / 3);
-    let of = |lag: usize| if lag <= longest { correlation(&flat, lag) } else { 0.0 };
-    let usual = grid.map(|grid| grid.step.seasons()).unwrap_or_default();
-    let best = |lags: &mut dyn Iterator<Item = usize>| {
+    let of = |lag: usize| correlation(&flat, lag);
+    let best = |lags: &mut dyn Iterator<Item = usize>, of: &dyn Fn(usize) -> f64| {
         let all = lags.map(|lag| (of(lag), lag)).filter(|(correlation, _)| *correlation > LEAST);
         all.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, lag)| lag)
     };
-    // A season is a peak of the autocorrelation: neighbours of any value are alike too.
-    let correlations: Vec<f64> = (0..=longest + 1).map(|lag| correlation(&flat, lag)).collect();
-    let mut peaks = (2..=longest).filter(|&lag| {
-        correlations[lag] >= correlations[lag - 1] && correlations[lag] > correlations[lag + 1]
+    let usual = grid.map(|grid| grid.step.seasons()).unwrap_or_default();
+    let usual = best(&mut usual.into_iter().filter(|&lag| lag <= longest), &of);
+    let season = usual.or_else(|| {
+        // A season is a peak of the autocorrelation: neighbours of any value are alike too.
+        let all: Vec<f64> = (0..=longest + 1).map(of).collect();
+        let mut peaks =
+            (2..=longest).filter(|&lag| all[lag] >= all[lag - 1] && all[lag] > all[lag + 1]);
+        best(&mut peaks, &|lag| all[lag])
     });
-    best(&mut usual.into_iter()).or_else(|| best(&mut peaks)).unwrap_or(1)
+    season.unwrap_or(1)
 }
 
 /// Values without the straight line through them.
