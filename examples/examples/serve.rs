@@ -113,7 +113,9 @@ impl Service {
         let vocabulary = tokenizer.vocabulary().ok_or("the model's tokens are not characters")?;
         let vocabulary = vocabulary.to_vec();
         let width = model.recurrent.d_input();
-        let vectors: Vec<f32> = model.embedding.weight.val().into_data().iter::<f32>().collect();
+        let table = model.embedding.as_ref();
+        let table = table.ok_or("the embedding is tied: expected one of its own")?.weight.val();
+        let vectors: Vec<f32> = table.into_data().iter::<f32>().collect();
         let vectors = vectors.chunks(width).map(<[f32]>::to_vec).collect();
         let recurrent = model.recurrent.recurrent();
         let recurrent = recurrent.ok_or("the model runs as a scan: expected a cell, as lstm")?;

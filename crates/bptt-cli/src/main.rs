@@ -19,6 +19,7 @@ mod landscape;
 mod noise_args;
 mod output;
 mod predict;
+mod recipe_args;
 mod sample;
 mod shell;
 mod status_line;

@@ -3,14 +3,16 @@
 
 use crate::failure::Failure;
 use crate::noise_args::NoiseArgs;
+use crate::recipe_args::RecipeArgs;
 use crate::verify::{CellArg, DTypeArg};
 use bptt::{BiasInitializer, Engine, WeightInitializer};
 use bptt_probe::device;
 use bptt_zoo::{
-    AnyTask, OptimizerKind, OptionKind, Probes, RunFolder, Settings, TASKS, TaskOption, data_path,
+    AnyTask, OptionKind, Probes, RunFolder, Settings, TASKS, TaskOption, data_path, read_settings,
 };
 use clap::builder::{PossibleValue, PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `bptt train`.
@@ -26,7 +28,8 @@ pub struct TrainArgs {
 /// The arguments of every run. Defaults are added to the help texts.
 #[derive(Args)]
 // So that `-3` is a bad number, and not an unknown option.
-#[command(allow_negative_numbers = true)]
+// An option that is given twice has its last value.
+#[command(allow_negative_numbers = true, args_override_self = true)]
 pub struct SharedArgs {
     /// The recurrent cell
     #[arg(long, value_enum)]
@@ -61,9 +64,8 @@ pub struct SharedArgs {
     /// Sequences, or streams of text, side by side
     #[arg(long, value_name = "B")]
     batch: Option<usize>,
-    /// How the parameters follow their gradients
-    #[arg(long, value_enum)]
-    optimizer: Option<OptimizerArg>,
+    #[command(flatten)]
+    recipe: RecipeArgs,
     /// Learning rate
     #[arg(long, value_name = "X")]
     lr: Option<f64>,
@@ -106,6 +108,10 @@ pub struct SharedArgs {
     /// runs/TASK-CELL-ENGINE]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Take settings from FILE, TOML or JSON, by their names in the config.json of a run folder, which is such a file;
+    /// options on the command line win over it
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    config: Option<PathBuf>,
     /// Continue the run in the run folder; model and data stay as they were
     #[arg(long)]
     pub resume: bool,
@@ -135,23 +141,6 @@ enum EngineArg {
     Autograd,
     /// Real-time recurrent learning, gradients carried forwards: for small networks
     Rtrl,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum OptimizerArg {
-    /// Each parameter has a step size of its own
-    Adam,
-    /// Plain gradient descent, without momentum
-    Sgd,
-}
-
-impl From<OptimizerArg> for OptimizerKind {
-    fn from(arg: OptimizerArg) -> Self {
-        match arg {
-            OptimizerArg::Adam => Self::Adam,
-            OptimizerArg::Sgd => Self::Sgd,
-        }
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -184,6 +173,7 @@ enum Given {
     File(PathBuf),
     Text(String),
     Texts(Vec<String>),
+    Switch,
 }
 
 impl TrainArgs {
@@ -197,10 +187,9 @@ impl TrainArgs {
 
     /// The run folder.
     pub fn out(&self) -> PathBuf {
-        let defaults = self.with_own(self.task.defaults()).unwrap_or_else(|_| self.task.defaults());
-        let cell = self.task.model_name(&defaults);
-        let cell = cell.unwrap_or(self.shared.cell.map_or(defaults.cell, Into::into).name());
-        let engine = self.engine().unwrap_or(defaults.engine).name();
+        let defaults = self.defaults().unwrap_or_else(|_| self.task.defaults());
+        let cell = self.task.model_name(&defaults).unwrap_or(defaults.cell.name());
+        let engine = defaults.engine.name();
         let name = format!("{}-{cell}-{engine}", self.task.name);
         self.shared.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(name))
     }
@@ -212,11 +201,8 @@ impl TrainArgs {
             true => self.task.resumed(&RunFolder::new(out))?,
             false => {
                 let device = device::default_name().to_string();
-                let mut defaults = self.with_own(self.task.defaults())?;
-                // What is adapted may depend on the cell.
-                defaults.cell = self.shared.cell.map_or(defaults.cell, Into::into);
-                defaults.engine = self.engine().unwrap_or(defaults.engine);
-                Settings { device, ..self.task.adapted(defaults) }
+                let adapted = self.task.adapted(self.defaults()?);
+                self.with_file(Settings { device, ..adapted })?
             }
         };
         macro_rules! put {
@@ -224,7 +210,11 @@ impl TrainArgs {
                 $(if let Some(value) = self.shared.$option.clone() { settings.$option = value.into(); })*
             };
         }
-        put!(optimizer cell device dtype hidden heads layers batch lr clip dropout seed validate_every);
+        if let Some(optimizer) = self.shared.recipe.optimizer {
+            settings.optimizer = optimizer.into();
+        }
+        self.shared.recipe.put(&mut settings.recipe);
+        put!(cell device dtype hidden heads layers batch lr clip dropout seed validate_every);
         put!(init recurrent_init bias_init);
         let NoiseArgs { zoneout, variational_dropout, recurrent_dropout, weight_drop } =
             self.shared.noise;
@@ -247,6 +237,28 @@ impl TrainArgs {
         }
     }
 
+    /// The task's defaults with what a file and the command line say. What is adapted to them may depend on the cell, on the
+    /// engine and on the task's own options.
+    fn defaults(&self) -> Result<Settings, Failure> {
+        let mut defaults = self.with_own(self.with_file(self.task.defaults())?)?;
+        defaults.cell = self.shared.cell.map_or(defaults.cell, Into::into);
+        defaults.engine = self.engine().unwrap_or(defaults.engine);
+        Ok(defaults)
+    }
+
+    /// The settings with those of the file that `--config` names.
+    fn with_file(&self, settings: Settings) -> Result<Settings, Failure> {
+        let Some(path) = &self.shared.config else { return Ok(settings) };
+        let mut given = read_settings(path)?;
+        for option in self.task.options.iter().filter(|option| option.kind == OptionKind::File) {
+            if let Some(Value::String(file)) = given.get_mut(option.name) {
+                *file = data_path(Path::new(file))?;
+            }
+        }
+        let with = settings.with_fields(&given);
+        with.map_err(|why| Failure::usage(format!("{}: {why}", path.display())))
+    }
+
     /// The settings with the given options of the task.
     fn with_own(&self, mut settings: Settings) -> Result<Settings, Failure> {
         for (name, given) in &self.given {
@@ -255,6 +267,7 @@ impl TrainArgs {
                 Given::File(file) => settings.with_option(name, data_path(file)?),
                 Given::Text(text) => settings.with_option(name, text.as_str()),
                 Given::Texts(texts) => settings.with_option(name, texts.clone()),
+                Given::Switch => settings.with_option(name, true),
             };
         }
         Ok(settings)
@@ -314,6 +327,7 @@ impl FromArgMatches for TrainArgs {
                 OptionKind::Texts => matches
                     .get_many(option.name)
                     .map(|texts| Given::Texts(texts.cloned().collect())),
+                OptionKind::Switch => matches.get_flag(option.name).then_some(Given::Switch),
             };
             value.map(|value| (option.name, value))
         });
@@ -350,11 +364,13 @@ fn own_argument(option: &'static TaskOption) -> Arg {
         OptionKind::Size(..) => value_parser!(usize).into(),
         OptionKind::File => value_parser!(PathBuf),
         OptionKind::Text | OptionKind::Texts => value_parser!(String),
+        OptionKind::Switch => value_parser!(bool),
     };
     // Clap needs `'static` names. The name is leaked once for each argument of the process.
     let flag: &'static str = option.flag().leak();
     let action = match option.kind {
         OptionKind::Texts => ArgAction::Append,
+        OptionKind::Switch => ArgAction::SetTrue,
         _ => ArgAction::Set,
     };
     Arg::new(option.name)

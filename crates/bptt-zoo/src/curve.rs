@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     fn point(step: u64, train_loss: Option<f64>, valid_loss: Option<f64>) -> Point {
-        Point { step, seconds: 0.0, train_loss, valid_loss, metric: None }
+        Point { step, seconds: 0.0, lr: None, train_loss, valid_loss, metric: None }
     }
 
     #[test]

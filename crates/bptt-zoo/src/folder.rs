@@ -13,7 +13,7 @@
 //! | `test.json` | for tasks with a test part: the scores of the best model, once the run is complete |
 //! | `learning-curve.svg` | training and validation loss against the step |
 //! | `checkpoint.json` | how far the run is, and which of the folders below belongs to it |
-//! | `checkpoint-N/` | model, optimizer and carried state at step N |
+//! | `checkpoint-N/` | model, average of its weights, optimizer and carried state at step N |
 //!
 //! Every file but the marker is written under another name first and then renamed, so that a reader always sees a
 //! whole file. `checkpoint.json` is written last, so that it always names a whole checkpoint.
@@ -47,7 +47,8 @@ pub struct RunFolder {
 const METRICS: &str = "metrics.jsonl";
 const METRICS_TABLE: &str = "metrics.csv";
 const CHECKPOINT: &str = "checkpoint.json";
-const MODEL: &str = "model.bpk";
+pub(crate) const MODEL: &str = "model.bpk";
+pub(crate) const AVERAGE: &str = "average.bpk";
 const GRADIENTS: &str = "gradients.jsonl";
 const JACOBIANS: &str = "jacobians.jsonl";
 const SHARPNESS: &str = "sharpness.jsonl";
@@ -70,7 +71,7 @@ const FILES: [&str; 10] = [
 ];
 
 /// What is in a checkpoint's folder.
-const PARTS: [&str; 3] = [MODEL, "optimizer.bpk", "state.bpk"];
+const PARTS: [&str; 4] = [MODEL, AVERAGE, "optimizer.bpk", "state.bpk"];
 
 impl RunFolder {
     /// The folder at this path. It need not exist.
@@ -192,16 +193,16 @@ impl RunFolder {
         }
     }
 
-    /// Makes the model of a checkpoint the best one.
-    pub(crate) fn write_best(&self, step: u64) -> Result<(), Error> {
-        let bytes = read::file(&self.checkpoint_part(step, MODEL), read::LONGEST_DATA)?;
+    /// Makes the model of a checkpoint the best one. `part` is the part that has it.
+    pub(crate) fn write_best(&self, step: u64, part: &str) -> Result<(), Error> {
+        let bytes = read::file(&self.checkpoint_part(step, part), read::LONGEST_DATA)?;
         self.write(MODEL, &bytes)
     }
 
-    /// Whether the best model is there. If it is that of the checkpoint, it has its bytes.
-    pub(crate) fn holds_best(&self, checkpoint: &Checkpoint) -> bool {
+    /// Whether the best model is there. If it is that of the checkpoint, it has the bytes of this part.
+    pub(crate) fn holds_best(&self, checkpoint: &Checkpoint, part: &str) -> bool {
         let is_last = checkpoint.best.is_some_and(|best| best.step == checkpoint.step);
-        let last = self.checkpoint_part(checkpoint.step, MODEL);
+        let last = self.checkpoint_part(checkpoint.step, part);
         match (std::fs::read(self.model()), is_last) {
             (Ok(best), true) => std::fs::read(last).is_ok_and(|last| last == best),
             (best, _) => best.is_ok(),
@@ -361,12 +362,12 @@ impl RunFolder {
 fn table(points: &[Point]) -> String {
     let field = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
     let row = |point: &Point| {
-        let Point { step, seconds, train_loss, valid_loss, metric } = point;
-        let [train, valid, metric] = [*train_loss, *valid_loss, *metric].map(field);
-        format!("{step},{seconds},{train},{valid},{metric}\n")
+        let Point { step, seconds, lr, train_loss, valid_loss, metric } = point;
+        let [lr, train, valid, metric] = [*lr, *train_loss, *valid_loss, *metric].map(field);
+        format!("{step},{seconds},{lr},{train},{valid},{metric}\n")
     };
     let rows = points.iter().map(row);
-    ["step,seconds,train_loss,valid_loss,metric\n".to_string()].into_iter().chain(rows).collect()
+    ["step,seconds,lr,train_loss,valid_loss,metric\n".to_string()].into_iter().chain(rows).collect()
 }
 
 fn to_json(value: &impl Serialize, pretty: bool) -> Result<String, Error> {

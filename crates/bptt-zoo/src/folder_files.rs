@@ -2,6 +2,7 @@
 
 use crate::frame::step::Grid;
 use crate::labelled::scaling::Scaling;
+use crate::learning_rates::{Lowered, Waiting};
 use crate::loss_scale::LossScale;
 use crate::model_config::ModelConfig;
 use crate::series::Standardization;
@@ -152,6 +153,9 @@ pub struct Point {
     pub step: u64,
     /// Seconds of training until this step.
     pub seconds: f64,
+    /// The learning rate of the last step.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lr: Option<f64>,
     /// The mean training loss since the previous point.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub train_loss: Option<f64>,
@@ -175,6 +179,12 @@ pub(crate) struct Checkpoint {
     /// For recurrent layers in `f16`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) loss_scale: Option<LossScale>,
+    /// How many validations have not been better than the best one before.
+    #[serde(default)]
+    pub(crate) waiting: Waiting,
+    /// For the schedule plateau.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lowered: Option<Lowered>,
 }
 
 /// The best validation so far.

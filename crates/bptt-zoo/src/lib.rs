@@ -39,8 +39,8 @@
 
 mod any_char_model;
 mod any_task;
+mod average;
 mod check;
-mod clip;
 mod curve;
 mod dynamics;
 mod error;
@@ -55,6 +55,7 @@ mod hybrid;
 mod jacobian_log;
 mod labelled;
 mod landscape;
+mod learning_rates;
 mod loss_scale;
 mod marker;
 mod median;
@@ -68,7 +69,9 @@ pub mod predict;
 mod progress;
 mod random;
 mod read;
+mod recipe;
 pub mod sample;
+mod schedule;
 mod series;
 mod session;
 mod settings;
@@ -88,8 +91,9 @@ mod whole;
 
 pub use any_char_model::AnyCharModel;
 pub use any_task::AnyTask;
+pub use average::Average;
+pub use bptt::clip_global_norm;
 pub use check::{GradientCheck, TOLERANCE, compare_engines};
-pub use clip::clip_global_norm;
 pub use dynamics::{
     AutonomousSpectrum, ConstantInput, Curvature, DrivenSpectrum, DynamicsOptions,
     DynamicsProgress, FixedPoint, FixedPoints, GradientNorm, GradientsThroughTime, HeldUnit,
@@ -124,9 +128,12 @@ pub use option::{OptionKind, TaskOption};
 pub use progress::TrainProgress;
 pub use random::{Purpose, generator};
 pub use read::data_path;
+pub use recipe::Recipe;
+pub use schedule::Schedule;
 pub use series::{Series, Standardization};
 pub use session::{FoldResult, Probes, RunResult, Session};
 pub use settings::Settings;
+pub use settings::file::read_settings;
 pub use sharpness_log::SharpnessPoint;
 pub use stream_layer::StreamLayer;
 pub use task::{Scores, SequenceModel, SequenceSize, Task, TestScores};

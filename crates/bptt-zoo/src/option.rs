@@ -31,6 +31,8 @@ pub enum OptionKind {
     Text,
     /// Texts: the option may be given several times.
     Texts,
+    /// Yes, if the option is there.
+    Switch,
 }
 
 impl TaskOption {
@@ -58,6 +60,11 @@ impl TaskOption {
     /// Texts, one each time that the option is given.
     pub const fn texts(name: &'static str, value: &'static str, help: &'static str) -> Self {
         Self { name, value, help, kind: OptionKind::Texts, required: false }
+    }
+
+    /// Yes or no.
+    pub const fn switch(name: &'static str, help: &'static str) -> Self {
+        Self { name, value: "", help, kind: OptionKind::Switch, required: false }
     }
 
     /// The same option, but it has to be given.

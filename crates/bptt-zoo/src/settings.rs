@@ -1,10 +1,12 @@
 //! Everything that a run is made from.
 
+pub(crate) mod file;
 mod stored;
 
 use crate::error::Error;
 use crate::noise_settings::NoiseSettings;
 use crate::optimizer::OptimizerKind;
+use crate::recipe::Recipe;
 use crate::settings::stored::{dtype_name, engine_name, number_or_infinity, one, single};
 use bptt::{
     AnyLayerConfig, AnyRecurrentConfig, BiasInitializer, CellKind, Engine, LayerKind, SequenceCell,
@@ -58,6 +60,9 @@ pub struct Settings {
     /// The largest global norm of a gradient. A gradient with a larger norm is scaled down to it.
     #[serde(deserialize_with = "number_or_infinity")]
     pub clip: f64,
+    /// How the model is trained besides. In JSON it is in the same object as the others.
+    #[serde(flatten)]
+    pub recipe: Recipe,
     /// The probability of dropping a value between the layers while training.
     pub dropout: f64,
     /// Noise inside of the recurrent layers, while they are trained. In JSON it is in the same object as the others.
@@ -87,7 +92,8 @@ pub struct Settings {
 }
 
 /// The settings that may change when a run is resumed. All others are fixed.
-const FREE: [&str; 7] = ["engine", "device", "lr", "clip", "steps", "seconds", "validate_every"];
+const FREE: [&str; 8] =
+    ["engine", "device", "lr", "clip", "steps", "seconds", "validate_every", "patience"];
 
 /// Folders of the first versions have the options of all tasks, not only those of the run's task.
 const OF_EVERY_OLDER_FOLDER: [&str; 7] =
@@ -114,6 +120,7 @@ impl Settings {
             optimizer: OptimizerKind::Adam,
             lr: 1e-2,
             clip: 1.0,
+            recipe: Recipe::default(),
             dropout: 0.0,
             noise: NoiseSettings::default(),
             init: WeightInitializer::Torch,
@@ -214,7 +221,7 @@ impl Settings {
             (Some(_), Some(_)) | (None, None) => {
                 input("give either --steps or --seconds".to_string())
             }
-            _ => Ok(()),
+            _ => self.recipe.check(self.optimizer, self.lr, self.steps),
         }
     }
 
@@ -462,6 +469,7 @@ mod tests {
         let mut older = fields(&settings());
         older.remove("bidirectional").unwrap();
         older.remove("dtype").unwrap();
+        fields(&Recipe::default()).keys().for_each(|name| drop(older.remove(name).unwrap()));
         for name in ["optimizer", "init", "recurrent_init", "bias_init"] {
             older.remove(name).unwrap();
         }

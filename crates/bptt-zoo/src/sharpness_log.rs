@@ -46,7 +46,6 @@ pub struct SharpnessPoint {
 /// Collects these points while a run is trained. The batch is always the same.
 pub(crate) struct SharpnessLog {
     every: u64,
-    lr: f64,
     optimizer: OptimizerKind,
     readout: Readout<AnyCell>,
     batch: [Batch; 1],
@@ -87,7 +86,6 @@ impl SharpnessLog {
         let start = parameters(model).iter().map(|_| random.random_range(-1.0..1.0)).collect();
         Ok(Self {
             every,
-            lr: settings.lr,
             optimizer: settings.optimizer,
             readout: readout.cast(dtype),
             batch: [Batch { share: 1.0, ..batch }.cast(dtype)],
@@ -97,9 +95,11 @@ impl SharpnessLog {
     }
 
     /// Measures the model before a training step, if the step is one of those. Numbers that are not finite are no point.
+    /// `lr` is the learning rate of the step.
     pub(crate) fn read<M: Module>(
         &mut self,
         step: u64,
+        lr: f64,
         model: &M,
         optimizer: &ModuleOptimizer,
     ) -> Result<(), Error> {
@@ -133,8 +133,8 @@ impl SharpnessLog {
             loss: rounded(loss),
             sharpness: rounded(plain.value),
             sharpness_error: rounded(plain.residual),
-            two_over_lr: 2.0 / self.lr,
-            preconditioned_bound: preconditioned.as_ref().map(|_| self.optimizer.bound(self.lr)),
+            two_over_lr: 2.0 / lr,
+            preconditioned_bound: preconditioned.as_ref().map(|_| self.optimizer.bound(lr)),
             preconditioned: preconditioned.map(|pair| rounded(pair.value)),
         });
         Ok(())

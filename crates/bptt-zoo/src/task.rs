@@ -105,6 +105,10 @@ pub trait Task: Sized {
     /// Whether the plot of the loss has a logarithmic axis.
     const LOGARITHMIC: bool = true;
 
+    /// Whether labels are learned by their cross entropy, so that they can be smoothed
+    /// ([`Recipe::label_smoothing`](crate::Recipe::label_smoothing)).
+    const LEARNS_LABELS: bool = false;
+
     /// Whether there is a test part, for [`test`](Self::test).
     const HAS_TEST: bool = false;
 

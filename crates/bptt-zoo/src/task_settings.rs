@@ -20,8 +20,14 @@ pub(crate) fn complete<T: Task>(settings: &Settings) -> Result<Settings, Error> 
     if let (true, Some(why)) = (settings.bidirectional, T::ONE_DIRECTION) {
         return Err(Error::input(format!("--bidirectional: not for {}, {why}", T::NAME)));
     }
+    let smoothing = settings.recipe.label_smoothing;
+    if smoothing > 0.0 && !T::LEARNS_LABELS {
+        let why = "does not learn labels by their cross entropy, leave it out";
+        return Err(Error::input(format!("--label-smoothing {smoothing}: {} {why}", T::NAME)));
+    }
     let options: T::Options = settings.options()?;
-    let settings = Settings { options: fields(&options), ..settings.clone() };
+    let recipe = settings.recipe.clone().complete(settings.steps);
+    let settings = Settings { options: fields(&options), recipe, ..settings.clone() };
     for option in T::OPTIONS {
         option.check(settings.options.get(option.name).unwrap_or(&Value::Null))?;
     }
@@ -181,6 +187,11 @@ pub(crate) fn check_probes<T: Task>(probes: Probes, settings: &Settings) -> Resu
         return Err(Error::input(format!(
             "--probe: the probes read recurrent layers, and --model {model} is made of more; leave it out"
         )));
+    }
+    if probes.sharpness.is_some() && settings.recipe.label_smoothing > 0.0 {
+        return Err(Error::input(
+            "--probe sharpness: measures the loss without --label-smoothing; leave one of them out",
+        ));
     }
     if [probes.gradients, probes.jacobians, probes.sharpness].contains(&Some(0)) {
         return Err(Error::input("--every 0: has to be at least 1"));

@@ -2,13 +2,14 @@
 
 mod saving;
 
+use crate::average::Average;
 use crate::check::{GradientCheck, TOLERANCE, compare_engines};
-use crate::clip::{clip_global_norm, scale_gradients};
 use crate::error::Error;
-use crate::folder::RunFolder;
+use crate::folder::{AVERAGE, RunFolder};
 use crate::folder_files::{Best, Config, Point};
 use crate::gradient_log::GradientLog;
 use crate::jacobian_log::JacobianLog;
+use crate::learning_rates::{LearningRates, Waiting};
 use crate::loss_scale::LossScale;
 use crate::marker::Claim;
 use crate::option::OptionKind;
@@ -20,11 +21,11 @@ use crate::sharpness_log::SharpnessLog;
 use crate::store::{Carried, load_model, numbered};
 use crate::task::{Scores, SequenceModel, Task};
 use crate::{memory, task_settings};
-use bptt::{AnyState, RecurrentState};
+use bptt::{AnyState, RecurrentState, clip_global_norm, scale_gradients};
 use bptt_probe::DType;
 use burn::Tensor;
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer, OptimizerRecord};
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer, OptimizerRecord};
 use burn::tensor::{Device, FloatDType};
 use rand::RngExt;
 use std::sync::atomic::Ordering;
@@ -112,11 +113,11 @@ pub fn train_task<T: Task>(
     let first = run.step;
     let mut clock = Progress::new(first, (settings.steps, settings.seconds), task.units());
     let mut validated = None;
-    while !clock.finished(run.step) && !stop.load(Ordering::Relaxed) {
+    while !clock.finished(run.step) && !stop.load(Ordering::Relaxed) && !run.is_stuck() {
         run.train_step()?;
         run.seconds = run.seconds_before + clock.elapsed();
         if run.step.is_multiple_of(settings.validate_every) {
-            say(&run.validate_and_save()?);
+            say(&run.validate_and_save(true)?);
             validated = Some(run.step);
         } else if run.step.is_multiple_of(POINT_EVERY) {
             run.add_point(None);
@@ -131,9 +132,11 @@ pub fn train_task<T: Task>(
     }
     run.seconds = run.seconds_before + clock.elapsed();
     if validated != Some(run.step) {
-        say(&run.validate_and_save()?);
+        say(&run.validate_and_save(false)?);
     }
-    if stop.load(Ordering::Relaxed) {
+    if run.is_stuck() {
+        say(&format!("{} validations without a lower loss: the run ends", run.waiting.waited));
+    } else if stop.load(Ordering::Relaxed) {
         say(&format!("stopped at step {}; --resume goes on from there", run.step));
         return Ok(run.result(None));
     }
@@ -150,7 +153,14 @@ struct Run<'a, T: Task> {
     plain: Device,
     device: Device,
     model: T::Model,
+    /// The average of its weights, without autodiff, if there is one yet.
+    average: Option<T::Model>,
     optimizer: ModuleOptimizer,
+    rates: LearningRates,
+    /// The learning rate of the last step.
+    lr: Option<f64>,
+    /// How long the validation loss has not fallen.
+    waiting: Waiting,
     /// The state that is carried from one chunk to the next.
     state: Option<AnyState>,
     loss_scale: Option<LossScale>,
@@ -178,7 +188,8 @@ impl<'a, T: Task> Run<'a, T> {
         let device = plain.clone().autodiff();
         device.seed(settings.seed);
         let model = numbered(task.model(&device)?.materialize());
-        let optimizer = settings.optimizer.init();
+        let optimizer =
+            settings.optimizer.init(settings.recipe.momentum, settings.recipe.weight_decay, &model);
         let mut run = Self {
             task,
             settings,
@@ -186,7 +197,11 @@ impl<'a, T: Task> Run<'a, T> {
             plain,
             device,
             model,
+            average: None,
             optimizer,
+            rates: LearningRates::new(settings.lr, &settings.recipe)?,
+            lr: None,
+            waiting: Waiting::default(),
             state: None,
             loss_scale: LossScale::new(settings.dtype),
             step: 0,
@@ -220,6 +235,19 @@ impl<'a, T: Task> Run<'a, T> {
         }
         // A run that was killed before its first checkpoint begins anew.
         let Some(checkpoint) = self.folder.checkpoint()? else { return Ok(()) };
+        let part = |name| self.folder.checkpoint_part(checkpoint.step, name);
+        if self.settings.recipe.average.share(checkpoint.step).is_some() {
+            self.average = Some(load_model(self.model.valid(), &part(AVERAGE))?);
+        }
+        let waited = checkpoint.waiting.waited;
+        let patience = self.settings.recipe.patience;
+        if patience.is_some_and(|patience| waited >= patience) && self.is_complete(&checkpoint) {
+            return Err(Error::input(format!(
+                "{}: the run has ended at step {}, after {waited} validations without a lower loss; give a larger --patience",
+                self.folder.path().display(),
+                checkpoint.step,
+            )));
+        }
         let ends = |steps: u64| {
             steps < checkpoint.step || (steps == checkpoint.step && self.is_complete(&checkpoint))
         };
@@ -231,7 +259,6 @@ impl<'a, T: Task> Run<'a, T> {
                 checkpoint.step,
             )));
         }
-        let part = |name| self.folder.checkpoint_part(checkpoint.step, name);
         let path = part("model.bpk");
         self.model = load_model(self.model.clone(), &path)?;
         let path = part("optimizer.bpk");
@@ -252,6 +279,10 @@ impl<'a, T: Task> Run<'a, T> {
         self.seconds = checkpoint.seconds;
         self.recent = checkpoint.recent;
         self.best = checkpoint.best;
+        self.rates.resume(checkpoint.step, checkpoint.lowered);
+        // Older checkpoints do not say how long the run has waited.
+        let best = checkpoint.waiting.best.or(checkpoint.best.map(|best| best.loss));
+        self.waiting = Waiting { best, ..checkpoint.waiting };
         self.loss_scale = checkpoint.loss_scale.or(self.loss_scale);
         Ok(())
     }
@@ -274,10 +305,10 @@ impl<'a, T: Task> Run<'a, T> {
             AnyState::from_parts(cast(hidden), memory.map(cast))
         };
         compare_engines(&self.model, |model| {
-            self.seed_dropout();
+            self.seed_dropout(self.batch_of_step(0));
             let state = self.state.clone().map(wide);
-            let model = model.clone().with_noise_seed(self.noise_seed());
-            self.task.loss(&model, self.step, state, &self.device).0
+            let model = model.clone().with_noise_seed(self.noise_seed(self.batch_of_step(0)));
+            self.task.loss(&model, self.batch_of_step(0), state, &self.device).0
         })
     }
 
@@ -313,44 +344,48 @@ impl<'a, T: Task> Run<'a, T> {
         }
         self.folder.resume(claim, &config)?;
         match self.best.filter(|best| best.step == self.step) {
-            Some(best) => self.folder.write_best(best.step),
+            Some(best) => self.folder.write_best(best.step, self.best_part()),
             None => Ok(()),
         }
     }
 
-    /// Dropout draws its random numbers from the device. They must depend on the step only, and not on earlier numbers.
+    /// The number of a batch of the next step, counted from the beginning of the run. All that a batch is made of depends
+    /// on it.
+    fn batch_of_step(&self, index: u64) -> u64 {
+        self.step * self.settings.recipe.accumulate + index
+    }
+
+    /// Dropout draws its random numbers from the device. They must depend on the batch only, and not on earlier numbers.
     /// Otherwise a resumed run would differ from an uninterrupted one.
-    fn seed_dropout(&self) {
+    fn seed_dropout(&self, batch: u64) {
         if self.settings.dropout > 0.0 {
-            let mut random = generator(self.settings.seed, Purpose::Dropout, self.step);
+            let mut random = generator(self.settings.seed, Purpose::Dropout, batch);
             self.device.seed(random.random());
         }
     }
 
-    /// The seed of the layers' noise, which depends on the step only, for the same reason.
-    fn noise_seed(&self) -> u64 {
-        generator(self.settings.seed, Purpose::Noise, self.step).random()
+    /// The seed of the layers' noise, which depends on the batch only, for the same reason.
+    fn noise_seed(&self, batch: u64) -> u64 {
+        generator(self.settings.seed, Purpose::Noise, batch).random()
     }
 
     fn train_step(&mut self) -> Result<(), Error> {
+        let lr = self.rates.step();
+        self.lr = Some(lr);
         if let Some(log) = self.jacobians.as_mut().filter(|log| log.is_due(self.step)) {
             log.read(self.step, &self.model.valid());
         }
         if let Some(log) = &mut self.sharpness {
-            log.read(self.step, &self.model, &self.optimizer)?;
+            log.read(self.step, lr, &self.model, &self.optimizer)?;
         }
-        self.seed_dropout();
-        let state = self.state.take();
-        let mut model = self.in_dtype(self.model.clone()).with_noise_seed(self.noise_seed());
-        if let Some(probe) = self.gradients.as_ref().and_then(|log| log.probe(self.step)) {
-            model = model.with_gradient_probe(Some(probe));
-        }
-        let (loss, state) = self.task.loss(&model, self.step, state, &self.device);
-        let value = loss.clone().detach().into_scalar::<f32>();
-        let (gradients, norm) = self.gradients(loss);
+        let (value, mut gradients) = self.batches();
         let factor = self.loss_scale.as_ref().map_or(1.0, |scale| scale.factor);
+        if factor != 1.0 {
+            scale_gradients(&self.model, &mut gradients, 1.0 / factor);
+        }
+        let norm = clip_global_norm(&self.model, &mut gradients, self.settings.clip);
         if let Some(log) = &mut self.gradients {
-            log.take(self.step, factor);
+            log.take(self.step, factor / self.settings.recipe.accumulate as f64);
         }
         let is_finite = value.is_finite() && norm.is_finite();
         // If the factor of the loss was too large, the step is left out.
@@ -367,13 +402,16 @@ impl<'a, T: Task> Run<'a, T> {
             )));
         }
         if is_finite {
-            self.model = self.optimizer.step(self.settings.lr, self.model.clone(), gradients);
+            self.model = self.optimizer.step(lr, self.model.clone(), gradients);
             if let Some(scale) = &mut self.loss_scale {
                 scale.grow();
             }
         }
-        self.state = state.map(RecurrentState::detach);
         self.step += 1;
+        let average = self.settings.recipe.average;
+        if average != Average::None {
+            self.average = average.after(self.step, self.average.take(), self.model.valid());
+        }
         if self.recent.len() == RECENT {
             self.recent.remove(0);
         }
@@ -381,19 +419,37 @@ impl<'a, T: Task> Run<'a, T> {
         Ok(())
     }
 
-    /// The clipped gradients of the parameters, and their norm before clipping.
-    fn gradients(&self, loss: Tensor<1>) -> (GradientsParams, f64) {
-        let of = |loss: Tensor<1>| GradientsParams::from_grads(loss.backward(), &self.model);
-        let mut gradients = match self.loss_scale {
-            None => of(loss),
-            Some(LossScale { factor, .. }) => {
-                let mut gradients = of(loss.mul_scalar(factor));
-                scale_gradients(&self.model, &mut gradients, 1.0 / factor);
-                gradients
+    /// The mean loss of the batches of a step, and the gradients of the parameters, times the factor of the loss. The state
+    /// is carried from batch to batch. Probes read the first batch.
+    fn batches(&mut self) -> (f32, GradientsParams) {
+        let count = self.settings.recipe.accumulate;
+        let factor = self.loss_scale.as_ref().map_or(1.0, |scale| scale.factor) / count as f64;
+        let (mut values, mut sum) = (0.0, GradientsAccumulator::new());
+        for index in 0..count {
+            let batch = self.batch_of_step(index);
+            self.seed_dropout(batch);
+            let mut model =
+                self.in_dtype(self.model.clone()).with_noise_seed(self.noise_seed(batch));
+            if let Some(probe) = self.gradients.as_ref().and_then(|log| log.probe(self.step)) {
+                model = model.with_gradient_probe((index == 0).then_some(probe));
             }
-        };
-        let norm = clip_global_norm(&self.model, &mut gradients, self.settings.clip);
-        (gradients, norm)
+            let state = self.state.take();
+            let (loss, state) = self.task.loss(&model, batch, state, &self.device);
+            self.state = state.map(RecurrentState::detach);
+            values += loss.clone().detach().into_scalar::<f32>();
+            let scaled = if factor == 1.0 { loss } else { loss.mul_scalar(factor) };
+            let gradients = GradientsParams::from_grads(scaled.backward(), &self.model);
+            if count == 1 {
+                return (values, gradients);
+            }
+            sum.accumulate(&self.model, gradients);
+        }
+        (values / count as f32, sum.grads())
+    }
+
+    /// Whether the validation loss has not fallen for so long that the run ends.
+    fn is_stuck(&self) -> bool {
+        self.settings.recipe.patience.is_some_and(|patience| self.waiting.waited >= patience)
     }
 
     /// The mean of the last training losses, at most `count` of them.
@@ -408,6 +464,7 @@ impl<'a, T: Task> Run<'a, T> {
         let mut point = Point {
             step: self.step,
             seconds: (self.seconds * 1e3).round() / 1e3,
+            lr: self.lr,
             train_loss,
             valid_loss: scores.map(|scores| scores.loss),
             metric: scores.map(|scores| scores.metric),
@@ -415,6 +472,7 @@ impl<'a, T: Task> Run<'a, T> {
         // The last validation may be at a step that already has a point.
         if let Some(same) = self.points.pop_if(|last| last.step == self.step) {
             point.train_loss = same.train_loss;
+            point.lr = point.lr.or(same.lr);
         }
         self.points.push(point);
     }

@@ -44,7 +44,8 @@
 //! `metal`, `cuda`, `rocm`, `cpu`) of each backend that your program uses, here as on Burn. The feature
 //! `dataset` is for Burn's data loaders: batches of ragged data with little padding (`Bucketing`). The feature
 //! `attention` has attention over the states of a layer, and encoder-decoder models (`attention`, `seq2seq`). The feature
-//! `scanned-cells` is for layers that are parallel in time (`scanned`): minGRU, minLSTM, RG-LRU, LRU and S5.
+//! `scanned-cells` is for layers that are parallel in time (`scanned`): minGRU, minLSTM, RG-LRU, LRU and S5. The feature
+//! `optim` has `clip_global_norm`, which clips gradients as recurrent networks need it.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod any_config;
@@ -56,6 +57,8 @@ mod cast;
 mod cell;
 mod cell_list;
 mod checks;
+#[cfg(feature = "optim")]
+mod clip;
 mod config;
 mod custom_kernel;
 #[cfg(feature = "attention")]
@@ -106,6 +109,8 @@ pub use cast::cast;
 pub use cell::IndRnnCell;
 pub use cell::{CellVisitor, GruCell, LstmCell, Nonlinearity, RnnCell, SequenceCell};
 pub use cell_list::{AnyCell, CellKind};
+#[cfg(feature = "optim")]
+pub use clip::{clip_global_norm, scale_gradients};
 pub use config::{AnyRecurrentConfig, GruConfig, LstmConfig, RnnConfig, StackConfig};
 pub use custom_kernel::{BuiltIn, CustomKernel, KernelChoice, LayerKernel};
 pub use engine::{Engine, Recorded, Sequence, SequenceResult};

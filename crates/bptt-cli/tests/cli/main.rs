@@ -12,6 +12,7 @@ mod interrupt;
 mod landscape;
 mod output;
 mod predict;
+mod recipe;
 mod sample;
 mod train;
 #[cfg(feature = "wgpu")]

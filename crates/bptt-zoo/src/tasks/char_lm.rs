@@ -14,7 +14,9 @@ use crate::stream_layer::StreamLayer;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::char_lm_options::{CharLmOptions, ModelKind, check_model, check_tokenizer};
 use crate::tasks::corpus::Corpus;
-use crate::tasks::parts::{LONGEST, cross_entropy, readout, sequence_model, with_notes};
+use crate::tasks::parts::{
+    LONGEST, cross_entropy, readout, sequence_model, smoothed_cross_entropy, with_notes,
+};
 use crate::text::{Streams, Text};
 use crate::tokenizer::TokenizerKind;
 use bptt::{AnyCell, AnyLayer, AnyState, RecurrentState};
@@ -22,14 +24,15 @@ use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
+use burn::tensor::module::embedding;
 use burn::tensor::{Device, Int, TensorData};
 use std::path::Path;
 
 /// Reads characters and predicts the next one: a score for each character of the vocabulary, `V`.
 #[derive(Module, Debug)]
 pub struct CharModel<R: Module> {
-    /// `V -> E`
-    pub embedding: Embedding,
+    /// `V -> E`; `None`: it is tied, and the vectors are the columns of the head's weight.
+    pub embedding: Option<Embedding>,
     /// Any recurrent layer, or a [`Hybrid`](crate::Hybrid), over inputs of size `E`.
     pub recurrent: R,
     /// `H -> V`
@@ -43,25 +46,26 @@ impl CharModel<AnyLayer> {
     ///
     /// If the settings do not make such a model.
     pub fn new(settings: &Settings, vocabulary: usize, device: &Device) -> Result<Self, Error> {
-        let CharLmOptions { embedding, model, .. } = settings.options()?;
-        if model != ModelKind::Recurrent {
+        let options: CharLmOptions = settings.options()?;
+        if options.model != ModelKind::Recurrent {
             return Err(Error::input("--model hybrid: expected a model of recurrent layers"));
         }
-        let recurrent = settings.layer_config(embedding).try_init(device);
+        let recurrent = settings.layer_config(options.embedding).try_init(device);
         let recurrent = recurrent.map_err(|error| Error::input(error.to_string()))?;
-        Ok(char_model(recurrent, embedding, vocabulary, device))
+        Ok(char_model(recurrent, &options, vocabulary, device))
     }
 }
 
 /// A model around these layers.
 pub(crate) fn char_model<R: StreamLayer>(
     layers: R,
-    embedding: usize,
+    options: &CharLmOptions,
     vocabulary: usize,
     device: &Device,
 ) -> CharModel<R> {
+    let table = || EmbeddingConfig::new(vocabulary, options.embedding).init(device);
     CharModel {
-        embedding: EmbeddingConfig::new(vocabulary, embedding).init(device),
+        embedding: (!options.tie_embeddings).then(table),
         head: LinearConfig::new(layers.output_size(), vocabulary).init(device),
         recurrent: layers,
     }
@@ -81,7 +85,7 @@ impl<R: StreamLayer> CharModel<R> {
     /// - the state after the chunk
     pub fn forward(&self, input: Tensor<2, Int>, state: Option<R::State>) -> (Tensor<2>, R::State) {
         let [batch, time] = input.dims();
-        let vectors = self.embedding.forward(input);
+        let vectors = self.vectors(input);
         // The recurrent layers may have another type than the rest.
         let outer = vectors.dtype();
         let (output, state) =
@@ -93,12 +97,20 @@ impl<R: StreamLayer> CharModel<R> {
     /// Reads one more character in each row and scores the next one: `[B]` -> `[B, V]`.
     pub fn step(&self, input: Tensor<1, Int>, state: Option<R::State>) -> (Tensor<2>, R::State) {
         let batch = input.dims()[0];
-        let vectors = self.embedding.forward(input.reshape([batch, 1]));
+        let vectors = self.vectors(input.reshape([batch, 1]));
         let vectors = vectors.reshape([batch, self.recurrent.input_size()]);
         let outer = vectors.dtype();
         let (output, state) =
             self.recurrent.one_step(vectors.cast(self.recurrent.parameter_dtype()), state);
         (self.head.forward(output.cast(outer)), state)
+    }
+
+    /// The vectors of characters: `[B, T]` -> `[B, T, E]`.
+    fn vectors(&self, input: Tensor<2, Int>) -> Tensor<3> {
+        match &self.embedding {
+            Some(table) => table.forward(input),
+            None => embedding(self.head.weight.val().transpose(), input),
+        }
     }
 
     /// The mean cross entropy in nats per character, and the state after the chunk.
@@ -120,7 +132,7 @@ impl<R: StreamLayer> CharModel<R> {
 }
 
 sequence_model!(CharModel, |model, input| match input {
-    Input::Tokens(tokens) => Some(model.embedding.forward(tokens.clone())),
+    Input::Tokens(tokens) => Some(model.vectors(tokens.clone())),
     Input::Values(_) => None,
 });
 
@@ -212,8 +224,10 @@ impl CharLm {
         // At the beginning of the text there is no state.
         let state = state.filter(|_| chunk > 0);
         let (input, target) = self.train_chunk(chunk, device);
-        let (loss, state) = model.loss(input, target, state);
-        (loss, Some(state))
+        let (scores, state) = model.forward(input, state);
+        let target = target.flatten(0, 1);
+        let smoothing = self.settings.recipe.label_smoothing;
+        (smoothed_cross_entropy(scores, target, smoothing).mean(), Some(state))
     }
 
     /// [`Task::validate`], of any model.
@@ -271,6 +285,7 @@ impl Task for CharLm {
     const ABOUT: &'static str = "Predict the next character of a text";
     const LOSS: &'static str = "nats per character";
     const METRIC: &'static str = "bits_per_character";
+    const LEARNS_LABELS: bool = true;
     const OPTIONS: &'static [TaskOption] = &[
         TaskOption::size(
             "time",
@@ -310,6 +325,10 @@ impl Task for CharLm {
             "how many tokens words and bpe have at most, 256 bytes among them [default: 4096 for words, 1024 for bpe]",
             257,
             1 << 17,
+        ),
+        TaskOption::switch(
+            "tie_embeddings",
+            "one matrix for the characters' vectors and for the last layer; needs --embedding and --hidden of one size",
         ),
     ];
     const ONE_DIRECTION: Option<&'static str> =
@@ -385,6 +404,8 @@ impl Task for CharLm {
         model: &Self::Model,
         device: &Device,
     ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
+        // A tied matrix would count twice among the parameters.
+        let embedding = Some(model.embedding.as_ref()?.weight.val());
         let mut state: Option<AnyState> = None;
         let mut batches = Vec::new();
         for (input, target) in self.valid_chunks(device) {
@@ -397,7 +418,6 @@ impl Task for CharLm {
             batches.push(Batch { hidden, memory: memory.flatten(), share, ..batch });
             state = Some(next);
         }
-        let embedding = Some(model.embedding.weight.val());
         let read = readout(&model.recurrent, &model.head, Reads::EveryStep)?;
         Some((Readout { embedding, ..read }, batches))
     }

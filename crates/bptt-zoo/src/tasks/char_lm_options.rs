@@ -24,6 +24,10 @@ pub struct CharLmOptions {
     pub tokenizer: TokenizerKind,
     /// How many tokens there are at most, for the tokenizers that learn them; `None`: their default.
     pub vocab_size: Option<usize>,
+    /// Whether the vectors of the characters are the weights of the last layer.
+    ///
+    /// O. Press and L. Wolf, "Using the output embedding to improve language models", EACL 2017.
+    pub tie_embeddings: bool,
 }
 
 /// What reads the characters' vectors.
@@ -38,9 +42,19 @@ pub enum ModelKind {
 }
 
 /// What a hybrid does with settings: these it has, and of the others only their defaults.
-const OF_A_HYBRID: [&str; 14] = [
+const OF_A_HYBRID: [&str; 24] = [
     "task",
     "engine",
+    "momentum",
+    "weight_decay",
+    "schedule",
+    "warmup",
+    "final_lr",
+    "schedule_steps",
+    "patience",
+    "accumulate",
+    "label_smoothing",
+    "average",
     "device",
     "hidden",
     "layers",
@@ -65,6 +79,7 @@ impl Default for CharLmOptions {
             window: None,
             tokenizer: TokenizerKind::Chars,
             vocab_size: None,
+            tie_embeddings: false,
         }
     }
 }
@@ -93,6 +108,12 @@ pub(crate) fn check_model(
     defaults: &Settings,
     options: &CharLmOptions,
 ) -> Result<(), Error> {
+    let (embedding, hidden) = (options.embedding, settings.hidden);
+    if options.tie_embeddings && embedding != hidden {
+        return Err(Error::input(format!(
+            "--tie-embeddings: needs --embedding and --hidden of one size, and they are {embedding} and {hidden}"
+        )));
+    }
     match (options.model, options.window) {
         (ModelKind::Recurrent, None) => Ok(()),
         (ModelKind::Recurrent, Some(window)) => Err(Error::input(format!(

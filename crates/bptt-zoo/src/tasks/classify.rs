@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task, TestScores};
 use crate::tasks::labelled_options::LabelledOptions;
 use crate::tasks::parity::{Classifier, ClassifierConfig};
-use crate::tasks::parts::{cross_entropy, readout, with_notes};
+use crate::tasks::parts::{readout, smoothed_cross_entropy, with_notes};
 use bptt::{AnyCell, AnyLayer, AnyState, RaggedBatch};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
@@ -64,6 +64,7 @@ impl Task for Classify {
     const ABOUT: &'static str = "Say the label of sequences of your own: a classifier";
     const LOSS: &'static str = "nats per sequence";
     const METRIC: &'static str = "accuracy";
+    const LEARNS_LABELS: bool = true;
     const OPTIONS: &'static [TaskOption] = &LabelledOptions::OPTIONS;
     const HAS_TEST: bool = true;
 
@@ -100,7 +101,8 @@ impl Task for Classify {
         let indices = self.data.trained(step);
         let RaggedBatch { input, lengths, .. } = self.data.input(&indices, device);
         let scores = model.forward(input, Some(&lengths));
-        let losses = cross_entropy(scores, self.classes(&indices, device));
+        let smoothing = self.settings.recipe.label_smoothing;
+        let losses = smoothed_cross_entropy(scores, self.classes(&indices, device), smoothing);
         let weight = |&index: &usize| self.data.weights[self.data.rows[index].classes[0] as usize];
         let weights: Vec<f32> = indices.iter().map(weight).collect();
         (weighted_mean(losses, &weights), None)

@@ -14,8 +14,8 @@ use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parts::{
-    LONGEST, cross_entropy, readout, run, sequence_model, share_right, validated,
-    validation_readout,
+    LONGEST, cross_entropy, readout, run, sequence_model, share_right, smoothed_cross_entropy,
+    validated, validation_readout,
 };
 use bptt::{AnyCell, AnyLayer, AnyLayerConfig, AnyState, CellKind, RecurrentLayer};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
@@ -201,6 +201,7 @@ impl Task for Copying {
     const ABOUT: &'static str = "Say ten symbols again after a pause: a tagger";
     const LOSS: &'static str = "nats per step";
     const METRIC: &'static str = "recalled";
+    const LEARNS_LABELS: bool = true;
     const OPTIONS: &'static [TaskOption] =
         &[TaskOption::size("length", "T", "the pause", 2, LONGEST)];
 
@@ -234,7 +235,11 @@ impl Task for Copying {
     ) -> (Tensor<1>, Option<AnyState>) {
         let drawn = self.draw(Purpose::Training, step, self.settings.batch);
         let (scores, labels) = self.batch(model, drawn, device);
-        (model.loss(scores, labels, None), None)
+        let [batch, time, count] = scores.dims();
+        let (scores, labels) =
+            (scores.reshape([batch * time, count]), labels.reshape([batch * time]));
+        let smoothing = self.settings.recipe.label_smoothing;
+        (smoothed_cross_entropy(scores, labels, smoothing).mean(), None)
     }
 
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores {

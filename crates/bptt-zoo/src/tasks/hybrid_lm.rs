@@ -46,7 +46,7 @@ impl CharModel<Hybrid> {
     pub fn hybrid(settings: &Settings, vocabulary: usize, device: &Device) -> Result<Self, Error> {
         let options: CharLmOptions = settings.options()?;
         let hybrid = hybrid_config(settings, &options).try_init(device)?;
-        Ok(char_model(hybrid, options.embedding, vocabulary, device))
+        Ok(char_model(hybrid, &options, vocabulary, device))
     }
 }
 
@@ -74,6 +74,7 @@ impl Task for HybridLm {
     const ABOUT: &'static str = CharLm::ABOUT;
     const LOSS: &'static str = CharLm::LOSS;
     const METRIC: &'static str = CharLm::METRIC;
+    const LEARNS_LABELS: bool = CharLm::LEARNS_LABELS;
     const OPTIONS: &'static [TaskOption] = CharLm::OPTIONS;
     const ONE_DIRECTION: Option<&'static str> = CharLm::ONE_DIRECTION;
     const LOGARITHMIC: bool = CharLm::LOGARITHMIC;

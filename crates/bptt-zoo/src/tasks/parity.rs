@@ -14,8 +14,8 @@ use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parts::{
-    LONGEST, cross_entropy, last_hidden, readout, sequence_model, share_right, validated,
-    validation_readout,
+    LONGEST, cross_entropy, last_hidden, readout, sequence_model, share_right,
+    smoothed_cross_entropy, validated, validation_readout,
 };
 use bptt::{AnyCell, AnyLayer, AnyLayerConfig, AnyState, RaggedBatch, RecurrentLayer};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
@@ -151,6 +151,7 @@ impl Task for Parity {
     const ABOUT: &'static str = "Say whether there is an odd number of ones: a classifier";
     const LOSS: &'static str = "nats per sequence";
     const METRIC: &'static str = "accuracy";
+    const LEARNS_LABELS: bool = true;
     const OPTIONS: &'static [TaskOption] =
         &[TaskOption::size("length", "T", "bits in the longest sequence", 2, LONGEST)];
 
@@ -179,7 +180,8 @@ impl Task for Parity {
     ) -> (Tensor<1>, Option<AnyState>) {
         let drawn = self.draw(Purpose::Training, step, self.settings.batch);
         let (scores, classes) = self.batch(model, drawn, device);
-        (model.loss(scores, classes), None)
+        let smoothing = self.settings.recipe.label_smoothing;
+        (smoothed_cross_entropy(scores, classes, smoothing).mean(), None)
     }
 
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores {

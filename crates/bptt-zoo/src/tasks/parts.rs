@@ -126,6 +126,24 @@ pub(crate) fn cross_entropy(scores: Tensor<2>, labels: Tensor<1, Int>) -> Tensor
     log_softmax(scores, 1).gather(1, labels.reshape([rows, 1])).neg().reshape([rows])
 }
 
+/// The same, of labels of which a share is given to all labels alike: `(1 - ε) · -log p(label) + ε · mean_c -log p(c)`.
+///
+/// C. Szegedy and others, "Rethinking the Inception architecture for computer vision", CVPR 2016.
+pub(crate) fn smoothed_cross_entropy(
+    scores: Tensor<2>,
+    labels: Tensor<1, Int>,
+    smoothing: f64,
+) -> Tensor<1> {
+    if smoothing == 0.0 {
+        return cross_entropy(scores, labels);
+    }
+    let [rows, count] = scores.dims();
+    let logs = log_softmax(scores, 1);
+    let right = logs.clone().gather(1, labels.reshape([rows, 1]));
+    let all = logs.sum_dim(1).mul_scalar(smoothing / count as f64);
+    right.mul_scalar(1.0 - smoothing).add(all).neg().reshape([rows])
+}
+
 /// The share of rows whose label has the highest score: scores `[N, C]` and labels `[N]`.
 pub(crate) fn share_right(scores: Tensor<2>, labels: Tensor<1, Int>) -> f64 {
     let rows = labels.dims()[0];
@@ -181,4 +199,25 @@ pub(crate) fn mean_scores(batches: impl Iterator<Item = (Scores, usize)>) -> Sco
         (Scores { loss, metric }, count + rows)
     });
     Scores { loss: sum.loss / count as f64, metric: sum.metric / count as f64 }
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn smoothed_labels_are_learned_as_the_distribution_that_they_are() {
+        let device = Device::flex();
+        let scores = [[1.0f64, -2.0, 0.5], [0.0, 3.0, 1.0]];
+        let tensor = Tensor::<2>::from_floats([[1.0, -2.0, 0.5], [0.0, 3.0, 1.0]], &device);
+        let labels = Tensor::<1, Int>::from_ints([2, 0], &device);
+        let losses = smoothed_cross_entropy(tensor, labels, 0.3).into_data();
+        for ((row, label), found) in scores.iter().zip([2, 0]).zip(losses.iter::<f64>()) {
+            let sum: f64 = row.iter().map(|s| s.exp()).sum();
+            let share = |c: usize| 0.1 + if c == label { 0.7 } else { 0.0 };
+            let loss: f64 = (0..3).map(|c| -share(c) * (row[c] - sum.ln())).sum();
+            assert!((loss - found).abs() < 1e-6, "{loss} {found}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task, TestScores};
 use crate::tasks::copy::{Tagger, TaggerConfig};
 use crate::tasks::labelled_options::LabelledOptions;
-use crate::tasks::parts::{cross_entropy, readout, with_notes};
+use crate::tasks::parts::{readout, smoothed_cross_entropy, with_notes};
 use bptt::{AnyCell, AnyLayer, AnyState, RaggedBatch};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
@@ -75,6 +75,7 @@ impl Task for Tag {
     const ABOUT: &'static str = "Say the label of each step of sequences of your own: a tagger";
     const LOSS: &'static str = "nats per step";
     const METRIC: &'static str = "accuracy";
+    const LEARNS_LABELS: bool = true;
     const OPTIONS: &'static [TaskOption] = &LabelledOptions::OPTIONS;
     const HAS_TEST: bool = true;
 
@@ -114,7 +115,9 @@ impl Task for Tag {
         let [batch, time, count] = scores.dims();
         let (classes, weights) = self.classes(&indices, time);
         let classes = Tensor::<1, Int>::from_data(&classes[..], device);
-        let losses = cross_entropy(scores.reshape([batch * time, count]), classes);
+        let smoothing = self.settings.recipe.label_smoothing;
+        let scores = scores.reshape([batch * time, count]);
+        let losses = smoothed_cross_entropy(scores, classes, smoothing);
         (weighted_mean(losses, &weights), None)
     }
 

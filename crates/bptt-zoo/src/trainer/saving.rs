@@ -4,7 +4,7 @@ use super::{RECENT, Run};
 use crate::curve::{self, Labels};
 use crate::error::Error;
 use crate::figure::figure;
-use crate::folder::CURVE;
+use crate::folder::{AVERAGE, CURVE, MODEL};
 use crate::folder_files::{Best, Checkpoint};
 use crate::session::RunResult;
 use crate::store::{Carried, bytes, load_model, optimizer_bytes};
@@ -15,10 +15,20 @@ use burn::tensor::Bytes;
 
 impl<T: Task> Run<'_, T> {
     /// Validates, keeps the model if it is the best so far, and writes everything.
-    pub(super) fn validate_and_save(&mut self) -> Result<String, Error> {
-        let scores = self.task.validate(&self.model.valid(), &self.plain);
+    ///
+    /// # Arguments
+    ///
+    /// - `is_due`: whether it is a validation that every run has at this step. Only these count for the patience and for
+    ///   the learning rate, so that an interruption changes neither.
+    pub(super) fn validate_and_save(&mut self, is_due: bool) -> Result<String, Error> {
+        let weights = self.model.valid();
+        let scores = self.task.validate(self.average.as_ref().unwrap_or(&weights), &self.plain);
         let Scores { loss, metric } = scores;
         self.add_point(Some(scores));
+        if is_due {
+            self.waiting.take(loss);
+            self.rates.validated(loss);
+        }
         let better = self.best.is_none_or(|best| loss < best.loss);
         let model = bytes(self.model.clone().into_record())?;
         if better {
@@ -27,7 +37,7 @@ impl<T: Task> Run<'_, T> {
         self.save(model)?;
         // Behind the checkpoint: a run that is killed before this line is resumed from the checkpoint, which has the model.
         if better {
-            self.folder.write_best(self.step)?;
+            self.folder.write_best(self.step, self.best_part())?;
         }
         let best = if better { ", the best so far" } else { "" };
         Ok(format!(
@@ -44,6 +54,9 @@ impl<T: Task> Run<'_, T> {
             Error::file("write", &self.folder.path().join("optimizer.bpk"), error)
         })?;
         let mut parts = vec![("model.bpk", model), ("optimizer.bpk", optimizer)];
+        if let Some(average) = &self.average {
+            parts.push((AVERAGE, bytes(average.clone().into_record())?));
+        }
         if let Some(state) = &self.state {
             parts.push(("state.bpk", bytes(Carried::new(state.clone()).into_record())?));
         }
@@ -53,6 +66,8 @@ impl<T: Task> Run<'_, T> {
             recent: self.recent.clone(),
             best: self.best,
             loss_scale: self.loss_scale,
+            waiting: self.waiting,
+            lowered: self.rates.lowered(),
         };
         self.folder.write_metrics(&self.points)?;
         if let Some(log) = &self.gradients {
@@ -79,10 +94,15 @@ impl<T: Task> Run<'_, T> {
         self.folder.write_checkpoint(&checkpoint, parts)
     }
 
+    /// The part of a checkpoint whose model is validated: the average of the weights, if there is one.
+    pub(super) fn best_part(&self) -> &'static str {
+        if self.average.is_some() { AVERAGE } else { MODEL }
+    }
+
     /// Whether a run at the step of this checkpoint has written everything.
     pub(super) fn is_complete(&self, checkpoint: &Checkpoint) -> bool {
         let tested = !T::HAS_TEST || self.folder.holds_test();
-        tested && self.folder.holds_best(checkpoint)
+        tested && self.folder.holds_best(checkpoint, self.best_part())
     }
 
     /// The scores of the best model on the test part, if there is one.

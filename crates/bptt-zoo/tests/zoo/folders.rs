@@ -183,7 +183,7 @@ pub(crate) fn timeless(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-fn assert_same(a: &Path, b: &Path, what: &str) {
+pub fn assert_same(a: &Path, b: &Path, what: &str) {
     let (a, b) = (timeless(a), timeless(b));
     assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "{what}");
     for (name, bytes) in &a {
@@ -237,7 +237,7 @@ fn the_table_of_the_curves_has_the_numbers_of_the_lines() {
     let (table, lines) = (read("metrics.csv"), read("metrics.jsonl"));
     let mut rows = table.lines();
     let names: Vec<_> = rows.next().unwrap().split(',').collect();
-    assert_eq!(names, ["step", "seconds", "train_loss", "valid_loss", "metric"]);
+    assert_eq!(names, ["step", "seconds", "lr", "train_loss", "valid_loss", "metric"]);
     assert_eq!(rows.clone().count(), lines.lines().count());
     for (row, line) in rows.zip(lines.lines()) {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();

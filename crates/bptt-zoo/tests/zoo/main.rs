@@ -14,6 +14,7 @@ mod labelled;
 mod landscape;
 mod models;
 mod noise;
+mod recipe;
 mod sharpness;
 mod spoilt;
 mod stranger;

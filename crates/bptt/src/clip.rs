@@ -11,9 +11,31 @@ use burn::optim::GradientsParams;
 /// the norm of all together (R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent
 /// neural networks", ICML 2013).
 ///
+/// # Arguments
+///
+/// - `module`: whose gradients they are
+/// - `gradients`: are scaled in place
+/// - `max`: the largest norm; infinity scales nothing
+///
 /// # Returns
 ///
 /// The norm before clipping. If it is not finite, nothing is scaled.
+///
+/// ```
+/// # #[cfg(feature = "flex")] {
+/// use bptt::{LstmConfig, clip_global_norm};
+/// use burn::optim::{AdamConfig, GradientsParams};
+/// use burn::tensor::{Device, Tensor};
+///
+/// let device = Device::flex().autodiff();
+/// let (lstm, mut optimizer) = (LstmConfig::new(3, 8).init(&device), AdamConfig::new().init());
+/// let (output, _) = lstm.forward(Tensor::ones([2, 5, 3], &device), None);
+/// let mut gradients = GradientsParams::from_grads(output.sum().backward(), &lstm);
+/// let norm = clip_global_norm(&lstm, &mut gradients, 1.0);
+/// assert!(norm > 1.0);
+/// let lstm = optimizer.step(1e-3, lstm, gradients);
+/// # }
+/// ```
 pub fn clip_global_norm<M: Module>(module: &M, gradients: &mut GradientsParams, max: f64) -> f64 {
     let mut squares = Squares { gradients, sum: None };
     module.visit(&mut squares);
@@ -24,8 +46,8 @@ pub fn clip_global_norm<M: Module>(module: &M, gradients: &mut GradientsParams, 
     norm
 }
 
-/// Multiplies all gradients of a module by a factor.
-pub(crate) fn scale_gradients<M: Module>(module: &M, gradients: &mut GradientsParams, factor: f64) {
+/// Multiplies all gradients of a module by a factor, in place.
+pub fn scale_gradients<M: Module>(module: &M, gradients: &mut GradientsParams, factor: f64) {
     module.visit(&mut Scale { gradients, factor });
 }
 
