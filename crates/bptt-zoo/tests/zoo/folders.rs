@@ -171,7 +171,7 @@ pub(crate) fn timeless(folder: &Path) -> BTreeMap<String, Vec<u8>> {
             "metrics.csv" => {
                 let row = |line: &str| {
                     let fields: Vec<_> = line.split(',').collect();
-                    assert_eq!(fields.len(), 5, "{line}");
+                    assert_eq!(fields.len(), 6, "{line}");
                     [&fields[..1], &fields[2..]].concat().join(",") + "\n"
                 };
                 *bytes = text().lines().map(row).collect::<String>().into_bytes()

@@ -71,11 +71,11 @@ fn every_optimizer_is_resumed_to_the_bit() {
 fn every_schedule_and_average_is_resumed_to_the_bit() {
     let _alone = alone();
     let recipes = [
-        ("constant", "swa:6"),
+        ("constant", "swa:2"),
         ("linear", "ema:0.9"),
         ("cosine", "ema:0.9"),
         ("exponential", "none"),
-        ("step:4:0.5", "swa:14"),
+        ("step:4:0.5", "swa:3"),
         ("noam", "none"),
         ("one-cycle", "none"),
         // Every validation that is not better lowers the rate.
