@@ -6,6 +6,8 @@
 
 mod bench;
 mod bench_text;
+mod compare;
+mod compare_args;
 mod confusion_page;
 mod convert;
 mod devices;
@@ -50,6 +52,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Train a model
     Train(Box<train_args::TrainArgs>),
+    /// Train several cells on one task, and compare what they learn, cost and forget
+    Compare(Box<compare_args::CompareArgs>),
     /// Write text with a trained character model
     Sample(sample::SampleArgs),
     /// Say the labels or numbers of new sequences with a trained model
@@ -85,6 +89,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Train(args) => train::run(*args),
+        Command::Compare(args) => compare::run(*args),
         Command::Sample(args) => sample::run(args),
         Command::Predict(args) => predict::run(args),
         Command::Dynamics(args) => dynamics::run(args),

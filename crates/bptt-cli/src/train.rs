@@ -8,8 +8,8 @@ use crate::status_line::StatusLine;
 use crate::train_args::TrainArgs;
 use bptt_probe::device;
 use bptt_zoo::{
-    AnyTask, CharLm, Classify, Error, FoldResult, Forecast, ForecastScores, Regress, RunResult,
-    Session, Settings, Tag, Task, TestScores, TrainProgress, figure, write_whole,
+    AnyTask, CharLm, Classify, Digits, Error, FoldResult, Forecast, ForecastScores, Regress,
+    RunResult, Session, Settings, Tag, Task, TestScores, TrainProgress, figure, write_whole,
 };
 use std::path::{Path, PathBuf, absolute};
 
@@ -19,9 +19,9 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
     let json = args.shared.json.as_ref();
     let out = args.out();
     let html = args.shared.html.as_ref();
-    if html.is_some() && ![Classify::NAME, Tag::NAME].contains(&args.task.name) {
+    if html.is_some() && ![Classify::NAME, Digits::NAME, Tag::NAME].contains(&args.task.name) {
         return Err(Failure::usage(format!(
-            "--html belongs to classify, tag, and this is {}: leave it out",
+            "--html belongs to classify, digits, tag, and this is {}: leave it out",
             args.task.name
         )));
     }

@@ -33,7 +33,7 @@ pub struct TrainArgs {
 pub struct SharedArgs {
     /// The recurrent cell
     #[arg(long, value_enum)]
-    cell: Option<CellArg>,
+    pub cell: Option<CellArg>,
     /// How the recurrent layers are differentiated
     #[arg(long, value_enum)]
     engine: Option<EngineArg>,
@@ -54,7 +54,7 @@ pub struct SharedArgs {
     layers: Option<usize>,
     /// Read each sequence backward as well
     #[arg(long)]
-    bidirectional: bool,
+    pub bidirectional: bool,
     /// Train until step N, counted from the run's very beginning
     #[arg(long, value_name = "N", conflicts_with = "seconds")]
     steps: Option<u64>,
@@ -107,7 +107,7 @@ pub struct SharedArgs {
     /// old one, and a folder that is neither a run's nor empty is refused [default:
     /// runs/TASK-CELL-ENGINE]
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
     /// Take settings from FILE, TOML or JSON, by their names in the config.json of a run folder, which is such a file;
     /// options on the command line win over it
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
@@ -128,7 +128,7 @@ pub struct SharedArgs {
     /// Write the result as JSON to FILE (`-`: standard output, and nothing else there)
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write a page with the confusion matrix of the test part to FILE, for classify and tag
+    /// Write a page with the confusion matrix of the test part to FILE, for classify, digits and tag
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 }
@@ -244,6 +244,22 @@ impl TrainArgs {
         defaults.cell = self.shared.cell.map_or(defaults.cell, Into::into);
         defaults.engine = self.engine().unwrap_or(defaults.engine);
         Ok(defaults)
+    }
+
+    /// Whether the command line or the file gives a setting that is not the task's own, by its name in JSON.
+    pub fn gives(&self, name: &str) -> Result<bool, Failure> {
+        let shared = &self.shared;
+        let on_the_line = match name {
+            "hidden" => shared.hidden.is_some(),
+            "steps" => shared.steps.is_some(),
+            "seconds" => shared.seconds.is_some(),
+            "validate_every" => shared.validate_every.is_some(),
+            other => unreachable!("`{other}` is not asked for"),
+        };
+        let file = shared.config.as_ref().filter(|_| !on_the_line);
+        let in_file = file.map(|path| read_settings(path)).transpose()?;
+        Ok(on_the_line
+            || in_file.is_some_and(|given| given.get(name).is_some_and(|v| !v.is_null())))
     }
 
     /// The settings with those of the file that `--config` names.

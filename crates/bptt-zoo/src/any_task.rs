@@ -1,5 +1,6 @@
 //! A task that is chosen at run time.
 
+use crate::compare::facts::{ModelFacts, facts_of, parameters_of};
 use crate::dynamics::{DynamicsOptions, DynamicsProgress, RunDynamics, dynamics_of};
 use crate::error::Error;
 use crate::folder::RunFolder;
@@ -19,6 +20,8 @@ pub struct AnyTask {
     pub name: &'static str,
     /// [`Task::ABOUT`]
     pub about: &'static str,
+    /// [`Task::METRIC`]
+    pub metric: &'static str,
     /// [`Task::OPTIONS`]
     pub options: &'static [TaskOption],
     /// [`Task::ONE_DIRECTION`]
@@ -36,6 +39,8 @@ pub struct AnyTask {
         &Device,
         &mut dyn FnMut(&str),
     ) -> Result<Landscape, Error>,
+    parameters: fn(&Settings, &Device) -> Result<usize, Error>,
+    facts: fn(&RunFolder, &Device) -> Result<ModelFacts, Error>,
     dynamics: fn(
         &RunFolder,
         &DynamicsOptions,
@@ -50,6 +55,7 @@ impl AnyTask {
         Self {
             name: T::NAME,
             about: T::ABOUT,
+            metric: T::METRIC,
             options: T::OPTIONS,
             one_direction: T::ONE_DIRECTION,
             defaults: T::defaults,
@@ -60,6 +66,8 @@ impl AnyTask {
             resumed: task_settings::resumed::<T>,
             train: trainer::train::<T>,
             landscape: landscape_of::<T>,
+            parameters: parameters_of::<T>,
+            facts: facts_of::<T>,
             dynamics: dynamics_of::<T>,
         }
     }
@@ -141,6 +149,20 @@ impl AnyTask {
         say: &mut dyn FnMut(&str),
     ) -> Result<Landscape, Error> {
         (self.landscape)(folder, options, device, say)
+    }
+
+    /// The number of parameters of the model that these settings make.
+    ///
+    /// # Errors
+    ///
+    /// If the settings make no sense or the data cannot be used.
+    pub fn parameters(&self, settings: &Settings, device: &Device) -> Result<usize, Error> {
+        (self.parameters)(settings, device)
+    }
+
+    /// What the best model of a run costs and remembers.
+    pub(crate) fn facts(&self, folder: &RunFolder, device: &Device) -> Result<ModelFacts, Error> {
+        (self.facts)(folder, device)
     }
 
     /// The dynamics of a trained run of this task, on its own validation data.

@@ -41,6 +41,7 @@ mod any_char_model;
 mod any_task;
 mod average;
 mod check;
+mod compare;
 mod curve;
 mod dynamics;
 mod error;
@@ -94,6 +95,9 @@ pub use any_task::AnyTask;
 pub use average::Average;
 pub use bptt::clip_global_norm;
 pub use check::{GradientCheck, TOLERANCE, compare_engines};
+pub use compare::{
+    CompareOptions, CompareProgress, ComparedCell, Comparison, CurvePoint, Equal, compare,
+};
 pub use dynamics::{
     AutonomousSpectrum, ConstantInput, Curvature, DrivenSpectrum, DynamicsOptions,
     DynamicsProgress, FixedPoint, FixedPoints, GradientNorm, GradientsThroughTime, HeldUnit,
@@ -140,8 +144,10 @@ pub use task::{Scores, SequenceModel, SequenceSize, Task, TestScores};
 pub use tasks::adding::{Adder, Adding, AddingOptions};
 pub use tasks::char_lm::{CharLm, CharModel};
 pub use tasks::char_lm_options::{CharLmOptions, ModelKind};
+pub use tasks::chorales::{Chorales, ChoralesOptions};
 pub use tasks::classify::Classify;
 pub use tasks::copy::{CopyOptions, Copying, Tagger, TaggerConfig};
+pub use tasks::digits::{Digits, DigitsOptions, ReadBy};
 pub use tasks::flip_flop::{FlipFlop, FlipFlopOptions, Regressor, RegressorConfig};
 pub use tasks::forecast::Forecast;
 pub use tasks::forecast::head::{Head, LEVELS};
@@ -150,8 +156,10 @@ pub use tasks::forecast::options::{ForecastOptions, Names, Strategy};
 pub use tasks::forecast::score::{Calibration, ErrorScores, ForecastScores, HorizonError};
 pub use tasks::labelled_options::{ClassWeights, LabelledOptions};
 pub use tasks::parity::{Classifier, ClassifierConfig, Parity, ParityOptions};
+pub use tasks::reber::{Reber, ReberOptions};
 pub use tasks::regress::Regress;
 pub use tasks::tag::Tag;
+pub use tasks::temporal_order::{TemporalOrder, TemporalOrderOptions};
 pub use tasks::{TASKS, dynamics, landscape, train};
 pub use text::Text;
 pub use tokenizer::{Encoded, StoredTokenizer, Tokenizer, TokenizerKind};

@@ -23,6 +23,8 @@ pub enum Purpose {
     Noise = 7,
     /// Which sequences are for training, for validation and for the test.
     Split = 8,
+    /// The data of a test.
+    Test = 9,
 }
 
 /// The generator of random numbers of one step, for one purpose. So a run that is resumed at step 1000 draws the same

@@ -45,6 +45,13 @@ pub struct Probes {
     pub sharpness: Option<u64>,
 }
 
+impl Probes {
+    /// Whether nothing is read.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// The result of a run. It serialises to the fields of `bptt train --json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunResult {

@@ -6,10 +6,11 @@ use crate::labelled::confusion::Confusion;
 use crate::option::TaskOption;
 use crate::settings::Settings;
 use crate::tasks::forecast::score::ForecastScores;
-use bptt::{AnyCell, AnyRecurrent, AnyState, Engine, GradientProbe};
+use bptt::{AnyCell, AnyLayer, AnyRecurrent, AnyState, Engine, GradientProbe};
 use bptt_probe::readout::{Batch, Input, Readout};
 use burn::Tensor;
 use burn::module::Module;
+use burn::nn::Linear;
 use burn::tensor::{DType, Device};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +30,16 @@ pub trait SequenceModel: Module {
     /// The same model, whose recurrent layers draw their noise from this seed, from the next sequence on
     /// ([`bptt::Recurrent::with_noise_seed`]).
     fn with_noise_seed(self, seed: u64) -> Self;
+
+    /// The layers, and the linear layer that reads their outputs, if the model is made of these.
+    fn parts(&self) -> Option<(&AnyLayer, &Linear)> {
+        None
+    }
+
+    /// What the layers read of some sequences, `[B, T, I]`, if the model can read them.
+    fn reads(&self, _input: &Input) -> Option<Tensor<3>> {
+        None
+    }
 
     /// The recurrent layers, and what they read of some sequences, `[B, T, I]`. `None`: the model
     /// is made of something else, or its layers run as a scan, and it has no Jacobians to look at.

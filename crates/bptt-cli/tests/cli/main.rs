@@ -1,6 +1,7 @@
 //! Runs the command as its users run it.
 
 mod bench;
+mod compare;
 mod convert;
 mod data;
 mod dynamics;

@@ -79,7 +79,7 @@ fn what_cannot_be_trained_is_one_line_and_exit_code_2() {
         (&["copy", "--time", "3"], "--time belongs to char-lm, and this is copy"),
         (
             &["char-lm", "--bidirectional"],
-            "--bidirectional belongs to adding, classify, copy, flip-flop, forecast, parity, regress, tag",
+            "--bidirectional belongs to adding, classify, copy, digits, flip-flop, forecast, parity, regress, tag, temporal-order",
         ),
         (&["parity", "--length", "1"], "--length 1: has to be 2"),
         (&["parity", "--heads", "3", "--hidden", "8"], "--heads 3: has to divide --hidden 8"),
@@ -128,17 +128,18 @@ fn help_has_every_task_with_its_options_and_defaults() {
     for part in [
         "- adding: Remember two marked numbers of a sequence and add them",
         "- char-lm: Predict the next character of a text",
-        "--cell <CELL> The recurrent cell [default: lstm; copy gru]",
-        "--hidden <H> Size of the hidden state [default: 64; char-lm and copy 128, forecast 32]",
+        "--cell <CELL> The recurrent cell [default: lstm; chorales and copy gru]",
+        "--hidden <H> Size of the hidden state [default: 64; char-lm and chorales and copy 128, forecast and reber and temporal-order 32]",
         "--dtype <DTYPE> In which type the recurrent layers compute; the parameters that are trained are f32 \
          [default: f32]",
-        "--lr <X> Learning rate [default: 0.01; char-lm 0.004]",
+        "--lr <X> Learning rate [default: 0.01; char-lm 0.004, chorales 0.002, digits 0.005]",
         "--optimizer <OPTIMIZER> How the parameters follow their gradients [default: adam]",
         "--clip <X> Scale gradients down to this global norm; `inf` for never [default: 1]",
-        "--bidirectional Read each sequence backward as well [not for char-lm]",
+        "--bidirectional Read each sequence backward as well [not for char-lm, chorales, reber]",
         "--length <T> adding: numbers in a sequence; copy: the pause; flip-flop: steps in a sequence; forecast: \
          values in a window; \
-         parity: bits in the longest sequence [default: 50; copy 10, parity 20]",
+         parity: bits in the longest sequence; temporal-order: symbols in a sequence \
+         [default: 50; copy 10, parity 40, temporal-order 100]",
         "--bits <K> flip-flop: bits to remember, each with an input and an output [default: 3]",
         "--column <NAME> forecast: the column with the series",
         "- classify: Say the label of sequences of your own: a classifier",
@@ -153,7 +154,8 @@ fn help_has_every_task_with_its_options_and_defaults() {
     let line = stderr(&done);
     assert!(
         line.contains(
-            "possible values: adding, char-lm, classify, copy, flip-flop, forecast, parity, regress, tag"
+            "possible values: adding, char-lm, chorales, classify, copy, digits, flip-flop, forecast, parity, reber, regress, tag, \
+             temporal-order"
         ),
         "{line}"
     );
@@ -258,7 +260,7 @@ fn what_real_time_learning_would_take_is_said_before_it_is_taken() {
 fn a_quiet_run_prints_its_result_alone() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let out = folder.path().join("run").to_str().expect("a plain path").to_string();
-    let run = ["train", "parity", "--hidden", "4", "--batch", "4", "--steps", "3", "--out", &out];
+    let run = ["train", "adding", "--hidden", "4", "--batch", "4", "--steps", "3", "--out", &out];
     for quiet in ["--quiet", "-q"] {
         let done = bptt(&[&run[..], &[quiet]].concat());
         assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));

@@ -3,18 +3,22 @@
 pub(crate) mod adding;
 pub(crate) mod char_lm;
 pub(crate) mod char_lm_options;
+pub(crate) mod chorales;
 pub(crate) mod classify;
 pub(crate) mod copy;
 mod corpus;
+pub(crate) mod digits;
 pub(crate) mod flip_flop;
 pub(crate) mod forecast;
 #[cfg(feature = "scanned-cells")]
 pub(crate) mod hybrid_lm;
 pub(crate) mod labelled_options;
 pub(crate) mod parity;
-mod parts;
+pub(crate) mod parts;
+pub(crate) mod reber;
 pub(crate) mod regress;
 pub(crate) mod tag;
+pub(crate) mod temporal_order;
 
 use crate::any_task::AnyTask;
 use crate::dynamics::{DynamicsOptions, DynamicsProgress, RunDynamics};
@@ -29,13 +33,17 @@ use burn::tensor::Device;
 pub static TASKS: &[AnyTask] = &[
     AnyTask::of::<adding::Adding>(),
     CHAR_LM,
+    AnyTask::of::<chorales::Chorales>(),
     AnyTask::of::<classify::Classify>(),
     AnyTask::of::<copy::Copying>(),
+    AnyTask::of::<digits::Digits>(),
     AnyTask::of::<flip_flop::FlipFlop>(),
     AnyTask::of::<forecast::Forecast>(),
     AnyTask::of::<parity::Parity>(),
+    AnyTask::of::<reber::Reber>(),
     AnyTask::of::<regress::Regress>(),
     AnyTask::of::<tag::Tag>(),
+    AnyTask::of::<temporal_order::TemporalOrder>(),
 ];
 
 #[cfg(feature = "scanned-cells")]
@@ -80,7 +88,7 @@ pub fn dynamics(
     find(&folder.settings()?.task)?.dynamics(folder, options, device, progress)
 }
 
-fn find(name: &str) -> Result<&'static AnyTask, Error> {
+pub(crate) fn find(name: &str) -> Result<&'static AnyTask, Error> {
     TASKS.iter().find(|task| task.name == name).ok_or_else(|| {
         let names: Vec<_> = TASKS.iter().map(|task| task.name).collect();
         let (name, names) = (name.escape_debug(), names.join(", "));

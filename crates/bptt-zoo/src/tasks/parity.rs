@@ -12,9 +12,9 @@ use crate::model_config::ModelConfig;
 use crate::option::TaskOption;
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
-use crate::task::{Scores, SequenceSize, Task};
+use crate::task::{Scores, SequenceSize, Task, TestScores};
 use crate::tasks::parts::{
-    LONGEST, cross_entropy, last_hidden, readout, sequence_model, share_right,
+    LONGEST, VALIDATION, cross_entropy, last_hidden, readout, sequence_model, share_right,
     smoothed_cross_entropy, validated, validation_readout,
 };
 use bptt::{AnyCell, AnyLayer, AnyLayerConfig, AnyState, RaggedBatch, RecurrentLayer};
@@ -91,11 +91,13 @@ sequence_model!(Classifier);
 pub struct ParityOptions {
     /// Bits in the longest sequence, `T`.
     pub length: usize,
+    /// Bits in each sequence of the test.
+    pub test_length: usize,
 }
 
 impl Default for ParityOptions {
     fn default() -> Self {
-        Self { length: 20 }
+        Self { length: 40, test_length: 256 }
     }
 }
 
@@ -103,8 +105,7 @@ impl Default for ParityOptions {
 #[derive(Clone, Debug)]
 pub struct Parity {
     settings: Settings,
-    /// Bits in the longest sequence, `T`.
-    longest: usize,
+    options: ParityOptions,
 }
 
 impl Parity {
@@ -116,8 +117,10 @@ impl Parity {
     /// Sequences of 1 and -1, and for each sequence whether it has an odd number of ones.
     fn draw(&self, purpose: Purpose, index: u64, batch: usize) -> (Vec<Vec<f32>>, Vec<i32>) {
         let mut random = generator(self.settings.seed, purpose, index);
+        let ParityOptions { length, test_length } = self.options;
+        let lengths = if purpose == Purpose::Test { test_length..=test_length } else { 1..=length };
         let mut draw = || {
-            let length = random.random_range(1..=self.longest);
+            let length = random.random_range(lengths.clone());
             let bits: Vec<bool> = (0..length).map(|_| random.random()).collect();
             let ones = bits.iter().filter(|&&bit| bit).count();
             let signs = bits.into_iter().map(|bit| if bit { 1.0 } else { -1.0 });
@@ -138,6 +141,16 @@ impl Parity {
         (scores, Tensor::from_data(&classes[..], device))
     }
 
+    /// The scores on all sequences of a validation or a test.
+    fn scores(&self, model: &Classifier<AnyLayer>, purpose: Purpose, device: &Device) -> Scores {
+        validated(&self.settings, |index, batch| {
+            let (scores, classes) = self.batch(model, self.draw(purpose, index, batch), device);
+            let metric = share_right(scores.clone(), classes.clone());
+            let loss = model.loss(scores, classes).into_scalar::<f32>();
+            Scores { loss: loss.into(), metric }
+        })
+    }
+
     fn readout_batch(&self, purpose: Purpose, index: u64, batch: usize, device: &Device) -> Batch {
         let (rows, classes) = self.draw(purpose, index, batch);
         let RaggedBatch { input, lengths, .. } = RaggedBatch::pad(&rows, 1, device);
@@ -152,18 +165,21 @@ impl Task for Parity {
     const LOSS: &'static str = "nats per sequence";
     const METRIC: &'static str = "accuracy";
     const LEARNS_LABELS: bool = true;
-    const OPTIONS: &'static [TaskOption] =
-        &[TaskOption::size("length", "T", "bits in the longest sequence", 2, LONGEST)];
+    const HAS_TEST: bool = true;
+    const OPTIONS: &'static [TaskOption] = &[
+        TaskOption::size("length", "T", "bits in the longest sequence", 2, LONGEST),
+        TaskOption::size("test_length", "T", "bits in each sequence of the test", 1, LONGEST),
+    ];
 
     type Options = ParityOptions;
     type Model = Classifier<AnyLayer>;
 
     fn new(settings: &Settings) -> Result<Self, Error> {
-        let ParityOptions { length } = settings.options()?;
-        Ok(Self { settings: settings.clone(), longest: length })
+        Ok(Self { settings: settings.clone(), options: settings.options()? })
     }
 
     fn sequence_size(options: &ParityOptions) -> SequenceSize {
+        // The test keeps nothing for a backward pass.
         SequenceSize { time: options.length, input: 1, input_has_gradients: false }
     }
 
@@ -185,12 +201,19 @@ impl Task for Parity {
     }
 
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
-        validated(&self.settings, |index, batch| {
-            let drawn = self.draw(Purpose::Validation, index, batch);
-            let (scores, classes) = self.batch(model, drawn, device);
-            let metric = share_right(scores.clone(), classes.clone());
-            let loss = model.loss(scores, classes).into_scalar::<f32>();
-            Scores { loss: loss.into(), metric }
+        self.scores(model, Purpose::Validation, device)
+    }
+
+    fn test(&self, model: &Self::Model, device: &Device) -> Option<TestScores> {
+        let Scores { loss, metric } = self.scores(model, Purpose::Test, device);
+        let batch = self.settings.batch.min(VALIDATION);
+        Some(TestScores {
+            test_sequences: VALIDATION.div_ceil(batch) * batch,
+            test_loss: loss,
+            test_metric: metric,
+            test_macro_f1: None,
+            confusion: None,
+            forecast: None,
         })
     }
 
@@ -214,8 +237,10 @@ impl Task for Parity {
     }
 
     fn describe(&self) -> String {
-        let longest = self.longest;
-        format!("sequences of 1 to {longest} bits; guessing has loss 0.6931 (accuracy 0.5)")
+        let ParityOptions { length, test_length } = self.options;
+        format!(
+            "sequences of 1 to {length} bits, and of {test_length} in the test; guessing has loss 0.6931 (accuracy 0.5)"
+        )
     }
 
     fn info(&self) -> FolderInfo {
@@ -242,5 +267,7 @@ mod tests {
         assert!(rows.iter().all(|row| row.len() <= 9));
         assert!((150..250).contains(&classes.iter().sum::<i32>()));
         assert_eq!((rows, classes), task.draw(Purpose::Training, 3, 400));
+        let (rows, _) = task.draw(Purpose::Test, 0, 10);
+        assert!(rows.iter().all(|row| row.len() == 256));
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn with_notes(mut line: String, notes: &[String], path: Option<&str>)
     line
 }
 
-/// Implements `SequenceModel` for a model whose recurrent layers are its field `recurrent`. What they read of an input is
+/// Implements `SequenceModel` for a model whose recurrent layers are its field `recurrent`, and whose last layer is its field `head`. What they read of an input is
 /// the input itself, unless a function says otherwise.
 macro_rules! sequence_model {
     ($Model:ident) => {
@@ -57,13 +57,20 @@ macro_rules! sequence_model {
                 Self { recurrent: self.recurrent.with_noise_seed(seed), ..self }
             }
 
+            fn parts(&self) -> Option<(&bptt::AnyLayer, &burn::nn::Linear)> {
+                Some((&self.recurrent, &self.head))
+            }
+
+            fn reads(&self, $input: &bptt_probe::readout::Input) -> Option<burn::Tensor<3>> {
+                let $model = self;
+                $read
+            }
+
             fn driven(
                 &self,
-                $input: &bptt_probe::readout::Input,
+                input: &bptt_probe::readout::Input,
             ) -> Option<(&bptt::AnyRecurrent, burn::Tensor<3>)> {
-                let $model = self;
-                let read: Option<burn::Tensor<3>> = $read;
-                Some((self.recurrent.recurrent()?, read?))
+                Some((self.recurrent.recurrent()?, self.reads(input)?))
             }
         }
     };

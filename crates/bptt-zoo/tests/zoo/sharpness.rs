@@ -1,6 +1,6 @@
 //! `sharpness.jsonl`: the largest eigenvalue of the Hessian while a run is trained.
 
-use super::{alone, start, start_with, tiny, tiny_of};
+use super::{alone, start, start_with, tiny, tiny_of, with_derivatives};
 use bptt_probe::readout::Batch;
 use bptt_zoo::{
     Adding, AddingOptions, CharLm, LandscapeOptions, OptimizerKind, Probes, RunFolder, Settings,
@@ -21,7 +21,7 @@ fn file(out: &Path, name: &str) -> Vec<u8> {
 #[test]
 fn each_reading_has_a_line_and_nothing_else_changes() {
     let _alone = alone();
-    for task in TASKS {
+    for task in with_derivatives() {
         let folder = tempdir().unwrap();
         let (with, without) = (folder.path().join("with"), folder.path().join("without"));
         start_with(&tiny_of(task), &with, false, sharpness(8)).unwrap();
@@ -125,5 +125,9 @@ fn what_cannot_be_read_is_one_line() {
     let folder = tempdir().unwrap();
     let refused = start_with(&tiny::<Adding>(), folder.path(), false, sharpness(0));
     assert!(refused.unwrap_err().to_string().contains("--every 0"));
+    let chorales = TASKS.iter().find(|task| task.name == "chorales").unwrap();
+    let refused = start_with(&tiny_of(chorales), folder.path(), false, sharpness(5));
+    let message = refused.unwrap_err().to_string();
+    assert!(message.starts_with("--probe sharpness: no second derivatives"), "{message}");
     assert!(!folder.path().join("config.json").exists(), "nothing is written");
 }

@@ -1,0 +1,308 @@
+//! Handwritten digits, pixel by pixel: which digit was read?
+//!
+//! Q. V. Le, N. Jaitly and G. E. Hinton, "A simple way to initialize recurrent networks of rectified linear units",
+//! arXiv:1504.00941, 2015, read the pixels of pictures one after the other, in order or in a fixed random one (permuted). The
+//! pictures here are small, 8×8 pixels: "Optical recognition of handwritten digits" of E. Alpaydin and C. Kaynak, UCI
+//! Machine Learning Repository, 1998 (doi:10.24432/C50P49, CC BY 4.0), the 1,797 of its test file.
+
+use crate::error::Error;
+use crate::folder_files::FolderInfo;
+use crate::labelled::confusion::Confusion;
+use crate::labelled::score::{likeliest, log_probabilities};
+use crate::model_config::ModelConfig;
+use crate::option::TaskOption;
+use crate::random::{Purpose, generator};
+use crate::settings::Settings;
+use crate::task::{Scores, SequenceSize, Task, TestScores};
+use crate::tasks::parity::{Classifier, ClassifierConfig};
+use crate::tasks::parts::{readout, smoothed_cross_entropy};
+use bptt::{AnyCell, AnyLayer, AnyState};
+use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
+use burn::Tensor;
+use burn::tensor::{Device, Int, TensorData};
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+/// A line of 64 pixels and the digit for each picture. A pixel is 0 to 9 or a to g: 16 is black.
+const PICTURES: &str = include_str!("digits.txt");
+const SIDE: usize = 8;
+const PIXELS: usize = SIDE * SIDE;
+const CLASSES: usize = 10;
+/// What divides the pictures and permutes the pixels, whatever the seed of a run is.
+const FIXED: u64 = 1;
+/// How many pictures are for validation, and as many for the test.
+const HELD: usize = 180;
+
+/// The options of [`Digits`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DigitsOptions {
+    /// What is read at a step.
+    pub by: ReadBy,
+    /// Whether the pixels are in a random order, the same for all pictures.
+    pub permuted: bool,
+}
+
+/// What is read at a step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadBy {
+    /// A pixel: 64 steps.
+    #[default]
+    Pixels,
+    /// A row: 8 steps with 8 pixels each.
+    Rows,
+}
+
+impl ReadBy {
+    /// Steps, and pixels in a step.
+    fn shape(self) -> [usize; 2] {
+        match self {
+            Self::Pixels => [PIXELS, 1],
+            Self::Rows => [SIDE, SIDE],
+        }
+    }
+}
+
+/// A picture with its digit.
+#[derive(Clone, Debug, PartialEq)]
+struct Picture {
+    pixels: Vec<f32>,
+    digit: usize,
+}
+
+/// Handwritten digits.
+#[derive(Clone, Debug)]
+pub struct Digits {
+    settings: Settings,
+    shape: [usize; 2],
+    train: Vec<Picture>,
+    valid: Vec<Picture>,
+    test: Vec<Picture>,
+}
+
+impl Digits {
+    /// The config of the model: a pixel or a row at each step, ten classes.
+    pub fn config(&self) -> ClassifierConfig {
+        ClassifierConfig::new(self.settings.layer_config(self.shape[1]), CLASSES)
+    }
+
+    /// Inputs `[B, T, I]` and digits `[B]`.
+    fn tensors(&self, pictures: &[&Picture], device: &Device) -> (Tensor<3>, Tensor<1, Int>) {
+        let pixels = pictures.iter().flat_map(|picture| picture.pixels.iter().copied());
+        let pixels: Vec<f32> = pixels.collect();
+        let digits: Vec<i32> = pictures.iter().map(|picture| picture.digit as i32).collect();
+        let [time, width] = self.shape;
+        let pixels = TensorData::new(pixels, [pictures.len(), time, width]);
+        (Tensor::from_data(pixels, device), Tensor::from_data(&digits[..], device))
+    }
+
+    fn readout_batch(&self, pictures: &[&Picture], device: &Device) -> Batch {
+        let (input, digits) = self.tensors(pictures, device);
+        Batch::new(Input::Values(input), Target::Classes(digits))
+    }
+
+    /// The pictures of a training step, drawn with replacement.
+    fn drawn(&self, step: u64) -> Vec<&Picture> {
+        let mut random = generator(self.settings.seed, Purpose::Training, step);
+        let mut one = || &self.train[random.random_range(0..self.train.len())];
+        (0..self.settings.batch).map(|_| one()).collect()
+    }
+
+    /// The mean loss, and what is said where each digit is right.
+    fn judged(
+        &self,
+        model: &Classifier<AnyLayer>,
+        pictures: &[Picture],
+        device: &Device,
+    ) -> (f64, Confusion) {
+        let names: Vec<String> = (0..CLASSES).map(|digit| digit.to_string()).collect();
+        let (mut sum, mut confusion) = (0.0, Confusion::new(&names));
+        let pictures: Vec<&Picture> = pictures.iter().collect();
+        for batch in pictures.chunks(self.settings.batch) {
+            let (input, _) = self.tensors(batch, device);
+            let scores = model.forward(input, None).unsqueeze_dim::<3>(1);
+            for (picture, logs) in
+                batch.iter().zip(log_probabilities(scores, &vec![1; batch.len()]))
+            {
+                sum -= logs[picture.digit];
+                confusion.add(picture.digit, likeliest(&logs));
+            }
+        }
+        (sum / pictures.len() as f64, confusion)
+    }
+}
+
+/// All pictures: their lines, with white as -1 and black as 1.
+fn pictures() -> Vec<Picture> {
+    let shade = |c: char| c.to_digit(17).map(|shade| shade as f32 / 8.0 - 1.0);
+    let of = |line: &str| {
+        let (pixels, digit) = line.split_once(' ')?;
+        let pixels = pixels.chars().map(shade).collect::<Option<Vec<f32>>>()?;
+        let digit = digit.parse().ok()?;
+        (pixels.len() == PIXELS && digit < CLASSES).then_some(Picture { pixels, digit })
+    };
+    let lines = PICTURES.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| of(line).expect("the file is part of the program")).collect()
+}
+
+impl Task for Digits {
+    const NAME: &'static str = "digits";
+    const ABOUT: &'static str = "Say which handwritten digit was read pixel by pixel: a classifier";
+    const LOSS: &'static str = "nats per picture";
+    const METRIC: &'static str = "accuracy";
+    const LEARNS_LABELS: bool = true;
+    const HAS_TEST: bool = true;
+    const OPTIONS: &'static [TaskOption] = &[
+        TaskOption::text(
+            "by",
+            "WHAT",
+            "what is read at a step: pixels, 64 of them, or rows, 8 of 8 pixels",
+        ),
+        TaskOption::switch(
+            "permuted",
+            "the pixels are in a random order, the same for all pictures",
+        ),
+    ];
+
+    type Options = DigitsOptions;
+    type Model = Classifier<AnyLayer>;
+
+    fn defaults() -> Settings {
+        let common = Settings::new(Self::NAME, &DigitsOptions::default());
+        Settings { lr: 5e-3, steps: Some(2000), validate_every: 100, ..common }
+    }
+
+    fn new(settings: &Settings) -> Result<Self, Error> {
+        let DigitsOptions { by, permuted } = settings.options()?;
+        let mut all = pictures();
+        let mut random = generator(FIXED, Purpose::Split, 0);
+        all.shuffle(&mut random);
+        if permuted {
+            let mut order: Vec<usize> = (0..PIXELS).collect();
+            order.shuffle(&mut random);
+            for picture in &mut all {
+                picture.pixels = order.iter().map(|&k| picture.pixels[k]).collect();
+            }
+        }
+        let test = all.split_off(all.len() - HELD);
+        let valid = all.split_off(all.len() - HELD);
+        Ok(Self { settings: settings.clone(), shape: by.shape(), train: all, valid, test })
+    }
+
+    fn sequence_size(options: &DigitsOptions) -> SequenceSize {
+        let [time, input] = options.by.shape();
+        SequenceSize { time, input, input_has_gradients: false }
+    }
+
+    fn model(&self, device: &Device) -> Result<Self::Model, Error> {
+        self.config().try_init(device)
+    }
+
+    fn loss(
+        &self,
+        model: &Self::Model,
+        step: u64,
+        _state: Option<AnyState>,
+        device: &Device,
+    ) -> (Tensor<1>, Option<AnyState>) {
+        let (input, digits) = self.tensors(&self.drawn(step), device);
+        let smoothing = self.settings.recipe.label_smoothing;
+        let scores = model.forward(input, None);
+        (smoothed_cross_entropy(scores, digits, smoothing).mean(), None)
+    }
+
+    fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
+        let (loss, confusion) = self.judged(model, &self.valid, device);
+        Scores { loss, metric: confusion.accuracy() }
+    }
+
+    fn test(&self, model: &Self::Model, device: &Device) -> Option<TestScores> {
+        let (test_loss, confusion) = self.judged(model, &self.test, device);
+        Some(TestScores {
+            test_sequences: self.test.len(),
+            test_loss,
+            test_metric: confusion.accuracy(),
+            test_macro_f1: Some(confusion.macro_f1()),
+            confusion: Some(confusion),
+            forecast: None,
+        })
+    }
+
+    fn readout(
+        &self,
+        model: &Self::Model,
+        device: &Device,
+    ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
+        let model = readout(&model.recurrent, &model.head, Reads::LastHidden)?;
+        let valid: Vec<&Picture> = self.valid.iter().collect();
+        let batches = valid.chunks(self.settings.batch).map(|pictures| {
+            let share = pictures.len() as f64 / valid.len() as f64;
+            Batch { share, ..self.readout_batch(pictures, device) }
+        });
+        Some((model, batches.collect()))
+    }
+
+    fn training_batch(&self, device: &Device) -> Option<Batch> {
+        Some(self.readout_batch(&self.drawn(0), device))
+    }
+
+    fn units(&self) -> (usize, &'static str) {
+        (self.settings.batch, "pictures")
+    }
+
+    fn describe(&self) -> String {
+        let mut counts = [0; CLASSES];
+        self.train.iter().for_each(|picture| counts[picture.digit] += 1);
+        let most = (0..CLASSES).max_by_key(|&digit| counts[digit]).unwrap_or(0);
+        let right = self.test.iter().filter(|picture| picture.digit == most).count();
+        format!(
+            "{} pictures of digits in {} steps: {} for training, {HELD} for validation, {HELD} for the test; always \
+             saying {most} has accuracy {:.4} on the test part",
+            self.train.len() + 2 * HELD,
+            self.shape[0],
+            self.train.len(),
+            right as f64 / HELD as f64,
+        )
+    }
+
+    fn info(&self) -> FolderInfo {
+        FolderInfo::of_model(&self.config())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pictures_are_those_of_the_collection_in_fixed_parts() {
+        let all = pictures();
+        assert_eq!(all.len(), 1797);
+        // What the collection says about itself: how often each digit is there, and its first picture.
+        let counts: Vec<_> =
+            (0..10).map(|digit| all.iter().filter(|p| p.digit == digit).count()).collect();
+        assert_eq!(counts, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
+        let first: Vec<f32> = [0, 0, 5, 13, 9, 1, 0, 0].map(|s| s as f32 / 8.0 - 1.0).to_vec();
+        assert_eq!((&all[0].pixels[..8], all[0].digit), (&first[..], 0));
+        assert!(all.iter().flat_map(|p| &p.pixels).all(|x| (-1.0..=1.0).contains(x)));
+
+        let of = |seed, permuted: bool| {
+            let settings = Settings { seed, ..Digits::defaults() };
+            Digits::new(&settings.with_option("permuted", permuted)).unwrap()
+        };
+        let (task, other) = (of(1, false), of(2, false));
+        assert_eq!((task.train.len(), task.valid.len(), task.test.len()), (1437, 180, 180));
+        assert_eq!((&task.train, &task.test), (&other.train, &other.test));
+        assert_ne!(task.drawn(0), other.drawn(0));
+        // The same pictures with their pixels in another order.
+        let mixed = of(1, true);
+        let sorted = |picture: &Picture| {
+            let mut pixels = picture.pixels.clone();
+            pixels.sort_by(f32::total_cmp);
+            (pixels, picture.digit)
+        };
+        assert_ne!(task.test, mixed.test);
+        assert!(task.test.iter().map(sorted).eq(mixed.test.iter().map(sorted)));
+    }
+}
