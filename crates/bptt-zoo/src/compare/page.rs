@@ -42,9 +42,14 @@ impl Comparison {
             let deviation = deviation.map_or(String::new(), |d| format!(" ± {}", figure(d)));
             format!("{}{deviation}", figure(mean))
         };
-        let trace = cell.trace_bytes.map_or("no trace, it runs as a scan".to_string(), |bytes| {
-            format!("a trace of {:.2} MB", bytes as f64 / 1e6)
-        });
+        let trace =
+            cell.trace_bytes.map_or(
+                "no trace, it runs as a scan".to_string(),
+                |bytes| match bytes {
+                    0 => "no trace but the outputs".to_string(),
+                    bytes => format!("a trace of {:.2} MB", bytes as f64 / 1e6),
+                },
+            );
         format!(
             "{} {}, {} {}; H = {}, {} parameters, {trace}, {:.2} ms a step",
             self.loss_name,
@@ -79,11 +84,10 @@ impl Comparison {
         }
         let names = self.cells.iter().enumerate();
         plot.x_names(names.map(|(k, cell)| (k as f64 + 1.0, cell.cell.clone())).collect());
-        let loss = format!("lowest validation loss, {}", self.loss_name);
         plot.figure(
             "The lowest validation loss",
             "cell",
-            &loss,
+            &self.loss_name,
             "A dot for each seed, and a short line for their mean.",
         )
     }
@@ -145,7 +149,7 @@ impl Comparison {
         Some(plot.figure(
             "How far back the input still matters",
             "steps before the last one",
-            "gradient of the last loss, relative to the largest",
+            "gradient of the last loss, of the largest",
             "The norm of the gradient of the last step's loss with respect to the input so many steps before, in the trained models, on a \
              training batch. A line that falls straight forgets by a constant factor a step. A line that has a peak has learned where \
              to look. Below 1e-8 nothing is drawn.",
