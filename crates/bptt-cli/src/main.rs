@@ -120,7 +120,7 @@ fn usage(error: clap::Error) -> Result<(), Failure> {
     let first = lines.next().unwrap_or("bad usage").trim_start_matches("error: ").to_string();
     // clap puts missing arguments, possible values and tips on separate lines.
     let rest: Vec<_> = lines
-        .take_while(|line| !line.starts_with("Usage:"))
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
         .map(|line| line.trim_matches(|c| c == '[' || c == ']'))
         .collect();
     let more = if rest.is_empty() { String::new() } else { format!(" ({})", rest.join("; ")) };

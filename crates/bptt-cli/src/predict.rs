@@ -19,7 +19,7 @@ pub struct PredictArgs {
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
     /// New sequences in the form of the training data (`-`: standard input); their labels may be missing
-    #[arg(long, value_name = "FILE", required_unless_present = "csv", conflicts_with = "csv")]
+    #[arg(long, value_name = "FILE", conflicts_with = "csv")]
     data: Option<PathBuf>,
     /// For forecast: a table with the columns of the training data (`-`: standard input); the steps after its last
     /// value are forecast
@@ -61,6 +61,8 @@ struct Forecasted<'a> {
     forecasts: usize,
     horizon: usize,
     scores: Option<&'a KnownScores>,
+    /// Those on the values after what the run learned from, if there are any and dates say so.
+    new_scores: Option<&'a KnownScores>,
     notes: &'a [String],
 }
 
@@ -83,9 +85,12 @@ pub fn run(args: PredictArgs) -> Result<(), Failure> {
         (Some(data), _) if !is_forecast => data,
         (_, Some(csv)) if is_forecast => return run_forecast(&args, &folder, csv, out, &device),
         _ => {
-            let (right, wrong) = if is_forecast { ("csv", "data") } else { ("data", "csv") };
+            let right = if is_forecast { "csv" } else { "data" };
+            let wrong =
+                args.data.as_ref().map(|_| "--data: ").or(args.csv.as_ref().map(|_| "--csv: "));
             let why = format!(
-                "--{wrong}: the run is one of {}; give --{right} FILE",
+                "{}the run is one of {}; give --{right} FILE",
+                wrong.unwrap_or_default(),
                 task.escape_debug()
             );
             return Err(Failure::usage(why));
@@ -147,26 +152,38 @@ fn run_forecast(
     output::note(&match &forecasts.scores {
         None => format!("{count} forecasts, no value is known"),
         Some(scores) => {
-            let coverage = scores.coverage.map_or_else(String::new, |coverage| {
-                format!(", {:.1} % in the interval of 90 %", 100.0 * coverage)
-            });
             format!(
-                "{count} forecasts, {} of them of known values: rmse {}, mean absolute error {}{coverage}",
+                "{count} forecasts, {} of them of known values: {}",
                 scores.values,
-                figure(scores.rmse),
-                figure(scores.mae)
+                errors(scores)
             )
         }
     });
+    if let Some(scores) = &forecasts.new_scores {
+        let values = scores.values;
+        output::note(&format!(
+            "{values} of the known values are after those that the run learned from: {}",
+            errors(scores)
+        ));
+    }
     let judged = Forecasted {
         run: args.run.display().to_string(),
         data: csv.display().to_string(),
         forecasts: count,
         horizon: forecasts.horizon,
         scores: forecasts.scores.as_ref(),
+        new_scores: forecasts.new_scores.as_ref(),
         notes: &forecasts.notes,
     };
     args.json.as_ref().map_or(Ok(()), |path| output::write_json(path, &judged))
+}
+
+/// The errors of forecasts in a few words.
+fn errors(scores: &KnownScores) -> String {
+    let coverage = scores.coverage.map_or_else(String::new, |coverage| {
+        format!(", {:.1} % in the interval of 90 %", 100.0 * coverage)
+    });
+    format!("rmse {}, mean absolute error {}{coverage}", figure(scores.rmse), figure(scores.mae))
 }
 
 /// Whether a file is to be a table.

@@ -102,6 +102,11 @@ fn in_folds(
     let Some(count) = args.shared.folds.map(usize::from) else {
         return Ok(Some(train(settings, out)?));
     };
+    // The first fold leaves out the most, and a message about it would name --hold-back.
+    let first = settings.clone().with_option("hold_back", count - 1);
+    args.task
+        .check(&first)
+        .map_err(|why| Failure::usage(format!("--folds {count}: the first of them has {why}")))?;
     let json = args.shared.json.as_ref();
     let say = |fold: usize| output::say(json, &format!("fold {fold} of {count}"));
     let mut folds = Vec::new();
@@ -112,7 +117,11 @@ fn in_folds(
         name.push(format!("-fold-{fold}"));
         let settings = settings.clone().with_option("hold_back", hold_back);
         let result = train(&settings, PathBuf::from(name))?;
-        let Some(fold) = FoldResult::of(&result, hold_back) else { return Ok(None) };
+        let Some(fold) = FoldResult::of(&result, hold_back) else {
+            let why = "a backtest cannot be resumed: begin it anew, with --folds";
+            output::note(&format!("bptt: ended in fold {fold} of {count}; {why}"));
+            return Ok(None);
+        };
         folds.push(fold);
     }
     say(count);
@@ -149,11 +158,15 @@ fn summary(result: &RunResult, task: &AnyTask, what: &str, interrupted: bool) ->
 
 /// The line on the test part.
 fn tested(test: &TestScores, what: &str, metric_name: &str) -> String {
-    let TestScores { test_sequences, test_loss, test_metric, test_macro_f1, .. } = test;
+    let TestScores { test_sequences, test_loss, test_metric, test_macro_f1, test_baseline, .. } =
+        test;
     let of = if test.forecast.is_some() { "windows" } else { "sequences" };
     let f1 = test_macro_f1.map_or_else(String::new, |f1| format!(", macro F1 {}", figure(f1)));
+    let same = test_baseline.map_or_else(String::new, |baseline| {
+        format!("; always the same answer: {}", figure(baseline))
+    });
     format!(
-        "test: {test_sequences} {of} that the run had not used: {} {} ({metric_name} {}{f1})",
+        "test: {test_sequences} {of} that the run had not used: {} {} ({metric_name} {}{f1}{same})",
         figure(*test_loss),
         what,
         figure(*test_metric),

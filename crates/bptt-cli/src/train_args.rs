@@ -339,7 +339,9 @@ impl FromArgMatches for TrainArgs {
             let value = match option.kind {
                 OptionKind::Size(..) => matches.get_one(option.name).copied().map(Given::Size),
                 OptionKind::File => matches.get_one(option.name).cloned().map(Given::File),
-                OptionKind::Text => matches.get_one(option.name).cloned().map(Given::Text),
+                OptionKind::Text | OptionKind::Choice(_) => {
+                    matches.get_one(option.name).cloned().map(Given::Text)
+                }
                 OptionKind::Texts => matches
                     .get_many(option.name)
                     .map(|texts| Given::Texts(texts.cloned().collect())),
@@ -381,6 +383,7 @@ fn own_argument(option: &'static TaskOption) -> Arg {
         OptionKind::File => value_parser!(PathBuf),
         OptionKind::Text | OptionKind::Texts => value_parser!(String),
         OptionKind::Switch => value_parser!(bool),
+        OptionKind::Choice(words) => PossibleValuesParser::new(words).into(),
     };
     // Clap needs `'static` names. The name is leaked once for each argument of the process.
     let flag: &'static str = option.flag().leak();

@@ -30,6 +30,7 @@ use crate::read;
 use crate::settings::Settings;
 use crate::sharpness_log::SharpnessPoint;
 use crate::task::TestScores;
+use crate::tasks::forecast::combination::Combination;
 use crate::tasks::forecast::score::Calibration;
 use crate::whole::{is_unfinished, write_whole};
 use burn::tensor::Bytes;
@@ -268,15 +269,20 @@ impl RunFolder {
         self.write_json(TEST, scores)
     }
 
-    /// What the validation part of a forecast has corrected; `None`, if the run is not complete or has no test part.
-    pub(crate) fn calibration(&self) -> Result<Option<Calibration>, Error> {
+    /// What the validation part of a forecast has corrected, and what is said together with the network; `None`, if the run
+    /// is not complete or has no test part, or the network is alone.
+    pub(crate) fn corrections(&self) -> Result<(Option<Calibration>, Option<Combination>), Error> {
         #[derive(serde::Deserialize)]
         struct Stored {
             calibration: Option<Calibration>,
+            combination: Option<Combination>,
         }
         match self.path.join(TEST).exists() {
-            true => Ok(self.read_json::<Stored>(TEST)?.calibration),
-            false => Ok(None),
+            true => {
+                let Stored { calibration, combination } = self.read_json(TEST)?;
+                Ok((calibration, combination))
+            }
+            false => Ok((None, None)),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::loss_scale::LossScale;
 use crate::model_config::ModelConfig;
 use crate::series::Standardization;
 use crate::settings::Settings;
+use crate::tasks::forecast::calendar::CalendarFeature;
 use crate::tokenizer::StoredTokenizer;
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +101,12 @@ pub struct ForecastInfo {
     pub(crate) grid: Option<Grid>,
     /// How many steps a season has; 1 for none.
     pub season: usize,
+    /// What of the time the model reads. `None`: what the options say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) calendar: Option<Vec<CalendarFeature>>,
+    /// With dates, the place of the first step after what the run learned from, the training and the validation part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) learned_until: Option<i64>,
 }
 
 impl ForecastInfo {

@@ -33,6 +33,8 @@ pub enum OptionKind {
     Texts,
     /// Yes, if the option is there.
     Switch,
+    /// One of these words.
+    Choice(&'static [&'static str]),
 }
 
 impl TaskOption {
@@ -67,6 +69,16 @@ impl TaskOption {
         Self { name, value: "", help, kind: OptionKind::Switch, required: false }
     }
 
+    /// One of some words.
+    pub const fn choice(
+        name: &'static str,
+        value: &'static str,
+        help: &'static str,
+        words: &'static [&'static str],
+    ) -> Self {
+        Self { name, value, help, kind: OptionKind::Choice(words), required: false }
+    }
+
     /// The same option, but it has to be given.
     pub const fn required(self) -> Self {
         Self { required: true, ..self }
@@ -77,15 +89,50 @@ impl TaskOption {
         self.name.replace('_', "-")
     }
 
-    /// Checks a value against the bounds.
+    /// Checks a value against the bounds, or that it is one of the words. Nothing is said about values of other types.
     pub(crate) fn check(&self, value: &Value) -> Result<(), Error> {
-        let OptionKind::Size(least, most) = self.kind else { return Ok(()) };
-        match value.as_u64() {
-            Some(size) if !(least as u64..=most as u64).contains(&size) => {
-                let flag = self.flag();
+        let flag = self.flag();
+        match (self.kind, value.as_u64(), value.as_str()) {
+            (OptionKind::Size(least, most), Some(size), _)
+                if !(least as u64..=most as u64).contains(&size) =>
+            {
                 Err(Error::input(format!("--{flag} {size}: has to be {least} to {most}")))
             }
+            (OptionKind::Choice(words), _, Some(word)) if !words.contains(&word) => {
+                Err(Error::input(format!(
+                    "--{flag} {}: has to be {}",
+                    word.escape_debug(),
+                    listed(words)
+                )))
+            }
             _ => Ok(()),
+        }
+    }
+}
+
+/// Words as in a sentence: `a, b or c`.
+pub(crate) fn listed(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_string(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_not_possible_is_named_with_its_option() {
+        let head = TaskOption::choice("the_head", "HEAD", "", &["a", "b", "c"]);
+        let said = |option: TaskOption, value: Value| option.check(&value).unwrap_err().to_string();
+        assert_eq!(said(head, json!("d")), "--the-head d: has to be a, b or c");
+        let size = TaskOption::size("length", "T", "", 2, 5);
+        assert_eq!(said(size, json!(6)), "--length 6: has to be 2 to 5");
+        for (option, value) in [(head, json!("b")), (head, Value::Null), (size, json!(5))] {
+            option.check(&value).unwrap();
         }
     }
 }

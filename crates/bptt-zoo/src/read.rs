@@ -18,6 +18,9 @@ const LONGEST_STDIN: u64 = 1 << 30;
 /// The name of standard input where a file is asked for.
 pub(crate) const STDIN: &str = "-";
 
+/// The note about a byte order mark of UTF-8.
+pub(crate) const BYTE_ORDER_MARK: &str = "a byte order mark at the beginning left out";
+
 /// How many bytes are read at once.
 const CHUNK: usize = 1 << 16;
 

@@ -5,8 +5,10 @@ pub(crate) mod field;
 pub(crate) mod summary;
 
 use crate::error::Error;
+use crate::frame::format::{detect, first_line};
+use crate::frame::marks::{MarkEvidence, Marks};
 use crate::read;
-use crate::table::field::{Wrong, number};
+use crate::table::field::Wrong;
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
 /// A whole table, row by row, read as strictly as [`column`].
@@ -24,11 +26,20 @@ pub(crate) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Reads the columns' names; `name` is for messages.
-    pub(crate) fn open(bytes: &'a [u8], name: &'a str) -> Result<Self, Error> {
+    /// Reads the columns' names.
+    ///
+    /// # Arguments
+    ///
+    /// - `bytes`: UTF-8
+    /// - `name`: for messages
+    /// - `wanted`: columns that have to be there, by which the separator is found
+    pub(crate) fn open(bytes: &'a [u8], name: &'a str, wanted: &[&str]) -> Result<Self, Error> {
         read::no_text(bytes, 0).map_err(|why| Error::input(format!("{name}: {why}")))?;
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut rows = Rows::new(bytes, b',');
+        let delimiter = detect(first_line(bytes), wanted).map_err(|_| {
+            let why = "commas and other marks may separate the fields: write only one of them";
+            Error::input(format!("{name}, line 1: {why}"))
+        })?;
+        let mut rows = Rows::new(bytes, delimiter);
         let is_there = rows.next().map_err(|(at, why)| {
             Error::input(format!("{name}, line {}: {why}", line_of(bytes, at)))
         })?;
@@ -48,6 +59,34 @@ impl<'a> Table<'a> {
             .map_err(|why| Error::input(format!("{}, line 1: {why}", self.name)))
     }
 
+    /// What separates the fields.
+    pub(crate) fn delimiter(&self) -> u8 {
+        self.rows.delimiter
+    }
+
+    /// How the numbers in some columns are written, and a note, if it is not 1234.5. All rows are looked at.
+    pub(crate) fn marks(&self, places: &[usize]) -> Result<(Marks, Option<String>), Error> {
+        let bytes = self.rows.bytes;
+        let mut rows = Rows::new(bytes, self.rows.delimiter);
+        let mut evidence = MarkEvidence::default();
+        // A row that is wrong is named when it is read.
+        let mut is_name = true;
+        while let Ok(true) = rows.next() {
+            if !is_name {
+                let fields = places.iter().filter_map(|&place| rows.record.get(place));
+                fields.for_each(|field| evidence.look(field.trim_ascii(), rows.start));
+            }
+            is_name = false;
+        }
+        evidence.marks(None, None).map_err(|(at, why)| {
+            let why = why.replace(", or give --decimal", "").replace(
+                "give --decimal , or --thousands ,",
+                "write it with a decimal point and no other mark, such as 1234.5",
+            );
+            Error::input(format!("{}, line {}: {why}", self.name, line_of(bytes, at)))
+        })
+    }
+
     /// Goes to the next row, if there is one, and returns its line and its fields. Blank lines are left out.
     ///
     /// # Arguments
@@ -64,7 +103,7 @@ impl<'a> Table<'a> {
         self.line += breaks(&self.rows.bytes[self.counted..self.rows.start]);
         self.counted = self.rows.start;
         let (record, width) = (&self.rows.record, self.columns.len());
-        let why = fault::swallowed_rows(record, width, place, b',')
+        let why = fault::swallowed_rows(record, width, place, self.rows.delimiter)
             .or_else(|| (record.len() != width).then(|| fault::width(record.len(), width)));
         match why {
             Some(why) => Err(Error::input(format!("{}, line {}: {why}", self.name, self.line))),
@@ -73,18 +112,19 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A number of a table's field. An empty field is no number.
+/// A number of a table's field, with marks as in the other fields. An empty field is no number.
 ///
 /// # Errors
 ///
 /// What is wrong with the field.
-pub(crate) fn field_number(field: &[u8], column: &str) -> Result<f64, String> {
+pub(crate) fn field_number(field: &[u8], column: &str, marks: &Marks) -> Result<f64, String> {
     let field = field.trim_ascii();
     if field.is_empty() {
         return Err(format!("`{column}` is empty, expected a number"));
     }
     // Here, other than in a series, there are no gaps.
-    number(field)
+    marks
+        .number(field)
         .ok_or_else(|| fault::no_number(field, column).replace(", or nothing for a gap", ""))
 }
 

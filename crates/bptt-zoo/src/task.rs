@@ -66,6 +66,9 @@ pub struct TestScores {
     pub test_loss: f64,
     /// The metric, [`Task::METRIC`].
     pub test_metric: f64,
+    /// The metric of an answer that is always the same, the best one on the training part, where tasks have such a one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_baseline: Option<f64>,
     /// The mean F1 of the labels, where labels are learned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_macro_f1: Option<f64>,
@@ -88,6 +91,9 @@ pub struct SequenceSize {
     pub input_has_gradients: bool,
 }
 
+/// The loss of a training step, and the state to carry to the next one, if there is any.
+pub type StepLoss = (Tensor<1>, Option<AnyState>);
+
 /// A task to learn. It makes a model, batches and losses, and the trainer does the rest
 /// ([`AnyTask::train`](crate::AnyTask::train)).
 ///
@@ -108,7 +114,7 @@ pub trait Task: Sized {
     const METRIC: &'static str;
 
     /// The options of this task alone: one for each field of [`Options`](Self::Options).
-    const OPTIONS: &'static [TaskOption];
+    const OPTIONS: &'static [TaskOption] = &[];
 
     /// Why the layers must not have a backward direction; `None` if they may have one.
     const ONE_DIRECTION: Option<&'static str> = None;
@@ -169,10 +175,15 @@ pub trait Task: Sized {
 
     /// Takes over what a model of another run needs so that it goes on with this task's data, such as how numbers are scaled.
     ///
+    /// # Arguments
+    ///
+    /// - `from`: what the folder of that run has stored
+    /// - `_settings`: the settings of that run
+    ///
     /// # Errors
     ///
     /// If the model cannot go on: if it knows other characters, tokens, labels or columns.
-    fn adopt(&mut self, from: &FolderInfo) -> Result<(), Error> {
+    fn adopt(&mut self, from: &FolderInfo, _settings: &Settings) -> Result<(), Error> {
         let own = self.info();
         let differs =
             |what: &str| Err(Error::input(format!("its model has other {what}: start without it")));

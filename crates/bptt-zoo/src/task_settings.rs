@@ -25,15 +25,23 @@ pub(crate) fn complete<T: Task>(settings: &Settings) -> Result<Settings, Error> 
         let why = "does not learn labels by their cross entropy, leave it out";
         return Err(Error::input(format!("--label-smoothing {smoothing}: {} {why}", T::NAME)));
     }
+    // A word that is none of an option's has a better message here than where the options are read.
+    check_given::<T>(settings, |kind| matches!(kind, OptionKind::Choice(_)))?;
     let options: T::Options = settings.options()?;
     let recipe = settings.recipe.clone().complete(settings.steps);
     let settings = Settings { options: fields(&options), recipe, ..settings.clone() };
-    for option in T::OPTIONS {
-        option.check(settings.options.get(option.name).unwrap_or(&Value::Null))?;
-    }
+    check_given::<T>(&settings, |_| true)?;
     T::check(&settings, &options)?;
     memory::check(&settings, T::sequence_size(&options))?;
     Ok(settings)
+}
+
+/// Checks the values of the options of some kinds.
+fn check_given<T: Task>(settings: &Settings, of: fn(&OptionKind) -> bool) -> Result<(), Error> {
+    let mut options = T::OPTIONS.iter().filter(|option| of(&option.kind));
+    options.try_for_each(|option| {
+        option.check(settings.options.get(option.name).unwrap_or(&Value::Null))
+    })
 }
 
 /// The name of the model if it has one of its own ([`Task::model_name`]).
@@ -131,25 +139,25 @@ pub(crate) fn of_session<T: Task>(settings: &Settings, session: &Session<'_>) ->
 /// If the other folder holds no run of this task, or its data does not fit.
 fn adopt_from<T: Task>(task: &mut T, from: &RunFolder) -> Result<(), Error> {
     let at = from.path().display();
-    let other = from.settings()?.task;
-    if other != T::NAME {
-        let other = other.escape_debug();
+    let settings = from.settings()?;
+    if settings.task != T::NAME {
+        let other = settings.task.escape_debug();
         return Err(Error::input(format!(
             "--warm-start {at}: a run of `{other}`, and this is {}",
             T::NAME
         )));
     }
     let info = from.config()?.info;
-    task.adopt(&info).map_err(|why| Error::input(format!("--warm-start {at}: {why}")))
+    task.adopt(&info, &settings).map_err(|why| Error::input(format!("--warm-start {at}: {why}")))
 }
 
 /// Makes a resumed run's task the one that it was: it may have begun from another model.
 fn adopt_own<T: Task>(task: &mut T, folder: &RunFolder) -> Result<(), Error> {
-    let info = folder.config()?.info;
+    let (info, settings) = (folder.config()?.info, folder.settings()?);
     match info.other_data(&task.info()) {
         // What is wrong is said when the run is restored.
         Some(_) => Ok(()),
-        None => task.adopt(&info).map_err(|why| folder.in_config(why)),
+        None => task.adopt(&info, &settings).map_err(|why| folder.in_config(why)),
     }
 }
 

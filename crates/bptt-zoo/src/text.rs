@@ -51,8 +51,10 @@ impl Text {
             let at = error.valid_up_to();
             wrong(format!("not UTF-8 at byte {at}; convert the text to UTF-8"))
         })?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let (text, notes) = plain_lines(text);
+        let marked = text.strip_prefix('\u{feff}');
+        let (text, lines) = plain_lines(marked.unwrap_or(text));
+        let mark = marked.map(|_| read::BYTE_ORDER_MARK.to_string());
+        let notes = mark.into_iter().chain(lines).collect();
         if text.is_empty() {
             return Err(wrong("the text is empty".to_string()));
         }
@@ -84,9 +86,13 @@ fn plain_lines(text: &str) -> (Cow<'_, str>, Vec<String>) {
         return (text.into(), Vec::new());
     }
     let pairs = text.matches("\r\n").count();
-    let kinds = [(pairs, "line ends `\\r\\n`"), (all - pairs, "line ends `\\r`")];
+    let kinds = [(pairs, "`\\r\\n`"), (all - pairs, "`\\r`")];
     let notes = kinds.iter().filter(|(count, _)| *count > 0);
-    let notes = notes.map(|(count, what)| format!("{count} {what} read as `\\n`")).collect();
+    let notes = notes.map(|(count, what)| {
+        let ends = if *count == 1 { "line end" } else { "line ends" };
+        format!("{count} {ends} {what} read as `\\n`")
+    });
+    let notes = notes.collect();
     (text.replace("\r\n", "\n").replace('\r', "\n").into(), notes)
 }
 
@@ -171,10 +177,10 @@ mod tests {
         let plain = Text::parse("one\ntwo\n".as_bytes(), "t").unwrap();
         assert_eq!(plain.notes, [""; 0]);
         for (bytes, notes) in [
-            ("\u{feff}one\ntwo\n", 0),
+            ("\u{feff}one\ntwo\n", 1),
             ("one\r\ntwo\r\n", 1),
             ("one\rtwo\r", 1),
-            ("\u{feff}one\r\ntwo\n", 1),
+            ("\u{feff}one\r\ntwo\n", 2),
         ] {
             let text = Text::parse(bytes.as_bytes(), "t").unwrap();
             assert_eq!(text.vocabulary, plain.vocabulary, "{bytes:?}");
@@ -186,7 +192,7 @@ mod tests {
         let mixed = Text::parse(b"a\r\nb\r\nc\rd\n", "t").unwrap();
         assert_eq!(
             mixed.notes,
-            ["2 line ends `\\r\\n` read as `\\n`", "1 line ends `\\r` read as `\\n`"]
+            ["2 line ends `\\r\\n` read as `\\n`", "1 line end `\\r` read as `\\n`"]
         );
     }
 

@@ -230,7 +230,8 @@ impl<'a, T: Task> Run<'a, T> {
             let name = files.next().map_or_else(|| format!("the shipped {what}"), str::to_string);
             return Err(Error::input(format!(
                 "{name}: the {what} is not the one that the run began with; give that one, or start a \
-                 new run with another --out",
+                 new run with another --out, which --warm-start {} lets begin with this one's weights",
+                self.folder.path().display(),
             )));
         }
         // A run that was killed before its first checkpoint begins anew.

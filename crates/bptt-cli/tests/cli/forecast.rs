@@ -40,15 +40,16 @@ fn a_table_as_people_have_it_becomes_a_page_with_forecasts() {
     let (data, run) = (of("last.csv"), of("run"));
     std::fs::write(&data, table(360)).expect("it can be written");
     let series = ["--csv", plain(&data), "--column", "Last", "--time-column", "Zeit"];
-    let more = ["--out", plain(&run), "--horizon", "6", "--head", "gaussian", "--calendar", "hour"];
+    let more = ["--out", plain(&run), "--horizon", "6", "--head", "gaussian", "--calendar", "auto"];
     let (result, said) = train(&[&series[..], &more].concat());
     for part in [
         "360 values, 1 of them filled in; windows of 12, 6 ahead",
         "fields separated by `;`",
         "numbers with decimal commas",
         "times read as %d.%m.%Y %H:%M",
-        "rows sorted by `Zeit`: 1 were before the one above them",
-        "a row for each hour, 1 steps without a row, the first after 2024-01-02T05:00",
+        "rows sorted by `Zeit`: 1 was before the one above it",
+        "a row for each hour, 1 step without a row, the first after 2024-01-02T05:00",
+        "; of the calendar the model reads hour",
         "; bptt predict --run ",
         "seasonal naive (24)",
         "linear autoregression (12)",
@@ -68,6 +69,9 @@ fn a_table_as_people_have_it_becomes_a_page_with_forecasts() {
     let judged: Value = serde_json::from_slice(&done.stdout).expect("JSON");
     assert_eq!((&judged["forecasts"], &judged["horizon"]), (&354.into(), &6.into()));
     assert_eq!(judged["scores"]["values"], 347, "the missing hour is not known");
+    // The last tenth is the test, which the run did not learn from.
+    assert_eq!(judged["new_scores"]["values"], 36);
+    assert!(stderr(&done).contains("36 of the known values are after those"), "{}", stderr(&done));
     let table = read(&table);
     let rows: Vec<&str> = table.lines().collect();
     assert_eq!(rows[0], "time,ahead,forecast,p05,p10,p25,p50,p75,p90,p95,truth");
@@ -121,6 +125,14 @@ fn several_series_columns_and_covariates_go_together() {
     let (result, said) = train(&columns);
     assert!(said.contains("560 values of 2 series"), "{said}");
     assert_eq!(result["columns"][1]["name"], "visits");
+    // Each series has its errors; those of the north are smaller only in its own unit.
+    let series = result["series"].as_array().expect("a list");
+    let names: Vec<_> = series.iter().map(|one| one["name"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["north", "south"]);
+    let rmse = |one: &Value| one["rmse"].as_f64().expect("a number");
+    let mean = (series.iter().map(|one| rmse(one).powi(2)).sum::<f64>() / 2.0).sqrt();
+    assert!((mean - rmse(&result["errors"])).abs() < 1e-9, "{result}");
+    assert!(said.contains("\nnorth ") && said.contains("\nsouth "), "{said}");
     let done = bptt(&["predict", "--run", plain(&run), "--csv", plain(&data)]);
     assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
     let lines: Vec<Value> =
@@ -135,7 +147,10 @@ fn several_series_columns_and_covariates_go_together() {
     let short: String = text.lines().take(281).map(|line| line.to_string() + "\n").collect();
     std::fs::write(&data, short).expect("it can be written");
     let done = bptt(&["predict", "--run", plain(&run), "--csv", plain(&data)]);
-    assert!(stderr(&done).contains("nothing is said beyond the last value"), "{}", stderr(&done));
+    let said = stderr(&done);
+    let note = "nothing is said beyond the last value of 2 series: what is known ahead ends 0 steps after it, and 3 are";
+    assert_eq!(said.matches("nothing is said").count(), 1, "{said}");
+    assert!(said.contains(note), "{said}");
 }
 
 #[test]
@@ -151,6 +166,7 @@ fn new_rows_are_learned_by_a_warm_start_and_folds_are_a_table() {
         [&["train", "forecast", "--resume", "--steps", "30", "--out", plain(&first)], &series[..]];
     let done = bptt(&resumed.concat());
     assert!(stderr(&done).contains("not the one that the run began with"), "{}", stderr(&done));
+    assert!(stderr(&done).contains("--warm-start "), "{}", stderr(&done));
     let warm = ["--warm-start", plain(&first), "--out", plain(&second)];
     train(&[&series[..], &warm].concat());
     let scales = |run: &Path| -> Value {
@@ -190,14 +206,58 @@ fn what_makes_no_sense_is_one_line() {
     wrong(&["--calendar", "hour"], "--calendar hour: it needs --time-column");
     wrong(&["--time-column", "Zeit", "--calendar", "moon"], "hour, weekday, yearday or auto");
     wrong(&["--time-column", "Uhr"], "no column `Uhr`; there are: Zeit, Last");
-    wrong(&["--head", "round"], "unknown variant `round`");
+    wrong(&["--head", "round"], "(possible values: point, gaussian, student-t, quantiles)");
     wrong(&["--strategy", "recursive", "--covariate", "x"], "take direct, or --known-covariate");
-    wrong(&["--folds", "3", "--test-share", "0"], "--hold-back 2");
+    wrong(&["--folds", "3", "--test-share", "0"], "--folds 3: the first of them has --hold-back 2");
     wrong(&["--warm-start", plain(&run)], "no run here");
     assert!(!run.exists());
     let (_, _) = train(&["--csv", plain(&data), "--column", "Last", "--out", plain(&run)]);
     let predict = |more: &[&str]| bptt(&[&["predict", "--run", plain(&run)], more].concat());
     assert!(stderr(&predict(&["--data", plain(&data)])).contains("give --csv FILE"));
+    assert!(stderr(&predict(&[])).contains("the run is one of forecast; give --csv FILE"));
+    // A model of another column, or that reads something else of the time, is no beginning.
+    let other = of("other.csv");
+    std::fs::write(&other, table(240).replace("Last", "Strom")).expect("it can be written");
+    let warm = |more: &[&str]| {
+        let begin = ["train", "forecast", "--csv", plain(&other), "--warm-start", plain(&run)];
+        let done = bptt(&[&begin[..], &["--out", plain(&of("warm"))], more].concat());
+        assert_eq!(done.status.code(), Some(2), "{more:?}: {}", stdout(&done));
+        stderr(&done)
+    };
+    let message = warm(&["--column", "Strom"]);
+    assert!(
+        message.contains("its model has other columns (`Last`): start without it"),
+        "{message}"
+    );
+    std::fs::write(&other, table(240)).expect("it can be written");
+    let message = warm(&["--column", "Last", "--time-column", "Zeit", "--calendar", "hour"]);
+    assert!(message.contains("its model reads something else of the time"), "{message}");
+    let day = table(240)
+        .replace(" 00:00", "")
+        .lines()
+        .filter(|line| !line.contains(':'))
+        .fold(String::new(), |all, line| all + line + "\n");
+    std::fs::write(&other, day).expect("it can be written");
+    let done = bptt(&[
+        "train",
+        "forecast",
+        "--csv",
+        plain(&other),
+        "--column",
+        "Last",
+        "--time-column",
+        "Zeit",
+        "--calendar",
+        "hour",
+        "--out",
+        plain(&of("days")),
+    ]);
+    assert!(
+        stderr(&done)
+            .contains("--calendar hour: it is the same in all rows, which are 1 day apart"),
+        "{}",
+        stderr(&done)
+    );
     std::fs::write(&data, table(8)).expect("it can be written");
     let done = predict(&["--csv", plain(&data)]);
     assert!(

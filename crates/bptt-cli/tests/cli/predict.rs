@@ -99,7 +99,7 @@ fn what_cannot_be_learned_or_predicted_is_one_line() {
         (good.replace("high", "low"), &[], "all labels are `low`"),
         (good.clone(), &["--id", "a"], "--id a: a table needs --label NAME too"),
         (good.clone(), &["--id", "a", "--label", "b"], "data.jsonl, line 1: "),
-        (good.clone(), &["--class-weights", "some"], "unknown variant `some`"),
+        (good.clone(), &["--class-weights", "some"], "invalid value 'some'"),
         (lines("tag", 20), &[], "`y` is a list, expected one label"),
     ];
     for (text, arguments, expected) in cases {

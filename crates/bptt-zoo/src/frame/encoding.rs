@@ -1,5 +1,6 @@
 //! Tables whose text is not UTF-8.
 
+use crate::read;
 use std::borrow::Cow;
 
 /// The characters of Windows-1252 from 0x80 to 0x9f. All others are those of Latin-1, which is the beginning of Unicode.
@@ -27,9 +28,11 @@ pub(crate) fn utf8(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Option<String>), Stri
         let text = text.ok_or("it begins as UTF-16, and is none: convert the file to UTF-8")?;
         return Ok((Cow::Owned(text.into_bytes()), Some("read as UTF-16".to_string())));
     }
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let marked = bytes.strip_prefix(b"\xef\xbb\xbf");
+    let note = marked.map(|_| read::BYTE_ORDER_MARK.to_string());
+    let bytes = marked.unwrap_or(bytes);
     if std::str::from_utf8(bytes).is_ok() {
-        return Ok((Cow::Borrowed(bytes), None));
+        return Ok((Cow::Borrowed(bytes), note));
     }
     let of = |&byte: &u8| match byte {
         0x80..0xa0 => UPPER[usize::from(byte - 0x80)],
@@ -51,7 +54,7 @@ mod tests {
             (String::from_utf8(bytes.into_owned()).unwrap(), note.is_some())
         };
         assert_eq!(of(text.as_bytes()), (text.to_string(), false));
-        assert_eq!(of(&["\u{feff}", text].concat().into_bytes()), (text.to_string(), false));
+        assert_eq!(of(&["\u{feff}", text].concat().into_bytes()), (text.to_string(), true));
         let marked = ["\u{feff}", text].concat();
         let little: Vec<u8> = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = marked.encode_utf16().flat_map(u16::to_be_bytes).collect();

@@ -116,12 +116,13 @@ fn mark(option: &str, text: Option<&str>, decimal: bool) -> Result<Option<Mark>,
 }
 
 /// What separates the fields, by the first line of a file and the columns that are wanted: commas, or the one other mark
-/// by which all wanted columns are found. If no mark finds all, that which finds most, so that a message names the columns.
+/// by which all wanted columns are found. If no mark finds all, that which finds or separates most, so that a message names
+/// the columns.
 ///
 /// # Errors
 ///
 /// If several marks are possible.
-pub(super) fn detect(line: &[u8], wanted: &[&str]) -> Result<u8, String> {
+pub(crate) fn detect(line: &[u8], wanted: &[&str]) -> Result<u8, String> {
     const MARKS: [u8; 4] = [b',', b';', b'\t', b'|'];
     let finds = |mark: &u8| {
         let names: Vec<&[u8]> = line.split(|byte| byte == mark).map(bare).collect();
@@ -131,9 +132,10 @@ pub(super) fn detect(line: &[u8], wanted: &[&str]) -> Result<u8, String> {
     match found[..] {
         [mark] => Ok(mark),
         [] => {
-            // Of equally many, the first one.
-            let best = MARKS.into_iter().rev().max_by_key(finds);
-            Ok(best.filter(|mark| finds(mark) > 0).unwrap_or(b','))
+            // Of equally many, that which separates the most, and then the first one.
+            let separated = |mark: &u8| line.iter().filter(|byte| *byte == mark).count();
+            let best = MARKS.into_iter().rev().max_by_key(|mark| (finds(mark), separated(mark)));
+            Ok(best.unwrap_or(b','))
         }
         // A single column is found by every mark that does not occur.
         [_, ..] if line.iter().all(|byte| !MARKS.contains(byte)) => Ok(b','),
@@ -151,6 +153,13 @@ pub(super) fn detect(line: &[u8], wanted: &[&str]) -> Result<u8, String> {
     }
 }
 
+/// The first line of a table that is not blank.
+pub(crate) fn first_line(bytes: &[u8]) -> &[u8] {
+    let begin = bytes.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(bytes.len());
+    let end = bytes[begin..].iter().position(|byte| b"\r\n".contains(byte));
+    &bytes[begin..end.map_or(bytes.len(), |end| begin + end)]
+}
+
 /// A name without spaces and quotes around it.
 fn bare(part: &[u8]) -> &[u8] {
     let part = part.trim_ascii();
@@ -159,7 +168,7 @@ fn bare(part: &[u8]) -> &[u8] {
 }
 
 /// The name of a delimiter in notes.
-pub(super) fn called(delimiter: u8) -> String {
+pub(crate) fn called(delimiter: u8) -> String {
     match delimiter {
         b'\t' => "tabs".to_string(),
         other => format!("`{}`", char::from(other)),
@@ -179,7 +188,8 @@ mod tests {
         assert_eq!(of("t\tx\ty", &["x", "t"]), Ok(b'\t'));
         assert_eq!(of("t|x", &["x"]), Ok(b'|'));
         assert_eq!(of("x", &["x"]), Ok(b','));
-        assert_eq!(of("a;b", &["x"]), Ok(b','));
+        assert_eq!(of("a;b", &["x"]), Ok(b';'));
+        assert_eq!(of("ab", &["x"]), Ok(b','));
         assert_eq!(of("a;b,x", &["x"]), Ok(b','));
         assert_eq!(of("a;b", &["b", "x"]), Ok(b';'));
         assert!(of("x,a;x", &["x"]).is_err());

@@ -1,12 +1,13 @@
 //! Several columns of a table over time: one series or several, on a grid of equal steps.
 
-mod encoding;
+pub(crate) mod encoding;
 pub(crate) mod format;
-mod marks;
+pub(crate) mod marks;
 mod outlier;
 mod rows;
 pub(crate) mod step;
 pub(crate) mod time;
+mod unused;
 
 use crate::error::Error;
 use crate::frame::format::TableFormat;
@@ -162,7 +163,12 @@ fn placed(
         rows.sort_by(|&a, &b| time(a).order(&time(b)));
     }
     if moved > 0 {
-        notes.push(format!("rows sorted by `{column}`: {moved} were before the one above them"));
+        let were = if moved == 1 {
+            "was before the one above it"
+        } else {
+            "were before the one above them"
+        };
+        notes.push(format!("rows sorted by `{column}`: {moved} {were}"));
     }
     once_each(read, &sorted, column)?;
     let times: Vec<Vec<Moment>> =
@@ -171,6 +177,14 @@ fn placed(
         return Err(format!(": `{column}` has to have two times at least"));
     };
     let grid = match given {
+        Some(given) if !given.step.may_be(own.step) => {
+            return Err(format!(
+                ": the usual step of `{column}` is {}, and the model learned steps of {}: give rows of \
+                 that step",
+                own.step.name(),
+                given.step.name()
+            ));
+        }
         Some(given) => *given,
         None => own,
     };
@@ -237,10 +251,12 @@ fn placed(
     let gaps = match empty {
         (0, _) => String::new(),
         (count, after) => {
-            format!(", {count} steps without a row, the first after {}", after.unwrap_or_default())
+            let steps = if count == 1 { "step" } else { "steps" };
+            let after = after.unwrap_or_default();
+            format!(", {count} {steps} without a row, the first after {after}")
         }
     };
-    notes.push(format!("a row for each {}{gaps}", grid.step.name().trim_start_matches("1 ")));
+    notes.push(format!("{}{gaps}", grid.step.rows()));
     Ok((Some(grid), all))
 }
 

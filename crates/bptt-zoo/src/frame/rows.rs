@@ -2,9 +2,10 @@
 
 use crate::error::Error;
 use crate::frame::encoding::utf8;
-use crate::frame::format::{Gap, TableFormat, called, detect};
+use crate::frame::format::{Gap, TableFormat, called, detect, first_line};
 use crate::frame::marks::{MarkEvidence, Marks};
 use crate::frame::time::{Moment, TimeEvidence, TimeForm};
+use crate::frame::unused;
 use crate::read;
 use crate::table::fault;
 use crate::table::field::{Wrong, shown};
@@ -64,7 +65,11 @@ pub(crate) fn rows(
         .then(|| format!("fields separated by {}", called(table.delimiter)));
     let form = form.filter(|form| *form != TimeForm::Numbers);
     let form = form.map(|form| format!("times read as {}", form.name()));
-    let notes = encoding.into_iter().chain(delimiter).chain(marks.1).chain(form);
+    let unused = match table.time {
+        Some(_) => None,
+        None => table.unused_times().map_err(at)?,
+    };
+    let notes = encoding.into_iter().chain(delimiter).chain(marks.1).chain(form).chain(unused);
     read.notes = notes.chain(std::mem::take(&mut read.notes)).collect();
     Ok(read)
 }
@@ -90,12 +95,9 @@ impl<'a> Table<'a> {
     ) -> Result<Self, Error> {
         let first = |why: String| Error::input(format!("{name}, line 1: {why}"));
         let all = || wanted.numbers.iter().copied().chain(wanted.time).chain(wanted.group);
-        let begin = bytes.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(bytes.len());
-        let end = bytes[begin..].iter().position(|byte| b"\r\n".contains(byte));
-        let line = &bytes[begin..end.map_or(bytes.len(), |end| begin + end)];
         let delimiter = match format.given_delimiter()? {
             Some(delimiter) => delimiter,
-            None => detect(line, &all().collect::<Vec<_>>()).map_err(first)?,
+            None => detect(first_line(bytes), &all().collect::<Vec<_>>()).map_err(first)?,
         };
         let mut rows = Rows::new(bytes, delimiter);
         let wrong =
@@ -231,16 +233,26 @@ impl<'a> Table<'a> {
             let line = line_of(self.bytes, at);
             format!("the last value, line {line}, is the sum of all before: is it a total?")
         });
-        let blank = (left_out > 0).then(|| format!("{left_out} blank lines left out"));
+        let unit = if left_out == 1 { "line" } else { "lines" };
+        let blank = (left_out > 0).then(|| format!("{left_out} blank {unit} left out"));
         let mut known: Vec<_> = known.into_iter().collect();
         known.sort_by_key(|(_, (_, start))| *start);
         let known = known.into_iter().map(|(word, (count, start))| {
             let line = line_of(self.bytes, start);
-            format!("`{word}` read as no value, {count} times, first in line {line}")
+            match count {
+                1 => format!("`{word}` in line {line} read as no value"),
+                _ => format!("`{word}` read as no value, {count} times, first in line {line}"),
+            }
         });
         read.lines = lines(self.bytes, &starts);
         read.notes = known.chain(blank).chain(total).collect();
         Ok(read)
+    }
+
+    /// A note about times that are not used.
+    fn unused_times(&self) -> Result<Option<String>, Wrong> {
+        let used: Vec<usize> = self.numbers.iter().copied().chain(self.group).collect();
+        unused::note(self.bytes, self.delimiter, &used, self.group)
     }
 
     fn no_time(&self, field: &[u8], form: &TimeForm) -> String {

@@ -51,6 +51,21 @@ impl TimeStep {
         }
     }
 
+    /// What rows of this step are, such as `a row for each hour`.
+    pub(crate) fn rows(&self) -> String {
+        match self {
+            Self::Number(step) => format!("rows {step} apart"),
+            _ => format!("a row for each {}", self.name().trim_start_matches("1 ")),
+        }
+    }
+
+    /// Whether a few rows of this step may seem to have the other one: those of a few days do not show whether weekends
+    /// are left out.
+    pub(crate) fn may_be(self, other: Self) -> bool {
+        const DAYS: [TimeStep; 2] = [TimeStep::Micros(DAY), TimeStep::Weekdays];
+        self == other || (DAYS.contains(&self) && DAYS.contains(&other))
+    }
+
     /// Lengths of usual seasons in steps, such as 24 and 168 for hours.
     pub(crate) fn seasons(&self) -> Vec<usize> {
         let in_steps = |spans: &[i64], step: i64| {
@@ -169,6 +184,14 @@ impl Grid {
                 let count = weekdays(origin.date()) + place;
                 Some(of_weekdays(count)?.and_time(origin.time()))
             })),
+        }
+    }
+
+    /// The microseconds from one place to another; 0 for numbers.
+    pub(crate) fn microseconds(&self, from: i64, to: i64) -> i64 {
+        match (self.moment(from), self.moment(to)) {
+            (Moment::Date(from), Moment::Date(to)) => to - from,
+            _ => 0,
         }
     }
 

@@ -28,8 +28,8 @@ fn a_table_as_people_have_it_is_read() {
             "fields separated by `;`",
             "numbers with decimal commas and points between thousands (`1.234,5`)",
             "times read as %d.%m.%Y",
-            "`NA` read as no value, 1 times, first in line 3",
-            "rows sorted by `t`: 1 were before the one above them",
+            "`NA` in line 3 read as no value",
+            "rows sorted by `t`: 1 was before the one above it",
             "a row for each day, 15 steps without a row, the first after 2024-02-03",
         ]
     );
@@ -104,4 +104,53 @@ fn what_is_taken_is_what_the_file_says() {
         taken += usize::from(values.len() > 1);
     }
     assert!(taken > 50, "{taken}");
+}
+
+#[test]
+fn times_that_nobody_asked_for_are_pointed_out() {
+    let of = |text: &str, group: Option<&str>| {
+        let columns = Columns {
+            targets: vec!["x".to_string()],
+            group: group.map(str::to_string),
+            ..Columns::default()
+        };
+        let frame = parse(text, &columns).unwrap();
+        assert_eq!(frame.grid, None);
+        frame.notes
+    };
+    let hours = "when,x,n\n2024-01-01 00:00,1,5\n2024-01-01 01:00,2,6\n2024-01-01 02:00,3,7\n";
+    let said = of(hours, None).concat();
+    assert!(said.starts_with("`when` looks like times, 1 hour apart, and is not used"), "{said}");
+    assert!(said.contains("--time-column when"), "{said}");
+    // A row is missing, and the last one is out of order.
+    let odd = hours.to_string() + "2024-01-01 04:00,4,8\n2024-01-01 03:00,5,9\n";
+    let said = of(&odd, None).concat();
+    assert!(said.contains("and 2 of its rows are not 1 hour after the row above"), "{said}");
+    // Two series, each without a gap.
+    let two = "d,g,x\n01.02.2024,a,1\n01.02.2024,b,2\n02.02.2024,a,3\n02.02.2024,b,4\n";
+    let said = of(two, Some("g")).concat();
+    assert!(said.contains("`d` looks like times, 1 day apart"), "{said}");
+    // The day or the month may come first.
+    assert!(of("d,x\n01/02/2024,1\n02/03/2024,2\n", None).concat().contains("`d` looks like"));
+    // Numbers, names and texts that are no dates in all rows.
+    assert_eq!(of("n,m,x\n1.2345,a,3\n2.3456,b,4\n", None), [""; 0]);
+    assert_eq!(of("n,x\n2024-01-01,3\nno,4\nno,5\n", None), [""; 0]);
+}
+
+#[test]
+fn a_table_of_another_step_is_not_that_of_the_model() {
+    let hours = "t,x\n2024-01-01 00:00,1\n2024-01-01 01:00,1\n2024-01-01 02:00,1\n";
+    let grid = parse(hours, &columns(&["x"])).unwrap().grid.unwrap();
+    let read = |text: &str| {
+        let format = TableFormat::default();
+        let frame = Frame::parse(text.as_bytes(), "f.csv", &columns(&["x"]), &format, Some(&grid));
+        frame.map_err(|error| error.to_string())
+    };
+    let two = "t,x\n2024-01-02 00:00,1\n2024-01-02 02:00,1\n2024-01-02 04:00,1\n";
+    let message = read(two).unwrap_err();
+    assert!(message.contains("`t` is 2 hours, and the model learned steps of 1 hour"), "{message}");
+    // With a gap, its usual step is still that of the model.
+    let gap =
+        "t,x\n2024-01-02 00:00,1\n2024-01-02 01:00,1\n2024-01-02 04:00,1\n2024-01-02 05:00,1\n";
+    assert_eq!(read(gap).unwrap().series[0].start, 24);
 }

@@ -180,6 +180,16 @@ impl TimeEvidence {
         }
     }
 
+    /// The first field.
+    pub(crate) fn first(&self) -> &str {
+        &self.first
+    }
+
+    /// Whether a form fits at least half of the rows, be it the only one or not.
+    pub(crate) fn has_form(&self) -> bool {
+        self.forms.iter().any(|(_, fits)| *fits > 0 && 2 * fits >= self.rows)
+    }
+
     /// The form that the most rows have.
     ///
     /// # Errors

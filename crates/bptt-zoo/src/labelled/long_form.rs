@@ -1,7 +1,12 @@
 //! Labelled sequences as a table in long form: a row for each step, with the id of its sequence and its label.
 
 use crate::error::Error;
+use crate::frame::encoding::utf8;
+use crate::frame::format::called;
+use crate::frame::marks::Marks;
+use crate::frame::time::{Moment, TimeEvidence};
 use crate::labelled::sequence::{Answer, Kind, Sequence, Sequences};
+use crate::table::field::number;
 use crate::table::{Table, field_number};
 use csv::ByteRecord;
 use std::collections::HashMap;
@@ -59,23 +64,33 @@ pub(crate) fn parse(
     is_labelled: bool,
     features: Option<&[String]>,
 ) -> Result<Sequences, Error> {
-    let mut table = Table::open(bytes, file)?;
+    let (bytes, encoding) = utf8(bytes).map_err(|why| Error::input(format!("{file}: {why}")))?;
+    let label = is_labelled.then_some(columns.label);
+    let wanted: Vec<&str> = [columns.id].into_iter().chain(columns.time).chain(label).collect();
+    let mut table = Table::open(&bytes, file, &wanted)?;
     let places = places(&table, file, columns, is_labelled, features)?;
     let names: Vec<String> = places.features.iter().map(|&k| table.columns[k].clone()).collect();
-    let mut groups = groups(&mut table, file, columns, &places, &names)?;
+    let answers = places.label.filter(|_| kind == Kind::Number);
+    let numbers: Vec<usize> =
+        places.features.iter().copied().chain(places.time).chain(answers).collect();
+    let (marks, how) = table.marks(&numbers)?;
+    let mut groups = groups(&mut table, file, columns, &places, &names, &marks)?;
     if groups.is_empty() {
         return Err(Error::input(format!("{file}: no row but the columns' names")));
     }
-    let mut notes = Vec::new();
+    let delimiter = table.delimiter();
+    let separator =
+        (delimiter != b',').then(|| format!("fields separated by {}", called(delimiter)));
+    let mut notes: Vec<String> = encoding.into_iter().chain(separator).chain(how).collect();
     match columns.time {
-        Some(time) => sort(&mut groups, file, time)?,
+        Some(time) => notes.extend(sort(&mut groups, file, time)?),
         None => notes.push("steps in the order of the rows".to_string()),
     }
     let scattered = groups.iter().filter(|group| group.is_scattered).count();
     if scattered > 0 {
         notes.push(format!("the rows of {scattered} sequences are in several places of the file"));
     }
-    let sequence = |group: Group| sequence(group, file, columns.label, kind, is_labelled);
+    let sequence = |group: Group| sequence(group, file, columns.label, kind, is_labelled, &marks);
     let all = groups.into_iter().map(sequence).collect::<Result<_, _>>()?;
     let (width, file) = (names.len(), file.to_string());
     Ok(Sequences { file, width, features: Some(names), is_text: false, all, notes })
@@ -122,6 +137,7 @@ fn groups(
     columns: &Columns<'_>,
     places: &Places,
     names: &[String],
+    marks: &Marks,
 ) -> Result<Vec<Group>, Error> {
     let mut groups: Vec<Group> = Vec::new();
     let mut index = HashMap::<String, usize>::new();
@@ -134,12 +150,18 @@ fn groups(
             return Err(wrong(format!("`{}` is empty: each row names its sequence", columns.id)));
         }
         let time = match (places.time, columns.time) {
-            (Some(place), Some(column)) => text(place, column)?,
+            (Some(place), Some(column)) => {
+                let text = text(place, column)?;
+                // A number with a decimal comma is one with a point from here on.
+                let is_plain = number(text.as_bytes()).is_some();
+                let other = marks.number(text.as_bytes()).filter(|_| !is_plain);
+                other.map_or(text, |number| number.to_string())
+            }
             _ => String::new(),
         };
         let label = places.label.map(|place| text(place, columns.label)).transpose()?;
         let numbers = places.features.iter().zip(names);
-        let values = numbers.map(|(&place, name)| field_number(&record[place], name));
+        let values = numbers.map(|(&place, name)| field_number(&record[place], name, marks));
         let values = values.collect::<Result<Vec<f64>, _>>().map_err(wrong)?;
         let at = *index.entry(name.clone()).or_insert_with(|| {
             groups.push(Group { name, line, rows: Vec::new(), is_scattered: false });
@@ -160,47 +182,45 @@ fn text(record: &ByteRecord, place: usize, column: &str) -> Result<String, Strin
     }
 }
 
-/// Sorts the rows of each sequence by time: by numbers if all are numbers, or as text if all are dates of one form that
-/// begins with the year.
-fn sort(groups: &mut [Group], file: &str, column: &str) -> Result<(), Error> {
-    let rows = || groups.iter().flat_map(|group| &group.rows);
-    let number = |row: &Row| row.time.parse::<f64>().ok().filter(|number| number.is_finite());
-    let length = rows().next().map_or(0, |row| row.time.len());
-    let is_date = |row: &Row| {
-        let bytes = row.time.as_bytes();
-        bytes.len() == length
-            && bytes.len() >= 10
-            && [4, 7].iter().all(|&at| bytes[at] == b'-')
-            && bytes[..4].iter().chain(&bytes[5..7]).all(u8::is_ascii_digit)
-    };
-    let are_dates = rows().next().is_some_and(is_date);
-    let fits = |row: &Row| if are_dates { is_date(row) } else { number(row).is_some() };
-    if let Some(row) = rows().find(|row| !fits(row)) {
-        let expected = if are_dates { "a date of the same form as before" } else { "a number" };
-        return Err(Error::input(format!(
-            "{file}, line {}: `{column}` is `{}`, expected {expected}; numbers can be sorted, and dates \
-             such as 2024-12-31 or 2024-12-31T23:59:00",
-            row.line,
-            row.time.escape_debug()
-        )));
-    }
+/// Sorts the rows of each sequence by time: by numbers or dates, in the form that they have. Returns a note on the form of
+/// dates.
+fn sort(groups: &mut [Group], file: &str, column: &str) -> Result<Option<String>, Error> {
+    let mut evidence = TimeEvidence::new(None);
+    groups.iter().flat_map(|group| &group.rows).for_each(|row| evidence.look(row.time.as_bytes()));
+    let form = evidence.form(column).map_err(|why| {
+        // There is no such option here.
+        let why = why.split_once(" give --time-format").map_or(why.as_str(), |(why, _)| why);
+        let why = why.trim_end_matches([';', ':']);
+        Error::input(format!("{file}: {why}; write dates such as 2024-12-31"))
+    })?;
     for Group { name, rows, .. } in groups {
-        let order = |a: &Row, b: &Row| match are_dates {
-            true => a.time.cmp(&b.time),
-            false => number(a).unwrap_or(0.0).total_cmp(&number(b).unwrap_or(0.0)),
-        };
-        rows.sort_by(order);
-        if let Some(pair) = rows.windows(2).find(|pair| order(&pair[0], &pair[1]).is_eq()) {
+        let mut timed = Vec::with_capacity(rows.len());
+        for row in std::mem::take(rows) {
+            let Some(time) = form.parse(row.time.as_bytes()) else {
+                return Err(Error::input(format!(
+                    "{file}, line {}: `{column}` is `{}`, expected a time as in the other rows ({})",
+                    row.line,
+                    row.time.escape_debug(),
+                    form.name()
+                )));
+            };
+            timed.push((time, row));
+        }
+        timed.sort_by(|a, b| a.0.order(&b.0));
+        if let Some(pair) = timed.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let (a, b) = (&pair[0].1, &pair[1].1);
             return Err(Error::input(format!(
                 "{file}, line {}: `{}` has the time `{}` twice, first in line {}",
-                pair[1].line.max(pair[0].line),
+                b.line.max(a.line),
                 name.escape_debug(),
-                pair[1].time.escape_debug(),
-                pair[1].line.min(pair[0].line),
+                b.time.escape_debug(),
+                b.line.min(a.line),
             )));
         }
+        rows.extend(timed.into_iter().map(|(_, row)| row));
     }
-    Ok(())
+    let is_dates = matches!(form.parse(evidence.first().as_bytes()), Some(Moment::Date(_)));
+    Ok(is_dates.then(|| format!("times read as {}", form.name())))
 }
 
 fn sequence(
@@ -209,6 +229,7 @@ fn sequence(
     column: &str,
     kind: Kind,
     is_labelled: bool,
+    marks: &Marks,
 ) -> Result<Sequence, Error> {
     let Group { name, line, rows, .. } = group;
     let wrong = |line: usize, why: String| Error::input(format!("{file}, line {line}: {why}"));
@@ -239,7 +260,7 @@ fn sequence(
             Kind::Class => Answer::Labels(vec![first.label.clone()]),
             Kind::Tags => Answer::Labels(rows.iter().map(|row| row.label.clone()).collect()),
             Kind::Number => Answer::Number(
-                field_number(first.label.as_bytes(), column)
+                field_number(first.label.as_bytes(), column, marks)
                     .map_err(|why| wrong(first.line, why))?,
             ),
         })
@@ -290,10 +311,27 @@ mod tests {
         assert_eq!(found.all[0].answer, Some(Answer::Labels(labels)));
         let dates = "id,t,y,a\ns,2024-02-01,u,1\ns,2024-01-31,u,2\n";
         assert_eq!(read(dates, &timed, Kind::Class).unwrap().all[0].values, [2.0, 1.0]);
+        // As a person in Germany has it.
+        let other = "id;t;y;a\ns;01.02.2024 08:00;u;1,5\ns;31.01.2024 09:00;u;2,25\n";
+        let found = read(other, &timed, Kind::Class).unwrap();
+        assert_eq!(found.all[0].values, [2.25, 1.5]);
+        assert_eq!(
+            found.notes,
+            [
+                "fields separated by `;`",
+                "numbers with decimal commas (`1,5`)",
+                "times read as %d.%m.%Y %H:%M"
+            ]
+        );
+        let other = "id;t;y;a\ns;0,5;u;1,5\ns;0,25;u;2\n";
+        assert_eq!(read(other, &timed, Kind::Class).unwrap().all[0].values, [2.0, 1.5]);
+        let numbers = read("id;y;a\ns;2,5;1\n", &COLUMNS, Kind::Number).unwrap();
+        assert_eq!(numbers.all[0].answer, Some(Answer::Number(2.5)));
         for (text, expected) in [
             ("id,t,y,a\ns,1,u,1\ns,1.0,u,2\n", "line 3: `s` has the time `1.0` twice"),
-            ("id,t,y,a\ns,31.12.2024,u,1\n", "line 2: `t` is `31.12.2024`, expected a number"),
-            ("id,t,y,a\ns,2024-01-01,u,1\ns,5,u,2\n", "expected a date of the same form"),
+            ("id,t,y,a\ns,noon,u,1\n", "`t` is `noon` first, which is no time"),
+            ("id,t,y,a\ns,01/02/2024,u,1\n", "the day or the month may come first; write dates"),
+            ("id,t,y,a\ns,2024-01-01,u,1\ns,5,u,2\n", "line 3: `t` is `5`, expected a time as in"),
         ] {
             let message = read(text, &timed, Kind::Class).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
@@ -315,7 +353,12 @@ mod tests {
             (Kind::Class, "id,y,a\ns,u,1,2\n", "line 2: 4 fields, expected 3"),
             (Kind::Class, "id,y\ns,u\n", "no column with numbers"),
             (Kind::Class, "id,y,a\n", "no row but"),
-            (Kind::Class, "id;y;a\ns;u;1\n", "separated by `;`"),
+            (
+                Kind::Class,
+                "id,y,a\ns,u,\"1,234\"\n",
+                "line 2: `1,234` may be a number with a decimal comma",
+            ),
+            (Kind::Class, "name;y;a\ns;u;1\n", "no column `id`; there are: name, y, a"),
             (Kind::Class, "", "the file is empty"),
             (Kind::Number, "id,y,a\ns,u,1\n", "line 2: `y` is `u`, expected a number"),
         ] {

@@ -208,7 +208,11 @@ impl Prepared {
             false => format!("{shortest} to {longest}"),
         };
         let Parts { train, valid, test } = &self.parts;
-        let numbers = if self.is_text { "kinds of characters" } else { "numbers each" };
+        let numbers = match (self.is_text, self.width) {
+            (true, _) => "kinds of characters",
+            (false, 1) => "number each",
+            (false, _) => "numbers each",
+        };
         format!(
             "{} sequences of {steps} steps with {} {numbers}: {} for training, {} for validation, {} \
              for the test",

@@ -88,9 +88,11 @@ pub(crate) fn scores((loss, confusion): (f64, Confusion)) -> Scores {
 }
 
 /// The scores on the test part.
-pub(crate) fn test_scores(sequences: usize, (loss, confusion): (f64, Confusion)) -> TestScores {
+pub(crate) fn test_scores(data: &Prepared, (loss, confusion): (f64, Confusion)) -> TestScores {
+    let test = &data.parts.test;
     TestScores {
-        test_sequences: sequences,
+        test_sequences: test.len(),
+        test_baseline: Some(share(data, most_frequent(data), test)),
         test_loss: loss,
         test_metric: confusion.accuracy(),
         test_macro_f1: Some(confusion.macro_f1()),
@@ -99,12 +101,22 @@ pub(crate) fn test_scores(sequences: usize, (loss, confusion): (f64, Confusion))
     }
 }
 
+/// The label that is the most frequent in training.
+fn most_frequent(data: &Prepared) -> usize {
+    let most = data.counts(&data.parts.train);
+    (0..most.len()).fold(0, |best, k| if most[k] > most[best] { k } else { best })
+}
+
+/// The share of the answers that are this label.
+fn share(data: &Prepared, label: usize, indices: &[usize]) -> f64 {
+    let counts = data.counts(indices);
+    counts[label] as f64 / counts.iter().sum::<u64>() as f64
+}
+
 /// The sentence on how good it is to say always the same label: that which is the most frequent in training.
 pub(crate) fn baseline(data: &Prepared) -> String {
-    let most = data.counts(&data.parts.train);
-    let most = (0..most.len()).fold(0, |best, k| if most[k] > most[best] { k } else { best });
-    let valid = data.counts(&data.parts.valid);
-    let share = valid[most] as f64 / valid.iter().sum::<u64>() as f64;
+    let most = most_frequent(data);
+    let share = share(data, most, &data.parts.valid);
     format!(
         "{} labels; always saying `{}` has accuracy {share:.4} on the validation part",
         data.labels.len(),

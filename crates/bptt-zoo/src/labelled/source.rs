@@ -105,10 +105,13 @@ impl LabelledSource {
         is_labelled: bool,
         features: Option<&[String]>,
     ) -> Result<Sequences, Error> {
-        let bytes = read::data(file)?;
         let path = file.display().to_string();
         let name = read::data_name(&path);
         let is_json = !is_labelled && has_ending(&path, &["jsonl", "ndjson", "json"]);
+        let bytes = match self.id.is_some() && !is_json {
+            true => read::table(file)?,
+            false => read::data(file)?,
+        };
         match (&self.id, &self.label) {
             (Some(id), Some(label)) if !is_json => {
                 let columns = Columns { id, label, time: self.time_column.as_deref() };

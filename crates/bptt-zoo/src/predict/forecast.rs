@@ -8,8 +8,9 @@ use crate::frame::step::Grid;
 use crate::series::Standardization;
 use crate::task_settings::stored;
 use crate::tasks::forecast::Forecast;
+use crate::tasks::forecast::combination::Combination;
 use crate::tasks::forecast::data::{OneSeries, series_of};
-use crate::tasks::forecast::encode::{Reader, Window};
+use crate::tasks::forecast::encode::{Reader, Window, calendar_of};
 use crate::tasks::forecast::head::{Head, LEVELS, Said};
 use crate::tasks::forecast::model::{Forecaster, ForecasterConfig};
 use crate::tasks::forecast::options::ForecastOptions;
@@ -33,6 +34,9 @@ pub struct Forecasts {
     pub has_quantiles: bool,
     /// How good the forecasts are where values are known.
     pub scores: Option<KnownScores>,
+    /// The same on the values after those that the run learned from, its training and validation part. `None`: there are
+    /// none, or there are no dates by which they are known.
+    pub new_scores: Option<KnownScores>,
     /// What a person should know about how the file was read.
     pub notes: Vec<String>,
 }
@@ -104,7 +108,7 @@ pub fn forecast(folder: &RunFolder, csv: &Path, device: &Device) -> Result<Forec
     };
     let model = folder.load::<ForecasterConfig>(device)?;
     let targets = options.column.0.len();
-    let fits = model.shape.inputs == options.inputs()
+    let fits = model.shape.inputs == options.inputs(&calendar_of(&info, &options))
         && model.shape.targets == targets
         && model.head.weight.dims()[1]
             == targets * options.outputs_ahead() * options.head.parameters()
@@ -112,11 +116,16 @@ pub fn forecast(folder: &RunFolder, csv: &Path, device: &Device) -> Result<Forec
     if !fits {
         return Err(folder.in_config("`forecast` does not fit the model"));
     }
-    let calibration = folder.calibration()?;
+    let (calibration, combination) = folder.corrections()?;
+    let values = targets * options.horizon;
+    if combination.as_ref().is_some_and(|both| !both.is_sound(values, options.length)) {
+        return Err(folder.in_config("`combination` in test.json does not fit the model"));
+    }
     let grid = info.grid.filter(|grid| !grid.is_of_numbers());
     let frame = Frame::load(csv, &options.columns(), &options.format, grid.as_ref())?;
     let name = crate::read::data_name(csv.to_str().unwrap_or("the file")).to_string();
-    let work = Work { options: &options, info: &info, model: &model, calibration, device };
+    let work =
+        Work { options: &options, info: &info, model: &model, calibration, combination, device };
     work.forecasts(frame, &name, settings.batch)
 }
 
@@ -125,6 +134,7 @@ struct Work<'a> {
     info: &'a ForecastInfo,
     model: &'a Forecaster<AnyLayer>,
     calibration: Option<Calibration>,
+    combination: Option<Combination>,
     device: &'a Device,
 }
 
@@ -149,7 +159,8 @@ impl Work<'_> {
             ));
         }
         let mut lines = Vec::new();
-        let mut errors = Errors::default();
+        let mut errors = [Errors::default(), Errors::default()];
+        let mut short_ahead = (0, usize::MAX);
         for one in series.iter().filter(is_long) {
             let scales = self.scales(one, name, &mut notes)?;
             lines.extend(self.lines(
@@ -157,8 +168,17 @@ impl Work<'_> {
                 &scales,
                 frame.grid.as_ref(),
                 batch,
-                &mut notes,
+                &mut short_ahead,
                 &mut errors,
+            ));
+        }
+        if let (1.., known) = short_ahead {
+            let (of, horizon) = (short_ahead.0, self.options.horizon);
+            let of = if series.len() > 1 { format!(" of {of} series") } else { String::new() };
+            let are = if horizon == 1 { "is" } else { "are" };
+            notes.push(format!(
+                "nothing is said beyond the last value{of}: what is known ahead ends {known} steps after it, \
+                 and {horizon} {are} needed; append rows with it"
             ));
         }
         let has_quantiles = self.calibration.is_some() || self.options.head != Head::Point;
@@ -170,8 +190,9 @@ impl Work<'_> {
         }
         let step = frame.grid.map_or_else(|| "row".to_string(), |grid| grid.step.name());
         let step = step.trim_start_matches("1 ").to_string();
-        let (horizon, scores) = (self.options.horizon, errors.scores(has_quantiles));
-        Ok(Forecasts { lines, horizon, step, has_quantiles, scores, notes })
+        let horizon = self.options.horizon;
+        let [scores, new_scores] = errors.map(|errors| errors.scores(has_quantiles));
+        Ok(Forecasts { lines, horizon, step, has_quantiles, scores, new_scores, notes })
     }
 
     /// How the targets of a series are scaled: as those with its name; those of a new series by its own values.
@@ -192,14 +213,37 @@ impl Work<'_> {
         })
     }
 
+    /// What is said after the window that ends before the step `end`, with what the validation part has combined and
+    /// corrected.
+    fn together(
+        &self,
+        one: &OneSeries,
+        scales: &[Standardization],
+        end: usize,
+        mut said: Vec<Said>,
+    ) -> Vec<Said> {
+        if let Some(both) = &self.combination {
+            let linear = both.linear.of(one, scales, end);
+            for (at, (said, linear)) in said.iter_mut().zip(linear).enumerate() {
+                *said = both.apply(at, said, linear);
+            }
+        }
+        if let Some(calibration) = &self.calibration {
+            for (at, said) in said.iter_mut().enumerate() {
+                *said = calibration.apply(at, said);
+            }
+        }
+        said
+    }
+
     fn lines(
         &self,
         one: &OneSeries,
         scales: &[Standardization],
         grid: Option<&Grid>,
         batch: usize,
-        notes: &mut Vec<String>,
-        errors: &mut Errors,
+        short_ahead: &mut (usize, usize),
+        errors: &mut [Errors; 2],
     ) -> Vec<ForecastLine> {
         let ForecastOptions { length, horizon, .. } = *self.options;
         let steps = one.len();
@@ -208,18 +252,16 @@ impl Work<'_> {
         let mut ends: Vec<usize> = (length..=steps).rev().step_by(horizon).collect();
         if known_ahead < steps + horizon {
             ends.remove(0);
-            notes.push(format!(
-                "nothing is said beyond the last value: what is known ahead ends {} steps after it, and \
-                 {horizon} are needed; append rows with it",
-                known_ahead.saturating_sub(steps)
-            ));
+            short_ahead.0 += 1;
+            short_ahead.1 = short_ahead.1.min(known_ahead.saturating_sub(steps));
         }
         ends.reverse();
         let reader = Reader { options: self.options, info: self.info };
         let windows: Vec<Window<'_>> =
             ends.iter().map(|end| Window { series: one, scales, start: end - length }).collect();
         let said = windows.chunks(batch).flat_map(|some| reader.say(self.model, some, self.device));
-        let said: Vec<Vec<Said>> = said.collect();
+        let together = |(said, &end): (Vec<Said>, &usize)| self.together(one, scales, end, said);
+        let said: Vec<Vec<Said>> = said.zip(&ends).map(together).collect();
         let last = ends.last().map_or(steps, |end| steps.max(end + horizon));
         let time = |at: usize| match grid {
             Some(grid) => grid.text(grid.moment(one.start + at as i64)),
@@ -235,14 +277,15 @@ impl Work<'_> {
             for (end, said) in ends.iter().zip(&said) {
                 for step in 0..horizon {
                     let at = step * targets + column;
-                    let said = match &self.calibration {
-                        Some(calibration) => calibration.apply(at, &said[at]),
-                        None => said[at],
-                    };
+                    let said = said[at];
                     let truth = known(end + step);
                     if let Some(truth) = truth {
                         let unit = if targets == 1 { 1.0 } else { scales[column].change };
-                        errors.add(truth, &said, unit);
+                        errors[0].add(truth, &said, unit);
+                        let place = one.start + (end + step) as i64;
+                        if self.info.learned_until.is_some_and(|until| place >= until) {
+                            errors[1].add(truth, &said, unit);
+                        }
                     }
                     forecasts.push(ForecastPoint {
                         at: end + step,

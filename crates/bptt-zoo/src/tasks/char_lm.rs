@@ -300,11 +300,12 @@ impl Task for CharLm {
             "a UTF-8 text (`-`: standard input) [default: a text about back-propagation through time \
              that comes with bptt]",
         ),
-        TaskOption::text(
+        TaskOption::choice(
             "model",
             "NAME",
             "what reads the characters: recurrent, layers of --cell; or hybrid, blocks of RG-LRU and \
              local attention, 3 of them unless --layers says otherwise, of the width --hidden",
+            &["recurrent", "hybrid"],
         ),
         TaskOption::size(
             "window",
@@ -313,11 +314,12 @@ impl Task for CharLm {
             2,
             LONGEST,
         ),
-        TaskOption::text(
+        TaskOption::choice(
             "tokenizer",
             "NAME",
             "what a token is: chars, the characters that occur; bytes; words, the frequent ones, and else bytes; or bpe, \
              parts of words by byte pair encoding",
+            &["chars", "bytes", "words", "bpe"],
         ),
         TaskOption::size(
             "vocab_size",

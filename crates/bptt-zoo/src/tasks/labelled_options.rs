@@ -29,10 +29,11 @@ impl LabelledOptions {
     /// The options, for the command line.
     pub(crate) const OPTIONS: [TaskOption; 5] = {
         let [data, id, label, time] = LabelledSource::OPTIONS;
-        let weights = TaskOption::text(
+        let weights = TaskOption::choice(
             "class_weights",
             "HOW",
             "none, or balanced: rare labels count as much as frequent ones",
+            &["none", "balanced"],
         );
         [data, id, label, time, weights]
     };

@@ -64,6 +64,13 @@ impl Regress {
         let target = Target::Values(self.target(indices, device));
         Batch { lengths: Some(lengths), ..Batch::new(Input::Values(input), target) }
     }
+
+    /// The error of always saying the mean of training, which is 0 once it is scaled.
+    fn of_the_mean(&self, indices: &[usize]) -> f64 {
+        let numbers = self.numbers(indices);
+        let squares = numbers.iter().map(|&number| f64::from(number).powi(2)).sum::<f64>();
+        (squares / numbers.len() as f64).sqrt() * self.data.unit()
+    }
 }
 
 impl Task for Regress {
@@ -121,6 +128,7 @@ impl Task for Regress {
             test_sequences: test.len(),
             test_loss: loss,
             test_metric: loss.sqrt() * self.data.unit(),
+            test_baseline: Some(self.of_the_mean(test)),
             test_macro_f1: None,
             confusion: None,
             forecast: None,
@@ -148,9 +156,7 @@ impl Task for Regress {
     }
 
     fn describe(&self) -> String {
-        let numbers = self.numbers(&self.data.parts.valid);
-        let squares = numbers.iter().map(|&number| f64::from(number).powi(2)).sum::<f64>();
-        let rmse = (squares / numbers.len() as f64).sqrt() * self.data.unit();
+        let rmse = self.of_the_mean(&self.data.parts.valid);
         let line = format!(
             "{}; always saying the mean of training has rmse {} on the validation part",
             self.data.describe(),

@@ -127,7 +127,7 @@ impl Task for Tag {
 
     fn test(&self, model: &Self::Model, device: &Device) -> Option<TestScores> {
         let test = &self.data.parts.test;
-        Some(test_scores(test.len(), self.judged(model, test, device)))
+        Some(test_scores(&self.data, self.judged(model, test, device)))
     }
 
     fn readout(

@@ -176,10 +176,7 @@ fn what_a_hybrid_does_not_have_is_refused_in_a_line() {
         (Settings { hidden: 7, ..of() }, "--hidden 7: has to be even"),
         (Settings { layers: 2, ..of() }, "--layers 2: every third block"),
         (of().with_option("window", 1), "--window 1: has to be 2"),
-        (
-            of().with_option("model", "hybird"),
-            "unknown variant `hybird`, expected `recurrent` or `hybrid`",
-        ),
+        (of().with_option("model", "hybird"), "--model hybird: has to be recurrent or hybrid"),
         (of().with_option("model", "recurrent"), "--window 5: recurrent layers have no attention"),
     ];
     for (settings, expected) in mistakes {

@@ -91,6 +91,7 @@ fn classes_are_learned_tested_and_predicted() {
     let test = result.test.clone().expect("the task has a test part");
     assert_eq!(test.test_sequences, 24);
     assert!(test.test_metric > 0.9 && test.test_macro_f1 > Some(0.9), "{test:?}");
+    assert_eq!(test.test_baseline, Some(8.0 / 24.0), "each label has a third");
     let confusion = test.confusion.expect("there are labels");
     assert_eq!(confusion.labels, ["down", "flat", "up"]);
     assert_eq!(confusion.total(), 24);
@@ -291,7 +292,7 @@ fn options_that_do_not_go_together_are_named() {
         (&[("data", "a"), ("label", "x")], "--label x: a table needs --id NAME too"),
         (&[("data", "a"), ("time_column", "t")], "--time-column t: it is for tables"),
         (&[("data", "a"), ("id", "x"), ("label", "x")], "has to be another one"),
-        (&[("data", "a"), ("class_weights", "some")], "unknown variant `some`"),
+        (&[("data", "a"), ("class_weights", "some")], "--class-weights some: has to be none or"),
     ];
     for (options, expected) in cases {
         let task = TASKS.iter().find(|task| task.name == "classify").unwrap();

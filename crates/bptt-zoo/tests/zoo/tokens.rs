@@ -53,10 +53,11 @@ fn a_model_with_other_tokens_is_no_beginning() {
         CharLm::with_text(&settings(kind), text).unwrap()
     };
     let [ones, twos] = ["one and one, ", "two and two, "].map(|words| words.repeat(200));
-    let message = |mut own: CharLm, other: CharLm| match own.adopt(&other.info()) {
-        Ok(()) => String::new(),
-        Err(why) => why.to_string(),
-    };
+    let message =
+        |mut own: CharLm, other: CharLm| match own.adopt(&other.info(), &settings("words")) {
+            Ok(()) => String::new(),
+            Err(why) => why.to_string(),
+        };
     assert_eq!(message(task("words", &ones), task("words", &ones)), "");
     assert!(message(task("words", &ones), task("words", &twos)).contains("other tokens"));
     assert!(message(task("bytes", &ones), task("words", &ones)).contains("other tokens"));
@@ -167,7 +168,7 @@ fn what_a_tokenizer_does_not_have_is_refused_in_a_line() {
     };
     let with_size = |kind: &str, size: usize| settings(kind).with_option("vocab_size", size);
     for (settings, says) in [
-        (settings("letters"), "unknown variant `letters`, expected one of"),
+        (settings("letters"), "--tokenizer letters: has to be chars, bytes, words or bpe"),
         (with_size("chars", 300), "--vocab-size 300: --tokenizer chars has no such choice"),
         (with_size("bytes", 300), "--vocab-size 300: --tokenizer bytes has no such choice"),
         (with_size("bpe", 256), "--vocab-size 256: has to be 257 to 131072"),

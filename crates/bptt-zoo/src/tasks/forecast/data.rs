@@ -7,6 +7,7 @@ use crate::frame::step::Grid;
 use crate::frame::{Frame, FrameSeries};
 use crate::labelled::scaling::Scaling;
 use crate::series::{Series, Standardization};
+use crate::tasks::forecast::calendar::CalendarFeature;
 use crate::tasks::forecast::options::ForecastOptions;
 use crate::tasks::forecast::season::season;
 use std::ops::Range;
@@ -118,11 +119,8 @@ impl ForecastData {
             let columns = options.column.0.join("`, `");
             return Err(Error::input(format!("{name}: the column `{columns}` has no number")));
         }
-        if options.calendar.iter().any(|_| frame.grid.is_none_or(|grid| grid.is_of_numbers())) {
-            let time = options.time_column.as_deref().unwrap_or_default();
-            return Err(Error::input(format!(
-                "--calendar: the times of `{time}` are numbers, and have no calendar; leave it out"
-            )));
+        if !options.calendar.is_empty() {
+            check_calendar(frame.grid.as_ref(), options)?;
         }
         Self::new(series, frame.grid, frame.notes, options, name)
     }
@@ -181,8 +179,22 @@ impl ForecastData {
             season => season,
         };
         let names = series.iter().map(|one| one.name.clone()).collect();
-        let info = ForecastInfo { names, scales, covariates, grid, season };
+        let dates = grid.filter(|grid| !grid.is_of_numbers());
+        let learned = dates.map(|_| learned(&series, &cuts));
+        let calendar = dates.zip(learned).filter(|_| !options.calendar.is_empty());
+        let calendar = calendar.map(|(grid, [first, train, _])| match options.is_auto() {
+            true => CalendarFeature::fitting(grid.step, grid.microseconds(first, train)),
+            false => options.features(),
+        });
+        let learned_until = learned.map(|[.., until]| until);
+        let info =
+            ForecastInfo { names, scales, covariates, grid, season, calendar, learned_until };
         Ok(Self { series, info, cuts, train, valid, test, fingerprint, notes })
+    }
+
+    /// The windows of the training and the validation part.
+    pub(crate) fn learned(&self) -> Vec<Start> {
+        self.train.iter().chain(&self.valid).copied().collect()
     }
 
     /// How many values there are, and how many of them are gaps.
@@ -190,6 +202,35 @@ impl ForecastData {
         let targets = || self.series.iter().flat_map(|one| &one.targets);
         (targets().map(|series| series.values.len()).sum(), targets().map(Series::gaps).sum())
     }
+}
+
+/// Checks that what is asked for of the time differs from row to row.
+fn check_calendar(grid: Option<&Grid>, options: &ForecastOptions) -> Result<(), Error> {
+    let Some(grid) = grid.filter(|grid| !grid.is_of_numbers()) else {
+        let time = options.time_column.as_deref().unwrap_or_default();
+        return Err(Error::input(format!(
+            "--calendar: the times of `{time}` are numbers, and have no calendar; leave it out"
+        )));
+    };
+    let asked = options.features().into_iter().filter(|_| !options.is_auto());
+    match asked.into_iter().find(|feature| !feature.varies(grid.step)) {
+        Some(feature) => Err(Error::input(format!(
+            "--calendar {}: it is the same in all rows, which are {} apart; leave it out",
+            feature.name(),
+            grid.step.name()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The places of the first step, of the first one after all training parts, and of the first one after all validation
+/// parts.
+fn learned(series: &[OneSeries], cuts: &[[usize; 3]]) -> [i64; 3] {
+    let after = |part: usize| {
+        let ends = series.iter().zip(cuts).map(|(one, cut)| one.start + cut[part] as i64);
+        ends.max().unwrap_or(0)
+    };
+    [series.iter().map(|one| one.start).min().unwrap_or(0), after(0), after(1)]
 }
 
 /// By series: the first step after the training part, after the validation part, and after the test part. Without a test

@@ -2,6 +2,7 @@
 
 use crate::folder_files::ForecastInfo;
 use crate::series::Standardization;
+use crate::tasks::forecast::calendar::CalendarFeature;
 use crate::tasks::forecast::data::OneSeries;
 use crate::tasks::forecast::head::Said;
 use crate::tasks::forecast::model::Forecaster;
@@ -9,6 +10,11 @@ use crate::tasks::forecast::options::{ForecastOptions, Strategy};
 use bptt::AnyLayer;
 use burn::Tensor;
 use burn::tensor::{Device, TensorData};
+
+/// What of the time a model reads.
+pub(crate) fn calendar_of(info: &ForecastInfo, options: &ForecastOptions) -> Vec<CalendarFeature> {
+    info.calendar.clone().unwrap_or_else(|| options.features())
+}
 
 /// Reads windows for a model.
 #[derive(Clone, Copy, Debug)]
@@ -43,14 +49,14 @@ impl Reader<'_> {
         let coded: Vec<Vec<f32>> =
             values.iter().zip(scales).map(|(values, scale)| scale.encode(values)).collect();
         let length = values[0].len();
-        let features: Vec<_> = self.options.features().collect();
+        let features = calendar_of(self.info, self.options);
         if let ([only], true, true, true) =
             (&coded[..], series.past.is_empty(), series.ahead.is_empty(), features.is_empty())
         {
             return only.clone();
         }
         let ahead = self.options.outputs_ahead();
-        let mut all = Vec::with_capacity(length * self.options.inputs());
+        let mut all = Vec::with_capacity(length * self.options.inputs(&features));
         for t in 0..length {
             coded.iter().for_each(|coded| all.extend(&coded[2 * t..2 * t + 2]));
             let at = start + t;

@@ -10,11 +10,14 @@
 //! distribution in place of a number. The validation part corrects the quantiles that are said ([`Calibration`]).
 
 mod baseline;
-mod calendar;
+pub(crate) mod calendar;
+pub(crate) mod combination;
 pub(crate) mod data;
 pub(crate) mod encode;
 pub(crate) mod head;
+mod judge;
 mod least_squares;
+pub(crate) mod linear;
 pub(crate) mod model;
 pub(crate) mod options;
 pub(crate) mod score;
@@ -32,15 +35,12 @@ use crate::read::data_name;
 use crate::series::Series;
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task, TestScores};
-use crate::tasks::forecast::baseline::Baselines;
+use crate::tasks::forecast::calendar::CalendarFeature;
 use crate::tasks::forecast::data::{ForecastData, OneSeries, Start};
-use crate::tasks::forecast::encode::{Reader, Window};
-use crate::tasks::forecast::head::{Head, Said};
+use crate::tasks::forecast::encode::{Reader, Window, calendar_of};
+use crate::tasks::forecast::head::Head;
 use crate::tasks::forecast::model::{ForecastShape, Forecaster, ForecasterConfig};
-use crate::tasks::forecast::options::ForecastOptions;
-use crate::tasks::forecast::score::{
-    Calibration, ErrorScores, ForecastScores, HorizonError, Pair, coverage, width,
-};
+use crate::tasks::forecast::options::{Combine, ForecastOptions};
 use crate::tasks::parts::{VALIDATION, mean_scores, readout, with_notes};
 use bptt::{AnyCell, AnyLayer, AnyState, Engine, NoiseRates};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
@@ -48,10 +48,6 @@ use burn::Tensor;
 use burn::tensor::{Device, TensorData};
 use rand::RngExt;
 use std::path::Path;
-
-/// How many windows of the test part are judged, and how many of the validation part correct the quantiles, if there are
-/// so many: they are spread over the whole part.
-const JUDGED: usize = 4096;
 
 /// The variational dropout of new runs. On the sunspots it lowers the error by a tenth, and makes it nearly the same for all
 /// seeds.
@@ -90,7 +86,7 @@ impl Forecast {
     /// The config of the model.
     pub fn config(&self) -> ForecasterConfig {
         let (targets, head) = (self.data.series[0].targets.len(), self.options.head);
-        let inputs = self.options.inputs();
+        let inputs = self.options.inputs(&calendar_of(&self.data.info, &self.options));
         let recurrent = self.settings.layer_config(inputs);
         let standard = self.data.info.scales[0][0];
         ForecasterConfig::new(recurrent, self.options.outputs_ahead(), standard)
@@ -143,90 +139,6 @@ impl Forecast {
     fn has_units(&self) -> bool {
         self.data.series[0].targets.len() == 1
     }
-
-    /// What is said about the values after each window, and what they are: `[K·M]` for each window.
-    fn said(
-        &self,
-        model: &Forecaster<AnyLayer>,
-        starts: &[Start],
-        device: &Device,
-    ) -> Vec<Vec<Pair>> {
-        let say = |starts: &[Start]| self.reader().say(model, &self.windows(starts), device);
-        let said = starts.chunks(self.settings.batch).flat_map(say);
-        starts.iter().zip(said).map(|(&start, said)| self.pairs(start, said)).collect()
-    }
-
-    /// What is said beside what is true.
-    fn pairs(&self, (series, start): Start, said: Vec<Said>) -> Vec<Pair> {
-        let one = &self.data.series[series];
-        let targets = one.targets.len();
-        let end = start + self.options.length;
-        let pair = |(at, said): (usize, Said)| {
-            let (step, column) = (at / targets, at % targets);
-            let change = self.data.info.scales[series][column].change;
-            let unit = if self.has_units() { 1.0 } else { change };
-            let naive = self.naive(series, column);
-            Pair { truth: one.targets[column].values[end + step], said, unit, naive, step, column }
-        };
-        said.into_iter().enumerate().map(pair).collect()
-    }
-
-    /// The mean absolute error of the seasonal naive forecast on the training part of a series.
-    fn naive(&self, series: usize, column: usize) -> f64 {
-        let Series { values, known, .. } = &self.data.series[series].targets[column];
-        let season = self.data.info.season;
-        let end = self.data.cuts[series][0].max(season + 1).min(values.len());
-        let pairs = (season..end).filter(|&at| known[at] && known[at - season]);
-        let (sum, count) = pairs.fold((0.0, 0.0), |(sum, count), at| {
-            (sum + (values[at] - values[at - season]).abs(), count + 1.0)
-        });
-        if sum > 0.0 { sum / count } else { self.data.info.scales[series][column].change }
-    }
-
-    /// The scores on the test part.
-    fn scores(&self, model: &Forecaster<AnyLayer>, device: &Device) -> (f64, ForecastScores) {
-        let valid = spread(&self.data.valid, JUDGED);
-        let calibration = Calibration::of(&self.said(model, &valid, device));
-        let starts = spread(&self.data.test, JUDGED);
-        let own = self.said(model, &starts, device);
-        let corrected =
-            |(at, pair): (usize, &Pair)| Pair { said: calibration.apply(at, &pair.said), ..*pair };
-        let pairs = own.iter().flat_map(|pairs| pairs.iter().enumerate().map(corrected));
-        let pairs: Vec<Pair> = pairs.collect();
-        let has_own = self.options.head != Head::Point;
-        let own_coverage = has_own.then(|| coverage(own.iter().flatten()));
-        let all = Baselines { data: &self.data, options: &self.options }.all(&starts);
-        let baselines = all.into_iter().map(|(name, forecasts)| {
-            let pairs: Vec<Pair> = starts
-                .iter()
-                .zip(forecasts)
-                .flat_map(|(&start, values)| {
-                    self.pairs(start, values.into_iter().map(Said::point).collect())
-                })
-                .collect();
-            ErrorScores::of(name, pairs.iter())
-        });
-        let columns = self.options.column.0.iter().enumerate().map(|(column, name)| {
-            let those = pairs.iter().filter(move |pair| pair.column == column);
-            ErrorScores::of(name.clone(), those)
-        });
-        let scores = ForecastScores {
-            errors: ErrorScores::of("model".to_string(), pairs.iter()),
-            baselines: baselines.collect(),
-            horizon_error: HorizonError::of_each(&pairs, self.options.horizon),
-            coverage: coverage(pairs.iter()),
-            own_coverage,
-            interval_width: width(pairs.iter()),
-            columns: if self.has_units() { Vec::new() } else { columns.collect() },
-            season: self.data.info.season,
-            calibration,
-        };
-        let loss = |starts: &[Start]| {
-            let loss = self.error(model, starts, device).into_scalar::<f32>().into();
-            (Scores { loss, metric: 0.0 }, starts.len())
-        };
-        (mean_scores(starts.chunks(self.settings.batch).map(loss)).loss, scores)
-    }
 }
 
 /// All of them, or about `most`, evenly spread.
@@ -246,7 +158,8 @@ impl Task for Forecast {
     type Model = Forecaster<AnyLayer>;
 
     fn defaults() -> Settings {
-        let options = ForecastOptions { test_share: 10, ..ForecastOptions::default() };
+        let own = ForecastOptions::default();
+        let options = ForecastOptions { test_share: 10, combine: Combine::Linear, ..own };
         Settings { hidden: 32, validate_every: 50, ..Settings::new(Self::NAME, &options) }
     }
 
@@ -281,10 +194,23 @@ impl Task for Forecast {
         Ok(Self { settings: settings.clone(), options, data })
     }
 
-    fn adopt(&mut self, from: &FolderInfo) -> Result<(), Error> {
+    fn adopt(&mut self, from: &FolderInfo, settings: &Settings) -> Result<(), Error> {
+        let theirs: ForecastOptions = settings.options()?;
+        self.options.check_same_columns(&theirs)?;
         // Runs of the first versions have none, and scale by the same values.
         let Some(other) = &from.forecast else { return Ok(()) };
         let info = &mut self.data.info;
+        if self.options.is_auto() {
+            // What its data left of the time, or all that it asked for.
+            info.calendar.clone_from(&other.calendar);
+            if info.calendar.is_none() {
+                info.calendar = Some(theirs.features());
+            }
+        } else if calendar_of(info, &self.options) != calendar_of(other, &theirs) {
+            return Err(Error::input(
+                "its model reads something else of the time: start without it",
+            ));
+        }
         let (targets, covariates) = (info.scales[0].len(), info.covariates.mean.len());
         if !other.is_sound(targets, covariates) {
             return Err(Error::input("its model has other columns: start without it"));
@@ -299,7 +225,11 @@ impl Task for Forecast {
     }
 
     fn sequence_size(options: &ForecastOptions) -> SequenceSize {
-        SequenceSize { time: options.length, input: options.inputs(), input_has_gradients: false }
+        SequenceSize {
+            time: options.length,
+            input: options.most_inputs(),
+            input_has_gradients: false,
+        }
     }
 
     fn model(&self, device: &Device) -> Result<Self::Model, Error> {
@@ -349,6 +279,7 @@ impl Task for Forecast {
             test_sequences: self.data.test.len(),
             test_loss,
             test_metric: scores.errors.rmse,
+            test_baseline: None,
             test_macro_f1: None,
             confusion: None,
             forecast: Some(scores),
@@ -415,7 +346,16 @@ impl Task for Forecast {
              the validation part{test}",
             self.options.length, self.options.horizon,
         );
-        with_notes(line, &self.data.notes, self.options.csv.as_deref())
+        let mut notes = self.data.notes.clone();
+        if self.options.is_auto() {
+            let read = calendar_of(&self.data.info, &self.options);
+            let read: Vec<_> = read.into_iter().map(CalendarFeature::name).collect();
+            notes.push(match read.is_empty() {
+                true => "nothing of the calendar fits".to_string(),
+                false => format!("of the calendar the model reads {}", read.join(", ")),
+            });
+        }
+        with_notes(line, &notes, self.options.csv.as_deref())
     }
 
     fn info(&self) -> FolderInfo {

@@ -38,6 +38,8 @@ pub struct ForecastOptions {
     pub head: Head,
     /// How several values ahead are said.
     pub strategy: Strategy,
+    /// What is said together with the network.
+    pub combine: Combine,
     /// The length of the season in steps, for the seasonal naive forecast; 0: it is found.
     pub season: usize,
     /// How many percent at the end are the test part; 0: there is none.
@@ -90,6 +92,17 @@ pub enum Strategy {
     Recursive,
 }
 
+/// What is said together with the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Combine {
+    /// Nothing.
+    #[default]
+    None,
+    /// A linear autoregression, as much as the validation part says.
+    Linear,
+}
+
 impl Default for ForecastOptions {
     fn default() -> Self {
         Self {
@@ -105,6 +118,7 @@ impl Default for ForecastOptions {
             calendar: Vec::new(),
             head: Head::Point,
             strategy: Strategy::Direct,
+            combine: Combine::None,
             season: 0,
             test_share: 0,
             hold_back: 0,
@@ -115,7 +129,7 @@ impl Default for ForecastOptions {
 
 impl ForecastOptions {
     /// The options, for the command line.
-    pub(crate) const OPTIONS: [TaskOption; 19] = {
+    pub(crate) const OPTIONS: [TaskOption; 20] = {
         let [delimiter, decimal, thousands, na] = TableFormat::OPTIONS;
         [
             TaskOption::size("length", "T", "values in a window", 2, LONGEST),
@@ -154,15 +168,24 @@ impl ForecastOptions {
                 "WHAT",
                 "what of the time the model reads: hour, weekday, yearday, or auto for those that fit",
             ),
-            TaskOption::text(
+            TaskOption::choice(
                 "head",
                 "HEAD",
-                "what the model says of a value: point, gaussian, student-t or quantiles",
+                "what the model says of a value: a number, or a distribution",
+                &["point", "gaussian", "student-t", "quantiles"],
             ),
-            TaskOption::text(
+            TaskOption::choice(
                 "strategy",
                 "HOW",
                 "direct: all values ahead at once; recursive: one after the other",
+                &["direct", "recursive"],
+            ),
+            TaskOption::choice(
+                "combine",
+                "WHAT",
+                "linear: forecasts are a mean of the network's and of a linear autoregression's, by what the \
+                 validation part says; none: the network's alone",
+                &["none", "linear"],
             ),
             TaskOption::size(
                 "season",
@@ -238,6 +261,26 @@ impl ForecastOptions {
         Ok(())
     }
 
+    /// Checks that a model that reads their columns can go on with these.
+    pub(crate) fn check_same_columns(&self, theirs: &Self) -> Result<(), Error> {
+        let (own, other) = (self.columns(), theirs.columns());
+        let parts = [
+            ("columns", &own.targets, &other.targets),
+            ("--covariate", &own.past, &other.past),
+            ("--known-covariate", &own.ahead, &other.ahead),
+        ];
+        match parts.into_iter().find(|(_, own, other)| own != other) {
+            Some((what, _, other)) => {
+                let names = match other.is_empty() {
+                    true => "none".to_string(),
+                    false => format!("`{}`", other.join("`, `").escape_debug()),
+                };
+                Err(Error::input(format!("its model has other {what} ({names}): start without it")))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The columns of the table.
     pub(crate) fn columns(&self) -> Columns {
         Columns {
@@ -258,20 +301,31 @@ impl ForecastOptions {
         }
     }
 
-    /// How many numbers each step of a window has.
-    pub(crate) fn inputs(&self) -> usize {
+    /// How many numbers each step of a window has at most.
+    pub(crate) fn most_inputs(&self) -> usize {
+        self.inputs(&self.features())
+    }
+
+    /// How many numbers each step of a window has, if the model reads this of the time.
+    pub(crate) fn inputs(&self, calendar: &[CalendarFeature]) -> usize {
         let targets = self.column.0.len().max(1);
         let ahead = self.known_covariate.len().saturating_mul(self.outputs_ahead());
-        let calendar: usize = self.features().map(CalendarFeature::width).sum();
+        let calendar: usize = calendar.iter().map(|feature| feature.width()).sum();
         2 * targets + self.covariate.len() + ahead + calendar
     }
 
-    /// What of the time the model reads. `auto` is replaced when the step is known.
-    pub(crate) fn features(&self) -> impl Iterator<Item = CalendarFeature> {
-        let auto = self.calendar.iter().any(|name| name == "auto");
-        let is_asked = move |feature: &CalendarFeature| {
-            auto || self.calendar.iter().any(|name| CalendarFeature::named(name) == Some(*feature))
+    /// Whether the data decides what of the time the model reads.
+    pub(crate) fn is_auto(&self) -> bool {
+        self.calendar.iter().any(|name| name == "auto")
+    }
+
+    /// What of the time the model reads; with `auto` all that there is, of which the data leaves what
+    /// fits.
+    pub(crate) fn features(&self) -> Vec<CalendarFeature> {
+        let is_asked = |feature: &CalendarFeature| {
+            self.is_auto()
+                || self.calendar.iter().any(|name| CalendarFeature::named(name) == Some(*feature))
         };
-        CalendarFeature::ALL.into_iter().filter(is_asked)
+        CalendarFeature::ALL.into_iter().filter(is_asked).collect()
     }
 }

@@ -1,6 +1,7 @@
 //! How good forecasts are.
 
 use crate::figure::figure;
+use crate::tasks::forecast::combination::{Combination, FEWEST};
 use crate::tasks::forecast::head::{LEVELS, Said};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct ForecastScores {
     /// The errors of the model.
     pub errors: ErrorScores,
+    /// The errors of the network alone, if the model is a combination.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<ErrorScores>,
     /// The errors of forecasts without a network, on the same windows.
     pub baselines: Vec<ErrorScores>,
     /// The errors for each step ahead.
@@ -23,10 +27,16 @@ pub struct ForecastScores {
     /// The errors of each column, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<ErrorScores>,
+    /// The errors on each series, if there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub series: Vec<ErrorScores>,
     /// The steps in a season, for the seasonal naive forecast and the unit of the MASE.
     pub season: usize,
     /// What the validation part has corrected.
     pub calibration: Calibration,
+    /// The network together with a linear autoregression. `None`: the model is the network alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub combination: Option<Combination>,
 }
 
 /// The errors of a forecast. Those of several columns are in units of each one's usual change.
@@ -72,6 +82,8 @@ pub(crate) struct Pair {
     /// Which step ahead, from 0, and which column.
     pub(crate) step: usize,
     pub(crate) column: usize,
+    /// Which series, from 0.
+    pub(crate) series: usize,
 }
 
 impl Pair {
@@ -145,9 +157,6 @@ pub struct Calibration {
     pub offsets: Vec<[f64; LEVELS.len()]>,
 }
 
-/// With fewer values for each step ahead, all steps are corrected together.
-const FEWEST: usize = 20;
-
 impl Calibration {
     /// The correction by the values of the validation part: `[K·M]` pairs for each window.
     pub(crate) fn of(windows: &[Vec<Pair>]) -> Self {
@@ -193,15 +202,25 @@ fn quantile(sorted: &[f64], level: f64) -> f64 {
     sorted[low] + share * (sorted[(low + 1).min(last)] - sorted[low])
 }
 
+/// How many series have a line of their own; those with the largest MASE.
+const SHOWN: usize = 12;
+
 impl ForecastScores {
     /// The scores as lines for a person: errors beside those of the baselines, and the interval.
     pub fn lines(&self) -> Vec<String> {
-        let width = self.baselines.iter().map(|one| one.name.len()).max().unwrap_or(0).max(5);
+        let mut series: Vec<&ErrorScores> = self.series.iter().collect();
+        series.sort_by(|a, b| b.mase.total_cmp(&a.mase));
+        let more = series.len().saturating_sub(SHOWN);
+        series.truncate(SHOWN);
+        let all = std::iter::once(&self.errors).chain(&self.network);
+        let all = all.chain(&self.baselines).chain(&self.columns);
+        let all: Vec<&ErrorScores> = all.chain(series).collect();
+        let width = all.iter().map(|one| one.name.chars().count()).max().unwrap_or(0).max(5);
         let mut lines = vec![format!(
             "{:width$} {:>11} {:>11} {:>8} {:>8} {:>11}",
             "", "rmse", "mae", "mase", "smape", "pinball"
         )];
-        for one in std::iter::once(&self.errors).chain(&self.baselines).chain(&self.columns) {
+        for one in all {
             lines.push(format!(
                 "{:width$} {:>11} {:>11} {:>8.4} {:>8.4} {:>11}",
                 one.name,
@@ -212,6 +231,10 @@ impl ForecastScores {
                 figure(one.pinball),
             ));
         }
+        if more > 0 {
+            lines.push(format!("{more} more series, with a lower mase, are in test.json"));
+        }
+        lines.extend(self.combination.as_ref().map(Combination::line));
         let own = self
             .own_coverage
             .map_or_else(String::new, |own| format!(" (the model's own: {:.1} %)", 100.0 * own));
@@ -238,7 +261,7 @@ mod tests {
 
     fn pair(truth: f64, center: f64, scale: f64) -> Pair {
         let said = Said { center, scale, quantiles: [center; 7] };
-        Pair { truth, said, unit: 1.0, naive: 2.0, step: 0, column: 0 }
+        Pair { truth, said, unit: 1.0, naive: 2.0, step: 0, column: 0, series: 0 }
     }
 
     #[test]

@@ -24,7 +24,9 @@ pub(crate) fn season(values: &[f64], grid: Option<&Grid>) -> usize {
         all.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, lag)| lag)
     };
     let usual = grid.map(|grid| grid.step.seasons()).unwrap_or_default();
-    let usual = best(&mut usual.into_iter().filter(|&lag| lag <= longest), &of);
+    // Neighbours of any value are alike too: a season is above what lies half of it back.
+    let is_season = |lag: &usize| *lag <= longest && of(*lag) > of(lag / 2);
+    let usual = best(&mut usual.into_iter().filter(is_season), &of);
     let season = usual.or_else(|| {
         // A season is a peak of the autocorrelation: neighbours of any value are alike too.
         let all: Vec<f64> = (0..=longest + 1).map(of).collect();
@@ -59,6 +61,7 @@ fn correlation(flat: &[f64], lag: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::season;
+    use crate::frame::step::{Grid, TimeStep};
 
     #[test]
     fn seasons_are_peaks_of_the_autocorrelation() {
@@ -76,5 +79,11 @@ mod tests {
         assert_eq!(of(&noise), 1);
         assert_eq!(of(&|t| t as f64), 1);
         assert_eq!(season(&[1.0, 2.0], None), 1);
+        // Half an hour is much like the hour before, and its season is the day.
+        let micros = 1800 * 1_000_000;
+        let grid =
+            Grid { step: TimeStep::Micros(micros), number: 0.0, micros: 0, month_ends: false };
+        let day = |t: usize| (t as f64 * std::f64::consts::TAU / 48.0).sin() + 0.01 * noise(t);
+        assert_eq!(season(&(0..480).map(day).collect::<Vec<_>>(), Some(&grid)), 48);
     }
 }

@@ -1,0 +1,212 @@
+//! How good a model is on the test part: what it says, corrected and combined by the validation part, beside the truth.
+
+use crate::series::Series;
+use crate::task::Scores;
+use crate::tasks::forecast::baseline::Baselines;
+use crate::tasks::forecast::combination::{Combination, TwoForecasts};
+use crate::tasks::forecast::data::Start;
+use crate::tasks::forecast::head::{Head, Said};
+use crate::tasks::forecast::linear::LinearForecast;
+use crate::tasks::forecast::model::Forecaster;
+use crate::tasks::forecast::options::Combine;
+use crate::tasks::forecast::score::{
+    Calibration, ErrorScores, ForecastScores, HorizonError, Pair, coverage, width,
+};
+use crate::tasks::forecast::{Forecast, spread};
+use crate::tasks::parts::mean_scores;
+use bptt::AnyLayer;
+use burn::tensor::Device;
+
+/// How many windows of the test part are judged, and how many of the validation part correct the quantiles, if there are
+/// so many: they are spread over the whole part.
+const JUDGED: usize = 4096;
+
+impl Forecast {
+    /// What is said about the values after each window, and what they are: `[K·M]` for each window.
+    fn said(
+        &self,
+        model: &Forecaster<AnyLayer>,
+        starts: &[Start],
+        device: &Device,
+    ) -> Vec<Vec<Pair>> {
+        let say = |starts: &[Start]| self.reader().say(model, &self.windows(starts), device);
+        let said = starts.chunks(self.settings.batch).flat_map(say);
+        starts.iter().zip(said).map(|(&start, said)| self.pairs(start, said)).collect()
+    }
+
+    /// What is said beside what is true.
+    fn pairs(&self, (series, start): Start, said: Vec<Said>) -> Vec<Pair> {
+        let one = &self.data.series[series];
+        let targets = one.targets.len();
+        let end = start + self.options.length;
+        let pair = |(at, said): (usize, Said)| {
+            let (step, column) = (at / targets, at % targets);
+            let change = self.data.info.scales[series][column].change;
+            let unit = if self.has_units() { 1.0 } else { change };
+            let naive = self.naive(series, column);
+            Pair {
+                truth: one.targets[column].values[end + step],
+                said,
+                unit,
+                naive,
+                step,
+                column,
+                series,
+            }
+        };
+        said.into_iter().enumerate().map(pair).collect()
+    }
+
+    /// The mean absolute error of the seasonal naive forecast on the training part of a series.
+    fn naive(&self, series: usize, column: usize) -> f64 {
+        let Series { values, known, .. } = &self.data.series[series].targets[column];
+        let season = self.data.info.season;
+        let end = self.data.cuts[series][0].max(season + 1).min(values.len());
+        let pairs = (season..end).filter(|&at| known[at] && known[at - season]);
+        let (sum, count) = pairs.fold((0.0, 0.0), |(sum, count), at| {
+            (sum + (values[at] - values[at - season]).abs(), count + 1.0)
+        });
+        if sum > 0.0 { sum / count } else { self.data.info.scales[series][column].change }
+    }
+
+    /// How much of the forecasts is the network's, by its forecasts on the validation part, and the linear autoregression
+    /// of the training part alone. `None`: all is the network's.
+    fn combination(
+        &self,
+        starts: &[Start],
+        said: &[Vec<Pair>],
+    ) -> Option<(Combination, LinearForecast)> {
+        if self.options.combine == Combine::None {
+            return None;
+        }
+        let fit = |starts: &[Start]| LinearForecast::fit(&self.data, &self.options, starts);
+        // What is fitted on the validation part too would seem too good on it.
+        let linear = fit(&self.data.train)?;
+        let window = |(pairs, &start): (&Vec<Pair>, &Start)| {
+            let linear = linear.of_window(&self.data, &self.options, start);
+            let both = |(pair, linear): (&Pair, f64)| TwoForecasts {
+                truth: pair.truth,
+                network: pair.said.center,
+                linear,
+                unit: pair.naive,
+            };
+            pairs.iter().zip(linear).map(both).collect()
+        };
+        let windows: Vec<Vec<TwoForecasts>> = said.iter().zip(starts).map(window).collect();
+        let network = Combination::shares(&windows, self.data.series[0].targets.len());
+        Some((Combination { network, linear: fit(&self.data.learned())? }, linear))
+    }
+
+    /// What is said together with a linear autoregression.
+    fn combined(
+        &self,
+        both: Option<(&Combination, &LinearForecast)>,
+        starts: &[Start],
+        said: &[Vec<Pair>],
+    ) -> Vec<Vec<Pair>> {
+        let Some((both, linear)) = both else { return said.to_vec() };
+        let window = |(pairs, &start): (&Vec<Pair>, &Start)| {
+            let linear = linear.of_window(&self.data, &self.options, start);
+            let pairs = pairs.iter().zip(linear).enumerate();
+            let pairs = pairs.map(|(at, (pair, linear))| {
+                let said = both.apply(at, &pair.said, linear);
+                Pair { said, ..*pair }
+            });
+            pairs.collect()
+        };
+        said.iter().zip(starts).map(window).collect()
+    }
+
+    /// The scores on the test part.
+    pub(super) fn scores(
+        &self,
+        model: &Forecaster<AnyLayer>,
+        device: &Device,
+    ) -> (f64, ForecastScores) {
+        let valid = spread(&self.data.valid, JUDGED);
+        let said = self.said(model, &valid, device);
+        let both = self.combination(&valid, &said);
+        let trained = both.as_ref().map(|(both, trained)| (both, trained));
+        let said = self.combined(trained, &valid, &said);
+        let calibration = Calibration::of(&said);
+        let starts = spread(&self.data.test, JUDGED);
+        let own = self.said(model, &starts, device);
+        let both = both.map(|(both, _)| both);
+        let learned = both.as_ref().map(|both| (both, &both.linear));
+        let together = self.combined(learned, &starts, &own);
+        let corrected =
+            |(at, pair): (usize, &Pair)| Pair { said: calibration.apply(at, &pair.said), ..*pair };
+        let pairs = together.iter().flat_map(|pairs| pairs.iter().enumerate().map(corrected));
+        let pairs: Vec<Pair> = pairs.collect();
+        let has_own = self.options.head != Head::Point;
+        let network = ErrorScores::of("its network alone".to_string(), own.iter().flatten());
+        let scores = ForecastScores {
+            errors: ErrorScores::of("model".to_string(), pairs.iter()),
+            network: both.is_some().then_some(network),
+            baselines: self.baselines(&starts),
+            horizon_error: HorizonError::of_each(&pairs, self.options.horizon),
+            coverage: coverage(pairs.iter()),
+            own_coverage: has_own.then(|| coverage(own.iter().flatten())),
+            interval_width: width(pairs.iter()),
+            columns: if self.has_units() { Vec::new() } else { self.each_column(&pairs) },
+            series: if self.data.series.len() > 1 { self.each_series(&pairs) } else { Vec::new() },
+            season: self.data.info.season,
+            calibration,
+            combination: both,
+        };
+        (self.test_loss(model, &starts, &pairs, device), scores)
+    }
+
+    /// The loss on the test part: of a point that of what is said together, of a distribution that of the network.
+    fn test_loss(
+        &self,
+        model: &Forecaster<AnyLayer>,
+        starts: &[Start],
+        pairs: &[Pair],
+        device: &Device,
+    ) -> f64 {
+        if self.options.head == Head::Point && self.options.combine != Combine::None {
+            let square = |pair: &Pair| {
+                let change = self.data.info.scales[pair.series][pair.column].change;
+                ((pair.truth - pair.said.center) / change).powi(2)
+            };
+            return pairs.iter().map(square).sum::<f64>() / pairs.len() as f64;
+        }
+        let loss = |starts: &[Start]| {
+            let loss = self.error(model, starts, device).into_scalar::<f32>().into();
+            (Scores { loss, metric: 0.0 }, starts.len())
+        };
+        mean_scores(starts.chunks(self.settings.batch).map(loss)).loss
+    }
+
+    /// The errors of forecasts without a network.
+    fn baselines(&self, starts: &[Start]) -> Vec<ErrorScores> {
+        let all = Baselines { data: &self.data, options: &self.options }.all(starts);
+        let scores = |(name, forecasts): (String, Vec<Vec<f64>>)| {
+            let pairs = starts.iter().zip(forecasts).flat_map(|(&start, values)| {
+                self.pairs(start, values.into_iter().map(Said::point).collect())
+            });
+            ErrorScores::of(name, pairs.collect::<Vec<_>>().iter())
+        };
+        all.into_iter().map(scores).collect()
+    }
+
+    /// The errors of each column.
+    fn each_column(&self, pairs: &[Pair]) -> Vec<ErrorScores> {
+        let columns = self.options.column.0.iter().enumerate().map(|(column, name)| {
+            let those = pairs.iter().filter(move |pair| pair.column == column);
+            ErrorScores::of(name.clone(), those)
+        });
+        columns.collect()
+    }
+
+    /// The errors on each series. A series that ends before the test begins has none.
+    fn each_series(&self, pairs: &[Pair]) -> Vec<ErrorScores> {
+        let series = self.data.info.names.iter().enumerate().filter_map(|(series, name)| {
+            let those = pairs.iter().filter(move |pair| pair.series == series);
+            those.clone().next()?;
+            Some(ErrorScores::of(name.clone(), those))
+        });
+        series.collect()
+    }
+}
