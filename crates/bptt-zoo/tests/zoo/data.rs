@@ -196,7 +196,7 @@ fn other_separators_marks_and_words_are_read_where_they_are_sure() {
             &[semicolons, "numbers with decimal commas and points between thousands (`1,5`)"],
         ),
         (b"x\n1.5\n2 000\n", &["numbers with spaces between thousands (`2 000`)"]),
-        (b"x\n1.5\nNaN\n2000\n", &["`NaN` read as no value, 1 times, first in line 3"]),
+        (b"x\n1.5\nNaN\n2000\n", &["`NaN` in line 3 read as no value"]),
         (b"\xe4,x\n0,1.5\n1,2000\n", &["not UTF-8, read as Windows-1252"]),
         (&utf16("t;x\n0;1,5\n1;2000\n"), &["read as UTF-16", semicolons, commas]),
     ];

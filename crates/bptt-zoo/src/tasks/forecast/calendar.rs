@@ -64,7 +64,7 @@ impl CalendarFeature {
                 TimeStep::Micros(step) => 2 * step <= cycle,
                 TimeStep::Weekdays | TimeStep::Months(_) | TimeStep::Number(_) => true,
             };
-            feature.varies(step) && has_rows && trained >= 2 * cycle - DAY
+            feature.varies(step) && has_rows && trained >= 2 * cycle
         };
         Self::ALL.into_iter().filter(fits).collect()
     }
