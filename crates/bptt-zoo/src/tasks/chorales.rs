@@ -233,6 +233,7 @@ impl Task for Chorales {
             test_sequences: self.parts.test.len(),
             test_loss: loss,
             test_metric: metric,
+            test_baseline: None,
             test_macro_f1: None,
             confusion: None,
             forecast: None,

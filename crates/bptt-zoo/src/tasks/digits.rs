@@ -223,6 +223,7 @@ impl Task for Digits {
             test_sequences: self.test.len(),
             test_loss,
             test_metric: confusion.accuracy(),
+            test_baseline: None,
             test_macro_f1: Some(confusion.macro_f1()),
             confusion: Some(confusion),
             forecast: None,

@@ -211,6 +211,7 @@ impl Task for Parity {
             test_sequences: VALIDATION.div_ceil(batch) * batch,
             test_loss: loss,
             test_metric: metric,
+            test_baseline: None,
             test_macro_f1: None,
             confusion: None,
             forecast: None,
