@@ -147,6 +147,20 @@ fn once_each(read: &Read, sorted: &[Vec<usize>], column: &str) -> Result<(), Str
     Ok(())
 }
 
+/// The grid that is given, if the steps of the file's own one are its, or else the own one.
+fn chosen(own: Grid, given: Option<&Grid>, column: &str) -> Result<Grid, String> {
+    match given {
+        Some(given) if !given.step.may_be(own.step) => Err(format!(
+            ": the usual step of `{column}` is {}, and the model learned steps of {}: give rows of that \
+             step",
+            own.step.name(),
+            given.step.name()
+        )),
+        Some(given) => Ok(*given),
+        None => Ok(own),
+    }
+}
+
 /// The columns of each series on the grid of their times.
 fn placed(
     read: &Read,
@@ -176,18 +190,7 @@ fn placed(
     let Some(own) = Grid::of(&times) else {
         return Err(format!(": `{column}` has to have two times at least"));
     };
-    let grid = match given {
-        Some(given) if !given.step.may_be(own.step) => {
-            return Err(format!(
-                ": the usual step of `{column}` is {}, and the model learned steps of {}: give rows of \
-                 that step",
-                own.step.name(),
-                given.step.name()
-            ));
-        }
-        Some(given) => *given,
-        None => own,
-    };
+    let grid = chosen(own, given, column)?;
     let origin = grid.moment(0);
     let (mut all, mut odd, mut empty) = (Vec::new(), Vec::new(), (0, None));
     for (rows, times) in sorted.iter().zip(&times) {
