@@ -15,6 +15,7 @@
 //! | [`GruResetBefore`] | `gru_reset_before.rs` | 3: `r z n` | – | `n` of `r ⊙ h` |
 //! | [`Mgu`] | `mgu.rs` | 2: `f n` | – | `n` of `f ⊙ h` |
 //! | [`Rhn`] | `rhn.rs` | 2: `n t` | – | added |
+//! | [`Lem`] | `lem.rs` | 4: `s r n m` | `z` | `m` of `z'` |
 //! | [`IndRnnTanh`], [`IndRnnRelu`] | `indrnn.rs` | 1 | – | none: `u ⊙ h` |
 //! | [`LstmLayerNorm`] | `lstm_layernorm.rs` | 4: `i f g o` | `c` | separate |
 //! | [`GruLayerNorm`] | `gru_layernorm.rs` | 3: `r z n` | – | separate |
@@ -63,6 +64,7 @@ mod gru_reset_after;
 mod gru_reset_before;
 mod indrnn;
 mod layer_norm;
+mod lem;
 mod lstm;
 mod lstm_coupled;
 mod lstm_dropped;
@@ -92,6 +94,7 @@ pub use gru_layernorm::GruLayerNorm;
 pub use gru_reset_after::GruResetAfter;
 pub use gru_reset_before::GruResetBefore;
 pub use indrnn::{IndRnnRelu, IndRnnTanh};
+pub use lem::Lem;
 pub use lstm::Lstm;
 pub use lstm_coupled::LstmCoupled;
 pub use lstm_dropped::LstmDropped;
@@ -110,6 +113,7 @@ pub use wrapper::Wrapper;
 pub mod saved {
     pub use crate::gru_reset_after::Saved as GruResetAfter;
     pub use crate::gru_reset_before::Saved as GruResetBefore;
+    pub use crate::lem::Saved as Lem;
     pub use crate::lstm::Saved as Lstm;
     pub use crate::lstm_coupled::Saved as LstmCoupled;
     pub use crate::lstm_peephole::Saved as LstmPeephole;

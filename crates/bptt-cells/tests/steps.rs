@@ -3,8 +3,8 @@
 use bptt_cells::{
     Backward, Cell, Clipped, Components, Dual, GateRole, GruDreamer, GruLayerNorm, GruResetAfter,
     GruResetAfterDropped, GruResetBefore, GruResetBeforeDropped, HiddenTerm, IndRnnRelu,
-    IndRnnTanh, Layout, Lstm, LstmCoupled, LstmDropped, LstmLayerNorm, LstmPeephole, Mgu, Number,
-    Rectify, Rhn, RnnRelu, RnnTanh, Row, Slstm, State, Unicornn,
+    IndRnnTanh, Layout, Lem, Lstm, LstmCoupled, LstmDropped, LstmLayerNorm, LstmPeephole, Mgu,
+    Number, Rectify, Rhn, RnnRelu, RnnTanh, Row, Slstm, State, Unicornn,
 };
 
 /// The weight of the gated hidden state, a scalar, so that a cell with such a state is a function of its gates.
@@ -137,6 +137,8 @@ fn step_backward_is_the_transposed_jacobian_of_step() {
     check(GruResetBeforeDropped);
     check(LstmPeephole);
     check(Mgu);
+    check(Lem::default());
+    check(Lem { step: 0.3 });
     check(Rhn);
     check(IndRnnTanh);
     check(IndRnnRelu);
@@ -175,6 +177,7 @@ fn layouts_agree_with_their_planes() {
     agree::<GruResetBefore>();
     agree::<LstmPeephole>();
     agree::<Mgu>();
+    agree::<Lem>();
     agree::<Rhn>();
     agree::<IndRnnTanh>();
     agree::<IndRnnRelu>();
@@ -304,6 +307,7 @@ fn gates_do_with_the_memory_what_their_roles_say() {
     keeps(LstmPeephole);
     keeps(Slstm);
     keeps(Mgu);
+    keeps(Lem::default());
     keeps(Rhn);
     assert!(RnnTanh::GATE_ROLES.is_empty() && IndRnnTanh::GATE_ROLES.is_empty());
 }

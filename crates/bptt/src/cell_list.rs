@@ -126,6 +126,8 @@ cells! {
     Mgu(bptt_cells::Mgu), "mgu", "Minimal gated unit";
     #[cfg(feature = "gated-cells")]
     Rhn(bptt_cells::Rhn), "rhn", "Recurrent highway network of depth 1";
+    #[cfg(feature = "gated-cells")]
+    Lem(bptt_cells::Lem), "lem", "Long expressive memory";
     #[cfg(feature = "diagonal-cells")]
     IndRnn(IndRnnCell), "indrnn", "Independently recurrent network";
     #[cfg(feature = "diagonal-cells")]

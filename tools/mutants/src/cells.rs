@@ -4,8 +4,8 @@ use crate::cell::{Function, Mutated, Mutation, mutations};
 use crate::suite::{Catch, Suite, Verdict};
 use bptt::cells::{
     Cell, Clipped, Components, GruDreamer, GruLayerNorm, GruResetAfter, GruResetAfterDropped,
-    GruResetBefore, GruResetBeforeDropped, IndRnnRelu, IndRnnTanh, Lstm, LstmCoupled, LstmDropped,
-    LstmLayerNorm, LstmPeephole, Mgu, Rhn, RnnRelu, RnnTanh, Slstm, Unicornn,
+    GruResetBefore, GruResetBeforeDropped, IndRnnRelu, IndRnnTanh, Lem, Lstm, LstmCoupled,
+    LstmDropped, LstmLayerNorm, LstmPeephole, Mgu, Rhn, RnnRelu, RnnTanh, Slstm, Unicornn,
 };
 use bptt::{AnyState, CellVisitor, Kernel, SequenceCell};
 use bptt_probe::measure_layer;
@@ -40,6 +40,7 @@ pub fn of_cells(device: &Device, tiny: bool) -> Result<Vec<Verdict>, String> {
     mutate(LstmPeephole, "lstm-peephole", of("lstm-peephole", None), &mut all)?;
     mutate(Mgu, "mgu", of("mgu", None), &mut all)?;
     mutate(Rhn, "rhn", of("rhn", None), &mut all)?;
+    mutate(Lem::default(), "lem", of("lem", None), &mut all)?;
     mutate(IndRnnTanh, "indrnn-tanh", of("indrnn-tanh", None), &mut all)?;
     mutate(IndRnnRelu, "indrnn-relu", of("indrnn-relu", None), &mut all)?;
     mutate(Slstm, "slstm", of("slstm", None), &mut all)?;

@@ -3,8 +3,8 @@
 use super::*;
 use bptt_cells::{
     Clipped, GruDreamer, GruResetAfter, GruResetAfterDropped, GruResetBefore, IndRnnRelu,
-    IndRnnTanh, Lstm, LstmCoupled, LstmDropped, LstmLayerNorm, LstmPeephole, Mgu, Rhn, RnnRelu,
-    RnnTanh, Slstm, Unicornn,
+    IndRnnTanh, Lem, Lstm, LstmCoupled, LstmDropped, LstmLayerNorm, LstmPeephole, Mgu, Rhn,
+    RnnRelu, RnnTanh, Slstm, Unicornn,
 };
 
 /// Numbers between -2 and 2 that do not repeat.
@@ -82,6 +82,7 @@ fn a_program_computes_what_the_cells_text_does() {
     check(GruResetAfterDropped);
     check(GruResetBefore);
     check(Mgu);
+    check(Lem::default());
     check(RnnTanh);
     check(RnnRelu);
     check(IndRnnTanh);
