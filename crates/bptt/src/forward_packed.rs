@@ -46,11 +46,6 @@ impl<C: SequenceCell> Recurrent<C> {
         options: &SequenceOptions<C::State>,
         state: Option<C::State>,
     ) -> (PackedSequence, C::State) {
-        assert!(
-            !options.has_mask(),
-            "{}: a packed sequence with lengths or a mask beside its own lengths: expected neither",
-            self.cell.name(),
-        );
         RecurrentLayer::forward_packed_with(self, input, options, state)
     }
 }
