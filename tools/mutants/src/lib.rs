@@ -17,6 +17,8 @@ mod cell;
 mod cells;
 pub mod child;
 mod number;
+mod scan_sites;
+pub mod site;
 pub mod sites;
 pub mod suite;
 

@@ -1,51 +1,35 @@
-//! What is changed in the source of the kernels' backward passes, one thing at a time.
+//! What is changed in the source of the backward passes, one thing at a time: of the kernels, and of the cells whose text
+//! no number can mutate.
 //!
 //! A site is a piece of the source, `«…»` around the expression or statement that is changed, the
 //! text around it to find it by. All of them go into one copy of the source, each behind a switch, so
 //! that one build serves them all. A site whose text has changed has to be changed here too; a test
 //! says which.
 
-/// A place in the source, and what can stand there instead.
-#[derive(Debug)]
-pub struct Site {
-    /// Below `crates/bptt-kernels/src`.
-    pub file: &'static str,
-    /// Text that occurs once in the file, with `«` and `»` around what is changed.
-    pub text: &'static str,
-    /// What it is called, and what stands there.
-    pub wrong: &'static [(&'static str, &'static str)],
-}
+use crate::scan_sites;
+use crate::site::{Site, site};
+use std::collections::BTreeSet;
 
-const fn site(
-    file: &'static str,
-    text: &'static str,
-    wrong: &'static [(&'static str, &'static str)],
-) -> Site {
-    Site { file, text, wrong }
-}
+const REFERENCE: &str = "bptt-kernels/src/reference/body.rs";
+const REFERENCE_NOISE: &str = "bptt-kernels/src/reference/noise.rs";
+const STEP_SUMS: &str = "bptt-kernels/src/reference/step_sums.rs";
+const MATRIX: &str = "bptt-kernels/src/reference/recurrent_matrix.rs";
+const HEADS: &str = "bptt-kernels/src/host/sequence/heads.rs";
+const NODE: &str = "bptt-kernels/src/recurrent/autodiff.rs";
+const BACKWARD: &str = "bptt-kernels/src/host/sequence/backward.rs";
+const BACK_MEMORY: &str = "bptt-kernels/src/host/sequence/backward_memory.rs";
+const BACK_STEPS: &str = "bptt-kernels/src/host/sequence/backward_steps.rs";
+const BACK_SHARED: &str = "bptt-kernels/src/host/sequence/backward_shared.rs";
+const NOISE: &str = "bptt-kernels/src/host/sequence/noise.rs";
+const WEIGHTS: &str = "bptt-kernels/src/host/sequence/weights.rs";
+const SUMS: &str = "bptt-kernels/src/host/sequence/sums.rs";
+const GATES: &str = "bptt-kernels/src/host/step/gates.rs";
+const OUTER: &str = "bptt-kernels/src/host/gemm/transposed_product.rs";
+const RECOMPUTE: &str = "bptt-kernels/src/host/sequence/recompute.rs";
 
-const REFERENCE: &str = "reference/body.rs";
-const REFERENCE_NOISE: &str = "reference/noise.rs";
-const STEP_SUMS: &str = "reference/step_sums.rs";
-const MATRIX: &str = "reference/recurrent_matrix.rs";
-const HEADS: &str = "host/sequence/heads.rs";
-const NODE: &str = "recurrent/autodiff.rs";
-const BACKWARD: &str = "host/sequence/backward.rs";
-const BACK_MEMORY: &str = "host/sequence/backward_memory.rs";
-const BACK_STEPS: &str = "host/sequence/backward_steps.rs";
-const BACK_SHARED: &str = "host/sequence/backward_shared.rs";
-const NOISE: &str = "host/sequence/noise.rs";
-const WEIGHTS: &str = "host/sequence/weights.rs";
-const SUMS: &str = "host/sequence/sums.rs";
-const GATES: &str = "host/step/gates.rs";
-const OUTER: &str = "host/gemm/transposed_product.rs";
-const RECOMPUTE: &str = "host/sequence/recompute.rs";
-const SCAN: &str = "host/scan/backward.rs";
-const SCAN_INPUT: &str = "host/scan/input/backward.rs";
-
-/// All sites.
+/// The sites of the passes step by step.
 #[rustfmt::skip]
-pub const SITES: &[Site] = &[
+const SITES: &[Site] = &[
     // The reference body.
     site(REFERENCE, "d => «or_zeros(d, &[time, batch, output])»,", &[
         ("the outputs' cotangent not read", "or_zeros(None, &[time, batch, output])"),
@@ -332,37 +316,6 @@ pub const SITES: &[Site] = &[
         ("the first head's block for all, backward", "row_at(layer, 0, gate, 0)"),
     ]),
 
-    // Scans, and their products.
-    site(SCAN, "let d = «carried.plus(&span.load(simd, self.d_states))»;", &[
-        ("the cotangent of a step's state not added", "carried"),
-        ("what comes from the step behind not added", "span.load(simd, self.d_states)"),
-    ]),
-    site(SCAN, "let d_before = «done.a.times_backward(&d)»;", &[
-        ("a factor not conjugated", "done.a.times(&d)"),
-        ("the factor left out", "d.clone()"),
-    ]),
-    site(SCAN, "let d_a = «before.times_backward(&d)»;", &[
-        ("the factor for the state before the step", "done.a.times_backward(&d)"),
-    ]),
-    site(SCAN, "_ if flags & RESET != 0 => «reset»,", &[
-        ("the initial state for that of a reset", "scan.of_row(scan.initial, row)"),
-    ]),
-    site(SCAN, "span.store(simd, self.d_constants, «sum(so_far, d_constants)»);", &[
-        ("the constants' gradient of one step alone", "{ let _ = so_far; d_constants }"),
-    ]),
-    site(SCAN_INPUT, "«products.add_to_weight(d_gates, &units, &steps, &mut sums);»", &[
-        ("the weight's gradient of the last steps alone", "if steps.end == plan.time { products.add_to_weight(d_gates, &units, &(steps.end - 1..steps.end), &mut sums); }"),
-    ]),
-    site(SCAN_INPUT, "let at = «(plane * hidden + units.start + first) * size»;", &[
-        ("the gradients of all gates in the rows of the first", "(units.start + first) * size"),
-    ]),
-    site(SCAN_INPUT, "let last = «of.planes() * units.len()»;", &[
-        ("the first gate's gradient for that of the last", "0"),
-    ]),
-    site(SCAN_INPUT, "add_up(constants, «d_constants.as_slice()»);", &[
-        ("the constants' gradient of one row alone", "&d_constants.as_slice()[..constants.len()]"),
-    ]),
-
     // The recomputation under a budget.
     site(RECOMPUTE, "return Some(forwarder.pass(steps, «memory», outputs, true));", &[
         ("computed again from the first state", "{ let _ = memory; forwarder.first_memory() }"),
@@ -379,15 +332,21 @@ pub const SITES: &[Site] = &[
 pub fn kernels(file: &str) -> &'static [bptt::Kernel] {
     use bptt::Kernel;
     match file {
-        REFERENCE | STEP_SUMS | MATRIX => &[Kernel::Reference],
+        REFERENCE | REFERENCE_NOISE | STEP_SUMS | MATRIX => &[Kernel::Reference],
         NODE => &[Kernel::Auto, Kernel::Reference],
+        scan if scan_sites::SITES.iter().any(|site| site.file == scan) => scan_sites::kernels(scan),
         _ => &[Kernel::Auto],
     }
 }
 
+/// All sites.
+fn sites() -> impl Iterator<Item = &'static Site> {
+    SITES.iter().chain(scan_sites::SITES)
+}
+
 /// The mutants in order: their sites, and which of the site's.
 pub fn all() -> Vec<(&'static Site, usize)> {
-    SITES.iter().flat_map(|site| (0..site.wrong.len()).map(move |k| (site, k))).collect()
+    sites().flat_map(|site| (0..site.wrong.len()).map(move |k| (site, k))).collect()
 }
 
 /// A file's source with all its mutants, the `n`th of [`all`] behind `crate::mutant::is(n)`.
@@ -398,7 +357,7 @@ pub fn all() -> Vec<(&'static Site, usize)> {
 pub fn with_mutants(file: &str, source: &str) -> Result<String, String> {
     let mut changes = Vec::new();
     let mut first = 0;
-    for site in SITES {
+    for site in sites() {
         let number = first;
         first += site.wrong.len();
         if site.file != file || site.wrong.is_empty() {
@@ -441,9 +400,14 @@ pub fn with_mutants(file: &str, source: &str) -> Result<String, String> {
     Ok(source)
 }
 
+/// The folders of the crates that have mutants, below `crates`.
+pub fn crates() -> BTreeSet<&'static str> {
+    files().into_iter().filter_map(|file| file.split_once('/')).map(|(of, _)| of).collect()
+}
+
 /// The files that have mutants.
 pub fn files() -> Vec<&'static str> {
-    let mut files: Vec<_> = SITES.iter().map(|site| site.file).collect();
+    let mut files: Vec<_> = sites().map(|site| site.file).collect();
     files.dedup();
     files.sort_unstable();
     files.dedup();
@@ -458,12 +422,12 @@ mod tests {
     fn every_site_is_there_once() {
         // At run time: the binary may have been built where another clone lay.
         let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo says where the package is");
-        let kernels = std::path::Path::new(&package).join("../../crates/bptt-kernels/src");
+        let crates = std::path::Path::new(&package).join("../../crates");
         for file in files() {
-            let source = std::fs::read_to_string(kernels.join(file)).unwrap();
+            let source = std::fs::read_to_string(crates.join(file)).unwrap();
             let changed = with_mutants(file, &source).unwrap();
             assert!(changed.contains("crate::mutant::is("));
         }
-        assert!(all().len() >= 70, "{}", all().len());
+        assert!(all().len() >= 170, "{}", all().len());
     }
 }

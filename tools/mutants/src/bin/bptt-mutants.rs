@@ -12,7 +12,7 @@
 //! turns, and this program, built from the copy, runs the case table with one of them on.
 
 use bptt::Kernel;
-use bptt_mutants::sites::{all, files, kernels, with_mutants};
+use bptt_mutants::sites::{all, crates, files, kernels, with_mutants};
 use bptt_mutants::suite::{Catch, Fate, Suite, Verdict};
 use bptt_mutants::{child, of_cells};
 use burn::tensor::Device;
@@ -121,7 +121,7 @@ fn of_sources() -> Result<Vec<Verdict>, Failure> {
     Ok(verdicts)
 }
 
-/// Copies the crates, with all mutants in the kernels, and builds this program there.
+/// Copies the crates, with all mutants in the kernels and in the cells of scans, and builds this program there.
 fn build() -> Result<PathBuf, Failure> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = package.ancestors().nth(2).ok_or("no workspace")?;
@@ -139,22 +139,25 @@ fn build() -> Result<PathBuf, Failure> {
     let theirs = format!("\nversion = \"{major}.{minor}.999\"");
     fs::write(copy.join("Cargo.toml"), manifest.replacen(&ours, &theirs, 1))?;
 
-    let source = copy.join("crates/bptt-kernels/src");
+    let source = copy.join("crates");
     for file in files() {
         let path = source.join(file);
         fs::write(&path, with_mutants(file, &fs::read_to_string(&path)?)?)?;
     }
-    let library = fs::read_to_string(source.join("lib.rs"))?;
-    fs::write(source.join("lib.rs"), library + "\nmod mutant;\n")?;
-    fs::write(
-        source.join("mutant.rs"),
-        "//! Which mutant is on.\n\
-         pub(crate) fn is(number: usize) -> bool {\n\
-         static ON: std::sync::OnceLock<Option<usize>> = std::sync::OnceLock::new();\n\
-         let on = || std::env::var(\"BPTT_MUTANT\").ok()?.parse().ok();\n\
-         *ON.get_or_init(on) == Some(number)\n\
-         }\n",
-    )?;
+    for name in crates() {
+        let source = source.join(name).join("src");
+        let library = fs::read_to_string(source.join("lib.rs"))?;
+        fs::write(source.join("lib.rs"), library + "\nmod mutant;\n")?;
+        fs::write(
+            source.join("mutant.rs"),
+            "//! Which mutant is on.\n\
+             pub(crate) fn is(number: usize) -> bool {\n\
+             static ON: std::sync::OnceLock<Option<usize>> = std::sync::OnceLock::new();\n\
+             let on = || std::env::var(\"BPTT_MUTANT\").ok()?.parse().ok();\n\
+             *ON.get_or_init(on) == Some(number)\n\
+             }\n",
+        )?;
+    }
 
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
