@@ -3,10 +3,16 @@
 use crate::failure::Failure;
 use crate::output;
 use bptt::Nonlinearity;
+#[cfg(feature = "scanned-cells")]
+use bptt::scanned::ScannedKind;
+#[cfg(feature = "scanned-cells")]
+use bptt_zoo::weights::FoundScanned;
 use bptt_zoo::weights::{
     Conversion, Format, FoundLayer, Import, LayerOptions, Library, TensorMapping, about_read,
     about_written,
 };
+#[cfg(feature = "scanned-cells")]
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -60,6 +66,23 @@ pub struct ConvertArgs {
     /// Dropout between the layers while training [default: what IN says, else 0]
     #[arg(long, value_name = "P")]
     dropout: Option<f64>,
+    /// For a file with a module of layers that run as a scan that does not say which they are
+    #[cfg(feature = "scanned-cells")]
+    #[arg(long, value_name = "CELL", value_parser = scanned_kind())]
+    cell: Option<ScannedKind>,
+    /// The same: whether they have a backward direction [default: what IN says, else false]
+    #[arg(long, value_name = "BOOL")]
+    bidirectional: Option<bool>,
+    /// For minGRU and minLSTM: whether the candidate is made positive [default: what IN says, else
+    /// false]
+    #[arg(long, value_name = "BOOL")]
+    log_space: Option<bool>,
+    /// For files of S5: whether the states are one of each conjugate pair (conj_sym) [default: true]
+    #[arg(long, value_name = "BOOL")]
+    conjugates: Option<bool>,
+    /// For LEM: its longest time step, which is no tensor [default: what IN says, else 1]
+    #[arg(long, value_name = "X")]
+    time_step: Option<f64>,
     /// What TensorFlow's LSTMCell adds to the forget gate [default: 1]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     forget_bias: Option<f64>,
@@ -93,6 +116,16 @@ enum LibraryArg {
     Xlstm,
     /// The GRU of DreamerV3 and of its ports to PyTorch
     Dreamer,
+    /// LEM of its authors
+    Lem,
+    /// minGRU and minLSTM of lucidrains' minGRU-pytorch
+    MingruPytorch,
+    /// The LRU of Zucchet's minimal-LRU
+    MinimalLru,
+    /// lindermanlab's S5
+    S5,
+    /// The RG-LRU of recurrentgemma, and of Hugging Face's transformers
+    Recurrentgemma,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -101,6 +134,14 @@ enum TargetArg {
     Haste,
     /// The GRU of DreamerV3
     Dreamer,
+    /// minGRU and minLSTM of lucidrains' minGRU-pytorch
+    MingruPytorch,
+    /// The LRU of Zucchet's minimal-LRU
+    MinimalLru,
+    /// lindermanlab's S5
+    S5,
+    /// The RG-LRU of recurrentgemma
+    Recurrentgemma,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -118,16 +159,31 @@ struct Converted<'a> {
     to: Format,
     dry_run: bool,
     bytes: usize,
-    layers: Vec<Layer<'a>>,
+    layers: Vec<AnyLayer<'a>>,
     tensors: &'a [TensorMapping],
 }
 
 #[derive(Serialize)]
-struct Layer<'a> {
-    #[serde(flatten)]
-    found: &'a FoundLayer,
-    #[serde(flatten)]
-    options: &'a LayerOptions,
+#[serde(untagged)]
+enum AnyLayer<'a> {
+    Recurrent {
+        #[serde(flatten)]
+        found: &'a FoundLayer,
+        #[serde(flatten)]
+        options: &'a LayerOptions,
+    },
+    #[cfg(feature = "scanned-cells")]
+    Scanned(&'a FoundScanned),
+}
+
+/// The layers that run as a scan, by their names.
+#[cfg(feature = "scanned-cells")]
+fn scanned_kind() -> impl TypedValueParser<Value = ScannedKind> {
+    let value = |kind: ScannedKind| PossibleValue::new(kind.name()).help(kind.description());
+    PossibleValuesParser::new(ScannedKind::ALL.map(value)).map(|name| {
+        let found = ScannedKind::ALL.into_iter().find(|kind| kind.name() == name);
+        found.expect("it is one of the possible values")
+    })
 }
 
 /// Converts a file, and prints the layers and a table of the tensors.
@@ -137,6 +193,10 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
     let library = args.to.map(|to| match to {
         TargetArg::Haste => Library::Haste,
         TargetArg::Dreamer => Library::Dreamer,
+        TargetArg::MingruPytorch => Library::MinGruPytorch,
+        TargetArg::MinimalLru => Library::MinimalLru,
+        TargetArg::S5 => Library::S5,
+        TargetArg::Recurrentgemma => Library::RecurrentGemma,
     });
     let done = match library {
         Some(library) => Conversion::for_library(&args.input, &args.output, &import, library)?,
@@ -147,11 +207,12 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
     }
     let say = |text: &str| output::say(args.json.as_ref(), text);
     for (layer, options) in done.layers.iter().zip(&done.options) {
-        let name = match layer.prefix.trim_end_matches('.') {
-            "" => String::new(),
-            name => format!("{name}: "),
-        };
+        let name = in_front(&layer.prefix);
         say(&format!("{name}{layer}; {}", details(layer, options)));
+    }
+    #[cfg(feature = "scanned-cells")]
+    for stack in &done.scanned {
+        say(&format!("{}{stack}; {}", in_front(&stack.prefix), details_of_stack(stack)));
     }
     say(&table(&done.mappings));
     let size = done.bytes.len();
@@ -165,6 +226,9 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
     ));
     let Some(json) = &args.json else { return Ok(()) };
     let layers = done.layers.iter().zip(&done.options);
+    let layers = layers.map(|(found, options)| AnyLayer::Recurrent { found, options });
+    #[cfg(feature = "scanned-cells")]
+    let layers = layers.chain(done.scanned.iter().map(AnyLayer::Scanned));
     let converted = Converted {
         input: args.input.display().to_string(),
         output: args.output.display().to_string(),
@@ -172,7 +236,7 @@ pub fn run(args: ConvertArgs) -> Result<(), Failure> {
         to: done.to,
         dry_run: args.dry_run,
         bytes: size,
-        layers: layers.map(|(found, options)| Layer { found, options }).collect(),
+        layers: layers.collect(),
         tensors: &done.mappings,
     };
     output::write_json(json, &converted)
@@ -190,9 +254,18 @@ fn import(args: &ConvertArgs) -> Import {
             LibraryArg::IndrnnPytorch => Library::IndRnnPytorch,
             LibraryArg::Xlstm => Library::Xlstm,
             LibraryArg::Dreamer => Library::Dreamer,
+            LibraryArg::Lem => Library::Lem,
+            LibraryArg::MingruPytorch => Library::MinGruPytorch,
+            LibraryArg::MinimalLru => Library::MinimalLru,
+            LibraryArg::S5 => Library::S5,
+            LibraryArg::Recurrentgemma => Library::RecurrentGemma,
         })
         .with_order(args.order.iter().map(String::as_str))
         .with_linear(args.linear.iter().map(String::as_str));
+    #[cfg(feature = "scanned-cells")]
+    if let Some(kind) = args.cell {
+        import = import.with_scanned(kind);
+    }
     if let Some(key) = &args.key {
         import = import.with_key(key.as_str());
     }
@@ -212,6 +285,9 @@ fn import(args: &ConvertArgs) -> Import {
         (args.reset_after, Import::with_reset_after as fn(Import, bool) -> Import),
         (args.batch_first, Import::with_batch_first),
         (args.reverse, Import::with_reverse),
+        (args.bidirectional, Import::with_bidirectional),
+        (args.log_space, Import::with_log_space),
+        (args.conjugates, Import::with_conjugates),
     ];
     for (value, with) in options {
         import = value.map_or(import.clone(), |value| with(import, value));
@@ -220,10 +296,34 @@ fn import(args: &ConvertArgs) -> Import {
         (args.clip, Import::with_clip as fn(Import, f64) -> Import),
         (args.dropout, Import::with_dropout),
         (args.forget_bias, Import::with_forget_bias),
+        (args.time_step, Import::with_time_step),
     ] {
         import = value.map_or(import.clone(), |value| with(import, value));
     }
     import
+}
+
+/// The name of a module, in front of what it is.
+fn in_front(prefix: &str) -> String {
+    match prefix.trim_end_matches('.') {
+        "" => String::new(),
+        name => format!("{name}: "),
+    }
+}
+
+/// The options of a stack that its tensors do not tell.
+#[cfg(feature = "scanned-cells")]
+fn details_of_stack(stack: &FoundScanned) -> String {
+    let mut parts = vec![match stack.batch_first {
+        true => "inputs [B, T, I]".to_string(),
+        false => "inputs [T, B, I]".to_string(),
+    }];
+    parts.extend(stack.log_space.then(|| "positive candidate".to_string()));
+    parts.extend(stack.reverse.then(|| "reversed".to_string()));
+    if stack.dropout > 0.0 {
+        parts.push(format!("dropout {}", stack.dropout));
+    }
+    parts.join(", ")
 }
 
 /// The options of a layer that its tensors do not tell.
@@ -251,6 +351,7 @@ fn details(layer: &FoundLayer, options: &LayerOptions) -> String {
         parts.push(format!("dropout {}", options.dropout));
     }
     parts.extend(options.noise.map(|_| "noise inside".to_string()));
+    parts.extend(options.time_step.map(|step| format!("Δ = {step}")));
     parts.extend(options.oscillator.map(|[step, alpha]| format!("Δ = {step}, α = {alpha}")));
     parts.join(", ")
 }

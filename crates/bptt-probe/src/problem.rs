@@ -1,7 +1,7 @@
 //! One layer with all its numbers.
 
 #[cfg(feature = "scanned-cells")]
-use crate::scanned::{Stack, parameters};
+use crate::scanned::parameters;
 use crate::setting::DType;
 #[cfg(feature = "scanned-cells")]
 use bptt::scanned::AnyScannedConfig;
@@ -266,16 +266,8 @@ impl LayerOptions {
     /// `None` if a size is too large.
     pub fn parameters(&self) -> Option<Vec<(String, Vec<usize>)>> {
         #[cfg(feature = "scanned-cells")]
-        if let LayerKind::Scanned(kind) = self.cell {
-            return parameters(&Stack {
-                kind,
-                input: self.input_size,
-                hidden: self.hidden_size,
-                output: self.output_size(),
-                layers: self.num_layers,
-                directions: self.directions(),
-                bias: self.bias,
-            });
+        if let AnyLayerConfig::Scanned(config) = self.layer_config() {
+            return parameters(&config);
         }
         self.parameters_of(&self.cell().layout())
     }

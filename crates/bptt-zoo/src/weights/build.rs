@@ -4,6 +4,8 @@ use crate::weights::contents::Tensors;
 use crate::weights::layer::{FoundLayer, LayerOptions};
 #[cfg(feature = "diagonal-cells")]
 use bptt::IndRnnCell;
+#[cfg(feature = "gated-cells")]
+use bptt::cells::Lem;
 #[cfg(feature = "diagonal-cells")]
 use bptt::cells::Unicornn;
 use bptt::{
@@ -97,6 +99,14 @@ pub(super) fn cell(layer: &FoundLayer, options: &LayerOptions) -> Result<AnyCell
                 return Err(format!("its oscillators have Δ = {step} and α = {alpha}: not finite"));
             }
             AnyCell::Unicornn(Unicornn { step, alpha })
+        }
+        #[cfg(feature = "gated-cells")]
+        CellKind::Lem => {
+            let step = options.time_step.unwrap_or(Lem::default().step);
+            if !step.is_finite() {
+                return Err(format!("its time step is Δ = {step}: not finite"));
+            }
+            AnyCell::Lem(Lem { step })
         }
         other => other.default_cell(),
     };

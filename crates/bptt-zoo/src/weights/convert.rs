@@ -6,11 +6,17 @@ use crate::weights::export::metadata;
 use crate::weights::file::{WeightFile, one_line};
 use crate::weights::format::Format;
 use crate::weights::formats;
-use crate::weights::import::{Import, Imported, Library};
+use crate::weights::import::{Import, Imported};
 use crate::weights::keymap::TensorMapping;
 use crate::weights::layer::{FoundLayer, LayerOptions};
 use crate::weights::layout;
+use crate::weights::library::Library;
 use crate::weights::library_export::{of_library, target};
+use crate::weights::said::Said;
+#[cfg(feature = "scanned-cells")]
+use crate::weights::scanned::convert::for_library;
+#[cfg(feature = "scanned-cells")]
+use crate::weights::scanned::found::FoundScanned;
 use crate::whole::write_whole;
 use std::path::Path;
 
@@ -25,6 +31,10 @@ pub struct Conversion {
     pub layers: Vec<FoundLayer>,
     /// The options of each layer, in the same order.
     pub options: Vec<LayerOptions>,
+    /// The stacks of layers that run as a scan in it.
+    #[cfg(feature = "scanned-cells")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "scanned-cells")))]
+    pub scanned: Vec<FoundScanned>,
     /// Where each tensor went.
     pub mappings: Vec<TensorMapping>,
     /// The bytes to write.
@@ -44,10 +54,25 @@ impl Conversion {
     /// One line with all errors of the input, or that this format is not written.
     pub fn new(input: &Path, output: &Path, import: &Import) -> Result<Self, Error> {
         let to = format_to_write(input, output)?;
-        let Imported { file, layers, options, mut tensors, mut mappings } =
-            import.inspect(input)?;
+        let Imported {
+            file,
+            layers,
+            options,
+            #[cfg(feature = "scanned-cells")]
+            scanned,
+            mut tensors,
+            mut mappings,
+        } = import.inspect(input)?;
         if file.format.layout() != to.layout() {
-            let of_layer = |name: &str| layers.iter().any(|layer| layer.has(name));
+            let of_layer = |name: &str| {
+                #[cfg_attr(not(feature = "scanned-cells"), allow(unused_mut))]
+                let mut is_there = layers.iter().any(|layer| layer.has(name));
+                #[cfg(feature = "scanned-cells")]
+                {
+                    is_there |= scanned.iter().any(|stack| stack.has(name));
+                }
+                is_there
+            };
             let (changed, changes) = layout::change(tensors, to.layout(), of_layer, &import.linear)
                 .map_err(|why| Error::file("read", input, one_line(why)))?;
             tensors = changed;
@@ -61,11 +86,25 @@ impl Conversion {
             let why = "both files have the same layout, no linear layer has to be named";
             return Err(Error::file("convert", input, why));
         }
-        let said = layers.iter().map(|layer| layer.prefix.clone()).zip(options.iter().cloned());
+        let said = options.iter().cloned().map(Said::Cell);
+        let said = layers.iter().map(|layer| layer.prefix.clone()).zip(said);
+        #[cfg(feature = "scanned-cells")]
+        let said = said.chain(
+            scanned.iter().map(|stack| (stack.prefix.clone(), Said::Scanned(stack.options()))),
+        );
         let metadata = metadata(&said.collect())?;
         let left_out = UnreadTensors::new();
         let bytes = WeightFile { format: to, tensors, left_out, metadata }.bytes()?;
-        Ok(Self { from: file.format, to, layers, options, mappings, bytes })
+        Ok(Self {
+            from: file.format,
+            to,
+            layers,
+            options,
+            #[cfg(feature = "scanned-cells")]
+            scanned,
+            mappings,
+            bytes,
+        })
     }
 
     /// Reads a file that has one recurrent layer, and converts this layer to the names of another library, as
@@ -81,18 +120,31 @@ impl Conversion {
         library: Library,
     ) -> Result<Self, Error> {
         let to = format_to_write(input, output)?;
-        let Imported { file, layers, options, tensors, mut mappings } = import.inspect(input)?;
+        let imported = import.inspect(input)?;
+        let from = imported.file.format;
+        let of_file = |tensors: Tensors| {
+            let (left_out, metadata) = (UnreadTensors::new(), Metadata::new());
+            WeightFile { format: to, tensors, left_out, metadata }.bytes()
+        };
         let failed = |why: String| Error::file("convert", input, one_line(why));
+        if !import.linear.is_empty() {
+            let why = "one recurrent layer is written, and no linear layer has to be named";
+            return Err(failed(why.to_string()));
+        }
+        #[cfg(feature = "scanned-cells")]
+        if let Some(done) = for_library(&imported, library) {
+            let (tensors, mappings) = done.map_err(failed)?;
+            let Imported { layers, options, scanned, .. } = imported;
+            let bytes = of_file(tensors)?;
+            return Ok(Self { from, to, layers, options, scanned, mappings, bytes });
+        }
+        let Imported { layers, options, tensors, mut mappings, .. } = imported;
         let ([layer], [said]) = (&layers[..], &options[..]) else {
             return Err(failed(format!(
                 "it holds {} recurrent layers, and one is written under the names of another library: take one by its prefix",
                 layers.len()
             )));
         };
-        if !import.linear.is_empty() {
-            let why = "one recurrent layer is written, and no linear layer has to be named";
-            return Err(failed(why.to_string()));
-        }
         let bare = |name: &str| Some(name.strip_prefix(&layer.prefix)?.to_string());
         let own: Tensors = tensors
             .iter()
@@ -120,9 +172,17 @@ impl Conversion {
                 None => mapping.how = "left out: not of the recurrent layer".to_string(),
             }
         }
-        let (left_out, metadata) = (UnreadTensors::new(), Metadata::new());
-        let bytes = WeightFile { format: to, tensors, left_out, metadata }.bytes()?;
-        Ok(Self { from: file.format, to, layers, options, mappings, bytes })
+        let bytes = of_file(tensors)?;
+        Ok(Self {
+            from,
+            to,
+            layers,
+            options,
+            #[cfg(feature = "scanned-cells")]
+            scanned: Vec::new(),
+            mappings,
+            bytes,
+        })
     }
 
     /// Writes the converted file, whole or not at all.

@@ -1,5 +1,7 @@
 //! All errors of a file in one message.
 
+use crate::weights::contents::Tensors;
+
 /// How many errors one message has at most.
 const MOST_ERRORS: usize = 100;
 
@@ -13,6 +15,16 @@ pub(super) fn shown(name: &str) -> String {
         text.push('…');
     }
     format!("`{text}`")
+}
+
+/// A few names, for a message.
+pub(super) fn names(tensors: &Tensors) -> String {
+    const MOST: usize = 6;
+    let mut names: Vec<_> = tensors.keys().take(MOST).map(|name| shown(name)).collect();
+    if tensors.len() > MOST {
+        names.push(format!("and {} more", tensors.len() - MOST));
+    }
+    names.join(", ")
 }
 
 /// A list of errors that becomes one line.

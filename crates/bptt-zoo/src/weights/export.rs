@@ -6,8 +6,10 @@ use crate::weights::build::FileCell;
 use crate::weights::contents::{Metadata, Tensors};
 use crate::weights::file::WeightFile;
 use crate::weights::formats;
-use crate::weights::import::KEY;
 use crate::weights::layer::{LayerOptions, kind_to_say};
+use crate::weights::said::{KEY, Said};
+#[cfg(feature = "gated-cells")]
+use bptt::cells::Lem;
 #[cfg(feature = "diagonal-cells")]
 use bptt::cells::Unicornn;
 use bptt::{AnyCell, Nonlinearity, Recurrent, RecurrentWeight, SequenceCell};
@@ -29,13 +31,13 @@ pub fn save<C: FileCell>(layer: &Recurrent<C>, path: impl AsRef<Path>) -> Result
     let path = path.as_ref();
     let format = formats::of_path_to_write(path).map_err(|why| Error::file("write", path, why))?;
     let tensors = tensors(layer).map_err(|why| Error::file("write", path, why))?;
-    let said = BTreeMap::from([(String::new(), options(layer))]);
+    let said = BTreeMap::from([(String::new(), Said::Cell(options(layer)))]);
     let metadata = metadata(&said)?;
     WeightFile { format, tensors, left_out: Default::default(), metadata }.write(path)
 }
 
 /// The options of layers, by prefix, as the metadata of a file.
-pub(super) fn metadata(said: &BTreeMap<String, LayerOptions>) -> Result<Metadata, Error> {
+pub(super) fn metadata(said: &BTreeMap<String, Said>) -> Result<Metadata, Error> {
     let text = serde_json::to_string(said)
         .map_err(|error| Error::input(format!("cannot write JSON: {error}")))?;
     Ok(Metadata::from([(KEY.to_string(), text)]))
@@ -62,6 +64,11 @@ pub(super) fn options<C: FileCell>(layer: &Recurrent<C>) -> LayerOptions {
             let (found, usual) = ([cell.step, cell.alpha], Unicornn::default());
             let is_usual = found == [usual.step, usual.alpha];
             LayerOptions { oscillator: (!is_usual).then_some(found), ..common }
+        }
+        #[cfg(feature = "gated-cells")]
+        AnyCell::Lem(cell) => {
+            let is_usual = cell.step == Lem::default().step;
+            LayerOptions { time_step: (!is_usual).then_some(cell.step), ..common }
         }
         // By its name, because the type is there with a feature only.
         other if other.name().ends_with("-relu") => {

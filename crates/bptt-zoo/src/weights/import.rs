@@ -2,9 +2,9 @@
 
 use crate::error::Error;
 use crate::weights::build::{FileCell, build, cell};
-use crate::weights::contents::{Metadata, Tensors};
+use crate::weights::contents::Tensors;
 use crate::weights::dreamer::Dreamer;
-use crate::weights::error_list::{ErrorList, shown};
+use crate::weights::error_list::{ErrorList, names, shown};
 use crate::weights::file::{WeightFile, one_line};
 use crate::weights::flax::Flax;
 use crate::weights::format::{Format, Layout};
@@ -13,70 +13,26 @@ use crate::weights::indrnn::IndRnn;
 use crate::weights::keras::Keras;
 use crate::weights::keymap::{TensorMapping, Translated, translate};
 use crate::weights::layer::{FoundLayer, LayerOptions, prefixes};
+use crate::weights::lem::Lem;
+use crate::weights::library::Library;
 use crate::weights::onnx::{self, Onnx};
+use crate::weights::said::{Said, said};
+#[cfg(feature = "scanned-cells")]
+use crate::weights::scanned::find::{Asked, Scans, find, has_unknown};
+#[cfg(feature = "scanned-cells")]
+use crate::weights::scanned::found::FoundScanned;
 use crate::weights::tensorflow::{FORGET_BIAS, TensorFlow, add_forget_bias};
 use crate::weights::xlstm::Xlstm;
 use crate::weights::{run, torch};
+#[cfg(feature = "scanned-cells")]
+use bptt::scanned::ScannedKind;
 use bptt::{Nonlinearity, Recurrent, RecurrentNoise};
 use burn::tensor::{DType, Device};
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The key in the metadata of a file under which this project writes the options of layers.
-pub(super) const KEY: &str = "bptt";
-
 /// A file with more recurrent layers than this is refused.
 const MOST_LAYERS: usize = 256;
-
-/// The library whose names and layouts a file has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Library {
-    /// PyTorch, whose names and layouts this project has too.
-    #[default]
-    Torch,
-    /// Keras's.
-    Keras,
-    /// Flax's.
-    Flax,
-    /// haste's: LSTM, GRU, IndRNN, and the first two with layer normalisation.
-    Haste,
-    /// The operators of ONNX, also with peepholes.
-    Onnx,
-    /// `LSTMCell` of TensorFlow 1, also with peepholes.
-    TensorFlow,
-    /// The IndRNN of StefOe's `indrnn-pytorch`.
-    #[serde(rename = "indrnn-pytorch")]
-    IndRnnPytorch,
-    /// sLSTM of NX-AI's `xlstm`.
-    Xlstm,
-    /// The GRU of DreamerV3 and of its ports to PyTorch, `dreamerv3-torch` and `sheeprl`.
-    Dreamer,
-}
-
-impl Library {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Torch,
-        Self::Keras,
-        Self::Flax,
-        Self::Haste,
-        Self::Onnx,
-        Self::TensorFlow,
-        Self::IndRnnPytorch,
-        Self::Xlstm,
-        Self::Dreamer,
-    ];
-
-    /// Whether its layers have inputs `[B, T, I]` by default.
-    fn is_batch_first(self) -> bool {
-        match self {
-            Self::Keras | Self::Flax | Self::TensorFlow | Self::Xlstm | Self::Dreamer => true,
-            Self::Torch | Self::Haste | Self::Onnx | Self::IndRnnPytorch => false,
-        }
-    }
-}
 
 /// How to read a layer from a file: which layer, and the options that its tensors do not show.
 ///
@@ -96,6 +52,12 @@ pub struct Import {
     reverse: Option<bool>,
     dropout: Option<f64>,
     noise: Option<RecurrentNoise>,
+    #[cfg(feature = "scanned-cells")]
+    scanned: Option<ScannedKind>,
+    log_space: Option<bool>,
+    bidirectional: Option<bool>,
+    conjugates: Option<bool>,
+    time_step: Option<f64>,
     forget_bias: Option<f64>,
     dtype: Option<DType>,
     order: Vec<String>,
@@ -111,6 +73,10 @@ pub struct Imported {
     pub layers: Vec<FoundLayer>,
     /// The options of each layer, in the same order.
     pub options: Vec<LayerOptions>,
+    /// Its stacks of layers that run as a scan.
+    #[cfg(feature = "scanned-cells")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "scanned-cells")))]
+    pub scanned: Vec<FoundScanned>,
     /// Its tensors, with PyTorch's names and without the prefix.
     pub tensors: Tensors,
     /// Where each tensor of the file went.
@@ -159,10 +125,26 @@ impl Import {
         with_dropout: dropout, f64;
         /// Noise inside of the layers, such as the zoneout that haste's layers have as an argument.
         with_noise: noise, RecurrentNoise;
+        /// For LEM: its longest time step `Δ`, by default 1.
+        with_time_step: time_step, f64;
+        /// For layers that run as a scan, if the file does not say it: whether there is a backward direction.
+        with_bidirectional: bidirectional, bool;
+        /// For minGRU and minLSTM, if the file does not say it: whether the candidate is made positive.
+        with_log_space: log_space, bool;
+        /// For files of S5: whether the states are one of each conjugate pair (`conj_sym`). By default true, as there.
+        with_conjugates: conjugates, bool;
         /// For `LSTMCell` of TensorFlow 1: what it adds to the forget gate. By default 1, as there.
         with_forget_bias: forget_bias, f64;
         /// The float type of the layer. By default, f64 stays f64, and all other types become f32.
         with_dtype: dtype, DType;
+    }
+
+    /// Which layers that run as a scan the file has, if it does not say it: a `.bpk` of Burn with a module of them.
+    #[cfg(feature = "scanned-cells")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "scanned-cells")))]
+    pub fn with_scanned(mut self, kind: ScannedKind) -> Self {
+        self.scanned = Some(kind);
+        self
     }
 
     /// The library whose names and layouts the file has.
@@ -199,6 +181,10 @@ impl Import {
         let in_file = |why: String| Error::file("read", path, why);
         let (layer, options) = match (&imported.layers[..], &imported.options[..]) {
             ([layer], [options]) => (layer, options),
+            ([], _) => {
+                let why = "its layers run as a scan, which `ScannedImport` reads";
+                return Err(in_file(why.to_string()));
+            }
             (layers, _) => {
                 let found: Vec<_> =
                     layers.iter().take(8).map(|layer| shown(&layer.prefix)).collect();
@@ -239,11 +225,12 @@ impl Import {
     fn find_any(
         &self,
         file: WeightFile,
-        mut said: BTreeMap<String, LayerOptions>,
+        mut said: BTreeMap<String, Said>,
     ) -> Result<Imported, String> {
         let prefix = self.prefix(&file.tensors);
         let inside = |name: &str| name.strip_prefix(&prefix).map(str::to_string);
-        let own: Tensors = file
+        #[cfg_attr(not(feature = "scanned-cells"), allow(unused_mut))]
+        let mut own: Tensors = file
             .tensors
             .iter()
             .filter_map(|(name, array)| Some((inside(name)?, array.clone())))
@@ -261,7 +248,84 @@ impl Import {
                 "a forget bias of {forget_bias} is for TensorFlow; the biases of other libraries are in the file"
             ));
         }
-        let translated = match self.library {
+        said.extend(self::said(&file.metadata)?);
+        #[cfg(feature = "scanned-cells")]
+        let Scans { stacks, tensors: of_stacks, mappings: moved } =
+            find(&self.asked(), &prefix, &mut own, &said)?;
+        #[cfg(feature = "scanned-cells")]
+        let is_unknown = stacks.is_empty() && has_unknown(&own);
+        #[cfg(not(feature = "scanned-cells"))]
+        let is_unknown = false;
+        #[cfg(feature = "scanned-cells")]
+        let has_stacks = !stacks.is_empty();
+        #[cfg(not(feature = "scanned-cells"))]
+        let has_stacks = false;
+        // A module of layers that run as a scan has names like those of cells of PyTorch.
+        let hint = |why: String| match is_unknown {
+            true => {
+                format!("{why}; layers that run as a scan have to be named: --cell, with_scanned")
+            }
+            false => why,
+        };
+        let mut translated = match has_stacks && own.is_empty() {
+            true => Translated::default(),
+            false => self.translated(own).map_err(hint)?,
+        };
+        let (layers, options) =
+            self.layers(&file, &prefix, &translated, (&said, has_stacks)).map_err(hint)?;
+        #[cfg(feature = "scanned-cells")]
+        {
+            translated.tensors.extend(of_stacks);
+            translated.mappings.extend(moved);
+        }
+        let is_of_layer = |name: &str| {
+            #[cfg_attr(not(feature = "scanned-cells"), allow(unused_mut))]
+            let mut is_there = layers.iter().any(|layer| layer.has(name));
+            #[cfg(feature = "scanned-cells")]
+            {
+                is_there |= stacks.iter().any(|stack| stack.has(name));
+            }
+            is_there
+        };
+        let mappings = self.mappings(&file, &prefix, is_of_layer, &translated);
+        Ok(Imported {
+            file,
+            layers,
+            options,
+            #[cfg(feature = "scanned-cells")]
+            scanned: stacks,
+            tensors: translated.tensors,
+            mappings,
+        })
+    }
+
+    /// What is asked for of layers that run as a scan.
+    #[cfg(feature = "scanned-cells")]
+    fn asked(&self) -> Asked {
+        let for_cells = [
+            (self.nonlinearity.is_some(), "a nonlinearity is for an RNN"),
+            (self.reset_after.is_some(), "reset_after is for a GRU"),
+            (self.input_forget.is_some(), "input_forget is for an LSTM"),
+            (self.clip.is_some(), "clip is for an LSTM"),
+            (self.noise.is_some(), "noise is for layers that run step by step"),
+            (!self.order.is_empty(), "an order of layers is for Keras and Flax"),
+        ];
+        Asked {
+            library: self.library,
+            kind: self.scanned,
+            log_space: self.log_space,
+            bidirectional: self.bidirectional,
+            conjugates: self.conjugates,
+            batch_first: self.batch_first,
+            reverse: self.reverse,
+            dropout: self.dropout,
+            other: for_cells.iter().find(|(is_given, _)| *is_given).map(|(_, why)| *why),
+        }
+    }
+
+    /// The tensors with PyTorch's names.
+    fn translated(&self, own: Tensors) -> Result<Translated, String> {
+        Ok(match self.library {
             Library::Torch if !self.order.is_empty() => {
                 return Err("an order of layers is for Keras and Flax; PyTorch numbers them".into());
             }
@@ -279,11 +343,14 @@ impl Import {
             Library::IndRnnPytorch => translate::<IndRnn>(&own, &self.order)?,
             Library::Xlstm => translate::<Xlstm>(&own, &self.order)?,
             Library::Dreamer => translate::<Dreamer>(&own, &self.order)?,
-        };
-        said.extend(self::said(&file.metadata)?);
-        let (layers, options) = self.layers(&file, &prefix, &translated, &said)?;
-        let mappings = self.mappings(&file, &prefix, &layers, &translated);
-        Ok(Imported { file, layers, options, tensors: translated.tensors, mappings })
+            Library::Lem => translate::<Lem>(&own, &self.order)?,
+            Library::MinGruPytorch
+            | Library::MinimalLru
+            | Library::S5
+            | Library::RecurrentGemma => {
+                return Err("this build has no layers that run as a scan".to_string());
+            }
+        })
     }
 
     /// The whole prefix of the wanted tensors, with its separator.
@@ -313,7 +380,7 @@ impl Import {
         file: &WeightFile,
         prefix: &str,
         translated: &Translated,
-        said: &BTreeMap<String, LayerOptions>,
+        (said, has_stacks): (&BTreeMap<String, Said>, bool),
     ) -> Result<(Vec<FoundLayer>, Vec<LayerOptions>), String> {
         let mut wrong = ErrorList::default();
         for (name, odd) in &file.left_out {
@@ -323,7 +390,7 @@ impl Import {
             }
         }
         let found = prefixes(&translated.tensors);
-        if found.is_empty() && wrong.count == 0 {
+        if found.is_empty() && wrong.count == 0 && !has_stacks {
             return Err(format!(
                 "no recurrent layer: no name ends like `weight_ih_l0`; there are {}",
                 names(&translated.tensors)
@@ -334,9 +401,13 @@ impl Import {
         }
         let (mut layers, mut options) = (Vec::new(), Vec::new());
         for name in found {
-            let known = said.get(&format!("{prefix}{name}"));
+            let known = said.get(&format!("{prefix}{name}")).and_then(Said::cell);
             let mut options_of_layer = self.options(known, file.format, translated)?;
             options_of_layer.kind = translated.kind.or(options_of_layer.kind);
+            let is_lem = options_of_layer.kind.is_some_and(|kind| kind.name() == "lem");
+            if let Some(step) = self.time_step.filter(|step| !is_lem || !step.is_finite()) {
+                return Err(format!("a time step of {step} is for LEM, and has to be finite"));
+            }
             match FoundLayer::read(&translated.tensors, &name, &options_of_layer) {
                 Ok(layer) => layers.push(layer),
                 Err(why) => wrong.add(why),
@@ -381,6 +452,7 @@ impl Import {
             dropout: self.dropout.unwrap_or(said.dropout),
             noise: self.noise.or(said.noise),
             oscillator: said.oscillator,
+            time_step: self.time_step.or(said.time_step).filter(|step| *step != 1.0),
         })
     }
 
@@ -389,7 +461,7 @@ impl Import {
         &self,
         file: &WeightFile,
         prefix: &str,
-        layers: &[FoundLayer],
+        is_of_layer: impl Fn(&str) -> bool,
         translated: &Translated,
     ) -> Vec<TensorMapping> {
         let mut moved: BTreeMap<&str, &TensorMapping> = BTreeMap::new();
@@ -411,8 +483,8 @@ impl Import {
                     "left out: no part of a recurrent cell",
                 );
             }
-            let layer = layers.iter().any(|layer| layer.has(own));
-            let how = if layer { "" } else { "copied as it is: not of a recurrent layer" };
+            let how =
+                if is_of_layer(own) { "" } else { "copied as it is: not of a recurrent layer" };
             TensorMapping::new(name, array, Some(own.to_string()), how)
         };
         let unread = file.left_out.iter().map(|(name, odd)| TensorMapping::unread(name, odd));
@@ -420,20 +492,4 @@ impl Import {
         mappings.sort_by(|a, b| a.from.cmp(&b.from));
         mappings
     }
-}
-
-/// A few names, for a message.
-fn names(tensors: &Tensors) -> String {
-    const MOST: usize = 6;
-    let mut names: Vec<_> = tensors.keys().take(MOST).map(|name| shown(name)).collect();
-    if tensors.len() > MOST {
-        names.push(format!("and {} more", tensors.len() - MOST));
-    }
-    names.join(", ")
-}
-
-/// The options that this project wrote into the metadata, by the prefix of each layer.
-fn said(metadata: &Metadata) -> Result<BTreeMap<String, LayerOptions>, String> {
-    let Some(text) = metadata.get(KEY) else { return Ok(BTreeMap::new()) };
-    serde_json::from_str(text).map_err(|error| format!("its metadata `{KEY}`: {error}"))
 }

@@ -34,6 +34,9 @@ pub struct LayerOptions {
     /// For UnICORNN: `Δ` and `α`, if they are not 0.1 and 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oscillator: Option<[f64; 2]>,
+    /// For LEM: `Δ`, if it is not 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_step: Option<f64>,
 }
 
 impl Default for LayerOptions {
@@ -50,6 +53,7 @@ impl Default for LayerOptions {
             dropout: 0.0,
             noise: None,
             oscillator: None,
+            time_step: None,
         }
     }
 }

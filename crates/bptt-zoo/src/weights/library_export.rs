@@ -10,8 +10,8 @@ use crate::weights::export::{options, tensors};
 use crate::weights::file::WeightFile;
 use crate::weights::formats;
 use crate::weights::haste_gates::{GRU, Gates, LSTM};
-use crate::weights::import::Library;
 use crate::weights::layer::{FoundLayer, LayerOptions};
+use crate::weights::library::Library;
 use bptt::{Nonlinearity, Recurrent};
 use std::path::Path;
 

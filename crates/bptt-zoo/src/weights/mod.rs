@@ -52,12 +52,15 @@ mod keras;
 mod keymap;
 mod layer;
 mod layout;
+mod lem;
+mod library;
 mod library_export;
 mod onnx;
 mod pickle;
 mod pytorch;
 mod run;
 mod safetensors;
+mod said;
 #[cfg(feature = "scanned-cells")]
 mod scanned;
 mod tensorflow;
@@ -75,14 +78,17 @@ pub use export::{save, tensors};
 pub use file::WeightFile;
 pub use format::{Codec, Format, Layout, WriteFile};
 pub use formats::{FORMATS, about_read, about_written};
-pub use import::{Import, Imported, Library};
+pub use import::{Import, Imported};
 pub use keymap::TensorMapping;
 pub use layer::{FoundLayer, LayerOptions};
+pub use library::Library;
 pub use library_export::save_as;
 pub use pytorch::PYTORCH;
 pub use safetensors::SAFETENSORS;
 #[cfg(feature = "scanned-cells")]
-pub use scanned::{ScannedFile, ScannedImport, Source, save_scanned};
+pub use scanned::{
+    FoundScanned, ScannedFile, ScannedImport, ScannedOptions, save_scanned, save_stack,
+};
 
 use crate::error::Error;
 use bptt::Recurrent;

@@ -8,6 +8,9 @@ use crate::settings::Settings;
 use crate::weights::burnpack::BURNPACK;
 use crate::weights::format::Format;
 use crate::weights::layer::{LayerOptions, kind_to_say};
+use crate::weights::said::Said;
+#[cfg(feature = "scanned-cells")]
+use crate::weights::scanned::found::ScannedOptions;
 use bptt::{AnyLayerConfig, AnyRecurrentConfig};
 use serde::Deserialize;
 use serde_json::Value;
@@ -22,7 +25,7 @@ const LAYERS: &str = "recurrent.";
 /// # Errors
 ///
 /// One line, if the `config.json` belongs to a run but cannot be read.
-pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, LayerOptions>, Error> {
+pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, Said>, Error> {
     // The `model.bpk` of a checkpoint is one folder deeper.
     let in_checkpoint = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
     let config = match in_checkpoint.is_some_and(|name| name.starts_with("checkpoint-")) {
@@ -62,15 +65,13 @@ pub(super) fn said(path: &Path, format: Format) -> Result<BTreeMap<String, Layer
         }
         (None, _) => return Ok(BTreeMap::new()),
     };
-    match layers {
-        AnyLayerConfig::Recurrent(config) => {
-            Ok(BTreeMap::from([(LAYERS.to_string(), options(&config))]))
-        }
-        other => Err(failed(&format!(
-            "its layers are {}, which run as a scan: their weights stay in the run folder",
-            other.kind().name()
-        ))),
-    }
+    let said = match layers {
+        AnyLayerConfig::Recurrent(config) => Said::Cell(options(&config)),
+        #[cfg(feature = "scanned-cells")]
+        AnyLayerConfig::Scanned(config) => Said::Scanned(ScannedOptions::of(&config)),
+        other => return Err(failed(&format!("its layers are {}", other.kind().name()))),
+    };
+    Ok(BTreeMap::from([(LAYERS.to_string(), said)]))
 }
 
 fn options(config: &AnyRecurrentConfig) -> LayerOptions {
@@ -85,5 +86,6 @@ fn options(config: &AnyRecurrentConfig) -> LayerOptions {
         dropout: config.dropout,
         noise: config.noise.filter(|noise| !noise.is_none()),
         oscillator: None,
+        time_step: None,
     }
 }

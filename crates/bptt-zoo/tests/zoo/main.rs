@@ -24,6 +24,8 @@ mod weights;
 mod weights_broken;
 mod weights_cases;
 mod weights_cells;
+#[cfg(feature = "scanned-cells")]
+mod weights_scanned;
 
 use bptt::{Engine, LayerKind};
 use bptt_probe::DType;

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Distribution};
 use std::path::{Path, PathBuf};
 use tempfile::tempdir;
 
-fn file(name: &str) -> PathBuf {
+pub(crate) fn file(name: &str) -> PathBuf {
     // Asked when the test runs: a target folder may be shared by several checkouts.
     let package = std::env::var("CARGO_MANIFEST_DIR").expect("cargo says where the package is");
     Path::new(&package).join("tests/cases/weights").join(format!("{name}.safetensors"))
@@ -357,6 +357,31 @@ fn noise_is_saved_and_loaded_and_converted() {
     assert_eq!((plain.noise(), noisy.noise()), (None, Some(noise)));
 }
 
+#[cfg(feature = "gated-cells")]
+#[test]
+fn long_expressive_memory_of_its_authors() {
+    let lem = from(Library::Lem);
+    computes(&lem, "lem", "lem");
+    computes(&lem.clone().with_time_step(0.25), "lem", "lem-slow");
+    let message = refused(&from(Library::Haste).with_time_step(0.25), "haste-lstm");
+    assert!(message.contains("a time step of 0.25 is for LEM"), "{message}");
+    let message = refused(&lem, "haste-lstm");
+    assert!(message.contains("no recurrent cell with names of this kind"), "{message}");
+}
+
+#[cfg(feature = "gated-cells")]
+#[test]
+fn the_time_step_of_a_long_expressive_memory_is_saved_and_loaded_and_converted() {
+    use bptt::{StackConfig, cells::Lem};
+
+    let _alone = crate::alone();
+    let device = Device::flex();
+    for step in [1.0, 0.25] {
+        let cell = AnyCell::Lem(Lem { step });
+        survives(&StackConfig::new(3, 4).try_init(cell, &device).unwrap(), "a time step");
+    }
+}
+
 #[cfg(feature = "diagonal-cells")]
 #[test]
 fn constants_of_an_oscillator_are_saved_and_loaded_and_converted() {
@@ -370,90 +395,4 @@ fn constants_of_an_oscillator_are_saved_and_loaded_and_converted() {
     };
     survives(&of(0.1, 1.0), "usual constants");
     survives(&of(0.03, 9.0), "other constants");
-}
-
-#[cfg(feature = "scanned-cells")]
-mod scanned {
-    use super::{complaint, file};
-    use crate::weights::{difference, tensor};
-    use bptt::scanned::{
-        LruConfig, LruLayer, MinGruConfig, MinGruLayer, RgLruConfig, RgLruLayer, S5Layer, Scanned,
-    };
-    use bptt_zoo::weights::{ScannedFile, ScannedImport, WeightFile, save_scanned};
-    use burn::tensor::Device;
-    use tempfile::tempdir;
-
-    /// The layer in a file computes what the program computed; written and read again it is the same.
-    #[track_caller]
-    fn computes<L: ScannedFile>(import: &ScannedImport, path: &str, name: &str) {
-        let device = Device::flex();
-        let layer: Scanned<L> = import.load(file(path), &device).unwrap();
-        let all = WeightFile::read(&file("cells-expected"), None).unwrap().tensors;
-        let input = tensor(&all[&format!("{name}.input")], &device);
-        let error =
-            difference(&layer.forward(input.clone(), None).0, &all[&format!("{name}.output")]);
-        assert!(error < 1e-6, "{name}: {error:e}");
-
-        let folder = tempdir().unwrap();
-        let out = folder.path().join("layer.safetensors");
-        save_scanned(&layer, &out).unwrap();
-        let back: Scanned<L> = ScannedImport::new().load(&out, &device).unwrap();
-        let error = difference(&back.forward(input, None).0, &all[&format!("{name}.output")]);
-        assert!(error < 1e-6, "{name}, written: {error:e}");
-        // Where the program has one form only, the numbers are the same.
-        if !name.ends_with("-alone") && !name.ends_with("-heads") {
-            let short = |name: &String| name.rsplit(['.', '/']).next().unwrap().to_string();
-            let of = |path: &std::path::Path| {
-                let tensors = WeightFile::read(path, None).unwrap().tensors;
-                tensors
-                    .into_iter()
-                    .map(|(name, array)| (short(&name), array.shape().to_vec()))
-                    .collect::<std::collections::BTreeMap<_, _>>()
-            };
-            assert_eq!(of(&out), of(&file(path)), "{name}");
-        }
-    }
-
-    fn refused<L: ScannedFile>(import: &ScannedImport, path: &str) -> String {
-        complaint(import.load::<L>(file(path), &Device::flex()))
-    }
-
-    #[test]
-    fn layers_of_the_programs_of_the_papers() {
-        let at = |prefix: &str| ScannedImport::new().with_prefix(prefix);
-        computes::<MinGruLayer>(&at("layers.0"), "mingru", "mingru");
-        computes::<LruLayer>(&at("params/seq"), "lru", "lru");
-        computes::<S5Layer>(&ScannedImport::new(), "s5", "s5");
-        computes::<S5Layer>(&ScannedImport::new().with_conjugates(false), "s5", "s5-alone");
-        for name in ["rg-lru", "rg-lru-heads"] {
-            computes::<RgLruLayer>(&at("blocks.0.rg_lru."), name, name);
-        }
-    }
-
-    #[test]
-    fn what_has_no_counterpart_is_refused() {
-        let import = ScannedImport::new();
-        let message = refused::<MinGruLayer>(&import, "mingru-projected");
-        assert!(message.contains("minGRU-pytorch: `to_out.weight`: a projection"), "{message}");
-        let message = refused::<MinGruLayer>(&import, "mingru");
-        assert!(
-            message.contains("`to_hidden_and_gate.weight` is missing, expected [?, ?]"),
-            "{message}"
-        );
-        let message = refused::<S5Layer>(&import, "s5-unstable");
-        assert!(message.contains("`Lambda_re` is ") && message.contains("below 0"), "{message}");
-        let message = refused::<S5Layer>(&import, "s5-both");
-        assert!(message.contains("`C` has 8 columns, expected 4"), "{message}");
-
-        let folder = tempdir().unwrap();
-        let (out, device) = (folder.path().join("layer.safetensors"), Device::flex());
-        let plain = MinGruConfig::new(3, 4).init(&device);
-        assert!(complaint(save_scanned(&plain, &out)).contains("expected log_space"));
-        let two = MinGruConfig::new(3, 4).with_log_space(true).with_num_layers(2).init(&device);
-        assert!(complaint(save_scanned(&two, &out)).contains("2 layers, expected one"));
-        let full = LruConfig::new(3, 4).with_d_output(3).init(&device);
-        assert!(complaint(save_scanned(&full, &out)).contains("`D` is a matrix"));
-        let wider = RgLruConfig::new(3, 4).init(&device);
-        assert!(complaint(save_scanned(&wider, &out)).contains("a projection of its input"));
-    }
 }

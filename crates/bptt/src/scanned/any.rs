@@ -127,25 +127,29 @@ macro_rules! scanned_layers {
             fn stack(&self, device: &Device) -> Result<Scanned<AnyScannedLayer>, ConfigError> {
                 match self.kind {
                     $(ScannedKind::$Variant => {
-                        let config = $Config::new(self.d_input, self.d_hidden).set_common(self);
-                        Ok(config.try_init(device)?.map_layers(AnyScannedLayer::$Variant))
+                        let layer = $Config::from(self).try_init(device)?;
+                        Ok(layer.map_layers(AnyScannedLayer::$Variant))
                     })*
                 }
             }
         }
 
-        $(impl $Config {
-            fn set_common(mut self, of: &AnyScannedConfig) -> Self {
-                self.num_layers = of.num_layers;
-                self.batch_first = of.batch_first;
-                self.dropout = of.dropout;
-                self.bidirectional = of.bidirectional;
-                self.reverse = of.reverse;
-                self.engine = of.engine;
-                self.kernel = of.kernel;
-                self.set_own(of)
+        $(
+            /// The config of this layer with the sizes and options of one of any kind. Its kind is not read.
+            impl From<&AnyScannedConfig> for $Config {
+                fn from(of: &AnyScannedConfig) -> Self {
+                    Self::new(of.d_input, of.d_hidden)
+                        .with_num_layers(of.num_layers)
+                        .with_batch_first(of.batch_first)
+                        .with_dropout(of.dropout)
+                        .with_bidirectional(of.bidirectional)
+                        .with_reverse(of.reverse)
+                        .with_engine(of.engine)
+                        .with_kernel(of.kernel)
+                        .set_own(of)
+                }
             }
-        })*
+        )*
     };
 }
 

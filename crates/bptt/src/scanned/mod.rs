@@ -39,6 +39,7 @@ mod diagonal;
 mod layer;
 mod minimal;
 mod options;
+mod parameters;
 mod rg_lru;
 mod stack;
 mod state_space;

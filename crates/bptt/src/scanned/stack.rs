@@ -208,6 +208,11 @@ impl<L: ScannedLayer> Scanned<L> {
         self.options.bidirectional
     }
 
+    /// Whether its one direction runs from the last step to the first.
+    pub fn is_reverse(&self) -> bool {
+        self.options.reverse
+    }
+
     /// Whether inputs are `[B, T, I]`.
     pub fn is_batch_first(&self) -> bool {
         self.options.batch_first

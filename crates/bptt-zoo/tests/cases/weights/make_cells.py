@@ -10,8 +10,9 @@ computes their equations again, in f64, from their documentation:
 - DreamerV3's GRU, under the names of `dreamerv3` (danijar), `dreamerv3-torch` (NM512) and `sheeprl`
 - `tf.nn.rnn_cell.LSTMCell` of TensorFlow 1: gates `i j f o`, `forget_bias` 1, peepholes
 - `indrnn-pytorch` (StefOe): relu
-- `minGRU-pytorch` (lucidrains), `minimal-LRU` (Zucchet), `S5` (lindermanlab), RG-LRU of `recurrentgemma`. The latter has
-  another first step of a document; here the positions begin at 1.
+- minGRU and minLSTM of `minGRU-pytorch` (lucidrains), `minimal-LRU` (Zucchet), `S5` (lindermanlab), RG-LRU of `recurrentgemma` and of
+  `transformers` (Hugging Face). The latter two have another first step of a document; here the positions begin at 1.
+- LEM of its authors (`tk-rusch/LEM`), with `dt` 1 and 0.25
 - `xlstm` (NX-AI): the sLSTM cell, in the layouts of its backends `vanilla` and `cuda`
 
 `cells-expected.safetensors` has NAME.input, [B, T, I] (or [T, B, I], as the library has it), and NAME.output.
@@ -20,6 +21,7 @@ computes their equations again, in f64, from their documentation:
 from pathlib import Path
 
 import numpy as np
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 HERE = Path(__file__).resolve().parent
@@ -335,6 +337,46 @@ def flax_mgu():
     save("flax-mgu", {f"MGUCell_0/{key}": np.asarray(value) for key, value in flatten_dict(parameters, sep="/").items()})
 
 
-for write in [haste, tensorflow, indrnn_pytorch, xlstm, onnx_runtime, flax_mgu, scanned, haste_layer_norm, dreamer, tensorflow_addons]:
+def min_lstm():
+    x, w = draw(B, T, I), draw(3 * H, I)
+    positive = lambda c: np.where(c >= 0, c + 0.5, sigmoid(c))
+
+    def step(x, h):
+        c, f, i = np.split(x @ w.T, 3, axis=-1)
+        f, i = sigmoid(f), sigmoid(i)
+        return (f / (f + i) * h + i / (f + i) * positive(c),)
+
+    save("minlstm", {"layers.0.to_hidden_and_f_i_gate.weight": w})
+    keep("minlstm", x, run(step, zeros(1), x.transpose(1, 0, 2)).transpose(1, 0, 2))
+
+
+def rg_lru_of_transformers():
+    """The layer of `rg-lru-heads` under the names of Hugging Face's `RecurrentGemmaRglru`."""
+    with safe_open(HERE / "rg-lru-heads.safetensors", "numpy") as file:
+        of = lambda name: file.get_tensor(f"blocks.0.rg_lru.{name}")
+        p = {f"{theirs}_{part}": of(f"{gate}.{key}") for theirs, gate in [("recurrent_gate", "a_gate"), ("input_gate", "input_gate")] for part, key in [("weight", "w"), ("bias", "b")]}
+        p["recurrent_param"] = of("a_param")
+    save("rg-lru-transformers", {f"model.layers.0.temporal_block.rg_lru.{key}": value for key, value in p.items()})
+
+
+def lem():
+    x = draw(T, B, I)
+    p = {f"{module}.{key}": draw(*shape) for module, rows, columns in [("inp2hid", 4 * H, I), ("hid2hid", 3 * H, H), ("transform_z", H, H)] for key, shape in [("weight", (rows, columns)), ("bias", (rows,))]}
+    linear = lambda module, x: x @ p[f"{module}.weight"].T.astype(np.float64) + p[f"{module}.bias"]
+    for name, dt in [("lem", 1.0), ("lem-slow", 0.25)]:
+
+        def step(x, y, z):
+            i_dt1, i_dt2, i_z, i_y = np.split(linear("inp2hid", x), 4, axis=-1)
+            h_dt1, h_dt2, h_y = np.split(linear("hid2hid", y), 3, axis=-1)
+            of_y, of_z = dt * sigmoid(i_dt1 + h_dt1), dt * sigmoid(i_dt2 + h_dt2)
+            z = (1 - of_z) * z + of_z * np.tanh(i_y + h_y)
+            return (1 - of_y) * y + of_y * np.tanh(linear("transform_z", z) + i_z), z
+
+        keep(name, x, run(step, zeros(2), x))
+    save("lem", {**{f"cell.{key}": value for key, value in p.items()}, "classifier.weight": draw(2, H), "classifier.bias": draw(2)})
+
+
+cells = [haste, tensorflow, indrnn_pytorch, xlstm, onnx_runtime, flax_mgu, scanned, haste_layer_norm, dreamer, tensorflow_addons]
+for write in cells + [min_lstm, rg_lru_of_transformers, lem]:
     write()
 save_file(expected, HERE / "cells-expected.safetensors")
