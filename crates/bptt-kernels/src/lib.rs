@@ -8,6 +8,7 @@
 //! - [`SequenceKernel`]: how a backend runs the sequence forward and backward. [`ReferenceKernel`] is the reference
 //!   body in tensor operations (`reference/body.rs`), which follows the derivation line by line and runs on every
 //!   backend. [`recurrent_by`] takes a kernel of your own.
+//! - [`recurrent_both`]: both directions of a layer, and [`recurrent_stack`]: a stack without a tape, as one operation.
 //! - `recurrent/autodiff.rs`: the node, with a gradient for each operand that is tracked.
 //! - `scan`, behind the feature `scanned-cells`: linear recurrences, all steps at once (`scan/`).
 //! - [`RtrlState`]: real-time recurrent learning, which carries gradients forwards.
@@ -36,7 +37,7 @@ pub use operation::any_tensor::AnyTensor;
 pub use operation::cell_layout::CellLayout;
 pub use operation::memory::{OutOfMemory, check_memory};
 pub use operation::observer::{GradientObserver, StateGradientNorms};
-pub use operation::operands::{Cotangents, Operand, Operands, Results};
+pub use operation::operands::{BothResults, Cotangents, Operand, Operands, Results, StackResults};
 pub use operation::plan::{Kernel, MaskedOutput, Plan, Sizes};
 pub use operation::recorded::Recorded;
 pub use operation::schedule::{TraceCost, TraceSchedule, hidden_state_cost, internal_state_cost};
@@ -44,10 +45,12 @@ pub use operation::sequence_rows::SequenceMask;
 pub use operation::step_noise::{Kept, StepNoise};
 pub use operation::weight_cache::WeightCache;
 pub use recurrent::backends::{in_host_memory, owned};
+pub use recurrent::both::{BothDirections, recurrent_both};
 pub use recurrent::dispatch::DispatchBackend;
 pub use recurrent::duals::{DualRun, in_duals};
 pub use recurrent::kernel::{ReferenceKernel, SequenceKernel};
 pub use recurrent::rtrl::{RtrlState, rtrl_bytes};
+pub use recurrent::stack::{StackResult, recurrent_stack, runs_as_stack};
 pub use recurrent::{SequenceResult, recurrent, recurrent_by};
 pub use reference::body::StepTrace;
 pub use reference::primitive::Primitive;

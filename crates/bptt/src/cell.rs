@@ -1,6 +1,6 @@
 //! Cells with their options, from which layers are made.
 
-use crate::engine::{self, Engine, Sequence, SequenceResult};
+use crate::engine::{self, BothDirections, Engine, Sequence, SequenceResult, StackResult};
 use crate::error::ConfigError;
 use crate::state::{AnyState, GruState, LstmState, RecurrentState, RnnState};
 use bptt_cells::{self as cells, Cell};
@@ -84,6 +84,25 @@ pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
     fn run_dropped(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
         self.accept_dropped(Run(engine, sequence)).expect(DROPPED)
     }
+
+    /// Runs one layer in both directions: first the one forward in time.
+    fn run_both(&self, engine: Engine, sequences: [Sequence; 2]) -> BothDirections {
+        self.accept(RunBoth(engine, sequences))
+    }
+
+    /// Runs a stack of layers by the manual engine, without a tape. Only the first sequence has an input.
+    fn run_stack(&self, sequences: Vec<Sequence>) -> StackResult {
+        self.accept(RunStack(sequences))
+    }
+
+    /// As [`run_both`](Self::run_both), with a mask on the candidate.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such cell.
+    fn run_both_dropped(&self, engine: Engine, sequences: [Sequence; 2]) -> BothDirections {
+        self.accept_dropped(RunBoth(engine, sequences)).expect(DROPPED)
+    }
 }
 
 /// Noise that a cell cannot have is refused when its layer is made.
@@ -117,6 +136,28 @@ impl CellVisitor for Run {
 
     fn visit<C: Cell>(self, cell: C) -> SequenceResult {
         engine::run(cell, self.0, self.1)
+    }
+}
+
+/// Runs one layer in both directions.
+struct RunBoth(Engine, [Sequence; 2]);
+
+impl CellVisitor for RunBoth {
+    type Output = BothDirections;
+
+    fn visit<C: Cell>(self, cell: C) -> BothDirections {
+        engine::run_both(cell, self.0, self.1)
+    }
+}
+
+/// Runs a stack of layers.
+struct RunStack(Vec<Sequence>);
+
+impl CellVisitor for RunStack {
+    type Output = StackResult;
+
+    fn visit<C: Cell>(self, cell: C) -> StackResult {
+        engine::run_stack(cell, self.0)
     }
 }
 
@@ -159,6 +200,14 @@ impl SequenceCell for RnnCell {
     fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
         self.accept(Run(engine, sequence))
     }
+
+    fn run_both(&self, engine: Engine, sequences: [Sequence; 2]) -> BothDirections {
+        self.accept(RunBoth(engine, sequences))
+    }
+
+    fn run_stack(&self, sequences: Vec<Sequence>) -> StackResult {
+        self.accept(RunStack(sequences))
+    }
 }
 
 /// The independently recurrent cell with its nonlinearity.
@@ -182,6 +231,14 @@ impl SequenceCell for IndRnnCell {
 
     fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
         self.accept(Run(engine, sequence))
+    }
+
+    fn run_both(&self, engine: Engine, sequences: [Sequence; 2]) -> BothDirections {
+        self.accept(RunBoth(engine, sequences))
+    }
+
+    fn run_stack(&self, sequences: Vec<Sequence>) -> StackResult {
+        self.accept(RunStack(sequences))
     }
 }
 
@@ -220,9 +277,22 @@ impl SequenceCell for LstmCell {
         self.accept(Run(engine, sequence))
     }
 
+    fn run_both(&self, engine: Engine, sequences: [Sequence; 2]) -> BothDirections {
+        self.accept(RunBoth(engine, sequences))
+    }
+
+    fn run_stack(&self, sequences: Vec<Sequence>) -> StackResult {
+        self.accept(RunStack(sequences))
+    }
+
     #[cfg(feature = "recurrent-dropout")]
     fn run_dropped(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
         self.accept_dropped(Run(engine, sequence)).expect(DROPPED)
+    }
+
+    #[cfg(feature = "recurrent-dropout")]
+    fn run_both_dropped(&self, engine: Engine, sequences: [Sequence; 2]) -> BothDirections {
+        self.accept_dropped(RunBoth(engine, sequences)).expect(DROPPED)
     }
 
     #[cfg(feature = "recurrent-dropout")]
@@ -253,9 +323,22 @@ impl SequenceCell for GruCell {
         self.accept(Run(engine, sequence))
     }
 
+    fn run_both(&self, engine: Engine, sequences: [Sequence; 2]) -> BothDirections {
+        self.accept(RunBoth(engine, sequences))
+    }
+
+    fn run_stack(&self, sequences: Vec<Sequence>) -> StackResult {
+        self.accept(RunStack(sequences))
+    }
+
     #[cfg(feature = "recurrent-dropout")]
     fn run_dropped(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
         self.accept_dropped(Run(engine, sequence)).expect(DROPPED)
+    }
+
+    #[cfg(feature = "recurrent-dropout")]
+    fn run_both_dropped(&self, engine: Engine, sequences: [Sequence; 2]) -> BothDirections {
+        self.accept_dropped(RunBoth(engine, sequences)).expect(DROPPED)
     }
 
     #[cfg(feature = "recurrent-dropout")]

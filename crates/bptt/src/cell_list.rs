@@ -4,7 +4,7 @@
 #[cfg(feature = "diagonal-cells")]
 use crate::cell::IndRnnCell;
 use crate::cell::{CellOptions, CellVisitor, GruCell, LstmCell, NamedCell, RnnCell, SequenceCell};
-use crate::engine::{Engine, Sequence, SequenceResult};
+use crate::engine::{BothDirections, Engine, Sequence, SequenceResult, StackResult};
 use crate::error::ConfigError;
 use crate::state::AnyState;
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,24 @@ macro_rules! cells {
             fn run(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
                 match self {
                     $($(#[$cfg])? Self::$Variant(cell) => cell.run(engine, sequence),)*
+                }
+            }
+
+            fn run_both(&self, engine: Engine, sequences: [Sequence; 2]) -> BothDirections {
+                match self {
+                    $($(#[$cfg])? Self::$Variant(cell) => cell.run_both(engine, sequences),)*
+                }
+            }
+
+            fn run_stack(&self, sequences: Vec<Sequence>) -> StackResult {
+                match self {
+                    $($(#[$cfg])? Self::$Variant(cell) => cell.run_stack(sequences),)*
+                }
+            }
+
+            fn run_both_dropped(&self, engine: Engine, sequences: [Sequence; 2]) -> BothDirections {
+                match self {
+                    $($(#[$cfg])? Self::$Variant(cell) => cell.run_both_dropped(engine, sequences),)*
                 }
             }
 

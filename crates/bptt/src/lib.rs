@@ -84,6 +84,7 @@ mod recurrent_noise;
 mod recurrent_weight;
 mod residual_stack;
 mod rtrl;
+mod run_layers;
 #[cfg(feature = "scanned-cells")]
 pub mod scanned;
 #[cfg(feature = "attention")]
@@ -113,7 +114,7 @@ pub use cell_list::{AnyCell, CellKind};
 pub use clip::{clip_global_norm, scale_gradients};
 pub use config::{AnyRecurrentConfig, GruConfig, LstmConfig, RnnConfig, StackConfig};
 pub use custom_kernel::{BuiltIn, CustomKernel, KernelChoice, LayerKernel};
-pub use engine::{Engine, Recorded, Sequence, SequenceResult};
+pub use engine::{BothDirections, Engine, Recorded, Sequence, SequenceResult, StackResult};
 pub use error::{ConfigError, ConversionError, StreamError};
 pub use gradient_probe::{GradientProbe, StateGradients};
 pub use initial_state::InitialState;

@@ -2,13 +2,13 @@
 
 use crate::cell::SequenceCell;
 use crate::custom_kernel::{CustomKernel, KernelChoice, LayerKernel};
-use crate::engine::{Engine, Sequence};
+use crate::engine::Engine;
 use crate::gradient_probe::GradientProbe;
 use crate::layer_noise::LayerNoise;
 use crate::sequence_options::{RowOptions, SequenceOptions};
 use crate::state::RecurrentState;
 use crate::weights::Weights;
-use bptt_kernels::{Kernel, MaskedOutput, SequenceMask, SequenceResult};
+use bptt_kernels::{Kernel, MaskedOutput, SequenceMask};
 use burn::Tensor;
 use burn::nn::Dropout;
 use burn::tensor::Bool;
@@ -305,7 +305,7 @@ impl<C: SequenceCell> Recurrent<C> {
         self.options.batch_first
     }
 
-    fn directions(&self) -> usize {
+    pub(crate) fn directions(&self) -> usize {
         if self.options.bidirectional { 2 } else { 1 }
     }
 
@@ -327,154 +327,13 @@ impl<C: SequenceCell> Recurrent<C> {
         // A mask without a masked step changes nothing, so it is dropped.
         let is_masked = |mask: &SequenceMask, t| (0..batch).any(|b| !mask.is_valid(t, b, batch));
         rows.mask = rows.mask.filter(|mask| (0..time).any(|t| is_masked(mask, t)));
-        // In one direction the kernel can write the outputs in the layer's own layout.
-        let as_wanted = batch_first && self.directions() == 1;
-        let done = self.run_layers(input, rows, state, as_wanted);
-        let swap = batch_first && !as_wanted;
-        (if swap { done.outputs.swap_dims(0, 1) } else { done.outputs }, done.state)
-    }
-
-    /// Runs layer after layer on an input `[T, B, I]`. The outputs are `[T, B, D·P]`; with `batch_first`, which
-    /// takes one direction, they are `[B, T, P]`.
-    fn run_layers(
-        &self,
-        input: Tensor<3>,
-        rows: RowOptions,
-        state: Option<C::State>,
-        batch_first: bool,
-    ) -> LayerResult<C::State> {
-        let [time, batch, _] = input.dims();
-        self.check_sizes(batch, time);
-        self.check_weights();
-        let state = state.unwrap_or_else(|| self.zero_state(batch, &input));
-        let (hidden, memory) = state.into_parts();
-        self.check_state("state", &hidden, memory.as_ref(), batch);
-
-        let memories = self.cell.memories();
-        let size = self.d_state();
-        let budget = self.options.trace_budget.map(|bytes| bytes / self.parts());
-        let last = self.options.num_layers - 1;
-        let hidden_of = |all: &Tensor<3>, k| self.part(all, k, 1).reshape([batch, size]);
-        let memory_of =
-            |all: &Option<Tensor<3>>, k| all.as_ref().map(|all| self.part(all, k, memories));
-        let (mut hidden_n, mut memory_n) = (Parts::default(), Parts::default());
-        let mut last_hidden = None;
-        let is_training = || self.dropout.training.is_enabled() && input.device().is_autodiff();
-        let noise = self.noise.as_ref().map(|noise| noise.next(is_training()));
-        let sizes = [self.options.d_hidden, size];
-        let mut x = input;
-        for (layer, weights) in self.weights.chunks(self.directions()).enumerate() {
-            let mut outputs = Parts::default();
-            if let Some(noise) = &noise {
-                x = noise.input(x, layer * self.directions());
-            }
-            for (direction, weights) in weights.iter().enumerate() {
-                let k = layer * self.directions() + direction;
-                let sequence = Sequence {
-                    input: x.clone(),
-                    weight_ih: weights.weight_ih.val(),
-                    weight_hh: Some(match &noise {
-                        Some(noise) => noise.weight(&weights.weight_hh, k),
-                        None => weights.weight_hh.any(),
-                    }),
-                    bias_ih: weights.bias_ih.as_ref().map(|bias| bias.val()),
-                    bias_hh: weights.bias_hh.as_ref().map(|bias| bias.val()),
-                    weight_hr: weights.weight_hr.as_ref().map(|weight| weight.val()),
-                    weight_diag: weights.weight_diag.as_ref().map(|weight| weight.val()),
-                    hidden: hidden_of(&hidden, k),
-                    memory: memory_of(&memory, k),
-                    reverse: (direction == 1) != self.options.reverse,
-                    mask: rows.mask.clone(),
-                    masked_output: rows.masked_output,
-                    resets: rows.resets.clone(),
-                    reset_hidden: rows.reset_hidden.as_ref().map(|hidden| hidden_of(hidden, k)),
-                    reset_memory: memory_of(&rows.reset_memory, k),
-                    noise: noise.as_ref().and_then(|noise| noise.steps(k, [time, batch], sizes)),
-                    kernel: self.options.kernel,
-                    trace_budget: budget,
-                    batch_first: batch_first && layer == last,
-                    observer: self.gradient_probe.as_ref().map(|probe| probe.of(layer, direction)),
-                    weight_cache: Some(weights.cache.clone()),
-                };
-                let done = self.run_sequence(sequence);
-                outputs.push(done.outputs);
-                hidden_n.push(done.hidden.clone().unsqueeze_dim(0));
-                last_hidden = Some(done.hidden);
-                if let Some(memory) = done.memory {
-                    memory_n.push(memory);
-                }
-            }
-            x = outputs.joined(2).expect("a layer has a direction");
-            if layer < last {
-                x = self.dropout.forward(x);
-            }
-        }
-        let hidden = hidden_n.joined(0).expect("there is a layer");
-        LayerResult {
-            outputs: x,
-            last_hidden: last_hidden.expect("there is a layer"),
-            state: C::State::from_parts(hidden, memory_n.joined(0)),
-        }
-    }
-
-    /// Runs one layer in one direction.
-    fn run_sequence(&self, sequence: Sequence) -> SequenceResult {
-        match (&self.custom_kernel, self.options.engine) {
-            (None, engine) | (_, engine @ Engine::Autograd) => {
-                match sequence.has_candidate_mask() {
-                    true => self.cell.run_dropped(engine, sequence),
-                    false => self.cell.run(engine, sequence),
-                }
-            }
-            (Some(kernel), engine) => kernel.run(&self.cell, sequence, engine == Engine::Rtrl),
-        }
-    }
-
-    /// The part of a state that belongs to layer and direction `k`: `count` planes.
-    fn part(&self, state: &Tensor<3>, k: usize, count: usize) -> Tensor<3> {
-        let state = state.clone();
-        // A slice of the whole tensor would take time, and a step of a stream is short.
-        if self.parts() == 1 { state } else { state.slice([k * count..(k + 1) * count]) }
+        // The kernels write the outputs in the layer's own layout.
+        let done = self.run_layers(input, rows, state, batch_first);
+        (done.outputs, done.state)
     }
 
     /// `L·D`: layers and directions, each with weights of its own.
     pub(crate) fn parts(&self) -> usize {
         self.options.num_layers * self.directions()
-    }
-}
-
-/// The result of all layers.
-struct LayerResult<S> {
-    /// The outputs of the last layer.
-    outputs: Tensor<3>,
-    /// Its hidden state after the last step, `[B, P]`.
-    last_hidden: Tensor<2>,
-    state: S,
-}
-
-/// Tensors to be concatenated. A single tensor is stored without a list and returned without a copy, because both would
-/// take time, and a step of a stream is short.
-#[derive(Default)]
-struct Parts {
-    first: Option<Tensor<3>>,
-    others: Vec<Tensor<3>>,
-}
-
-impl Parts {
-    fn push(&mut self, part: Tensor<3>) {
-        if self.first.is_none() {
-            self.first = Some(part);
-        } else {
-            self.others.push(part);
-        }
-    }
-
-    /// The tensors concatenated along a dimension; `None` if there are none.
-    fn joined(self, dim: usize) -> Option<Tensor<3>> {
-        let first = self.first?;
-        if self.others.is_empty() {
-            return Some(first);
-        }
-        Some(Tensor::cat(std::iter::once(first).chain(self.others).collect(), dim))
     }
 }

@@ -34,6 +34,26 @@ fn every_engine_and_mode_is_measured() {
     }
 }
 
+/// Without a tape, the outputs of an inner layer are there for some steps only; and both directions write their outputs to
+/// one place.
+#[test]
+fn inference_takes_little_more_than_its_outputs() {
+    let sizes = ["--batch", "4", "--time", "2000", "--input", "8", "--hidden", "96"];
+    let kind = ["bench", "--cell", "lstm", "--mode", "infer", "--repeats", "1", "--no-ceiling"];
+    let peak = |arguments: &[&str]| {
+        let done = bptt(&[&kind[..], &sizes, &["--json", "-"], arguments].concat());
+        let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+        report["peak_bytes"].as_f64().expect("it is in host memory")
+    };
+    let outputs = f64::from(4 * 2000 * 96 * 4);
+    for threads in ["1", "2"] {
+        let stack = peak(&["--layers", "3", "--threads", threads]) / outputs;
+        assert!(stack > 1.0 && stack < 1.9, "{threads} threads: {stack} times the outputs");
+        let both = peak(&["--bidirectional", "--threads", threads]) / (2.0 * outputs);
+        assert!(both > 1.0 && both < 1.5, "{threads} threads: {both} times the outputs");
+    }
+}
+
 #[test]
 fn what_cannot_be_measured_is_one_line_and_exit_code_2() {
     let mistakes: [(&[&str], &str); 10] = [

@@ -169,6 +169,39 @@ pub struct Results<T> {
     pub memory: Option<T>,
 }
 
+/// What a layer computes in both directions, each for its own weights and initial state: first forward in time, then
+/// backward.
+#[derive(Clone, Debug)]
+pub struct BothResults<T, State = T, Memory = T> {
+    /// The hidden states after each step, `[T, B, 2·P]`, or `[B, T, 2·P]` if the plan is batch first: first those of the
+    /// forward direction, then those of the other; zero past a row's length.
+    pub outputs: T,
+    /// The hidden states after each row's last step, `[B, P]`.
+    pub hidden: [State; 2],
+    /// The memories after each row's last step, `[M, B, H]`; `None` for a cell without memory.
+    pub memory: [Option<Memory>; 2],
+}
+
+impl<T> BothResults<T> {
+    /// Converts each result.
+    pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> BothResults<U> {
+        BothResults {
+            outputs: change(self.outputs),
+            hidden: self.hidden.map(&mut change),
+            memory: self.memory.map(|memory| memory.map(&mut change)),
+        }
+    }
+}
+
+/// The results of a stack.
+#[derive(Clone, Debug)]
+pub struct StackResults<T, State = T, Memory = T> {
+    /// The outputs of the last layer, `[T, B, P]`, or `[B, T, P]` if its plan is batch first.
+    pub outputs: T,
+    /// The final states of each layer: hidden `[B, P]`, memory `[M, B, H]`.
+    pub states: Vec<(State, Option<Memory>)>,
+}
+
 /// dLoss/d([`Results`]); `None` for a result that the loss does not depend on.
 #[derive(Clone, Debug)]
 pub struct Cotangents<T> {

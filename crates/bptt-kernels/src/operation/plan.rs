@@ -72,6 +72,8 @@ pub struct PlanOptions {
     pub(crate) masked_output: MaskedOutput,
     pub(crate) kernel: Kernel,
     pub(crate) batch_first: bool,
+    /// Which half of each row of the outputs is this direction's, if the other half is the other direction's.
+    pub(crate) side: Option<usize>,
     pub(crate) trace_budget: Option<usize>,
     pub(crate) real_time: bool,
     pub(crate) weight_cache: Option<WeightCache>,
@@ -461,7 +463,13 @@ impl PlanOptions {
 
     /// The shape of the outputs.
     pub(crate) fn outputs_shape(&self, &Sizes { time, batch, output, .. }: &Sizes) -> Shape {
-        Shape::new(if self.batch_first { [batch, time, output] } else { [time, batch, output] })
+        let row = self.directions() * output;
+        Shape::new(if self.batch_first { [batch, time, row] } else { [time, batch, row] })
+    }
+
+    /// How many directions share the outputs.
+    pub(crate) fn directions(&self) -> usize {
+        if self.side.is_some() { 2 } else { 1 }
     }
 }
 

@@ -47,7 +47,7 @@ struct Saved<B: Backend> {
 }
 
 /// dLoss/d(final state). The nodes of the final state write it, and the sequence's node reads it.
-type FinalState<B> = Arc<Mutex<Cotangents<FloatTensor<B>>>>;
+pub(super) type FinalState<B> = Arc<Mutex<Cotangents<FloatTensor<B>>>>;
 
 /// The node of a part of the final state, the hidden state or the memory. Its parent is the sequence's node.
 ///
@@ -59,9 +59,29 @@ struct StateNode;
 
 /// Where a node of the final state stores its gradient.
 #[derive(Clone, Debug)]
-struct StateSlot<B: Backend> {
-    is_hidden: bool,
-    state: FinalState<B>,
+pub(super) struct StateSlot<B: Backend> {
+    pub(super) is_hidden: bool,
+    pub(super) state: FinalState<B>,
+}
+
+impl<B: Backend> StateSlot<B> {
+    /// A part of the final state as a node, whose parent is the sequence's node.
+    pub(super) fn node<S: CheckpointStrategy>(
+        self,
+        sequence: &FloatTensor<Autodiff<B, S>>,
+        value: FloatTensor<B>,
+    ) -> FloatTensor<Autodiff<B, S>> {
+        match StateNode.prepare::<S>([sequence.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(self, value),
+            OpsKind::UnTracked(prepared) => prepared.finish(value),
+        }
+    }
+}
+
+/// The gradient that the nodes of the final state have written. Burn runs them before the sequence's node, because it is
+/// their parent.
+pub(super) fn taken<B: Backend>(state: &FinalState<B>) -> Cotangents<FloatTensor<B>> {
+    std::mem::take(&mut *state.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl<B: Backend> Backward<B, 1> for StateNode {
@@ -97,9 +117,7 @@ impl<B: Backend, const N: usize> Backward<B, N> for Bptt {
     ) {
         let d_outputs = grads.consume::<B>(&ops.node);
         let Saved { operands, mut run, state } = ops.state;
-        // Burn runs the nodes of the final state before this node, because this node is their parent.
-        let mut d_results =
-            std::mem::take(&mut *state.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut d_results = taken::<B>(&state);
         // The gradient has the outputs' shape, unless it is the single zero of a node of the final state.
         let sizes = Sizes::of(&run.layout(), |operand| operands.need(operand).shape());
         let is_there = d_outputs.shape() == run.options().outputs_shape(&sizes);
@@ -157,15 +175,8 @@ fn node<const N: usize, B: Backend, S: CheckpointStrategy>(
             (results, outputs, FinalState::<B>::default())
         }
     };
-    let part = |value: FloatTensor<B>, is_hidden: bool| match StateNode
-        .prepare::<S>([outputs.node()])
-        .compute_bound()
-        .stateful()
-    {
-        OpsKind::Tracked(prepared) => {
-            prepared.finish(StateSlot { is_hidden, state: state.clone() }, value)
-        }
-        OpsKind::UnTracked(prepared) => prepared.finish(value),
+    let part = |value: FloatTensor<B>, is_hidden: bool| {
+        StateSlot { is_hidden, state: state.clone() }.node::<S>(&outputs, value)
     };
     let hidden = part(results.hidden, true);
     let memory = results.memory.map(|memory| part(memory, false));

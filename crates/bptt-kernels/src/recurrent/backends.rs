@@ -9,8 +9,11 @@
     )
 )]
 
-use crate::operation::operands::{Operand, Operands, Results};
-use crate::operation::plan::Plan;
+use crate::operation::any_tensor::AnyTensor;
+use crate::operation::operands::{BothResults, Operand, Operands, Results, StackResults};
+use crate::operation::plan::{Kernel, Plan};
+#[cfg(feature = "host")]
+use crate::recurrent::both::run::Call;
 #[cfg(feature = "cube")]
 use crate::recurrent::cube;
 #[cfg(any(feature = "host", feature = "cube"))]
@@ -18,11 +21,15 @@ use crate::recurrent::dispatch::run_on;
 #[cfg(feature = "flex")]
 use crate::recurrent::flex;
 #[cfg(feature = "host")]
+use crate::recurrent::half;
+#[cfg(feature = "host")]
 use crate::recurrent::host::HostKernel;
 #[cfg(feature = "host")]
 use crate::recurrent::host_memory::{Float, HostMemory};
 #[cfg(feature = "ndarray")]
 use crate::recurrent::ndarray;
+#[cfg(feature = "host")]
+use crate::recurrent::stack::run::StackCall;
 use bptt_cells::Cell;
 use burn::Tensor;
 #[cfg(feature = "host")]
@@ -30,6 +37,8 @@ use burn::backend::Dispatch;
 #[cfg(feature = "host")]
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{DispatchTensor, DispatchTensorKind, TensorMetadata};
+#[cfg(feature = "host")]
+use std::sync::Arc;
 
 /// Runs a sequence on the backend of its operands, with the kernel that this crate has for this backend.
 ///
@@ -74,6 +83,76 @@ pub(super) fn run<C: Cell>(
         #[allow(unreachable_patterns, reason = "depends on the backends that there are")]
         other => panic!("{}", missing_feature(&format!("{:?}", other.device()))),
     }
+}
+
+/// Whether there is a kernel that runs both directions of a layer as one operation.
+pub(super) fn run_both_together<C: Cell>(
+    operands: &[Operands<AnyTensor>; 2],
+    plans: &[Plan<C>; 2],
+) -> bool {
+    #[cfg(feature = "host")]
+    {
+        let is_kernel =
+            |plan: &Plan<C>| plan.options.kernel == Kernel::Auto && !plan.options.real_time;
+        let of_host = |operands: &Operands<AnyTensor>| {
+            matches!(operands.need(Operand::Input), AnyTensor::Cube(input)
+                if half::has_kernel(input.dtype()) && in_host_memory(input))
+        };
+        plans.iter().all(is_kernel) && operands.iter().all(of_host)
+    }
+    #[cfg(not(feature = "host"))]
+    false
+}
+
+/// Runs both directions as one operation, if [`run_both_together`].
+pub(super) fn run_both<C: Cell>(
+    operands: [Operands<DispatchTensor>; 2],
+    plans: [Plan<C>; 2],
+) -> BothResults<DispatchTensor> {
+    #[cfg(feature = "host")]
+    {
+        let [first, second] = plans;
+        let cell = Arc::new(first.cell);
+        let options = [first.options, second.options];
+        let call = Call { operands, options, cell };
+        let kind = match &call.operands[0].need(Operand::Input).kind {
+            DispatchTensorKind::Autodiff(inner) => inner.as_ref(),
+            kind => kind,
+        };
+        match kind {
+            #[cfg(feature = "flex")]
+            DispatchTensorKind::Flex(_) => return flex::both(call),
+            #[cfg(feature = "ndarray")]
+            DispatchTensorKind::NdArray(_) => return ndarray::both(call),
+            #[allow(unreachable_patterns, reason = "depends on the backends that there are")]
+            _ => {}
+        }
+    }
+    unreachable!("{}: no kernel for both directions", C::NAME)
+}
+
+/// Runs a stack of layers as one operation, if [`runs_as_stack`](crate::runs_as_stack).
+pub(super) fn run_stack<C: Cell>(
+    layers: Vec<(Operands<AnyTensor>, Plan<C>)>,
+) -> StackResults<DispatchTensor> {
+    #[cfg(feature = "host")]
+    {
+        let cell = layers[0].1.cell;
+        let (operands, options): (Vec<_>, Vec<_>) = layers
+            .into_iter()
+            .map(|(operands, plan)| (operands.map(AnyTensor::into_dispatch), plan.options))
+            .unzip();
+        let call = StackCall { operands, options, cell: &cell };
+        match &call.operands[0].need(Operand::Input).kind {
+            #[cfg(feature = "flex")]
+            DispatchTensorKind::Flex(_) => return flex::stack(call),
+            #[cfg(feature = "ndarray")]
+            DispatchTensorKind::NdArray(_) => return ndarray::stack(call),
+            #[allow(unreachable_patterns, reason = "depends on the backends that there are")]
+            _ => {}
+        }
+    }
+    unreachable!("{}: no kernel for a stack", C::NAME)
 }
 
 /// Why the operation is not implemented for a device. The `Debug` output of the device begins with the name of its

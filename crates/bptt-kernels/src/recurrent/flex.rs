@@ -1,11 +1,14 @@
 //! The flex backend: its tensors in host memory.
 
 use crate::host::simd::real::Real;
+use crate::operation::operands::{BothResults, StackResults};
+use crate::recurrent::both::run::{Call, run_both};
 use crate::recurrent::dispatch::differentiated;
 use crate::recurrent::host::host_backend;
 use crate::recurrent::host_memory::HostMemory;
-use burn::backend::Flex;
+use crate::recurrent::stack::run::{StackCall, run_stack};
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{DispatchTensor, Flex};
 use burn::tensor::Element;
 use bytemuck::Pod;
 
@@ -38,6 +41,18 @@ impl HostMemory for Flex {
 }
 host_backend!(Flex);
 differentiated!(Flex);
+
+/// A stack of layers, compiled here and once.
+#[inline(never)]
+pub(super) fn stack(call: StackCall<'_>) -> StackResults<DispatchTensor> {
+    run_stack::<Flex>(call)
+}
+
+/// Both directions of a layer, compiled here and once.
+#[inline(never)]
+pub(super) fn both(call: Call) -> BothResults<DispatchTensor> {
+    run_both::<Flex>(call)
+}
 
 /// The strides in elements, if the rows have no gaps.
 fn row_strides(shape: &[usize], strides: &[isize]) -> Option<[usize; 2]> {

@@ -1,10 +1,11 @@
 //! The host kernels as the operation of a backend in host memory.
 
-use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::Layer;
+use crate::host::memory::buffer::Shared;
 use crate::host::memory::reclaim::available_for;
 use crate::host::memory::values::Values;
 use crate::host::sequence::backward::BackwardInputs;
+use crate::host::sequence::forward::FinalState;
 use crate::host::sequence::limits::Keeper;
 use crate::host::sequence::packed_weights::PackedWeights;
 use crate::host::sequence::trace_segment::Keep;
@@ -15,9 +16,9 @@ use crate::host::step::cell_steps::{CellRunner, CellSteps, InValues};
 use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
 use crate::operation::plan::{Kernel, Plan, PlanOptions, Sizes, heads_of};
-use crate::operation::weight_cache::WeightCache;
 use crate::recurrent::half;
 use crate::recurrent::host_memory::{Float, HostMemory};
+use crate::recurrent::kept_weights::{BESIDE_WEIGHTS, pack, packed_before};
 use crate::recurrent::kernel::{ReferenceKernel, SequenceKernel};
 use crate::recurrent::trace::{AnyTrace, HostTrace, Numbers};
 use bptt_cells::Cell;
@@ -65,7 +66,7 @@ pub trait HostBackend: Backend {
 }
 
 /// A cell's steps in the types that have kernels.
-pub trait HostCell {
+pub trait HostCell: Sync {
     #[doc(hidden)]
     fn layout(&self) -> CellLayout;
     #[doc(hidden)]
@@ -156,7 +157,8 @@ pub(super) fn forward<B: HostMemory>(
     }
 }
 
-/// The sequence backward, in the type of the trace.
+/// The sequence backward, in the type of the trace, by so many threads; with a copy of the input that the kernels can read,
+/// if there is one already.
 pub(super) fn backward<B: HostMemory>(
     options: &PlanOptions,
     cell: &dyn HostCell,
@@ -164,17 +166,17 @@ pub(super) fn backward<B: HostMemory>(
     trace: HostTrace<FloatTensor<B>>,
     d_results: Cotangents<FloatTensor<B>>,
     wanted: &Operands<()>,
+    (threads, input): (usize, Option<&FloatTensor<B>>),
 ) -> Operands<FloatTensor<B>> {
     let layout = cell.layout();
     let HostTrace { outputs, numbers } = trace;
+    let (plan, d) = ((options, threads, input), (d_results, wanted));
     match numbers {
         Numbers::F32(trace) => {
-            let cell = (&layout, cell.f32());
-            typed_backward::<B, f32>(options, cell, operands, (outputs, trace), d_results, wanted)
+            typed_backward::<B, f32>(plan, (&layout, cell.f32()), operands, (outputs, trace), d)
         }
         Numbers::F64(trace) => {
-            let cell = (&layout, cell.f64());
-            typed_backward::<B, f64>(options, cell, operands, (outputs, trace), d_results, wanted)
+            typed_backward::<B, f64>(plan, (&layout, cell.f64()), operands, (outputs, trace), d)
         }
     }
 }
@@ -213,61 +215,116 @@ fn refuse_what_cannot_fit<B: HostMemory, T: Float>(
     fits.unwrap_or_else(|error| panic!("{error}"));
 }
 
-fn typed_forward<B: HostMemory, T: Float>(
-    options: &PlanOptions,
-    (layout, steps): (&CellLayout, &dyn CellSteps<T>),
-    operands: &Operands<FloatTensor<B>>,
-    keep: bool,
-) -> (Results<FloatTensor<B>>, Option<HostTrace<FloatTensor<B>>>) {
-    let layer = layer::<B, T>(options, layout, operands);
-    let cache = options.weight_cache.as_ref().filter(|_| !keep && layer.is_few());
-    let packed = cache.and_then(|cache| packed_before::<B, T>(cache, layout, operands));
-    // If the weights are packed, only the other operands are read.
-    let read: &[Operand] = if packed.is_some() { &BESIDE_WEIGHTS } else { &Operand::ALL };
-    let copies = copies::<B, T>(operands, read);
-    let slices = slices::<B, T>(operands, copies.as_deref(), read);
-    let packed = packed
-        .or_else(|| cache.map(|cache| pack::<B, T>(cache, layout, &layer, operands, &slices)));
-    let (results, trace) = forward::forward(
-        CellRunner { steps, tangents: None },
-        &layer,
-        &slices,
-        &options.rows,
-        match (keep, options.trace_budget) {
+/// A forward pass of one direction, ready to run.
+pub(super) struct Prepared<'a, B: HostMemory, T> {
+    pub(super) layer: Layer,
+    pub(super) keep: Keep,
+    options: &'a PlanOptions,
+    operands: &'a Operands<FloatTensor<B>>,
+    steps: &'a dyn CellSteps<T>,
+    copies: Option<Box<Operands<FloatTensor<B>>>>,
+    /// If the weights are packed, only the other operands are read.
+    read: &'static [Operand],
+    packed: Option<Arc<PackedWeights<T>>>,
+}
+
+impl<'a, B: HostMemory, T: Float> Prepared<'a, B, T> {
+    /// With a copy of the input that the kernels can read, if there is one already.
+    pub(super) fn new(
+        options: &'a PlanOptions,
+        (layout, steps): (&CellLayout, &'a dyn CellSteps<T>),
+        operands: &'a Operands<FloatTensor<B>>,
+        keep: bool,
+        input: Option<&FloatTensor<B>>,
+    ) -> Self {
+        let layer = layer::<B, T>(options, layout, operands);
+        let cache = options.weight_cache.as_ref().filter(|_| !keep && layer.is_few());
+        let packed = cache.and_then(|cache| packed_before::<B, T>(cache, layout, operands));
+        let read: &[Operand] = if packed.is_some() { &BESIDE_WEIGHTS } else { &Operand::ALL };
+        let copies = copies::<B, T>(operands, read, input);
+        let packed = packed.or_else(|| {
+            let slices = slices::<B, T>(operands, copies.as_deref(), read);
+            cache.map(|cache| pack::<B, T>(cache, layout, &layer, operands, &slices))
+        });
+        let keep = match (keep, options.trace_budget) {
             (false, _) => Keep::Nothing,
             (true, None) => Keep::All,
             (true, Some(budget)) => Keep::Within(budget),
-        },
-        packed,
-        layer.thread_plan::<T>(threads()),
-    );
-    let device = operands.need(Operand::Input).device();
-    let Layer { time, batch, input, hidden, output, memories, .. } = layer;
-    let sizes = Sizes { time, batch, input, hidden, output, memories };
-    let results = Results {
-        outputs: tensor::<B, T>(results.outputs, options.outputs_shape(&sizes), &device),
-        hidden: tensor::<B, T>(results.hidden, [batch, output], &device),
-        memory: results
-            .memory
-            .map(|memory| tensor::<B, T>(memory, [memories, batch, hidden], &device)),
-    };
-    let trace = trace.map(|trace| {
-        let outputs = results.outputs.clone();
-        HostTrace { outputs, numbers: T::wrap(trace) }
-    });
-    let dtype = operands.need(Operand::Input).dtype();
-    (results.map(|result| half::narrowed::<B>(result, dtype)), trace)
+        };
+        Self { layer, keep, options, operands, steps, copies, read, packed }
+    }
+
+    /// Runs it. The outputs are written to memory of the caller, which has checked that all of it fits.
+    pub(super) fn run(
+        &self,
+        outputs: Shared<'_, T>,
+        threads: usize,
+    ) -> (FinalState<T>, Option<host_trace::Trace<T>>) {
+        forward::forward_to(
+            outputs,
+            CellRunner { steps: self.steps, tangents: None },
+            (&self.layer, &self.options.rows, self.keep),
+            &slices::<B, T>(self.operands, self.copies.as_deref(), self.read),
+            self.packed.clone(),
+            self.layer.thread_plan::<T>(threads),
+        )
+    }
+
+    /// Memory for the outputs, of the shape that the plan asks for. It is zero where rows are masked.
+    pub(super) fn outputs(&self) -> Values<T> {
+        let Layer { time, batch, output_row, .. } = self.layer;
+        Values::new(&[time, batch, output_row], self.options.rows.mask.is_none())
+    }
+
+    /// The outputs as a tensor.
+    pub(super) fn tensor_of(&self, outputs: Values<T>) -> FloatTensor<B> {
+        let device = self.operands.need(Operand::Input).device();
+        let Layer { time, batch, input, hidden, output, memories, .. } = self.layer;
+        let sizes = Sizes { time, batch, input, hidden, output, memories };
+        tensor::<B, T>(outputs, self.options.outputs_shape(&sizes), &device)
+    }
+
+    /// The final state as tensors of the operands' type.
+    pub(super) fn tensors_of(
+        &self,
+        state: FinalState<T>,
+    ) -> (FloatTensor<B>, Option<FloatTensor<B>>) {
+        let input = self.operands.need(Operand::Input);
+        let (device, dtype) = (input.device(), input.dtype());
+        let Layer { batch, hidden, output, memories, .. } = self.layer;
+        let tensor = |values, shape: &[usize]| {
+            half::narrowed::<B>(tensor::<B, T>(values, Shape::from(shape.to_vec()), &device), dtype)
+        };
+        let of_memory = |memory| tensor(memory, &[memories, batch, hidden]);
+        (tensor(state.hidden, &[batch, output]), state.memory.map(of_memory))
+    }
+}
+
+fn typed_forward<B: HostMemory, T: Float>(
+    options: &PlanOptions,
+    cell: (&CellLayout, &dyn CellSteps<T>),
+    operands: &Operands<FloatTensor<B>>,
+    keep: bool,
+) -> (Results<FloatTensor<B>>, Option<HostTrace<FloatTensor<B>>>) {
+    let prepared = Prepared::<B, T>::new(options, cell, operands, keep, None);
+    forward::check_fits(&prepared.layer, &options.rows, prepared.keep, 1);
+    let mut outputs = prepared.outputs();
+    let (state, trace) = prepared.run(Shared::new(&mut outputs), threads());
+    let outputs = prepared.tensor_of(outputs);
+    let trace = trace.map(|trace| HostTrace { outputs: outputs.clone(), numbers: T::wrap(trace) });
+    let outputs = half::narrowed::<B>(outputs, operands.need(Operand::Input).dtype());
+    let (hidden, memory) = prepared.tensors_of(state);
+    (Results { outputs, hidden, memory }, trace)
 }
 
 fn typed_backward<B: HostMemory, T: Float>(
-    options: &PlanOptions,
+    (options, threads, input): (&PlanOptions, usize, Option<&FloatTensor<B>>),
     (layout, steps): (&CellLayout, &dyn CellSteps<T>),
     operands: &Operands<FloatTensor<B>>,
     (outputs, mut trace): (FloatTensor<B>, host_trace::Trace<T>),
-    d_results: Cotangents<FloatTensor<B>>,
-    wanted: &Operands<()>,
+    (d_results, wanted): (Cotangents<FloatTensor<B>>, &Operands<()>),
 ) -> Operands<FloatTensor<B>> {
-    let copies = copies::<B, T>(operands, &Operand::ALL);
+    let copies = copies::<B, T>(operands, &Operand::ALL, input);
     let outputs = B::contiguous::<T>(outputs);
     let Cotangents { outputs: d_outputs, hidden: d_hidden, memory: d_memory } = d_results;
     let [d_outputs, d_hidden, d_memory] =
@@ -290,7 +347,7 @@ fn typed_backward<B: HostMemory, T: Float>(
         &options.rows,
         inputs,
         wanted,
-        layer.thread_plan::<T>(threads()),
+        layer.thread_plan::<T>(threads),
     );
     let device = operands.need(Operand::Input).device();
     let mut tensors = Operands::new();
@@ -304,59 +361,7 @@ fn typed_backward<B: HostMemory, T: Float>(
     tensors
 }
 
-/// The operands that are packed.
-const WEIGHTS: [Operand; 5] =
-    [Operand::WeightIh, Operand::WeightHh, Operand::BiasIh, Operand::BiasHh, Operand::WeightHr];
-
-/// The operands that are not packed.
-const BESIDE_WEIGHTS: [Operand; 5] =
-    [Operand::Input, Operand::Hidden, Operand::Memory, Operand::ResetHidden, Operand::ResetMemory];
-
-/// Packed weights, and clones of the tensors that were packed. While the clones are held, nobody can change these
-/// tensors in place, and no other tensor can get their memory. So it is enough to compare memory, shape, strides and
-/// type.
-struct Packed<B: HostMemory, T> {
-    /// The layout decides how weights are packed.
-    cell: CellLayout,
-    weights: Operands<FloatTensor<B>>,
-    packed: Arc<PackedWeights<T>>,
-}
-
-/// The packed weights, if these operands were the last to be packed.
-fn packed_before<B: HostMemory, T: Float>(
-    cache: &WeightCache,
-    cell: &CellLayout,
-    operands: &Operands<FloatTensor<B>>,
-) -> Option<Arc<PackedWeights<T>>> {
-    cache.find(|entry: &Packed<B, T>| {
-        let is_same = |operand| match (entry.weights.get(operand), operands.get(operand)) {
-            (Some(held), Some(now)) => B::is_same(held, now),
-            (None, None) => true,
-            _ => false,
-        };
-        let are_same = entry.cell == *cell && WEIGHTS.into_iter().all(is_same);
-        are_same.then(|| entry.packed.clone())
-    })
-}
-
-/// Packs the weights, and keeps them for the next call.
-fn pack<B: HostMemory, T: Float>(
-    cache: &WeightCache,
-    cell: &CellLayout,
-    layer: &Layer,
-    operands: &Operands<FloatTensor<B>>,
-    slices: &Slices<'_, T>,
-) -> Arc<PackedWeights<T>> {
-    let mut weights = Operands::new();
-    for operand in WEIGHTS {
-        weights.set(operand, operands.get(operand).cloned());
-    }
-    let packed = Arc::new(PackedWeights::new(layer, slices, 1));
-    cache.put(Packed::<B, T> { cell: *cell, weights, packed: packed.clone() });
-    packed
-}
-
-fn layer<B: HostMemory, T: Real + Element>(
+pub(super) fn layer<B: HostMemory, T: Real + Element>(
     options: &PlanOptions,
     cell: &CellLayout,
     operands: &Operands<FloatTensor<B>>,
@@ -372,10 +377,12 @@ fn layer<B: HostMemory, T: Real + Element>(
 }
 
 /// Copies, without gaps and in the type of the kernels, of the operands that the kernels cannot read in place. In
-/// `f32` and `f64` there are usually none. (An input that is batch first is read in place.)
-fn copies<B: HostMemory, T: Real + Element>(
+/// `f32` and `f64` there are usually none. (An input that is batch first is read in place.) If there is a copy of the
+/// input already, it is used.
+pub(super) fn copies<B: HostMemory, T: Real + Element>(
     operands: &Operands<FloatTensor<B>>,
     named: &[Operand],
+    input: Option<&FloatTensor<B>>,
 ) -> Option<Box<Operands<FloatTensor<B>>>> {
     let mut copies = None;
     for &operand in named {
@@ -385,7 +392,9 @@ fn copies<B: HostMemory, T: Real + Element>(
             _ => B::numbers_of::<T>(tensor).is_some(),
         };
         if !as_it_is {
-            let copy = half::widened::<B, T>(tensor.clone());
+            let there_is = input.filter(|_| operand == Operand::Input);
+            let copy = there_is.unwrap_or(tensor).clone();
+            let copy = half::widened::<B, T>(copy);
             copies.get_or_insert_with(Box::<Operands<_>>::default).set(operand, Some(copy));
         }
     }
@@ -402,7 +411,7 @@ fn read<'a, T>(
 }
 
 /// The numbers of these operands.
-fn slices<'a, B: HostMemory, T: Real + Element>(
+pub(super) fn slices<'a, B: HostMemory, T: Real + Element>(
     operands: &'a Operands<FloatTensor<B>>,
     copies: Option<&'a Operands<FloatTensor<B>>>,
     named: &[Operand],
@@ -459,7 +468,8 @@ macro_rules! host_backend {
                     d_results: Cotangents<FloatTensor<Self>>,
                     wanted: &Operands<()>,
                 ) -> Operands<FloatTensor<Self>> {
-                    host::backward::<Self>(options, cell, operands, trace, d_results, wanted)
+                    let with = (host::threads(), None);
+                    host::backward::<Self>(options, cell, operands, trace, d_results, wanted, with)
                 }
 
                 fn check_reference_fits(

@@ -3,6 +3,7 @@
 
 mod autodiff;
 pub(crate) mod backends;
+pub(crate) mod both;
 #[cfg(feature = "cube")]
 mod cube;
 pub(crate) mod dispatch;
@@ -15,11 +16,16 @@ pub(crate) mod half;
 pub(crate) mod host;
 #[cfg(feature = "host")]
 pub(crate) mod host_memory;
+#[cfg(feature = "host")]
+pub(crate) mod kept_cell;
+#[cfg(feature = "host")]
+mod kept_weights;
 pub(crate) mod kernel;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 pub(crate) mod rtrl;
 mod run;
+pub(crate) mod stack;
 #[cfg(feature = "host")]
 mod trace;
 #[cfg(feature = "host")]

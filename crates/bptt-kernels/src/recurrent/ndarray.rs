@@ -3,12 +3,15 @@
 #![allow(deprecated, reason = "burn-ndarray is deprecated in Burn 0.22 and gone in 0.23")]
 
 use crate::host::simd::real::Real;
+use crate::operation::operands::{BothResults, StackResults};
+use crate::recurrent::both::run::{Call, run_both};
 use crate::recurrent::dispatch::differentiated;
 use crate::recurrent::host::host_backend;
 use crate::recurrent::host_memory::HostMemory;
+use crate::recurrent::stack::run::{StackCall, run_stack};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{BackendTensor, NdArray, TensorMetadata};
+use burn::backend::{BackendTensor, DispatchTensor, NdArray, TensorMetadata};
 use burn::tensor::{DType, Element, TensorData};
 use burn_ndarray::{NdArrayDevice, NdArrayTensor};
 use bytemuck::Pod;
@@ -89,3 +92,15 @@ impl HostMemory for NdArray {
 }
 host_backend!(NdArray);
 differentiated!(NdArray);
+
+/// A stack of layers, compiled here and once.
+#[inline(never)]
+pub(super) fn stack(call: StackCall<'_>) -> StackResults<DispatchTensor> {
+    run_stack::<NdArray>(call)
+}
+
+/// Both directions of a layer, compiled here and once.
+#[inline(never)]
+pub(super) fn both(call: Call) -> BothResults<DispatchTensor> {
+    run_both::<NdArray>(call)
+}

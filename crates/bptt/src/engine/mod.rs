@@ -6,8 +6,9 @@ mod sequence;
 
 #[cfg(feature = "attention")]
 pub(crate) use autograd::steps as time_steps;
-pub use bptt_kernels::{Recorded, SequenceResult};
+pub use bptt_kernels::{BothDirections, Recorded, SequenceResult, StackResult};
 pub use sequence::Sequence;
+use sequence::memory_without_added;
 pub(crate) use sequence::without_added;
 
 use bptt_cells::Cell;
@@ -67,4 +68,46 @@ pub(crate) fn run<C: Cell>(cell: C, engine: Engine, mut sequence: Sequence) -> S
         Engine::Rtrl => manual::run(cell, sequence, true),
     };
     without_added(result, &layout, has_candidate_mask)
+}
+
+/// Runs both directions of a layer by the engine. The manual engine runs them as one operation.
+///
+/// # Panics
+///
+/// As [`run`].
+pub(crate) fn run_both<C: Cell>(
+    cell: C,
+    engine: Engine,
+    mut sequences: [Sequence; 2],
+) -> BothDirections {
+    if engine != Engine::Manual {
+        return BothDirections::of(sequences.map(|sequence| run(cell, engine, sequence)));
+    }
+    let layout = CellLayout::of::<C>();
+    let has_candidate_mask = sequences[0].has_candidate_mask();
+    for sequence in &mut sequences {
+        sequence.add_memories(&layout);
+    }
+    let mut results = manual::run_both(cell, sequences);
+    for memory in &mut results.memory {
+        *memory = memory_without_added(memory.take(), &layout, has_candidate_mask);
+    }
+    results
+}
+
+/// Runs a stack of layers by the manual engine, without a tape.
+///
+/// # Panics
+///
+/// As [`run`], and as [`recurrent_stack`](bptt_kernels::recurrent_stack) says.
+pub(crate) fn run_stack<C: Cell>(cell: C, mut sequences: Vec<Sequence>) -> StackResult {
+    let layout = CellLayout::of::<C>();
+    for sequence in &mut sequences {
+        sequence.add_memories(&layout);
+    }
+    let mut results = manual::run_stack(cell, sequences);
+    for (_, memory) in &mut results.states {
+        *memory = memory_without_added(memory.take(), &layout, false);
+    }
+    results
 }

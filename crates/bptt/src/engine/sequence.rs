@@ -178,10 +178,19 @@ pub(crate) fn without_added(
     layout: &CellLayout,
     has_candidate_mask: bool,
 ) -> SequenceResult {
-    let states = layout.states() - usize::from(has_candidate_mask);
-    if states < layout.memories {
-        let memory = result.memory.take();
-        result.memory = memory.filter(|_| states > 0).map(|memory| memory.slice([0..states]));
-    }
+    result.memory = memory_without_added(result.memory, layout, has_candidate_mask);
     result
+}
+
+/// The final memory without those that were added.
+pub(super) fn memory_without_added(
+    memory: Option<Tensor<3>>,
+    layout: &CellLayout,
+    has_candidate_mask: bool,
+) -> Option<Tensor<3>> {
+    let states = layout.states() - usize::from(has_candidate_mask);
+    if states == layout.memories {
+        return memory;
+    }
+    memory.filter(|_| states > 0).map(|memory| memory.slice([0..states]))
 }

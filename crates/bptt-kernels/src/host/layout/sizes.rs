@@ -69,6 +69,11 @@ pub(crate) struct Layer {
     pub(crate) reverse: bool,
     /// Whether the outputs are `[B, T, P]`.
     pub(crate) batch_first: bool,
+    /// How many numbers a row of the outputs has, `P` or those of both directions, and how many steps they have; and where
+    /// the first number of these steps and of this direction is.
+    pub(crate) output_row: usize,
+    pub(crate) output_time: usize,
+    pub(crate) output_first: usize,
     /// Whether the output at a masked step is the held state (else it is zero).
     pub(crate) held: bool,
     /// Whether states are reset inside of the sequence.
@@ -133,6 +138,9 @@ impl Layer {
             input_strides,
             reverse: options.reverse,
             batch_first: options.batch_first,
+            output_row: options.directions() * output,
+            output_time: time,
+            output_first: options.side.unwrap_or(0) * output,
             held: options.masked_output == MaskedOutput::Hold,
             resets: options.rows.resets.is_some(),
             zones_hidden: noise.is_some_and(|noise| noise.kept_hidden.is_some()),
@@ -149,6 +157,12 @@ impl Layer {
     pub(crate) fn in_duals(self) -> Self {
         debug_assert!(self.batch.is_multiple_of(2));
         Self { parts: 2, ..self }
+    }
+
+    /// Some of its steps, as a sequence of their own whose outputs are written among all of them.
+    pub(crate) fn some_steps(&self, steps: &Range<usize>) -> Self {
+        let output_first = self.output_first + steps.start * self.output_stride();
+        Self { time: steps.len(), output_first, ..self.clone() }
     }
 
     /// How many memories change from step to step. The others are diagonal weights, which a trace does not have.
@@ -276,13 +290,13 @@ impl Layer {
     /// Where row `b` of the outputs at time `t` begins.
     #[inline(always)]
     pub(crate) fn output_at(&self, t: usize, b: usize) -> usize {
-        let row = if self.batch_first { b * self.time + t } else { t * self.batch + b };
-        row * self.output
+        let row = if self.batch_first { b * self.output_time + t } else { t * self.batch + b };
+        row * self.output_row + self.output_first
     }
 
     /// The distance from one time step of the outputs to the next.
     pub(crate) fn output_stride(&self) -> usize {
-        if self.batch_first { self.output } else { self.batch * self.output }
+        if self.batch_first { self.output_row } else { self.batch * self.output_row }
     }
 
     /// The distance from one step to the next in the order in which they are computed, if time steps are `stride`

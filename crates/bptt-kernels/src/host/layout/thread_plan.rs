@@ -7,6 +7,24 @@ use crate::host::simd::real::Real;
 use crate::host::threads::team::part;
 use std::ops::Range;
 
+/// From how many operations of a direction on both directions run at the same time: from the time on that it takes to
+/// wake a thread, some 20 µs.
+const BESIDE: f64 = 1e6;
+
+/// How many rows and how many steps a chunk of a stack has: at most this many rows, or at least this many steps.
+const CHUNK_ROWS: usize = 1024;
+const CHUNK_STEPS: usize = 8;
+
+/// From how many operations of each layer on the layers of a stack run at the same time: each chunk takes some
+/// microseconds to begin.
+const BESIDE_STACK: f64 = 8e6;
+
+/// Beside each other: how many chunks there are, how many steps they have at least, and how much longer a step takes if
+/// its thread also computes its input's product.
+const BESIDE_CHUNKS: usize = 16;
+const BESIDE_STEPS: usize = 24;
+const OF_INPUTS: f64 = 1.4;
+
 impl Layer {
     /// The multiplications and additions of the forward pass.
     fn flops(&self) -> f64 {
@@ -23,6 +41,37 @@ impl Layer {
         let count = threads.min((self.flops() / 4e6) as usize).max(1);
         let is_tiny = self.time * self.batch <= 4;
         ThreadPlan { count: if is_tiny { 1 } else { count }, parallelism: None }
+    }
+
+    /// How many threads each direction gets, if both directions of a layer run at the same time; `None`: one after the
+    /// other, each with all threads. (This is one direction; the other has the same sizes.)
+    ///
+    /// Threads that compute one direction wait for each other after each step, or each of them has fewer rows. With a
+    /// direction of its own, a thread has all rows and waits for nobody.
+    pub(crate) fn beside<T: Real>(&self, threads: usize) -> Option<usize> {
+        let each = threads / 2;
+        let is_even = threads.is_multiple_of(2) || self.thread_plan::<T>(threads).count <= each;
+        (each > 0 && is_even && self.flops() >= BESIDE).then_some(each)
+    }
+
+    /// For a stack of layers: how many steps a layer runs before the next layer runs the same steps, and how many layers run
+    /// beside the others (0: one layer after the other, each with all threads).
+    ///
+    /// One after the other, chunks have so many rows that nothing is slower than in one piece, and so few that they stay in
+    /// the cache. Beside each other they are shorter, because the upper layers wait for the first chunk and the lower ones
+    /// are done before the last.
+    pub(crate) fn stack_plan<T: Real>(layers: &[Self], threads: usize) -> (usize, usize) {
+        let Self { time, batch, .. } = layers[0];
+        let long = CHUNK_ROWS.div_ceil(batch).max(CHUNK_STEPS);
+        let short = (time / BESIDE_CHUNKS).max(BESIDE_STEPS).min(long);
+        // Where one thread computes the steps and the other the inputs of later steps, the others mostly wait.
+        let waits = |layer: &Self| layer.parallelism::<T>(batch, threads) == Parallelism::Pipeline;
+        let split = layers.len() / 2;
+        let beside = (layers.len() - split) as f64 * OF_INPUTS * (1.0 + short as f64 / time as f64);
+        let pays = threads.is_multiple_of(2)
+            && layers.iter().all(|layer| waits(layer) && layer.flops() >= BESIDE_STACK)
+            && beside <= 0.95 * layers.len() as f64;
+        if pays { (short, split) } else { (long, 0) }
     }
 
     /// The fastest way for `count` threads to share steps of this many rows.

@@ -6,6 +6,7 @@ use crate::host::layout::plain_rows::Slices;
 use crate::host::layout::sizes::Layer;
 use crate::host::layout::thread_plan::ThreadPlan;
 use crate::host::layout::valid_rows::ValidRows;
+use crate::host::memory::buffer::Shared;
 use crate::host::memory::reclaim::available_for;
 use crate::host::memory::values::Values;
 use crate::host::sequence::limits::{self, Keeper};
@@ -18,6 +19,24 @@ use crate::host::step::cell_steps::CellRunner;
 use crate::operation::operands::{Operand, Results};
 use crate::operation::sequence_rows::SequenceRows;
 use std::sync::Arc;
+
+/// Checks that the sequence fits the available memory: `times` of it, if so many run with the same sizes.
+///
+/// # Panics
+///
+/// If it does not.
+pub(crate) fn check_fits(layer: &Layer, rows: &SequenceRows, keep: Keep, times: u8) {
+    let worked = match &rows.mask {
+        Some(mask) => mask.count(layer.time),
+        None => layer.time.saturating_mul(layer.batch),
+    };
+    let available = |need: u128| {
+        let all = available_for(need.saturating_mul(times.into()));
+        all.map(|bytes| bytes / usize::from(times))
+    };
+    let fits = limits::check(layer, worked, keep, Keeper::Host, available);
+    fits.unwrap_or_else(|error| panic!("{error}"));
+}
 
 /// Runs the sequence. Returns its results and, with `keep`, the trace, which is within the budget if there is one.
 ///
@@ -33,32 +52,52 @@ pub(crate) fn forward<T: Gemm>(
     packed: Option<Arc<PackedWeights<T>>>,
     threads: ThreadPlan,
 ) -> (Results<Values<T>>, Option<Trace<T>>) {
-    let worked = match &rows.mask {
-        Some(mask) => mask.count(layer.time),
-        None => layer.time.saturating_mul(layer.batch),
-    };
-    let fits = limits::check(layer, worked, keep, Keeper::Host, available_for);
-    fits.unwrap_or_else(|error| panic!("{error}"));
+    check_fits(layer, rows, keep, 1);
+    // The outputs of masked steps are not written.
+    let mut outputs =
+        Values::new(&[layer.time, layer.batch, layer.output_row], rows.mask.is_none());
+    let to = Shared::new(&mut outputs);
+    let (state, trace) = forward_to(to, runner, (layer, rows, keep), operands, packed, threads);
+    let FinalState { hidden, memory } = state;
+    (Results { outputs, hidden, memory }, trace)
+}
+
+/// The state after the last step.
+pub(crate) struct FinalState<T: Gemm> {
+    /// `[B, P]`
+    pub(crate) hidden: Values<T>,
+    /// `[M, B, H]`
+    pub(crate) memory: Option<Values<T>>,
+}
+
+/// As [`forward`], with the outputs written to memory of the caller, which has checked that all of it fits.
+///
+/// # Panics
+///
+/// If the trace does not fit the budget.
+pub(crate) fn forward_to<T: Gemm>(
+    outputs: Shared<'_, T>,
+    runner: CellRunner<'_, T>,
+    (layer, rows, keep): (&Layer, &SequenceRows, Keep),
+    operands: &Slices<'_, T>,
+    packed: Option<Arc<PackedWeights<T>>>,
+    threads: ThreadPlan,
+) -> (FinalState<T>, Option<Trace<T>>) {
     let Layer { time, batch, hidden, output, memories, hp, pp, .. } = *layer;
     let valid_rows = ValidRows::new(layer, rows);
     let noise = NoiseRows::new(layer, rows.noise.as_ref());
     let rows_of = (&valid_rows, &noise);
     let forwarder = Forwarder::new(runner, layer, operands, rows_of, packed, threads);
-    let sizes = [time, batch, output];
-    // The outputs of masked steps are not written.
-    let mut outputs = Values::new(&sizes, rows.mask.is_none());
+    let outputs = Outputs::Wanted(outputs);
     let mut recompute = match keep {
         Keep::Within(budget) => Recompute::new(layer.name, layer, budget),
         Keep::All | Keep::Nothing => None,
     };
     let pass = match &mut recompute {
-        Some(recompute) => {
-            recompute.next(&forwarder, Outputs::Wanted(&mut outputs)).expect("the last steps")
-        }
+        Some(recompute) => recompute.next(&forwarder, outputs).expect("the last steps"),
         None => {
             let keep = !matches!(keep, Keep::Nothing);
-            let wanted = Outputs::Wanted(&mut outputs);
-            forwarder.pass(0..time, forwarder.first_memory(), wanted, keep)
+            forwarder.pass(0..time, forwarder.first_memory(), outputs, keep)
         }
     };
     let last = pass.hidden.as_slice();
@@ -80,7 +119,7 @@ pub(crate) fn forward<T: Gemm>(
         last_memory.extend_from_slice(&memory[states * batch * hidden..]);
     }
     let memory = (memories > 0).then(|| last_memory.into());
-    let results = Results { outputs, hidden: last_hidden.into(), memory };
+    let state = FinalState { hidden: last_hidden.into(), memory };
     let trace = pass.segment.map(|segment| Trace { segment: Some(segment), recompute });
-    (results, trace)
+    (state, trace)
 }

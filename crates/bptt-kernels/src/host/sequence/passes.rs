@@ -25,24 +25,19 @@ use std::sync::Arc;
 const ROWS: usize = 128;
 
 /// The outputs of all steps: to be written, or known from an earlier pass.
+#[derive(Clone, Copy)]
 pub(crate) enum Outputs<'a, T> {
-    Wanted(&'a mut [T]),
+    Wanted(Shared<'a, T>),
     Known(&'a [T]),
 }
 
-impl<T> Outputs<'_, T> {
-    /// The same, for one more pass.
-    pub(crate) fn again(&mut self) -> Outputs<'_, T> {
+impl<'a, T> Outputs<'a, T> {
+    /// Some numbers of a row that has been written.
+    fn row(self, at: usize, len: usize) -> &'a [T] {
         match self {
-            Outputs::Wanted(outputs) => Outputs::Wanted(outputs),
-            Outputs::Known(outputs) => Outputs::Known(outputs),
-        }
-    }
-
-    fn numbers(&self) -> &[T] {
-        match self {
-            Outputs::Wanted(outputs) => outputs,
-            Outputs::Known(outputs) => outputs,
+            // SAFETY: it is a row of this direction, and no thread writes to it between two passes.
+            Outputs::Wanted(outputs) => unsafe { outputs.slice(at, len) },
+            Outputs::Known(outputs) => &outputs[at..][..len],
         }
     }
 }
@@ -129,7 +124,7 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
     }
 
     /// `h` before step `k`, in padded rows.
-    fn hidden_before(&self, k: usize, outputs: &[T]) -> Buffer<T> {
+    fn hidden_before(&self, k: usize, outputs: Outputs<'_, T>) -> Buffer<T> {
         let Layer { batch, output, pp, .. } = *self.layer;
         let h_0 = self.operands.need(Operand::Hidden);
         let mut hidden = Buffer::zeros(&[batch, pp]);
@@ -142,7 +137,7 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
                 },
                 Origin::Step(k) => {
                     let at = self.layer.output_at(self.layer.time_of(k), b);
-                    &outputs[at..][..output]
+                    outputs.row(at, output)
                 }
             };
             hidden.as_mut_slice()[b * pp..][..output].copy_from_slice(from);
@@ -185,7 +180,7 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
         let two = kinds.contains(&Parallelism::Pipeline);
         let mut planes = layer.rows_of_planes::<T>(rows, two);
         // A masked row has the same `h` before and after a step.
-        let hidden = self.hidden_before(steps.start, outputs.numbers());
+        let hidden = self.hidden_before(steps.start, outputs);
         let mut masked = layer.masks_state.then(|| self.masked(&hidden));
         let mut hiddens = [hidden.clone(), hidden];
         // Each valid row of each step has a row of saved values.
@@ -230,7 +225,7 @@ impl<'a, T: Gemm> Forwarder<'a, T> {
             keep,
             gated_hidden: gated_hidden.as_mut().map(Buffer::shared),
             outputs: match outputs {
-                Outputs::Wanted(outputs) => Some(Shared::new(outputs)),
+                Outputs::Wanted(outputs) => Some(outputs),
                 Outputs::Known(_) => None,
             },
         };

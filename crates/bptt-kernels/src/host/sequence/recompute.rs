@@ -36,7 +36,7 @@ impl<T: Real> Recompute<T> {
     pub(crate) fn next(
         &mut self,
         forwarder: &Forwarder<'_, T>,
-        mut outputs: Outputs<'_, T>,
+        outputs: Outputs<'_, T>,
     ) -> Option<PassResult<T>>
     where
         T: Gemm,
@@ -50,7 +50,7 @@ impl<T: Real> Recompute<T> {
                 self.end = start;
                 return Some(forwarder.pass(steps, memory, outputs, true));
             };
-            let pass = forwarder.pass(start..middle, memory, outputs.again(), false);
+            let pass = forwarder.pass(start..middle, memory, outputs, false);
             if self.checkpoints.len() == self.schedule.states() {
                 let steps = middle..self.end;
                 self.end = middle;

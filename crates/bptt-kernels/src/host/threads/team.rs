@@ -3,7 +3,9 @@
 use crate::host::threads::wait::Wait;
 use crate::host::threads::workers;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// One of the threads.
 pub(crate) struct Member<'a> {
@@ -52,6 +54,32 @@ pub(crate) fn team(count: usize, work: impl Fn(&Member<'_>) + Sync) {
         work(&Member { index, count, barrier: &barrier });
     };
     workers::together(count, &run);
+}
+
+/// Runs two jobs at the same time, the first on this thread.
+///
+/// # Panics
+///
+/// If one of them panics, with what it panicked with.
+pub(crate) fn side_by_side<R: Send>(
+    first: impl FnOnce() -> R + Send,
+    second: impl FnOnce() -> R + Send,
+) -> [R; 2] {
+    let jobs = (Mutex::new(Some(first)), Mutex::new(Some(second)));
+    let results = [const { Mutex::new(None) }; 2];
+    workers::together(2, &|index| {
+        let caught = catch_unwind(AssertUnwindSafe(|| match index {
+            0 => taken(&jobs.0)(),
+            _ => taken(&jobs.1)(),
+        }));
+        *results[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(caught);
+    });
+    results.map(|result| taken(&result).unwrap_or_else(|panic| resume_unwind(panic)))
+}
+
+/// What is there once.
+fn taken<T>(place: &Mutex<Option<T>>) -> T {
+    place.lock().unwrap_or_else(PoisonError::into_inner).take().expect("it is taken once")
 }
 
 /// If a member panicked alone, the others would wait for ever.
@@ -118,6 +146,26 @@ mod tests {
                 member.wait();
             }
         });
+    }
+
+    #[test]
+    fn two_jobs_meet_and_give_their_results_in_order() {
+        let barrier = Barrier::default();
+        let job = |result| {
+            let barrier = &barrier;
+            move || {
+                barrier.wait(2);
+                result
+            }
+        };
+        assert_eq!(side_by_side(job("a"), job("b")), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_job_panics_with_its_own_message() {
+        let caught = std::panic::catch_unwind(|| side_by_side(|| 1, || panic!("on purpose")));
+        let panic = caught.expect_err("the second panics");
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"on purpose"));
     }
 
     #[test]
