@@ -113,8 +113,11 @@ pub(super) fn backward<B: HostMemory>(
         }
         None => Operands::new(),
     };
-    if !are_both {
-        return [run(0, first, d_first, threads), run(1, second, d_second, threads)];
+    let is_observed = options.iter().any(|options| options.observer.is_some());
+    if is_observed || !are_both {
+        // Observers are called in the order of Burn's tape, the last direction first.
+        let backward = run(1, second, d_second, threads);
+        return [run(0, first, d_first, threads), backward];
     }
     let layout = cell.layout();
     let forward = |threads| run(0, first, d_first, threads);
