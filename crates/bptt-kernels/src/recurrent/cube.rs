@@ -135,7 +135,13 @@ impl<B: Backend> SequenceKernel<B> for CubeKernel {
         // The gradients and the input are zero at masked steps already.
         let plan = plan.clone().with_mask(None);
         StepSums::of_sequence(d_gates, d_outer, hidden_before, gated_hidden, d_reset)
-            .gradients(&plan, &operands, wanted, &sequence.sizes, d_state)
+            .gradients(
+                &sequence.layout,
+                &plan.options,
+                &operands,
+                wanted,
+                (&sequence.sizes, d_state),
+            )
             .map(of_cube::<B>)
     }
 

@@ -7,12 +7,13 @@
 use crate::operation::cell_layout::CellLayout;
 use crate::operation::observer::{PATHS, StateGradientNorms};
 use crate::operation::operands::{Cotangents, Operand, Operands, Results};
-use crate::operation::plan::{MaskedOutput, Plan, Sizes};
+use crate::operation::plan::{MaskedOutput, PlanOptions, Sizes};
 use crate::reference::noise::{NoiseOfStep, NoiseTensors};
 use crate::reference::recurrent_matrix::RecurrentMatrix;
-use crate::reference::step_sums::{StateCotangent, StepSums, input_rows};
+use crate::reference::step_sums::{StepSums, input_rows};
+use crate::reference::tensor_cell::{ListedBackward, ListedState, TensorCell};
 use crate::reference::tensor_number::TensorNumber;
-use bptt_cells::{Backward, Cell, Components, HiddenTerm, Layout, State};
+use bptt_cells::{HiddenTerm, State};
 
 /// What is saved for one step.
 #[derive(Clone, Debug)]
@@ -43,8 +44,6 @@ impl<T> StepTrace<T> {
     }
 }
 
-type Step<N, C> = State<N, <C as Layout>::Memory<N>>;
-
 /// The recurrent weights, split by the operand that they are multiplied with.
 struct RecurrentWeights<N> {
     /// The gates that are multiplied with `h`: those that are added or separate, `[A·H, P]`; `None` if there are none.
@@ -59,28 +58,31 @@ struct RecurrentWeights<N> {
 struct Counts {
     added: usize,
     outer: usize,
+    gates: usize,
 }
 
-fn counts<C: Layout>() -> Counts {
-    let layout = CellLayout::of::<C>();
-    let added = layout.count(HiddenTerm::Added);
-    Counts { added, outer: added + layout.count(HiddenTerm::Separate) }
+impl Counts {
+    fn of(layout: &CellLayout) -> Self {
+        let added = layout.count(HiddenTerm::Added);
+        let outer = added + layout.count(HiddenTerm::Separate);
+        Self { added, outer, gates: layout.gates() }
+    }
 }
 
 impl<N: TensorNumber> RecurrentWeights<N> {
-    fn of<C: Layout>(operands: &Operands<N>, hidden: usize) -> Self {
+    fn of(layout: &CellLayout, operands: &Operands<N>, hidden: usize) -> Self {
         let Some(weight) = operands.get(Operand::WeightHh) else {
             return Self { outer: None, outer_bias: None, gated: None };
         };
         let bias = operands.get(Operand::BiasHh);
-        let split = counts::<C>().outer;
+        let Counts { outer: split, gates, .. } = Counts::of(layout);
         let outer = Some(RecurrentMatrix::of(weight, 0..split, hidden));
-        if split == C::GATES {
+        if split == gates {
             return Self { outer, outer_bias: bias.cloned(), gated: None };
         }
         let part = |from, to| bias.map(|bias| bias.entries(from * hidden, to * hidden));
-        let gated = RecurrentMatrix::of(weight, split..C::GATES, hidden);
-        Self { outer, outer_bias: part(0, split), gated: Some((gated, part(split, C::GATES))) }
+        let gated = RecurrentMatrix::of(weight, split..gates, hidden);
+        Self { outer, outer_bias: part(0, split), gated: Some((gated, part(split, gates))) }
     }
 }
 
@@ -99,42 +101,42 @@ fn split_memory<N: TensorNumber>(memory: Option<&N>, sizes: &Sizes) -> Vec<N> {
 
 /// Runs the sequence forward. Returns the results and, with `keep`, the trace: one entry for each step, in the order in
 /// which the steps were computed.
-pub(crate) fn forward<N: TensorNumber, C: Cell>(
-    plan: &Plan<C>,
+pub(crate) fn forward<N: TensorNumber>(
+    cell: &dyn TensorCell<N>,
+    plan: &PlanOptions,
     operands: &Operands<N>,
     keep: bool,
 ) -> (Results<N>, Option<Vec<StepTrace<N>>>) {
-    let sizes = plan.sizes(|operand| operands.need(operand).shape());
+    let layout = cell.layout();
+    let sizes = Sizes::of(&layout, |operand| operands.need(operand).shape());
     let Sizes { time, batch, hidden, output, memories, .. } = sizes;
-    let cell = &plan.cell;
 
     // W x + b for all steps at once: [T·B, G·H]
     let x = input_rows(plan, operands, &sizes);
     let weight_ih = operands.need(Operand::WeightIh).clone();
     let wx = x.affine(weight_ih, operands.get(Operand::BiasIh).cloned());
 
-    let weights = RecurrentWeights::of::<C>(operands, hidden);
+    let weights = RecurrentWeights::of(&layout, operands, hidden);
     let weight_hr = operands.get(Operand::WeightHr);
-    let mut before = Step::<N, C> {
+    let mut before = State {
         hidden: operands.need(Operand::Hidden).clone(),
-        memory: C::Memory::from_vec(split_memory(operands.get(Operand::Memory), &sizes)),
+        memory: split_memory(operands.get(Operand::Memory), &sizes),
     };
-    let reset = plan.resets().map(|_| reset_state::<N, C>(operands, &sizes));
-    let noise = NoiseTensors::new(plan.noise(), [time, batch], [hidden, output], &before.hidden);
-    let states = CellLayout::of::<C>().states();
+    let reset = plan.rows.resets.as_ref().map(|_| reset_state(operands, &sizes));
+    let step_noise = plan.rows.noise.as_ref();
+    let noise = NoiseTensors::new(step_noise, [time, batch], [hidden, output], &before.hidden);
+    let states = layout.states();
     let mut outputs = vec![None; time];
     let mut steps = Vec::with_capacity(if keep { time } else { 0 });
 
     for t in plan.order(time) {
         if let (Some(rows), Some(reset)) = (plan.reset_rows(t, batch), &reset) {
-            before = select_state::<N, C>(&rows, reset.clone(), &before);
+            before = select_state(&rows, reset.clone(), &before);
         }
         let wx_t = wx.rows(t * batch, (t + 1) * batch);
         let noise = noise.at(t, batch);
         if let Some(mask) = &noise.candidate {
-            let mut memory = before.memory.into_vec();
-            memory[states - 1] = mask.clone();
-            before.memory = C::Memory::from_vec(memory);
+            before.memory[states - 1] = mask.clone();
         }
         let (gates, separate) = pre_activations(cell, &wx_t, &weights, (&before, &noise), hidden);
         let (own, saved) = cell.step(gates, separate, &before);
@@ -143,18 +145,16 @@ pub(crate) fn forward<N: TensorNumber, C: Cell>(
         if let Some(weight_hr) = weight_hr {
             after.hidden = after.hidden.affine(weight_hr.clone(), None);
         }
-        if plan.noise().is_some() {
-            let listed =
-                noise.zoned_out(listed::<N, C>(after), &listed::<N, C>(before.clone()), states);
-            after = State { hidden: listed.hidden, memory: C::Memory::from_vec(listed.memory) };
+        if step_noise.is_some() {
+            after = noise.zoned_out(after, &before, states);
         }
         // A masked row keeps its state, and its output is zero or that state.
         let out = match plan.valid_rows(t, batch) {
             None => after.hidden.clone(),
             Some(valid) => {
                 let zeroed = after.hidden.clone().only(&valid);
-                after = select_state::<N, C>(&valid, after, &before);
-                match plan.options.masked_output {
+                after = select_state(&valid, after, &before);
+                match plan.masked_output {
                     MaskedOutput::Zero => zeroed,
                     MaskedOutput::Hold => after.hidden.clone(),
                 }
@@ -163,11 +163,11 @@ pub(crate) fn forward<N: TensorNumber, C: Cell>(
         outputs[t] = Some(out);
         if keep {
             steps.push(StepTrace {
-                saved: saved.into_vec(),
+                saved,
                 hidden_before: before.hidden,
-                memory_before: before.memory.into_vec(),
+                memory_before: before.memory,
                 hidden_own: own.hidden,
-                memory_after: own.memory.into_vec(),
+                memory_after: own.memory,
             });
         }
         before = after;
@@ -175,12 +175,12 @@ pub(crate) fn forward<N: TensorNumber, C: Cell>(
 
     let outputs: Vec<_> =
         outputs.into_iter().map(|out| out.expect("every step was computed")).collect();
-    let outputs = match plan.options.batch_first {
+    let outputs = match plan.batch_first {
         // Side by side: `[B, T·P]`.
         true => N::concatenate(outputs, 1).reshape([batch, time, output]),
         false => N::concatenate(outputs, 0).reshape([time, batch, output]),
     };
-    let memory = before.memory.into_vec();
+    let memory = before.memory;
     let results = Results {
         outputs,
         hidden: before.hidden,
@@ -191,91 +191,85 @@ pub(crate) fn forward<N: TensorNumber, C: Cell>(
 }
 
 /// `W x + b + U h + b_h`, or the two products separately, as the cell needs them.
-fn pre_activations<N: TensorNumber, C: Cell>(
-    cell: &C,
+fn pre_activations<N: TensorNumber>(
+    cell: &dyn TensorCell<N>,
     wx_t: &N,
     weights: &RecurrentWeights<N>,
-    (before, noise): (&Step<N, C>, &NoiseOfStep<'_, N>),
+    (before, noise): (&ListedState<N>, &NoiseOfStep<'_, N>),
     hidden: usize,
-) -> (C::Gates<N>, C::Separate<N>) {
-    let Counts { added, outer } = counts::<C>();
+) -> (Vec<N>, Vec<N>) {
+    let Counts { added, outer, gates: all } = Counts::of(&cell.layout());
     let Some(weight) = &weights.outer else {
-        let gates = split_gates(wx_t, C::GATES, hidden).collect();
-        return (C::Gates::from_vec(gates), C::Separate::from_vec(vec![]));
+        return (split_gates(wx_t, all, hidden).collect(), vec![]);
     };
     let uh = weight.times(noise.masked(before.hidden.clone()), weights.outer_bias.clone());
     let sum = wx_t.columns(0, added * hidden) + uh.columns(0, added * hidden);
     let mut gates: Vec<_> = split_gates(&sum, added, hidden).collect();
-    if added < C::GATES {
-        let rest = wx_t.columns(added * hidden, C::GATES * hidden);
-        gates.extend(split_gates(&rest, C::GATES - added, hidden));
+    if added < all {
+        let rest = wx_t.columns(added * hidden, all * hidden);
+        gates.extend(split_gates(&rest, all - added, hidden));
     }
-    let separate: Vec<_> =
-        (added..outer).map(|g| uh.columns(g * hidden, (g + 1) * hidden)).collect();
+    let separate = (added..outer).map(|g| uh.columns(g * hidden, (g + 1) * hidden)).collect();
 
     if let Some((weight, bias)) = &weights.gated {
-        let planes = C::Gates::from_vec(gates);
-        let gated = noise.masked(cell.gated_hidden(&planes, before));
-        gates = planes.into_vec();
+        let gated = noise.masked(cell.gated_hidden(&gates, before));
         let last = gates.pop().expect("the gate with the gated term is there");
         gates.push(last + weight.times(gated, bias.clone()));
     }
-    (C::Gates::from_vec(gates), C::Separate::from_vec(separate))
-}
-
-/// The state with its memories as a list.
-fn listed<N: TensorNumber, C: Cell>(state: Step<N, C>) -> StateCotangent<N> {
-    State { hidden: state.hidden, memory: state.memory.into_vec() }
+    (gates, separate)
 }
 
 /// `yes` in the rows with a true flag, `no` in the others.
-fn select_state<N: TensorNumber, C: Cell>(
+fn select_state<N: TensorNumber>(
     flags: &[bool],
-    yes: Step<N, C>,
-    no: &Step<N, C>,
-) -> Step<N, C> {
-    let memory = yes.memory.into_vec().into_iter().zip(no.memory.clone().into_vec());
-    let memory = memory.map(|(yes, no)| N::select(flags, yes, no)).collect();
+    yes: ListedState<N>,
+    no: &ListedState<N>,
+) -> ListedState<N> {
+    let memory = yes.memory.into_iter().zip(&no.memory);
     State {
         hidden: N::select(flags, yes.hidden, no.hidden.clone()),
-        memory: C::Memory::from_vec(memory),
+        memory: memory.map(|(yes, no)| N::select(flags, yes, no.clone())).collect(),
     }
 }
 
 /// The state that a reset sets: the one that is given, or zeros.
-fn reset_state<N: TensorNumber, C: Cell>(operands: &Operands<N>, sizes: &Sizes) -> Step<N, C> {
+fn reset_state<N: TensorNumber>(operands: &Operands<N>, sizes: &Sizes) -> ListedState<N> {
     let hidden = operands.need(Operand::Hidden);
-    let memory = split_memory(operands.get(Operand::Memory), sizes);
     match operands.get(Operand::ResetHidden) {
         Some(hidden) => State {
             hidden: hidden.clone(),
-            memory: C::Memory::from_vec(split_memory(operands.get(Operand::ResetMemory), sizes)),
+            memory: split_memory(operands.get(Operand::ResetMemory), sizes),
         },
-        None => State {
-            hidden: hidden.zeros(hidden.shape()),
-            memory: C::Memory::from_vec(memory.iter().map(|c| c.zeros(c.shape())).collect()),
-        },
+        None => {
+            let memory = split_memory(operands.get(Operand::Memory), sizes);
+            State {
+                hidden: hidden.zeros(hidden.shape()),
+                memory: memory.iter().map(|c| c.zeros(c.shape())).collect(),
+            }
+        }
     }
 }
 
 /// Runs the sequence backward: dLoss/d(operand) for each wanted operand.
-pub(crate) fn backward<N: TensorNumber, C: Cell>(
-    plan: &Plan<C>,
+pub(crate) fn backward<N: TensorNumber>(
+    cell: &dyn TensorCell<N>,
+    plan: &PlanOptions,
     operands: &Operands<N>,
     trace: Vec<StepTrace<N>>,
     d_results: Cotangents<N>,
     wanted: &Operands<()>,
 ) -> Operands<N> {
-    let sizes = plan.sizes(|operand| operands.need(operand).shape());
+    let layout = cell.layout();
+    let sizes = Sizes::of(&layout, |operand| operands.need(operand).shape());
     let Sizes { time, batch, hidden, output, .. } = sizes;
-    let weights = RecurrentWeights::of::<C>(operands, hidden);
+    let weights = RecurrentWeights::of(&layout, operands, hidden);
     let weight_hr = operands.get(Operand::WeightHr);
     let (d_outputs, mut d_state) = cotangents(plan, operands, d_results, &sizes);
     let mut sums = StepSums::new(time);
-    let layout = CellLayout::of::<C>();
     let like = operands.need(Operand::Hidden);
-    let noise = NoiseTensors::new(plan.noise(), [time, batch], [hidden, output], like);
-    let mut squares = vec![0.0; if plan.observer().is_some() { time * PATHS } else { 0 }];
+    let step_noise = plan.rows.noise.as_ref();
+    let noise = NoiseTensors::new(step_noise, [time, batch], [hidden, output], like);
+    let mut squares = vec![0.0; if plan.observer.is_some() { time * PATHS } else { 0 }];
 
     for (t, step) in plan.order(time).rev().zip(trace.into_iter().rev()) {
         let valid = plan.valid_rows(t, batch);
@@ -289,7 +283,7 @@ pub(crate) fn backward<N: TensorNumber, C: Cell>(
             let memory = d_memory.iter().take(layout.states()).map(square).sum();
             to.copy_from_slice(&[square(&d_output_t), square(&d_hidden), square(&d_h), memory]);
         }
-        let held = valid.as_ref().map(|_| match plan.options.masked_output {
+        let held = valid.as_ref().map(|_| match plan.masked_output {
             MaskedOutput::Zero => State { hidden: d_hidden, memory: d_memory.clone() },
             MaskedOutput::Hold => State { hidden: d_h.clone(), memory: d_memory.clone() },
         });
@@ -306,9 +300,9 @@ pub(crate) fn backward<N: TensorNumber, C: Cell>(
             None => d_h.clone(),
         };
 
-        let cotangent = State { hidden: d_own, memory: C::Memory::from_vec(d_memory) };
-        let (back, gated_hidden) = through_cell(&plan.cell, &step, cotangent, (&weights, &noise));
-        let d_before = through_hidden_terms(back, (&weights, &noise), t, &mut sums);
+        let cotangent = State { hidden: d_own, memory: d_memory };
+        let (back, gated_hidden) = through_cell(cell, &step, cotangent, (&weights, &noise));
+        let d_before = through_hidden_terms(&layout, back, (&weights, &noise), t, &mut sums);
         let d_before = with_kept(d_before, kept);
 
         // A masked row passes its gradient on without a change.
@@ -326,24 +320,24 @@ pub(crate) fn backward<N: TensorNumber, C: Cell>(
             sums.projection[t] = Some((d_h, step.hidden_own));
         }
     }
-    if let Some(observer) = plan.observer() {
+    if let Some(observer) = &plan.observer {
         observer.observe(StateGradientNorms::of_squares(&squares, layout.states() > 0));
     }
-    sums.gradients(plan, operands, wanted, &sizes, d_state)
+    sums.gradients(&layout, plan, operands, wanted, (&sizes, d_state))
 }
 
 /// The gradients from outside: of the outputs, `[T·B, P]`, and of the final state.
-fn cotangents<N: TensorNumber, C: Cell>(
-    plan: &Plan<C>,
+fn cotangents<N: TensorNumber>(
+    plan: &PlanOptions,
     operands: &Operands<N>,
     d_results: Cotangents<N>,
     sizes: &Sizes,
-) -> (N, StateCotangent<N>) {
+) -> (N, ListedState<N>) {
     let Sizes { time, batch, hidden, output, memories, .. } = *sizes;
     let like = operands.need(Operand::Hidden);
     let or_zeros = |d: Option<N>, shape: &[usize]| d.unwrap_or_else(|| like.zeros(shape.to_vec()));
     let d_outputs = match d_results.outputs {
-        Some(d) if plan.options.batch_first => d.swap_first_dims(),
+        Some(d) if plan.batch_first => d.swap_first_dims(),
         d => or_zeros(d, &[time, batch, output]),
     };
     let d_hidden = or_zeros(d_results.hidden, &[batch, output]);
@@ -354,49 +348,34 @@ fn cotangents<N: TensorNumber, C: Cell>(
 
 /// One step backward through the cell. Also returns the gated hidden state, for cells that have one, because the
 /// gradient of the weights needs it.
-fn through_cell<N: TensorNumber, C: Cell>(
-    cell: &C,
+fn through_cell<N: TensorNumber>(
+    cell: &dyn TensorCell<N>,
     step: &StepTrace<N>,
-    cotangent: Step<N, C>,
+    cotangent: ListedState<N>,
     (weights, noise): (&RecurrentWeights<N>, &NoiseOfStep<'_, N>),
-) -> (Backward<C, N>, Option<N>) {
-    let saved = C::Saved::from_vec(step.saved.clone());
-    let before = State {
-        hidden: step.hidden_before.clone(),
-        memory: C::Memory::from_vec(step.memory_before.clone()),
-    };
-    let after = State {
-        hidden: step.hidden_own.clone(),
-        memory: C::Memory::from_vec(step.memory_after.clone()),
-    };
+) -> (ListedBackward<N>, Option<N>) {
+    let saved = &step.saved;
+    let before = State { hidden: step.hidden_before.clone(), memory: step.memory_before.clone() };
+    let after = State { hidden: step.hidden_own.clone(), memory: step.memory_after.clone() };
     let back = cell.step_backward(saved.clone(), &before, &after, cotangent);
     let Some((weight, _)) = &weights.gated else { return (back, None) };
-    let (d_last, whole) = last_gate(back);
+    let d_last = back.d_gates.last().expect("the gate with the gated term is there").clone();
     let d_gated = noise.masked(weight.back(d_last));
-    let back = cell.gated_hidden_backward(&saved, &before, d_gated, whole);
-    (back, Some(noise.masked(cell.gated_hidden_of_saved(&saved, &before.hidden))))
-}
-
-/// Splits off the gradient of the last gate. Also returns all gradients together.
-fn last_gate<N: TensorNumber, C: Cell>(back: Backward<C, N>) -> (N, Backward<C, N>) {
-    let Backward { d_gates, d_separate, d_hidden, d_memory } = back;
-    let gates = d_gates.into_vec();
-    let last = gates[gates.len() - 1].clone();
-    (last, Backward { d_gates: C::Gates::from_vec(gates), d_separate, d_hidden, d_memory })
+    let back = cell.gated_hidden_backward(saved, &before, d_gated, back);
+    (back, Some(noise.masked(cell.gated_hidden_of_saved(saved, &before.hidden))))
 }
 
 /// The step backward through `U`: the added gates and the separate gates have products with `h`. Returns dLoss/d(state
 /// before the step), and stores the gates' gradients for the sums over all steps.
-fn through_hidden_terms<N: TensorNumber, C: Cell>(
-    back: Backward<C, N>,
+fn through_hidden_terms<N: TensorNumber>(
+    layout: &CellLayout,
+    back: ListedBackward<N>,
     (weights, noise): (&RecurrentWeights<N>, &NoiseOfStep<'_, N>),
     t: usize,
     sums: &mut StepSums<N>,
-) -> StateCotangent<N> {
-    let Counts { added, .. } = counts::<C>();
-    let Backward { d_gates, d_separate, d_hidden: direct, d_memory } = back;
-    let (d_gates, d_separate) = (d_gates.into_vec(), d_separate.into_vec());
-    let memory = d_memory.into_vec();
+) -> ListedState<N> {
+    let Counts { added, gates, .. } = Counts::of(layout);
+    let ListedBackward { d_gates, d_separate, d_hidden: direct, d_memory: memory } = back;
     let Some(outer) = &weights.outer else {
         let d_gates_t = N::concatenate(d_gates, 1);
         let hidden = direct.unwrap_or_else(|| d_gates_t.zeros(d_gates_t.shape()));
@@ -404,7 +383,7 @@ fn through_hidden_terms<N: TensorNumber, C: Cell>(
         return State { hidden, memory };
     };
     let mut d_outer = d_gates[..added].to_vec();
-    let differs = added < C::GATES;
+    let differs = added < gates;
     d_outer.extend(d_separate);
     let d_gates_t = N::concatenate(d_gates, 1);
     let d_outer = if differs { N::concatenate(d_outer, 1) } else { d_gates_t.clone() };
@@ -419,9 +398,9 @@ fn through_hidden_terms<N: TensorNumber, C: Cell>(
 
 /// The gradient of the state before the step, with what zoneout kept.
 fn with_kept<N: TensorNumber>(
-    d: StateCotangent<N>,
+    d: ListedState<N>,
     kept: State<Option<N>, Vec<Option<N>>>,
-) -> StateCotangent<N> {
+) -> ListedState<N> {
     let sum = |(d, kept): (N, Option<N>)| match kept {
         Some(kept) => d + kept,
         None => d,
@@ -436,9 +415,9 @@ fn with_kept<N: TensorNumber>(
 /// is the gradient of the held state.
 fn hand_on<N: TensorNumber>(
     valid: &[bool],
-    d_before: StateCotangent<N>,
-    held: StateCotangent<N>,
-) -> StateCotangent<N> {
+    d_before: ListedState<N>,
+    held: ListedState<N>,
+) -> ListedState<N> {
     let memory = d_before.memory.into_iter().zip(held.memory);
     State {
         hidden: N::select(valid, d_before.hidden, held.hidden),

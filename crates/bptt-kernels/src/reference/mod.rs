@@ -8,4 +8,5 @@ pub(crate) mod primitive;
 pub(crate) mod recurrent_matrix;
 pub(crate) mod run;
 pub(crate) mod step_sums;
+pub(crate) mod tensor_cell;
 pub(crate) mod tensor_number;

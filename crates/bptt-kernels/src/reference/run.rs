@@ -15,7 +15,8 @@ pub(crate) fn forward<B: Backend, C: Cell>(
     operands: &Operands<FloatTensor<B>>,
     keep: bool,
 ) -> (Results<FloatTensor<B>>, Option<Vec<StepTrace<FloatTensor<B>>>>) {
-    let (results, trace) = body::forward(plan, &primitives::<B>(operands), keep);
+    let (results, trace) =
+        body::forward(&plan.cell, &plan.options, &primitives::<B>(operands), keep);
     let trace =
         trace.map(|steps| steps.into_iter().map(|s| s.map(|x: Primitive<B>| x.0)).collect());
     (results.map(|x| x.0), trace)
@@ -32,7 +33,7 @@ pub(crate) fn backward<B: Backend, C: Cell>(
     let operands = primitives::<B>(operands);
     let trace = trace.into_iter().map(|step| step.map(Primitive)).collect();
     let d_results = d_results.map(Primitive);
-    body::backward(plan, &operands, trace, d_results, wanted).map(|x| x.0)
+    body::backward(&plan.cell, &plan.options, &operands, trace, d_results, wanted).map(|x| x.0)
 }
 
 fn primitives<B: Backend>(operands: &Operands<FloatTensor<B>>) -> Operands<Primitive<B>> {
@@ -66,7 +67,7 @@ pub fn reference_in_duals<C: Cell>(
 ) -> (Results<Dual<AnyTensor>>, ReferenceRun<C>) {
     plan.check(&operands.map_ref(|x| x.value.clone()));
     let operands = operands.map(dispatched);
-    let (results, trace) = body::forward(plan, &operands, true);
+    let (results, trace) = body::forward(&plan.cell, &plan.options, &operands, true);
     let trace = trace.expect("it was asked for");
     (results.map(any), ReferenceRun { plan: plan.clone(), operands, trace })
 }
@@ -77,7 +78,8 @@ impl<C: Cell> ReferenceRun<C> {
     pub fn backward(self, d_results: Cotangents<Dual<AnyTensor>>) -> Operands<Dual<AnyTensor>> {
         let Self { plan, operands, trace } = self;
         let wanted = operands.map_ref(|_| ());
-        body::backward(&plan, &operands, trace, d_results.map(dispatched), &wanted).map(any)
+        let d_results = d_results.map(dispatched);
+        body::backward(&plan.cell, &plan.options, &operands, trace, d_results, &wanted).map(any)
     }
 }
 

@@ -1,18 +1,17 @@
 //! The sums over all steps of the reference body's backward pass: the gradients of weights, biases, input and states.
 
+use crate::operation::cell_layout::CellLayout;
 use crate::operation::operands::{Operand, Operands};
-use crate::operation::plan::{Plan, Sizes};
+use crate::operation::plan::{PlanOptions, Sizes};
 use crate::reference::recurrent_matrix::{gate_dim, gradient};
+use crate::reference::tensor_cell::ListedState;
 use crate::reference::tensor_number::TensorNumber;
-use bptt_cells::{Cell, HiddenTerm, State};
-
-/// dLoss/d(state) between two steps: `[B, P]`, and a list of `[B, H]`.
-pub(crate) type StateCotangent<N> = State<N, Vec<N>>;
+use bptt_cells::{HiddenTerm, State};
 
 /// The input as a matrix, `[T·B, I]`, with zeros at masked steps, so that nothing in the padding, not even a NaN,
 /// reaches a product.
-pub(super) fn input_rows<N: TensorNumber, C: Cell>(
-    plan: &Plan<C>,
+pub(super) fn input_rows<N: TensorNumber>(
+    plan: &PlanOptions,
     operands: &Operands<N>,
     sizes: &Sizes,
 ) -> N {
@@ -21,9 +20,9 @@ pub(super) fn input_rows<N: TensorNumber, C: Cell>(
 }
 
 /// Rows `[T·B, n]`, with zeros at masked steps.
-fn only_valid<N: TensorNumber, C: Cell>(plan: &Plan<C>, x: N, sizes: &Sizes) -> N {
+fn only_valid<N: TensorNumber>(plan: &PlanOptions, x: N, sizes: &Sizes) -> N {
     let Sizes { time, batch, .. } = *sizes;
-    let Some(mask) = plan.mask() else { return x };
+    let Some(mask) = &plan.rows.mask else { return x };
     let steps = (0..time).flat_map(|t| (0..batch).map(move |b| (t, b)));
     let valid: Vec<bool> = steps.map(|(t, b)| mask.is_valid(t, b, batch)).collect();
     x.only(&valid)
@@ -38,7 +37,7 @@ pub(crate) struct StepSums<N> {
     pub(super) gated_hidden: Vec<Option<N>>,
     pub(super) projection: Vec<Option<(N, N)>>,
     /// dLoss/d(reset state); `None` if nothing was reset.
-    reset: Option<StateCotangent<N>>,
+    reset: Option<ListedState<N>>,
 }
 
 impl<N: TensorNumber> StepSums<N> {
@@ -60,7 +59,7 @@ impl<N: TensorNumber> StepSums<N> {
         d_outer: Option<N>,
         hidden_before: N,
         gated_hidden: Option<N>,
-        reset: Option<StateCotangent<N>>,
+        reset: Option<ListedState<N>>,
     ) -> Self {
         Self {
             d_gates: vec![Some(d_gates)],
@@ -73,9 +72,9 @@ impl<N: TensorNumber> StepSums<N> {
     }
 
     /// Adds the gradient of the rows that are reset to that of the reset state. Returns that of the other rows.
-    pub(super) fn take_reset(&mut self, reset: &[bool], d: StateCotangent<N>) -> StateCotangent<N> {
+    pub(super) fn take_reset(&mut self, reset: &[bool], d: ListedState<N>) -> ListedState<N> {
         let others: Vec<bool> = reset.iter().map(|reset| !reset).collect();
-        let only = |d: &StateCotangent<N>, rows: &[bool]| State {
+        let only = |d: &ListedState<N>, rows: &[bool]| State {
             hidden: d.hidden.clone().only(rows),
             memory: d.memory.iter().map(|d| d.clone().only(rows)).collect::<Vec<_>>(),
         };
@@ -91,21 +90,21 @@ impl<N: TensorNumber> StepSums<N> {
     }
 
     /// The gradients that are sums over all steps: one product each.
-    pub(crate) fn gradients<C: Cell>(
+    pub(crate) fn gradients(
         self,
-        plan: &Plan<C>,
+        cell: &CellLayout,
+        plan: &PlanOptions,
         operands: &Operands<N>,
         wanted: &Operands<()>,
-        sizes: &Sizes,
-        d_state: StateCotangent<N>,
+        (sizes, d_state): (&Sizes, ListedState<N>),
     ) -> Operands<N> {
         let Sizes { time, batch, input, hidden, memories, .. } = *sizes;
         let all = |steps: Vec<Option<N>>| N::concatenate(steps.into_iter().flatten().collect(), 0);
         let d_gates = all(self.d_gates);
         let differs = self.d_outer.iter().any(Option::is_some);
         let d_outer = if differs { all(self.d_outer) } else { d_gates.clone() };
-        let has_gated = C::HIDDEN_TERMS.contains(&HiddenTerm::Gated);
-        let d_last = || d_gates.columns((C::GATES - 1) * hidden, C::GATES * hidden);
+        let (gates, has_gated) = (cell.gates(), cell.hidden_terms.contains(&HiddenTerm::Gated));
+        let d_last = || d_gates.columns((gates - 1) * hidden, gates * hidden);
         let mut d = Operands::new();
         if wanted.has(Operand::Input) {
             let weight_ih = operands.need(Operand::WeightIh).clone();
