@@ -41,7 +41,7 @@ const SITES: &[Site] = &[
         ("the final memory's cotangent not added", "None"),
     ]),
     site(REFERENCE, "in «plan.order(time).rev()».zip(trace", &[
-        ("the direction ignored", "plan.clone().with_reverse(false).order(time).rev()"),
+        ("the direction ignored", "(0..time).rev()"),
     ]),
     site(REFERENCE, "let d_output_t = «d_outputs.rows(t * batch, (t + 1) * batch)»;", &[
         ("the outputs' cotangent of the step before", "{ let t = t.saturating_sub(1); d_outputs.rows(t * batch, (t + 1) * batch) }"),
@@ -61,7 +61,7 @@ const SITES: &[Site] = &[
     site(REFERENCE, "Some(weight_hr) => «d_h.clone().matmul(weight_hr.clone())»,", &[
         ("the projection's transposed product dropped", "d_h.zeros([batch, hidden])"),
     ]),
-    site(REFERENCE, "memory: C::Memory::from_vec(«step.memory_before.clone()»),", &[
+    site(REFERENCE, "memory: «step.memory_before.clone()»", &[
         ("the memory after the step for that before it", "step.memory_after.clone()"),
     ]),
     site(REFERENCE, "hidden: «step.hidden_own.clone()»,", &[
@@ -72,10 +72,10 @@ const SITES: &[Site] = &[
         ("the product with the gated hidden state dropped", "d_last.zeros(d_last.shape())"),
         ("the mask of the state forgotten behind the gated hidden state", "weight.back(d_last)"),
     ]),
-    site(REFERENCE, "let back = «cell.gated_hidden_backward(&saved, &before, d_gated, whole)»;", &[
-        ("the completion by the gated hidden state forgotten", "whole"),
+    site(REFERENCE, "let back = «cell.gated_hidden_backward(saved, &before, d_gated, back)»;", &[
+        ("the completion by the gated hidden state forgotten", "back"),
     ]),
-    site(REFERENCE, "(back, Some(noise.masked(«cell.gated_hidden_of_saved(&saved, &before.hidden)»)))", &[
+    site(REFERENCE, "(back, Some(noise.masked(«cell.gated_hidden_of_saved(saved, &before.hidden)»)))", &[
         ("h for the gated hidden state", "before.hidden.clone()"),
     ]),
     site(REFERENCE, "«d_outer.extend(d_separate);»", &[
@@ -92,8 +92,8 @@ const SITES: &[Site] = &[
     site(REFERENCE, "let hidden = «direct.unwrap_or_else(|| d_gates_t.zeros(d_gates_t.shape()))»;", &[
         ("the way through h by the step itself dropped where there is no U", "{ drop(direct); d_gates_t.zeros(d_gates_t.shape()) }"),
     ]),
-    site(REFERENCE, "let memory = «d_memory.into_vec()»;", &[
-        ("the memory's gradient not carried to the step before", "d_memory.into_vec().into_iter().map(|d| d.zeros(d.shape())).collect()"),
+    site(REFERENCE, "let memory = «d_memory»;", &[
+        ("the memory's gradient not carried to the step before", "d_memory.into_iter().map(|d| d.zeros(d.shape())).collect::<Vec<_>>()"),
     ]),
     site(REFERENCE, "hidden: «N::select(valid, d_before.hidden, held.hidden)»,", &[
         ("a masked row hands no gradient on", "d_before.hidden"),

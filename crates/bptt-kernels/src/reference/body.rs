@@ -375,7 +375,8 @@ fn through_hidden_terms<N: TensorNumber>(
     sums: &mut StepSums<N>,
 ) -> ListedState<N> {
     let Counts { added, gates, .. } = Counts::of(layout);
-    let ListedBackward { d_gates, d_separate, d_hidden: direct, d_memory: memory } = back;
+    let ListedBackward { d_gates, d_separate, d_hidden: direct, d_memory } = back;
+    let memory = d_memory;
     let Some(outer) = &weights.outer else {
         let d_gates_t = N::concatenate(d_gates, 1);
         let hidden = direct.unwrap_or_else(|| d_gates_t.zeros(d_gates_t.shape()));
