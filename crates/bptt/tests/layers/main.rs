@@ -44,7 +44,8 @@ fn close(a: Tensor<3>, b: Tensor<3>) {
 /// The message of an expected panic.
 fn complaint<T>(act: impl FnOnce() -> T) -> String {
     let panic = catch_unwind(AssertUnwindSafe(act)).err().expect("should panic");
-    panic.downcast_ref::<String>().cloned().expect("a formatted message")
+    let literal = || panic.downcast_ref::<&str>().map(|message| message.to_string());
+    panic.downcast_ref::<String>().cloned().or_else(literal).expect("a message")
 }
 
 /// A lock for tests that measure the memory of this process: only one runs at a time.
