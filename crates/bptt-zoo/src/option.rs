@@ -3,6 +3,9 @@
 use crate::error::Error;
 use serde_json::Value;
 
+/// The longest sequence that a user can ask for. A separate check says whether it fits the memory.
+pub(crate) const LONGEST: usize = 1 << 24;
+
 /// An option of one task.
 #[derive(Clone, Copy, Debug)]
 pub struct TaskOption {

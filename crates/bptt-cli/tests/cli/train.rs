@@ -132,7 +132,7 @@ fn help_has_every_task_with_its_options_and_defaults() {
         "--hidden <H> Size of the hidden state [default: 64; char-lm and chorales and copy 128, forecast and reber and temporal-order 32]",
         "--dtype <DTYPE> In which type the recurrent layers compute; the parameters that are trained are f32 \
          [default: f32]",
-        "--lr <X> Learning rate [default: 0.01; char-lm 0.004, chorales 0.002, digits 0.005]",
+        "--lr <X> Learning rate [default: 0.01; char-lm 0.004, digits 0.005]",
         "--optimizer <OPTIMIZER> How the parameters follow their gradients [default: adam]",
         "--clip <X> Scale gradients down to this global norm; `inf` for never [default: 1]",
         "--bidirectional Read each sequence backward as well [not for char-lm, chorales, reber]",

@@ -7,13 +7,11 @@
 
 use crate::error::Error;
 use crate::model_config::with_head;
-use crate::option::TaskOption;
+use crate::option::{LONGEST, TaskOption};
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
-use crate::tasks::parts::{
-    LONGEST, last_hidden, readout, sequence_model, validated, validation_readout,
-};
+use crate::tasks::parts::{last_hidden, readout, sequence_model, validated, validation_readout};
 use bptt::{AnyCell, AnyLayer, AnyState, RecurrentLayer};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;

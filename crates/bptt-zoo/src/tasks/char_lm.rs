@@ -7,7 +7,7 @@
 
 use crate::error::Error;
 use crate::folder_files::FolderInfo;
-use crate::option::TaskOption;
+use crate::option::{LONGEST, TaskOption};
 use crate::read::data_name;
 use crate::settings::Settings;
 use crate::stream_layer::StreamLayer;
@@ -15,7 +15,7 @@ use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::char_lm_options::{CharLmOptions, ModelKind, check_model, check_tokenizer};
 use crate::tasks::corpus::Corpus;
 use crate::tasks::parts::{
-    LONGEST, cross_entropy, readout, sequence_model, smoothed_cross_entropy, with_notes,
+    cross_entropy, readout, sequence_model, smoothed_cross_entropy, with_notes,
 };
 use crate::text::{Streams, Text};
 use crate::tokenizer::TokenizerKind;

@@ -8,17 +8,20 @@
 //! The file is JSON: `{"train": [[[NOTE…]…]…], "valid": …, "test": …}`, for each part its chorales, for each chorale its
 //! steps, for each step its notes, 0 to 87 (MIDI numbers less 21). It does not come with bptt, because its licence is not stated.
 
+use crate::average::Average;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::folder_files::{FolderInfo, SeriesInfo};
 use crate::model_config::ModelConfig;
+use crate::noise_settings::NoiseSettings;
 use crate::option::TaskOption;
 use crate::random::{Purpose, generator};
 use crate::read;
+use crate::recipe::Recipe;
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task, TestScores};
 use crate::tasks::flip_flop::{Regressor, RegressorConfig};
-use bptt::{AnyLayer, AnyState, CellKind, RaggedBatch};
+use bptt::{AnyLayer, AnyState, CellKind, Engine, NoiseRates, RaggedBatch};
 use burn::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, TensorData};
@@ -190,7 +193,20 @@ impl Task for Chorales {
     fn defaults() -> Settings {
         let common = Settings::new(Self::NAME, &ChoralesOptions::default());
         let sizes = Settings { cell: CellKind::Gru.into(), hidden: 128, batch: 16, ..common };
-        Settings { lr: 2e-3, steps: Some(1000), validate_every: 50, ..sizes }
+        let recipe = Recipe { average: Average::Ema(0.98), ..Recipe::default() };
+        Settings { recipe, steps: Some(1500), validate_every: 50, ..sizes }
+    }
+
+    fn adapted(mut settings: Settings) -> Settings {
+        // There are few chorales, and without noise they are learned by heart.
+        let noise = NoiseSettings {
+            variational_dropout: NoiseRates::Same(0.2),
+            ..NoiseSettings::default()
+        };
+        if settings.engine != Engine::Rtrl && noise.check(settings.cell).is_ok() {
+            settings.noise = noise;
+        }
+        settings
     }
 
     fn new(settings: &Settings) -> Result<Self, Error> {

@@ -9,13 +9,13 @@
 use crate::error::Error;
 use crate::folder_files::FolderInfo;
 use crate::model_config::ModelConfig;
-use crate::option::TaskOption;
+use crate::option::{LONGEST, TaskOption};
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parts::{
-    LONGEST, cross_entropy, readout, run, sequence_model, share_right, smoothed_cross_entropy,
-    validated, validation_readout,
+    cross_entropy, readout, run, sequence_model, share_right, smoothed_cross_entropy, validated,
+    validation_readout,
 };
 use bptt::{AnyCell, AnyLayer, AnyLayerConfig, AnyState, CellKind, RecurrentLayer};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};

@@ -11,12 +11,12 @@
 use crate::error::Error;
 use crate::folder_files::FolderInfo;
 use crate::model_config::ModelConfig;
-use crate::option::TaskOption;
+use crate::option::{LONGEST, TaskOption};
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parts::{
-    LONGEST, last_hidden, readout, run, sequence_model, validated, validation_readout,
+    last_hidden, readout, run, sequence_model, validated, validation_readout,
 };
 use bptt::{AnyCell, AnyLayer, AnyLayerConfig, AnyState, RecurrentLayer};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};

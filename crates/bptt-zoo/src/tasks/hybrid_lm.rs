@@ -22,9 +22,12 @@ pub(crate) struct HybridLm(CharLm);
 
 /// Trains `char-lm` with the model that the settings choose.
 pub(crate) fn train_either(settings: &Settings, session: Session<'_>) -> Result<RunResult, Error> {
-    match settings.options::<CharLmOptions>()?.model {
-        ModelKind::Recurrent => trainer::train::<CharLm>(settings, session),
-        ModelKind::Hybrid => trainer::train::<HybridLm>(settings, session),
+    match settings.options::<CharLmOptions>() {
+        Ok(CharLmOptions { model: ModelKind::Hybrid, .. }) => {
+            trainer::train::<HybridLm>(settings, session)
+        }
+        // Either trainer says which option it is that cannot be read.
+        _ => trainer::train::<CharLm>(settings, session),
     }
 }
 

@@ -9,12 +9,12 @@
 use crate::error::Error;
 use crate::folder_files::FolderInfo;
 use crate::model_config::ModelConfig;
-use crate::option::TaskOption;
+use crate::option::{LONGEST, TaskOption};
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task, TestScores};
 use crate::tasks::parts::{
-    LONGEST, VALIDATION, cross_entropy, last_hidden, readout, sequence_model, share_right,
+    VALIDATION, cross_entropy, last_hidden, readout, sequence_model, share_right,
     smoothed_cross_entropy, validated, validation_readout,
 };
 use bptt::{AnyCell, AnyLayer, AnyLayerConfig, AnyState, RaggedBatch, RecurrentLayer};

@@ -13,9 +13,6 @@ use burn::tensor::activation::log_softmax;
 /// How many sequences a validation has, if the data has so many.
 pub(crate) const VALIDATION: usize = 1024;
 
-/// The longest sequence that a user can ask for. A separate check says whether it fits the memory.
-pub(crate) const LONGEST: usize = 1 << 24;
-
 /// The description of a task's data, followed by notes on how it was read.
 pub(crate) fn with_notes(mut line: String, notes: &[String], path: Option<&str>) -> String {
     let stdin = "read from standard input, where --resume will want it again";

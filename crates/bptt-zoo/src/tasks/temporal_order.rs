@@ -9,13 +9,13 @@
 use crate::error::Error;
 use crate::folder_files::FolderInfo;
 use crate::model_config::ModelConfig;
-use crate::option::TaskOption;
+use crate::option::{LONGEST, TaskOption};
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parity::{Classifier, ClassifierConfig};
 use crate::tasks::parts::{
-    LONGEST, readout, share_right, smoothed_cross_entropy, validated, validation_readout,
+    readout, share_right, smoothed_cross_entropy, validated, validation_readout,
 };
 use bptt::{AnyCell, AnyLayer, AnyState, BiasInitializer};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};

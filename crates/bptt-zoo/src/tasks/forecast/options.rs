@@ -3,10 +3,9 @@
 use crate::error::Error;
 use crate::frame::Columns;
 use crate::frame::format::TableFormat;
-use crate::option::TaskOption;
+use crate::option::{LONGEST, TaskOption};
 use crate::tasks::forecast::calendar::CalendarFeature;
 use crate::tasks::forecast::head::Head;
-use crate::tasks::parts::LONGEST;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The options of [`Forecast`](crate::Forecast).
