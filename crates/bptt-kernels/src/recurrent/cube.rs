@@ -136,7 +136,7 @@ impl<B: Backend> SequenceKernel<B> for CubeKernel {
         let plan = plan.clone().with_mask(None);
         StepSums::of_sequence(d_gates, d_outer, hidden_before, gated_hidden, d_reset)
             .gradients(
-                &sequence.layout,
+                &CellLayout::of::<C>(),
                 &plan.options,
                 &operands,
                 wanted,
