@@ -22,7 +22,7 @@ use bptt::{
 };
 use burn::Tensor;
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Distribution, TensorData, Tolerance};
+use burn::tensor::{DType, Device, Distribution, TensorData, Tolerance};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn plain() -> Device {
@@ -37,8 +37,13 @@ fn noise(shape: [usize; 3], device: &Device) -> Tensor<3> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), device)
 }
 
+/// Numbers that two ways of computing them agree on, up to rounding in their type.
 fn close(a: Tensor<3>, b: Tensor<3>) {
-    a.into_data().assert_approx_eq::<f32>(&b.into_data(), Tolerance::absolute(1e-6));
+    let (a, b) = (a.into_data(), b.into_data());
+    match a.dtype() {
+        DType::F64 => a.assert_approx_eq::<f64>(&b, Tolerance::absolute(1e-12)),
+        _ => a.assert_approx_eq::<f32>(&b, Tolerance::absolute(1e-6)),
+    }
 }
 
 /// The message of an expected panic.

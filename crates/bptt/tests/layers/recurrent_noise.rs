@@ -3,11 +3,11 @@
 use crate::{close, noise, plain, tracked};
 use bptt::{
     AnyRecurrent, AnyRecurrentConfig, CellKind, Engine, Gru, GruConfig, Kernel, LstmConfig,
-    MaskedOutput, NoiseKind, RecurrentNoise, Rtrl, SequenceCell, SequenceOptions,
+    MaskedOutput, NoiseKind, RecurrentNoise, Rtrl, SequenceCell, SequenceOptions, cast,
 };
 use burn::Tensor;
 use burn::module::Module;
-use burn::tensor::{Device, TensorData};
+use burn::tensor::{DType, Device, TensorData};
 use std::sync::Arc;
 
 const KINDS: [NoiseKind; 6] = [
@@ -123,8 +123,9 @@ fn layer(kind: CellKind, noise: RecurrentNoise, device: &Device) -> AnyRecurrent
 #[test]
 fn all_engines_and_kernels_have_the_same_numbers() {
     for kind in CellKind::ALL {
-        let layer = layer(kind, noise_of(kind), &tracked());
-        let input = noise([4, 6, 3], &tracked());
+        // In f64, since roundings grow where lstm-layernorm divides by the deviation of five numbers that are nearly equal.
+        let layer = cast(layer(kind, noise_of(kind), &plain()), DType::F64).train();
+        let input = Tensor::from_inner(noise([4, 6, 3], &plain()).cast(DType::F64));
         let run = |layer: AnyRecurrent| {
             let layer = layer.with_noise_seed(11);
             let first = layer.forward_lengths(input.clone(), &[6, 2, 5, 0], None).0;
