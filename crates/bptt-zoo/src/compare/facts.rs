@@ -13,7 +13,9 @@ use bptt_probe::readout::{Batch, Target};
 use burn::Tensor;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{DType, Device, Int};
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+use burn::tensor::DType;
+use burn::tensor::{Device, Int};
 
 /// What a model costs and remembers.
 pub(crate) struct ModelFacts {
@@ -42,12 +44,15 @@ pub(crate) fn facts_of<T: Task>(folder: &RunFolder, device: &Device) -> Result<M
         return Ok(none);
     };
     let Some(input) = model.reads(&batch.input) else { return Ok(none) };
-    let [rows, time, _] = input.dims();
-    let cost = layers.recurrent().and_then(|layers| layers.trace_cost(rows, time, DType::F32).ok());
-    Ok(ModelFacts {
-        trace_bytes: cost.map(|cost| cost.bytes as u64),
-        forgetting: forgetting(layers, head, input, &batch),
-    })
+    // What a trace takes is known of the kernels for host memory.
+    #[cfg(any(feature = "flex", feature = "ndarray"))]
+    let trace_bytes = layers.recurrent().and_then(|layers| {
+        let [rows, time, _] = input.dims();
+        layers.trace_cost(rows, time, DType::F32).ok().map(|cost| cost.bytes as u64)
+    });
+    #[cfg(not(any(feature = "flex", feature = "ndarray")))]
+    let trace_bytes = None;
+    Ok(ModelFacts { trace_bytes, forgetting: forgetting(layers, head, input, &batch) })
 }
 
 /// How large the gradient of the last step's loss with respect to the input is, by the number of steps between the two: the

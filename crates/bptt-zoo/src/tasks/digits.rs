@@ -133,9 +133,9 @@ impl Digits {
     }
 }
 
-/// All pictures: their lines, with white as 0 and black as 1.
+/// All pictures: their lines, with white as -1 and black as 1.
 fn pictures() -> Vec<Picture> {
-    let shade = |c: char| c.to_digit(17).map(|shade| shade as f32 / 16.0);
+    let shade = |c: char| c.to_digit(17).map(|shade| shade as f32 / 8.0 - 1.0);
     let of = |line: &str| {
         let (pixels, digit) = line.split_once(' ')?;
         let pixels = pixels.chars().map(shade).collect::<Option<Vec<f32>>>()?;
@@ -284,9 +284,9 @@ mod tests {
         let counts: Vec<_> =
             (0..10).map(|digit| all.iter().filter(|p| p.digit == digit).count()).collect();
         assert_eq!(counts, [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
-        let first: Vec<f32> = [0, 0, 5, 13, 9, 1, 0, 0].map(|s| s as f32 / 16.0).to_vec();
+        let first: Vec<f32> = [0, 0, 5, 13, 9, 1, 0, 0].map(|s| s as f32 / 8.0 - 1.0).to_vec();
         assert_eq!((&all[0].pixels[..8], all[0].digit), (&first[..], 0));
-        assert!(all.iter().flat_map(|p| &p.pixels).all(|x| (0.0..=1.0).contains(x)));
+        assert!(all.iter().flat_map(|p| &p.pixels).all(|x| (-1.0..=1.0).contains(x)));
 
         let of = |seed, permuted: bool| {
             let settings = Settings { seed, ..Digits::defaults() };

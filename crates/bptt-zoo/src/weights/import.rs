@@ -267,6 +267,7 @@ impl Import {
             }
             false => why,
         };
+        #[cfg_attr(not(feature = "scanned-cells"), allow(unused_mut))]
         let mut translated = match has_stacks && own.is_empty() {
             true => Translated::default(),
             false => self.translated(own).map_err(hint)?,

@@ -76,7 +76,7 @@ fn every_task_has_fixed_points_for_an_input_that_fits_it() {
         let out = folder.path().join(task.name);
         start(&tiny_of(task), &out, false).unwrap();
         let all = measured(&out, 6, None);
-        // White paper is 0, as the flip-flop is without a pulse.
+        // A pixel between black and white is 0, as the flip-flop is without a pulse.
         let zero = ["digits", "flip-flop"].contains(&task.name);
         let found = all.fixed_points.clone().expect("they were wanted");
         let expected = if zero { ConstantInput::Zero } else { ConstantInput::Mean };
