@@ -1,11 +1,11 @@
 //! Which backends run the operation, and how.
 #![allow(deprecated, reason = "burn-ndarray is deprecated in Burn 0.22 and gone in 0.23")]
 #![cfg_attr(
-    not(any(feature = "host", feature = "cube")),
+    not(feature = "host"),
     allow(
         unused_imports,
         unused_variables,
-        reason = "without a backend nothing runs the operation"
+        reason = "without a backend in host memory nothing runs two layers as one operation"
     )
 )]
 
