@@ -41,7 +41,7 @@ const SITES: &[Site] = &[
         ("the final memory's cotangent not added", "None"),
     ]),
     site(REFERENCE, "in «plan.order(time).rev()».zip(trace", &[
-        ("the direction ignored", "(0..time).rev()"),
+        ("the direction ignored", "PlanOptions { reverse: false, ..plan.clone() }.order(time).rev()"),
     ]),
     site(REFERENCE, "let d_output_t = «d_outputs.rows(t * batch, (t + 1) * batch)»;", &[
         ("the outputs' cotangent of the step before", "{ let t = t.saturating_sub(1); d_outputs.rows(t * batch, (t + 1) * batch) }"),
