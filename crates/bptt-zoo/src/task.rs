@@ -80,6 +80,21 @@ pub struct TestScores {
     pub forecast: Option<ForecastScores>,
 }
 
+impl TestScores {
+    /// Loss and metric of so many sequences, and nothing else.
+    pub(crate) fn new(test_sequences: usize, Scores { loss, metric }: Scores) -> Self {
+        Self {
+            test_sequences,
+            test_loss: loss,
+            test_metric: metric,
+            test_baseline: None,
+            test_macro_f1: None,
+            confusion: None,
+            forecast: None,
+        }
+    }
+}
+
 /// How large the sequences of a task are. A run uses this to estimate how much memory it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SequenceSize {

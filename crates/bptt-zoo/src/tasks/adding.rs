@@ -11,9 +11,9 @@ use crate::option::{LONGEST, TaskOption};
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
-use crate::tasks::parts::{last_hidden, readout, sequence_model, validated, validation_readout};
-use bptt::{AnyCell, AnyLayer, AnyState, RecurrentLayer};
-use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
+use crate::tasks::parts::{drawn_batches, last_hidden, sequence_model, validated};
+use bptt::{AnyLayer, AnyState, RecurrentLayer};
+use bptt_probe::readout::{Batch, Input, Reads, Target};
 use burn::Tensor;
 use burn::module::Module;
 use burn::nn::Linear;
@@ -155,20 +155,7 @@ impl Task for Adding {
         })
     }
 
-    fn readout(
-        &self,
-        model: &Self::Model,
-        device: &Device,
-    ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
-        let model = readout(&model.recurrent, &model.head, Reads::LastHidden)?;
-        validation_readout(&self.settings, model, |index, batch| {
-            self.readout_batch(Purpose::Validation, index, batch, device)
-        })
-    }
-
-    fn training_batch(&self, device: &Device) -> Option<Batch> {
-        Some(self.readout_batch(Purpose::Training, 0, self.settings.batch, device))
-    }
+    drawn_batches!(Reads::LastHidden);
 
     fn units(&self) -> (usize, &'static str) {
         (self.settings.batch, "sequences")

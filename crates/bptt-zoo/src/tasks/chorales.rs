@@ -244,16 +244,8 @@ impl Task for Chorales {
     }
 
     fn test(&self, model: &Self::Model, device: &Device) -> Option<TestScores> {
-        let Scores { loss, metric } = self.scores(model, &self.parts.test, device);
-        Some(TestScores {
-            test_sequences: self.parts.test.len(),
-            test_loss: loss,
-            test_metric: metric,
-            test_baseline: None,
-            test_macro_f1: None,
-            confusion: None,
-            forecast: None,
-        })
+        let test = &self.parts.test;
+        Some(TestScores::new(test.len(), self.scores(model, test, device)))
     }
 
     fn units(&self) -> (usize, &'static str) {

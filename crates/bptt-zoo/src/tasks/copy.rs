@@ -14,11 +14,11 @@ use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parts::{
-    cross_entropy, readout, run, sequence_model, share_right, smoothed_cross_entropy, validated,
-    validation_readout,
+    cross_entropy, drawn_batches, run, sequence_model, share_right, smoothed_cross_entropy,
+    validated,
 };
-use bptt::{AnyCell, AnyLayer, AnyLayerConfig, AnyState, CellKind, RecurrentLayer};
-use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
+use bptt::{AnyLayer, AnyLayerConfig, AnyState, CellKind, RecurrentLayer};
+use bptt_probe::readout::{Batch, Input, Reads, Target};
 use burn::Tensor;
 use burn::config::Config;
 use burn::module::Module;
@@ -256,20 +256,7 @@ impl Task for Copying {
         })
     }
 
-    fn readout(
-        &self,
-        model: &Self::Model,
-        device: &Device,
-    ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
-        let model = readout(&model.recurrent, &model.head, Reads::EveryStep)?;
-        validation_readout(&self.settings, model, |index, batch| {
-            self.readout_batch(Purpose::Validation, index, batch, device)
-        })
-    }
-
-    fn training_batch(&self, device: &Device) -> Option<Batch> {
-        Some(self.readout_batch(Purpose::Training, 0, self.settings.batch, device))
-    }
+    drawn_batches!(Reads::EveryStep);
 
     fn units(&self) -> (usize, &'static str) {
         (self.settings.batch, "sequences")

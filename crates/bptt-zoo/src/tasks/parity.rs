@@ -14,11 +14,11 @@ use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task, TestScores};
 use crate::tasks::parts::{
-    VALIDATION, cross_entropy, last_hidden, readout, sequence_model, share_right,
-    smoothed_cross_entropy, validated, validation_readout,
+    VALIDATION, cross_entropy, drawn_batches, last_hidden, sequence_model, share_right,
+    smoothed_cross_entropy, validated,
 };
-use bptt::{AnyCell, AnyLayer, AnyLayerConfig, AnyState, RaggedBatch, RecurrentLayer};
-use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
+use bptt::{AnyLayer, AnyLayerConfig, AnyState, RaggedBatch, RecurrentLayer};
+use bptt_probe::readout::{Batch, Input, Reads, Target};
 use burn::Tensor;
 use burn::config::Config;
 use burn::module::Module;
@@ -205,33 +205,12 @@ impl Task for Parity {
     }
 
     fn test(&self, model: &Self::Model, device: &Device) -> Option<TestScores> {
-        let Scores { loss, metric } = self.scores(model, Purpose::Test, device);
         let batch = self.settings.batch.min(VALIDATION);
-        Some(TestScores {
-            test_sequences: VALIDATION.div_ceil(batch) * batch,
-            test_loss: loss,
-            test_metric: metric,
-            test_baseline: None,
-            test_macro_f1: None,
-            confusion: None,
-            forecast: None,
-        })
+        let sequences = VALIDATION.div_ceil(batch) * batch;
+        Some(TestScores::new(sequences, self.scores(model, Purpose::Test, device)))
     }
 
-    fn readout(
-        &self,
-        model: &Self::Model,
-        device: &Device,
-    ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
-        let model = readout(&model.recurrent, &model.head, Reads::LastHidden)?;
-        validation_readout(&self.settings, model, |index, batch| {
-            self.readout_batch(Purpose::Validation, index, batch, device)
-        })
-    }
-
-    fn training_batch(&self, device: &Device) -> Option<Batch> {
-        Some(self.readout_batch(Purpose::Training, 0, self.settings.batch, device))
-    }
+    drawn_batches!(Reads::LastHidden);
 
     fn units(&self) -> (usize, &'static str) {
         (self.settings.batch, "sequences")

@@ -74,6 +74,33 @@ macro_rules! sequence_model {
 }
 pub(crate) use sequence_model;
 
+/// The functions of `Task` that read batches, for a task that draws them: one with `settings`, and with a function
+/// `readout_batch` of a purpose, an index and a size. `$reads` is what the last layer of its model reads.
+macro_rules! drawn_batches {
+    ($reads:expr) => {
+        fn readout(
+            &self,
+            model: &Self::Model,
+            device: &burn::tensor::Device,
+        ) -> Option<(bptt_probe::readout::Readout<bptt::AnyCell>, Vec<bptt_probe::readout::Batch>)>
+        {
+            let model = crate::tasks::parts::readout(&model.recurrent, &model.head, $reads)?;
+            crate::tasks::parts::validation_readout(&self.settings, model, |index, batch| {
+                self.readout_batch(crate::random::Purpose::Validation, index, batch, device)
+            })
+        }
+
+        fn training_batch(
+            &self,
+            device: &burn::tensor::Device,
+        ) -> Option<bptt_probe::readout::Batch> {
+            let batch = self.settings.batch;
+            Some(self.readout_batch(crate::random::Purpose::Training, 0, batch, device))
+        }
+    };
+}
+pub(crate) use drawn_batches;
+
 /// Runs a layer over sequences `[B, T, I]`. Without `lengths`, all rows have the full length. The layer may have another
 /// type than the rest of the model; the outputs have that of the input, and the state has that of the layer.
 pub(crate) fn run<R: RecurrentLayer>(

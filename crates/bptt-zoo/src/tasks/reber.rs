@@ -15,9 +15,9 @@ use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::copy::{Tagger, TaggerConfig};
-use crate::tasks::parts::{readout, smoothed_cross_entropy, validated, validation_readout};
-use bptt::{AnyCell, AnyLayer, AnyState, RaggedBatch};
-use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
+use crate::tasks::parts::{drawn_batches, smoothed_cross_entropy, validated};
+use bptt::{AnyLayer, AnyState, RaggedBatch};
+use bptt_probe::readout::{Batch, Input, Reads, Target};
 use burn::Tensor;
 use burn::tensor::{Device, Int, TensorData};
 use rand::RngExt;
@@ -210,20 +210,7 @@ impl Task for Reber {
         })
     }
 
-    fn readout(
-        &self,
-        model: &Self::Model,
-        device: &Device,
-    ) -> Option<(Readout<AnyCell>, Vec<Batch>)> {
-        let model = readout(&model.recurrent, &model.head, Reads::EveryStep)?;
-        validation_readout(&self.settings, model, |index, batch| {
-            self.readout_batch(Purpose::Validation, index, batch, device)
-        })
-    }
-
-    fn training_batch(&self, device: &Device) -> Option<Batch> {
-        Some(self.readout_batch(Purpose::Training, 0, self.settings.batch, device))
-    }
+    drawn_batches!(Reads::EveryStep);
 
     fn units(&self) -> (usize, &'static str) {
         (self.settings.batch, "strings")

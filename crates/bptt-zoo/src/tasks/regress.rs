@@ -124,15 +124,9 @@ impl Task for Regress {
     fn test(&self, model: &Self::Model, device: &Device) -> Option<TestScores> {
         let test = &self.data.parts.test;
         let loss = self.error(model, test, device);
-        Some(TestScores {
-            test_sequences: test.len(),
-            test_loss: loss,
-            test_metric: loss.sqrt() * self.data.unit(),
-            test_baseline: Some(self.of_the_mean(test)),
-            test_macro_f1: None,
-            confusion: None,
-            forecast: None,
-        })
+        let scores = Scores { loss, metric: loss.sqrt() * self.data.unit() };
+        let baseline = Some(self.of_the_mean(test));
+        Some(TestScores { test_baseline: baseline, ..TestScores::new(test.len(), scores) })
     }
 
     fn readout(

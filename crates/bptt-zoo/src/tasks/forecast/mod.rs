@@ -275,15 +275,9 @@ impl Task for Forecast {
             return None;
         }
         let (test_loss, scores) = self.scores(model, device);
-        Some(TestScores {
-            test_sequences: self.data.test.len(),
-            test_loss,
-            test_metric: scores.errors.rmse,
-            test_baseline: None,
-            test_macro_f1: None,
-            confusion: None,
-            forecast: Some(scores),
-        })
+        let of_model = Scores { loss: test_loss, metric: scores.errors.rmse };
+        let plain = TestScores::new(self.data.test.len(), of_model);
+        Some(TestScores { forecast: Some(scores), ..plain })
     }
 
     fn readout(
