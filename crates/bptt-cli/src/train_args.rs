@@ -2,6 +2,7 @@
 //! and defaults from the list of tasks.
 
 use crate::failure::Failure;
+use crate::kernel_arg::KernelArg;
 use crate::noise_args::NoiseArgs;
 use crate::recipe_args::RecipeArgs;
 use crate::verify::{CellArg, DTypeArg};
@@ -37,6 +38,9 @@ pub struct SharedArgs {
     /// How the recurrent layers are differentiated
     #[arg(long, value_enum)]
     engine: Option<EngineArg>,
+    /// Which kernel the manual engine runs; steps and rows are for GPUs
+    #[arg(long, value_enum)]
+    kernel: Option<KernelArg>,
     /// Where to run, see `bptt devices` [default: the first of this build]
     #[arg(long, value_name = "D")]
     device: Option<String>,
@@ -214,7 +218,7 @@ impl TrainArgs {
             settings.optimizer = optimizer.into();
         }
         self.shared.recipe.put(&mut settings.recipe);
-        put!(cell device dtype hidden heads layers batch lr clip dropout seed validate_every);
+        put!(cell kernel device dtype hidden heads layers batch lr clip dropout seed validate_every);
         put!(init recurrent_init bias_init);
         let NoiseArgs { zoneout, variational_dropout, recurrent_dropout, weight_drop } =
             self.shared.noise;

@@ -7,12 +7,14 @@ use crate::error::Error;
 use crate::noise_settings::NoiseSettings;
 use crate::optimizer::OptimizerKind;
 use crate::recipe::Recipe;
-use crate::settings::stored::{dtype_name, engine_name, number_or_infinity, one, single};
-use bptt::{
-    AnyLayerConfig, AnyRecurrentConfig, BiasInitializer, CellKind, Engine, LayerKind, SequenceCell,
-    WeightInitializer,
+use crate::settings::stored::{
+    dtype_name, engine_name, kernel_name, number_or_infinity, one, single,
 };
-use bptt_probe::DType;
+use bptt::{
+    AnyLayerConfig, AnyRecurrentConfig, BiasInitializer, CellKind, Engine, Kernel, LayerKind,
+    SequenceCell, WeightInitializer,
+};
+use bptt_probe::{DType, device};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -34,6 +36,9 @@ pub struct Settings {
     /// How the recurrent layers are differentiated.
     #[serde(with = "engine_name")]
     pub engine: Engine,
+    /// Which kernel the manual engine runs while the model is trained. A model that is loaded chooses by its device.
+    #[serde(with = "kernel_name", default)]
+    pub kernel: Kernel,
     /// The name of the device, which is only recorded. The device itself is in the [`Session`](crate::Session).
     pub device: String,
     /// In which type the recurrent layers compute. The parameters that are trained are in `f32` in any case, as are the
@@ -92,8 +97,8 @@ pub struct Settings {
 }
 
 /// The settings that may change when a run is resumed. All others are fixed.
-const FREE: [&str; 8] =
-    ["engine", "device", "lr", "clip", "steps", "seconds", "validate_every", "patience"];
+const FREE: [&str; 9] =
+    ["engine", "kernel", "device", "lr", "clip", "steps", "seconds", "validate_every", "patience"];
 
 /// Folders of the first versions have the options of all tasks, not only those of the run's task.
 const OF_EVERY_OLDER_FOLDER: [&str; 7] =
@@ -110,6 +115,7 @@ impl Settings {
             task: task.to_string(),
             cell: CellKind::Lstm.into(),
             engine: Engine::Manual,
+            kernel: Kernel::Auto,
             device: String::new(),
             dtype: DType::F32,
             hidden: 64,
@@ -201,6 +207,7 @@ impl Settings {
                 self.dropout
             ));
         }
+        self.check_kernel()?;
         self.check_heads()?;
         self.noise.check(self.cell)?;
         self.check_initializers()?;
@@ -223,6 +230,19 @@ impl Settings {
             }
             _ => self.recipe.check(self.optimizer, self.lr, self.steps),
         }
+    }
+
+    /// Checks that the engine and the device have the kernel.
+    fn check_kernel(&self) -> Result<(), Error> {
+        let name = self.kernel.name();
+        if self.kernel != Kernel::Auto && self.engine != Engine::Manual {
+            return input(format!(
+                "--kernel {name}: --engine {} has no kernels to choose from; leave it out, or take --engine manual",
+                self.engine.name(),
+            ));
+        }
+        device::check_kernel(&self.device, self.kernel)
+            .or_else(|why| input(format!("--kernel {name}: {why}")))
     }
 
     /// Checks that the cell can have so many heads.
@@ -370,6 +390,12 @@ mod tests {
         assert!(complaint(|s| s.clip = 0.0).starts_with("--clip 0:"));
         assert!(complaint(|s| s.dropout = 1.0).starts_with("--dropout 1:"));
         assert!(complaint(|s| s.dropout = 0.5).contains("--layers 2"));
+        let of_autograd = |s: &mut Settings| {
+            (s.kernel, s.engine) = (Kernel::Reference, Engine::Autograd);
+        };
+        assert!(complaint(of_autograd).starts_with("--kernel reference: --engine autograd has no"));
+        let by_steps = |s: &mut Settings| (s.kernel, s.device) = (Kernel::Steps, "flex".into());
+        assert!(complaint(by_steps).starts_with("--kernel steps: device 'flex' has no kernel"));
         let in_f16 = |s: &mut Settings| (s.dtype, s.engine) = (DType::F16, Engine::Rtrl);
         assert!(complaint(in_f16).starts_with("--dtype f16: not for --engine rtrl"));
         assert!(complaint(|s| s.steps = Some(0)).starts_with("--steps 0:"));

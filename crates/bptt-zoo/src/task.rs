@@ -6,7 +6,7 @@ use crate::labelled::confusion::Confusion;
 use crate::option::TaskOption;
 use crate::settings::Settings;
 use crate::tasks::forecast::score::ForecastScores;
-use bptt::{AnyCell, AnyLayer, AnyRecurrent, AnyState, Engine, GradientProbe};
+use bptt::{AnyCell, AnyLayer, AnyRecurrent, AnyState, Engine, GradientProbe, Kernel};
 use bptt_probe::readout::{Batch, Input, Readout};
 use burn::Tensor;
 use burn::module::Module;
@@ -19,6 +19,13 @@ use serde::de::DeserializeOwned;
 pub trait SequenceModel: Module {
     /// The same model with the same parameters, whose recurrent layers run by another engine.
     fn with_engine(self, engine: Engine) -> Self;
+
+    /// The same model, whose recurrent layers have this kernel for the manual engine. By itself the same model: one whose
+    /// layers have no such choice.
+    fn with_kernel(self, kernel: Kernel) -> Self {
+        let _ = kernel;
+        self
+    }
 
     /// The same model, whose recurrent layers compute in another type ([`bptt::cast`]). The rest of the model keeps its
     /// type, and the model converts what goes into its recurrent layers and what comes out.

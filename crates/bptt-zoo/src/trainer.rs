@@ -187,7 +187,7 @@ impl<'a, T: Task> Run<'a, T> {
     ) -> Result<Self, Error> {
         let device = plain.clone().autodiff();
         device.seed(settings.seed);
-        let model = numbered(task.model(&device)?.materialize());
+        let model = numbered(task.model(&device)?.with_kernel(settings.kernel).materialize());
         let optimizer =
             settings.optimizer.init(settings.recipe.momentum, settings.recipe.weight_decay, &model);
         let mut run = Self {

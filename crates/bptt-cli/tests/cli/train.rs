@@ -12,6 +12,10 @@ fn series() -> (tempfile::TempDir, String) {
     (folder, path)
 }
 
+/// What every run of `every_task_is_trained_and_resumed` has.
+const SIZES: [&str; 10] =
+    ["--hidden", "4", "--heads", "2", "--batch", "4", "--steps", "3", "--kernel", "reference"];
+
 #[test]
 fn every_task_is_trained_and_resumed() {
     let (folder, csv) = series();
@@ -47,16 +51,13 @@ fn every_task_is_trained_and_resumed() {
             result["steps"].clone()
         };
         let names = ["--init", "he", "--recurrent-init", "orthogonal", "--bias-init", "chrono:20"];
-        assert_eq!(
-            run(&[&["--hidden", "4", "--heads", "2", "--batch", "4", "--steps", "3"], &names[..]]
-                .concat()),
-            3
-        );
+        assert_eq!(run(&[&SIZES, &names[..]].concat()), 3);
         let config = std::fs::read_to_string(folder.path().join(task[0]).join("config.json"));
         let config: serde_json::Value =
             serde_json::from_str(&config.expect("it is there")).expect("JSON");
         let settings = &config["settings"];
         assert_eq!(settings["heads"], 2);
+        assert_eq!(settings["kernel"], "reference");
         assert_eq!(settings["init"], "kaiming-uniform");
         assert_eq!(settings["recurrent_init"], "orthogonal");
         assert_eq!(settings["bias_init"], "chrono:20");

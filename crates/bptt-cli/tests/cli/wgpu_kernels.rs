@@ -159,3 +159,30 @@ fn wgpu_runs_have_the_same_bits() {
         assert!((0..5).all(|_| run() == first), "{kernel:?}");
     }
 }
+
+/// A run trains by the kernel that is named, goes on in host memory, which has no such kernel, and its model is loaded there.
+#[test]
+fn wgpu_a_run_goes_on_in_host_memory() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("run");
+    let out = out.to_str().expect("a plain path");
+    let train = |more: &[&str]| {
+        let task = ["train", "adding", "--length", "4", "--batch", "4", "--out", out];
+        bptt(&[&task[..], more].concat())
+    };
+    let new = ["--hidden", "8", "--steps", "3", "--device", "wgpu", "--kernel", "rows"];
+    let done = train(&new);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+
+    let done = train(&["--resume", "--steps", "5", "--device", "flex"]);
+    assert_eq!(done.status.code(), Some(2), "{}", stderr(&done));
+    assert!(stderr(&done).contains("'flex' has no kernel rows"), "{}", stderr(&done));
+    let moved = ["--resume", "--steps", "5", "--device", "flex", "--kernel", "auto"];
+    let done = train(&moved);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+
+    let done = train(&["--resume", "--steps", "7", "--device", "wgpu", "--kernel", "rows"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let done = bptt(&["dynamics", "--run", out, "--device", "flex"]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+}

@@ -30,6 +30,9 @@ pub enum Kernel {
 }
 
 impl Kernel {
+    /// All kernels.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Reference, Self::Steps, Self::Rows];
+
     /// Whether it is for GPUs alone. On tensors in host memory, an operation with such a kernel panics.
     pub fn is_for_gpus(self) -> bool {
         matches!(self, Self::Steps | Self::Rows)

@@ -26,6 +26,29 @@ pub(super) mod engine_name {
     }
 }
 
+/// Serialises a kernel as its name on the command line.
+pub(super) mod kernel_name {
+    use bptt::Kernel;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(in crate::settings) fn serialize<S: Serializer>(
+        kernel: &Kernel,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.serialize_str(kernel.name())
+    }
+
+    pub(in crate::settings) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Kernel, D::Error> {
+        let name = String::deserialize(from)?;
+        Kernel::ALL
+            .into_iter()
+            .find(|kernel| kernel.name() == name)
+            .ok_or_else(|| D::Error::custom(format!("no kernel is called `{name}`")))
+    }
+}
+
 /// JSON has no infinity, and serde writes null.
 pub(super) fn number_or_infinity<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))

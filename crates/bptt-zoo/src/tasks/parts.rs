@@ -42,6 +42,10 @@ macro_rules! sequence_model {
                 }
             }
 
+            fn with_kernel(self, kernel: bptt::Kernel) -> Self {
+                Self { recurrent: self.recurrent.with_kernel(kernel), ..self }
+            }
+
             fn with_dtype(self, dtype: burn::tensor::DType) -> Self {
                 Self { recurrent: bptt::cast(self.recurrent, dtype), ..self }
             }
