@@ -152,7 +152,7 @@ pub use tasks::flip_flop::{FlipFlop, FlipFlopOptions, Regressor, RegressorConfig
 pub use tasks::forecast::Forecast;
 pub use tasks::forecast::combination::Combination;
 pub use tasks::forecast::head::{Head, LEVELS};
-pub use tasks::forecast::linear::LinearForecast;
+pub use tasks::forecast::linear::{LinearBase, LinearForecast};
 pub use tasks::forecast::model::{ForecastShape, Forecaster, ForecasterConfig};
 pub use tasks::forecast::options::{Combine, ForecastOptions, Names, Strategy};
 pub use tasks::forecast::score::{Calibration, ErrorScores, ForecastScores, HorizonError};

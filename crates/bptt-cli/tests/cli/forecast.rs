@@ -86,6 +86,49 @@ fn a_table_as_people_have_it_becomes_a_page_with_forecasts() {
 }
 
 #[test]
+fn predictions_are_those_of_the_test() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let of = |name: &str| folder.path().join(name);
+    let data = of("last.csv");
+    std::fs::write(&data, table(360)).expect("it can be written");
+    let series = ["--csv", plain(&data), "--column", "Last", "--time-column", "Zeit"];
+    for (name, more) in [
+        ("residual", &[][..]),
+        ("linear", &["--combine", "linear"]),
+        ("none", &["--combine", "none"]),
+        ("steps", &["--horizon", "3", "--strategy", "recursive", "--test-share", "12"]),
+    ] {
+        let run = of(name);
+        let (result, said) = train(&[&series[..], &["--out", plain(&run)], more].concat());
+        let has_linear = name != "none";
+        assert_eq!(result["linear"].is_object(), has_linear, "{name}");
+        assert_eq!(said.contains("its linear part alone"), has_linear, "{said}");
+        assert_eq!(said.contains("the model is the linear part"), has_linear && name != "linear");
+        let (files, table) = ([plain(&data), plain(&run)], of("p.csv"));
+        let ask = ["predict", "--csv", files[0], "--run", files[1], "--out", plain(&table)];
+        let done = bptt(&[&ask[..], &["--json", "-"]].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        let judged: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+        let test = &result["errors"];
+        if name != "steps" {
+            let [a, b] =
+                [&judged["new_scores"], test].map(|one| one["rmse"].as_f64().expect("one"));
+            assert!((a - b).abs() < 1e-5 * b, "{name}: {a} {b}");
+            let [a, b] = [&judged["new_scores"]["coverage"], &result["coverage"]];
+            assert!((a.as_f64().expect("one") - b.as_f64().expect("one")).abs() < 1e-9, "{name}");
+        }
+        // A test with other weights is refused.
+        let path = run.join("test.json");
+        if has_linear {
+            let wrong = read(&path).replacen("\"lags\": 12", "\"lags\": 11", 1);
+            std::fs::write(&path, wrong).expect("it can be written");
+            let done = bptt(&["predict", "--run", plain(&run), "--csv", plain(&data)]);
+            assert!(stderr(&done).contains("`combination` in test.json does not fit"), "{name}");
+        }
+    }
+}
+
+#[test]
 fn several_series_columns_and_covariates_go_together() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let of = |name: &str| folder.path().join(name);
@@ -174,10 +217,25 @@ fn new_rows_are_learned_by_a_warm_start_and_folds_are_a_table() {
         config["forecast"]["scales"].clone()
     };
     assert_eq!(scales(&first), scales(&second), "the weights mean the same");
+    let linear = |run: &Path| -> Value {
+        let config: Value = serde_json::from_str(&read(&run.join("config.json"))).expect("JSON");
+        config["model"]["config"]["linear"].clone()
+    };
+    assert!(linear(&first)["lags"] == 12 && linear(&first) == linear(&second));
+    // A network that learned values does not go on with errors.
+    let plain_run = of("plain");
+    train(&[&series[..], &["--combine", "none", "--out", plain(&plain_run)]].concat());
+    assert_eq!(linear(&plain_run), Value::Null);
+    let begin = ["train", "forecast", "--warm-start", plain(&plain_run), "--out", plain(&of("w"))];
+    let done = bptt(&[&begin[..], &SMALL[..], &series[..]].concat());
+    assert_eq!(done.status.code(), Some(2));
+    let why = "its network was trained with --combine none: say so";
+    assert!(stderr(&done).contains(why), "{}", stderr(&done));
     // What was scaled by another run is resumed as it was.
     let done = bptt(&["train", "forecast", "--resume", "--steps", "30", "--out", plain(&second)]);
     assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
     assert_eq!(scales(&first), scales(&second));
+    assert_eq!(linear(&first), linear(&second));
 
     let (result, said) = train(&[&series[..], &["--folds", "3", "--out", plain(&folds)]].concat());
     let backs: Vec<_> =

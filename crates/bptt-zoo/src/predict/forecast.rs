@@ -112,6 +112,9 @@ pub fn forecast(folder: &RunFolder, csv: &Path, device: &Device) -> Result<Forec
         && model.shape.targets == targets
         && model.head.weight.dims()[1]
             == targets * options.outputs_ahead() * options.head.parameters()
+        && model.linear.as_ref().is_none_or(|linear| {
+            linear.is_sound(targets * options.outputs_ahead(), options.length)
+        })
         && info.is_sound(targets, options.covariate.len() + options.known_covariate.len());
     if !fits {
         return Err(folder.in_config("`forecast` does not fit the model"));
@@ -223,10 +226,7 @@ impl Work<'_> {
         mut said: Vec<Said>,
     ) -> Vec<Said> {
         if let Some(both) = &self.combination {
-            let linear = both.linear.of(one, scales, end);
-            for (at, (said, linear)) in said.iter_mut().zip(linear).enumerate() {
-                *said = both.apply(at, said, linear);
-            }
+            said = both.of(one, scales, end, &said);
         }
         if let Some(calibration) = &self.calibration {
             for (at, said) in said.iter_mut().enumerate() {
@@ -256,7 +256,8 @@ impl Work<'_> {
             short_ahead.1 = short_ahead.1.min(known_ahead.saturating_sub(steps));
         }
         ends.reverse();
-        let reader = Reader { options: self.options, info: self.info };
+        let linear = self.model.linear.as_ref();
+        let reader = Reader { options: self.options, info: self.info, linear };
         let windows: Vec<Window<'_>> =
             ends.iter().map(|end| Window { series: one, scales, start: end - length }).collect();
         let said = windows.chunks(batch).flat_map(|some| reader.say(self.model, some, self.device));

@@ -4,12 +4,18 @@
 //! two differ, so a mean of both is often better than either (Bates and Granger 1969). The validation part says how much of
 //! each: that with the least squared error, nearer to a half where it says little.
 
+use crate::series::Standardization;
+use crate::tasks::forecast::data::OneSeries;
 use crate::tasks::forecast::head::Said;
 use crate::tasks::forecast::linear::LinearForecast;
 use serde::{Deserialize, Serialize};
 
 /// With fewer windows in the validation part, all steps ahead are combined and corrected in the same way.
 pub(crate) const FEWEST: usize = 20;
+/// With fewer windows, what a network adds is added in the same way for all steps ahead.
+const EACH: usize = 200;
+/// The square of how many standard errors what a network adds has to be better than nothing.
+const SURE: f64 = 4.0;
 
 /// Two forecasts of a value, beside it.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +34,10 @@ pub struct Combination {
     pub network: Vec<f64>,
     /// The rest is this one's.
     pub linear: LinearForecast,
+    /// The linear forecast whose errors the network has learned. In place of it, `linear`, which has learned from the validation
+    /// part too, is what the network's part is added to. `None`: the network has learned values, and not errors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained: Option<LinearForecast>,
 }
 
 impl Combination {
@@ -46,10 +56,47 @@ impl Combination {
         }
     }
 
-    /// What is said together of the value at this place of `[K·M]`: the network's distribution, moved.
-    pub(crate) fn apply(&self, at: usize, said: &Said, linear: f64) -> Said {
+    /// How much of what the network adds to linear forecasts is sure. `windows` has `[K·M]` values each, of `targets` columns.
+    pub(crate) fn evident_shares(windows: &[Vec<TwoForecasts>], targets: usize) -> Vec<f64> {
+        let values = windows.first().map_or(0, Vec::len);
+        let ahead = values / targets.max(1);
+        match windows.len() < EACH {
+            true => {
+                let all: Vec<Vec<_>> = windows.iter().map(|all| all.iter().collect()).collect();
+                vec![evident_share(&all, ahead)]
+            }
+            false => {
+                let of = |at: usize| {
+                    let all: Vec<Vec<_>> = windows.iter().map(|all| vec![&all[at]]).collect();
+                    evident_share(&all, at / targets + 1)
+                };
+                (0..values).map(of).collect()
+            }
+        }
+    }
+
+    /// What is said together after the window that ends before the step `end`, in place of what the network says.
+    pub(crate) fn of(
+        &self,
+        one: &OneSeries,
+        scales: &[Standardization],
+        end: usize,
+        said: &[Said],
+    ) -> Vec<Said> {
+        let linear = self.linear.of(one, scales, end);
+        let trained = match &self.trained {
+            Some(trained) => trained.of(one, scales, end),
+            None => linear.clone(),
+        };
+        let both = linear.into_iter().zip(trained).zip(said).enumerate();
+        both.map(|(at, ((linear, trained), said))| self.apply(at, said, linear, trained)).collect()
+    }
+
+    /// What is said together of the value at this place of `[K·M]`: the network's distribution, moved. `trained` is the linear
+    /// forecast that the share is of.
+    pub(crate) fn apply(&self, at: usize, said: &Said, linear: f64, trained: f64) -> Said {
         let share = self.network.get(at).or(self.network.first()).copied().unwrap_or(1.0);
-        let moved = (1.0 - share) * (linear - said.center);
+        let moved = (1.0 - share) * (trained - said.center) + (linear - trained);
         Said {
             center: said.center + moved,
             quantiles: said.quantiles.map(|quantile| quantile + moved),
@@ -62,6 +109,7 @@ impl Combination {
         [1, values].contains(&self.network.len())
             && self.network.iter().all(|share| (0.0..=1.0).contains(share))
             && self.linear.is_sound(values, length)
+            && self.trained.as_ref().is_none_or(|linear| linear.is_sound(values, length))
     }
 
     /// How much of each, for a person.
@@ -74,11 +122,21 @@ impl Combination {
             }
             _ => String::new(),
         };
-        format!(
-            "the model is the network to {}{ends} and the linear autoregression else, as the validation part \
-             says",
-            percent(mean)
-        )
+        let share = percent(mean);
+        match self.trained.is_some() {
+            true if self.network.iter().all(|share| *share == 0.0) => {
+                "the model is the linear part alone: the validation part is not sure that the network adds to it"
+                    .to_string()
+            }
+            true => format!(
+                "the model is the linear part and {share}{ends} of what the network adds to it, as the \
+                 validation part says"
+            ),
+            false => format!(
+                "the model is the network to {share}{ends} and the linear autoregression else, as the \
+                 validation part says"
+            ),
+        }
     }
 }
 
@@ -106,6 +164,42 @@ fn share(values: &mut dyn Iterator<Item = &TwoForecasts>, alike: f64) -> f64 {
     let unsure = alike * ((error - best * product) / count).max(0.0) / square;
     let (middle, spread) = PRIOR;
     ((best * spread + middle * unsure) / (spread + unsure)).clamp(0.0, 1.0)
+}
+
+/// How much of what a network adds to a linear forecast is used, where little may be due to chance: none, if its sign is not
+/// sure by two standard errors, and else what has the least squared error, less what chance may have added to it (the estimator
+/// of James and Stein, cut off at 0; [`SURE`] is the threshold). Errors of windows that overlap are alike, so the standard
+/// error is that of Newey and West 1987, as in the test of Diebold and Mariano 1995.
+///
+/// # Arguments
+///
+/// - `windows`: by window, the values that share a number
+/// - `ahead`: how many windows overlap
+fn evident_share(windows: &[Vec<&TwoForecasts>], ahead: usize) -> f64 {
+    let pair = |both: &&TwoForecasts| {
+        ((both.network - both.linear) / both.unit, (both.truth - both.linear) / both.unit)
+    };
+    let (mut product, mut square) = (0.0, 0.0);
+    for (differs, wrong) in windows.iter().flatten().map(pair) {
+        product += differs * wrong;
+        square += differs * differs;
+    }
+    if windows.len() < 2 || square <= 0.0 || product <= 0.0 {
+        return 0.0;
+    }
+    let best = product / square;
+    let moment = |window: &Vec<&TwoForecasts>| {
+        window.iter().map(pair).map(|(differs, wrong)| differs * (wrong - best * differs)).sum()
+    };
+    let moments: Vec<f64> = windows.iter().map(moment).collect();
+    let lag =
+        |back: usize| -> f64 { moments.iter().zip(&moments[back..]).map(|(a, b)| a * b).sum() };
+    let alike = (1..ahead.min(moments.len()))
+        .map(|back| 2.0 * (1.0 - back as f64 / ahead as f64) * lag(back))
+        .sum::<f64>();
+    let count = windows.len() as f64;
+    let unsure = (lag(0) + alike).max(0.0) / (square * square) * count / (count - 1.0);
+    (best * (1.0 - SURE * unsure / (best * best)).max(0.0)).min(1.0)
 }
 
 #[cfg(test)]
@@ -157,13 +251,71 @@ mod tests {
 
     #[test]
     fn distributions_are_moved() {
-        let linear = LinearForecast { lags: 1, weights: vec![vec![0.0, 0.0]; 2] };
-        let both = Combination { network: vec![0.25, 1.0], linear };
+        let linear =
+            LinearForecast { lags: 1, weights: vec![vec![0.0, 0.0]; 2], bases: Vec::new() };
+        let both = Combination { network: vec![0.25, 1.0], linear, trained: None };
         let said = Said { center: 2.0, scale: 3.0, quantiles: [1.0; 7] };
-        let moved = both.apply(0, &said, 6.0);
+        let moved = both.apply(0, &said, 6.0, 6.0);
         assert_eq!((moved.center, moved.scale, moved.quantiles[0]), (5.0, 3.0, 4.0));
-        assert_eq!(both.apply(1, &said, 6.0), said);
+        assert_eq!(both.apply(1, &said, 6.0, 6.0), said);
         assert!(both.is_sound(2, 1) && !both.is_sound(3, 1) && !both.is_sound(2, 0));
         assert!(both.line().contains("to 62 % (of the first value 25 %, of the last 100 %)"));
+    }
+
+    /// A network that has the size of a linear forecast's errors, and says `true_share` of them.
+    fn added(count: usize, of_errors: f64) -> Vec<Vec<TwoForecasts>> {
+        let wave = |t: usize, times: f64| (t as f64 * times).sin();
+        let window = |t: usize| {
+            let (wrong, other) = (wave(t, 1.3), wave(t, 2.9));
+            vec![TwoForecasts {
+                truth: wrong,
+                network: of_errors * wrong + other,
+                linear: 0.0,
+                unit: 3.0,
+            }]
+        };
+        (0..count).map(window).collect()
+    }
+
+    #[test]
+    fn what_a_network_adds_is_used_where_it_is_sure() {
+        let share = |windows: &[Vec<TwoForecasts>]| Combination::evident_shares(windows, 1)[0];
+        // The best share is a / (a² + 1).
+        assert_eq!(share(&added(180, 0.0)), 0.0);
+        assert_eq!(share(&added(180, -1.0)), 0.0);
+        assert!((share(&added(190, 1.0)) - 0.5).abs() < 0.02, "{}", share(&added(190, 1.0)));
+        let (few, many) = (share(&added(20, 0.4)), share(&added(190, 0.4)));
+        assert!(few < many && many < 0.4 / 1.16, "{few} {many}");
+        assert_eq!(share(&added(1, 1.0)), 0.0);
+        assert_eq!(Combination::evident_shares(&added(EACH, 1.0), 1).len(), 1);
+        // Each step has its own, where there are many windows.
+        let two =
+            |window: Vec<TwoForecasts>| [window[0], TwoForecasts { network: 0.0, ..window[0] }];
+        let both: Vec<_> = added(EACH, 1.0).into_iter().map(|one| two(one).to_vec()).collect();
+        let shares = Combination::evident_shares(&both, 1);
+        assert!(shares[0] > 0.4 && shares[1] == 0.0, "{shares:?}");
+        assert_eq!(Combination::evident_shares(&both[1..], 1).len(), 1);
+    }
+
+    #[test]
+    fn errors_of_windows_that_overlap_say_less() {
+        // Each error is said ten times.
+        let windows: Vec<Vec<TwoForecasts>> =
+            added(18, 0.4).into_iter().flat_map(|one| vec![one; 10]).collect();
+        let all: Vec<Vec<&TwoForecasts>> = windows.iter().map(|one| vec![&one[0]]).collect();
+        assert!(evident_share(&all, 10) < evident_share(&all, 1));
+    }
+
+    #[test]
+    fn what_the_network_adds_moves_to_the_newer_linear_forecast() {
+        let linear = LinearForecast { lags: 1, weights: vec![vec![0.0, 0.0]], bases: Vec::new() };
+        let both =
+            Combination { network: vec![0.25], linear: linear.clone(), trained: Some(linear) };
+        let said = Said { center: 2.0, scale: 3.0, quantiles: [1.0; 7] };
+        let moved = both.apply(0, &said, 7.0, 6.0);
+        assert_eq!((moved.center, moved.quantiles[0]), (7.0 - 0.25 * 4.0, 5.0));
+        assert!(both.line().contains("the linear part and 25 % of what the network adds"));
+        let none = Combination { network: vec![0.0], ..both };
+        assert!(none.line().contains("the linear part alone"), "{}", none.line());
     }
 }

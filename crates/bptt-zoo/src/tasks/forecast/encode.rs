@@ -5,6 +5,7 @@ use crate::series::Standardization;
 use crate::tasks::forecast::calendar::CalendarFeature;
 use crate::tasks::forecast::data::OneSeries;
 use crate::tasks::forecast::head::Said;
+use crate::tasks::forecast::linear::LinearForecast;
 use crate::tasks::forecast::model::Forecaster;
 use crate::tasks::forecast::options::{ForecastOptions, Strategy};
 use bptt::AnyLayer;
@@ -21,6 +22,8 @@ pub(crate) fn calendar_of(info: &ForecastInfo, options: &ForecastOptions) -> Vec
 pub(crate) struct Reader<'a> {
     pub(crate) options: &'a ForecastOptions,
     pub(crate) info: &'a ForecastInfo,
+    /// What the network's answers are added to; `None`: the last value.
+    pub(crate) linear: Option<&'a LinearForecast>,
 }
 
 /// A window of one series, from which its next values are said.
@@ -36,11 +39,7 @@ impl Reader<'_> {
     /// The numbers of a window, `[T, I]`: for each target its value and its change; the covariates that are known up to
     /// now; those that are known ahead, for each step ahead; and the calendar of the next step.
     pub(crate) fn encode(&self, window: &Window<'_>) -> Vec<f32> {
-        let range = window.start..window.start + self.options.length;
-        let targets = 0..window.series.targets.len();
-        let values: Vec<_> =
-            targets.map(|target| window.series.window(target, range.clone())).collect();
-        self.encode_values(window, &values)
+        self.encode_values(window, &self.values(window))
     }
 
     /// The same with other values, `[M][T]`.
@@ -81,20 +80,31 @@ impl Reader<'_> {
     pub(crate) fn target(&self, window: &Window<'_>) -> Vec<f32> {
         let Window { series, scales, start } = *window;
         let end = start + self.options.length;
-        let last = self.last(window);
-        let at = |step: usize| {
-            let targets = series.targets.iter().zip(scales).zip(&last);
-            targets.map(move |((series, scale), last)| {
-                ((series.values[end + step] - last) / scale.change) as f32
-            })
+        let base = self.base(&self.values(window), scales);
+        let at = |(k, base): (usize, &f64)| {
+            let (step, target) = (k / scales.len(), k % scales.len());
+            ((series.targets[target].values[end + step] - base) / scales[target].change) as f32
         };
-        (0..self.options.outputs_ahead()).flat_map(at).collect()
+        base.iter().enumerate().map(at).collect()
     }
 
-    /// The last values that are known in a window, `[M]`.
-    pub(crate) fn last(&self, window: &Window<'_>) -> Vec<f64> {
-        let end = window.start + self.options.length;
-        (0..window.series.targets.len()).map(|target| window.series.last(target, end)).collect()
+    /// The values of a window, `[M][T]`.
+    fn values(&self, window: &Window<'_>) -> Vec<Vec<f64>> {
+        let range = window.start..window.start + self.options.length;
+        let targets = 0..window.series.targets.len();
+        targets.map(|target| window.series.window(target, range.clone())).collect()
+    }
+
+    /// What a network's answers are added to after these values, `[K·M]`.
+    fn base(&self, values: &[Vec<f64>], scales: &[Standardization]) -> Vec<f64> {
+        match self.linear {
+            Some(linear) => linear.of_values(values, scales),
+            None => {
+                let last = values.iter().map(|all| all[all.len() - 1]);
+                let count = self.options.outputs_ahead() * values.len();
+                last.cycle().take(count).collect()
+            }
+        }
     }
 
     /// The windows as a tensor, `[B, T, I]`.
@@ -118,37 +128,37 @@ impl Reader<'_> {
         match self.options.strategy {
             Strategy::Direct => {
                 let output = model.forward(self.input(windows, device), None);
-                let last = windows.iter().map(|window| self.last(window));
-                self.decoded(output, windows, last)
+                let base = |window: &Window<'_>| self.base(&self.values(window), window.scales);
+                self.decoded(output, windows, windows.iter().map(base))
             }
             Strategy::Recursive => self.roll(model, windows, device),
         }
     }
 
-    /// The answers of a model in their own units. `last` has the last values of each window.
+    /// The answers of a model in their own units. `base` has what they are added to, `[K·M]` for each window.
     fn decoded(
         &self,
         output: Tensor<2>,
         windows: &[Window<'_>],
-        last: impl Iterator<Item = Vec<f64>>,
+        base: impl Iterator<Item = Vec<f64>>,
     ) -> Vec<Vec<Said>> {
         let outputs = output.dims()[1];
         let head = self.options.head;
         let numbers: Vec<f64> = output.into_data().iter::<f64>().collect();
-        let one = |((window, last), numbers): ((&Window<'_>, Vec<f64>), &[f64])| {
+        let one = |((window, base), numbers): ((&Window<'_>, Vec<f64>), &[f64])| {
             let targets = window.scales.len();
             let said = numbers.chunks(head.parameters()).enumerate().map(|(k, numbers)| {
                 let said = head.said(numbers);
-                let (last, unit) = (last[k % targets], window.scales[k % targets].change);
+                let (base, unit) = (base[k], window.scales[k % targets].change);
                 Said {
-                    center: last + unit * said.center,
+                    center: base + unit * said.center,
                     scale: unit * said.scale,
-                    quantiles: said.quantiles.map(|quantile| last + unit * quantile),
+                    quantiles: said.quantiles.map(|quantile| base + unit * quantile),
                 }
             });
             said.collect()
         };
-        windows.iter().zip(last).zip(numbers.chunks(outputs)).map(one).collect()
+        windows.iter().zip(base).zip(numbers.chunks(outputs)).map(one).collect()
     }
 
     /// One value after the other: what is said is read as if it were known.
@@ -158,15 +168,8 @@ impl Reader<'_> {
         windows: &[Window<'_>],
         device: &Device,
     ) -> Vec<Vec<Said>> {
-        let length = self.options.length;
-        let mut values: Vec<Vec<Vec<f64>>> = windows
-            .iter()
-            .map(|window| {
-                let range = window.start..window.start + length;
-                let targets = 0..window.series.targets.len();
-                targets.map(|target| window.series.window(target, range.clone())).collect()
-            })
-            .collect();
+        let mut values: Vec<Vec<Vec<f64>>> =
+            windows.iter().map(|window| self.values(window)).collect();
         let mut said = vec![Vec::new(); windows.len()];
         for step in 0..self.options.horizon {
             let rows = windows.iter().zip(&values).flat_map(|(window, values)| {
@@ -175,10 +178,10 @@ impl Reader<'_> {
                 self.encode_values(&moved, &last)
             });
             let input = self.tensor(rows.collect(), windows.len(), device);
-            let last =
-                values.iter().map(|values| values.iter().map(|all| all[all.len() - 1]).collect());
-            let last: Vec<Vec<f64>> = last.collect();
-            let answers = self.decoded(model.forward(input, None), windows, last.into_iter());
+            let base =
+                windows.iter().zip(&values).map(|(window, all)| self.base(all, window.scales));
+            let base: Vec<Vec<f64>> = base.collect();
+            let answers = self.decoded(model.forward(input, None), windows, base.into_iter());
             for ((said, values), answer) in said.iter_mut().zip(&mut values).zip(answers) {
                 values.iter_mut().zip(&answer).for_each(|(all, said)| all.push(said.center));
                 said.extend(answer);

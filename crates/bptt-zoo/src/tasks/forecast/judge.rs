@@ -12,6 +12,7 @@ use crate::tasks::forecast::options::Combine;
 use crate::tasks::forecast::score::{
     Calibration, ErrorScores, ForecastScores, HorizonError, Pair, coverage, width,
 };
+use crate::tasks::forecast::shrunk::Shrunk;
 use crate::tasks::forecast::{Forecast, spread};
 use crate::tasks::parts::mean_scores;
 use bptt::AnyLayer;
@@ -20,6 +21,32 @@ use burn::tensor::Device;
 /// How many windows of the test part are judged, and how many of the validation part correct the quantiles, if there are
 /// so many: they are spread over the whole part.
 const JUDGED: usize = 4096;
+/// From how many windows at least the errors of points are taken, where the validation part has fewer and there are such in the
+/// training part.
+const CORRECTING: usize = 200;
+
+/// The network together with a linear autoregression, as it is judged on the validation part.
+struct Together {
+    both: Combination,
+    /// The linear forecast of the training part alone.
+    linear: LinearForecast,
+    /// What such a forecast says of windows of the training part that it has not learned from.
+    left_out: Vec<(Start, Vec<f64>)>,
+}
+
+impl Together {
+    /// The same without what was learned from the validation part.
+    fn trained(&self) -> Combination {
+        Combination { linear: self.linear.clone(), trained: None, ..self.both.clone() }
+    }
+}
+
+/// The root mean square of errors, each in units of the seasonal naive forecast's.
+fn size(pairs: &[Vec<Pair>]) -> f64 {
+    let square = |pair: &Pair| ((pair.truth - pair.said.center) / pair.naive).powi(2);
+    let count = pairs.iter().map(Vec::len).sum::<usize>().max(1) as f64;
+    (pairs.iter().flatten().map(square).sum::<f64>() / count).sqrt()
+}
 
 impl Forecast {
     /// What is said about the values after each window, and what they are: `[K·M]` for each window.
@@ -69,19 +96,42 @@ impl Forecast {
         if sum > 0.0 { sum / count } else { self.data.info.scales[series][column].change }
     }
 
-    /// How much of the forecasts is the network's, by its forecasts on the validation part, and the linear autoregression
-    /// of the training part alone. `None`: all is the network's.
-    fn combination(
+    /// The network together with a linear autoregression, by its forecasts on the validation part. `None`: all is the
+    /// network's.
+    fn combination(&self, starts: &[Start], said: &[Vec<Pair>]) -> Option<Together> {
+        let (data, targets) = (&self.data, self.data.series[0].targets.len());
+        let learned = data.learned();
+        match self.options.combine {
+            Combine::None => None,
+            Combine::Linear => {
+                let fit = |starts: &[Start]| LinearForecast::fit(data, &self.options, starts);
+                // What is fitted on the validation part too would seem too good on it.
+                let linear = fit(&data.train)?;
+                let network = Combination::shares(&self.both(&linear, starts, said), targets);
+                let both = Combination { network, linear: fit(&learned)?, trained: None };
+                Some(Together { both, linear, left_out: Vec::new() })
+            }
+            Combine::Residual => {
+                let fit = |starts: &[Start]| {
+                    Shrunk::fit(data, &self.options, starts, self.options.horizon)
+                };
+                let Shrunk { linear, left_out } = fit(&data.train)?;
+                let windows = self.both(&linear, starts, said);
+                let network = Combination::evident_shares(&windows, targets);
+                let trained = Some(linear.clone());
+                let both = Combination { network, linear: fit(&learned)?.linear, trained };
+                Some(Together { both, linear, left_out })
+            }
+        }
+    }
+
+    /// What the network and a linear forecast say.
+    fn both(
         &self,
+        linear: &LinearForecast,
         starts: &[Start],
         said: &[Vec<Pair>],
-    ) -> Option<(Combination, LinearForecast)> {
-        if self.options.combine == Combine::None {
-            return None;
-        }
-        let fit = |starts: &[Start]| LinearForecast::fit(&self.data, &self.options, starts);
-        // What is fitted on the validation part too would seem too good on it.
-        let linear = fit(&self.data.train)?;
+    ) -> Vec<Vec<TwoForecasts>> {
         let window = |(pairs, &start): (&Vec<Pair>, &Start)| {
             let linear = linear.of_window(&self.data, &self.options, start);
             let both = |(pair, linear): (&Pair, f64)| TwoForecasts {
@@ -92,29 +142,63 @@ impl Forecast {
             };
             pairs.iter().zip(linear).map(both).collect()
         };
-        let windows: Vec<Vec<TwoForecasts>> = said.iter().zip(starts).map(window).collect();
-        let network = Combination::shares(&windows, self.data.series[0].targets.len());
-        Some((Combination { network, linear: fit(&self.data.learned())? }, linear))
+        said.iter().zip(starts).map(window).collect()
     }
 
     /// What is said together with a linear autoregression.
     fn combined(
         &self,
-        both: Option<(&Combination, &LinearForecast)>,
+        both: Option<&Combination>,
         starts: &[Start],
         said: &[Vec<Pair>],
     ) -> Vec<Vec<Pair>> {
-        let Some((both, linear)) = both else { return said.to_vec() };
-        let window = |(pairs, &start): (&Vec<Pair>, &Start)| {
-            let linear = linear.of_window(&self.data, &self.options, start);
-            let pairs = pairs.iter().zip(linear).enumerate();
-            let pairs = pairs.map(|(at, (pair, linear))| {
-                let said = both.apply(at, &pair.said, linear);
-                Pair { said, ..*pair }
-            });
-            pairs.collect()
+        let Some(both) = both else { return said.to_vec() };
+        let window = |(pairs, &(series, start)): (&Vec<Pair>, &Start)| {
+            let own: Vec<Said> = pairs.iter().map(|pair| pair.said).collect();
+            let (one, scales) = (&self.data.series[series], &self.data.info.scales[series]);
+            let said = both.of(one, scales, start + self.options.length, &own);
+            pairs.iter().zip(said).map(|(pair, said)| Pair { said, ..*pair }).collect()
         };
         said.iter().zip(starts).map(window).collect()
+    }
+
+    /// By what quantiles are corrected: by the validation part; and for points, if it has few windows, by the last windows of the
+    /// training part as they are said by weights that were fitted without them.
+    ///
+    /// These errors are those of the linear part. They are scaled by how much the model is better than it on the validation part;
+    /// and where errors on the validation part are larger than on the training part, so far that they are as large.
+    fn calibration(
+        &self,
+        together: Option<&Together>,
+        starts: &[Start],
+        said: &[Vec<Pair>],
+    ) -> Calibration {
+        let Some(Together { linear, left_out, .. }) = together else {
+            return Calibration::of(said);
+        };
+        let count = left_out.len().min(CORRECTING.saturating_sub(said.len()));
+        if self.options.head != Head::Point || count == 0 {
+            return Calibration::of(said);
+        }
+        let points = |start: Start, values: Vec<f64>| -> Vec<Pair> {
+            self.pairs(start, values.into_iter().map(Said::point).collect())
+        };
+        let before = left_out[left_out.len() - count..].iter();
+        let mut before: Vec<Vec<Pair>> =
+            before.map(|(start, values)| points(*start, values.clone())).collect();
+        let of_linear =
+            |&start: &Start| points(start, linear.of_window(&self.data, &self.options, start));
+        let of_linear: Vec<Vec<Pair>> = starts.iter().map(of_linear).collect();
+        let least = size(&of_linear).min(size(&before));
+        let scale = if least > 0.0 { size(said) / least } else { 1.0 };
+        for pair in before.iter_mut().flatten() {
+            let said = Said::point(pair.truth + scale * (pair.said.center - pair.truth));
+            // The unit of a point's errors is the usual change.
+            let change = self.data.info.scales[pair.series][pair.column].change;
+            pair.said = Said { scale: change, ..said };
+        }
+        before.extend_from_slice(said);
+        Calibration::of(&before)
     }
 
     /// The scores on the test part.
@@ -126,23 +210,27 @@ impl Forecast {
         let valid = spread(&self.data.valid, JUDGED);
         let said = self.said(model, &valid, device);
         let both = self.combination(&valid, &said);
-        let trained = both.as_ref().map(|(both, trained)| (both, trained));
-        let said = self.combined(trained, &valid, &said);
-        let calibration = Calibration::of(&said);
+        let trained = both.as_ref().map(Together::trained);
+        let said = self.combined(trained.as_ref(), &valid, &said);
+        let calibration = self.calibration(both.as_ref(), &valid, &said);
         let starts = spread(&self.data.test, JUDGED);
         let own = self.said(model, &starts, device);
-        let both = both.map(|(both, _)| both);
-        let learned = both.as_ref().map(|both| (both, &both.linear));
-        let together = self.combined(learned, &starts, &own);
+        let both = both.map(|together| together.both);
+        let together = self.combined(both.as_ref(), &starts, &own);
         let corrected =
             |(at, pair): (usize, &Pair)| Pair { said: calibration.apply(at, &pair.said), ..*pair };
         let pairs = together.iter().flat_map(|pairs| pairs.iter().enumerate().map(corrected));
         let pairs: Vec<Pair> = pairs.collect();
         let has_own = self.options.head != Head::Point;
-        let network = ErrorScores::of("its network alone".to_string(), own.iter().flatten());
+        let alone = match self.options.combine {
+            Combine::Residual => "with all of its network",
+            Combine::Linear | Combine::None => "its network alone",
+        };
+        let network = ErrorScores::of(alone.to_string(), own.iter().flatten());
         let scores = ForecastScores {
             errors: ErrorScores::of("model".to_string(), pairs.iter()),
             network: both.is_some().then_some(network),
+            linear: both.as_ref().map(|both| self.linear_part(&both.linear, &starts)),
             baselines: self.baselines(&starts),
             horizon_error: HorizonError::of_each(&pairs, self.options.horizon),
             coverage: coverage(pairs.iter()),
@@ -177,6 +265,15 @@ impl Forecast {
             (Scores { loss, metric: 0.0 }, starts.len())
         };
         mean_scores(starts.chunks(self.settings.batch).map(loss)).loss
+    }
+
+    /// The errors of the linear part alone.
+    fn linear_part(&self, linear: &LinearForecast, starts: &[Start]) -> ErrorScores {
+        let pairs = starts.iter().flat_map(|&start| {
+            let values = linear.of_window(&self.data, &self.options, start);
+            self.pairs(start, values.into_iter().map(Said::point).collect())
+        });
+        ErrorScores::of("its linear part alone".to_string(), pairs.collect::<Vec<_>>().iter())
     }
 
     /// The errors of forecasts without a network.

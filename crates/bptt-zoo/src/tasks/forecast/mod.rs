@@ -6,6 +6,8 @@
 //! run is complete. The loss of a point is the squared error, in units of the root mean square of the change from one
 //! value to the next. So for one step ahead, repeating the last value has a loss of 1 on the training data.
 //!
+//! New runs learn less than that: what a linear autoregression leaves of it ([`Combine::Residual`]).
+//!
 //! There may be several columns to forecast, columns that help, several series in one table, and a head that says a
 //! distribution in place of a number. The validation part corrects the quantiles that are said ([`Calibration`]).
 
@@ -22,6 +24,7 @@ pub(crate) mod model;
 pub(crate) mod options;
 pub(crate) mod score;
 mod season;
+mod shrunk;
 
 use crate::error::Error;
 use crate::figure::figure;
@@ -39,8 +42,10 @@ use crate::tasks::forecast::calendar::CalendarFeature;
 use crate::tasks::forecast::data::{ForecastData, OneSeries, Start};
 use crate::tasks::forecast::encode::{Reader, Window, calendar_of};
 use crate::tasks::forecast::head::Head;
+use crate::tasks::forecast::linear::LinearForecast;
 use crate::tasks::forecast::model::{ForecastShape, Forecaster, ForecasterConfig};
 use crate::tasks::forecast::options::{Combine, ForecastOptions};
+use crate::tasks::forecast::shrunk::Shrunk;
 use crate::tasks::parts::{VALIDATION, mean_scores, readout, with_notes};
 use bptt::{AnyCell, AnyLayer, AnyState, Engine, NoiseRates};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
@@ -59,6 +64,8 @@ pub struct Forecast {
     settings: Settings,
     options: ForecastOptions,
     data: ForecastData,
+    /// What the network learns the errors of; `None`: it learns changes from the last value.
+    linear: Option<LinearForecast>,
 }
 
 impl Forecast {
@@ -80,7 +87,14 @@ impl Forecast {
             ahead: Vec::new(),
         };
         let data = ForecastData::new(vec![one], None, notes, &options, &name)?;
-        Ok(Self { settings: settings.clone(), options, data })
+        Ok(Self::of(settings, options, data))
+    }
+
+    fn of(settings: &Settings, options: ForecastOptions, data: ForecastData) -> Self {
+        let fit = || Shrunk::fit(&data, &options, &data.train, options.outputs_ahead());
+        let linear = if options.combine == Combine::Residual { fit() } else { None };
+        let linear = linear.map(|shrunk| shrunk.linear);
+        Self { settings: settings.clone(), options, data, linear }
     }
 
     /// The config of the model.
@@ -91,10 +105,11 @@ impl Forecast {
         let standard = self.data.info.scales[0][0];
         ForecasterConfig::new(recurrent, self.options.outputs_ahead(), standard)
             .with_shape(ForecastShape { targets, inputs, head })
+            .with_linear(self.linear.clone())
     }
 
     fn reader(&self) -> Reader<'_> {
-        Reader { options: &self.options, info: &self.data.info }
+        Reader { options: &self.options, info: &self.data.info, linear: self.linear.as_ref() }
     }
 
     fn window(&self, (series, start): Start) -> Window<'_> {
@@ -141,6 +156,12 @@ impl Forecast {
     }
 }
 
+/// The word of a choice, as it is written on the command line.
+fn option_word(choice: impl serde::Serialize) -> String {
+    let word = serde_json::to_value(choice).unwrap_or_default();
+    word.as_str().unwrap_or_default().to_string()
+}
+
 /// All of them, or about `most`, evenly spread.
 fn spread(starts: &[Start], most: usize) -> Vec<Start> {
     starts.iter().step_by(starts.len().div_ceil(most).max(1)).copied().collect()
@@ -159,7 +180,7 @@ impl Task for Forecast {
 
     fn defaults() -> Settings {
         let own = ForecastOptions::default();
-        let options = ForecastOptions { test_share: 10, combine: Combine::Linear, ..own };
+        let options = ForecastOptions { test_share: 10, combine: Combine::Residual, ..own };
         Settings { hidden: 32, validate_every: 50, ..Settings::new(Self::NAME, &options) }
     }
 
@@ -191,12 +212,28 @@ impl Task for Forecast {
         };
         let frame = Frame::load(Path::new(csv), &options.columns(), &options.format, None)?;
         let data = ForecastData::of_frame(frame, &options, data_name(csv))?;
-        Ok(Self { settings: settings.clone(), options, data })
+        Ok(Self::of(settings, options, data))
     }
 
     fn adopt(&mut self, from: &FolderInfo, settings: &Settings) -> Result<(), Error> {
         let theirs: ForecastOptions = settings.options()?;
         self.options.check_same_columns(&theirs)?;
+        let learned_errors = |combine| combine == Combine::Residual;
+        if learned_errors(self.options.combine) != learned_errors(theirs.combine) {
+            let own = option_word(theirs.combine);
+            return Err(Error::input(format!(
+                "its network was trained with --combine {own}: say so"
+            )));
+        }
+        if let Some(model) = from.model.as_ref().filter(|_| self.linear.is_some()) {
+            let config = serde_json::from_value::<ForecasterConfig>(model.config.clone());
+            let values = self.data.series[0].targets.len() * self.options.outputs_ahead();
+            let theirs = config.ok().and_then(|config| config.linear);
+            let fits = |linear: &LinearForecast| linear.is_sound(values, self.options.length);
+            self.linear = Some(theirs.filter(fits).ok_or_else(|| {
+                Error::input("its linear part is of other windows or steps ahead: start without it")
+            })?);
+        }
         // Runs of the first versions have none, and scale by the same values.
         let Some(other) = &from.forecast else { return Ok(()) };
         let info = &mut self.data.info;
@@ -312,8 +349,8 @@ impl Task for Forecast {
 
     fn describe(&self) -> String {
         let windows = self.windows(&self.validated());
-        let changes: Vec<f32> =
-            windows.iter().flat_map(|window| self.reader().target(window)).collect();
+        let reader = Reader { linear: None, ..self.reader() };
+        let changes: Vec<f32> = windows.iter().flat_map(|window| reader.target(window)).collect();
         let squares = changes.iter().map(|change| f64::from(*change).powi(2)).sum::<f64>();
         let loss = squares / changes.len() as f64;
         let (values, gaps) = self.data.counts();

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::model_config::ModelConfig;
 use crate::series::Standardization;
 use crate::tasks::forecast::head::Head;
+use crate::tasks::forecast::linear::LinearForecast;
 use crate::tasks::parts::{last_hidden, sequence_model};
 use bptt::{AnyLayer, AnyLayerConfig, RaggedBatch, RecurrentLayer};
 use burn::Tensor;
@@ -26,6 +27,9 @@ pub struct ForecasterConfig {
     /// What it reads and says, if that is more than one series and its next values.
     #[serde(default, skip_serializing_if = "ForecastShape::is_plain")]
     pub shape: ForecastShape,
+    /// The linear forecast that the network's answers are added to. `None`: they are added to the last value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linear: Option<LinearForecast>,
 }
 
 /// What a [`Forecaster`] reads and says.
@@ -58,12 +62,17 @@ impl Config for ForecasterConfig {}
 impl ForecasterConfig {
     /// The config of a model for one series.
     pub fn new(recurrent: AnyLayerConfig, horizon: usize, standard: Standardization) -> Self {
-        Self { recurrent, horizon, standard, shape: ForecastShape::default() }
+        Self { recurrent, horizon, standard, shape: ForecastShape::default(), linear: None }
     }
 
     /// The same, for what this shape says.
     pub fn with_shape(self, shape: ForecastShape) -> Self {
         Self { shape, ..self }
+    }
+
+    /// The same, for what differs from this linear forecast.
+    pub fn with_linear(self, linear: Option<LinearForecast>) -> Self {
+        Self { linear, ..self }
     }
 }
 
@@ -81,6 +90,9 @@ pub struct Forecaster<R: Module> {
     /// What it reads and says.
     #[module(skip)]
     pub shape: ForecastShape,
+    /// The linear forecast that its answers are added to; `None`: the last value.
+    #[module(skip)]
+    pub linear: Option<LinearForecast>,
 }
 
 impl ModelConfig for ForecasterConfig {
@@ -109,16 +121,23 @@ impl ModelConfig for ForecasterConfig {
             let message = "deviation and change have to be above 0, and all three finite";
             return Err(Error::input(format!("{:?}: {message}", self.standard)));
         }
-        Ok(())
+        let values = self.horizon.saturating_mul(self.shape.targets);
+        match &self.linear {
+            Some(linear) if !linear.is_sound(values, usize::MAX) => {
+                Err(Error::input("linear: its weights do not fit the horizon and the targets"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn model(&self, recurrent: AnyLayer, head: Linear) -> Self::Model {
-        Forecaster { recurrent, head, standard: self.standard, shape: self.shape }
+        let Self { standard, shape, linear, .. } = self;
+        Forecaster { recurrent, head, standard: *standard, shape: *shape, linear: linear.clone() }
     }
 }
 
 impl<R: RecurrentLayer> Forecaster<R> {
-    /// How the next values differ from each window's last, in units of
+    /// How the next values differ from each window's last, or from what [`linear`](Self::linear) says, in units of
     /// [`change`](Standardization::change): `[B, T, I]` -> `[B, K·M·P]`, with `P` outputs for each value.
     ///
     /// # Arguments
@@ -142,7 +161,7 @@ impl<R: RecurrentLayer> Forecaster<R> {
     ///
     /// # Panics
     ///
-    /// If a window is empty, or if the model reads more than one series.
+    /// If a window is empty or shorter than what [`linear`](Self::linear) reads, or if the model reads more than one series.
     pub fn forecast(&self, windows: &[impl AsRef<[f64]>], device: &Device) -> Vec<Vec<f64>> {
         let ForecastShape { targets, inputs, head } = self.shape;
         assert!(targets == 1 && inputs == 2, "this model reads more than the values of one series");
@@ -153,9 +172,13 @@ impl<R: RecurrentLayer> Forecaster<R> {
         let outputs = answer.dims()[1];
         let numbers: Vec<f64> = answer.into_data().iter::<f64>().collect();
         let values = |(window, changes): (&_, &[f64])| {
-            let last = *AsRef::<[f64]>::as_ref(window).last().expect("a window has a value");
+            let window = AsRef::<[f64]>::as_ref(window);
             let changes = changes.chunks(head.parameters()).map(|said| head.said(said).center);
-            changes.map(|change| last + self.standard.change * change).collect()
+            let base = match &self.linear {
+                Some(linear) => linear.of_values(&[window], &[self.standard]),
+                None => vec![*window.last().expect("a window has a value"); outputs],
+            };
+            base.iter().zip(changes).map(|(base, x)| base + self.standard.change * x).collect()
         };
         windows.iter().zip(numbers.chunks(outputs)).map(values).collect()
     }

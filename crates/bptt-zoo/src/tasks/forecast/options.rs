@@ -100,6 +100,8 @@ pub enum Combine {
     None,
     /// A linear autoregression, as much as the validation part says.
     Linear,
+    /// A linear autoregression, of which the network learns the errors; as much of that as the validation part is sure of.
+    Residual,
 }
 
 impl Default for ForecastOptions {
@@ -182,9 +184,9 @@ impl ForecastOptions {
             TaskOption::choice(
                 "combine",
                 "WHAT",
-                "linear: forecasts are a mean of the network's and of a linear autoregression's, by what the \
-                 validation part says; none: the network's alone",
-                &["none", "linear"],
+                "residual: the network learns what a linear autoregression leaves, and what is sure of it is \
+                 added; linear: a mean of the forecasts of both; none: the network's alone",
+                &["none", "linear", "residual"],
             ),
             TaskOption::size(
                 "season",

@@ -13,6 +13,9 @@ pub struct ForecastScores {
     /// The errors of the network alone, if the model is a combination.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<ErrorScores>,
+    /// The errors of the linear part alone, if the model is a combination.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub linear: Option<ErrorScores>,
     /// The errors of forecasts without a network, on the same windows.
     pub baselines: Vec<ErrorScores>,
     /// The errors for each step ahead.
@@ -212,7 +215,7 @@ impl ForecastScores {
         series.sort_by(|a, b| b.mase.total_cmp(&a.mase));
         let more = series.len().saturating_sub(SHOWN);
         series.truncate(SHOWN);
-        let all = std::iter::once(&self.errors).chain(&self.network);
+        let all = std::iter::once(&self.errors).chain(&self.network).chain(&self.linear);
         let all = all.chain(&self.baselines).chain(&self.columns);
         let all: Vec<&ErrorScores> = all.chain(series).collect();
         let width = all.iter().map(|one| one.name.chars().count()).max().unwrap_or(0).max(5);
