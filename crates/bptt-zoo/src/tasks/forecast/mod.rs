@@ -386,6 +386,11 @@ impl Task for Forecast {
                 false => format!("of the calendar the model reads {}", read.join(", ")),
             });
         }
+        if self.options.combine == Combine::Residual && self.linear.is_none() {
+            notes.push(
+                "too far ahead or too few windows for a linear part: the network is alone".into(),
+            );
+        }
         with_notes(line, &notes, self.options.csv.as_deref())
     }
 

@@ -63,3 +63,41 @@ fn series_that_teach_nothing_are_one_line() {
     assert!(message.contains("5 values are too few for windows of 5"), "{message}");
     task(&text(&(0..10).collect::<Vec<_>>()), 5, 1).unwrap();
 }
+
+#[test]
+fn a_network_learns_what_its_linear_part_leaves() {
+    let value = |t: usize| ((t * t * 31) % 17) as f64 + 0.5 * t as f64;
+    let text = "x\n".to_string() + &(0..80).map(|t| format!("{}\n", value(t))).collect::<String>();
+    let series = || Series::parse(text.as_bytes(), "t", "x").unwrap();
+    let of = |combine: &str| {
+        let settings = Forecast::defaults().with_option("length", 6).with_option("horizon", 2);
+        Forecast::with_series(&settings.with_option("combine", combine), series()).unwrap()
+    };
+    let (residual, plain) = (of("residual"), of("none"));
+    assert!(plain.linear.is_none() && plain.config().linear.is_none());
+    let linear = residual.config().linear.expect("a linear part");
+    assert!(linear.is_sound(2, 6) && !linear.is_sound(2, 5) && !linear.is_sound(1, 6));
+    let start = (0, 30);
+    let said = linear.of_window(&residual.data, &residual.options, start);
+    let change = residual.data.info.scales[0][0].change;
+    let target = residual.reader().target(&residual.window(start));
+    for (k, (said, target)) in said.iter().zip(target).enumerate() {
+        assert!((said + change * f64::from(target) - value(36 + k)).abs() < 1e-4, "{k}");
+    }
+    // What a person is told of the last value is about the last value.
+    let of_last = |task: &Forecast| task.describe().split(" on the").next().unwrap().to_string();
+    assert_eq!(of_last(&residual), of_last(&plain));
+    // In Rust, the model that is loaded says the same as the network with all that it adds.
+    #[cfg(feature = "flex")]
+    {
+        let device = Device::flex();
+        let model = residual.model(&device).unwrap();
+        let values: Vec<f64> = (30..36).map(value).collect();
+        let said = model.forecast(&[values], &device);
+        let read = residual.reader().say(&model, &[residual.window(start)], &device);
+        for (a, b) in said[0].iter().zip(&read[0]) {
+            assert!((a - b.center).abs() < 1e-9 * (1.0 + a.abs()), "{a} {}", b.center);
+        }
+        assert_eq!(said[0].len(), 2);
+    }
+}
