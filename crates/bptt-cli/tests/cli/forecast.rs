@@ -223,10 +223,10 @@ fn new_rows_are_learned_by_a_warm_start_and_folds_are_a_table() {
     };
     assert!(linear(&first)["lags"] == 12 && linear(&first) == linear(&second));
     // A network that learned values does not go on with errors.
-    let plain_run = of("plain");
+    let (plain_run, other) = (of("plain"), of("other"));
     train(&[&series[..], &["--combine", "none", "--out", plain(&plain_run)]].concat());
     assert_eq!(linear(&plain_run), Value::Null);
-    let begin = ["train", "forecast", "--warm-start", plain(&plain_run), "--out", plain(&of("w"))];
+    let begin = ["train", "forecast", "--warm-start", plain(&plain_run), "--out", plain(&other)];
     let done = bptt(&[&begin[..], &SMALL[..], &series[..]].concat());
     assert_eq!(done.status.code(), Some(2));
     let why = "its network was trained with --combine none: say so";
