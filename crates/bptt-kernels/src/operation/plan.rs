@@ -172,7 +172,7 @@ impl<C: Cell> Plan<C> {
     }
 
     /// Where packed weights may be kept from one call to the next. The kernels for host memory use it in short
-    /// calls (up to 128 rows, all steps together) without gradients. Other calls and kernels neither read it
+    /// calls (up to 512 rows, all steps together) without gradients. Other calls and kernels neither read it
     /// nor write to it.
     ///
     /// The cache holds the tensors that were packed. While it holds them, nobody can change them in place or

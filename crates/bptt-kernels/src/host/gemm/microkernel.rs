@@ -38,9 +38,12 @@ impl Cut {
     /// Cuts into tiles of at most `most` rows, as few as possible.
     #[inline(always)]
     pub(crate) fn new(rows: usize, most: usize) -> Self {
+        if rows <= most {
+            // No division, because a product of few rows has little else to do.
+            return Self { tiles: usize::from(rows > 0), rows, larger: 0 };
+        }
         let tiles = rows.div_ceil(most);
-        let divisor = tiles.max(1);
-        Self { tiles, rows: rows / divisor, larger: rows % divisor }
+        Self { tiles, rows: rows / tiles, larger: rows % tiles }
     }
 
     /// How many rows a tile has.

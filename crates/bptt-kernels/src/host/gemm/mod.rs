@@ -6,4 +6,5 @@ pub(crate) mod microkernel;
 pub(crate) mod panels;
 pub(crate) mod product;
 pub(crate) mod rows;
+pub(crate) mod transpose;
 pub(crate) mod transposed_product;

@@ -1,6 +1,7 @@
 //! Matrices packed in panels, in the order in which the products read them.
 
 use crate::host::gemm::columns::Columns;
+use crate::host::gemm::transpose::transpose;
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::simd::isa::Isa;
 use crate::host::simd::real::Real;
@@ -22,6 +23,8 @@ pub(crate) struct Panels<T> {
     /// How many planes its columns belong to, and where these lie in a row of `C`.
     pub(crate) planes: usize,
     pub(crate) result: Columns,
+    /// How many columns of each plane fill whole panels, and how many are left.
+    of_plane: [usize; 2],
     /// How many panels it has.
     pub(crate) count: usize,
     /// How many columns a panel has.
@@ -62,7 +65,8 @@ impl<T: Real> Panels<T> {
         let columns = NR * isa.lanes::<T>();
         let (depth, count) = (inner.count(), result.panels(columns));
         let data = Buffer::zeros(&[count, depth, columns]);
-        Self { data, depth, inner, planes, result, count, columns }
+        let of_plane = [result.whole, result.rest].map(|columns| columns / planes.max(1));
+        Self { data, depth, inner, planes, result, of_plane, count, columns }
     }
 
     /// With its tangent, if there is one.
@@ -70,37 +74,35 @@ impl<T: Real> Panels<T> {
         Packed { value: self, tangent }
     }
 
-    /// How many columns of each plane fill whole panels, and how many are left.
-    fn of_plane(&self) -> [usize; 2] {
-        let planes = self.planes.max(1);
-        [self.result.whole / planes, self.result.rest / planes]
-    }
-
     /// The panels that begin in some units of each plane. The remaining columns of all planes belong to the last units.
+    /// With `from_last`, what is last comes first.
     pub(crate) fn of_units(
         &self,
         units: &Range<usize>,
+        from_last: bool,
     ) -> impl Iterator<Item = Range<usize>> + use<T> {
-        let Self { planes, columns, count, .. } = *self;
-        let [whole, rest] = self.of_plane();
-        let per_plane = whole / columns;
-        let (first, last) = (units.start / columns, units.end.div_ceil(columns).min(per_plane));
+        let Self { planes, columns, count, of_plane: [whole, rest], .. } = *self;
         let with_rest = units.end > whole;
-        let all = first == 0 && last == per_plane && (with_rest || rest == 0);
+        let all = units.start == 0 && units.end >= whole && (with_rest || rest == 0);
+        let [mut per_plane, mut first, mut last] = [0; 3];
+        if !all {
+            // No division where a thread has all units.
+            per_plane = whole / columns;
+            (first, last) = (units.start / columns, units.end.div_ceil(columns).min(per_plane));
+        }
         let rest_at = if with_rest { planes * per_plane } else { count };
-        let panels = move |plane| match plane {
+        let pieces = if all { 1 } else { planes + 1 };
+        let panels = move |nth| match if from_last { pieces - 1 - nth } else { nth } {
             _ if all => 0..count,
             plane if plane < planes => plane * per_plane + first..plane * per_plane + last,
             _ => rest_at..count,
         };
-        let pieces = if all { 1 } else { planes + 1 };
         (0..pieces).map(panels).filter(|panels| !panels.is_empty())
     }
 
     /// To be packed by several threads.
     pub(crate) fn packer(&mut self) -> Packer<'_, T> {
-        let Self { depth, columns, count, .. } = *self;
-        let [whole, rest] = self.of_plane();
+        let Self { depth, columns, count, of_plane: [whole, rest], .. } = *self;
         let wholes = self.result.whole / columns;
         Packer { data: self.data.shared(), depth, columns, count, whole, rest, wholes }
     }
@@ -161,13 +163,9 @@ impl<T: Real> Packer<'_, T> {
                     to[columns.clone()].copy_from_slice(&from.data[row..row + columns.len()]);
                 }
             } else {
-                // Transposed: the panel is in the cache, and the source is read in order.
-                for (nth, column) in columns.clone().enumerate() {
-                    let source = &from.data[first + start + nth * from.column..][..count];
-                    for (to, &x) in to.chunks_exact_mut(self.columns).zip(source) {
-                        to[column] = x;
-                    }
-                }
+                let source = (&from.data[first + start..], from.column);
+                let to = (&mut to[columns.start..], self.columns);
+                transpose(source, to, [columns.len(), count]);
             }
         }
     }

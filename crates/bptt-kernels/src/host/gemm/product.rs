@@ -37,6 +37,9 @@ pub(crate) struct Product<'a, T> {
     pub(crate) rows: Range<usize>,
     /// Whether the product is added to `C`.
     pub(crate) add: bool,
+    /// Whether it begins with the last panels. If every second product with the same `B` does, it finds in the cache what
+    /// the product before read last. Else nothing of a `B` that is larger than the cache is there.
+    pub(crate) from_last: bool,
 }
 
 impl<T: Real> WithSimd for Product<'_, T> {
@@ -49,16 +52,19 @@ impl<T: Real> WithSimd for Product<'_, T> {
         let mut k = 0;
         // At least one pass, because a product without an inner dimension is zero.
         loop {
-            let (skip, left) = b.inner.from(k);
-            let depth = left.min(KC);
+            // No panel is read twice for one tile of rows. So each is read as a whole, one after the other.
+            let end = match self.rows.len() <= mr {
+                true => b.depth,
+                false => k + b.inner.from(k).1.min(KC),
+            };
             let mut rows = self.rows.clone();
             while !rows.is_empty() {
                 // The number of tiles whose part of `A` stays in the second-level cache while all panels pass over it.
                 let some = rows.start..rows.end.min(rows.start + MC * mr);
-                self.block::<S>(simd, panels, [k, skip, depth], some.clone());
+                self.block::<S>(simd, panels, k..end, some.clone());
                 rows.start = some.end;
             }
-            k += depth;
+            k = end;
             if k >= b.depth {
                 return;
             }
@@ -67,24 +73,38 @@ impl<T: Real> WithSimd for Product<'_, T> {
 }
 
 impl<T: Real> Product<'_, T> {
-    /// Computes some rows over a block of the inner dimension, which is given by its first index, where that is in `A`,
-    /// and its size.
+    /// Computes some rows over a part of the inner dimension, block by block.
     #[inline(always)]
-    fn block<S: Simd>(
-        &self,
-        simd: S,
-        panels: &[T],
-        [k, skip, depth]: [usize; 3],
-        rows: Range<usize>,
-    ) {
+    fn block<S: Simd>(&self, simd: S, panels: &[T], inner: Range<usize>, rows: Range<usize>) {
         let b = self.b.value;
         let lanes = T::lanes::<S>();
         let wide = NR * lanes;
         let next = b.depth * wide;
         let in_one = Cut::new(rows.len(), mr::<S>());
         let in_both = Cut::new(rows.len(), mr_of_three::<S>());
-        let mut panel = self.panels.start;
-        while panel < self.panels.end {
+        // How many panels are computed together, where so many are whole, and how many are in such groups.
+        let each = match rows.len() {
+            _ if is_portable::<S>() => 1,
+            1 => 4,
+            2 => 3,
+            3 => 2,
+            _ => 1,
+        };
+        let count = self.panels.len();
+        let groups = match each {
+            // The last two may be computed together.
+            1 => count.saturating_sub(2),
+            _ => (b.result.from(self.panels.start * wide).1 / wide).min(count) / each * each,
+        };
+        let mut done = 0;
+        while done < count {
+            // From the last on: first what is behind the groups, and then these.
+            let panel = self.panels.start
+                + match self.from_last {
+                    false => done,
+                    true if done < count - groups => groups + done,
+                    true => count - done - each,
+                };
             let (column, left) = b.result.from(panel * wide);
             let panels_left = self.panels.end - panel;
             // With few rows, several whole panels side by side use all registers.
@@ -102,35 +122,44 @@ impl<T: Real> Product<'_, T> {
                 4.. if has_last => (2, in_both),
                 _ => (1, in_one),
             };
-            let mut microkernel = Microkernel::<T, false> {
-                a: self.a,
-                a_rows: self.a_rows,
-                row: rows.start,
-                skip,
-                depth,
-                b: panels[panel * next + k * wide..].as_ptr(),
-                next,
-                c: self.c.wrapping_add(column),
-                c_rows: self.c_rows,
-                add: self.add || k > 0,
-                columns: if b.result.padded { left.next_multiple_of(lanes) } else { left },
-            };
-            for index in 0..cut.tiles {
-                let count = cut.rows_of(index);
-                // SAFETY: the caller of `run` promises that the rows are valid; the panels from this one on are in `b`,
-                // whose slice was checked.
-                unsafe {
-                    match together {
-                        4 => microkernel.exactly::<S, 1, 4>(simd),
-                        3 => microkernel.exactly::<S, 2, 3>(simd),
-                        2 if has_last => microkernel.with_last::<S>(simd, count),
-                        2 => microkernel.up_to_3::<S>(simd, count),
-                        _ => microkernel.any::<S>(simd, count),
+            let mut k = inner.start;
+            loop {
+                let (skip, left_of_inner) = b.inner.from(k);
+                let depth = left_of_inner.min(KC);
+                let mut microkernel = Microkernel::<T, false> {
+                    a: self.a,
+                    a_rows: self.a_rows,
+                    row: rows.start,
+                    skip,
+                    depth,
+                    b: panels[panel * next + k * wide..].as_ptr(),
+                    next,
+                    c: self.c.wrapping_add(column),
+                    c_rows: self.c_rows,
+                    add: self.add || k > 0,
+                    columns: if b.result.padded { left.next_multiple_of(lanes) } else { left },
+                };
+                for index in 0..cut.tiles {
+                    let count = cut.rows_of(index);
+                    // SAFETY: the caller of `run` promises that the rows are valid; the panels from this one on are in
+                    // `b`, whose slice was checked.
+                    unsafe {
+                        match together {
+                            4 => microkernel.exactly::<S, 1, 4>(simd),
+                            3 => microkernel.exactly::<S, 2, 3>(simd),
+                            2 if has_last => microkernel.with_last::<S>(simd, count),
+                            2 => microkernel.up_to_3::<S>(simd, count),
+                            _ => microkernel.any::<S>(simd, count),
+                        }
                     }
+                    microkernel.row += count;
                 }
-                microkernel.row += count;
+                k += depth;
+                if k >= inner.end {
+                    break;
+                }
             }
-            panel += together;
+            done += together;
         }
     }
 }

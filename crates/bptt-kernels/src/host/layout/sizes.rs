@@ -305,9 +305,10 @@ impl Layer {
         if self.reverse { -(stride as isize) } else { stride as isize }
     }
 
-    /// Whether there are so few rows that to pack the weights would take at least as long as the products.
+    /// Whether there are so few rows that to pack the weights takes a noticeable part of the time: as long as the products
+    /// of some ten rows.
     pub(crate) fn is_few(&self) -> bool {
-        self.time * self.batch <= 128
+        self.time * self.batch <= 512
     }
 
     /// In bytes: what the trace of a step takes, and what the memories take that are kept to start again from a step.

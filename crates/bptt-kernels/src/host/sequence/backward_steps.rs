@@ -102,8 +102,8 @@ impl<T: Gemm> Sequence<'_, T> {
             |buffer: Shared<'_, T>, row: usize| (buffer.at(first_place * row, 0), Rows::plain(row));
         let product =
             |(a, a_rows): At<'_, T>, b: Packed<'_, T>, panels, (c, c_rows): At<'_, T>, add| {
-                let (a, rows) = (a.cast_const(), 0..rows.len());
-                let product = Product { a, a_rows, b, panels, c, c_rows, rows, add };
+                let (a, rows, from_last) = (a.cast_const(), 0..rows.len(), k % 2 == 1);
+                let product = Product { a, a_rows, b, panels, c, c_rows, rows, add, from_last };
                 // SAFETY: `a` has these rows, and no thread writes to them now; the rows of `c` are this thread's own.
                 unsafe { product.run(isa) };
             };
@@ -169,15 +169,16 @@ impl<T: Gemm> Sequence<'_, T> {
             member.wait();
         }
         // The planes of this step are written; other threads did so before the barrier.
-        self.through_hidden_terms((&rows, shard), slot, first_place);
+        self.through_hidden_terms(k, (&rows, shard), slot, first_place);
         self.add_kept(&rows, shard);
         self.reset_backward(k, shard);
     }
 
-    /// A step backward through `U`: the gradient of `h` before the step from those of this thread's rows of planes, which
+    /// Step `k` backward through `U`: the gradient of `h` before the step from those of this thread's rows of planes, which
     /// begin with this row of the block.
     fn through_hidden_terms(
         &self,
+        k: usize,
         (rows, shard): (&StepRows<'_>, &Shard),
         slot: usize,
         first: usize,
@@ -189,10 +190,11 @@ impl<T: Gemm> Sequence<'_, T> {
         let add = self.layer.hands_on_hidden && !self.layer.masks_state;
         let to = self.state.d_masked.unwrap_or(self.state.d_hidden);
         let (start, c_rows) = rows.in_batch(pp);
-        for panels in self.weight_hh.value.of_units(&shard.units) {
+        let from_last = k % 2 == 1;
+        for panels in self.weight_hh.value.of_units(&shard.units, from_last) {
             let (a_rows, c) = (Rows::plain(row), to.at(start, 0));
             let (b, rows) = (self.weight_hh, 0..rows.len());
-            let product = Product { a, a_rows, b, panels, c, c_rows, rows, add };
+            let product = Product { a, a_rows, b, panels, c, c_rows, rows, add, from_last };
             // SAFETY: the planes have these rows, and no thread writes to them now; the rows and units of `c` are this
             // thread's own.
             unsafe { product.run(isa) };

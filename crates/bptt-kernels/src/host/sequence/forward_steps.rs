@@ -19,7 +19,7 @@ use crate::host::threads::team::{Member, part};
 use crate::operation::operands::Operand;
 use std::ops::Range;
 
-/// `C += A B`, in the columns of some units.
+/// `C += A B`, in the columns of some units; every second time from the last on.
 ///
 /// # Safety
 ///
@@ -30,12 +30,12 @@ unsafe fn multiply<T: Gemm>(
     units: &Range<usize>,
     (a, a_rows): (*const T, Rows<'_>),
     (c, c_rows): (*mut T, Rows<'_>),
-    rows: Range<usize>,
+    (rows, from_last): (Range<usize>, bool),
 ) {
-    for panels in b.value.of_units(units) {
+    for panels in b.value.of_units(units, from_last) {
         let (rows, add) = (rows.clone(), true);
         // SAFETY: the caller's promise.
-        unsafe { Product { a, a_rows, b, panels, c, c_rows, rows, add }.run(isa) };
+        unsafe { Product { a, a_rows, b, panels, c, c_rows, rows, add, from_last }.run(isa) };
     }
 }
 
@@ -209,7 +209,7 @@ impl<T: Gemm> Forward<'_, T> {
         let a = (x.as_ptr().wrapping_add(a), a_rows);
         let c = (planes.at(row_offset * row + self.layer.of_x().0, 0), Rows::plain(row));
         // SAFETY: the input has these rows; the rows and units of the planes are this thread's own.
-        unsafe { multiply(isa, self.weight_ih, &shard.units, a, c, part) };
+        unsafe { multiply(isa, self.weight_ih, &shard.units, a, c, (part, false)) };
     }
 
     /// Computes step `k`. This thread's rows of it begin with row `first` of the planes.
@@ -233,6 +233,7 @@ impl<T: Gemm> Forward<'_, T> {
         let t = self.layer.time_of(k);
         let (before, after) = self.hiddens(k);
         let planes = self.planes[slot];
+        let from_last = k % 2 == 1;
         // These rows in a buffer with a row for each row of the batch.
         let of_batch = |buffer: Shared<'_, T>, row: usize| {
             let (start, rows) = rows.in_batch(row);
@@ -243,7 +244,7 @@ impl<T: Gemm> Forward<'_, T> {
             let (a, c) = ((a.cast_const(), a_rows), (c, Rows::plain(row)));
             // SAFETY: `a` has these rows, and no thread writes to them now; the rows and units of the planes are this
             // thread's own.
-            unsafe { multiply(isa, b, &shard.units, a, c, 0..rows.len()) };
+            unsafe { multiply(isa, b, &shard.units, a, c, (0..rows.len(), from_last)) };
         };
         // Where these rows are in the trace. Without a trace, their memories stay in place, and their `h` before the
         // projection is in this thread's rows of the batch, because another thread may use the step's places next.
@@ -311,7 +312,7 @@ impl<T: Gemm> Forward<'_, T> {
             // SAFETY: as above.
             unsafe {
                 let after = of_batch(after, pp);
-                multiply(isa, project, &(0..pp), a, after, 0..rows.len());
+                multiply(isa, project, &(0..pp), a, after, (0..rows.len(), from_last));
             };
         }
         self.zone_out_memory(k, (&rows, shard), &places);

@@ -227,11 +227,12 @@ impl<T: Gemm> Blocks<T> {
             }
             let own = own.start - start..own.end - start;
             let b = block.panels.beside(tangents.map(|tangents| &tangents.0[index].panels));
-            for panels in block.panels.of_units(&own) {
+            for panels in block.panels.of_units(&own, false) {
                 let (a, c) = (a.wrapping_add(block.a), c.wrapping_add(block.c));
-                let (rows, add) = (0..rows, add || !block.is_first);
+                let (rows, add, from_last) = (0..rows, add || !block.is_first, false);
+                let product = Product { a, a_rows, b, panels, c, c_rows, rows, add, from_last };
                 // SAFETY: the caller's promise.
-                unsafe { Product { a, a_rows, b, panels, c, c_rows, rows, add }.run(layer.isa) };
+                unsafe { product.run(layer.isa) };
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::host::gemm::columns::Columns;
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::product::{KC, Product};
 use crate::host::gemm::rows::Rows;
+use crate::host::gemm::transpose::transpose;
 use crate::host::gemm::transposed_product::{OuterSum, Tiles, block_depth};
 use crate::host::layout::sizes::Layer;
 use crate::host::memory::buffer::{Buffer, Shared};
@@ -232,6 +233,7 @@ impl<T: Gemm> Sequence<'_, T> {
             c_rows,
             rows: rows.start - from..rows.end - from,
             add: false,
+            from_last: false,
         };
         // SAFETY: the planes of the block are written; the rows of `d_input` are those of this piece, which no other
         // thread computes.
@@ -408,28 +410,28 @@ impl<T: Gemm> Sequence<'_, T> {
         let Layer { input, hidden, output, pp, gates, .. } = *self.layer;
         let mut next = 0;
         // Sixteen columns of the sums are one or two cache lines, and become sixteen rows.
-        let mut transpose = |from: Shared<'_, T>,
-                             row: usize,
-                             column: usize,
-                             to: Shared<'_, T>,
-                             first: usize,
-                             rows: usize,
-                             width: usize| {
+        let mut transposed = |from: Shared<'_, T>,
+                              row: usize,
+                              column: usize,
+                              to: Shared<'_, T>,
+                              first: usize,
+                              rows: usize,
+                              width: usize| {
             for j in (0..rows).step_by(16) {
                 next += 1;
                 if next % member.count != member.index {
                     continue;
                 }
-                for i in 0..width {
-                    let count = (rows - j).min(16);
-                    // SAFETY: the sums are complete; these rows of the gradient are this thread's own.
-                    unsafe {
-                        let from = from.slice(i * row + column + j, count);
-                        for (r, &x) in from.iter().enumerate() {
-                            to.slice_mut((first + j + r) * width + i, 1)[0] = x;
-                        }
-                    }
-                }
+                let count = (rows - j).min(16);
+                // SAFETY: the sums are complete; these rows of the gradient are this thread's own.
+                let (from, to) = unsafe {
+                    let sums = width.saturating_sub(1) * row + count;
+                    (
+                        from.slice(column + j, if width > 0 { sums } else { 0 }),
+                        to.slice_mut((first + j) * width, count * width),
+                    )
+                };
+                transpose((from, row), (to, width), [width, count]);
             }
         };
         for part in 0..self.layer.parts {
@@ -444,8 +446,8 @@ impl<T: Gemm> Sequence<'_, T> {
                 let from = part_of(sums, part, inputs * row);
                 for (plane, gate) in gates.iter().enumerate() {
                     let (left, first) = (gates.len() * whole + plane * rest, gate * hidden);
-                    transpose(from, row, plane * whole, to, first, whole, inputs);
-                    transpose(from, row, left, to, first + whole, rest, inputs);
+                    transposed(from, row, plane * whole, to, first, whole, inputs);
+                    transposed(from, row, left, to, first + whole, rest, inputs);
                 }
             };
             let ((_, of_x), (_, of_h)) = (self.layer.of_x(), self.layer.of_h());
@@ -470,14 +472,14 @@ impl<T: Gemm> Sequence<'_, T> {
                         let totals = totals.expect("what is summed is there").part(*at, *size);
                         let of_part = part_of(totals, part, size / self.layer.parts);
                         let of_row = self.layer.row_of_sums::<T>(*columns);
-                        transpose(of_part, of_row, 0, to, *row, columns.count(), width);
+                        transposed(of_part, of_row, 0, to, *row, columns.count(), width);
                     }
                 }
             }
             if let (Some(to), Some(from)) = (self.gradients.weight_hr, self.totals.hr) {
                 let (from, to) =
                     (part_of(from, part, hidden * pp), part_of(to, part, output * hidden));
-                transpose(from, pp, 0, to, 0, output, hidden);
+                transposed(from, pp, 0, to, 0, output, hidden);
             }
         }
     }

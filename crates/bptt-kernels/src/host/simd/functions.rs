@@ -22,10 +22,10 @@ pub(crate) fn sigmoid<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Regist
     let e = T::exp_negative(simd, T::neg(simd, T::abs(simd, x)));
     let sum = T::add(simd, one, e);
     let quotient = T::div(simd, T::if_less(simd, x, zero, e, one), sum);
-    // What rounding took from the sum, e - (sum - 1), is known exactly. It is worth half a unit in the last place.
-    let lost = T::sub(simd, e, T::sub(simd, sum, one));
+    // What rounding added to the sum, (sum - 1) - e, is known exactly. It is worth half a unit in the last place.
+    let gained = T::sub(simd, T::sub(simd, sum, one), e);
     let inverse = T::if_less(simd, x, zero, T::sub(simd, one, quotient), quotient);
-    T::mul_add(simd, T::mul(simd, T::neg(simd, lost), inverse), quotient, quotient)
+    T::mul_add(simd, T::mul(simd, gained, inverse), quotient, quotient)
 }
 
 /// `tanh(x)`
@@ -35,10 +35,9 @@ pub(crate) fn tanh<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Register<
     let (one, two) = (splat(1.0), splat(2.0));
     // Beyond 20 the result is 1 in both types.
     let exponent = T::mul(simd, T::abs(simd, x), splat(-2.0));
-    let exponent = T::if_less(simd, exponent, splat(-40.0), splat(-40.0), exponent);
-    let (rest, scale) = T::exp_parts(simd, exponent);
-    let whole = T::sub(simd, one, scale);
-    let minus_scale = T::neg(simd, scale);
+    let exponent = T::at_least(simd, T::of(-40.0), exponent);
+    let (rest, minus_scale) = T::exp_parts(simd, exponent);
+    let whole = T::add(simd, one, minus_scale);
     let u = T::mul_add(simd, minus_scale, rest, whole);
     let below = T::sub(simd, two, u);
     let quotient = T::div(simd, u, below);
@@ -85,7 +84,7 @@ pub(crate) fn log_sigmoid<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Re
 pub(crate) fn one_minus_exp<S: Simd, T: Real>(simd: S, x: T::Register<S>) -> T::Register<S> {
     let splat = |x| T::splat(simd, T::of(x));
     // Below -40 the result is 1 in both types.
-    let x = T::if_less(simd, x, splat(-40.0), splat(-40.0), x);
-    let (rest, scale) = T::exp_parts(simd, x);
-    T::mul_add(simd, T::neg(simd, scale), rest, T::sub(simd, splat(1.0), scale))
+    let x = T::at_least(simd, T::of(-40.0), x);
+    let (rest, minus_scale) = T::exp_parts(simd, x);
+    T::mul_add(simd, minus_scale, rest, T::add(simd, splat(1.0), minus_scale))
 }

@@ -25,7 +25,7 @@ fn products_of_every_tile_are_sums_of_products() {
         pack_all(1, &[(panels.packer(), &source)]);
         let end = result.rest_at + result.rest;
         let row = end.next_multiple_of(lanes) + lanes;
-        for add in [false, true] {
+        for (add, from_last) in [(false, false), (true, false), (true, true)] {
             let mut c: Vec<_> = (0..rows * row).map(number).collect();
             let mut expected = c.clone();
             for (r, to) in expected.chunks_exact_mut(row).enumerate() {
@@ -48,6 +48,7 @@ fn products_of_every_tile_are_sums_of_products() {
                 c_rows: Rows::plain(row),
                 rows: 0..rows,
                 add,
+                from_last,
             };
             // SAFETY: all rows and columns are valid, and there is no other thread.
             unsafe { product.run(isa) };
@@ -78,6 +79,9 @@ fn products_of_every_tile_are_sums_of_products() {
             check::<T>(isa, 5, 0, Columns::plain(panel + 1, panel));
             // More than one block of the inner dimension.
             check::<T>(isa, 13, KC + 5, Columns::plain(panel + 1, panel));
+            for rows in [1, 2, 3, 4] {
+                check::<T>(isa, rows, KC + 5, Columns::plain(9 * panel + 1, panel));
+            }
         }
     }
     check_all::<f32>();

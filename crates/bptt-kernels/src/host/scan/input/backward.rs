@@ -311,6 +311,7 @@ impl<T: Gemm> Products<'_, T> {
                     c_rows: of.rows(),
                     rows: piece.clone(),
                     add: has_last || chunk > 0,
+                    from_last: false,
                 };
                 // SAFETY: the gradients of the gates were written before the last barrier; no other thread has these rows.
                 unsafe { product.run(*isa) };

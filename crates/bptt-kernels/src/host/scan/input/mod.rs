@@ -167,6 +167,7 @@ impl<T: Gemm> InputScan<'_, T> {
                 c_rows: Rows::plain(row),
                 rows: rows.clone(),
                 add: false,
+                from_last: false,
             };
             // SAFETY: the rows of these steps are in the input; the rest is the caller's promise.
             unsafe { product.run(isa) };
