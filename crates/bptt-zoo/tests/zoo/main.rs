@@ -372,6 +372,7 @@ fn a_wave_on_a_slope_is_forecast_beyond_what_was_trained_on() {
         ..tiny::<Forecast>()
     }
     .with_option("horizon", 2)
+    .with_option("combine", "none")
     .with_option("test_share", 0);
     let (result, lines) = start(&settings, folder.path(), false).unwrap();
     assert!(

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const FEWEST: usize = 20;
 /// With fewer windows, what a network adds is added in the same way for all steps ahead.
 const EACH: usize = 200;
-/// The square of how many standard errors what a network adds has to be better than nothing.
+/// The square of how many standard errors what a network adds has to be better than nothing, if one network was tried.
 const SURE: f64 = 4.0;
 
 /// Two forecasts of a value, beside it.
@@ -57,18 +57,25 @@ impl Combination {
     }
 
     /// How much of what the network adds to linear forecasts is sure. `windows` has `[K·M]` values each, of `targets` columns.
-    pub(crate) fn evident_shares(windows: &[Vec<TwoForecasts>], targets: usize) -> Vec<f64> {
+    /// `looks` is of how many networks this one was the best on them: the largest of so many effects of chance is about
+    /// √(2 ln looks) standard errors.
+    pub(crate) fn evident_shares(
+        windows: &[Vec<TwoForecasts>],
+        targets: usize,
+        looks: u64,
+    ) -> Vec<f64> {
+        let sure = SURE.max(2.0 * (looks.max(1) as f64).ln());
         let values = windows.first().map_or(0, Vec::len);
         let ahead = values / targets.max(1);
         match windows.len() < EACH {
             true => {
                 let all: Vec<Vec<_>> = windows.iter().map(|all| all.iter().collect()).collect();
-                vec![evident_share(&all, ahead)]
+                vec![evident_share(&all, ahead, sure)]
             }
             false => {
                 let of = |at: usize| {
                     let all: Vec<Vec<_>> = windows.iter().map(|all| vec![&all[at]]).collect();
-                    evident_share(&all, at / targets + 1)
+                    evident_share(&all, at / targets + 1, sure)
                 };
                 (0..values).map(of).collect()
             }
@@ -167,15 +174,16 @@ fn share(values: &mut dyn Iterator<Item = &TwoForecasts>, alike: f64) -> f64 {
 }
 
 /// How much of what a network adds to a linear forecast is used, where little may be due to chance: none, if its sign is not
-/// sure by two standard errors, and else what has the least squared error, less what chance may have added to it (the estimator
-/// of James and Stein, cut off at 0; [`SURE`] is the threshold). Errors of windows that overlap are alike, so the standard
+/// sure, and else what has the least squared error, less what chance may have added to it (the estimator
+/// of James and Stein, cut off at 0). Errors of windows that overlap are alike, so the standard
 /// error is that of Newey and West 1987, as in the test of Diebold and Mariano 1995.
 ///
 /// # Arguments
 ///
 /// - `windows`: by window, the values that share a number
 /// - `ahead`: how many windows overlap
-fn evident_share(windows: &[Vec<&TwoForecasts>], ahead: usize) -> f64 {
+/// - `sure`: the square of how many standard errors it has to be better
+fn evident_share(windows: &[Vec<&TwoForecasts>], ahead: usize, sure: f64) -> f64 {
     let pair = |both: &&TwoForecasts| {
         ((both.network - both.linear) / both.unit, (both.truth - both.linear) / both.unit)
     };
@@ -199,7 +207,7 @@ fn evident_share(windows: &[Vec<&TwoForecasts>], ahead: usize) -> f64 {
         .sum::<f64>();
     let count = windows.len() as f64;
     let unsure = (lag(0) + alike).max(0.0) / (square * square) * count / (count - 1.0);
-    (best * (1.0 - SURE * unsure / (best * best)).max(0.0)).min(1.0)
+    (best * (1.0 - sure * unsure / (best * best)).max(0.0)).min(1.0)
 }
 
 #[cfg(test)]
@@ -279,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_a_network_adds_is_used_where_it_is_sure() {
-        let share = |windows: &[Vec<TwoForecasts>]| Combination::evident_shares(windows, 1)[0];
+        let share = |windows: &[Vec<TwoForecasts>]| Combination::evident_shares(windows, 1, 1)[0];
         // The best share is a / (a² + 1).
         assert_eq!(share(&added(180, 0.0)), 0.0);
         assert_eq!(share(&added(180, -1.0)), 0.0);
@@ -287,14 +295,17 @@ mod tests {
         let (few, many) = (share(&added(20, 0.4)), share(&added(190, 0.4)));
         assert!(few < many && many < 0.4 / 1.16, "{few} {many}");
         assert_eq!(share(&added(1, 1.0)), 0.0);
-        assert_eq!(Combination::evident_shares(&added(EACH, 1.0), 1).len(), 1);
+        // The best of many networks is good by chance too.
+        let of_many = Combination::evident_shares(&added(190, 0.4), 1, 30)[0];
+        assert!(of_many < many && Combination::evident_shares(&added(190, 0.4), 1, 7)[0] == many);
+        assert_eq!(Combination::evident_shares(&added(EACH, 1.0), 1, 1).len(), 1);
         // Each step has its own, where there are many windows.
         let two =
             |window: Vec<TwoForecasts>| [window[0], TwoForecasts { network: 0.0, ..window[0] }];
         let both: Vec<_> = added(EACH, 1.0).into_iter().map(|one| two(one).to_vec()).collect();
-        let shares = Combination::evident_shares(&both, 1);
+        let shares = Combination::evident_shares(&both, 1, 1);
         assert!(shares[0] > 0.4 && shares[1] == 0.0, "{shares:?}");
-        assert_eq!(Combination::evident_shares(&both[1..], 1).len(), 1);
+        assert_eq!(Combination::evident_shares(&both[1..], 1, 1).len(), 1);
     }
 
     #[test]
@@ -303,7 +314,7 @@ mod tests {
         let windows: Vec<Vec<TwoForecasts>> =
             added(18, 0.4).into_iter().flat_map(|one| vec![one; 10]).collect();
         let all: Vec<Vec<&TwoForecasts>> = windows.iter().map(|one| vec![&one[0]]).collect();
-        assert!(evident_share(&all, 10) < evident_share(&all, 1));
+        assert!(evident_share(&all, 10, SURE) < evident_share(&all, 1, SURE));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How good a model is on the test part: what it says, corrected and combined by the validation part, beside the truth.
 
 use crate::series::Series;
-use crate::task::Scores;
+use crate::task::{Scores, Task};
 use crate::tasks::forecast::baseline::Baselines;
 use crate::tasks::forecast::combination::{Combination, TwoForecasts};
 use crate::tasks::forecast::data::Start;
@@ -117,7 +117,10 @@ impl Forecast {
                 };
                 let Shrunk { linear, left_out } = fit(&data.train)?;
                 let windows = self.both(&linear, starts, said);
-                let network = Combination::evident_shares(&windows, targets);
+                // A run that ends by the clock does not say how often it looks: as often as by default.
+                let steps = self.settings.steps.or(Self::defaults().steps).unwrap_or(1);
+                let looks = steps / self.settings.validate_every.max(1);
+                let network = Combination::evident_shares(&windows, targets, looks);
                 let trained = Some(linear.clone());
                 let both = Combination { network, linear: fit(&learned)?.linear, trained };
                 Some(Together { both, linear, left_out })

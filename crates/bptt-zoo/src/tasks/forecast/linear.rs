@@ -140,7 +140,8 @@ impl LinearForecast {
     /// Whether it says so many values after windows of this length, and its numbers can be used.
     pub(crate) fn is_sound(&self, values: usize, length: usize) -> bool {
         let fits = |weights: &Vec<f64>| {
-            weights.len() == self.lags + 1 && weights.iter().all(|weight| weight.is_finite())
+            weights.len().checked_sub(1) == Some(self.lags)
+                && weights.iter().all(|weight| weight.is_finite())
         };
         (1..=length).contains(&self.lags)
             && self.weights.len() == values

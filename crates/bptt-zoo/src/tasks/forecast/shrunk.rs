@@ -8,6 +8,7 @@
 //! autoregressions such cross-validation is sound (Bergmeir, Hyndman and Koo 2018). The forecasts of what was left out are
 //! kept too: their errors are those of values that were not learned from.
 
+use crate::series::of_json;
 use crate::tasks::forecast::data::{ForecastData, Start};
 use crate::tasks::forecast::least_squares::Normal;
 use crate::tasks::forecast::linear::{AHEAD, LinearBase, LinearForecast, WORK, row, window};
@@ -279,13 +280,14 @@ impl Problem {
         let inputs = self.inputs();
         let sums = self.sums(&inputs, 0..inputs.len());
         let features = self.features();
-        let of_values = |weights: Vec<f64>| {
+        let of_values = |weights: Vec<f64>| -> Vec<f64> {
             let mut all = vec![0.0; self.lags + 1];
             for (parts, weight) in features.iter().zip(&weights) {
                 parts.iter().for_each(|(at, x)| all[*at] += x * weight);
             }
             all[self.lags] = weights[self.lags];
-            all
+            // As they are read again when the run is resumed.
+            all.into_iter().map(of_json).collect()
         };
         Some(sums.solve(&self.ridge(penalty, inputs.len()))?.into_iter().map(of_values).collect())
     }
@@ -366,7 +368,7 @@ mod tests {
         let least = LinearForecast::fit(&data, &options, &data.train).unwrap();
         for &start in data.test.iter().take(50) {
             let [a, b] = [&shrunk, &least].map(|one| one.of_window(&data, &options, start)[0]);
-            assert!((a - b).abs() < 0.02, "{a} {b}");
+            assert!((a - b).abs() < 0.05, "{a} {b}");
         }
     }
 
@@ -401,11 +403,11 @@ mod tests {
                     other.rows.values[row][back] += 5.0;
                 }
                 let after = other.left_out(0.1).unwrap();
-                assert_eq!(before[changed], after[changed], "{base:?} {changed}");
-                assert_ne!(
-                    before[(changed + 60) % before.len()],
-                    after[(changed + 60) % before.len()]
-                );
+                let differs = |row: usize| (before[row].1[0] - after[row].1[0]).abs();
+                assert_eq!((before[changed].0, after[changed].0), (changed, changed));
+                // Sums from which rows are taken away again are rounded.
+                assert!(differs(changed) < 1e-9, "{base:?} {changed}: {}", differs(changed));
+                assert!(differs((changed + 60) % before.len()) > 1e-6, "{base:?} {changed}");
             }
         }
     }
