@@ -290,7 +290,7 @@ const SITES: &[Site] = &[
     site(SUMS, "to, &[«gates - 1»], hidden);", &[
         ("the gated term's weight gradient in another gate's place", "0"),
     ]),
-    site(SUMS, "transpose(from, row, left, to, «first + whole», rest, inputs);", &[
+    site(SUMS, "transposed(from, row, left, to, «first + whole», rest, inputs);", &[
         ("what is left of a plane in its first rows", "first"),
     ]),
     site(OUTER, "let all = «T::add(simd, T::load_partial(simd, to), sum)»;", &[
