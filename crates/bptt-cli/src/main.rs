@@ -9,6 +9,7 @@ mod bench_text;
 mod compare;
 mod compare_args;
 mod confusion_page;
+mod control_page;
 mod convert;
 mod devices;
 mod dynamics;
@@ -28,6 +29,7 @@ mod status_line;
 mod time_left;
 mod train;
 mod train_args;
+mod translate_page;
 mod verify;
 
 use crate::failure::Failure;

@@ -4,9 +4,10 @@ use crate::confusion_page::confusion_page;
 use crate::failure::Failure;
 use crate::forecast_page::forecast_page;
 use crate::output;
+use crate::translate_page::translations_page;
 use bptt_probe::device;
-use bptt_zoo::predict::{KnownScores, PredictionScores, Predictions, forecast, predict};
-use bptt_zoo::{Forecast, RunFolder, Task, figure, write_whole};
+use bptt_zoo::predict::{KnownScores, PredictionScores, Predictions, forecast, predict, translate};
+use bptt_zoo::{Forecast, RunFolder, Task, Translate, Translation, figure, write_whole};
 use burn::tensor::Device;
 use clap::Args;
 use serde::Serialize;
@@ -15,10 +16,11 @@ use std::path::{Path, PathBuf};
 /// Arguments of `bptt predict`.
 #[derive(Args)]
 pub struct PredictArgs {
-    /// The run folder of a `bptt train` of classify, tag, regress or forecast
+    /// The run folder of a `bptt train` of classify, tag, regress, forecast or translate
     #[arg(long, value_name = "DIR")]
     run: PathBuf,
-    /// New sequences in the form of the training data (`-`: standard input); their labels may be missing
+    /// New sequences in the form of the training data (`-`: standard input); their labels may be missing. For translate:
+    /// lines, a date in each
     #[arg(long, value_name = "FILE", conflicts_with = "csv")]
     data: Option<PathBuf>,
     /// For forecast: a table with the columns of the training data (`-`: standard input); the steps after its last
@@ -29,7 +31,8 @@ pub struct PredictArgs {
     /// output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write a page to FILE: with the confusion matrix, where labels are known; with the forecasts and their intervals
+    /// Write a page to FILE: with the confusion matrix, where labels are known; with the forecasts and their intervals; with
+    /// the attention of translations
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Where to run, see `bptt devices` [default: the first of this build]
@@ -66,6 +69,14 @@ struct Forecasted<'a> {
     notes: &'a [String],
 }
 
+/// The JSON about translations.
+#[derive(Serialize)]
+struct Translated<'a> {
+    run: String,
+    data: String,
+    translations: &'a [Translation],
+}
+
 /// Writes the predictions, and says how good they are where the right answers are known.
 pub fn run(args: PredictArgs) -> Result<(), Failure> {
     let json = args.json.as_ref();
@@ -96,6 +107,9 @@ pub fn run(args: PredictArgs) -> Result<(), Failure> {
             return Err(Failure::usage(why));
         }
     };
+    if task == Translate::NAME {
+        return run_translate(&args, &folder, data, out, &device);
+    }
     let predictions = predict(&folder, data, &device)?;
     let confusion = predictions.scores.as_ref().and_then(|scores| scores.confusion.as_ref());
     if let Some(path) = &args.html {
@@ -176,6 +190,35 @@ fn run_forecast(
         notes: &forecasts.notes,
     };
     args.json.as_ref().map_or(Ok(()), |path| output::write_json(path, &judged))
+}
+
+/// The same for a run of `translate`.
+fn run_translate(
+    args: &PredictArgs,
+    folder: &RunFolder,
+    data: &Path,
+    out: &Path,
+    device: &Device,
+) -> Result<(), Failure> {
+    if is_csv(out) {
+        let why =
+            format!("--out {}: translations are JSON lines; give another name", out.display());
+        return Err(Failure::usage(why));
+    }
+    let translations = translate(folder, data, device)?;
+    if let Some(path) = &args.html {
+        let title = format!("translate: {}", args.run.display());
+        write_whole(path, translations_page(&title, &translations).as_bytes())?;
+    }
+    let lines = translations.iter().map(|one| serde_json::to_string(one).map(|line| line + "\n"));
+    let lines = lines.collect::<Result<String, _>>().expect("translations are plain data");
+    write(out, lines.as_bytes())?;
+    let translated = Translated {
+        run: args.run.display().to_string(),
+        data: data.display().to_string(),
+        translations: &translations,
+    };
+    args.json.as_ref().map_or(Ok(()), |path| output::write_json(path, &translated))
 }
 
 /// The errors of forecasts in a few words.

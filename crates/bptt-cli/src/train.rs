@@ -1,17 +1,24 @@
 //! `bptt train`
 
 use crate::confusion_page::confusion_page;
+use crate::control_page::control_page;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::output;
 use crate::status_line::StatusLine;
 use crate::train_args::TrainArgs;
+use crate::translate_page::translate_page;
 use bptt_probe::device;
 use bptt_zoo::{
-    AnyTask, CharLm, Classify, Digits, Error, FoldResult, Forecast, ForecastScores, Regress,
-    RunResult, Session, Settings, Tag, Task, TestScores, TrainProgress, figure, write_whole,
+    AnyTask, CharLm, Classify, Control, Digits, Error, FoldResult, Forecast, ForecastScores,
+    Regress, RunFolder, RunResult, Session, Settings, Tag, Task, TestScores, TrainProgress,
+    Translate, figure, write_whole,
 };
 use std::path::{Path, PathBuf, absolute};
+
+/// The tasks with a page about their test.
+const WITH_PAGE: [&str; 5] =
+    [Classify::NAME, Control::NAME, Digits::NAME, Tag::NAME, Translate::NAME];
 
 /// Trains a model, and prints progress and a summary.
 pub fn run(args: TrainArgs) -> Result<(), Failure> {
@@ -19,9 +26,10 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
     let json = args.shared.json.as_ref();
     let out = args.out();
     let html = args.shared.html.as_ref();
-    if html.is_some() && ![Classify::NAME, Digits::NAME, Tag::NAME].contains(&args.task.name) {
+    if html.is_some() && !WITH_PAGE.contains(&args.task.name) {
         return Err(Failure::usage(format!(
-            "--html belongs to classify, digits, tag, and this is {}: leave it out",
+            "--html belongs to {}, and this is {}: leave it out",
+            WITH_PAGE.join(", "),
             args.task.name
         )));
     }
@@ -71,15 +79,27 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
         output::say(json, &tested(test, loss, result.metric_name));
         let lines = test.forecast.iter().flat_map(ForecastScores::lines);
         lines.for_each(|line| output::say(json, &line));
-        if let (Some(path), Some(confusion)) = (html, &test.confusion) {
-            let title = format!("{}: {}", result.task, result.out);
-            let what = "on the test part of the data, which neither training nor validation used";
-            write_whole(path, confusion_page(&title, what, confusion).as_bytes())?;
+        if let (Some(path), Some(page)) = (html, page(&result, test)?) {
+            write_whole(path, page.as_bytes())?;
         }
     }
     backtest(&result.folds).iter().for_each(|line| output::say(json, line));
     json.map_or(Ok(()), |path| output::write_json(path, &result))?;
     ended
+}
+
+/// The page about a test, if there is one.
+fn page(result: &RunResult, test: &TestScores) -> Result<Option<String>, Error> {
+    let title = format!("{}: {}", result.task, result.out);
+    if let Some(others) = &test.control {
+        let points = RunFolder::new(&result.out).metrics()?;
+        return Ok(Some(control_page(result, test, others, &points)));
+    }
+    if let Some(scores) = &test.translate {
+        return Ok(Some(translate_page(&title, test.test_metric, scores)));
+    }
+    let what = "on the test part of the data, which neither training nor validation used";
+    Ok(test.confusion.as_ref().map(|confusion| confusion_page(&title, what, confusion)))
 }
 
 impl From<Error> for Failure {
@@ -145,6 +165,8 @@ fn summary(result: &RunResult, task: &AnyTask, what: &str, interrupted: bool) ->
         format!("; bptt predict --run {out} --data NEW")
     } else if task.name == Forecast::NAME {
         format!("; bptt predict --run {out} --csv NEW.csv --html forecast.html")
+    } else if task.name == Translate::NAME {
+        format!("; bptt predict --run {out} --data DATES.txt")
     } else {
         String::new()
     };
@@ -160,13 +182,21 @@ fn summary(result: &RunResult, task: &AnyTask, what: &str, interrupted: bool) ->
 fn tested(test: &TestScores, what: &str, metric_name: &str) -> String {
     let TestScores { test_sequences, test_loss, test_metric, test_macro_f1, test_baseline, .. } =
         test;
-    let of = if test.forecast.is_some() { "windows" } else { "sequences" };
+    let of = match test {
+        TestScores { forecast: Some(_), .. } => "windows",
+        TestScores { control: Some(_), .. } => "episodes",
+        _ => "sequences",
+    };
     let f1 = test_macro_f1.map_or_else(String::new, |f1| format!(", macro F1 {}", figure(f1)));
     let same = test_baseline.map_or_else(String::new, |baseline| {
         format!("; always the same answer: {}", figure(baseline))
     });
+    let others = test.control.map_or_else(String::new, |others| {
+        let [random, best] = [others.random_return, others.memoryless_return].map(figure);
+        format!("; random actions {random}, without memory {best}")
+    });
     format!(
-        "test: {test_sequences} {of} that the run had not used: {} {} ({metric_name} {}{f1}{same})",
+        "test: {test_sequences} {of} that the run had not used: {} {} ({metric_name} {}{f1}{same}{others})",
         figure(*test_loss),
         what,
         figure(*test_metric),

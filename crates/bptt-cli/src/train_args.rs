@@ -132,7 +132,8 @@ pub struct SharedArgs {
     /// Write the result as JSON to FILE (`-`: standard output, and nothing else there)
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write a page with the confusion matrix of the test part to FILE, for classify, digits and tag
+    /// Write a page about the test to FILE: the confusion matrix, for classify, digits and tag; the returns, for control; the
+    /// attention, for translate
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! The learning curve as a picture: training and validation loss against the step.
+//! The learning curve as a picture: training and validation loss against the step, or the metric in the validation.
 
 use crate::error::Error;
 use crate::folder_files::Point;
@@ -13,6 +13,8 @@ const VALID: RGBColor = RGBColor(200, 70, 30);
 pub(crate) struct Labels<'a> {
     pub(crate) title: &'a str,
     pub(crate) loss: &'a str,
+    /// The metric, if it is shown in place of the losses.
+    pub(crate) metric: Option<&'a str>,
     pub(crate) logarithmic: bool,
 }
 
@@ -27,8 +29,10 @@ pub(crate) fn draw(points: &[Point], labels: &Labels<'_>) -> Result<String, Erro
         let finite = |p: &Point| loss(p).filter(|l| l.is_finite()).map(|l| l.max(least));
         points.iter().filter_map(|p| finite(p).map(|l| (p.step as f64, l))).collect()
     };
-    let train = curve(|point| point.train_loss);
-    let valid = curve(|point| point.valid_loss);
+    let (train, valid) = match labels.metric {
+        Some(_) => (Vec::new(), curve(|point| point.metric)),
+        None => (curve(|point| point.train_loss), curve(|point| point.valid_loss)),
+    };
     let last_step = points.last().map_or(1, |point| point.step.max(1)) as f64;
     let losses = || train.iter().chain(&valid).map(|&(_, loss)| loss);
     let (low, high) = losses()
@@ -70,7 +74,7 @@ where
     chart
         .configure_mesh()
         .x_desc("step")
-        .y_desc(labels.loss)
+        .y_desc(labels.metric.unwrap_or(labels.loss))
         .label_style(("sans-serif", 14))
         .axis_desc_style(("sans-serif", 15))
         .x_label_formatter(&|step| format!("{step:.0}"))
@@ -78,7 +82,8 @@ where
         .light_line_style(WHITE.mix(0.0))
         .draw()?;
     let names = ["training", "validation"];
-    for ((curve, name), color) in curves.iter().zip(names).zip([TRAIN, VALID]) {
+    let drawn = curves.iter().zip(names).zip([TRAIN, VALID]);
+    for ((curve, name), color) in drawn.skip(usize::from(labels.metric.is_some())) {
         chart
             .draw_series(LineSeries::new(curve.iter().copied(), color.stroke_width(2)))?
             .label(name)
@@ -126,7 +131,7 @@ mod tests {
             point(60, Some(1.5), Some(2.0)),
         ];
         for logarithmic in [false, true] {
-            let labels = Labels { title: "a run", loss: "nats", logarithmic };
+            let labels = Labels { title: "a run", loss: "nats", metric: None, logarithmic };
             let svg = draw(&points, &labels).unwrap();
             for part in ["<svg", "</svg>", "a run", "nats", "step", "training", "validation"] {
                 assert!(svg.contains(part), "{part}");
@@ -144,10 +149,23 @@ mod tests {
 
     #[test]
     fn odd_points_do_no_harm() {
-        let labels = Labels { title: "t", loss: "l", logarithmic: true };
+        let labels = Labels { title: "t", loss: "l", metric: None, logarithmic: true };
         draw(&[], &labels).unwrap();
         draw(&[point(0, None, Some(0.0))], &labels).unwrap();
         draw(&[point(5, Some(f64::NAN), Some(1.0))], &labels).unwrap();
+    }
+
+    #[test]
+    fn a_metric_takes_the_place_of_the_losses() {
+        let labels = Labels { title: "t", loss: "l", metric: Some("reward"), logarithmic: false };
+        let points = [(1, -3.0), (2, 5.0)].map(|(step, metric)| Point {
+            metric: Some(metric),
+            ..point(step, Some(1.0), Some(2.0))
+        });
+        let svg = draw(&points, &labels).unwrap();
+        assert!(svg.contains("reward") && svg.contains("validation"));
+        assert!(!svg.contains("training"));
+        assert_eq!(svg.matches("<circle").count(), 2);
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! | `test.json` | for tasks with a test part: the scores of the best model, once the run is complete |
 //! | `learning-curve.svg` | training and validation loss against the step |
 //! | `checkpoint.json` | how far the run is, and which of the folders below belongs to it |
-//! | `checkpoint-N/` | model, average of its weights, optimizer and carried state at step N |
+//! | `checkpoint-N/` | model, average of its weights, optimizer and what is carried on at step N |
 //!
 //! Every file but the marker is written under another name first and then renamed, so that a reader always sees a
 //! whole file. `checkpoint.json` is written last, so that it always names a whole checkpoint.
@@ -50,6 +50,7 @@ const METRICS_TABLE: &str = "metrics.csv";
 const CHECKPOINT: &str = "checkpoint.json";
 pub(crate) const MODEL: &str = "model.bpk";
 pub(crate) const AVERAGE: &str = "average.bpk";
+pub(crate) const CARRIED: &str = "carried.json";
 const GRADIENTS: &str = "gradients.jsonl";
 const JACOBIANS: &str = "jacobians.jsonl";
 const SHARPNESS: &str = "sharpness.jsonl";
@@ -72,7 +73,7 @@ const FILES: [&str; 10] = [
 ];
 
 /// What is in a checkpoint's folder.
-const PARTS: [&str; 4] = [MODEL, AVERAGE, "optimizer.bpk", "state.bpk"];
+const PARTS: [&str; 5] = [MODEL, AVERAGE, "optimizer.bpk", "state.bpk", CARRIED];
 
 impl RunFolder {
     /// The folder at this path. It need not exist.
@@ -261,7 +262,12 @@ impl RunFolder {
         self.write_lines(METRICS, points)
     }
 
-    pub(crate) fn metrics(&self) -> Result<Vec<Point>, Error> {
+    /// The points of the learning curve.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub fn metrics(&self) -> Result<Vec<Point>, Error> {
         self.lines(METRICS)
     }
 

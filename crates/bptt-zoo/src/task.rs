@@ -5,7 +5,9 @@ use crate::folder_files::FolderInfo;
 use crate::labelled::confusion::Confusion;
 use crate::option::TaskOption;
 use crate::settings::Settings;
+use crate::tasks::control::score::ControlScores;
 use crate::tasks::forecast::score::ForecastScores;
+use crate::tasks::translate::score::TranslateScores;
 use bptt::{AnyCell, AnyLayer, AnyRecurrent, AnyState, Engine, GradientProbe, Kernel};
 use bptt_probe::readout::{Batch, Input, Readout};
 use burn::Tensor;
@@ -85,6 +87,12 @@ pub struct TestScores {
     /// The errors of forecasts beside those of others. In JSON they are in the same object.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<ForecastScores>,
+    /// The returns of others, where a policy is learned. In JSON they are in the same object.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlScores>,
+    /// More about translations. In JSON it is in the same object.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub translate: Option<TranslateScores>,
 }
 
 impl TestScores {
@@ -98,6 +106,8 @@ impl TestScores {
             test_macro_f1: None,
             confusion: None,
             forecast: None,
+            control: None,
+            translate: None,
         }
     }
 }
@@ -143,6 +153,9 @@ pub trait Task: Sized {
 
     /// Whether the plot of the loss has a logarithmic axis.
     const LOGARITHMIC: bool = true;
+
+    /// Whether the plot shows the metric in the validation, and no losses.
+    const CURVE_OF_METRIC: bool = false;
 
     /// Whether labels are learned by their cross entropy, so that they can be smoothed
     /// ([`Recipe::label_smoothing`](crate::Recipe::label_smoothing)).
@@ -246,6 +259,25 @@ pub trait Task: Sized {
         state: Option<AnyState>,
         device: &Device,
     ) -> (Tensor<1>, Option<AnyState>);
+
+    /// What the task itself carries from batch to batch, beside the state of the layers: where its environments are. It goes into the
+    /// checkpoint. `None`: nothing.
+    ///
+    /// # Arguments
+    ///
+    /// - `batch`: the number of the batch that goes on from there
+    fn carried(&self, _batch: u64) -> Option<String> {
+        None
+    }
+
+    /// Goes on from what [`carried`](Self::carried) returned.
+    ///
+    /// # Errors
+    ///
+    /// If it does not fit the task.
+    fn carry_on(&self, _carried: &str) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// The validation scores. The model is on a device without autodiff.
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores;

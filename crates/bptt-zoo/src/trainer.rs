@@ -5,7 +5,7 @@ mod saving;
 use crate::average::Average;
 use crate::check::{GradientCheck, TOLERANCE, compare_engines};
 use crate::error::Error;
-use crate::folder::{AVERAGE, RunFolder};
+use crate::folder::{AVERAGE, CARRIED, RunFolder};
 use crate::folder_files::{Best, Config, Point};
 use crate::gradient_log::GradientLog;
 use crate::jacobian_log::JacobianLog;
@@ -15,6 +15,7 @@ use crate::marker::Claim;
 use crate::option::OptionKind;
 use crate::progress::Progress;
 use crate::random::{Purpose, generator};
+use crate::read;
 use crate::session::{Probes, RunResult, Session};
 use crate::settings::Settings;
 use crate::sharpness_log::SharpnessLog;
@@ -272,6 +273,13 @@ impl<'a, T: Task> Run<'a, T> {
             let (_, like) = self.task.loss(&model, 0, None, &self.plain);
             let like = like.ok_or_else(|| Error::file("read", &path, "no state is carried"))?;
             self.state = Some(Carried::load(&path, like, &self.device)?);
+        }
+        let path = part(CARRIED);
+        if path.is_file() {
+            let carried = read::file(&path, read::LONGEST_JSON)?;
+            self.task
+                .carry_on(&String::from_utf8_lossy(&carried))
+                .map_err(|why| Error::file("read", &path, why))?;
         }
         self.points = self.folder.metrics()?;
         self.points.retain(|point| point.step <= checkpoint.step);

@@ -117,3 +117,37 @@ fn what_cannot_be_learned_or_predicted_is_one_line() {
     assert_eq!(done.status.code(), Some(2));
     assert!(stderr(&done).contains("no run here"), "{}", stderr(&done));
 }
+
+#[test]
+fn dates_are_translated_and_pages_are_drawn() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let of = |name: &str| folder.path().join(name);
+    let (data, run, page) = (of("dates.txt"), of("run"), of("page.html"));
+    let sizes = ["--hidden", "6", "--batch", "8", "--steps", "5"];
+    let paths = ["--out", plain(&run), "--html", plain(&page)];
+    let done = bptt(&[&["train", "translate", "--json", "-"], &paths[..], &sizes].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let result: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(result["forms"][0][0], "10 september 1970");
+    assert_eq!(read(&page).matches("<svg").count(), 6);
+
+    std::fs::write(&data, "10.9.70\n3 May 2001\n").expect("it can be written");
+    let given = ["predict", "--run", plain(&run), "--data", plain(&data)];
+    let done = bptt(&[&given[..], &["--html", plain(&page)]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let lines: Vec<Value> =
+        stdout(&done).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!((lines.len(), &lines[1]["source"]), (2, &json!("3 may 2001")));
+    assert!(lines[0]["said"].is_string() && lines[0]["probability"].is_number());
+    assert_eq!(read(&page).matches("<svg").count(), 2);
+    let done = bptt(&[&given[..], &["--out", plain(&of("dates.csv"))]].concat());
+    assert_eq!(done.status.code(), Some(2), "{}", stderr(&done));
+
+    let sizes = ["--hidden", "4", "--batch", "4", "--steps", "4", "--validate-every", "2"];
+    let paths = ["--out", plain(&run), "--html", plain(&page)];
+    let done = bptt(&[&["train", "control"], &paths[..], &sizes].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let said = stdout(&done);
+    assert!(said.contains("test: 256 episodes") && said.contains("; random actions "), "{said}");
+    assert!(read(&page).contains("Return in the course of the training"));
+}

@@ -130,14 +130,14 @@ fn help_has_every_task_with_its_options_and_defaults() {
         "- adding: Remember two marked numbers of a sequence and add them",
         "- char-lm: Predict the next character of a text",
         "--cell <CELL> The recurrent cell [default: lstm; chorales and copy gru]",
-        "--hidden <H> Size of the hidden state [default: 64; char-lm and chorales and copy 128, forecast and reber and temporal-order 32]",
+        "--hidden <H> Size of the hidden state [default: 64; char-lm and chorales and copy 128, control and forecast and reber and temporal-order 32]",
         "--dtype <DTYPE> In which type the recurrent layers compute; the parameters that are trained are f32 \
          [default: f32]",
-        "--lr <X> Learning rate [default: 0.01; char-lm 0.004, digits 0.005]",
+        "--lr <X> Learning rate [default: 0.01; char-lm 0.004, control and digits and translate 0.005]",
         "--optimizer <OPTIMIZER> How the parameters follow their gradients [default: adam]",
         "--clip <X> Scale gradients down to this global norm; `inf` for never [default: 1]",
-        "--bidirectional Read each sequence backward as well [not for char-lm, chorales, reber]",
-        "--length <T> adding: numbers in a sequence; copy: the pause; flip-flop: steps in a sequence; forecast: \
+        "--bidirectional Read each sequence backward as well [not for char-lm, chorales, control, reber]",
+        "--length <T> adding: numbers in a sequence; control: steps in the corridor of a t-maze [10]; copy: the pause; flip-flop: steps in a sequence; forecast: \
          values in a window; \
          parity: bits in the longest sequence; temporal-order: symbols in a sequence \
          [default: 50; copy 10, parity 40, temporal-order 100]",
@@ -155,8 +155,8 @@ fn help_has_every_task_with_its_options_and_defaults() {
     let line = stderr(&done);
     assert!(
         line.contains(
-            "possible values: adding, char-lm, chorales, classify, copy, digits, flip-flop, forecast, parity, reber, regress, tag, \
-             temporal-order"
+            "possible values: adding, char-lm, chorales, classify, control, copy, digits, flip-flop, forecast, parity, reber, regress, tag, \
+             temporal-order, translate"
         ),
         "{line}"
     );

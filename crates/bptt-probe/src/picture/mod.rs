@@ -32,6 +32,7 @@ mod portrait;
 mod sparkline;
 mod style;
 mod text;
+mod weights;
 
 pub use axis::Axis;
 pub use chart::{Chart, Curve, Mark};
@@ -43,3 +44,4 @@ pub use portrait::{PointForm, Portrait, PortraitPoint};
 pub use sparkline::{sparkline, sparkline_between};
 pub use style::{END, head, wide_head};
 pub use text::{escaped, number};
+pub use weights::WeightMatrix;

@@ -90,14 +90,12 @@ pub(crate) fn scores((loss, confusion): (f64, Confusion)) -> Scores {
 /// The scores on the test part.
 pub(crate) fn test_scores(data: &Prepared, (loss, confusion): (f64, Confusion)) -> TestScores {
     let test = &data.parts.test;
+    let scores = Scores { loss, metric: confusion.accuracy() };
     TestScores {
-        test_sequences: test.len(),
         test_baseline: Some(share(data, most_frequent(data), test)),
-        test_loss: loss,
-        test_metric: confusion.accuracy(),
         test_macro_f1: Some(confusion.macro_f1()),
         confusion: Some(confusion),
-        forecast: None,
+        ..TestScores::new(test.len(), scores)
     }
 }
 

@@ -219,14 +219,11 @@ impl Task for Digits {
 
     fn test(&self, model: &Self::Model, device: &Device) -> Option<TestScores> {
         let (test_loss, confusion) = self.judged(model, &self.test, device);
+        let scores = Scores { loss: test_loss, metric: confusion.accuracy() };
         Some(TestScores {
-            test_sequences: self.test.len(),
-            test_loss,
-            test_metric: confusion.accuracy(),
-            test_baseline: None,
             test_macro_f1: Some(confusion.macro_f1()),
             confusion: Some(confusion),
-            forecast: None,
+            ..TestScores::new(self.test.len(), scores)
         })
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod char_lm;
 pub(crate) mod char_lm_options;
 pub(crate) mod chorales;
 pub(crate) mod classify;
+pub(crate) mod control;
 pub(crate) mod copy;
 mod corpus;
 pub(crate) mod digits;
@@ -19,6 +20,7 @@ pub(crate) mod reber;
 pub(crate) mod regress;
 pub(crate) mod tag;
 pub(crate) mod temporal_order;
+pub(crate) mod translate;
 
 use crate::any_task::AnyTask;
 use crate::dynamics::{DynamicsOptions, DynamicsProgress, RunDynamics};
@@ -35,6 +37,7 @@ pub static TASKS: &[AnyTask] = &[
     CHAR_LM,
     AnyTask::of::<chorales::Chorales>(),
     AnyTask::of::<classify::Classify>(),
+    AnyTask::of::<control::Control>(),
     AnyTask::of::<copy::Copying>(),
     AnyTask::of::<digits::Digits>(),
     AnyTask::of::<flip_flop::FlipFlop>(),
@@ -44,6 +47,7 @@ pub static TASKS: &[AnyTask] = &[
     AnyTask::of::<regress::Regress>(),
     AnyTask::of::<tag::Tag>(),
     AnyTask::of::<temporal_order::TemporalOrder>(),
+    AnyTask::of::<translate::Translate>(),
 ];
 
 #[cfg(feature = "scanned-cells")]

@@ -4,7 +4,7 @@ use super::{RECENT, Run};
 use crate::curve::{self, Labels};
 use crate::error::Error;
 use crate::figure::figure;
-use crate::folder::{AVERAGE, CURVE, MODEL};
+use crate::folder::{AVERAGE, CARRIED, CURVE, MODEL};
 use crate::folder_files::{Best, Checkpoint};
 use crate::session::RunResult;
 use crate::store::{Carried, bytes, load_model, optimizer_bytes};
@@ -60,6 +60,9 @@ impl<T: Task> Run<'_, T> {
         if let Some(state) = &self.state {
             parts.push(("state.bpk", bytes(Carried::new(state.clone()).into_record())?));
         }
+        if let Some(carried) = self.task.carried(self.batch_of_step(0)) {
+            parts.push((CARRIED, Bytes::from_bytes_vec(carried.into_bytes())));
+        }
         let checkpoint = Checkpoint {
             step: self.step,
             seconds: self.seconds,
@@ -89,7 +92,8 @@ impl<T: Task> Run<'_, T> {
             settings.engine.name(),
         );
         let loss = task_settings::loss_name::<T>(settings);
-        let labels = Labels { title: &title, loss, logarithmic: T::LOGARITHMIC };
+        let metric = T::CURVE_OF_METRIC.then_some(T::METRIC);
+        let labels = Labels { title: &title, loss, metric, logarithmic: T::LOGARITHMIC };
         self.folder.write(CURVE, curve::draw(&self.points, &labels)?.as_bytes())?;
         self.folder.write_checkpoint(&checkpoint, parts)
     }
