@@ -9,7 +9,8 @@ use crate::verify::{CellArg, DTypeArg};
 use bptt::{BiasInitializer, Engine, WeightInitializer};
 use bptt_probe::device;
 use bptt_zoo::{
-    AnyTask, OptionKind, Probes, RunFolder, Settings, TASKS, TaskOption, data_path, read_settings,
+    AnyTask, OptionKind, Probes, RunFolder, Settings, TASKS, TaskOption, data_folder, data_path,
+    read_settings,
 };
 use clap::builder::{PossibleValue, PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
@@ -176,6 +177,7 @@ impl SharedArgs {
 enum Given {
     Size(usize),
     File(PathBuf),
+    Folder(PathBuf),
     Text(String),
     Texts(Vec<String>),
     Switch,
@@ -271,9 +273,11 @@ impl TrainArgs {
     fn with_file(&self, settings: Settings) -> Result<Settings, Failure> {
         let Some(path) = &self.shared.config else { return Ok(settings) };
         let mut given = read_settings(path)?;
-        for option in self.task.options.iter().filter(|option| option.kind == OptionKind::File) {
-            if let Some(Value::String(file)) = given.get_mut(option.name) {
-                *file = data_path(Path::new(file))?;
+        for option in self.task.options {
+            match (option.kind, given.get_mut(option.name)) {
+                (OptionKind::File, Some(Value::String(at))) => *at = data_path(Path::new(at))?,
+                (OptionKind::Folder, Some(Value::String(at))) => *at = data_folder(Path::new(at))?,
+                _ => {}
             }
         }
         let with = settings.with_fields(&given);
@@ -286,6 +290,7 @@ impl TrainArgs {
             settings = match given {
                 Given::Size(size) => settings.with_option(name, *size),
                 Given::File(file) => settings.with_option(name, data_path(file)?),
+                Given::Folder(folder) => settings.with_option(name, data_folder(folder)?),
                 Given::Text(text) => settings.with_option(name, text.as_str()),
                 Given::Texts(texts) => settings.with_option(name, texts.clone()),
                 Given::Switch => settings.with_option(name, true),
@@ -344,6 +349,7 @@ impl FromArgMatches for TrainArgs {
             let value = match option.kind {
                 OptionKind::Size(..) => matches.get_one(option.name).copied().map(Given::Size),
                 OptionKind::File => matches.get_one(option.name).cloned().map(Given::File),
+                OptionKind::Folder => matches.get_one(option.name).cloned().map(Given::Folder),
                 OptionKind::Text | OptionKind::Choice(_) => {
                     matches.get_one(option.name).cloned().map(Given::Text)
                 }
@@ -385,7 +391,7 @@ fn own_argument(option: &'static TaskOption) -> Arg {
     let help = help.collect::<Vec<_>>().join("; ") + &default_of(option.name);
     let parser: ValueParser = match option.kind {
         OptionKind::Size(..) => value_parser!(usize).into(),
-        OptionKind::File => value_parser!(PathBuf),
+        OptionKind::File | OptionKind::Folder => value_parser!(PathBuf),
         OptionKind::Text | OptionKind::Texts => value_parser!(String),
         OptionKind::Switch => value_parser!(bool),
         OptionKind::Choice(words) => PossibleValuesParser::new(words).into(),

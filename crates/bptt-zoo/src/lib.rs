@@ -131,7 +131,7 @@ pub use optimizer::OptimizerKind;
 pub use option::{OptionKind, TaskOption};
 pub use progress::TrainProgress;
 pub use random::{Purpose, generator};
-pub use read::data_path;
+pub use read::{data_folder, data_path};
 pub use recipe::Recipe;
 pub use schedule::Schedule;
 pub use series::{Series, Standardization};

@@ -27,6 +27,8 @@ pub struct TaskOption {
 pub enum OptionKind {
     /// A whole number between the two bounds, both included.
     Size(usize, usize),
+    /// The path of a folder with data files. When a run is resumed, it may be at another place, as a file may.
+    Folder,
     /// The path of a data file, or `-` for standard input. When a run is resumed, the file may be at another place,
     /// because the data is recognised by its fingerprint.
     File,
@@ -38,6 +40,13 @@ pub enum OptionKind {
     Switch,
     /// One of these words.
     Choice(&'static [&'static str]),
+}
+
+impl OptionKind {
+    /// Whether it is a place of data.
+    pub fn is_path(self) -> bool {
+        matches!(self, Self::File | Self::Folder)
+    }
 }
 
 impl TaskOption {
@@ -55,6 +64,11 @@ impl TaskOption {
     /// A data file.
     pub const fn file(name: &'static str, help: &'static str) -> Self {
         Self { name, value: "FILE", help, kind: OptionKind::File, required: false }
+    }
+
+    /// A folder with data files.
+    pub const fn folder(name: &'static str, help: &'static str) -> Self {
+        Self { name, value: "DIR", help, kind: OptionKind::Folder, required: false }
     }
 
     /// A text.

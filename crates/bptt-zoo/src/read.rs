@@ -38,10 +38,29 @@ pub fn data_path(path: &Path) -> Result<String, Error> {
     let failed = |cause: &dyn std::fmt::Display| Error::file("read", path, cause);
     plain_file(path, true)?;
     let whole = std::fs::canonicalize(path).map_err(|error| failed(&error))?;
-    let whole = whole.to_str().ok_or_else(|| {
-        failed(&"its path is not Unicode, and the run folder could not keep it: rename it")
-    })?;
-    Ok(whole.to_string())
+    unicode(path, &whole)
+}
+
+/// The absolute path of a folder with data files, for the same reason.
+///
+/// # Errors
+///
+/// If it does not exist, if it is not a folder, or if its path is not Unicode.
+pub fn data_folder(path: &Path) -> Result<String, Error> {
+    let failed = |cause: &dyn std::fmt::Display| Error::file("read", path, cause);
+    let whole = std::fs::canonicalize(path).map_err(|error| failed(&error))?;
+    if !whole.is_dir() {
+        return Err(failed(&"not a folder"));
+    }
+    unicode(path, &whole)
+}
+
+/// A path that a run folder can keep.
+fn unicode(given: &Path, whole: &Path) -> Result<String, Error> {
+    whole.to_str().map(str::to_string).ok_or_else(|| {
+        let why = "its path is not Unicode, and the run folder could not keep it: rename it";
+        Error::file("read", given, why)
+    })
 }
 
 /// The name of a data file in messages.

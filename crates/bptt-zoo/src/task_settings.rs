@@ -106,7 +106,7 @@ pub(crate) fn resumed<T: Task>(folder: &RunFolder) -> Result<Settings, Error> {
 /// The first option that differs although it must not.
 pub(crate) fn check_resume<T: Task>(settings: &Settings, folder: &RunFolder) -> Result<(), Error> {
     // The path of a data file may differ, because the run compares fingerprints of the data.
-    let files = T::OPTIONS.iter().filter(|option| option.kind == OptionKind::File);
+    let files = T::OPTIONS.iter().filter(|option| option.kind.is_path());
     let files: Vec<_> = files.map(|option| option.name).collect();
     settings.check_resume(&resumed::<T>(folder)?, &files)
 }

@@ -12,7 +12,6 @@ use crate::jacobian_log::JacobianLog;
 use crate::learning_rates::{LearningRates, Waiting};
 use crate::loss_scale::LossScale;
 use crate::marker::Claim;
-use crate::option::OptionKind;
 use crate::progress::Progress;
 use crate::random::{Purpose, generator};
 use crate::read;
@@ -226,7 +225,7 @@ impl<'a, T: Task> Run<'a, T> {
         let config = self.folder.config()?;
         task_settings::check_resume::<T>(self.settings, &self.folder)?;
         if let Some(what) = config.info.other_data(&self.task.info()) {
-            let files = T::OPTIONS.iter().filter(|option| option.kind == OptionKind::File);
+            let files = T::OPTIONS.iter().filter(|option| option.kind.is_path());
             let mut files = files.filter_map(|file| self.settings.options.get(file.name)?.as_str());
             let name = files.next().map_or_else(|| format!("the shipped {what}"), str::to_string);
             return Err(Error::input(format!(

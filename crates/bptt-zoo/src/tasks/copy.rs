@@ -117,11 +117,13 @@ sequence_model!(Tagger);
 pub struct CopyOptions {
     /// Steps between the last symbol and the first answer.
     pub length: usize,
+    /// In how many training steps the pause grows to that; 0: it always has this length.
+    pub curriculum: u64,
 }
 
 impl Default for CopyOptions {
     fn default() -> Self {
-        Self { length: 10 }
+        Self { length: 10, curriculum: 0 }
     }
 }
 
@@ -145,10 +147,21 @@ impl Copying {
         TaggerConfig::new(self.settings.layer_config(GO + 1), BLANK + 1)
     }
 
+    /// The pause of a batch. In a curriculum it is uniform from 1 to a longest one, which grows with the steps.
+    fn pause(&self, purpose: Purpose, index: u64, random: &mut impl RngExt) -> usize {
+        let CopyOptions { length, curriculum } = self.options;
+        if purpose != Purpose::Training || curriculum == 0 {
+            return length;
+        }
+        let grown = (length as u64).saturating_mul(index.min(curriculum)) / curriculum;
+        random.random_range(1..=length.min(grown as usize + 1))
+    }
+
     /// Symbols and labels, `[B, T + 20]` each, row by row.
     fn draw(&self, purpose: Purpose, index: u64, batch: usize) -> (Vec<usize>, Vec<i32>) {
         let mut random = generator(self.settings.seed, purpose, index);
-        let (time, go) = (self.options.time(), REMEMBERED + self.options.length - 1);
+        let pause = self.pause(purpose, index, &mut random);
+        let (time, go) = (pause + 2 * REMEMBERED, REMEMBERED + pause - 1);
         let mut symbols = vec![BLANK; batch * time];
         let mut labels = vec![BLANK as i32; batch * time];
         for (symbols, labels) in symbols.chunks_mut(time).zip(labels.chunks_mut(time)) {
@@ -163,12 +176,11 @@ impl Copying {
 
     /// Inputs `[B, T + 20, 10]` and labels `[B, T + 20]` of a batch.
     fn tensors(
-        &self,
         (symbols, labels): (Vec<usize>, Vec<i32>),
+        batch: usize,
         device: &Device,
     ) -> (Tensor<3>, Tensor<2, Int>) {
-        let time = self.options.time();
-        let batch = symbols.len() / time;
+        let time = symbols.len() / batch;
         let mut input = vec![0.0f32; symbols.len() * (GO + 1)];
         for (step, symbol) in input.chunks_mut(GO + 1).zip(symbols) {
             step[symbol] = 1.0;
@@ -178,20 +190,9 @@ impl Copying {
         (input, labels)
     }
 
-    /// Scores `[B, T + 20, C]` and labels `[B, T + 20]` of a batch.
-    fn batch(
-        &self,
-        model: &Tagger<AnyLayer>,
-        drawn: (Vec<usize>, Vec<i32>),
-        device: &Device,
-    ) -> (Tensor<3>, Tensor<2, Int>) {
-        let (input, labels) = self.tensors(drawn, device);
-        (model.forward(input, None), labels)
-    }
-
     fn readout_batch(&self, purpose: Purpose, index: u64, batch: usize, device: &Device) -> Batch {
-        let (input, labels) = self.tensors(self.draw(purpose, index, batch), device);
-        let labels = labels.reshape([batch * self.options.time()]);
+        let (input, labels) = Self::tensors(self.draw(purpose, index, batch), batch, device);
+        let labels = labels.flatten(0, 1);
         Batch::new(Input::Values(input), Target::Classes(labels))
     }
 }
@@ -202,8 +203,16 @@ impl Task for Copying {
     const LOSS: &'static str = "nats per step";
     const METRIC: &'static str = "recalled";
     const LEARNS_LABELS: bool = true;
-    const OPTIONS: &'static [TaskOption] =
-        &[TaskOption::size("length", "T", "the pause", 2, LONGEST)];
+    const OPTIONS: &'static [TaskOption] = &[
+        TaskOption::size("length", "T", "the pause", 2, LONGEST),
+        TaskOption::size(
+            "curriculum",
+            "N",
+            "training steps in which the pause grows from 1 to T",
+            0,
+            LONGEST,
+        ),
+    ];
 
     type Options = CopyOptions;
     type Model = Tagger<AnyLayer>;
@@ -234,7 +243,8 @@ impl Task for Copying {
         device: &Device,
     ) -> (Tensor<1>, Option<AnyState>) {
         let drawn = self.draw(Purpose::Training, step, self.settings.batch);
-        let (scores, labels) = self.batch(model, drawn, device);
+        let (input, labels) = Self::tensors(drawn, self.settings.batch, device);
+        let scores = model.forward(input, None);
         let [batch, time, count] = scores.dims();
         let (scores, labels) =
             (scores.reshape([batch * time, count]), labels.reshape([batch * time]));
@@ -245,7 +255,8 @@ impl Task for Copying {
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
         validated(&self.settings, |index, batch| {
             let drawn = self.draw(Purpose::Validation, index, batch);
-            let (scores, labels) = self.batch(model, drawn, device);
+            let (input, labels) = Self::tensors(drawn, batch, device);
+            let scores = model.forward(input, None);
             let [_, time, count] = scores.dims();
             let (from, rows) = (time - REMEMBERED, batch * REMEMBERED);
             let recalled = scores.clone().slice([0..batch, from..time]).reshape([rows, count]);
@@ -297,5 +308,19 @@ mod tests {
                 assert_eq!(marked.collect::<Vec<_>>(), [(length - 1, &9)]);
             }
         }
+    }
+
+    #[test]
+    fn the_pause_of_a_curriculum_grows() {
+        let settings = Copying::defaults().with_option("length", 50).with_option("curriculum", 100);
+        let task = Copying::new(&settings).unwrap();
+        let pause = |purpose, index| task.draw(purpose, index, 3).0.len() / 3 - 20;
+        let pauses = |steps: std::ops::Range<u64>| steps.map(|k| pause(Purpose::Training, k));
+        assert_eq!(pause(Purpose::Training, 0), 1);
+        assert!((10..26).contains(&pauses(0..50).max().unwrap()));
+        let late: Vec<_> = pauses(100..500).collect();
+        assert_eq!((late.iter().max(), late.iter().min()), (Some(&50), Some(&1)));
+        assert!(pauses(100..500).eq(late));
+        assert!((0..20).all(|k| pause(Purpose::Validation, k) == 50));
     }
 }

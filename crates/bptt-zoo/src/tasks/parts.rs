@@ -3,7 +3,7 @@
 use crate::read;
 use crate::settings::Settings;
 use crate::task::Scores;
-use bptt::{AnyCell, AnyLayer, RecurrentLayer, RecurrentState};
+use bptt::{AnyCell, AnyLayer, BiasInitializer, RecurrentLayer, RecurrentState};
 use bptt_probe::readout::{Batch, Readout, Reads};
 use burn::Tensor;
 use burn::nn::Linear;
@@ -12,6 +12,18 @@ use burn::tensor::activation::log_softmax;
 
 /// How many sequences a validation has, if the data has so many.
 pub(crate) const VALIDATION: usize = 1024;
+
+/// The settings with the chrono initialisation for dependences of up to `longest` steps, if the cell can have it.
+pub(crate) fn with_chrono(settings: Settings, longest: usize) -> Settings {
+    let Ok(chrono) = format!("chrono:{longest}").parse::<BiasInitializer>() else {
+        return settings;
+    };
+    let cell = settings.cell.cell();
+    match cell.is_some_and(|cell| chrono.check(&cell.default_cell()).is_ok()) {
+        true => Settings { bias_init: chrono, ..settings },
+        false => settings,
+    }
+}
 
 /// The description of a task's data, followed by notes on how it was read.
 pub(crate) fn with_notes(mut line: String, notes: &[String], path: Option<&str>) -> String {

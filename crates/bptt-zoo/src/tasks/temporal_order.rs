@@ -14,8 +14,10 @@ use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parity::{Classifier, ClassifierConfig};
-use crate::tasks::parts::{drawn_batches, share_right, smoothed_cross_entropy, validated};
-use bptt::{AnyLayer, AnyState, BiasInitializer};
+use crate::tasks::parts::{
+    drawn_batches, share_right, smoothed_cross_entropy, validated, with_chrono,
+};
+use bptt::{AnyLayer, AnyState};
 use bptt_probe::readout::{Batch, Input, Reads, Target};
 use burn::Tensor;
 use burn::tensor::{Device, Int, TensorData};
@@ -114,14 +116,7 @@ impl Task for TemporalOrder {
     fn adapted(settings: Settings) -> Settings {
         // With other biases a model guesses for thousands of steps.
         let length = settings.options().map_or(0, |TemporalOrderOptions { length }| length);
-        let Ok(chrono) = format!("chrono:{length}").parse::<BiasInitializer>() else {
-            return settings;
-        };
-        let cell = settings.cell.cell();
-        match cell.is_some_and(|cell| chrono.check(&cell.default_cell()).is_ok()) {
-            true => Settings { bias_init: chrono, ..settings },
-            false => settings,
-        }
+        with_chrono(settings, length)
     }
 
     fn new(settings: &Settings) -> Result<Self, Error> {
