@@ -14,4 +14,4 @@ mod translate;
 pub use forecast::{ForecastLine, ForecastPoint, Forecasts, KnownScores, forecast};
 pub use predictions::{Answers, PredictedSequence, PredictionScores, Predictions};
 pub use run::predict;
-pub use translate::translate;
+pub use translate::{translate, translate_texts};

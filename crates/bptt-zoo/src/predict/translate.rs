@@ -30,14 +30,28 @@ pub fn translate(
     data: &Path,
     device: &Device,
 ) -> Result<Vec<Translation>, Error> {
-    let task = Translate::new(&stored::<Translate>(folder)?)?;
-    let model = folder.with_weights(task.model(device)?)?;
-    let text = Text::load(Some(data))?.content().to_lowercase();
-    let lines = text.lines().map(|line| line.trim().to_string());
-    let dates: Vec<String> = lines.filter(|line| !line.is_empty()).collect();
+    let text = Text::load(Some(data))?.content();
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let dates: Vec<String> = lines.map(str::to_string).collect();
     if dates.is_empty() {
         return Err(Error::input(format!("{}: no date in any line", data.display())));
     }
+    translate_texts(folder, &dates, device)
+}
+
+/// The same for texts, each of them a date.
+///
+/// # Errors
+///
+/// As [`translate`].
+pub fn translate_texts(
+    folder: &RunFolder,
+    texts: &[String],
+    device: &Device,
+) -> Result<Vec<Translation>, Error> {
+    let task = Translate::new(&stored::<Translate>(folder)?)?;
+    let model = folder.with_weights(task.model(device)?)?;
+    let dates: Vec<String> = texts.iter().map(|text| text.trim().to_lowercase()).collect();
     let mut all = Vec::with_capacity(dates.len());
     for dates in dates.chunks(BATCH) {
         all.extend(translated(&model, dates, device)?);

@@ -175,7 +175,7 @@ impl Task for TemporalOrder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bptt::CellKind;
+    use bptt::{BiasInitializer, CellKind};
 
     #[test]
     fn cells_with_gates_remember_as_long_as_the_sequence() {

@@ -182,7 +182,7 @@ impl Task for Translate {
 
     fn defaults() -> Settings {
         let common = Settings::new(Self::NAME, &TranslateOptions::default());
-        Settings { lr: 5e-3, steps: Some(1500), validate_every: 250, ..common }
+        Settings { lr: 5e-3, steps: Some(500), validate_every: 100, ..common }
     }
 
     fn new(settings: &Settings) -> Result<Self, Error> {
