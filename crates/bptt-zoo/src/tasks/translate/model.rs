@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::settings::Settings;
 use crate::task::SequenceModel;
 use bptt::seq2seq::{Seq2Seq, Seq2SeqConfig};
-use bptt::{AnyLayer, Engine, GradientProbe, cast};
+use bptt::{AnyLayer, Engine, GradientProbe, Kernel, cast};
 use burn::tensor::{DType, Device};
 
 /// An encoder and a decoder with attention, of the layers that the settings name. The decoder runs forward only.
@@ -39,6 +39,12 @@ pub type Translator = Seq2Seq<AnyLayer, AnyLayer>;
 impl SequenceModel for Translator {
     fn with_engine(self, engine: Engine) -> Self {
         Self::with_engine(self, engine)
+    }
+
+    fn with_kernel(mut self, kernel: Kernel) -> Self {
+        self.encoder = self.encoder.with_kernel(kernel);
+        self.decoder = self.decoder.with_kernel(kernel);
+        self
     }
 
     fn with_dtype(mut self, dtype: DType) -> Self {
