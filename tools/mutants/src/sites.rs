@@ -300,7 +300,7 @@ const SITES: &[Site] = &[
     site(SUMS, "tiles: whole.tiles.wrapping_add(«of.head * rows * width»),", &[
         ("the first head's h in the gradient of all blocks", "0"),
     ]),
-    site(SUMS, "transpose(of_part, of_row, 0, to, «*row», columns.count(), width);", &[
+    site(SUMS, "transposed(of_part, of_row, 0, to, «*row», columns.count(), width);", &[
         ("the gradients of all blocks in the rows of one", "{ let _ = row; 0 }"),
     ]),
 
