@@ -20,6 +20,14 @@ pub(crate) const KC: usize = 256;
 /// How many tiles of `mr` rows one pass takes: their part of `A` stays in the second-level cache.
 const MC: usize = 8;
 
+/// Products of more rows have so much to do that they need not wait for `B`, as long as they read it in one stream.
+const FEW: usize = 4;
+
+/// Whether the product of step `k`, of this many rows, begins with the last panels; see [`Product::from_last`].
+pub(crate) fn begins_with_last(k: usize, rows: usize) -> bool {
+    k % 2 == 1 && rows <= FEW
+}
+
 /// A product `C = A B` or `C += A B`, on some panels of `B`.
 ///
 /// In dual numbers, rows of values and rows of tangents alternate in `A` and `C`. Then the product of the values of
@@ -82,23 +90,20 @@ impl<T: Real> Product<'_, T> {
         let next = b.depth * wide;
         let in_one = Cut::new(rows.len(), mr::<S>());
         let in_both = Cut::new(rows.len(), mr_of_three::<S>());
-        // How many panels are computed together, where so many are whole, and how many are in such groups.
-        let each = match rows.len() {
-            _ if is_portable::<S>() => 1,
-            1 => 4,
-            2 => 3,
-            3 => 2,
-            _ => 1,
-        };
         let count = self.panels.len();
-        let groups = match each {
+        // From the last on: how many panels a group has, which are computed together, and how many are in whole groups.
+        let whole = || (b.result.from(self.panels.start * wide).1 / wide).min(count);
+        let (each, groups) = match rows.len() {
+            _ if !self.from_last => (1, 0),
+            1 if !is_portable::<S>() => (4, whole() / 4 * 4),
+            2 if !is_portable::<S>() => (3, whole() / 3 * 3),
+            3 if !is_portable::<S>() => (2, whole() / 2 * 2),
             // The last two may be computed together.
-            1 => count.saturating_sub(2),
-            _ => (b.result.from(self.panels.start * wide).1 / wide).min(count) / each * each,
+            _ => (1, count.saturating_sub(2)),
         };
         let mut done = 0;
         while done < count {
-            // From the last on: first what is behind the groups, and then these.
+            // From the last on, what is behind the groups comes first.
             let panel = self.panels.start
                 + match self.from_last {
                     false => done,

@@ -2,7 +2,7 @@
 
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Packed;
-use crate::host::gemm::product::Product;
+use crate::host::gemm::product::{Product, begins_with_last};
 use crate::host::gemm::rows::Rows;
 use crate::host::gemm::transposed_product::Tiles;
 use crate::host::layout::sizes::Layer;
@@ -102,7 +102,8 @@ impl<T: Gemm> Sequence<'_, T> {
             |buffer: Shared<'_, T>, row: usize| (buffer.at(first_place * row, 0), Rows::plain(row));
         let product =
             |(a, a_rows): At<'_, T>, b: Packed<'_, T>, panels, (c, c_rows): At<'_, T>, add| {
-                let (a, rows, from_last) = (a.cast_const(), 0..rows.len(), k % 2 == 1);
+                let from_last = begins_with_last(k, rows.len());
+                let (a, rows) = (a.cast_const(), 0..rows.len());
                 let product = Product { a, a_rows, b, panels, c, c_rows, rows, add, from_last };
                 // SAFETY: `a` has these rows, and no thread writes to them now; the rows of `c` are this thread's own.
                 unsafe { product.run(isa) };
@@ -190,7 +191,7 @@ impl<T: Gemm> Sequence<'_, T> {
         let add = self.layer.hands_on_hidden && !self.layer.masks_state;
         let to = self.state.d_masked.unwrap_or(self.state.d_hidden);
         let (start, c_rows) = rows.in_batch(pp);
-        let from_last = k % 2 == 1;
+        let from_last = begins_with_last(k, rows.len());
         for panels in self.weight_hh.value.of_units(&shard.units, from_last) {
             let (a_rows, c) = (Rows::plain(row), to.at(start, 0));
             let (b, rows) = (self.weight_hh, 0..rows.len());

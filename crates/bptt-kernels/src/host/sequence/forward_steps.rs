@@ -2,7 +2,7 @@
 
 use crate::host::gemm::dispatch::Gemm;
 use crate::host::gemm::panels::Packed;
-use crate::host::gemm::product::Product;
+use crate::host::gemm::product::{Product, begins_with_last};
 use crate::host::gemm::rows::Rows;
 use crate::host::layout::noise_rows::NoiseRows;
 use crate::host::layout::plain_rows::{Slices, row_of};
@@ -233,7 +233,7 @@ impl<T: Gemm> Forward<'_, T> {
         let t = self.layer.time_of(k);
         let (before, after) = self.hiddens(k);
         let planes = self.planes[slot];
-        let from_last = k % 2 == 1;
+        let from_last = begins_with_last(k, rows.len());
         // These rows in a buffer with a row for each row of the batch.
         let of_batch = |buffer: Shared<'_, T>, row: usize| {
             let (start, rows) = rows.in_batch(row);
