@@ -8,12 +8,13 @@
 //! is learned by the gradient of the policy with advantages: R. J. Williams, "Simple statistical gradient-following algorithms for
 //! connectionist reinforcement learning", Machine Learning 8 (1992), with several environments in step as in V. Mnih and others,
 //! "Asynchronous methods for deep reinforcement learning", ICML 2016 (A2C), for recurrent policies as in Wierstra and others
-//! (2010). The loss of a window is
+//! (2010). The gradient of a window is that of
 //!
 //! `mean_t [ -A_t log π(a_t) + ½ (R_t - V_t)² - β H(π_t) ]`
 //!
-//! with advantages `A` of mean 0 and standard deviation 1, and the entropy `H`. In the validation the loss is what is missing of the
-//! largest return, as a share of it.
+//! with advantages `A` of mean 0 and standard deviation 1, and the entropy `H`. This sum says nothing about how good the policy is. So the
+//! number that the loss has is what is missing of the largest return, as a share of it: in training `1 - mean_t R_t`, with the
+//! discounted returns of the window, and in the validation by the returns of whole episodes.
 
 mod cart_pole;
 mod environment;
@@ -170,7 +171,7 @@ impl Control {
     }
 }
 
-/// The loss of a window.
+/// What the gradient of a window is that of.
 ///
 /// # Arguments
 ///
@@ -273,7 +274,10 @@ impl Task for Control {
         let input = TensorData::new(window.input.clone(), [batch, time, self.environment.width()]);
         let input = Tensor::from_data(input, device);
         let (answers, state) = scored(model, input, &window.resets, state);
-        (policy_loss(answers.flatten(0, 1), &window), Some(state))
+        let loss = policy_loss(answers.flatten(0, 1), &window);
+        // The gradient of the one, and the number of the other.
+        let loss = loss.clone() - loss.detach() + (1.0 - mean_of(&window.returns));
+        (loss, Some(state))
     }
 
     fn validate(&self, model: &Self::Model, device: &Device) -> Scores {
@@ -328,6 +332,10 @@ impl Task for Control {
     fn info(&self) -> FolderInfo {
         FolderInfo::of_model(&self.config())
     }
+}
+
+fn mean_of(numbers: &[f32]) -> f64 {
+    numbers.iter().map(|number| f64::from(*number)).sum::<f64>() / numbers.len() as f64
 }
 
 #[cfg(all(test, feature = "flex"))]

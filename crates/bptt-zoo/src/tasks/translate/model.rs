@@ -4,7 +4,7 @@ use super::dates::{BEGIN, END, SOURCE_SYMBOLS, TARGET_SYMBOLS};
 use crate::error::Error;
 use crate::settings::Settings;
 use crate::task::SequenceModel;
-use bptt::seq2seq::{Seq2Seq, Seq2SeqConfig};
+use bptt::seq2seq::{BridgeKind, Seq2Seq, Seq2SeqConfig};
 use bptt::{AnyLayer, Engine, GradientProbe, Kernel, cast};
 use burn::tensor::{DType, Device};
 
@@ -24,10 +24,17 @@ pub(super) fn translator(
         // What the encoder's config allows, the decoder's does.
         settings.layer_config(d_input).with_bidirectional(false).init(device)
     };
+    // A part of sLSTM's memory is a sum of positive numbers, by which it divides. A linear layer makes no such sum.
+    let bridge = match (settings.cell.name(), settings.bidirectional) {
+        ("slstm", false) => BridgeKind::Same,
+        ("slstm", true) => BridgeKind::Zeros,
+        _ => BridgeKind::Linear,
+    };
     Seq2SeqConfig::new(SOURCE_SYMBOLS, TARGET_SYMBOLS, embedding)
         .with_begin(BEGIN)
         .with_end(END)
         .with_d_attentional(Some(settings.hidden))
+        .with_bridge(bridge)
         .try_init(encoder, decoder, device)
         .map_err(wrong)
 }
