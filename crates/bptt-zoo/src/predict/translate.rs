@@ -30,6 +30,8 @@ pub fn translate(
     data: &Path,
     device: &Device,
 ) -> Result<Vec<Translation>, Error> {
+    // Before the file: another folder was meant, if there is none of these runs in it.
+    stored::<Translate>(folder)?;
     let text = Text::load(Some(data))?.content();
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     let dates: Vec<String> = lines.map(str::to_string).collect();
