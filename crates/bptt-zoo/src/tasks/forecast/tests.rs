@@ -1,7 +1,12 @@
 use super::*;
 
+/// A task whose network learns values.
 fn task(text: &str, length: usize, horizon: usize) -> Result<Forecast, Error> {
-    let settings = Forecast::defaults().with_option("length", length);
+    combined("none", text, length, horizon)
+}
+
+fn combined(how: &str, text: &str, length: usize, horizon: usize) -> Result<Forecast, Error> {
+    let settings = Forecast::defaults().with_option("length", length).with_option("combine", how);
     let settings = settings.with_option("horizon", horizon).with_option("test_share", 0);
     Forecast::with_series(&settings, Series::parse(text.as_bytes(), "t", "x")?)
 }
@@ -57,11 +62,13 @@ fn series_that_teach_nothing_are_one_line() {
     let text = |values: &[usize]| {
         "x\n".to_string() + &values.iter().map(|x| format!("{x}\n")).collect::<String>()
     };
-    let message = task(&text(&[7; 30]), 5, 1).unwrap_err().to_string();
-    assert!(message.contains("all the same"), "{message}");
-    let message = task(&text(&[1, 2, 3, 4, 5]), 5, 1).unwrap_err().to_string();
-    assert!(message.contains("5 values are too few for windows of 5"), "{message}");
-    task(&text(&(0..10).collect::<Vec<_>>()), 5, 1).unwrap();
+    for how in ["none", "linear", "residual"] {
+        let message = combined(how, &text(&[7; 30]), 5, 1).unwrap_err().to_string();
+        assert!(message.contains("all the same"), "{message}");
+        let message = combined(how, &text(&[1, 2, 3, 4, 5]), 5, 1).unwrap_err().to_string();
+        assert!(message.contains("5 values are too few for windows of 5"), "{message}");
+        combined(how, &text(&(0..10).collect::<Vec<_>>()), 5, 1).unwrap();
+    }
 }
 
 #[test]
