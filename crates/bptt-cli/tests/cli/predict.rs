@@ -112,7 +112,11 @@ fn what_cannot_be_learned_or_predicted_is_one_line() {
     let done = bptt(&["train", "classify"]);
     assert!(stderr(&done).contains("classify: give --data FILE"), "{}", stderr(&done));
     let done = bptt(&["train", "parity", "--html", "page.html"]);
-    assert!(stderr(&done).contains("--html belongs to classify, digits, tag"), "{}", stderr(&done));
+    assert!(
+        stderr(&done).contains("--html belongs to classify, control, digits, tag"),
+        "{}",
+        stderr(&done)
+    );
     let done = bptt(&["predict", "--run", plain(folder.path()), "--data", plain(&data)]);
     assert_eq!(done.status.code(), Some(2));
     assert!(stderr(&done).contains("no run here"), "{}", stderr(&done));

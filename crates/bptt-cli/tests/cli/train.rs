@@ -77,10 +77,10 @@ fn what_cannot_be_trained_is_one_line_and_exit_code_2() {
         (&["forecast", "--csv", &csv, "--column", "x"], "there are: time, level"),
         (&["forecast", "--csv", &csv, "--column", "level", "--length", "90"], "too few"),
         (&["parity", "--csv", &csv], "--csv belongs to forecast, and this is parity"),
-        (&["copy", "--time", "3"], "--time belongs to char-lm, and this is copy"),
+        (&["copy", "--time", "3"], "--time belongs to char-lm, control, and this is copy"),
         (
             &["char-lm", "--bidirectional"],
-            "--bidirectional belongs to adding, classify, copy, digits, flip-flop, forecast, parity, regress, tag, temporal-order",
+            "--bidirectional belongs to adding, classify, copy, digits, flip-flop, forecast, parity, regress, tag, temporal-order, translate",
         ),
         (&["parity", "--length", "1"], "--length 1: has to be 2"),
         (&["parity", "--heads", "3", "--hidden", "8"], "--heads 3: has to divide --hidden 8"),
