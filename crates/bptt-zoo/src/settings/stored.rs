@@ -3,51 +3,35 @@
 use bptt_probe::DType;
 use serde::{Deserialize, Deserializer};
 
-/// Serialises an engine as its name on the command line.
-pub(super) mod engine_name {
-    use bptt::Engine;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+/// A module that serialises values as their names on the command line.
+macro_rules! by_name {
+    ($module:ident, $Type:ty, $what:literal) => {
+        pub(super) mod $module {
+            use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(in crate::settings) fn serialize<S: Serializer>(
-        engine: &Engine,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        to.serialize_str(engine.name())
-    }
+            pub(in crate::settings) fn serialize<S: Serializer>(
+                value: &$Type,
+                to: S,
+            ) -> Result<S::Ok, S::Error> {
+                to.serialize_str(value.name())
+            }
 
-    pub(in crate::settings) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Engine, D::Error> {
-        let name = String::deserialize(from)?;
-        Engine::ALL
-            .into_iter()
-            .find(|engine| engine.name() == name)
-            .ok_or_else(|| D::Error::custom(format!("no engine is called `{name}`")))
-    }
+            pub(in crate::settings) fn deserialize<'de, D: Deserializer<'de>>(
+                from: D,
+            ) -> Result<$Type, D::Error> {
+                let name = String::deserialize(from)?;
+                <$Type>::ALL
+                    .into_iter()
+                    .find(|value| value.name() == name)
+                    .ok_or_else(|| D::Error::custom(format!("no {} is called `{name}`", $what)))
+            }
+        }
+    };
 }
 
-/// Serialises a kernel as its name on the command line.
-pub(super) mod kernel_name {
-    use bptt::Kernel;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(in crate::settings) fn serialize<S: Serializer>(
-        kernel: &Kernel,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        to.serialize_str(kernel.name())
-    }
-
-    pub(in crate::settings) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Kernel, D::Error> {
-        let name = String::deserialize(from)?;
-        Kernel::ALL
-            .into_iter()
-            .find(|kernel| kernel.name() == name)
-            .ok_or_else(|| D::Error::custom(format!("no kernel is called `{name}`")))
-    }
-}
+by_name!(engine_name, bptt::Engine, "engine");
+by_name!(kernel_name, bptt::Kernel, "kernel");
+by_name!(dtype_name, bptt_probe::DType, "type");
 
 /// JSON has no infinity, and serde writes null.
 pub(super) fn number_or_infinity<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
@@ -62,27 +46,4 @@ pub(super) fn one() -> usize {
 /// The type of runs from before there was a choice.
 pub(super) fn single() -> DType {
     DType::F32
-}
-
-/// Serialises a type as its name on the command line.
-pub(super) mod dtype_name {
-    use bptt_probe::DType;
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(in crate::settings) fn serialize<S: Serializer>(
-        dtype: &DType,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        to.serialize_str(dtype.name())
-    }
-
-    pub(in crate::settings) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<DType, D::Error> {
-        let name = String::deserialize(from)?;
-        DType::ALL
-            .into_iter()
-            .find(|dtype| dtype.name() == name)
-            .ok_or_else(|| D::Error::custom(format!("no type is called `{name}`")))
-    }
 }
