@@ -42,7 +42,7 @@ use environment::{Environment, Episode};
 use rollout::{Player, Rows, Window, scored, without_tape};
 use score::{ControlScores, episodes, mean};
 use serde::{Deserialize, Serialize};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// How much the error of the values counts.
 const VALUE_SHARE: f64 = 0.5;
@@ -85,7 +85,7 @@ pub struct Control {
     settings: Settings,
     options: ControlOptions,
     environment: Environment,
-    others: ControlScores,
+    others: OnceLock<ControlScores>,
     kept: Mutex<Kept>,
 }
 
@@ -117,6 +117,12 @@ impl Kept {
 }
 
 impl Control {
+    /// Returns of policies without a network. They play thousands of episodes, so only who asks waits for them: a model
+    /// that is loaded does not.
+    fn others(&self) -> ControlScores {
+        *self.others.get_or_init(|| ControlScores::of(self.environment))
+    }
+
     /// The config of the model: what is seen at each step; a score for each action and the value.
     pub fn config(&self) -> RegressorConfig {
         let layers = self.settings.layer_config(self.environment.width());
@@ -248,8 +254,7 @@ impl Task for Control {
     fn new(settings: &Settings) -> Result<Self, Error> {
         let options: ControlOptions = settings.options()?;
         let environment = options.environment();
-        let others = ControlScores::of(environment);
-        let kept = Mutex::default();
+        let (others, kept) = (OnceLock::new(), Mutex::default());
         Ok(Self { settings: settings.clone(), options, environment, others, kept })
     }
 
@@ -287,7 +292,7 @@ impl Task for Control {
     fn test(&self, model: &Self::Model, device: &Device) -> Option<TestScores> {
         let begun = episodes(self.environment, Purpose::Test);
         let scores = self.judged(model, &begun, device);
-        let control = Some(self.others);
+        let control = Some(self.others());
         Some(TestScores { control, ..TestScores::new(begun.len(), scores) })
     }
 
@@ -321,7 +326,7 @@ impl Task for Control {
             Environment::TMaze(length) => format!("a T-maze with a corridor of {length} steps"),
         };
         let tried = self.environment.memoryless().len();
-        let ControlScores { random_return, memoryless_return, largest_return } = self.others;
+        let ControlScores { random_return, memoryless_return, largest_return } = self.others();
         format!(
             "{name}, episodes of at most {} steps; the largest return is {largest_return}, random actions have \
              {random_return:.2}, the best of {tried} policies without memory {memoryless_return:.2}",
