@@ -11,7 +11,9 @@ use crate::option::{LONGEST, TaskOption};
 use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
-use crate::tasks::parts::{drawn_batches, last_hidden, sequence_model, validated};
+use crate::tasks::parts::{
+    SHORT, drawn_batches, last_hidden, sequence_model, validated, with_chrono,
+};
 use bptt::{AnyLayer, AnyState, RecurrentLayer};
 use bptt_probe::readout::{Batch, Input, Reads, Target};
 use burn::Tensor;
@@ -116,6 +118,14 @@ impl Task for Adding {
     type Options = AddingOptions;
     type Model = Adder<AnyLayer>;
 
+    fn adapted(settings: Settings) -> Settings {
+        let length = settings.options().map_or(0, |AddingOptions { length }| length);
+        match length > SHORT {
+            true => with_chrono(settings, length),
+            false => settings,
+        }
+    }
+
     fn new(settings: &Settings) -> Result<Self, Error> {
         let AddingOptions { length } = settings.options()?;
         Ok(Self { settings: settings.clone(), time: length })
@@ -169,6 +179,7 @@ impl Task for Adding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bptt::CellKind;
 
     fn task(length: usize) -> Adding {
         Adding::new(&Adding::defaults().with_option("length", length)).unwrap()
@@ -186,6 +197,22 @@ mod tests {
                 assert_eq!(row[2 * marks[0]] + row[2 * marks[1]], *target);
             }
         }
+    }
+
+    #[test]
+    fn cells_with_gates_begin_with_long_memories_if_sequences_are_long() {
+        let of = |cell: CellKind, length: usize| {
+            let settings = Settings { cell: cell.into(), ..Adding::defaults() };
+            Adding::adapted(settings.with_option("length", length)).bias_init.to_string()
+        };
+        let found = [
+            (CellKind::Lstm, 100),
+            (CellKind::Lstm, 101),
+            (CellKind::Gru, 600),
+            (CellKind::Rnn, 600),
+        ]
+        .map(|(cell, length)| of(cell, length));
+        assert_eq!(found, ["torch", "chrono:101", "chrono:600", "torch"]);
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::random::{Purpose, generator};
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parts::{
-    cross_entropy, drawn_batches, run, sequence_model, share_right, smoothed_cross_entropy,
-    validated,
+    SHORT, cross_entropy, drawn_batches, run, sequence_model, share_right, smoothed_cross_entropy,
+    validated, with_chrono,
 };
 use bptt::{AnyLayer, AnyLayerConfig, AnyState, CellKind, RecurrentLayer};
 use bptt_probe::readout::{Batch, Input, Reads, Target};
@@ -221,6 +221,14 @@ impl Task for Copying {
         // An LSTM takes many times as long to learn what to remember.
         let common = Settings::new(Self::NAME, &CopyOptions::default());
         Settings { cell: CellKind::Gru.into(), hidden: 128, ..common }
+    }
+
+    fn adapted(settings: Settings) -> Settings {
+        let length = settings.options().map_or(0, |CopyOptions { length, .. }| length);
+        match length > SHORT {
+            true => with_chrono(settings, length),
+            false => settings,
+        }
     }
 
     fn new(settings: &Settings) -> Result<Self, Error> {

@@ -8,6 +8,7 @@
 
 mod mnist;
 
+use crate::average::Average;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::folder_files::{FolderInfo, LabelledInfo};
@@ -17,11 +18,13 @@ use crate::labelled::score::{likeliest, log_probabilities};
 use crate::model_config::ModelConfig;
 use crate::option::TaskOption;
 use crate::random::{Purpose, generator};
+use crate::recipe::Recipe;
+use crate::schedule::Schedule;
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task, TestScores};
 use crate::tasks::parity::{Classifier, ClassifierConfig};
 use crate::tasks::parts::{readout, smoothed_cross_entropy};
-use bptt::{AnyCell, AnyLayer, AnyState};
+use bptt::{AnyCell, AnyLayer, AnyState, CellKind};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::tensor::{Device, Int, TensorData};
@@ -206,7 +209,18 @@ impl Task for Digits {
 
     fn defaults() -> Settings {
         let common = Settings::new(Self::NAME, &DigitsOptions::default());
-        Settings { lr: 5e-3, steps: Some(2000), validate_every: 100, ..common }
+        let sizes = Settings { cell: CellKind::Gru.into(), hidden: 128, ..common };
+        let schedule = Schedule::Plateau { patience: 3, factor: 0.5 };
+        let recipe = Recipe { schedule, average: Average::Ema(0.99), ..Recipe::default() };
+        Settings { recipe, lr: 5e-3, validate_every: 100, ..sizes }
+    }
+
+    fn adapted(settings: Settings) -> Settings {
+        match settings.cell.cell() {
+            Some(_) => settings,
+            // One layer that runs as a scan is linear in the pixels, or nearly so.
+            None => Settings { hidden: 64, layers: 2, dropout: 0.3, ..settings },
+        }
     }
 
     fn new(settings: &Settings) -> Result<Self, Error> {

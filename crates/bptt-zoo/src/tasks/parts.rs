@@ -13,6 +13,9 @@ use burn::tensor::activation::log_softmax;
 /// How many sequences a validation has, if the data has so many.
 pub(crate) const VALIDATION: usize = 1024;
 
+/// Over so many steps cells remember as they are drawn.
+pub(crate) const SHORT: usize = 100;
+
 /// The settings with the chrono initialisation for dependences of up to `longest` steps, if the cell can have it.
 pub(crate) fn with_chrono(settings: Settings, longest: usize) -> Settings {
     let Ok(chrono) = format!("chrono:{longest}").parse::<BiasInitializer>() else {
