@@ -7,6 +7,16 @@ What to expect: progress on standard error, and one table in Markdown on standar
 Ratios are bptt over ONNX Runtime: below 1, bptt takes less. Both work in turns, so that a machine that slows down slows
 both down; the figures are medians over the rounds' medians. A size with one step is a step of a stream: the state goes in
 and comes out. There ONNX Runtime's time has what its interface in Python takes, some 10 µs.
+
+Beside them is what bounds bptt, measured in the same process right after it, by as many threads (`bptt bench` without
+`--no-ceiling`): the time that the bound takes alone, and how much of it is reached, which is that time over bptt's.
+
+- products: the operations at the rate of a product of two matrices of 1024 x 1024;
+- cache: reading the weights once a step from the cache that they fit, where that takes longer.
+
+The last two columns are the same for the layer's own products, with as many rows as a step has, and with packed weights
+that stay in the cache, and for nothing else. At the end, standard error has the sizes whose ratio is above 0.8 and where
+less than 85 % of the bound is reached.
 """
 
 import argparse
@@ -28,6 +38,9 @@ SIZES = [
 GATES = {"LSTM": 4, "GRU": 3}
 # So many steps of a stream are one run.
 STEPS = 1000
+# At most so much of ONNX Runtime's time, or at least so much of the bound.
+GOAL = 0.8
+REACHED = 0.85
 
 
 def arguments():
@@ -95,42 +108,55 @@ def onnx_times(run, feed, states, is_step, repeats):
     return [milliseconds / steps for milliseconds in beside.times(once, repeats)]
 
 
-def bptt_median(args, cell, size, threads, is_step):
+def bptt_report(args, cell, size, threads, is_step):
     batch, steps, width, hidden = size
     size = batch, STEPS if is_step else steps, width, hidden
     how = dict(mode="step" if is_step else "infer", threads=threads, repeats=args.repeats, device="flex")
-    return beside.report(beside.bench_command(args, cell, size, **how))["median_ms"]
+    return beside.report(beside.bench_command(args, cell, size, ceiling=True, **how))
 
 
 def measure(args, cell, size, threads):
-    """The medians of ONNX Runtime and of bptt, in milliseconds."""
+    """ONNX Runtime's time in milliseconds, bptt's, and what bounds it: its name, its time, and that of the products."""
     is_step = size[1] == 1
-    medians = [], []
+    theirs, ours = [], []
     for _ in range(args.rounds):
         # A new session in each round, so that its threads do not look for work while bptt is measured.
         run, feed, states = session(cell, size, threads)
-        medians[0].append(statistics.median(onnx_times(run, feed, states, is_step, args.repeats)))
+        theirs.append(statistics.median(onnx_times(run, feed, states, is_step, args.repeats)))
         del run
-        medians[1].append(bptt_median(args, cell, size, threads, is_step))
-    return [statistics.median(side) for side in medians]
+        ours.append(bptt_report(args, cell, size, threads, is_step))
+    if any(report["bounds"] is None for report in ours):
+        raise Failed(f"{args.bptt} measures no bounds: build it again")
+    bounds = {
+        name: statistics.median(report["bounds"][name] for report in ours)
+        for name in ["large_ms", "reading_ms", "products_ms"]
+    }
+    by = "cache" if bounds["reading_ms"] > bounds["large_ms"] else "products"
+    alone = max(bounds["reading_ms"], bounds["large_ms"])
+    return statistics.median(theirs), statistics.median(r["median_ms"] for r in ours), by, alone, bounds["products_ms"]
 
 
 def table(args):
     beside.check_program(args)
-    head = ["cell", "B, T, I, H"]
-    for threads in args.threads:
-        of = f"{threads} thread" + "s" * (threads > 1)
-        head += [f"ONNX Runtime ms, {of}", "bptt ms", "ratio"]
-    rows = []
+    head = ["cell", "B, T, I, H", "bound by", "threads", "ONNX Runtime ms", "bptt ms", "ratio"]
+    head += ["bound alone ms", "reached", "own products alone ms", "reached"]
+    rows, short = [], []
     for cell in args.cell or ["lstm", "gru"]:
         for size in args.size:
-            row = [cell, ", ".join(map(str, size))]
             for threads in args.threads:
-                theirs, ours = measure(args, cell, size, threads)
+                theirs, ours, by, alone, products = measure(args, cell, size, threads)
+                row = [cell, ", ".join(map(str, size)), by, str(threads)]
                 row += [f"{theirs:.3g}", f"{ours:.3g}", f"{ours / theirs:.2f}"]
-            rows.append(row)
-            print(*row, sep="  ", file=sys.stderr)
-    beside.print_table(head, rows, names=2)
+                row += [text for time in (alone, products) for text in (f"{time:.3g}", f"{time / ours:.0%}")]
+                rows.append(row)
+                if ours > GOAL * theirs and alone < REACHED * ours:
+                    short.append(row)
+                print(*row, sep="  ", file=sys.stderr)
+    beside.print_table(head, rows, names=3)
+    missed = f"{len(short)} of {len(rows)} have a ratio above {GOAL} and reach less than {REACHED:.0%} of the bound"
+    print(missed, file=sys.stderr)
+    for row in short:
+        print(*row, sep="  ", file=sys.stderr)
 
 
 if __name__ == "__main__":

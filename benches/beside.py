@@ -73,12 +73,12 @@ def times(once, repeats):
     return found
 
 
-def bench_command(args, cell, size, **options):
-    """A measurement by `bptt bench`."""
+def bench_command(args, cell, size, ceiling=False, **options):
+    """A measurement by `bptt bench`; with `ceiling`, beside what bounds it."""
     batch, steps, width, hidden = size
     options = {"batch": batch, "time": steps, "input": width, "hidden": hidden, **options}
     named = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
-    return [str(args.bptt), "bench", "--cell", cell, *named, "--no-ceiling", "--json", "-"]
+    return [str(args.bptt), "bench", "--cell", cell, *named, *([] if ceiling else ["--no-ceiling"]), "--json", "-"]
 
 
 def report(command):

@@ -10,6 +10,7 @@ pub fn text(report: &Report, ceiling: Option<Ceiling>) -> String {
         report.load.as_ref().map_or_else(Vec::new, |load| served(report, load)),
         latency(report),
         work(report, ceiling),
+        bounds(report),
     ];
     lines.concat().join("\n")
 }
@@ -140,6 +141,24 @@ fn latency(report: &Report) -> Vec<String> {
         percentile(report.p99_ms),
         percentile(report.p999_ms),
         longest * scale,
+    )]
+}
+
+/// What the run cannot be faster than.
+fn bounds(report: &Report) -> Vec<String> {
+    let Some(bounds) = &report.bounds else { return Vec::new() };
+    let what = match bounds.by.as_str() {
+        "cache" => "reading the weights from the cache",
+        _ => "the products, at the rate of that large one,",
+    };
+    let (unit, scale) = if report.mode == "step" { ("µs", 1e3) } else { ("ms", 1.0) };
+    let reached = |ms: f64| format!("{:.0} %", 100.0 * ms / report.median_ms);
+    vec![format!(
+        "bound   {what} would take {:.3} {unit}, so {} is reached; the same products alone take {:.3} {unit}, {}",
+        bounds.alone_ms * scale,
+        reached(bounds.alone_ms),
+        bounds.products_ms * scale,
+        reached(bounds.products_ms),
     )]
 }
 

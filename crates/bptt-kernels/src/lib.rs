@@ -73,6 +73,39 @@ pub fn available_memory(need: u128) -> Option<usize> {
     }
 }
 
+/// The time that products take one after the other by the kernels for host memory, in seconds: the shortest of many
+/// repetitions, with packed `f32` matrices that stay in the cache. A layer whose steps have these products cannot be faster.
+///
+/// # Arguments
+///
+/// - `products`: the rows, the inner dimension and the columns of each
+/// - `threads`: how many compute side by side, each its part, without waiting for each other
+///
+/// Returns `None` in a build without these kernels.
+pub fn product_seconds(products: &[[usize; 3]], threads: usize) -> Option<f64> {
+    #[cfg(feature = "host")]
+    return Some(host::gemm::bounds::product_seconds(products, threads));
+    #[cfg(not(feature = "host"))]
+    {
+        let _ = (products, threads);
+        None
+    }
+}
+
+/// The time in which threads read so many `f32` numbers side by side, in seconds: the shortest of many repetitions, so
+/// from the cache that they fit. A step of one row cannot be faster than the reading of its weights.
+///
+/// Returns `None` in a build without kernels for host memory.
+pub fn reading_seconds(numbers: usize, threads: usize) -> Option<f64> {
+    #[cfg(feature = "host")]
+    return Some(host::gemm::bounds::reading_seconds(numbers, threads));
+    #[cfg(not(feature = "host"))]
+    {
+        let _ = (numbers, threads);
+        None
+    }
+}
+
 /// How many kernels of steps and sequences this thread has launched on GPUs since it began. The large products before and
 /// behind a sequence do not count, nor does what copies tensors, nor the reference body.
 pub fn sequence_launches() -> u64 {

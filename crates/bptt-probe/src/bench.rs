@@ -1,5 +1,6 @@
 //! Measures what a layer costs: time, work and memory of one run.
 
+mod bounds;
 mod latency;
 mod load;
 mod memory;
@@ -9,6 +10,7 @@ mod report;
 mod settings;
 mod warm_up;
 
+pub use bounds::Bounds;
 pub use memory::Memory;
 pub use report::{LoadReport, Report};
 pub use settings::{Contender, Load, Mode, Settings};
@@ -116,6 +118,8 @@ pub fn bench(
         None => None,
     };
 
+    let bounds = ceiling.and_then(|ceiling| Bounds::of(settings, threads, ceiling.best()));
+
     times.sort_by(f64::total_cmp);
     let median_ms = median(&times);
     let figures = Figures {
@@ -129,6 +133,8 @@ pub fn bench(
         clock_ms,
         launches,
         load: None,
+        ceiling_gflops: ceiling.map(Ceiling::best),
+        bounds,
     };
     Ok((Report::of(settings, threads, figures), ceiling))
 }
@@ -267,6 +273,24 @@ mod tests {
         assert_eq!(report.samples, Some(load.inputs));
         assert!(report.p50_ms <= report.longest_ms && report.p999_ms.is_none());
         assert!(report.min_ms > 0.0 && Some(report.max_ms) == report.longest_ms);
+    }
+
+    #[cfg(feature = "flex")]
+    #[test]
+    fn what_bounds_a_layer_takes_less_time() {
+        let one = Settings { layers: 1, bidirectional: false, ceiling: true, ..settings() };
+        for mode in [Mode::Infer, Mode::Step] {
+            let large = Settings { mode, batch: 8, time: 50, input: 64, hidden: 64, ..one.clone() };
+            let (report, ceiling) = bench(&large, 1, None).expect("it can be measured");
+            assert_eq!(report.ceiling_gflops, ceiling.map(Ceiling::best));
+            let bounds = report.bounds.expect("of one layer");
+            assert_eq!(bounds.alone_ms, bounds.large_ms.max(bounds.reading_ms));
+            assert!(bounds.reading_ms > 0.0 && bounds.products_ms > 0.0, "{bounds:?}");
+            assert!(bounds.products_ms < report.max_ms, "{bounds:?} {}", report.max_ms);
+        }
+        let stack = Settings { ceiling: true, ..settings() };
+        let (report, _) = bench(&stack, 1, None).expect("it can be measured");
+        assert!(report.bounds.is_none() && report.ceiling_gflops.is_some());
     }
 
     #[test]

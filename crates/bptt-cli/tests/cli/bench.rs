@@ -138,6 +138,28 @@ fn a_measurement_has_all_fields_and_readable_lines() {
     }
 }
 
+/// One layer in inference is beside what bounds it; a stack is not.
+#[test]
+fn a_layer_is_measured_beside_its_bounds() {
+    for mode in ["infer", "step"] {
+        let done = tiny_bench(&["--cell", "lstm", "--mode", mode, "--json", "-"]);
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        assert!(stderr(&done).contains("the same products alone take"), "{}", stderr(&done));
+        let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+        assert!(report["ceiling_gflops"].as_f64() > Some(0.0), "{report}");
+        let bounds = &report["bounds"];
+        let [alone, large, products, reading] =
+            ["alone_ms", "large_ms", "products_ms", "reading_ms"]
+                .map(|name| bounds[name].as_f64().expect("a number"));
+        assert!(large > 0.0 && reading > 0.0 && products > 0.0, "{report}");
+        assert_eq!(alone, large.max(reading), "{report}");
+        assert_eq!(bounds["by"], if reading > large { "cache" } else { "products" }, "{report}");
+    }
+    let done = tiny_bench(&["--cell", "lstm", "--mode", "infer", "--layers", "2", "--json", "-"]);
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert!(report["bounds"].is_null() && report["ceiling_gflops"].is_number(), "{report}");
+}
+
 #[test]
 fn single_steps_are_enough_for_the_percentiles() {
     let done = tiny_bench(&["--cell", "gru", "--mode", "step", "--no-ceiling", "--json", "-"]);

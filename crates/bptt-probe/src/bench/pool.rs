@@ -96,6 +96,8 @@ pub(super) fn bench(
         clock_ms: None,
         launches: None,
         load: Some(report),
+        ceiling_gflops: None,
+        bounds: None,
     };
     Ok(Report::of(settings, threads, figures))
 }

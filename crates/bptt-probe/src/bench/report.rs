@@ -1,5 +1,6 @@
 //! The result of a measurement.
 
+use crate::bench::bounds::Bounds;
 use crate::bench::latency::Percentiles;
 use crate::bench::settings::Settings;
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,12 @@ pub struct Report {
     pub launches: Option<u64>,
     /// The load and what became of it, for `pool`.
     pub load: Option<LoadReport>,
+    /// The rate of a product of two matrices of `1024 × 1024` on the device, in billions of operations per second, if it was
+    /// measured.
+    pub ceiling_gflops: Option<f64>,
+    /// What the run cannot be faster than: with the former, of one layer in one direction in `f32` on a host device, for
+    /// `infer` and `step`.
+    pub bounds: Option<Bounds>,
 }
 
 /// A load on a pool of streams, and what became of it.
@@ -116,6 +123,8 @@ pub(super) struct Figures {
     pub(super) clock_ms: Option<f64>,
     pub(super) launches: Option<u64>,
     pub(super) load: Option<LoadReport>,
+    pub(super) ceiling_gflops: Option<f64>,
+    pub(super) bounds: Option<Bounds>,
 }
 
 impl Report {
@@ -150,6 +159,8 @@ impl Report {
             repeats: figures.repeats,
             launches: figures.launches,
             load: figures.load,
+            ceiling_gflops: figures.ceiling_gflops,
+            bounds: figures.bounds,
         }
     }
 }

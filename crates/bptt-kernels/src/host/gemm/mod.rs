@@ -1,5 +1,6 @@
 //! Matrix products on packed matrices. They know rows and columns; they do not know layers, cells or time.
 
+pub(crate) mod bounds;
 pub(crate) mod columns;
 pub(crate) mod dispatch;
 pub(crate) mod microkernel;
