@@ -130,7 +130,7 @@ fn help_has_every_task_with_its_options_and_defaults() {
         "- adding: Remember two marked numbers of a sequence and add them",
         "- char-lm: Predict the next character of a text",
         "--cell <CELL> The recurrent cell [default: lstm; chorales and copy and digits gru]",
-        "--hidden <H> Size of the hidden state [default: 64; char-lm and chorales and copy and digits 128, control and forecast and reber and temporal-order 32]",
+        "--hidden <H> Size of the hidden state [default: 64; char-lm and copy and digits 128, chorales 192, control and forecast and reber and temporal-order 32]",
         "--dtype <DTYPE> In which type the recurrent layers compute; the parameters that are trained are f32 \
          [default: f32]",
         "--lr <X> Learning rate [default: 0.01; char-lm 0.004, control and digits and translate 0.005]",

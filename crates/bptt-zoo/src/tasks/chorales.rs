@@ -14,10 +14,12 @@ use crate::fingerprint::Fingerprint;
 use crate::folder_files::{FolderInfo, SeriesInfo};
 use crate::model_config::ModelConfig;
 use crate::noise_settings::NoiseSettings;
+use crate::optimizer::OptimizerKind;
 use crate::option::TaskOption;
 use crate::random::{Purpose, generator};
 use crate::read;
 use crate::recipe::Recipe;
+use crate::schedule::Schedule;
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task, TestScores};
 use crate::tasks::flip_flop::{Regressor, RegressorConfig};
@@ -192,15 +194,18 @@ impl Task for Chorales {
 
     fn defaults() -> Settings {
         let common = Settings::new(Self::NAME, &ChoralesOptions::default());
-        let sizes = Settings { cell: CellKind::Gru.into(), hidden: 128, batch: 16, ..common };
-        let recipe = Recipe { average: Average::Ema(0.98), ..Recipe::default() };
-        Settings { recipe, steps: Some(1500), validate_every: 50, ..sizes }
+        let sizes = Settings { cell: CellKind::Gru.into(), hidden: 192, batch: 16, ..common };
+        let (schedule, average) = (Schedule::Cosine, Average::Ema(0.99));
+        let recipe = Recipe { schedule, average, ..Recipe::default() };
+        Settings { recipe, steps: Some(2500), validate_every: 100, ..sizes }
     }
 
     fn adapted(mut settings: Settings) -> Settings {
         // There are few chorales, and without noise they are learned by heart.
+        settings.optimizer = OptimizerKind::AdamW;
+        settings.recipe.weight_decay = Some(0.05);
         let noise = NoiseSettings {
-            variational_dropout: NoiseRates::Same(0.2),
+            variational_dropout: NoiseRates::Each(0.3, 0.5),
             ..NoiseSettings::default()
         };
         if settings.engine != Engine::Rtrl && noise.check(settings.cell).is_ok() {
