@@ -107,6 +107,9 @@ pub struct ForecastInfo {
     /// With dates, the place of the first step after what the run learned from, the training and the validation part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) learned_until: Option<i64>,
+    /// How many values a window has. `None`: what the options say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) length: Option<usize>,
 }
 
 impl ForecastInfo {

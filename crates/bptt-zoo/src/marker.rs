@@ -270,6 +270,7 @@ mod tests {
                 season: 1,
                 calendar: None,
                 learned_until: None,
+                length: None,
             }),
             labelled: Some(LabelledInfo {
                 sequences: 1,

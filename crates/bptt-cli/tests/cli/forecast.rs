@@ -117,6 +117,30 @@ fn predictions_are_those_of_the_test() {
             let [a, b] = [&judged["new_scores"]["coverage"], &result["coverage"]];
             assert!((a.as_f64().expect("one") - b.as_f64().expect("one")).abs() < 1e-9, "{name}");
         }
+        // The quantiles have followed the errors of the test, and a file that begins later goes on with them.
+        let [fixed, latest] = [&result["fixed_coverage"], &result["calibration"]["latest"]];
+        assert!((0.0..=1.0).contains(&fixed.as_f64().expect("one")), "{name}");
+        let ahead = if name == "steps" { 3 } else { 1 };
+        assert_eq!(latest.as_array().map(Vec::len), Some(ahead), "{name}");
+        assert_ne!(latest, &result["calibration"]["offsets"], "{name}");
+        let newest = of("newest.csv");
+        let all = read(&data);
+        let lines: Vec<&str> = all.lines().collect();
+        let rows = [&lines[..1], &lines[lines.len() - 12..]].concat().join("\n");
+        std::fs::write(&newest, rows + "\n").expect("it can be written");
+        let next = of("next.csv");
+        let files = ["--csv", plain(&newest), "--run", plain(&run), "--out", plain(&next)];
+        let done = bptt(&[&["predict"], &files[..]].concat());
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        let last = |path: &Path| -> Vec<f64> {
+            let table = read(path);
+            let row = table.lines().last().expect("a row");
+            row.split(',').skip(1).take(9).map(|x| x.parse().expect("a number")).collect()
+        };
+        // What comes next is said alike of the whole file and of its end.
+        for (whole, newest) in last(&table).iter().zip(last(&next)) {
+            assert!((whole - newest).abs() < 1e-4 * whole.abs(), "{name}: {whole} {newest}");
+        }
         // A test with other weights is refused.
         let path = run.join("test.json");
         if has_linear {
@@ -323,4 +347,41 @@ fn what_makes_no_sense_is_one_line() {
         "{}",
         stderr(&done)
     );
+}
+
+#[test]
+fn windows_reach_beyond_a_season() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let of = |name: &str| folder.path().join(name);
+    let (data, run, short) = (of("weeks.csv"), of("run"), of("short"));
+    let wave = |t: usize| 50.0 + 20.0 * (t as f64 * std::f64::consts::TAU / 52.0).sin();
+    let row = |t: usize| format!("{:.2}\n", wave(t) + ((t * 37) % 11) as f64 / 10.0);
+    std::fs::write(&data, "x\n".to_string() + &(0..400).map(row).collect::<String>())
+        .expect("it can be written");
+    let ask = ["train", "forecast", "--csv", plain(&data), "--column", "x", "--hidden", "4"];
+    let ask = [&ask[..], &["--steps", "5", "--batch", "8"]].concat();
+    let ask = |more: &[&str]| bptt(&[&ask[..], more].concat());
+    let done = ask(&["--out", plain(&run)]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let said = stdout(&done);
+    for part in [
+        "windows of 61, 1 ahead",
+        "windows reach beyond a season of 52 (--length)",
+        "linear autoregression (61)",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let done = bptt(&["predict", "--run", plain(&run), "--csv", plain(&data)]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    assert!(stderr(&done).contains("340 forecasts"), "{}", stderr(&done));
+    // What is asked for is what there is.
+    let done = ask(&["--out", plain(&short), "--length", "50"]);
+    assert!(stdout(&done).contains("windows of 50, 1 ahead"), "{}", stdout(&done));
+    let done = ask(&["--out", plain(&of("next")), "--warm-start", plain(&short)]);
+    assert_eq!(done.status.code(), Some(2));
+    let why = "its windows have 50 values, and 61 fit this table: say --length 50";
+    assert!(stderr(&done).contains(why), "{}", stderr(&done));
+    let done = ask(&["--out", plain(&of("next")), "--length", "1"]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(stderr(&done).contains("--length 1: has to be 2 to"), "{}", stderr(&done));
 }

@@ -138,9 +138,9 @@ fn help_has_every_task_with_its_options_and_defaults() {
         "--clip <X> Scale gradients down to this global norm; `inf` for never [default: 1]",
         "--bidirectional Read each sequence backward as well [not for char-lm, chorales, control, reber]",
         "--length <T> adding: numbers in a sequence; control: steps in the corridor of a t-maze [10]; copy: the pause; flip-flop: steps in a sequence; forecast: \
-         values in a window; \
+         values in a window (0: 50, or a season and a sixth where that is longer); \
          parity: bits in the longest sequence; temporal-order: symbols in a sequence \
-         [default: 50; copy 10, parity 40, temporal-order 100]",
+         [default: 50; copy 10, forecast 0, parity 40, temporal-order 100]",
         "--bits <K> flip-flop: bits to remember, each with an input and an output [default: 3]",
         "--column <NAME> forecast: the column with the series",
         "- classify: Say the label of sequences of your own: a classifier",

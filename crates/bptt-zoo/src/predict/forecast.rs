@@ -5,12 +5,13 @@ use crate::folder::RunFolder;
 use crate::folder_files::ForecastInfo;
 use crate::frame::Frame;
 use crate::frame::step::Grid;
-use crate::series::Standardization;
+use crate::series::{Series, Standardization};
 use crate::task_settings::stored;
 use crate::tasks::forecast::Forecast;
 use crate::tasks::forecast::combination::Combination;
 use crate::tasks::forecast::data::{OneSeries, series_of};
 use crate::tasks::forecast::encode::{Reader, Window, calendar_of};
+use crate::tasks::forecast::follow::Ahead;
 use crate::tasks::forecast::head::{Head, LEVELS, Said};
 use crate::tasks::forecast::model::{Forecaster, ForecasterConfig};
 use crate::tasks::forecast::options::ForecastOptions;
@@ -101,14 +102,16 @@ pub struct KnownScores {
 /// window.
 pub fn forecast(folder: &RunFolder, csv: &Path, device: &Device) -> Result<Forecasts, Error> {
     let settings = stored::<Forecast>(folder)?;
-    let options: ForecastOptions = settings.options()?;
+    let mut options: ForecastOptions = settings.options()?;
     let Some(info) = folder.config()?.info.forecast else {
         let why = "no `forecast`: the run is of an older version; train it again";
         return Err(folder.in_config(why));
     };
+    options.length = info.length.unwrap_or(options.length);
     let model = folder.load::<ForecasterConfig>(device)?;
     let targets = options.column.0.len();
-    let fits = model.shape.inputs == options.inputs(&calendar_of(&info, &options))
+    let fits = options.length >= 2
+        && model.shape.inputs == options.inputs(&calendar_of(&info, &options))
         && model.shape.targets == targets
         && model.head.weight.dims()[1]
             == targets * options.outputs_ahead() * options.head.parameters()
@@ -123,6 +126,9 @@ pub fn forecast(folder: &RunFolder, csv: &Path, device: &Device) -> Result<Forec
     let values = targets * options.horizon;
     if combination.as_ref().is_some_and(|both| !both.is_sound(values, options.length)) {
         return Err(folder.in_config("`combination` in test.json does not fit the model"));
+    }
+    if calibration.as_ref().is_some_and(|all| !all.is_sound(values)) {
+        return Err(folder.in_config("`calibration` in test.json does not fit the model"));
     }
     let grid = info.grid.filter(|grid| !grid.is_of_numbers());
     let frame = Frame::load(csv, &options.columns(), &options.format, grid.as_ref())?;
@@ -216,24 +222,65 @@ impl Work<'_> {
         })
     }
 
-    /// What is said after the window that ends before the step `end`, with what the validation part has combined and
-    /// corrected.
-    fn together(
+    /// What is said after the windows that end before these steps, with what the validation part has combined and corrected.
+    /// As in the test, quantiles follow the errors of values that the run has not learned from, where dates say which these
+    /// are. If the file begins later, they begin as they were after the test.
+    fn said(
         &self,
         one: &OneSeries,
         scales: &[Standardization],
-        end: usize,
-        mut said: Vec<Said>,
-    ) -> Vec<Said> {
-        if let Some(both) = &self.combination {
-            said = both.of(one, scales, end, &said);
-        }
-        if let Some(calibration) = &self.calibration {
-            for (at, said) in said.iter_mut().enumerate() {
-                *said = calibration.apply(at, said);
+        ends: &[usize],
+        batch: usize,
+    ) -> Vec<Vec<Said>> {
+        let ForecastOptions { length, horizon, .. } = *self.options;
+        let new = self
+            .info
+            .learned_until
+            .map_or(usize::MAX, |until| usize::try_from(until - one.start).unwrap_or(0));
+        let known = |step: usize, column: usize| {
+            let series = &one.targets[column];
+            series.known.get(step).filter(|known| **known).map(|_| series.values[step])
+        };
+        // As the windows of the test: all values after them are known.
+        let is_whole = |end: usize| {
+            let is_known = |series: &Series| {
+                series.known.get(end..end + horizon).is_some_and(|next| !next.contains(&false))
+            };
+            one.targets.iter().all(is_known)
+        };
+        let last = ends.last().copied().unwrap_or(0);
+        let followed =
+            (new.max(length)..=last).filter(|end| self.calibration.is_some() && is_whole(*end));
+        let mut all: Vec<usize> = ends.iter().copied().chain(followed).collect();
+        all.sort_unstable();
+        all.dedup();
+        let linear = self.model.linear.as_ref();
+        let reader = Reader { options: self.options, info: self.info, linear };
+        let window = |end: &usize| Window { series: one, scales, start: end - length };
+        let windows: Vec<Window<'_>> = all.iter().map(window).collect();
+        let said = windows.chunks(batch).flat_map(|some| reader.say(self.model, some, self.device));
+        let together = |(said, &end): (Vec<Said>, &usize)| Ahead {
+            end,
+            said: match &self.combination {
+                Some(both) => both.of(one, scales, end, &said),
+                None => said,
+            },
+            is_followed: end >= new && is_whole(end),
+        };
+        let ahead: Vec<Ahead> = said.zip(&all).map(together).collect();
+        let said = match &self.calibration {
+            Some(calibration) => {
+                let begins_later = new == usize::MAX || new < length;
+                let begin = match begins_later && !calibration.latest.is_empty() {
+                    true => &calibration.latest,
+                    false => &calibration.offsets,
+                };
+                calibration.follow(begin, &ahead, one.targets.len(), &known).0
             }
-        }
-        said
+            None => ahead.into_iter().map(|ahead| ahead.said).collect(),
+        };
+        let asked = said.into_iter().zip(&all).filter(|(_, end)| ends.binary_search(end).is_ok());
+        asked.map(|(said, _)| said).collect()
     }
 
     fn lines(
@@ -256,13 +303,7 @@ impl Work<'_> {
             short_ahead.1 = short_ahead.1.min(known_ahead.saturating_sub(steps));
         }
         ends.reverse();
-        let linear = self.model.linear.as_ref();
-        let reader = Reader { options: self.options, info: self.info, linear };
-        let windows: Vec<Window<'_>> =
-            ends.iter().map(|end| Window { series: one, scales, start: end - length }).collect();
-        let said = windows.chunks(batch).flat_map(|some| reader.say(self.model, some, self.device));
-        let together = |(said, &end): (Vec<Said>, &usize)| self.together(one, scales, end, said);
-        let said: Vec<Vec<Said>> = said.zip(&ends).map(together).collect();
+        let said = self.said(one, scales, &ends, batch);
         let last = ends.last().map_or(steps, |end| steps.max(end + horizon));
         let time = |at: usize| match grid {
             Some(grid) => grid.text(grid.moment(one.start + at as i64)),

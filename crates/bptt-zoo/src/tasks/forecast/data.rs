@@ -8,7 +8,7 @@ use crate::frame::{Frame, FrameSeries};
 use crate::labelled::scaling::Scaling;
 use crate::series::{Series, Standardization};
 use crate::tasks::forecast::calendar::CalendarFeature;
-use crate::tasks::forecast::options::ForecastOptions;
+use crate::tasks::forecast::options::{ForecastOptions, LONGEST_WINDOW, WINDOW};
 use crate::tasks::forecast::season::season;
 use std::ops::Range;
 
@@ -102,6 +102,8 @@ pub(crate) struct ForecastData {
     pub(crate) test: Vec<Start>,
     pub(crate) fingerprint: u64,
     pub(crate) notes: Vec<String>,
+    /// How many values a window has.
+    pub(crate) length: usize,
 }
 
 /// Where a window begins: the series and the step.
@@ -133,6 +135,18 @@ impl ForecastData {
         name: &str,
     ) -> Result<Self, Error> {
         let cuts: Vec<_> = cuts(&series, grid.is_some(), options);
+        let longest = series.iter().zip(&cuts).max_by_key(|(_, cut)| cut[0]);
+        let trained =
+            longest.map_or(&[][..], |(one, cut)| &one.targets[0].values[..cut[0].min(one.len())]);
+        let season = match options.season {
+            0 => season(trained, grid.as_ref()),
+            season => season,
+        };
+        let length = match options.length {
+            0 => window_length(season, trained.len()),
+            length => length,
+        };
+        let options = &ForecastOptions { length, ..options.clone() };
         let fingerprint = fingerprint(&series);
         let part = |of: fn([usize; 3]) -> Range<usize>| {
             let mut starts = Vec::new();
@@ -170,14 +184,6 @@ impl ForecastData {
         let scales = scales.collect::<Result<Vec<_>, _>>()?;
         let covariates = covariates(&series, &cuts)
             .map_err(|at| Error::input(format!("{name}: covariate {} is too large", at + 1)))?;
-        let season = match options.season {
-            0 => {
-                let longest = series.iter().zip(&cuts).max_by_key(|(_, cut)| cut[0]);
-                let values = longest.map(|(one, cut)| &one.targets[0].values[..cut[0]]);
-                season(values.unwrap_or_default(), grid.as_ref())
-            }
-            season => season,
-        };
         let names = series.iter().map(|one| one.name.clone()).collect();
         let dates = grid.filter(|grid| !grid.is_of_numbers());
         let learned = dates.map(|_| learned(&series, &cuts));
@@ -187,9 +193,17 @@ impl ForecastData {
             false => options.features(),
         });
         let learned_until = learned.map(|[.., until]| until);
-        let info =
-            ForecastInfo { names, scales, covariates, grid, season, calendar, learned_until };
-        Ok(Self { series, info, cuts, train, valid, test, fingerprint, notes })
+        let info = ForecastInfo {
+            names,
+            scales,
+            covariates,
+            grid,
+            season,
+            calendar,
+            learned_until,
+            length: Some(length),
+        };
+        Ok(Self { series, info, cuts, train, valid, test, fingerprint, notes, length })
     }
 
     /// The windows of the training and the validation part.
@@ -201,6 +215,17 @@ impl ForecastData {
     pub(crate) fn counts(&self) -> (usize, usize) {
         let targets = || self.series.iter().flat_map(|one| &one.targets);
         (targets().map(|series| series.values.len()).sum(), targets().map(Series::gaps).sum())
+    }
+}
+
+/// How many values a window has, if nobody says: a season and a sixth of it, so that each value has its own of the season before
+/// and that one's neighbours on both sides. At least [`WINDOW`], and no more than that where the season is very long, or
+/// where the training part has few such windows.
+fn window_length(season: usize, trained: usize) -> usize {
+    let whole = season.saturating_add(season.div_ceil(6));
+    match whole <= LONGEST_WINDOW && whole.saturating_mul(5) <= trained {
+        true => whole.max(WINDOW),
+        false => WINDOW,
     }
 }
 
@@ -335,4 +360,20 @@ fn fingerprint(series: &[OneSeries]) -> u64 {
         add(one.start as u64);
     }
     hash.value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::window_length;
+
+    #[test]
+    fn windows_reach_beyond_a_season() {
+        assert_eq!(window_length(1, 1000), 50);
+        assert_eq!(window_length(24, 4000), 50);
+        assert_eq!(window_length(52, 1800), 61);
+        // Too few of them, and too long ones.
+        assert_eq!(window_length(52, 300), 50);
+        assert_eq!(window_length(168, 100_000), 50);
+        assert_eq!(window_length(usize::MAX, 10), 50);
+    }
 }

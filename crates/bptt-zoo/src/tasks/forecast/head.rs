@@ -40,6 +40,15 @@ impl Said {
         Self { center: value, scale: 1.0, quantiles: [value; LEVELS.len()] }
     }
 
+    /// With an offset added to each quantile, in units of the scale.
+    pub(crate) fn moved(&self, offsets: &[f64; LEVELS.len()]) -> Self {
+        let mut quantiles = self.quantiles;
+        let both = quantiles.iter_mut().zip(offsets);
+        both.for_each(|(quantile, offset)| *quantile += self.scale * offset);
+        quantiles.sort_by(f64::total_cmp);
+        Self { quantiles, ..*self }
+    }
+
     /// Whether a value lies in the interval of 90 %.
     pub(crate) fn covers(&self, value: f64) -> bool {
         let [low, .., high] = self.quantiles;

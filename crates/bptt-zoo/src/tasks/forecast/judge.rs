@@ -5,7 +5,8 @@ use crate::task::{Scores, Task};
 use crate::tasks::forecast::baseline::Baselines;
 use crate::tasks::forecast::combination::{Combination, TwoForecasts};
 use crate::tasks::forecast::data::Start;
-use crate::tasks::forecast::head::{Head, Said};
+use crate::tasks::forecast::follow::Ahead;
+use crate::tasks::forecast::head::{Head, LEVELS, Said};
 use crate::tasks::forecast::linear::LinearForecast;
 use crate::tasks::forecast::model::Forecaster;
 use crate::tasks::forecast::options::Combine;
@@ -204,6 +205,42 @@ impl Forecast {
         Calibration::of(&before)
     }
 
+    /// What is said, corrected by quantiles that follow the errors of each series as they become known; and the offsets at the end, if
+    /// there is one series.
+    fn followed(
+        &self,
+        calibration: &Calibration,
+        starts: &[Start],
+        said: &[Vec<Pair>],
+    ) -> (Vec<Pair>, Vec<[f64; LEVELS.len()]>) {
+        let (mut all, mut latest, mut first) = (Vec::new(), Vec::new(), 0);
+        for group in starts.chunk_by(|a, b| a.0 == b.0) {
+            let series = &self.data.series[group[0].0];
+            let said = &said[first..first + group.len()];
+            first += group.len();
+            let window = |(&(_, start), pairs): (&Start, &Vec<Pair>)| Ahead {
+                end: start + self.options.length,
+                said: pairs.iter().map(|pair| pair.said).collect(),
+                is_followed: true,
+            };
+            let windows: Vec<Ahead> = group.iter().zip(said).map(window).collect();
+            let known = |step: usize, column: usize| {
+                let Series { values, known, .. } = &series.targets[column];
+                known.get(step).filter(|known| **known).map(|_| values[step])
+            };
+            let targets = series.targets.len();
+            let (corrected, offsets) =
+                calibration.follow(&calibration.offsets, &windows, targets, &known);
+            let pairs = said.iter().flatten().zip(corrected.into_iter().flatten());
+            all.extend(pairs.map(|(pair, said)| Pair { said, ..*pair }));
+            latest = offsets;
+        }
+        if self.data.series.len() > 1 {
+            latest.clear();
+        }
+        (all, latest)
+    }
+
     /// The scores on the test part.
     pub(super) fn scores(
         &self,
@@ -222,8 +259,10 @@ impl Forecast {
         let together = self.combined(both.as_ref(), &starts, &own);
         let corrected =
             |(at, pair): (usize, &Pair)| Pair { said: calibration.apply(at, &pair.said), ..*pair };
-        let pairs = together.iter().flat_map(|pairs| pairs.iter().enumerate().map(corrected));
-        let pairs: Vec<Pair> = pairs.collect();
+        let fixed = together.iter().flat_map(|pairs| pairs.iter().enumerate().map(corrected));
+        let fixed: Vec<Pair> = fixed.collect();
+        let (pairs, latest) = self.followed(&calibration, &starts, &together);
+        let calibration = Calibration { latest, ..calibration };
         let has_own = self.options.head != Head::Point;
         let alone = match self.options.combine {
             Combine::Residual => "with all of its network",
@@ -237,6 +276,7 @@ impl Forecast {
             baselines: self.baselines(&starts),
             horizon_error: HorizonError::of_each(&pairs, self.options.horizon),
             coverage: coverage(pairs.iter()),
+            fixed_coverage: coverage(fixed.iter()),
             own_coverage: has_own.then(|| coverage(own.iter().flatten())),
             interval_width: width(pairs.iter()),
             columns: if self.has_units() { Vec::new() } else { self.each_column(&pairs) },

@@ -9,13 +9,15 @@
 //! New runs learn less than that: what a linear autoregression leaves of it ([`Combine::Residual`]).
 //!
 //! There may be several columns to forecast, columns that help, several series in one table, and a head that says a
-//! distribution in place of a number. The validation part corrects the quantiles that are said ([`Calibration`]).
+//! distribution in place of a number. The validation part corrects the quantiles that are said ([`Calibration`]), and they
+//! follow the errors of what becomes known after it ([`follow`]).
 
 mod baseline;
 pub(crate) mod calendar;
 pub(crate) mod combination;
 pub(crate) mod data;
 pub(crate) mod encode;
+pub(crate) mod follow;
 pub(crate) mod head;
 mod judge;
 mod least_squares;
@@ -44,7 +46,7 @@ use crate::tasks::forecast::encode::{Reader, Window, calendar_of};
 use crate::tasks::forecast::head::Head;
 use crate::tasks::forecast::linear::LinearForecast;
 use crate::tasks::forecast::model::{ForecastShape, Forecaster, ForecasterConfig};
-use crate::tasks::forecast::options::{Combine, ForecastOptions};
+use crate::tasks::forecast::options::{Combine, ForecastOptions, LONGEST_WINDOW, WINDOW};
 use crate::tasks::forecast::shrunk::Shrunk;
 use crate::tasks::parts::{VALIDATION, mean_scores, readout, with_notes};
 use bptt::{AnyCell, AnyLayer, AnyState, Engine, NoiseRates};
@@ -91,6 +93,7 @@ impl Forecast {
     }
 
     fn of(settings: &Settings, options: ForecastOptions, data: ForecastData) -> Self {
+        let options = ForecastOptions { length: data.length, ..options };
         let fit = || Shrunk::fit(&data, &options, &data.train, options.outputs_ahead());
         let linear = if options.combine == Combine::Residual { fit() } else { None };
         let linear = linear.map(|shrunk| shrunk.linear);
@@ -180,7 +183,8 @@ impl Task for Forecast {
 
     fn defaults() -> Settings {
         let own = ForecastOptions::default();
-        let options = ForecastOptions { test_share: 10, combine: Combine::Residual, ..own };
+        let options =
+            ForecastOptions { length: 0, test_share: 10, combine: Combine::Residual, ..own };
         Settings { hidden: 32, validate_every: 50, ..Settings::new(Self::NAME, &options) }
     }
 
@@ -218,6 +222,14 @@ impl Task for Forecast {
     fn adopt(&mut self, from: &FolderInfo, settings: &Settings) -> Result<(), Error> {
         let theirs: ForecastOptions = settings.options()?;
         self.options.check_same_columns(&theirs)?;
+        let asked: ForecastOptions = self.settings.options()?;
+        let length = from.forecast.as_ref().and_then(|info| info.length).unwrap_or(theirs.length);
+        if asked.length == 0 && length != self.options.length {
+            return Err(Error::input(format!(
+                "its windows have {length} values, and {} fit this table: say --length {length}",
+                self.options.length
+            )));
+        }
         let learned_errors = |combine| combine == Combine::Residual;
         if learned_errors(self.options.combine) != learned_errors(theirs.combine) {
             let own = option_word(theirs.combine);
@@ -263,7 +275,7 @@ impl Task for Forecast {
 
     fn sequence_size(options: &ForecastOptions) -> SequenceSize {
         SequenceSize {
-            time: options.length,
+            time: if options.length == 0 { LONGEST_WINDOW } else { options.length },
             input: options.most_inputs(),
             input_has_gradients: false,
         }
@@ -378,6 +390,13 @@ impl Task for Forecast {
             self.options.length, self.options.horizon,
         );
         let mut notes = self.data.notes.clone();
+        let asked = self.settings.options::<ForecastOptions>().map_or(0, |asked| asked.length);
+        if asked == 0 && self.options.length > WINDOW {
+            notes.push(format!(
+                "windows reach beyond a season of {} (--length)",
+                self.data.info.season
+            ));
+        }
         if self.options.is_auto() {
             let read = calendar_of(&self.data.info, &self.options);
             let read: Vec<_> = read.into_iter().map(CalendarFeature::name).collect();

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// [`Default`] is what runs had before there was a choice; [`Task::defaults`](crate::Task::defaults) is for new runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ForecastOptions {
-    /// Values in a window, `T`.
+    /// Values in a window, `T`; 0: 50, or more if a season is longer.
     pub length: usize,
     /// How many values are predicted at once, `K`.
     pub horizon: usize,
@@ -91,6 +91,10 @@ pub enum Strategy {
     Recursive,
 }
 
+/// Values in a window where nobody says, and the most that a season makes of them.
+pub(crate) const WINDOW: usize = 50;
+pub(crate) const LONGEST_WINDOW: usize = 128;
+
 /// What is said together with the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -107,7 +111,7 @@ pub enum Combine {
 impl Default for ForecastOptions {
     fn default() -> Self {
         Self {
-            length: 50,
+            length: WINDOW,
             horizon: 1,
             csv: None,
             column: Names::default(),
@@ -133,7 +137,13 @@ impl ForecastOptions {
     pub(crate) const OPTIONS: [TaskOption; 20] = {
         let [delimiter, decimal, thousands, na] = TableFormat::OPTIONS;
         [
-            TaskOption::size("length", "T", "values in a window", 2, LONGEST),
+            TaskOption::size(
+                "length",
+                "T",
+                "values in a window (0: 50, or a season and a sixth where that is longer)",
+                0,
+                LONGEST,
+            ),
             TaskOption::size("horizon", "K", "how many values to say at once", 1, 1 << 16),
             TaskOption::file(
                 "csv",
@@ -221,6 +231,9 @@ impl ForecastOptions {
     pub(crate) fn check(&self) -> Result<(), Error> {
         let wrong = |why: String| Err(Error::input(why));
         self.format.check()?;
+        if self.length == 1 {
+            return wrong(format!("--length 1: has to be 2 to {LONGEST}, or 0 for what fits"));
+        }
         let named = self.column.0.iter().chain(&self.covariate).chain(&self.known_covariate);
         let named = named.chain(&self.time_column).chain(&self.group_column);
         let mut names: Vec<&str> = named.map(|name| name.trim()).collect();

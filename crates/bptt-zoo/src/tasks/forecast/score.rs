@@ -22,6 +22,8 @@ pub struct ForecastScores {
     pub horizon_error: Vec<HorizonError>,
     /// The share of the values that lie in the interval of 90 %.
     pub coverage: f64,
+    /// The same without following the errors of the test as they become known.
+    pub fixed_coverage: f64,
     /// The same for the interval that the model itself says, before the validation part has corrected it. `None`: a
     /// point has no interval.
     pub own_coverage: Option<f64>,
@@ -158,6 +160,13 @@ pub(crate) fn width<'a>(pairs: impl Iterator<Item = &'a Pair>) -> f64 {
 pub struct Calibration {
     /// By value ahead and column, `[K·M]`, or one for all: an offset for each quantile.
     pub offsets: Vec<[f64; LEVELS.len()]>,
+    /// As many: how large errors are, in units of the scale. The deviation of a normal distribution whose interval of 90 % is as
+    /// wide. None: the quantiles do not follow the errors.
+    #[serde(default)]
+    pub spread: Vec<f64>,
+    /// The offsets after the test, which have followed its errors, `[K·M]`; none, if there are several series.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latest: Vec<[f64; LEVELS.len()]>,
 }
 
 impl Calibration {
@@ -165,34 +174,44 @@ impl Calibration {
     pub(crate) fn of(windows: &[Vec<Pair>]) -> Self {
         let values = windows.first().map_or(0, Vec::len);
         let of = |pairs: &[&Pair]| {
-            let mut offsets = [0.0; LEVELS.len()];
-            for (k, level) in LEVELS.into_iter().enumerate() {
-                let error = |pair: &&Pair| (pair.truth - pair.said.quantiles[k]) / pair.said.scale;
+            let errors = |of: &dyn Fn(&Said) -> f64| {
+                let error = |pair: &&Pair| (pair.truth - of(&pair.said)) / pair.said.scale;
                 let mut errors: Vec<f64> = pairs.iter().map(error).collect();
                 errors.sort_by(f64::total_cmp);
-                offsets[k] = quantile(&errors, level);
+                errors
+            };
+            let mut offsets = [0.0; LEVELS.len()];
+            for (k, level) in LEVELS.into_iter().enumerate() {
+                offsets[k] = quantile(&errors(&|said| said.quantiles[k]), level);
             }
-            offsets
+            let centered = errors(&|said| said.center);
+            let [low, .., high] = LEVELS.map(|level| quantile(&centered, level));
+            (offsets, (high - low) / NORMAL_WIDTH)
         };
-        let offsets = match windows.len() < FEWEST {
+        let both: Vec<_> = match windows.len() < FEWEST {
             true => vec![of(&windows.iter().flatten().collect::<Vec<_>>())],
             false => (0..values)
                 .map(|at| of(&windows.iter().map(|pairs| &pairs[at]).collect::<Vec<_>>()))
                 .collect(),
         };
-        Self { offsets }
+        let (offsets, spread) = both.into_iter().unzip();
+        Self { offsets, spread, latest: Vec::new() }
     }
 
     /// What is said after the correction of the value at this place of `[K·M]`.
     pub(crate) fn apply(&self, at: usize, said: &Said) -> Said {
         let Some(offsets) = self.offsets.get(at).or(self.offsets.first()) else { return *said };
-        let mut quantiles = said.quantiles;
-        quantiles
-            .iter_mut()
-            .zip(offsets)
-            .for_each(|(quantile, offset)| *quantile += said.scale * offset);
-        quantiles.sort_by(f64::total_cmp);
-        Said { quantiles, ..*said }
+        said.moved(offsets)
+    }
+
+    /// Whether it is of so many values, and its numbers can be used.
+    pub(crate) fn is_sound(&self, values: usize) -> bool {
+        let all = self.offsets.iter().chain(&self.latest).flatten().chain(&self.spread);
+        [1, values].contains(&self.offsets.len())
+            && [0, 1, values].contains(&self.spread.len())
+            && [0, values].contains(&self.latest.len())
+            && all.clone().all(|number| number.is_finite())
+            && self.spread.iter().all(|spread| *spread >= 0.0)
     }
 }
 
@@ -204,6 +223,9 @@ fn quantile(sorted: &[f64], level: f64) -> f64 {
     let share = place - low as f64;
     sorted[low] + share * (sorted[(low + 1).min(last)] - sorted[low])
 }
+
+/// How wide the interval of 90 % of a normal distribution is, in deviations.
+const NORMAL_WIDTH: f64 = 3.29;
 
 /// How many series have a line of their own; those with the largest MASE.
 const SHOWN: usize = 12;
@@ -240,10 +262,12 @@ impl ForecastScores {
         lines.extend(self.combination.as_ref().map(Combination::line));
         let own = self
             .own_coverage
-            .map_or_else(String::new, |own| format!(" (the model's own: {:.1} %)", 100.0 * own));
+            .map_or_else(String::new, |own| format!("; the model's own {:.1} %", 100.0 * own));
         lines.push(format!(
-            "the interval of 90 % has {:.1} % of the values{own}; its mean width is {}",
+            "the interval of 90 % has {:.1} % of the values (fixed by the validation part {:.1} %{own}); its mean \
+             width is {}",
             100.0 * self.coverage,
+            100.0 * self.fixed_coverage,
             figure(self.interval_width),
         ));
         if let [first, .., last] = &self.horizon_error[..] {
