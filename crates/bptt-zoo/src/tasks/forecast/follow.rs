@@ -12,6 +12,9 @@ use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
 /// How far a quantile goes, for each value: so much of the change that moves the level by 1, if errors were normal. It was chosen by
 /// the intervals of linear autoregressions, with series that are not in the guide, and with the parts of the others before their test.
+///
+/// K steps ahead it is one K-th of that: the errors of K windows that overlap are alike, and each is known K steps later, so
+/// that a quantile would go on for K windows after it is far enough.
 const PACE: f64 = 0.05;
 
 /// What a model says after a window, before the correction.
@@ -29,8 +32,8 @@ pub(crate) struct Ahead {
 struct Follower<'a> {
     windows: &'a [Ahead],
     targets: usize,
-    /// What is said of the windows so far.
-    corrected: Vec<Vec<Said>>,
+    /// What is said of the windows so far. Quantiles may cross: each follows the errors as if it were the only one.
+    shifted: Vec<Vec<Said>>,
     /// By place of `[K·M]`: an offset for each quantile, and the first window that it has not followed.
     offsets: Vec<[f64; LEVELS.len()]>,
     next: Vec<usize>,
@@ -59,26 +62,28 @@ impl Calibration {
         let mut follower = Follower {
             windows,
             targets,
-            corrected: Vec::with_capacity(windows.len()),
+            shifted: Vec::with_capacity(windows.len()),
             offsets: (0..values).map(of).collect(),
             next: vec![0; values],
-            paces: (0..values).map(|at| self.paces(at)).collect(),
+            paces: (0..values).map(|at| self.paces(at, at / targets)).collect(),
         };
         for window in windows {
             follower.learn(window.end, known);
             let said = window.said.iter().zip(&follower.offsets);
-            let said = said.map(|(said, offsets)| said.moved(offsets)).collect();
-            follower.corrected.push(said);
+            let said = said.map(|(said, offsets)| said.shifted(offsets)).collect();
+            follower.shifted.push(said);
         }
         follower.learn(usize::MAX, known);
-        (follower.corrected, follower.offsets)
+        let sorted = |said: Vec<Said>| said.into_iter().map(Said::sorted).collect();
+        (follower.shifted.into_iter().map(sorted).collect(), follower.offsets)
     }
 
-    /// How far each quantile at this place of `[K·M]` goes.
-    fn paces(&self, at: usize) -> [f64; LEVELS.len()] {
+    /// How far each quantile at this place of `[K·M]` goes, which is of this step ahead, from 0.
+    fn paces(&self, at: usize, step: usize) -> [f64; LEVELS.len()] {
         let spread = self.spread.get(at).or(self.spread.first()).copied().unwrap_or(0.0);
         let normal = Normal::standard();
-        LEVELS.map(|level| PACE * spread / normal.pdf(normal.inverse_cdf(level)))
+        let pace = PACE * spread / (step + 1) as f64;
+        LEVELS.map(|level| pace / normal.pdf(normal.inverse_cdf(level)))
     }
 }
 
@@ -88,7 +93,7 @@ impl Follower<'_> {
         for (at, (offsets, next)) in self.offsets.iter_mut().zip(&mut self.next).enumerate() {
             let (step, column) = (at / self.targets, at % self.targets);
             let paces = &self.paces[at];
-            while let Some(said) = self.corrected.get(*next) {
+            while let Some(said) = self.shifted.get(*next) {
                 let window = &self.windows[*next];
                 if window.end + step >= now {
                     break;
@@ -121,8 +126,8 @@ mod tests {
 
     /// Of errors that are uniform from -1 to 1, in units of 2.
     fn calibration() -> Calibration {
-        let offsets = vec![LEVELS.map(|level| 2.0 * level - 1.0)];
-        Calibration { offsets, spread: vec![1.8 / 3.29], latest: Vec::new() }
+        let offsets = vec![LEVELS.map(|level| level - 0.5)];
+        Calibration { offsets, spread: vec![0.9 / 3.29], latest: Vec::new() }
     }
 
     fn windows(count: usize, ahead: usize) -> Vec<Ahead> {

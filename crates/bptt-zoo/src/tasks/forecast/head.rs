@@ -40,13 +40,18 @@ impl Said {
         Self { center: value, scale: 1.0, quantiles: [value; LEVELS.len()] }
     }
 
-    /// With an offset added to each quantile, in units of the scale.
-    pub(crate) fn moved(&self, offsets: &[f64; LEVELS.len()]) -> Self {
+    /// With an offset added to each quantile, in units of the scale. Then they may cross.
+    pub(crate) fn shifted(&self, offsets: &[f64; LEVELS.len()]) -> Self {
         let mut quantiles = self.quantiles;
         let both = quantiles.iter_mut().zip(offsets);
         both.for_each(|(quantile, offset)| *quantile += self.scale * offset);
-        quantiles.sort_by(f64::total_cmp);
         Self { quantiles, ..*self }
+    }
+
+    /// With quantiles in order (the rearrangement of Chernozhukov, Fernández-Val and Galichon 2010).
+    pub(crate) fn sorted(mut self) -> Self {
+        self.quantiles.sort_by(f64::total_cmp);
+        self
     }
 
     /// Whether a value lies in the interval of 90 %.

@@ -201,7 +201,7 @@ impl Calibration {
     /// What is said after the correction of the value at this place of `[K·M]`.
     pub(crate) fn apply(&self, at: usize, said: &Said) -> Said {
         let Some(offsets) = self.offsets.get(at).or(self.offsets.first()) else { return *said };
-        said.moved(offsets)
+        said.shifted(offsets).sorted()
     }
 
     /// Whether it is of so many values, and its numbers can be used.
