@@ -222,14 +222,6 @@ impl Task for Forecast {
     fn adopt(&mut self, from: &FolderInfo, settings: &Settings) -> Result<(), Error> {
         let theirs: ForecastOptions = settings.options()?;
         self.options.check_same_columns(&theirs)?;
-        let asked: ForecastOptions = self.settings.options()?;
-        let length = from.forecast.as_ref().and_then(|info| info.length).unwrap_or(theirs.length);
-        if asked.length == 0 && length != self.options.length {
-            return Err(Error::input(format!(
-                "its windows have {length} values, and {} fit this table: say --length {length}",
-                self.options.length
-            )));
-        }
         let learned_errors = |combine| combine == Combine::Residual;
         if learned_errors(self.options.combine) != learned_errors(theirs.combine) {
             let own = option_word(theirs.combine);
@@ -263,6 +255,14 @@ impl Task for Forecast {
         let (targets, covariates) = (info.scales[0].len(), info.covariates.mean.len());
         if !other.is_sound(targets, covariates) {
             return Err(Error::input("its model has other columns: start without it"));
+        }
+        let asked: ForecastOptions = self.settings.options()?;
+        let length = other.length.unwrap_or(theirs.length);
+        if asked.length == 0 && length != self.options.length {
+            return Err(Error::input(format!(
+                "its windows have {length} values, and {} fit this table: say --length {length}",
+                self.options.length
+            )));
         }
         for (name, scales) in info.names.iter().zip(&mut info.scales) {
             if let Some(at) = other.names.iter().position(|known| known == name) {
