@@ -11,13 +11,17 @@ use crate::folder_files::FolderInfo;
 use crate::model_config::ModelConfig;
 use crate::option::{LONGEST, TaskOption};
 use crate::random::{Purpose, generator};
+use crate::recipe::Recipe;
+use crate::schedule::Schedule;
 use crate::settings::Settings;
 use crate::task::{Scores, SequenceSize, Task};
 use crate::tasks::parts::{
     SHORT, cross_entropy, drawn_batches, run, sequence_model, share_right, smoothed_cross_entropy,
     validated, with_chrono,
 };
-use bptt::{AnyLayer, AnyLayerConfig, AnyState, CellKind, RecurrentLayer};
+use bptt::{
+    AnyLayer, AnyLayerConfig, AnyState, CellKind, RecurrentLayer, SequenceCell, WeightInitializer,
+};
 use bptt_probe::readout::{Batch, Input, Reads, Target};
 use burn::Tensor;
 use burn::config::Config;
@@ -225,10 +229,20 @@ impl Task for Copying {
 
     fn adapted(settings: Settings) -> Settings {
         let length = settings.options().map_or(0, |CopyOptions { length, .. }| length);
-        match length > SHORT {
-            true => with_chrono(settings, length),
-            false => settings,
+        if length <= SHORT {
+            return settings;
         }
+        let settings = Settings { batch: 32, validate_every: 500, ..settings };
+        let Some(cell) = settings.cell.cell() else {
+            // What is linear in time learns one delay, and no pauses of different lengths.
+            let recipe = Recipe { schedule: Schedule::Cosine, ..settings.recipe };
+            return Settings { recipe, hidden: 256, ..settings };
+        };
+        let mut settings = Settings { steps: Some(8000), ..with_chrono(settings, length) };
+        if cell.default_cell().layout().has_recurrent_weights() {
+            settings.recurrent_init = WeightInitializer::Orthogonal { gain: 1.0 };
+        }
+        settings.with_option("curriculum", 6000)
     }
 
     fn new(settings: &Settings) -> Result<Self, Error> {
@@ -283,10 +297,14 @@ impl Task for Copying {
 
     fn describe(&self) -> String {
         let baseline = REMEMBERED as f64 * (SYMBOLS as f64).ln() / self.options.time() as f64;
+        let CopyOptions { length, curriculum } = self.options;
+        let growing = match curriculum {
+            0 => String::new(),
+            _ => format!("; in {curriculum} training steps the longest pause grows from 1 to it"),
+        };
         format!(
-            "{REMEMBERED} symbols and a pause of {}; remembering none has loss {baseline:.4} \
-             (recalled {})",
-            self.options.length,
+            "{REMEMBERED} symbols and a pause of {length}; remembering none has loss {baseline:.4} \
+             (recalled {}){growing}",
             1.0 / SYMBOLS as f64,
         )
     }
@@ -316,6 +334,23 @@ mod tests {
                 assert_eq!(marked.collect::<Vec<_>>(), [(length - 1, &9)]);
             }
         }
+    }
+
+    #[test]
+    fn long_pauses_have_a_preset_that_the_cell_can_have() {
+        let of = |cell: CellKind, length: usize| {
+            let settings = Settings { cell: cell.into(), ..Copying::defaults() };
+            let adapted = Copying::adapted(settings.with_option("length", length));
+            adapted.check().unwrap();
+            let Settings { bias_init, recurrent_init, .. } = &adapted;
+            let curriculum = adapted.options::<CopyOptions>().unwrap().curriculum;
+            (bias_init.to_string(), recurrent_init.to_string(), curriculum)
+        };
+        let usual = || "torch".to_string();
+        assert_eq!(of(CellKind::Gru, 100), (usual(), usual(), 0));
+        let orthogonal = WeightInitializer::Orthogonal { gain: 1.0 }.to_string();
+        assert_eq!(of(CellKind::Gru, 500), ("chrono:500".to_string(), orthogonal.clone(), 6000));
+        assert_eq!(of(CellKind::Rnn, 500), (usual(), orthogonal, 6000));
     }
 
     #[test]

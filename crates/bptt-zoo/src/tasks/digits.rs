@@ -219,7 +219,7 @@ impl Task for Digits {
         match settings.cell.cell() {
             Some(_) => settings,
             // One layer that runs as a scan is linear in the pixels, or nearly so.
-            None => Settings { hidden: 64, layers: 2, dropout: 0.3, ..settings },
+            None => Settings { hidden: 96, layers: 2, dropout: 0.5, ..settings },
         }
     }
 
