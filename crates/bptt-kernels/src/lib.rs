@@ -8,7 +8,8 @@
 //! - [`SequenceKernel`]: how a backend runs the sequence forward and backward. [`ReferenceKernel`] is the reference
 //!   body in tensor operations (`reference/body.rs`), which follows the derivation line by line and runs on every
 //!   backend. [`recurrent_by`] takes a kernel of your own.
-//! - [`recurrent_both`]: both directions of a layer, and [`recurrent_stack`]: a stack without a tape, as one operation.
+//! - [`recurrent_both`]: both directions of a layer, [`recurrent_pair`]: two layers on the tape, and [`recurrent_stack`]: a
+//!   stack without a tape, as one operation.
 //! - `recurrent/autodiff.rs`: the node, with a gradient for each operand that is tracked.
 //! - `scan`, behind the feature `scanned-cells`: linear recurrences, all steps at once (`scan/`).
 //! - [`RtrlState`]: real-time recurrent learning, which carries gradients forwards.
@@ -49,6 +50,7 @@ pub use recurrent::both::{BothDirections, recurrent_both};
 pub use recurrent::dispatch::DispatchBackend;
 pub use recurrent::duals::{DualRun, in_duals};
 pub use recurrent::kernel::{ReferenceKernel, SequenceKernel};
+pub use recurrent::pair::{recurrent_pair, runs_as_pair};
 pub use recurrent::rtrl::{RtrlState, rtrl_bytes};
 pub use recurrent::stack::{StackResult, recurrent_stack, runs_as_stack};
 pub use recurrent::{SequenceResult, recurrent, recurrent_by};

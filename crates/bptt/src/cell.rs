@@ -95,6 +95,11 @@ pub trait SequenceCell: Clone + Debug + Send + Sync + 'static {
         self.accept(RunStack(sequences))
     }
 
+    /// Runs two layers by the manual engine, on the tape: the second on the outputs of the first.
+    fn run_pair(&self, sequences: [Sequence; 2]) -> BothDirections {
+        self.accept(RunPair(sequences))
+    }
+
     /// As [`run_both`](Self::run_both), with a mask on the candidate.
     ///
     /// # Panics
@@ -147,6 +152,17 @@ impl CellVisitor for RunBoth {
 
     fn visit<C: Cell>(self, cell: C) -> BothDirections {
         engine::run_both(cell, self.0, self.1)
+    }
+}
+
+/// Runs two layers of a stack.
+struct RunPair([Sequence; 2]);
+
+impl CellVisitor for RunPair {
+    type Output = BothDirections;
+
+    fn visit<C: Cell>(self, cell: C) -> BothDirections {
+        engine::run_pair(cell, self.0)
     }
 }
 
@@ -208,6 +224,10 @@ impl SequenceCell for RnnCell {
     fn run_stack(&self, sequences: Vec<Sequence>) -> StackResult {
         self.accept(RunStack(sequences))
     }
+
+    fn run_pair(&self, sequences: [Sequence; 2]) -> BothDirections {
+        self.accept(RunPair(sequences))
+    }
 }
 
 /// The independently recurrent cell with its nonlinearity.
@@ -239,6 +259,10 @@ impl SequenceCell for IndRnnCell {
 
     fn run_stack(&self, sequences: Vec<Sequence>) -> StackResult {
         self.accept(RunStack(sequences))
+    }
+
+    fn run_pair(&self, sequences: [Sequence; 2]) -> BothDirections {
+        self.accept(RunPair(sequences))
     }
 }
 
@@ -285,6 +309,10 @@ impl SequenceCell for LstmCell {
         self.accept(RunStack(sequences))
     }
 
+    fn run_pair(&self, sequences: [Sequence; 2]) -> BothDirections {
+        self.accept(RunPair(sequences))
+    }
+
     #[cfg(feature = "recurrent-dropout")]
     fn run_dropped(&self, engine: Engine, sequence: Sequence) -> SequenceResult {
         self.accept_dropped(Run(engine, sequence)).expect(DROPPED)
@@ -329,6 +357,10 @@ impl SequenceCell for GruCell {
 
     fn run_stack(&self, sequences: Vec<Sequence>) -> StackResult {
         self.accept(RunStack(sequences))
+    }
+
+    fn run_pair(&self, sequences: [Sequence; 2]) -> BothDirections {
+        self.accept(RunPair(sequences))
     }
 
     #[cfg(feature = "recurrent-dropout")]

@@ -107,6 +107,12 @@ macro_rules! cells {
                 }
             }
 
+            fn run_pair(&self, sequences: [Sequence; 2]) -> BothDirections {
+                match self {
+                    $($(#[$cfg])? Self::$Variant(cell) => cell.run_pair(sequences),)*
+                }
+            }
+
             fn run_both_dropped(&self, engine: Engine, sequences: [Sequence; 2]) -> BothDirections {
                 match self {
                     $($(#[$cfg])? Self::$Variant(cell) => cell.run_both_dropped(engine, sequences),)*

@@ -5,7 +5,7 @@ use crate::engine::{BothDirections, Engine, Sequence};
 use crate::recurrent::{Options, Recurrent};
 use crate::sequence_options::RowOptions;
 use crate::state::RecurrentState;
-use bptt_kernels::{Kernel, SequenceResult, runs_as_stack};
+use bptt_kernels::{Kernel, SequenceResult, runs_as_pair, runs_as_stack};
 use burn::Tensor;
 
 impl<C: SequenceCell> Recurrent<C> {
@@ -32,8 +32,7 @@ impl<C: SequenceCell> Recurrent<C> {
         let hidden_of = |all: &Tensor<3>, k| self.part(all, k, 1).reshape([batch, size]);
         let memory_of =
             |all: &Option<Tensor<3>>, k| all.as_ref().map(|all| self.part(all, k, memories));
-        let (mut hidden_n, mut memory_n) = (Parts::default(), Parts::default());
-        let mut last_hidden = None;
+        let mut states = States::default();
         let is_training = || self.dropout.training.is_enabled() && input.device().is_autodiff();
         let noise = self.noise.as_ref().map(|noise| noise.next(is_training()));
         let sizes = [self.options.d_hidden, size];
@@ -69,19 +68,23 @@ impl<C: SequenceCell> Recurrent<C> {
         };
         if noise.is_none() && self.is_stack(&input, &rows) {
             let done = self.cell.run_stack((0..=last).map(|k| sequence(&input, k, 0)).collect());
-            for (hidden, memory) in done.states {
-                hidden_n.push(hidden.clone().unsqueeze_dim(0));
-                last_hidden = Some(hidden);
-                memory.into_iter().for_each(|memory| memory_n.push(memory));
-            }
-            return LayerResult::of(done.outputs, last_hidden, (hidden_n, memory_n));
+            done.states.into_iter().for_each(|state| states.push(state));
+            return LayerResult::of(done.outputs, states);
         }
         let mut x = input.clone();
-        for layer in 0..=last {
+        let mut layer = 0;
+        while layer <= last {
+            if noise.is_none() && self.is_pair(&x, &rows, layer) {
+                let done = self.cell.run_pair([sequence(&x, layer, 0), sequence(&x, layer + 1, 0)]);
+                done.hidden.into_iter().zip(done.memory).for_each(|state| states.push(state));
+                layer += 2;
+                x = if layer <= last { self.dropout.forward(done.outputs) } else { done.outputs };
+                continue;
+            }
             if let Some(noise) = &noise {
                 x = noise.input(x, layer * self.directions());
             }
-            let (outputs, states) = match self.directions() {
+            let (outputs, of_layer) = match self.directions() {
                 1 => {
                     let done = self.run_sequence(sequence(&x, layer, 0));
                     (done.outputs, [Some((done.hidden, done.memory)), None])
@@ -92,20 +95,31 @@ impl<C: SequenceCell> Recurrent<C> {
                     (done.outputs, [Some((first, of_first)), Some((second, of_second))])
                 }
             };
-            for (hidden, memory) in states.into_iter().flatten() {
-                hidden_n.push(hidden.clone().unsqueeze_dim(0));
-                last_hidden = Some(hidden);
-                if let Some(memory) = memory {
-                    memory_n.push(memory);
-                }
-            }
-            x = if layer < last { self.dropout.forward(outputs) } else { outputs };
+            of_layer.into_iter().flatten().for_each(|state| states.push(state));
+            layer += 1;
+            x = if layer <= last { self.dropout.forward(outputs) } else { outputs };
         }
-        LayerResult::of(x, last_hidden, (hidden_n, memory_n))
+        LayerResult::of(x, states)
     }
 
-    /// Whether all layers run as one operation, without a tape.
-    fn is_stack(&self, input: &Tensor<3>, rows: &RowOptions) -> bool {
+    /// Whether this layer and the next one run as one operation on the tape.
+    fn is_pair(&self, input: &Tensor<3>, rows: &RowOptions, layer: usize) -> bool {
+        let drops = self.dropout.training.is_enabled() && self.dropout.prob > 0.0;
+        layer + 1 < self.options.num_layers
+            && !drops
+            && self.options.trace_budget.is_none()
+            && self.gradient_probe.is_none()
+            && self.runs_forward_only(rows)
+            && runs_as_pair(
+                &self.cell.layout(),
+                input,
+                [self.options.d_hidden, self.d_state()],
+                self.options.num_heads,
+            )
+    }
+
+    /// Whether the manual engine runs layers of a stack in one direction, with all steps valid, by the fastest kernel.
+    fn runs_forward_only(&self, rows: &RowOptions) -> bool {
         let Options { num_layers, bidirectional, reverse, engine, kernel, .. } = self.options;
         let is_plain = rows.mask.is_none() && rows.resets.is_none();
         let is_one_way = !bidirectional && !reverse;
@@ -114,6 +128,11 @@ impl<C: SequenceCell> Recurrent<C> {
             && is_one_way
             && (engine, kernel) == (Engine::Manual, Kernel::Auto)
             && self.custom_kernel.is_none()
+    }
+
+    /// Whether all layers run as one operation, without a tape.
+    fn is_stack(&self, input: &Tensor<3>, rows: &RowOptions) -> bool {
+        self.runs_forward_only(rows)
             && runs_as_stack(input)
             && !self.weights.iter().any(|weights| weights.weight_ih.val().device().is_autodiff())
     }
@@ -161,14 +180,29 @@ pub(crate) struct LayerResult<S> {
 }
 
 impl<S: RecurrentState> LayerResult<S> {
-    fn of(
-        outputs: Tensor<3>,
-        last_hidden: Option<Tensor<2>>,
-        (hidden, memory): (Parts, Parts),
-    ) -> Self {
+    fn of(outputs: Tensor<3>, States { hidden, memory, last }: States) -> Self {
         let hidden = hidden.joined(0).expect("there is a layer");
-        let last_hidden = last_hidden.expect("there is a layer");
+        let last_hidden = last.expect("there is a layer");
         Self { outputs, last_hidden, state: S::from_parts(hidden, memory.joined(0)) }
+    }
+}
+
+/// The final states of all layers and directions, in their order.
+#[derive(Default)]
+struct States {
+    hidden: Parts,
+    memory: Parts,
+    /// The hidden state of the last one.
+    last: Option<Tensor<2>>,
+}
+
+impl States {
+    fn push(&mut self, (hidden, memory): (Tensor<2>, Option<Tensor<3>>)) {
+        self.hidden.push(hidden.clone().unsqueeze_dim(0));
+        self.last = Some(hidden);
+        if let Some(memory) = memory {
+            self.memory.push(memory);
+        }
     }
 }
 

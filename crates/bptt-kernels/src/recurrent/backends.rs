@@ -131,6 +131,32 @@ pub(super) fn run_both<C: Cell>(
     unreachable!("{}: no kernel for both directions", C::NAME)
 }
 
+/// Runs two layers on the tape as one operation, if they [run as a pair](crate::runs_as_pair).
+pub(super) fn run_pair<C: Cell>(
+    operands: [Operands<DispatchTensor>; 2],
+    plans: [Plan<C>; 2],
+) -> BothResults<DispatchTensor> {
+    #[cfg(feature = "host")]
+    {
+        let [first, second] = plans;
+        let cell = Arc::new(first.cell);
+        let call = Call { operands, options: [first.options, second.options], cell };
+        let kind = match &call.operands[0].need(Operand::Input).kind {
+            DispatchTensorKind::Autodiff(inner) => inner.as_ref(),
+            kind => kind,
+        };
+        match kind {
+            #[cfg(feature = "flex")]
+            DispatchTensorKind::Flex(_) => return flex::pair(call),
+            #[cfg(feature = "ndarray")]
+            DispatchTensorKind::NdArray(_) => return ndarray::pair(call),
+            #[allow(unreachable_patterns, reason = "depends on the backends that there are")]
+            _ => {}
+        }
+    }
+    unreachable!("{}: no kernel for a pair of layers", C::NAME)
+}
+
 /// Runs a stack of layers as one operation, if [`runs_as_stack`](crate::runs_as_stack).
 pub(super) fn run_stack<C: Cell>(
     layers: Vec<(Operands<AnyTensor>, Plan<C>)>,

@@ -6,6 +6,7 @@ use crate::recurrent::both::run::{Call, run_both};
 use crate::recurrent::dispatch::differentiated;
 use crate::recurrent::host::host_backend;
 use crate::recurrent::host_memory::HostMemory;
+use crate::recurrent::pair::run::run_pair;
 use crate::recurrent::stack::run::{StackCall, run_stack};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{DispatchTensor, Flex};
@@ -52,6 +53,12 @@ pub(super) fn stack(call: StackCall<'_>) -> StackResults<DispatchTensor> {
 #[inline(never)]
 pub(super) fn both(call: Call) -> BothResults<DispatchTensor> {
     run_both::<Flex>(call)
+}
+
+/// Two layers on the tape, compiled here and once.
+#[inline(never)]
+pub(super) fn pair(call: Call) -> BothResults<DispatchTensor> {
+    run_pair::<Flex>(call)
 }
 
 /// The strides in elements, if the rows have no gaps.

@@ -340,7 +340,7 @@ fn typed_backward<B: HostMemory, T: Float>(
         },
         observer: options.observer.as_deref(),
     };
-    let mut d = backward::backward(
+    let d = backward::backward(
         CellRunner { steps, tangents: None },
         &layer,
         &slices::<B, T>(operands, copies.as_deref(), &Operand::ALL),
@@ -349,6 +349,14 @@ fn typed_backward<B: HostMemory, T: Float>(
         wanted,
         layer.thread_plan::<T>(threads),
     );
+    gradient_tensors::<B, T>(operands, d)
+}
+
+/// Gradients as tensors of the shapes and types of their operands.
+pub(super) fn gradient_tensors<B: HostMemory, T: Float>(
+    operands: &Operands<FloatTensor<B>>,
+    mut d: Operands<Values<T>>,
+) -> Operands<FloatTensor<B>> {
     let device = operands.need(Operand::Input).device();
     let mut tensors = Operands::new();
     for operand in Operand::ALL {

@@ -23,6 +23,7 @@ mod kept_weights;
 pub(crate) mod kernel;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+pub(crate) mod pair;
 pub(crate) mod rtrl;
 mod run;
 pub(crate) mod stack;

@@ -8,6 +8,7 @@ use crate::recurrent::both::run::{Call, run_both};
 use crate::recurrent::dispatch::differentiated;
 use crate::recurrent::host::host_backend;
 use crate::recurrent::host_memory::HostMemory;
+use crate::recurrent::pair::run::run_pair;
 use crate::recurrent::stack::run::{StackCall, run_stack};
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
@@ -103,4 +104,10 @@ pub(super) fn stack(call: StackCall<'_>) -> StackResults<DispatchTensor> {
 #[inline(never)]
 pub(super) fn both(call: Call) -> BothResults<DispatchTensor> {
     run_both::<NdArray>(call)
+}
+
+/// Two layers on the tape, compiled here and once.
+#[inline(never)]
+pub(super) fn pair(call: Call) -> BothResults<DispatchTensor> {
+    run_pair::<NdArray>(call)
 }

@@ -2,4 +2,5 @@
 #![cfg(feature = "flex")]
 
 mod both;
+mod pair;
 mod stack;

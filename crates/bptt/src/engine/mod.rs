@@ -95,6 +95,23 @@ pub(crate) fn run_both<C: Cell>(
     results
 }
 
+/// Runs two layers of a stack by the manual engine, on the tape: the second on the outputs of the first.
+///
+/// # Panics
+///
+/// As [`run`], and as [`recurrent_pair`](bptt_kernels::recurrent_pair) says.
+pub(crate) fn run_pair<C: Cell>(cell: C, mut sequences: [Sequence; 2]) -> BothDirections {
+    let layout = CellLayout::of::<C>();
+    for sequence in &mut sequences {
+        sequence.add_memories(&layout);
+    }
+    let mut results = manual::run_pair(cell, sequences);
+    for memory in &mut results.memory {
+        *memory = memory_without_added(memory.take(), &layout, false);
+    }
+    results
+}
+
 /// Runs a stack of layers by the manual engine, without a tape.
 ///
 /// # Panics

@@ -7,6 +7,7 @@ mod heads;
 mod initial_state;
 mod initializers;
 mod limits;
+mod pairs;
 #[cfg(feature = "dataset")]
 mod ragged;
 mod recurrent_noise;

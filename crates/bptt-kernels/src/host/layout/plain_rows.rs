@@ -1,5 +1,6 @@
 //! Numbers in rows without padding, as in tensors: operands, and gradients of outputs.
 
+use crate::host::memory::buffer::Shared;
 use crate::operation::operands::{Operand, Operands};
 
 /// The operands' numbers, row after row.
@@ -15,18 +16,22 @@ pub(crate) fn row_of<'a, T>(
     operands.get(operand).map(|all| &all[b * width..][..width])
 }
 
-/// dLoss/d(outputs), of all rows; or one row of zeros that stands for all.
+/// dLoss/d(outputs), of all rows; or one row of zeros that stands for all. In a stack, another thread may still write to
+/// the rows of earlier steps.
 #[derive(Clone, Copy)]
 pub(crate) struct DOutputs<'a, T> {
-    pub(crate) numbers: &'a [T],
+    pub(crate) numbers: Shared<'a, T>,
     pub(crate) is_one: bool,
 }
 
 impl<'a, T> DOutputs<'a, T> {
-    /// The row for the output that begins at that index, as [`padded_row`] gives it.
+    /// The row for the output that begins at that index, as [`padded_row`] gives it. Behind its end are numbers of the
+    /// same step or of the next one.
     #[inline(always)]
     pub(crate) fn row(&self, output_at: usize, padded: usize) -> &'a [T] {
-        padded_row(self.numbers, if self.is_one { 0 } else { output_at }, padded)
+        let at = if self.is_one { 0 } else { output_at };
+        // SAFETY: a step is run backward when its rows and those of later steps are complete.
+        unsafe { self.numbers.slice(at, padded.min(self.numbers.len() - at)) }
     }
 }
 

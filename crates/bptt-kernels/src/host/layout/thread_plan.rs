@@ -19,6 +19,10 @@ const CHUNK_STEPS: usize = 8;
 /// microseconds to begin.
 const BESIDE_STACK: f64 = 8e6;
 
+/// The same for two layers on the tape. With half as many operations, it was slower: to wake a thread twice, and to begin
+/// each chunk, takes as long as what it saves.
+const BESIDE_PAIR: f64 = 4e6;
+
 /// Beside each other: how many chunks there are, how many steps they have at least, and how much longer a step takes if
 /// its thread also computes its input's product.
 const BESIDE_CHUNKS: usize = 16;
@@ -72,6 +76,25 @@ impl Layer {
             && layers.iter().all(|layer| waits(layer) && layer.flops() >= BESIDE_STACK)
             && beside <= 0.95 * layers.len() as f64;
         if pays { (short, split) } else { (long, 0) }
+    }
+
+    /// For two layers of a stack on the tape: how many steps a chunk has, if the upper layer runs beside the lower one, each
+    /// with one thread; `None`: one layer after the other, each with all threads.
+    ///
+    /// It pays where one thread would compute the steps of a layer, while the others have the large products or nothing.
+    pub(crate) fn pair_plan<T: Real>(layers: [&Self; 2], threads: usize) -> Option<usize> {
+        let Self { time, batch, .. } = *layers[0];
+        let waits = |layer: &Self| {
+            let count = layer.thread_plan::<T>(threads).count;
+            count == 1 || layer.parallelism::<T>(batch, count) == Parallelism::Pipeline
+        };
+        let chunk = (time / BESIDE_CHUNKS).max(BESIDE_STEPS);
+        let is_long = |layer: &&Self| layer.flops() >= BESIDE_PAIR;
+        let pays = (2..4).contains(&threads)
+            && time >= 2 * chunk
+            && layers.iter().all(is_long)
+            && layers.iter().all(|layer| waits(layer));
+        pays.then_some(chunk)
     }
 
     /// The fastest way for `count` threads to share steps of this many rows.

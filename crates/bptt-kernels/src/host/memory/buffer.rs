@@ -194,6 +194,11 @@ impl<'a, T> Shared<'a, T> {
         Self { start: slice.as_mut_ptr(), len: slice.len(), of: PhantomData }
     }
 
+    /// For reading only: nobody writes to it.
+    pub(crate) fn read_only(slice: &'a [T]) -> Self {
+        Self { start: slice.as_ptr().cast_mut(), len: slice.len(), of: PhantomData }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

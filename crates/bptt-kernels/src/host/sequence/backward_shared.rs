@@ -48,6 +48,9 @@ pub(super) struct Sequence<'a, T> {
     pub(super) diagonal: Shared<'a, T>,
     pub(super) totals: Totals<Shared<'a, T>>,
     pub(super) gradients: Gradients<Shared<'a, T>>,
+    /// Whether the input's gradient is computed right after the steps of a segment, for a layer below that runs beside this
+    /// one; else block by block, with the other large products. The bits are the same.
+    pub(super) input_by_steps: bool,
     /// For an observer: sums of squares of the state's gradient, `[threads, T, PATHS]`.
     pub(super) squares: Option<Shared<'a, f64>>,
 }

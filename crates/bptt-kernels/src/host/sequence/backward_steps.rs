@@ -47,9 +47,15 @@ impl<T: Gemm> Sequence<'_, T> {
                 self.lay_out(of_block.clone(), slot, part, parts);
             }
             if has_steps {
-                for k in steps.rev() {
+                for k in steps.clone().rev() {
                     self.step(k, block, slot, member, segment);
                 }
+            }
+            if self.input_by_steps {
+                let count = |start, end| self.valid_rows.count(&(start..end));
+                let first = count(of_block.start, steps.start);
+                let rows = first..first + count(steps.start, steps.end);
+                self.input_gradient(of_block, slot, rows);
             }
             if self.slots == 1 {
                 if ends {

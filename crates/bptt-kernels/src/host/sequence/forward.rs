@@ -120,6 +120,6 @@ pub(crate) fn forward_to<T: Gemm>(
     }
     let memory = (memories > 0).then(|| last_memory.into());
     let state = FinalState { hidden: last_hidden.into(), memory };
-    let trace = pass.segment.map(|segment| Trace { segment: Some(segment), recompute });
+    let trace = pass.segment.map(|segment| Trace { segments: vec![segment], recompute });
     (state, trace)
 }

@@ -12,6 +12,7 @@ pub(crate) mod heads;
 pub(crate) mod limits;
 pub(crate) mod noise;
 pub(crate) mod packed_weights;
+pub(crate) mod pair;
 pub(crate) mod passes;
 pub(crate) mod phase;
 pub(crate) mod recompute;

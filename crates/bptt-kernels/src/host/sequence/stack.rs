@@ -8,7 +8,8 @@ use crate::host::layout::sizes::Layer;
 use crate::host::memory::buffer::{Buffer, Shared};
 use crate::host::sequence::forward::{FinalState, forward_to};
 use crate::host::sequence::packed_weights::PackedWeights;
-use crate::host::sequence::trace_segment::Keep;
+use crate::host::sequence::trace::Trace;
+use crate::host::sequence::trace_segment::{Keep, TraceSegment};
 use crate::host::step::cell_steps::CellRunner;
 use crate::host::threads::team::team;
 use crate::operation::operands::Operand;
@@ -27,6 +28,9 @@ pub(crate) struct Stage<'a, T: Gemm> {
     rows: SequenceRows,
     /// The state after the steps that are done.
     state: Option<FinalState<T>>,
+    keep: Keep,
+    /// With a trace, those of the steps that are done.
+    segments: Vec<TraceSegment<T>>,
 }
 
 impl<'a, T: Gemm> Stage<'a, T> {
@@ -37,7 +41,13 @@ impl<'a, T: Gemm> Stage<'a, T> {
         threads: usize,
     ) -> Self {
         let packed = Arc::new(PackedWeights::new(&layer, &operands, threads));
-        Self { runner, layer, operands, packed, rows: SequenceRows::default(), state: None }
+        let (rows, state) = (SequenceRows::default(), None);
+        Self { runner, layer, operands, packed, rows, state, keep: Keep::Nothing, segments: vec![] }
+    }
+
+    /// With a trace.
+    pub(super) fn kept(self) -> Self {
+        Self { keep: Keep::All, ..self }
     }
 
     pub(crate) fn layer(&self) -> &Layer {
@@ -49,6 +59,27 @@ impl<'a, T: Gemm> Stage<'a, T> {
         self.state.expect("there is a step")
     }
 
+    /// The state after the last step, and the trace.
+    pub(super) fn into_results(mut self) -> (FinalState<T>, Trace<T>) {
+        let trace = Trace { segments: std::mem::take(&mut self.segments), recompute: None };
+        (self.into_state(), trace)
+    }
+
+    /// Runs some steps on their input, and writes their outputs among those of all steps.
+    pub(super) fn run_among_all(
+        &mut self,
+        steps: &Range<usize>,
+        input: &[T],
+        outputs: Shared<'_, T>,
+        threads: usize,
+    ) {
+        let layer = self.layer.some_steps(steps);
+        self.run(&layer, input, outputs, threads);
+        if let Some(last) = self.segments.last_mut() {
+            last.steps = steps.clone();
+        }
+    }
+
     /// Runs some steps on their input. The layer says where their outputs are.
     fn run(&mut self, layer: &Layer, input: &[T], outputs: Shared<'_, T>, threads: usize) {
         let mut operands = self.operands.clone();
@@ -57,10 +88,11 @@ impl<'a, T: Gemm> Stage<'a, T> {
             operands.set(Operand::Hidden, Some(&state.hidden));
             operands.set(Operand::Memory, state.memory.as_deref());
         }
-        let of = (layer, &self.rows, Keep::Nothing);
+        let of = (layer, &self.rows, self.keep);
         let (packed, plan) = (Some(self.packed.clone()), layer.thread_plan::<T>(threads));
-        let (state, _) = forward_to(outputs, self.runner, of, &operands, packed, plan);
+        let (state, trace) = forward_to(outputs, self.runner, of, &operands, packed, plan);
         self.state = Some(state);
+        self.segments.extend(trace.into_iter().flat_map(|trace| trace.segments));
     }
 }
 

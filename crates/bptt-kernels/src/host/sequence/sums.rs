@@ -151,7 +151,11 @@ impl<T: Gemm> Sequence<'_, T> {
             });
             let Some(&(sum, _)) = taken else { return };
             match sum {
-                Sum::Input => self.input_gradient(&block.steps, slot, piece),
+                Sum::Input => {
+                    let size = PIECE * self.layer.parts;
+                    let of_piece = piece * size..rows.min((piece + 1) * size);
+                    self.input_gradient(&block.steps, slot, of_piece);
+                }
                 Sum::Bias => self.remaining_biases(rows, slot),
                 Sum::WeightIh | Sum::WeightHh | Sum::Gated | Sum::WeightHr => {
                     let gated = (sum == Sum::Gated)
@@ -170,7 +174,8 @@ impl<T: Gemm> Sequence<'_, T> {
         let Layer { input, output, hidden, gates, gated, panel, parts, .. } = *self.layer;
         let wants = |operand| self.wanted.has(operand);
         let count = |is_wanted, pieces| if is_wanted { pieces } else { 0 };
-        let of_input = count(self.weight_ih.is_some(), rows.div_ceil(PIECE * parts));
+        let is_here = self.weight_ih.is_some() && !self.input_by_steps;
+        let of_input = count(is_here, rows.div_ceil(PIECE * parts));
         // How many pieces there are, and how many multiplications a piece has.
         let by_panels = |is_wanted, columns: Columns, width: usize| {
             (count(is_wanted, columns.panels(panel)), rows * panel * width)
@@ -203,13 +208,11 @@ impl<T: Gemm> Sequence<'_, T> {
     }
 
     /// Computes the gradient of the input for some rows of a block.
-    fn input_gradient(&self, steps: &Range<usize>, slot: usize, piece: usize) {
-        let Layer { batch, input, isa, parts, row, .. } = *self.layer;
+    pub(super) fn input_gradient(&self, steps: &Range<usize>, slot: usize, rows: Range<usize>) {
+        let Layer { batch, input, isa, row, .. } = *self.layer;
         let (Some(d_input), Some(weight_ih)) = (self.gradients.input, self.weight_ih) else {
             return;
         };
-        let count = self.valid_rows.count(steps);
-        let rows = piece * PIECE * parts..count.min((piece + 1) * PIECE * parts);
         let mut listed = Vec::new();
         // The first row of the block, and the first number of the gradient, from which rows are counted.
         let mut from = 0;
@@ -235,8 +238,7 @@ impl<T: Gemm> Sequence<'_, T> {
             add: false,
             from_last: false,
         };
-        // SAFETY: the planes of the block are written; the rows of `d_input` are those of this piece, which no other
-        // thread computes.
+        // SAFETY: the planes of these rows are written; no other thread computes these rows of `d_input`.
         unsafe { product.run(isa) };
     }
 

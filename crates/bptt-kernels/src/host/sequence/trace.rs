@@ -8,8 +8,9 @@ use crate::host::simd::real::Real;
 /// that is.
 #[derive(Clone, Debug)]
 pub(crate) struct Trace<T> {
-    /// The trace of the last steps; without a budget, of all steps.
-    pub(super) segment: Option<TraceSegment<T>>,
+    /// The trace of the last steps; without a budget, of all steps. It is in one piece, or in chunks of steps in their order
+    /// if a layer below or above ran at the same time.
+    pub(super) segments: Vec<TraceSegment<T>>,
     /// How the earlier steps are computed again.
     pub(super) recompute: Option<Recompute<T>>,
 }
@@ -18,7 +19,7 @@ impl<T: Real> Trace<T> {
     /// How much memory it takes, in bytes.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.segment.as_ref().map_or(0, TraceSegment::bytes)
+        self.segments.iter().map(TraceSegment::bytes).sum::<usize>()
             + self.recompute.as_ref().map_or(0, Recompute::bytes)
     }
 }

@@ -29,7 +29,7 @@ pub fn runs_as_stack(input: &Tensor<3>) -> bool {
 }
 
 /// Whether a stack runs a plan: all steps are valid and run forward in time, by the kernels.
-fn is_plain(options: &PlanOptions) -> bool {
+pub(super) fn is_plain(options: &PlanOptions) -> bool {
     let SequenceRows { mask, resets, noise } = &options.rows;
     let are_plain = mask.is_none() && resets.is_none() && noise.is_none();
     are_plain && !options.reverse && options.kernel == Kernel::Auto && !options.real_time
