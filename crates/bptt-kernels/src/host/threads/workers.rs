@@ -62,6 +62,18 @@ impl Mailbox {
         self.came.notify_one();
     }
 
+    /// Takes the job back, if the worker has not begun it.
+    fn take_back(&self) -> Option<Job> {
+        if !self.is_there.load(Ordering::Acquire) {
+            return None;
+        }
+        let job = self.job.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if job.is_some() {
+            self.is_there.store(false, Ordering::Relaxed);
+        }
+        job
+    }
+
     fn take(&self) -> Job {
         // The next job of the same sequence often comes soon.
         let mut wait = Wait::default();
@@ -164,6 +176,9 @@ fn worker() -> Option<Arc<Mailbox>> {
 /// Calls `work` with each number below `count`, at the same time, each on a thread of its own, and 0 on this thread.
 /// Returns when all calls have returned.
 ///
+/// A thread that wakes up late, because other programs have the cores, is not waited for: calls that have not begun when
+/// that with 0 returns are made on this thread. So that one must not depend on the others unless it waits for them.
+///
 /// # Panics
 ///
 /// If one of the calls panics, or if the system cannot start this many threads.
@@ -174,6 +189,11 @@ pub(super) fn together(count: usize, work: &(dyn Fn(usize) + Sync)) {
     let mailboxes: Vec<_> = (1..count)
         .map(|_| worker().unwrap_or_else(|| panic!("the system gives no more threads")))
         .collect();
+    run(&mailboxes, work, &|late| idle().push(late.clone()));
+}
+
+/// Calls `work(0)` on this thread, and the others by these workers. `late` gets those that have not begun then.
+fn run(mailboxes: &[Arc<Mailbox>], work: &(dyn Fn(usize) + Sync), late: &dyn Fn(&Arc<Mailbox>)) {
     let latch = Arc::new(Latch {
         left: AtomicUsize::new(mailboxes.len()),
         panicked: AtomicBool::new(false),
@@ -197,6 +217,12 @@ pub(super) fn together(count: usize, work: &(dyn Fn(usize) + Sync)) {
     }
     let waits = Waits(&latch);
     work(0);
+    for mailbox in mailboxes {
+        let Some(Job { index, .. }) = mailbox.take_back() else { continue };
+        late(mailbox);
+        latch.left.fetch_sub(1, Ordering::Relaxed);
+        work(index);
+    }
     drop(waits);
     assert!(!latch.panicked.load(Ordering::Relaxed), "another thread of the kernel panicked");
 }
@@ -248,6 +274,20 @@ mod tests {
         assert_eq!(status, 0, "what the child computed");
         // The parent still has its workers.
         together(3, &|_| {});
+    }
+
+    #[test]
+    fn who_comes_late_is_not_waited_for() {
+        // Nobody looks into these.
+        let mailboxes = [(); 2].map(|()| Arc::new(Mailbox::default()));
+        let (calls, late) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
+        let work = |index| calls.lock().unwrap().push(index);
+        for _ in 0..2 {
+            run(&mailboxes, &work, &|_| drop(late.fetch_add(1, Ordering::Relaxed)));
+        }
+        assert_eq!(calls.into_inner().unwrap(), [0, 1, 2, 0, 1, 2]);
+        assert_eq!(late.into_inner(), 4);
+        assert!(mailboxes.iter().all(|mailbox| mailbox.take_back().is_none()));
     }
 
     #[test]
