@@ -283,7 +283,9 @@ mod tests {
         let (calls, late) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
         let work = |index| calls.lock().unwrap().push(index);
         for _ in 0..2 {
-            run(&mailboxes, &work, &|_| drop(late.fetch_add(1, Ordering::Relaxed)));
+            run(&mailboxes, &work, &|_| {
+                late.fetch_add(1, Ordering::Relaxed);
+            });
         }
         assert_eq!(calls.into_inner().unwrap(), [0, 1, 2, 0, 1, 2]);
         assert_eq!(late.into_inner(), 4);
