@@ -34,7 +34,8 @@ use bptt_probe::DType;
 use bptt_zoo::sample::{Choice, SampleOptions, SampledText, sample, score};
 use bptt_zoo::{
     Adding, AnyTask, CharLm, CharModel, Error, Forecast, ForecastOptions, ForecasterConfig,
-    OptionKind, Parity, Probes, RunFolder, RunResult, Session, Settings, TASKS, Task, Text, train,
+    OptionKind, Parity, Probes, RunFolder, RunResult, Schedule, Session, Settings, TASKS, Task,
+    Text, train,
 };
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use std::path::Path;
@@ -77,6 +78,8 @@ fn tiny_of(task: &AnyTask) -> Settings {
         settings = match option.kind {
             // A size without a default belongs to another model.
             OptionKind::Size(..) => match size {
+                // Zero stands for a size that depends on the data.
+                Some(0) => settings.with_option(option.name, 12),
                 Some(size) => settings.with_option(option.name, size.min(12)),
                 None => settings,
             },
@@ -111,6 +114,10 @@ fn tiny_of(task: &AnyTask) -> Settings {
             }
             _ => settings,
         };
+    }
+    // The same schedule for a run that ends early and is resumed, and for the whole one.
+    if settings.recipe.schedule == Schedule::Cosine {
+        settings.recipe.schedule_steps = Some(60);
     }
     settings
 }
