@@ -56,7 +56,8 @@ pub(crate) fn team(count: usize, work: impl Fn(&Member<'_>) + Sync) {
     workers::together(count, &run);
 }
 
-/// Runs two jobs at the same time, the first on this thread.
+/// Runs two jobs at the same time, the first on this thread. The second may wait for the first, and not the other way round: if the
+/// other thread comes late, the second runs after the first.
 ///
 /// # Panics
 ///
@@ -67,7 +68,7 @@ pub(crate) fn side_by_side<R: Send>(
 ) -> [R; 2] {
     let jobs = (Mutex::new(Some(first)), Mutex::new(Some(second)));
     let results = [const { Mutex::new(None) }; 2];
-    workers::together(2, &|index| {
+    workers::beside(&|index| {
         let caught = catch_unwind(AssertUnwindSafe(|| match index {
             0 => taken(&jobs.0)(),
             _ => taken(&jobs.1)(),

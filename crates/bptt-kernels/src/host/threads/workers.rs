@@ -62,16 +62,15 @@ impl Mailbox {
         self.came.notify_one();
     }
 
-    /// Takes the job back, if the worker has not begun it.
-    fn take_back(&self) -> Option<Job> {
+    /// Takes the job with this latch back, if the worker has not begun it. If it has, there may be one of another team.
+    fn take_back(&self, latch: &Arc<Latch>) -> Option<Job> {
         if !self.is_there.load(Ordering::Acquire) {
             return None;
         }
-        let job = self.job.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if job.is_some() {
-            self.is_there.store(false, Ordering::Relaxed);
-        }
-        job
+        let mut place = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        let job = place.take_if(|job| Arc::ptr_eq(&job.latch, latch))?;
+        self.is_there.store(false, Ordering::Relaxed);
+        Some(job)
     }
 
     fn take(&self) -> Job {
@@ -176,9 +175,6 @@ fn worker() -> Option<Arc<Mailbox>> {
 /// Calls `work` with each number below `count`, at the same time, each on a thread of its own, and 0 on this thread.
 /// Returns when all calls have returned.
 ///
-/// A thread that wakes up late, because other programs have the cores, is not waited for: calls that have not begun when
-/// that with 0 returns are made on this thread. So that one must not depend on the others unless it waits for them.
-///
 /// # Panics
 ///
 /// If one of the calls panics, or if the system cannot start this many threads.
@@ -186,14 +182,32 @@ pub(super) fn together(count: usize, work: &(dyn Fn(usize) + Sync)) {
     if count == 1 {
         return work(0);
     }
-    let mailboxes: Vec<_> = (1..count)
-        .map(|_| worker().unwrap_or_else(|| panic!("the system gives no more threads")))
-        .collect();
-    run(&mailboxes, work, &|late| idle().push(late.clone()));
+    run(&workers(count - 1), work, None);
 }
 
-/// Calls `work(0)` on this thread, and the others by these workers. `late` gets those that have not begun then.
-fn run(mailboxes: &[Arc<Mailbox>], work: &(dyn Fn(usize) + Sync), late: &dyn Fn(&Arc<Mailbox>)) {
+/// Calls `work(0)` on this thread and `work(1)` on another, at the same time. If the other thread has not begun when `work(0)` returns,
+/// because other programs have the cores, `work(1)` is called on this thread. So `work(0)` must not wait for `work(1)`.
+///
+/// # Panics
+///
+/// If one of the calls panics, or if the system cannot start a thread.
+pub(super) fn beside(work: &(dyn Fn(usize) + Sync)) {
+    run(&workers(1), work, Some(&|late| idle().push(late.clone())));
+}
+
+/// So many workers that are idle.
+fn workers(count: usize) -> Vec<Arc<Mailbox>> {
+    let one = || worker().unwrap_or_else(|| panic!("the system gives no more threads"));
+    std::iter::repeat_with(one).take(count).collect()
+}
+
+/// Calls `work(0)` on this thread, and the others by these workers. With `late`, it gets those that have not begun then, and
+/// their calls are made on this thread.
+fn run(
+    mailboxes: &[Arc<Mailbox>],
+    work: &(dyn Fn(usize) + Sync),
+    late: Option<&dyn Fn(&Arc<Mailbox>)>,
+) {
     let latch = Arc::new(Latch {
         left: AtomicUsize::new(mailboxes.len()),
         panicked: AtomicBool::new(false),
@@ -218,7 +232,8 @@ fn run(mailboxes: &[Arc<Mailbox>], work: &(dyn Fn(usize) + Sync), late: &dyn Fn(
     let waits = Waits(&latch);
     work(0);
     for mailbox in mailboxes {
-        let Some(Job { index, .. }) = mailbox.take_back() else { continue };
+        let Some(late) = late else { break };
+        let Some(Job { index, .. }) = mailbox.take_back(&latch) else { continue };
         late(mailbox);
         latch.left.fetch_sub(1, Ordering::Relaxed);
         work(index);
@@ -283,13 +298,48 @@ mod tests {
         let (calls, late) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
         let work = |index| calls.lock().unwrap().push(index);
         for _ in 0..2 {
-            run(&mailboxes, &work, &|_| {
+            let count = |_: &Arc<Mailbox>| {
                 late.fetch_add(1, Ordering::Relaxed);
-            });
+            };
+            run(&mailboxes, &work, Some(&count));
         }
         assert_eq!(calls.into_inner().unwrap(), [0, 1, 2, 0, 1, 2]);
         assert_eq!(late.into_inner(), 4);
-        assert!(mailboxes.iter().all(|mailbox| mailbox.take_back().is_none()));
+    }
+
+    #[test]
+    fn the_job_of_another_team_is_left_to_its_worker() {
+        let latch = || {
+            let (left, panicked) = (AtomicUsize::new(1), AtomicBool::new(false));
+            Arc::new(Latch { left, panicked, caller: std::thread::current() })
+        };
+        let (own, other, mailbox) = (latch(), latch(), Mailbox::default());
+        let work: &'static (dyn Fn(usize) + Sync) = &|_| {};
+        mailbox.put(Job { task: Task(work), index: 1, latch: other.clone() });
+        assert!(mailbox.take_back(&own).is_none());
+        assert!(mailbox.take_back(&other).is_some());
+        assert!(mailbox.take_back(&other).is_none());
+    }
+
+    /// Workers change from team to team all the time, more than there are cores.
+    #[test]
+    fn teams_beside_each_other_have_their_own_jobs() {
+        let calls = AtomicUsize::new(0);
+        let rounds = if cfg!(miri) { 3 } else { 2000 };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..rounds {
+                        let work = |_| {
+                            calls.fetch_add(1, Ordering::Relaxed);
+                        };
+                        together(3, &work);
+                        beside(&work);
+                    }
+                });
+            }
+        });
+        assert_eq!(calls.into_inner(), 4 * rounds * 5);
     }
 
     #[test]
