@@ -78,8 +78,8 @@ fn tiny_of(task: &AnyTask) -> Settings {
         settings = match option.kind {
             // A size without a default belongs to another model.
             OptionKind::Size(..) => match size {
-                // Zero stands for a size that depends on the data.
-                Some(0) => settings.with_option(option.name, 12),
+                // A length that depends on the data.
+                Some(0) if option.name == "length" => settings.with_option(option.name, 12),
                 Some(size) => settings.with_option(option.name, size.min(12)),
                 None => settings,
             },
