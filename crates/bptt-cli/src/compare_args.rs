@@ -66,7 +66,9 @@ impl CompareArgs {
         if let Some((name, _, instead)) = needless.iter().find(|(_, given, _)| *given) {
             return Err(Failure::usage(format!("--{name}: not for compare; {instead}")));
         }
-        let mut settings = self.train.settings(&self.out())?;
+        let by_clock = matches!(self.own.equal, EqualArg::Time);
+        let by_clock = by_clock || self.train.gives("seconds")?;
+        let mut settings = self.train.settings_of(&self.out(), by_clock)?;
         if !self.train.gives("hidden")? {
             settings.hidden = HIDDEN;
         }

@@ -54,6 +54,13 @@ impl Interrupts {
         &self.stop
     }
 
+    /// Asks for an end as Ctrl-C does.
+    #[cfg(feature = "tui")]
+    pub fn ask(&self) {
+        self.signal.store(SIGINT as usize, Ordering::SeqCst);
+        self.stop.store(true, Ordering::SeqCst);
+    }
+
     /// Is called when there is a run to be saved. From now on a signal does not end the process by itself.
     pub fn begin(&self) {
         *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = true;

@@ -30,6 +30,8 @@ mod time_left;
 mod train;
 mod train_args;
 mod translate_page;
+#[cfg_attr(not(feature = "tui"), path = "no_tui.rs")]
+mod tui;
 mod verify;
 
 use crate::failure::Failure;

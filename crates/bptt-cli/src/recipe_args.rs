@@ -29,7 +29,7 @@ pub struct RecipeArgs {
     final_lr: Option<f64>,
     /// Steps until the learning rate is there, the warm-up included [default: --steps of the first start]
     #[arg(long, value_name = "N")]
-    schedule_steps: Option<u64>,
+    pub schedule_steps: Option<u64>,
     /// End the run after N validations without a lower loss [default: never]
     #[arg(long, value_name = "N")]
     patience: Option<u64>,

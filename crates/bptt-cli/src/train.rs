@@ -8,12 +8,14 @@ use crate::output;
 use crate::status_line::StatusLine;
 use crate::train_args::TrainArgs;
 use crate::translate_page::translate_page;
+use crate::tui::Screen;
 use bptt_probe::device;
 use bptt_zoo::{
     AnyTask, CharLm, Classify, Control, Digits, Error, FoldResult, Forecast, ForecastScores,
     Regress, RunFolder, RunResult, Session, Settings, Tag, Task, TestScores, TrainProgress,
     Translate, figure, write_whole,
 };
+use std::cell::RefCell;
 use std::path::{Path, PathBuf, absolute};
 
 /// The tasks with a page about their test.
@@ -39,6 +41,8 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
         return Err(Failure::usage(why));
     }
     output::check(&[json, html].map(|file| file.filter(|file| !is_made_by_run(file, &out))))?;
+    let screen = args.shared.tui.then(|| Screen::new(args.task.metric, &interrupts)).transpose()?;
+    let screen = RefCell::new(screen);
     let settings = args.settings(&out)?;
     // The settings are checked first, because opening a device may take a while.
     args.task.check(&settings)?;
@@ -46,12 +50,12 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
 
     let quiet = args.shared.quiet;
     let line = StatusLine::new();
-    let drawn = line.is_terminal() || quiet;
+    let drawn = line.is_terminal() || quiet || args.shared.tui;
     let train = |settings: &Settings, out: PathBuf| {
-        let draw = &mut |at: &TrainProgress| {
-            if !quiet {
-                line.say_share(at.share, &at.to_string());
-            }
+        let draw = &mut |at: &TrainProgress| match &mut *screen.borrow_mut() {
+            Some(screen) => screen.show(at),
+            None if quiet => {}
+            None => line.say_share(at.share, &at.to_string()),
         };
         let session = Session {
             device: device.clone(),
@@ -62,7 +66,8 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
             probes: args.shared.probes(),
             begun: &mut || interrupts.begin(),
             say: &mut |line| {
-                if !quiet {
+                let kept = |screen: &mut Screen| screen.keeps(line);
+                if !quiet && !screen.borrow_mut().as_mut().is_some_and(kept) {
                     output::say(json, line);
                 }
             },
@@ -70,8 +75,11 @@ pub fn run(args: TrainArgs) -> Result<(), Failure> {
         };
         args.task.train(settings, session)
     };
-    let Some(result) = in_folds(&args, &settings, out, &train)? else { return interrupts.end() };
+    let trained = in_folds(&args, &settings, out, &train);
     line.end();
+    let kept = screen.borrow_mut().as_mut().map(Screen::close).unwrap_or_default();
+    kept.iter().for_each(|line| output::say(json, line));
+    let Some(result) = trained? else { return interrupts.end() };
     let ended = interrupts.end();
     let loss = args.task.loss_name(&settings);
     output::say(json, &summary(&result, args.task, loss, ended.is_err()));

@@ -9,8 +9,8 @@ use crate::verify::{CellArg, DTypeArg};
 use bptt::{BiasInitializer, Engine, WeightInitializer};
 use bptt_probe::device;
 use bptt_zoo::{
-    AnyTask, OptionKind, Probes, RunFolder, Settings, TASKS, TaskOption, data_folder, data_path,
-    read_settings,
+    AnyTask, OptionKind, Probes, RunFolder, Schedule, Settings, TASKS, TaskOption, data_folder,
+    data_path, read_settings,
 };
 use clap::builder::{PossibleValue, PossibleValuesParser, ValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum, value_parser};
@@ -127,6 +127,10 @@ pub struct SharedArgs {
     /// earlier runs go to DIR-fold-1, DIR-fold-2, …
     #[arg(long, value_name = "N", conflicts_with_all = ["resume", "hold_back"], value_parser = value_parser!(u16).range(2..=20))]
     pub folds: Option<u16>,
+    /// Show the run in Burn's interface for terminals; Ctrl-C, or `q` and then `s`, ends and saves it. The command has to
+    /// be built with `--features tui`
+    #[arg(long, conflicts_with = "quiet")]
+    pub tui: bool,
     /// Print the result and nothing before it: no progress and no notes on the data
     #[arg(long, short)]
     pub quiet: bool,
@@ -176,6 +180,7 @@ impl SharedArgs {
 /// The value of a task's option.
 enum Given {
     Size(usize),
+    Probability(f64),
     File(PathBuf),
     Folder(PathBuf),
     Text(String),
@@ -203,12 +208,22 @@ impl TrainArgs {
 
     /// The task's defaults, or the stored settings of the run to resume. Options that are given replace them.
     pub fn settings(&self, out: &Path) -> Result<Settings, Failure> {
+        self.settings_of(out, self.gives("seconds")?)
+    }
+
+    /// The same. If runs end by the clock, nobody knows the step at which a preset's schedule could end: they have a constant
+    /// rate, unless the command line or the file says otherwise.
+    pub fn settings_of(&self, out: &Path, by_clock: bool) -> Result<Settings, Failure> {
         self.check_task()?;
         let mut settings = match self.shared.resume {
             true => self.task.resumed(&RunFolder::new(out))?,
             false => {
                 let device = device::default_name().to_string();
-                let adapted = self.task.adapted(self.defaults()?);
+                let mut adapted = self.task.adapted(self.defaults()?);
+                let has_end = adapted.recipe.schedule.has_end();
+                if by_clock && has_end && self.shared.recipe.schedule_steps.is_none() {
+                    adapted.recipe.schedule = Schedule::Constant;
+                }
                 self.with_file(Settings { device, ..adapted })?
             }
         };
@@ -289,6 +304,7 @@ impl TrainArgs {
         for (name, given) in &self.given {
             settings = match given {
                 Given::Size(size) => settings.with_option(name, *size),
+                Given::Probability(share) => settings.with_option(name, *share),
                 Given::File(file) => settings.with_option(name, data_path(file)?),
                 Given::Folder(folder) => settings.with_option(name, data_folder(folder)?),
                 Given::Text(text) => settings.with_option(name, text.as_str()),
@@ -348,6 +364,9 @@ impl FromArgMatches for TrainArgs {
         let given = own_options().into_iter().filter_map(|option| {
             let value = match option.kind {
                 OptionKind::Size(..) => matches.get_one(option.name).copied().map(Given::Size),
+                OptionKind::Probability => {
+                    matches.get_one(option.name).copied().map(Given::Probability)
+                }
                 OptionKind::File => matches.get_one(option.name).cloned().map(Given::File),
                 OptionKind::Folder => matches.get_one(option.name).cloned().map(Given::Folder),
                 OptionKind::Text | OptionKind::Choice(_) => {
@@ -391,6 +410,7 @@ fn own_argument(option: &'static TaskOption) -> Arg {
     let help = help.collect::<Vec<_>>().join("; ") + &default_of(option.name);
     let parser: ValueParser = match option.kind {
         OptionKind::Size(..) => value_parser!(usize).into(),
+        OptionKind::Probability => value_parser!(f64).into(),
         OptionKind::File | OptionKind::Folder => value_parser!(PathBuf),
         OptionKind::Text | OptionKind::Texts => value_parser!(String),
         OptionKind::Switch => value_parser!(bool),

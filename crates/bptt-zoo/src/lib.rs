@@ -129,7 +129,7 @@ pub use model_config::ModelConfig;
 pub use noise_settings::NoiseSettings;
 pub use optimizer::OptimizerKind;
 pub use option::{OptionKind, TaskOption};
-pub use progress::TrainProgress;
+pub use progress::{TrainProgress, TrainValidation};
 pub use random::{Purpose, generator};
 pub use read::{data_folder, data_path};
 pub use recipe::Recipe;

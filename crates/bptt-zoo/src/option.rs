@@ -27,6 +27,8 @@ pub struct TaskOption {
 pub enum OptionKind {
     /// A whole number between the two bounds, both included.
     Size(usize, usize),
+    /// A probability of dropping something: from 0 to below 1.
+    Probability,
     /// The path of a folder with data files. When a run is resumed, it may be at another place, as a file may.
     Folder,
     /// The path of a data file, or `-` for standard input. When a run is resumed, the file may be at another place,
@@ -59,6 +61,11 @@ impl TaskOption {
         most: usize,
     ) -> Self {
         Self { name, value, help, kind: OptionKind::Size(least, most), required: false }
+    }
+
+    /// A probability of dropping something.
+    pub const fn probability(name: &'static str, help: &'static str) -> Self {
+        Self { name, value: "P", help, kind: OptionKind::Probability, required: false }
     }
 
     /// A data file.
@@ -115,6 +122,11 @@ impl TaskOption {
             {
                 Err(Error::input(format!("--{flag} {size}: has to be {least} to {most}")))
             }
+            (OptionKind::Probability, ..)
+                if value.as_f64().is_some_and(|share| !(0.0..1.0).contains(&share)) =>
+            {
+                Err(Error::input(format!("--{flag} {value}: has to be 0 or more, and less than 1")))
+            }
             (OptionKind::Choice(words), _, Some(word)) if !words.contains(&word) => {
                 Err(Error::input(format!(
                     "--{flag} {}: has to be {}",
@@ -148,7 +160,11 @@ mod tests {
         assert_eq!(said(head, json!("d")), "--the-head d: has to be a, b or c");
         let size = TaskOption::size("length", "T", "", 2, 5);
         assert_eq!(said(size, json!(6)), "--length 6: has to be 2 to 5");
-        for (option, value) in [(head, json!("b")), (head, Value::Null), (size, json!(5))] {
+        let dropped = TaskOption::probability("drop", "");
+        assert_eq!(said(dropped, json!(1.0)), "--drop 1.0: has to be 0 or more, and less than 1");
+        for (option, value) in
+            [(dropped, json!(0.5)), (head, json!("b")), (head, Value::Null), (size, json!(5))]
+        {
             option.check(&value).unwrap();
         }
     }

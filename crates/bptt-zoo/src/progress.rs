@@ -23,12 +23,27 @@ pub struct TrainProgress {
     pub share: f64,
     /// The mean of the last training losses.
     pub loss: f64,
+    /// The learning rate of the last step.
+    pub lr: Option<f64>,
+    /// The last validation, if there is one.
+    pub valid: Option<TrainValidation>,
     /// How many steps a second takes.
     pub steps_per_second: f64,
     /// How many units of data a second takes, and what they are.
     pub units_per_second: (f64, &'static str),
     /// How long the rest will take, in seconds.
     pub seconds_left: f64,
+}
+
+/// A validation of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrainValidation {
+    /// The number of steps before it.
+    pub step: u64,
+    /// The loss.
+    pub loss: f64,
+    /// The task's metric.
+    pub metric: f64,
 }
 
 impl fmt::Display for TrainProgress {
@@ -121,6 +136,8 @@ impl Progress {
             steps: self.steps,
             share,
             loss,
+            lr: None,
+            valid: None,
             steps_per_second: rate,
             units_per_second: (rate * count as f64, unit),
             seconds_left: left,

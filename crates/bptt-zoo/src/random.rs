@@ -25,6 +25,8 @@ pub enum Purpose {
     Split = 8,
     /// The data of a test.
     Test = 9,
+    /// Dropout of what the last layer reads, in a training step.
+    OutputDropout = 10,
 }
 
 /// The generator of random numbers of one step, for one purpose. So a run that is resumed at step 1000 draws the same

@@ -48,7 +48,7 @@ pub enum Schedule {
 
 impl Schedule {
     /// Whether it ends at a rate after a number of steps.
-    pub(crate) fn has_end(self) -> bool {
+    pub fn has_end(self) -> bool {
         matches!(self, Self::Linear | Self::Cosine | Self::Exponential | Self::OneCycle)
     }
 

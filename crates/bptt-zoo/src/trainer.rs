@@ -12,7 +12,7 @@ use crate::jacobian_log::JacobianLog;
 use crate::learning_rates::{LearningRates, Waiting};
 use crate::loss_scale::LossScale;
 use crate::marker::Claim;
-use crate::progress::Progress;
+use crate::progress::{Progress, TrainProgress, TrainValidation};
 use crate::random::{Purpose, generator};
 use crate::read;
 use crate::session::{Probes, RunResult, Session};
@@ -124,6 +124,7 @@ pub fn train_task<T: Task>(
         }
         if clock.is_due(progress.is_some()) {
             let at = clock.at(run.step, run.recent_loss(POINT_EVERY as usize));
+            let at = TrainProgress { lr: run.lr, valid: run.last_validation(), ..at };
             match &mut progress {
                 Some(draw) => draw(&at),
                 None => say(&at.to_string()),
@@ -458,6 +459,15 @@ impl<'a, T: Task> Run<'a, T> {
     /// Whether the validation loss has not fallen for so long that the run ends.
     fn is_stuck(&self) -> bool {
         self.settings.recipe.patience.is_some_and(|patience| self.waiting.waited >= patience)
+    }
+
+    /// The last validation.
+    fn last_validation(&self) -> Option<TrainValidation> {
+        let validation = |point: &Point| {
+            let (loss, metric) = (point.valid_loss?, point.metric?);
+            Some(TrainValidation { step: point.step, loss, metric })
+        };
+        self.points.iter().rev().find_map(validation)
     }
 
     /// The mean of the last training losses, at most `count` of them.

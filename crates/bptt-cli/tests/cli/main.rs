@@ -16,6 +16,7 @@ mod predict;
 mod recipe;
 mod sample;
 mod train;
+mod tui;
 #[cfg(feature = "wgpu")]
 mod wgpu_kernels;
 

@@ -112,3 +112,29 @@ fn what_makes_no_sense_is_one_line() {
         assert!(stderr(&done).contains(named), "{arguments:?}: {}", stderr(&done));
     }
 }
+
+/// Presets of some tasks have a rate that ends with the steps. A run by the clock does not know its steps.
+#[test]
+fn a_run_by_the_clock_has_a_preset_without_an_end() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("run");
+    let path = out.to_str().expect("a plain path");
+    let sizes = ["--cell", "mingru", "--length", "101", "--hidden", "4", "--batch", "2", "--quiet"];
+    let run = |more: &[&str]| {
+        let done = bptt(&[&["train", "copy", "--out", path], &sizes[..], more].concat());
+        (done.status.code(), stderr(&done))
+    };
+    let (code, lines) = run(&["--steps", "2"]);
+    assert_eq!(code, Some(0), "{lines}");
+    assert_eq!(settings(&out)["schedule"], "cosine");
+    let (code, lines) = run(&["--seconds", "0.1"]);
+    assert_eq!(code, Some(0), "{lines}");
+    assert_eq!(settings(&out)["schedule"], "constant");
+    let (code, lines) = run(&["--seconds", "0.1", "--schedule-steps", "9"]);
+    assert_eq!(code, Some(0), "{lines}");
+    assert_eq!(settings(&out)["schedule"], "cosine");
+    // What is asked for is not changed.
+    let (code, lines) = run(&["--seconds", "0.1", "--schedule", "cosine"]);
+    assert_eq!(code, Some(2), "{lines}");
+    assert!(lines.contains("the steps of a run by --seconds are not known"), "{lines}");
+}

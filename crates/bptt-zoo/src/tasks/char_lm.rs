@@ -8,6 +8,7 @@
 use crate::error::Error;
 use crate::folder_files::FolderInfo;
 use crate::option::{LONGEST, TaskOption};
+use crate::random::{Purpose, generator};
 use crate::read::data_name;
 use crate::settings::Settings;
 use crate::stream_layer::StreamLayer;
@@ -23,9 +24,10 @@ use bptt::{AnyCell, AnyLayer, AnyState, RecurrentState};
 use bptt_probe::readout::{Batch, Input, Readout, Reads, Target};
 use burn::Tensor;
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
+use burn::nn::{DropoutConfig, Embedding, EmbeddingConfig, Linear, LinearConfig};
 use burn::tensor::module::embedding;
 use burn::tensor::{Device, Int, TensorData};
+use rand::RngExt;
 use std::path::Path;
 
 /// Reads characters and predicts the next one: a score for each character of the vocabulary, `V`.
@@ -84,14 +86,19 @@ impl<R: StreamLayer> CharModel<R> {
     /// - the scores, `[B·T, V]`
     /// - the state after the chunk
     pub fn forward(&self, input: Tensor<2, Int>, state: Option<R::State>) -> (Tensor<2>, R::State) {
+        let (output, state) = self.outputs(input, state);
+        (self.head.forward(output), state)
+    }
+
+    /// What the head reads, `[B·T, H]`, and the state after the chunk.
+    fn outputs(&self, input: Tensor<2, Int>, state: Option<R::State>) -> (Tensor<2>, R::State) {
         let [batch, time] = input.dims();
         let vectors = self.vectors(input);
         // The recurrent layers may have another type than the rest.
         let outer = vectors.dtype();
         let (output, state) =
             self.recurrent.chunk(vectors.cast(self.recurrent.parameter_dtype()), state);
-        let output = output.reshape([batch * time, self.recurrent.output_size()]);
-        (self.head.forward(output.cast(outer)), state)
+        (output.reshape([batch * time, self.recurrent.output_size()]).cast(outer), state)
     }
 
     /// Reads one more character in each row and scores the next one: `[B]` -> `[B, V]`.
@@ -224,10 +231,22 @@ impl CharLm {
         // At the beginning of the text there is no state.
         let state = state.filter(|_| chunk > 0);
         let (input, target) = self.train_chunk(chunk, device);
-        let (scores, state) = model.forward(input, state);
+        let (output, state) = model.outputs(input, state);
+        let scores = model.head.forward(self.dropped(output, step, device));
         let target = target.flatten(0, 1);
         let smoothing = self.settings.recipe.label_smoothing;
         (smoothed_cross_entropy(scores, target, smoothing).mean(), Some(state))
+    }
+
+    /// What the head reads in a training step, of `[B·T, H]` outputs. The numbers that are dropped depend on the step alone, so
+    /// that a resumed run drops the same ones.
+    fn dropped(&self, output: Tensor<2>, step: u64, device: &Device) -> Tensor<2> {
+        let share = self.options.output_dropout;
+        if share == 0.0 {
+            return output;
+        }
+        device.seed(generator(self.settings.seed, Purpose::OutputDropout, step).random());
+        DropoutConfig::new(share).init().forward(output)
     }
 
     /// [`Task::validate`], of any model.
@@ -331,6 +350,10 @@ impl Task for CharLm {
         TaskOption::switch(
             "tie_embeddings",
             "one matrix for the characters' vectors and for the last layer; needs --embedding and --hidden of one size",
+        ),
+        TaskOption::probability(
+            "output_dropout",
+            "probability of dropping an output of the recurrent layers while training [default: 0]",
         ),
     ];
     const ONE_DIRECTION: Option<&'static str> =

@@ -28,6 +28,10 @@ pub struct CharLmOptions {
     ///
     /// O. Press and L. Wolf, "Using the output embedding to improve language models", EACL 2017.
     pub tie_embeddings: bool,
+    /// The probability of dropping an output of the recurrent layers while training, before the last layer reads it.
+    ///
+    /// W. Zaremba, I. Sutskever and O. Vinyals, "Recurrent neural network regularization", arXiv:1409.2329, 2014.
+    pub output_dropout: f64,
 }
 
 /// What reads the characters' vectors.
@@ -80,6 +84,7 @@ impl Default for CharLmOptions {
             tokenizer: TokenizerKind::Chars,
             vocab_size: None,
             tie_embeddings: false,
+            output_dropout: 0.0,
         }
     }
 }

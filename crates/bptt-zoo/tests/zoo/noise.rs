@@ -2,7 +2,7 @@
 
 use crate::{alone, losses, start, tiny, tiny_of};
 use bptt::{CellKind, NoiseRates};
-use bptt_zoo::{Adding, NoiseSettings, Settings, TASKS};
+use bptt_zoo::{Adding, CharLm, NoiseSettings, Settings, TASKS};
 use std::path::Path;
 use tempfile::tempdir;
 
@@ -50,4 +50,27 @@ fn noise_changes_the_training_and_depends_on_the_seed() {
     assert!(with.iter().zip(&without).all(|(a, b)| a != b), "{with:?} {without:?}");
     // Each step has masks of its own.
     assert_eq!(with.len(), 20);
+}
+
+#[test]
+fn dropout_before_the_last_layer_is_resumed_to_the_bit() {
+    let _alone = alone();
+    let folder = tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    // Dropout between two layers draws from the device as well.
+    let settings = |share: f64| {
+        let two = Settings { layers: 2, dropout: 0.3, ..tiny::<CharLm>() };
+        two.with_option("output_dropout", share)
+    };
+    let [none, some] = [0.0, 0.4].map(settings);
+    start(&none, &path("none"), false).unwrap();
+    start(&some, &path("whole"), false).unwrap();
+    start(&Settings { steps: Some(9), ..some.clone() }, &path("parts"), false).unwrap();
+    start(&some, &path("parts"), true).unwrap();
+    assert_eq!(losses(&path("whole")), losses(&path("parts")));
+    let model = |name: &str| std::fs::read(path(name).join("checkpoint-20/model.bpk")).unwrap();
+    assert!(model("whole") == model("parts"));
+    assert_ne!(losses(&path("whole")), losses(&path("none")));
+    let message = start(&settings(1.0), &path("all"), false).unwrap_err().to_string();
+    assert!(message.starts_with("--output-dropout 1.0: has to be 0 or more"), "{message}");
 }
