@@ -127,27 +127,13 @@ def status(name):
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-class Torch:
+def start_torch():
     """The process that measures PyTorch."""
-
-    def __init__(self):
-        pipe = subprocess.PIPE
-        command = [sys.executable, __file__, "--torch-child", "-"]
-        self.child = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
-        first = self.answer()
-        if "error" in first:
-            raise Failed(f"{first['error']} in {sys.executable}: pip install torch")
-        print(f"torch {first['version']}", file=sys.stderr)
-
-    def answer(self):
-        line = self.child.stdout.readline()
-        if not line:
-            raise Failed("the process that runs PyTorch has ended")
-        return json.loads(line)
-
-    def times(self, **request):
-        print(json.dumps(request), file=self.child.stdin, flush=True)
-        return self.answer()
+    torch = beside.Child(__file__, ["--torch-child", "-"], "PyTorch")
+    if "error" in torch.first:
+        raise Failed(f"{torch.first['error']} in {sys.executable}: pip install torch")
+    print(f"torch {torch.first['version']}", file=sys.stderr)
+    return torch
 
 
 # bptt's side.
@@ -205,7 +191,7 @@ def measure(args, torch, cell, size, mode):
     gflops = []
     for _ in range(args.rounds):
         request = dict(cell=cell, size=size, mode=mode)
-        times = torch.times(**request, threads=args.threads, repeats=args.repeats)
+        times = torch.ask(**request, threads=args.threads, repeats=args.repeats)
         medians["torch"].append(statistics.median(times))
         # PyTorch's threads look for work for a while.
         time.sleep(0.05)
@@ -228,7 +214,7 @@ def measure(args, torch, cell, size, mode):
 
 def table(args):
     beside.check_program(args)
-    torch = Torch()
+    torch = start_torch()
     head = ["cell", "B, T, I, H", "mode", "torch ms", "bptt ms", "ratio", "GF/s"]
     head += ["burn-nn ms"] * args.burn_nn
     head += ["torch MB", "bptt MB", "ratio"] * args.memory

@@ -10,6 +10,7 @@ from pathlib import Path
 # At least so many runs, and seconds: in the first milliseconds a program's threads may share a core.
 WARM_UPS = 2
 WARM_UP = 0.1
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class Failed(Exception):
@@ -43,9 +44,12 @@ def check_arguments(parser, args, sizes):
         assert all(len(size) == 4 and min(size) > 0 for size in args.size)
     except (ValueError, AssertionError):
         parser.error("--size: expected four positive numbers, as in 32,100,128,128")
-    root = Path(__file__).resolve().parents[1]
-    target = Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
-    args.bptt = (args.bptt or target / "release" / "bptt").resolve()
+    args.bptt = (args.bptt or release_build()).resolve()
+
+
+def release_build():
+    """Where cargo puts the program."""
+    return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "bptt"
 
 
 def check_positive(parser, **values):
@@ -59,12 +63,40 @@ def check_program(args):
         raise Failed(f"no program {args.bptt}: cargo build --release, or say where with --bptt")
 
 
-def times(once, repeats):
-    """Milliseconds of each run, after a warm-up."""
+class Child:
+    """A process that answers a line of JSON by another one. It says something first, which is `first`."""
+
+    def __init__(self, script, option, what):
+        pipe = subprocess.PIPE
+        self.what = what
+        self.child = subprocess.Popen([sys.executable, script, *option], stdin=pipe, stdout=pipe, text=True)
+        self.first = self.answer()
+
+    def answer(self):
+        line = self.child.stdout.readline()
+        if not line:
+            raise Failed(f"the process that runs {self.what} has ended")
+        return json.loads(line)
+
+    def ask(self, **request):
+        try:
+            print(json.dumps(request), file=self.child.stdin, flush=True)
+        except BrokenPipeError:
+            raise Failed(f"the process that runs {self.what} has ended") from None
+        return self.answer()
+
+
+def warm_up(once, seconds=WARM_UP):
+    """Runs that are not measured."""
     begin, runs = time.perf_counter(), 0
-    while runs < WARM_UPS or time.perf_counter() - begin < WARM_UP:
+    while runs < WARM_UPS or time.perf_counter() - begin < seconds:
         once()
         runs += 1
+
+
+def times(once, repeats):
+    """Milliseconds of each run, after a warm-up."""
+    warm_up(once)
     found = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -89,8 +121,11 @@ def report(command):
     return json.loads(done.stdout)
 
 
-def print_table(head, rows, names):
+def table_lines(head, rows, names):
     """A table in Markdown, whose first columns are names and the others numbers."""
     rule = ["---"] * names + ["---:"] * (len(head) - names)
-    for row in [head, rule, *rows]:
-        print(f"| {' | '.join(row)} |")
+    return [f"| {' | '.join(row)} |" for row in [head, rule, *rows]]
+
+
+def print_table(head, rows, names):
+    print(*table_lines(head, rows, names), sep="\n")
