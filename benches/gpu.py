@@ -276,14 +276,15 @@ def build(args):
     return beside.release_build().resolve()
 
 
-def check_device(args):
-    """Refuses a build without the device, and a machine where it does not work."""
+def adapter(args):
+    """The GPU that bptt runs on. Refuses a build without the device, and a machine where it does not work."""
     done = subprocess.run([str(args.bptt), "devices", "--json", "-"], capture_output=True, text=True)
     if done.returncode != 0:
         raise Failed(done.stderr.strip() or f"{args.bptt} devices ended with {done.returncode}")
     device = next((line for line in json.loads(done.stdout) if line["name"] == args.feature), None)
     if device is None or not device["works"]:
         raise Failed(f"no GPU for bptt: {args.feature}: {device['hint'] if device else 'unknown'}")
+    return device.get("adapter")
 
 
 def bptt_report(args, cell, size, mode, kernel, ceiling):
@@ -308,7 +309,7 @@ def is_software():
     return os.environ.get("CUBECL_WGPU_DEFAULT_DEVICE", "").lower().startswith("cpu")
 
 
-def machine(args, torch):
+def machine(args, torch, adapter):
     """Lines that say what was measured with what."""
     lines = []
     query = "--query-gpu=name,driver_version,memory.total,power.limit"
@@ -320,10 +321,10 @@ def machine(args, torch):
         lines.append(("Vulkan device", device))
     if not lines:
         lines.append(("GPU", "not known: neither nvidia-smi nor vulkaninfo names one"))
+    device = f"{adapter}, by {args.feature}" if adapter else args.feature
     if is_software() and args.feature != "cuda":
-        lines.append(("bptt's device", f"{args.feature} in software, on the CPU (CUBECL_WGPU_DEFAULT_DEVICE): no GPU"))
-    else:
-        lines.append(("bptt's device", args.feature))
+        device += ", in software on the CPU: no GPU"
+    lines.append(("bptt's device", device))
     lines += [("OS", system()), ("CPU", f"{cpu()}, {os.cpu_count()} threads")]
     lines += [("bptt", commit()), ("burn", version_in_lock("burn")), ("cubecl", version_in_lock("cubecl"))]
     lines.append(("rustc", output_of("rustc", "--version").removeprefix("rustc ") or "not known"))
@@ -497,13 +498,14 @@ def figures(kernel, reports):
 
     bounds = [report for report in reports if report.get("device_bounds")]
     share = middle(r["gflops"] / r["ceiling_gflops"] for r in reports if r.get("ceiling_gflops"))
+    copied = middle(report["device_bounds"]["copy_gbs"] for report in bounds)
     reached = middle(report["device_bounds"]["alone_ms"] / report["median_ms"] for report in bounds)
     return [
         kernel,
         number("launches", lambda count: f"{count:.0f}"),
         number("gflops", lambda rate: f"{rate:.1f}"),
         NONE if share is None else f"{share:.1%}",
-        number("copy_gbs", lambda rate: f"{rate:.0f}"),
+        NONE if copied is None else f"{copied:.1f}",
         number("step_flops", lambda count: f"{count:.3g}"),
         number("step_bytes", lambda count: f"{count:.3g}"),
         bounds[0]["device_bounds"]["by"] if bounds else NONE,
@@ -517,10 +519,10 @@ def table(args):
     if args.out is not None and not args.out.absolute().parent.is_dir():
         raise Failed(f"{args.out}: no such folder")
     args.bptt = build(args)
-    check_device(args)
+    on = adapter(args)
     notes = []
     torch = start_torch(args, notes)
-    facts = machine(args, torch)
+    facts = machine(args, torch, on)
     print(*(f"{name}: {value}" for name, value in facts), sep="\n", file=sys.stderr)
     side = "torch" if args.torch_device == "cuda" else "torch on the CPU"
     head = ["cell", "B, T, I, H", "heads", "mode", *(f"bptt {kernel}" for kernel in args.kernel)]
