@@ -116,7 +116,7 @@ impl SharpnessLog {
             };
             let mut is_finite = true;
             let mut product = |v: &[f64]| {
-                let found = readout.derivatives(&self.batch, Some(&scaled(v)));
+                let found = readout.any_derivatives(&self.batch, Some(&scaled(v)));
                 loss = found.loss;
                 is_finite &= found.product.iter().all(|x| x.is_finite());
                 if is_finite { scaled(&found.product) } else { vec![0.0; v.len()] }

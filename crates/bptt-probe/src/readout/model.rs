@@ -5,7 +5,7 @@ use crate::dynamics::Matrix;
 use crate::readout::data::{Batch, Input, Reads};
 use crate::readout::loss::{Scored, score};
 use crate::readout::parameters::{self, Block, Cursor, entries, extend, extend_weights};
-use bptt::{Recurrent, RecurrentState, SequenceCell, SequenceMask};
+use bptt::{AnyCell, Recurrent, RecurrentState, SequenceCell, SequenceMask};
 use burn::Tensor;
 use burn::tensor::{DType, IndexingUpdateOp};
 
@@ -33,6 +33,14 @@ pub struct Derivatives {
     pub gradient: Vec<f64>,
     /// Its Hessian times the direction; zeros without a direction.
     pub product: Vec<f64>,
+}
+
+impl Readout<AnyCell> {
+    /// [`derivatives`](Self::derivatives), compiled in this crate. Each crate that calls the generic one compiles the kernels of
+    /// all cells in dual numbers once more.
+    pub fn any_derivatives(&self, batches: &[Batch], direction: Option<&[f64]>) -> Derivatives {
+        self.derivatives(batches, direction)
+    }
 }
 
 impl<C: SequenceCell> Readout<C> {

@@ -28,7 +28,7 @@ pub use windows::{Cut, joined};
 
 use crate::readout::{Batch, Block, Readout};
 use crate::truncation::report::RECURRENT;
-use bptt::SequenceCell;
+use bptt::{AnyCell, SequenceCell};
 use std::ops::Range;
 
 /// The windows 1, 2, 4, … below a number of steps, and this number.
@@ -38,6 +38,21 @@ pub fn doubling(steps: usize) -> Vec<usize> {
         .collect();
     windows.push(steps);
     windows
+}
+
+/// [`truncation`] of a model of any cell, compiled in this crate. Each crate that calls the generic one compiles the kernels of
+/// all cells in dual numbers once more.
+///
+/// # Errors
+///
+/// As there.
+pub fn any_truncation(
+    readout: &Readout<AnyCell>,
+    batches: &[Batch],
+    windows: &[usize],
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Truncation, String> {
+    truncation(readout, batches, windows, progress)
 }
 
 /// Measures the truncated gradients of a model against its whole one.

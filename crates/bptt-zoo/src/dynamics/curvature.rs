@@ -57,7 +57,7 @@ impl Curvature {
         let start: Vec<f64> = (0..count).map(|_| random.random_range(-1.0..1.0)).collect();
         let mut done = 0;
         let mut product = |v: &[f64]| {
-            let product = trained.readout.derivatives(&batches, Some(v)).product;
+            let product = trained.readout.any_derivatives(&batches, Some(v)).product;
             done += 1;
             progress(DynamicsProgress { stage: "curvature", done, total: PRODUCTS });
             product

@@ -8,7 +8,7 @@ use bptt::available_memory;
 use bptt_probe::picture::{Chart, Curve, Figure};
 use bptt_probe::readout::{Batch, Input};
 use bptt_probe::truncation::{
-    ENOUGH, Truncation, WindowComparison, doubling, joined, truncation as measure_on,
+    ENOUGH, Truncation, WindowComparison, any_truncation, doubling, joined,
 };
 
 /// How many batches are samples of the gradient, at most.
@@ -39,7 +39,7 @@ pub(super) fn measure(
     let mut tell = |done, total| {
         progress(DynamicsProgress { stage: "truncated gradients", done, total });
     };
-    measure_on(&trained.readout, &batches, &windows, &mut tell).map_err(named)
+    any_truncation(&trained.readout, &batches, &windows, &mut tell).map_err(named)
 }
 
 /// `[B, T]`

@@ -123,7 +123,7 @@ impl<'a, T: Task> Center<'a, T> {
         };
         let loss = loss_at(&self.at, work);
         work.plan("the gradient", Kind::Product, products + 1);
-        let here = work.run(Kind::Product, || self.readout.derivatives(&self.batches, None));
+        let here = work.run(Kind::Product, || self.readout.any_derivatives(&self.batches, None));
         self.check_loss(loss, &here, options)?;
         let ends = self.ends(options, work);
         let density = (options.probes > 0).then(|| self.density(options, &ends, work));
@@ -202,7 +202,7 @@ impl<'a, T: Task> Center<'a, T> {
     }
 
     fn product(&self, v: &[f64], work: &mut Work<'_>) -> Vec<f64> {
-        work.run(Kind::Product, || self.readout.derivatives(&self.batches, Some(v)).product)
+        work.run(Kind::Product, || self.readout.any_derivatives(&self.batches, Some(v)).product)
     }
 
     fn ends(&self, options: &LandscapeOptions, work: &mut Work<'_>) -> Ends {
